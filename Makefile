@@ -1,0 +1,57 @@
+# Tools run at the versions in internal/tools/go.mod, so they stay out of ours.
+TOOL    := go tool -modfile=$(CURDIR)/internal/tools/go.mod
+NESTED  := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod internal/*/*/go.mod))
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint generate verify bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+build: ## Build .bin/strongroom
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o .bin/strongroom ./cmd/strongroom
+
+run: build ## Build and serve, with what .run/ holds (made on the first run)
+	test -f .run/strongroom.yaml || .bin/strongroom init --dir .run
+	.bin/strongroom serve --config .run/strongroom.yaml
+
+test: ## Run all tests
+	@echo '== tests'
+	go test -race ./...
+	@echo '== tests of internal/tools'
+	cd internal/tools && go test ./...
+	@if test -d internal/contracttest; then \
+		echo '== contract tests (compiling their validator for the first time takes minutes)'; \
+		cd internal/contracttest && go test ./...; \
+	fi
+
+lint: ## Check formatting, vet and staticcheck, in every module
+	@echo '== gofumpt'
+	@unformatted=$$($(TOOL) gofumpt -l .); \
+	if test -n "$$unformatted"; then echo "gofumpt would change:"; echo "$$unformatted"; exit 1; fi
+	@set -e; for module in . $(NESTED); do \
+		echo "== vet and staticcheck in $$module"; \
+		(cd $$module && go vet ./... && $(TOOL) staticcheck ./...); \
+	done
+
+generate: ## Merge the documents, then generate code from them
+	go generate ./specs
+	go generate ./gen/...
+
+# In a copy, so that it neither needs a commit nor touches the tree.
+verify: ## Fail if specs/merged or gen is not what generate makes
+	@set -e; copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
+	cp -R Makefile go.mod go.sum specs gen internal "$$copy"; \
+	rm -rf "$$copy"/specs/merged "$$copy"/gen/*/*.gen.go; \
+	$(MAKE) --no-print-directory -C "$$copy" generate; \
+	for dir in specs/merged gen; do \
+		diff -r $$dir "$$copy/$$dir" || { echo "$$dir is stale: run make generate"; exit 1; }; \
+	done; \
+	echo 'specs/merged and gen are up to date'
+
+bench: ## Run the benchmarks
+	go run ./internal/bench
+
+clean: ## Remove what was built (not .run/, which holds secrets)
+	rm -rf .bin

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// onlyGrows reports the first place at which merged is not the given document
+// plus what mayGain allows. A given document is a promise that others
+// made, so ours may say more than it, but never something else.
+func onlyGrows(at path, given, merged any) error {
+	switch given := given.(type) {
+	case map[string]any:
+		if merged, ok := merged.(map[string]any); ok {
+			return mapGrows(at, given, merged)
+		}
+	case []any:
+		if merged, ok := merged.([]any); ok {
+			return listGrows(at, given, merged)
+		}
+	default:
+		if reflect.DeepEqual(given, merged) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%v: the overlay changes what was given", at)
+}
+
+func mapGrows(at path, given, merged map[string]any) error {
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		if _, kept := merged[key]; !kept {
+			return fmt.Errorf("%v: the overlay removes what was given", at.to(key))
+		}
+		if err := onlyGrows(at.to(key), given[key], merged[key]); err != nil {
+			return err
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(merged)) {
+		if _, old := given[key]; !old && !at.mayGain(key) {
+			return fmt.Errorf("%v: the overlay may not add this here", at.to(key))
+		}
+	}
+	return nil
+}
+
+func listGrows(at path, given, merged []any) error {
+	if len(merged) < len(given) {
+		return fmt.Errorf("%v: the overlay removes what was given", at)
+	}
+	for i := range given {
+		if err := onlyGrows(at.item(i), given[i], merged[i]); err != nil {
+			return err
+		}
+	}
+	for i := len(given); i < len(merged); i++ {
+		if !at.matches("paths", "*", "*", "parameters") || !optionalHeader(merged[i]) {
+			return fmt.Errorf("%v: the overlay may not add this here", at.item(i))
+		}
+	}
+	return nil
+}
+
+// mayGain says where documents grow. A key anywhere else would mean something
+// for requests or answers that were given, such as a new property or another
+// way to authenticate.
+func (p path) mayGain(key string) bool {
+	switch {
+	case p.matches("paths"), p.matches("components"), p.matches("components", "*"):
+		return true
+	case p.matches("paths", "*"):
+		return slices.Contains(methods, key)
+	case p.matches("paths", "*", "*", "responses"):
+		return true
+	case p.matches("paths", "*", "*", "responses", "*"):
+		return key == "headers" || key == "content"
+	}
+	return false
+}
+
+// An optional header is the one parameter that no client can miss. One behind
+// a $ref is not looked up: write it where it is used.
+func optionalHeader(parameter any) bool {
+	p, _ := parameter.(map[string]any)
+	required, given := p["required"]
+	return p["in"] == "header" && (!given || required == false)
+}
+
+var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+
+// A path leads to a place in a document.
+type path []string
+
+func (p path) to(key string) path { return append(slices.Clone(p), key) }
+
+func (p path) item(i int) path { return p.to(fmt.Sprintf("[%d]", i)) }
+
+// matches compares with a pattern in which * stands for any key.
+func (p path) matches(pattern ...string) bool {
+	return slices.EqualFunc(p, pattern, func(key, want string) bool { return want == "*" || key == want })
+}
+
+var word = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+
+// String is a JSON path: $.paths['/api/secrets'].get
+func (p path) String() string {
+	var b strings.Builder
+	b.WriteByte('$')
+	for _, key := range p {
+		switch {
+		case strings.HasPrefix(key, "["):
+			b.WriteString(key)
+		case word.MatchString(key):
+			b.WriteString("." + key)
+		default:
+			b.WriteString("['" + key + "']")
+		}
+	}
+	return b.String()
+}
