@@ -1,0 +1,117 @@
+package secret
+
+import (
+	"slices"
+	"time"
+)
+
+// An Action is something that can be done to secrets, as grants name it.
+type Action string
+
+// The actions. List covers a secret's name, description, keys and times;
+// its values take Reveal, which nothing else implies.
+const (
+	List   Action = "list"
+	Create Action = "create"
+	Write  Action = "write"
+	Delete Action = "delete"
+	Reveal Action = "reveal"
+)
+
+// Actions are all there are.
+func Actions() []Action { return []Action{List, Create, Write, Delete, Reveal} }
+
+// AnyID in a grant's owner stands for every owner of the kind.
+const AnyID = "*"
+
+// A Grant allows actions on the secrets of one owner, or of every owner of a
+// kind, or with Deny forbids them. As a file:
+//
+//	actions: [list, create, write, delete]
+//	owner: app/0f8fad5b-d9cb-469f-a165-70867728950e
+type Grant struct {
+	Actions []Action
+	Owner   Owner     // its ID may be AnyID
+	Names   []string  // empty: all the owner's secrets
+	Deny    bool      // forbids, whatever other grants allow
+	Until   time.Time // zero: without end
+}
+
+// covers reports whether the grant is about this. A ref without a name is the
+// owner's secrets as a whole: an allowing grant on some of them covers it, so
+// that those can be listed; a denial of some does not.
+func (g Grant) covers(action Action, ref Ref, now time.Time) bool {
+	return slices.Contains(g.Actions, action) && g.about(ref, now)
+}
+
+func (g Grant) about(ref Ref, now time.Time) bool {
+	if g.Owner.Kind != ref.Owner.Kind || (g.Owner.ID != AnyID && g.Owner.ID != ref.Owner.ID) {
+		return false
+	}
+	if !g.Until.IsZero() && !now.Before(g.Until) {
+		return false
+	}
+	switch {
+	case len(g.Names) == 0:
+		return true
+	case ref.Name == "":
+		return !g.Deny
+	default:
+		return slices.Contains(g.Names, ref.Name)
+	}
+}
+
+// A Caller is who asks, as authentication found out. The zero Caller may
+// nothing.
+type Caller struct {
+	Subject string // for the record: who
+	Key     string // for the record: id of the credential
+	User    string // whose custom secrets are meant: the owner's id, not the key's
+	From    string // for the record: address of the peer
+	Request string // for the record: id of the request
+	Grants  []Grant
+}
+
+// May reports whether some grant of the caller's covers the action and none
+// denies it.
+func (c Caller) May(action Action, ref Ref) bool {
+	now := time.Now()
+	allowed := false
+	for _, g := range c.Grants {
+		if g.covers(action, ref, now) {
+			if g.Deny {
+				return false
+			}
+			allowed = true
+		}
+	}
+	return allowed
+}
+
+// sees reports whether the caller may do anything at all with the secret, and
+// so may know whether it exists.
+func (c Caller) sees(ref Ref) bool {
+	return slices.ContainsFunc(Actions(), func(a Action) bool { return c.May(a, ref) })
+}
+
+// refusal is what a caller is told who may not do what it asked: ErrNotFound
+// where it may not even know whether there is such a secret or app, and
+// ErrForbidden where it may, or has no business with this kind of secret.
+// A user's secrets as a whole are no riddle: one asks only for one's own.
+func (c Caller) refusal(ref Ref) error {
+	whole := Ref{Owner: ref.Owner}
+	switch {
+	case c.sees(ref):
+		return ErrForbidden
+	case c.sees(whole):
+		return ErrNotFound
+	case ref.Owner.Kind == KindApp && c.seesSome(KindApp):
+		return ErrNotFound
+	default:
+		return ErrForbidden
+	}
+}
+
+func (c Caller) seesSome(kind string) bool {
+	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return !g.Deny && g.Owner.Kind == kind })
+}

@@ -1,0 +1,33 @@
+package secret
+
+import "errors"
+
+// What a store or the service answers when the answer is no. Stores translate
+// their backend's errors into these; each API turns these into its responses.
+var (
+	// ErrNotFound also stands for a secret that the caller may not know of.
+	ErrNotFound  = errors.New("secret not found")
+	ErrExists    = errors.New("secret already exists")
+	ErrForbidden = errors.New("not allowed")
+	// ErrChanged is a failed precondition: the secret is not at Op.OnlyIf.
+	ErrChanged = errors.New("secret has changed")
+	// ErrUnavailable means that the same call may succeed later.
+	ErrUnavailable = errors.New("store is unavailable")
+	// ErrFull means that there is no room left to write.
+	ErrFull = errors.New("store is full")
+)
+
+// An InvalidError is input that can never be right. It names the field, or
+// the key of the data, and never says what was sent.
+type InvalidError struct {
+	Field  string // as in name or data
+	Key    string // of the data, if it is about one, and a legal key
+	Reason string // as in "must not be empty"
+}
+
+func (e *InvalidError) Error() string {
+	if e.Key != "" {
+		return e.Field + ": " + e.Key + ": " + e.Reason
+	}
+	return e.Field + ": " + e.Reason
+}

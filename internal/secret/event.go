@@ -1,0 +1,75 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// An Event is what goes on record of an attempt on a secret. It has no values.
+type Event struct {
+	Time    time.Time
+	Subject string // who, as the keys file or the token's issuer calls them
+	Key     string // id of the credential, never the credential
+	From    string // address of the peer
+	Request string // id of the request
+	Action  Action
+	Ref     Ref     // without a name for a list of the owner's secrets
+	NewName string  // of a rename
+	Outcome Outcome // what came of it
+}
+
+// An Outcome is how an attempt ended.
+type Outcome string
+
+// The outcomes. One of Unknown that no other event of the same request
+// follows is an attempt during which the server died.
+const (
+	Unknown     Outcome = "unknown"
+	Done        Outcome = "done"
+	Denied      Outcome = "denied"
+	NotFound    Outcome = "not found"
+	Exists      Outcome = "exists"
+	Changed     Outcome = "changed"
+	Invalid     Outcome = "invalid"
+	Unavailable Outcome = "unavailable"
+	Full        Outcome = "full"
+	Failed      Outcome = "failed"
+)
+
+// OutcomeOf says how an attempt ended that returned this error.
+func OutcomeOf(err error) Outcome {
+	if err == nil {
+		return Done
+	}
+	if _, ok := errors.AsType[*InvalidError](err); ok {
+		return Invalid
+	}
+	for _, o := range []struct {
+		is      error
+		outcome Outcome
+	}{
+		{ErrForbidden, Denied},
+		{ErrNotFound, NotFound},
+		{ErrExists, Exists},
+		{ErrChanged, Changed},
+		{ErrUnavailable, Unavailable},
+		{ErrFull, Full},
+	} {
+		if errors.Is(err, o.is) {
+			return o.outcome
+		}
+	}
+	return Failed
+}
+
+// A Recorder keeps the record of what was attempted.
+type Recorder interface {
+	// Record returns when the event is on record for good. On an error the
+	// action it stands for must not happen, or not be answered.
+	Record(ctx context.Context, e Event) error
+
+	// Note puts the event on record within a second. It returns an error if
+	// events can no longer be put on record.
+	Note(e Event) error
+}

@@ -1,0 +1,196 @@
+// Package secret is what the server is about: secrets, who owns them, who may
+// do what with them, and the Store that keeps them. It knows nothing of HTTP,
+// files or clusters, and everything else points here.
+//
+// Start reading at [Service]: it is all that an API can do, and each of its
+// methods goes through admit, the one place that authorizes and audits.
+package secret
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Service lets callers do to a store's secrets what their grants allow, and
+// keeps the record of it.
+type Service struct {
+	store Store
+	audit Recorder
+}
+
+// NewService returns a service on the store that records to audit.
+func NewService(store Store, audit Recorder) *Service { return &Service{store, audit} }
+
+// List returns those of the owner's secrets that the caller may list.
+func (s *Service) List(ctx context.Context, caller Caller, owner Owner, page Page) ([]Info, error) {
+	var infos []Info
+	err := s.admit(ctx, caller, List, Ref{Owner: owner}, func(*Event) (err error) {
+		infos, err = s.visible(ctx, caller, owner, page)
+		return err
+	})
+	return infos, err
+}
+
+// visible lists page by page until the caller's page is full, since secrets
+// that the caller may not list leave gaps.
+func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page Page) ([]Info, error) {
+	var seen []Info
+	for {
+		infos, err := s.store.List(ctx, owner, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range infos {
+			if caller.May(List, info.Ref) {
+				seen = append(seen, info)
+			}
+			if page.Limit > 0 && len(seen) == page.Limit {
+				return seen, nil
+			}
+		}
+		if page.Limit == 0 || len(infos) < page.Limit {
+			return seen, nil
+		}
+		page.After = infos[len(infos)-1].Name
+	}
+}
+
+// Head returns one secret without its values.
+func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error) {
+	var info Info
+	err := s.admit(ctx, caller, List, ref, func(*Event) (err error) {
+		info, err = s.store.Head(ctx, ref)
+		return err
+	})
+	return info, err
+}
+
+// Reveal returns a secret with its values.
+func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map[string]Value, error) {
+	var info Info
+	var data map[string]Value
+	err := s.admit(ctx, caller, Reveal, ref, func(e *Event) (err error) {
+		info, data, err = s.store.Reveal(ctx, Op{Ref: ref, Event: e})
+		return err
+	})
+	return info, data, err
+}
+
+// Create adds a secret. Besides the store's errors it returns an InvalidError
+// for a name, key or size that no store keeps.
+func (s *Service) Create(ctx context.Context, caller Caller, ref Ref, draft Draft) (Info, error) {
+	var info Info
+	err := s.admit(ctx, caller, Create, ref, func(e *Event) (err error) {
+		if err := firstOf(CheckName(ref.Name), checkDescription(draft.Description), checkData(draft.Data)); err != nil {
+			return err
+		}
+		info, err = s.store.Create(ctx, Op{Ref: ref, Event: e}, draft)
+		return err
+	})
+	return info, err
+}
+
+// Replace puts new content in the place of all that the secret has.
+func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, change Change) (Info, error) {
+	var info Info
+	err := s.admit(ctx, caller, Write, ref, func(e *Event) (err error) {
+		if err := checkData(change.Set, change.Keep...); err != nil {
+			return err
+		}
+		info, err = s.store.Replace(ctx, Op{Ref: ref, OnlyIf: onlyIf, Event: e}, change)
+		return err
+	})
+	return info, err
+}
+
+// Describe renames and describes a secret; its values stay. A caller whose
+// grants name secrets needs them for the new name too, or it could bring
+// secrets in and out of its reach.
+func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, name, description string) (Info, error) {
+	var info Info
+	err := s.admit(ctx, caller, Write, ref, func(e *Event) (err error) {
+		if err := firstOf(CheckName(name), checkDescription(description)); err != nil {
+			return err
+		}
+		if !caller.May(Write, Ref{Owner: ref.Owner, Name: name}) {
+			return ErrForbidden
+		}
+		if name != ref.Name {
+			e.NewName = name
+		}
+		info, err = s.store.Describe(ctx, Op{Ref: ref, OnlyIf: onlyIf, Event: e}, name, description)
+		return err
+	})
+	return info, err
+}
+
+// Delete removes a secret.
+func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Revision) error {
+	return s.admit(ctx, caller, Delete, ref, func(e *Event) error {
+		return s.store.Delete(ctx, Op{Ref: ref, OnlyIf: onlyIf, Event: e})
+	})
+}
+
+// admit authorizes, does and audits. Every operation goes through it, and
+// what cannot be recorded does not happen or is not answered: lists are noted,
+// everything else is on record for good before admit returns.
+func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(*Event) error) error {
+	event := Event{
+		Time: time.Now().UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
+		Action: action, Ref: ref, Outcome: Unknown,
+	}
+	// What cannot be a name may be anything, a value in the wrong place too.
+	if CheckName(ref.Name) != nil {
+		event.Ref.Name = ""
+	}
+	if !caller.May(action, ref) {
+		return s.record(ctx, event, caller.refusal(ref), Denied)
+	}
+	if action == List {
+		err := do(&event)
+		event.Outcome = OutcomeOf(err)
+		return firstOf(unrecorded(s.audit.Note(event)), err)
+	}
+	if _, ok := s.store.(Recording); ok {
+		return s.doRecorded(ctx, event, do)
+	}
+	// The intent goes first: a crash in between must not hide an attempt.
+	if err := s.record(ctx, event, nil, Unknown); err != nil {
+		return err
+	}
+	err := do(&event)
+	return s.record(ctx, event, err, OutcomeOf(err))
+}
+
+// doRecorded does what a Recording store records; what ended before it
+// reached the store is recorded here.
+func (s *Service) doRecorded(ctx context.Context, event Event, do func(*Event) error) error {
+	err := do(&event)
+	if event.Outcome == Unknown {
+		return s.record(ctx, event, err, OutcomeOf(err))
+	}
+	return err
+}
+
+// record puts the event on record and returns err, or why it could not.
+func (s *Service) record(ctx context.Context, event Event, err error, outcome Outcome) error {
+	event.Outcome = outcome
+	return firstOf(unrecorded(s.audit.Record(ctx, event)), err)
+}
+
+func unrecorded(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("recording the attempt: %w", err)
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

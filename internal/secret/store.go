@@ -1,0 +1,115 @@
+package secret
+
+import (
+	"context"
+	"time"
+)
+
+// A Revision names one state of a secret and is opaque. It changes whenever
+// name, description or values do, it is never derived from values, and the
+// APIs show it as the ETag.
+type Revision string
+
+// Info is all that may be shown without the right to reveal. It has no
+// values, so nothing that returns one can leak them.
+type Info struct {
+	Ref
+	Description      string
+	Keys             []string // sorted; not to be changed, for it may be shared
+	Created, Updated time.Time
+	Revision         Revision
+}
+
+// An Op says which secret, under which condition, and what is to be put on
+// record with it.
+type Op struct {
+	Ref    Ref
+	OnlyIf Revision // empty: unconditionally
+	Event  *Event   // a [Recording] store puts it on record with the outcome
+}
+
+// AnyRevision as an Op's condition asks that the secret exists, which every
+// operation but Create asks anyway. It is If-Match: * (RFC 9110, section 13.1.1).
+const AnyRevision Revision = "*"
+
+// Matches reports whether the condition admits a secret at this revision.
+func (op Op) Matches(now Revision) bool {
+	return op.OnlyIf == "" || op.OnlyIf == AnyRevision || op.OnlyIf == now
+}
+
+// A Draft is a secret to be.
+type Draft struct {
+	Description string
+	Data        map[string]Value
+	Created     time.Time // zero: now; set only when a secret moves in from elsewhere
+}
+
+// A Change is the new content of a secret: Set, and the stored values of
+// Keep. Whatever is in neither is gone.
+type Change struct {
+	Set  map[string]Value
+	Keep []string // disjoint with Set
+}
+
+// A Page is a part of a list in order of name (bytewise).
+type Page struct {
+	After string // the last name of the page before; empty: from the start
+	Limit int    // at most so many; 0: all
+}
+
+// A Store keeps secrets. One method for each thing that can be done to a
+// secret, each one step: it happens as a whole or not at all, and once it has
+// returned without error every later call sees it, after a crash too if the
+// store is durable. All methods are safe for concurrent use. Whatever a store
+// returns is the caller's own, but for [Info.Keys].
+//
+// Errors are those of this package, possibly wrapped: ErrNotFound if Op.Ref
+// does not exist, before ErrChanged if it is not at Op.OnlyIf, before any
+// other; ErrUnavailable and ErrFull at any time.
+type Store interface {
+	// List returns what the owner has, in order of name; nothing is no error.
+	List(ctx context.Context, owner Owner, page Page) ([]Info, error)
+
+	// Head returns one secret without its values.
+	Head(ctx context.Context, ref Ref) (Info, error)
+
+	// Reveal returns a secret with its values, both of the same moment.
+	Reveal(ctx context.Context, op Op) (Info, map[string]Value, error)
+
+	// Create returns ErrExists, and changes nothing, if the name is taken.
+	// Op.OnlyIf has no meaning here.
+	Create(ctx context.Context, op Op, draft Draft) (Info, error)
+
+	// Replace puts Change in the place of all the secret's data; name,
+	// description and time of creation stay. A Keep that is not stored is an
+	// InvalidError naming the key, and nothing is changed.
+	Replace(ctx context.Context, op Op, change Change) (Info, error)
+
+	// Describe gives the secret this name and description; the values and the
+	// time of creation stay. It returns ErrExists, and changes nothing, if
+	// the name is another secret's. No reader sees both names, or neither.
+	Describe(ctx context.Context, op Op, name, description string) (Info, error)
+
+	// Delete removes the secret. A secret created later under the same name
+	// has another revision.
+	Delete(ctx context.Context, op Op) error
+
+	// Owners lists who has secrets, in order of Owner.String.
+	Owners(ctx context.Context, page Page) ([]Owner, error)
+
+	// Check returns nil if the store can do its work.
+	Check(ctx context.Context) error
+
+	// Close waits for what is under way. The store is of no use afterwards.
+	Close() error
+}
+
+// A Recording store puts Op.Event on record itself, in the transaction of the
+// operation: for Reveal, Create, Replace, Describe and Delete, and before it
+// returns. It sets Event.Outcome to what it recorded, and leaves it at Unknown
+// if it recorded nothing.
+type Recording interface {
+	Store
+	// RecordsEvents only marks the store as one.
+	RecordsEvents()
+}
