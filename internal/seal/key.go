@@ -1,0 +1,120 @@
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// KeyBytes is the length of a key.
+const KeyBytes = 32
+
+// A sealed text is
+//
+//	info (32) ‖ commitment (32) ‖ nonce (12) ‖ ciphertext ‖ tag (16)
+//
+// where HKDF-Expand-SHA256(key, label ‖ info) gives the AES-256-GCM key, used
+// once, and the commitment.
+const (
+	infoBytes       = 32
+	commitmentBytes = 32
+	gcmBytes        = 12 + 16
+
+	// Overhead is by how much a text grows when a [Key] seals it.
+	Overhead = infoBytes + commitmentBytes + gcmBytes
+
+	recordLabel = "strongroom record v1"
+)
+
+// ErrNotAuthentic means that a text was not sealed by this key for this
+// place, or was damaged since. Which of these it is cannot be told.
+var ErrNotAuthentic = errors.New("not sealed by this key for this place, or damaged")
+
+// A Key seals texts. It prints as asterisks; the one way out is [Key.Encode].
+type Key struct{ seed [KeyBytes]byte }
+
+// NewKey returns a random key.
+func NewKey() *Key {
+	k := new(Key)
+	_, _ = rand.Read(k.seed[:]) // never fails: crypto/rand crashes the program instead
+	return k
+}
+
+// ParseKey reads what [Key.Encode] wrote; white space around it is ignored.
+// Its errors do not repeat what was read.
+func ParseKey(text string) (*Key, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	if err != nil || len(raw) != KeyBytes {
+		return nil, errors.New("not a key: want 32 bytes in base64")
+	}
+	return keyOf(raw), nil
+}
+
+// Encode returns the key as a line of base64, for the file that holds it.
+func (k *Key) Encode() string { return base64.StdEncoding.EncodeToString(k.seed[:]) }
+
+// Format implements [fmt.Formatter].
+func (*Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "****") }
+
+func keyOf(raw []byte) *Key {
+	k := new(Key)
+	copy(k.seed[:], raw)
+	return k
+}
+
+// Seal encrypts and authenticates the text for one place: it opens nowhere
+// else. Place is public and not part of the result; make it with [Place].
+func (k *Key) Seal(text, place []byte) []byte {
+	sealed := make([]byte, infoBytes, len(text)+Overhead)
+	_, _ = rand.Read(sealed)
+	key, commitment := k.derive(sealed[:infoBytes])
+	sealed = append(sealed, commitment...)
+	return gcm(key).Seal(sealed, nil, text, place)
+}
+
+// Open returns the text, or ErrNotAuthentic.
+func (k *Key) Open(sealed, place []byte) ([]byte, error) {
+	if len(sealed) < Overhead {
+		return nil, ErrNotAuthentic
+	}
+	key, commitment := k.derive(sealed[:infoBytes])
+	// GCM alone would open one ciphertext under several keys, each giving
+	// another text; the commitment says which key it was.
+	if subtle.ConstantTimeCompare(commitment, sealed[infoBytes:infoBytes+commitmentBytes]) != 1 {
+		return nil, ErrNotAuthentic
+	}
+	text, err := gcm(key).Open(nil, nil, sealed[infoBytes+commitmentBytes:], place)
+	if err != nil {
+		return nil, ErrNotAuthentic
+	}
+	return text, nil
+}
+
+func (k *Key) derive(info []byte) (key, commitment []byte) {
+	out, err := hkdf.Expand(sha256.New, k.seed[:], recordLabel+string(info), KeyBytes+commitmentBytes)
+	if err != nil {
+		panic(err) // only for lengths that HKDF does not allow
+	}
+	return out[:KeyBytes], out[KeyBytes:]
+}
+
+// gcm chooses its nonces itself, which is what FIPS 140-3 mode accepts.
+func gcm(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // only for lengths that AES does not have
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err) // only for blocks that are not AES
+	}
+	return aead
+}

@@ -1,0 +1,14 @@
+package seal
+
+import "encoding/binary"
+
+// Place names where a sealed text belongs, from its parts. Each part is
+// preceded by its length, so that no two lists of parts give the same place.
+func Place(parts ...string) []byte {
+	var place []byte
+	for _, part := range parts {
+		place = binary.AppendUvarint(place, uint64(len(part)))
+		place = append(place, part...)
+	}
+	return place
+}
