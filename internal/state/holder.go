@@ -1,0 +1,38 @@
+package state
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// A HeldError means that another process has the state file open.
+type HeldError struct {
+	Path string
+	By   string // as in "process 4711 on host alpha since …"
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("the state file %s is held by %s", e.Path, e.By)
+}
+
+// The lock is bbolt's, on the state file itself, and goes with its process.
+// The file beside it only says who to ask about it.
+func holderPath(path string) string { return path + ".holder" }
+
+func noteHolder(path string) {
+	host, _ := os.Hostname()
+	who := fmt.Sprintf("process %d on host %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+	// Nothing depends on it: a directory in which it cannot be written has
+	// been noticed by bbolt, if it matters.
+	_ = os.WriteFile(holderPath(path), []byte(who), 0o600)
+}
+
+func heldBy(path string) error {
+	who, err := os.ReadFile(holderPath(path))
+	if err != nil {
+		who = []byte("another process")
+	}
+	return &HeldError{path, strings.TrimSpace(string(who))}
+}

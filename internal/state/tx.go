@@ -1,0 +1,98 @@
+package state
+
+import (
+	"bytes"
+	"iter"
+
+	"go.etcd.io/bbolt"
+)
+
+// A Tx is a transaction on the state file, for [File.View] and [File.Update].
+type Tx struct {
+	tx     *bbolt.Tx
+	writes int
+}
+
+// Bucket returns a named part of the file, which need not exist yet. Whoever
+// owns a part starts its name with its own package's.
+func (tx *Tx) Bucket(name string) Bucket {
+	return Bucket{tx, name, tx.tx.Bucket([]byte(name))}
+}
+
+// Writable reports whether this is an [File.Update], whose own writes can be
+// seen in it and may yet come to nothing.
+func (tx *Tx) Writable() bool { return tx.tx.Writable() }
+
+// A Bucket is a named part of the file: keys in bytewise order, with values.
+// Empty keys are not allowed; an empty value is not told from nil.
+type Bucket struct {
+	tx   *Tx
+	name string
+	b    *bbolt.Bucket // nil as long as it does not exist
+}
+
+// Get returns the value of the key, nil if there is none.
+func (b *Bucket) Get(key []byte) []byte {
+	if b.b == nil {
+		return nil
+	}
+	return b.b.Get(key)
+}
+
+// Put sets the value of the key. Key and value must stay as they are until
+// the transaction ends.
+func (b *Bucket) Put(key, value []byte) error {
+	b.tx.writes++
+	if b.b == nil {
+		created, err := b.tx.tx.CreateBucketIfNotExists([]byte(b.name))
+		if err != nil {
+			return err
+		}
+		b.b = created
+	}
+	return b.b.Put(key, value)
+}
+
+// Delete removes the key; a missing one is no error.
+func (b *Bucket) Delete(key []byte) error {
+	if b.b == nil {
+		return nil
+	}
+	b.tx.writes++
+	return b.b.Delete(key)
+}
+
+// Last returns the last key and its value, nil in an empty bucket.
+func (b *Bucket) Last() (key, value []byte) {
+	if b.b == nil {
+		return nil, nil
+	}
+	return b.b.Cursor().Last()
+}
+
+// From goes through the keys in order, beginning with the first that is not
+// before start.
+func (b *Bucket) From(start []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		if b.b == nil {
+			return
+		}
+		c := b.b.Cursor()
+		for k, v := c.Seek(start); k != nil; k, v = c.Next() {
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
+}
+
+// Prefix goes through the keys that begin with prefix, in order.
+func (b *Bucket) Prefix(prefix []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		for k, v := range b.From(prefix) {
+			if !bytes.HasPrefix(k, prefix) || !yield(k, v) {
+				return
+			}
+		}
+	}
+}
