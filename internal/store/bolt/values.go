@@ -1,0 +1,108 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+func valuesKey(r record) []byte {
+	return binary.BigEndian.AppendUint64(slices.Clone(r.id[:]), r.valuesAt)
+}
+
+func (s *Store) valuesPlace(r record) []byte {
+	return s.place("values", r.info.Owner, r.id, r.valuesAt)
+}
+
+func (s *Store) putValues(tx *state.Tx, r record, data map[string]secret.Value) error {
+	text := encode(data)
+	defer clear(text)
+	values := tx.Bucket(s.values)
+	return values.Put(valuesKey(r), s.ring.Seal(text, s.valuesPlace(r)))
+}
+
+func (s *Store) dropValues(tx *state.Tx, r record) error {
+	values := tx.Bucket(s.values)
+	return values.Delete(valuesKey(r))
+}
+
+func (s *Store) openValues(tx *state.Tx, r record) (map[string]secret.Value, error) {
+	values := tx.Bucket(s.values)
+	text, err := s.ring.Open(values.Get(valuesKey(r)), s.valuesPlace(r))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	defer clear(text)
+	return decode(text)
+}
+
+// merged is the content that the change gives the record. Stored values are
+// opened only if some are to be kept.
+func (s *Store) merged(tx *state.Tx, r record, change secret.Change) (map[string]secret.Value, error) {
+	if len(change.Keep) == 0 {
+		return change.Set, nil
+	}
+	stored, err := s.openValues(tx, r)
+	if err != nil {
+		return nil, err
+	}
+	data, size := map[string]secret.Value{}, 0
+	for key, value := range change.Set {
+		data[key] = value
+	}
+	for _, key := range change.Keep {
+		value, ok := stored[key]
+		if !ok {
+			return nil, &secret.InvalidError{Field: "data", Key: key, Reason: "has no stored value to keep"}
+		}
+		data[key] = value
+	}
+	for _, value := range data {
+		size += len(value)
+	}
+	return data, secret.CheckSize(size, len(data))
+}
+
+// encode writes the values as a list of key, value, key, value…, each preceded
+// by its length as a uvarint.
+func encode(data map[string]secret.Value) []byte {
+	size := 0
+	for key, value := range data {
+		size += len(key) + len(value) + 2*binary.MaxVarintLen32
+	}
+	text := make([]byte, 0, size)
+	for _, key := range keysOf(data) {
+		text = binary.AppendUvarint(text, uint64(len(key)))
+		text = append(text, key...)
+		text = binary.AppendUvarint(text, uint64(len(data[key])))
+		text = append(text, string(data[key])...)
+	}
+	return text
+}
+
+func decode(text []byte) (map[string]secret.Value, error) {
+	data := map[string]secret.Value{}
+	for len(text) > 0 {
+		var key, value string
+		var ok1, ok2 bool
+		key, text, ok1 = cutString(text)
+		value, text, ok2 = cutString(text)
+		if !ok1 || !ok2 {
+			return nil, errDamaged
+		}
+		data[key] = secret.Value(value)
+	}
+	return data, nil
+}
+
+func cutString(text []byte) (s string, rest []byte, ok bool) {
+	n, read := binary.Uvarint(text)
+	if read <= 0 || n > uint64(len(text)-read) {
+		return "", nil, false
+	}
+	rest = text[read:]
+	return string(rest[:n]), rest[n:], true
+}
