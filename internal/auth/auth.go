@@ -1,0 +1,102 @@
+// Package auth finds out who calls, before anything of the call is read.
+//
+// A [Strategy] knows one kind of credential; [Require] asks those of an API
+// and hands the caller on in the request's context, which is how it crosses
+// the generated code. Handlers take it from there with [Caller].
+package auth
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+var (
+	// ErrNoCredential means that the request has no credential of the kind
+	// that a strategy knows, so that the next one gets a look; or of any kind.
+	ErrNoCredential = errors.New("no credential")
+	// ErrBadCredential means that there is one and it is not good, which is
+	// final. It does not say why: callers may be guessing.
+	ErrBadCredential = errors.New("credential is not valid")
+	// ErrTwoCredentials means that the request has more than one credential,
+	// so that it is not clear in whose name it comes.
+	ErrTwoCredentials = errors.New("more than one credential")
+	// ErrCrossSite means that a web page of another site seems to be behind
+	// the request.
+	ErrCrossSite = errors.New("cross-site request")
+)
+
+// A Strategy authenticates requests by one kind of credential.
+type Strategy interface {
+	// Authenticate returns the caller that the request's credential stands
+	// for. If the request has no credential of this kind it returns
+	// ErrNoCredential; any other error is final.
+	Authenticate(r *http.Request) (secret.Caller, error)
+}
+
+// Require lets only callers through whom one of the strategies knows; the
+// error is otherwise one of this package's. The headers are all in which the
+// API's document lets a credential be sent: more than one at a time is refused,
+// whether or not a strategy knows it.
+func Require(headers []string, strategies ...Strategy) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			caller, err := authenticate(c.Request(), headers, strategies)
+			if err != nil {
+				return err
+			}
+			caller.From = peer(c.Request())
+			caller.Request = c.Response().Header().Get(echo.HeaderXRequestID)
+			c.SetRequest(c.Request().WithContext(WithCaller(c.Request().Context(), caller)))
+			return next(c)
+		}
+	}
+}
+
+func authenticate(r *http.Request, headers []string, strategies []Strategy) (secret.Caller, error) {
+	credentials := 0
+	for _, header := range headers {
+		credentials += len(r.Header.Values(header))
+	}
+	if credentials > 1 {
+		return secret.Caller{}, ErrTwoCredentials
+	}
+	for _, s := range strategies {
+		caller, err := s.Authenticate(r)
+		if !errors.Is(err, ErrNoCredential) {
+			return caller, err
+		}
+	}
+	if credentials > 0 {
+		return secret.Caller{}, ErrBadCredential
+	}
+	return secret.Caller{}, ErrNoCredential
+}
+
+// peer is the address at the other end of the connection, without the port.
+func peer(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context that carries the caller.
+func WithCaller(ctx context.Context, caller secret.Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, caller)
+}
+
+// Caller returns the caller that Require found, and one who may nothing where
+// it did not look.
+func Caller(ctx context.Context) secret.Caller {
+	caller, _ := ctx.Value(callerKey{}).(secret.Caller)
+	return caller
+}
