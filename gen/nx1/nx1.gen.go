@@ -535,6 +535,20 @@ func (response ListSecrets200JSONResponse) VisitListSecretsResponse(w http.Respo
 	return err
 }
 
+type ListSecrets400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSecrets400JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSecrets401JSONResponse struct{ UnauthorizedJSONResponse }
 
 func (response ListSecrets401JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
@@ -615,6 +629,20 @@ func (response ListSecrets503JSONResponse) VisitListSecretsResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets507JSONResponse struct{ FullJSONResponse }
+
+func (response ListSecrets507JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -986,6 +1014,20 @@ func (response GetSecret304Response) VisitGetSecretResponse(w http.ResponseWrite
 	return nil
 }
 
+type GetSecret400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetSecret400JSONResponse) VisitGetSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSecret401JSONResponse struct{ UnauthorizedJSONResponse }
 
 func (response GetSecret401JSONResponse) VisitGetSecretResponse(w http.ResponseWriter) error {
@@ -1066,6 +1108,20 @@ func (response GetSecret503JSONResponse) VisitGetSecretResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSecret507JSONResponse struct{ FullJSONResponse }
+
+func (response GetSecret507JSONResponse) VisitGetSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1274,6 +1330,20 @@ func (response RevealSecret200JSONResponse) VisitRevealSecretResponse(w http.Res
 	return err
 }
 
+type RevealSecret400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RevealSecret400JSONResponse) VisitRevealSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevealSecret401JSONResponse struct{ UnauthorizedJSONResponse }
 
 func (response RevealSecret401JSONResponse) VisitRevealSecretResponse(w http.ResponseWriter) error {
@@ -1312,6 +1382,20 @@ func (response RevealSecret404JSONResponse) VisitRevealSecretResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealSecret409JSONResponse ErrorResponse
+
+func (response RevealSecret409JSONResponse) VisitRevealSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }

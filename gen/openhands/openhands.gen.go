@@ -417,6 +417,20 @@ func (response ListSecrets200JSONResponse) VisitListSecretsResponse(w http.Respo
 	return err
 }
 
+type ListSecrets400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSecrets400JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSecrets401JSONResponse struct{ UnauthorizedJSONResponse }
 
 func (response ListSecrets401JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
@@ -469,6 +483,20 @@ func (response ListSecrets503JSONResponse) VisitListSecretsResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets507JSONResponse struct{ FullJSONResponse }
+
+func (response ListSecrets507JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/strongroom/strongroom/internal/config"
+)
+
+func configCommand() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "Look at a config without serving it"}
+	c.AddCommand(configCheckCommand())
+	return c
+}
+
+func configCheckCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "check --config FILE",
+		Short: "Say what is wrong with a config and the files that it names",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.Load(file)
+			if err != nil {
+				return err
+			}
+			_, keyErr := readKey(cfg.State.Key)
+			_, authErr := openStrategies(cfg)
+			if err := errors.Join(keyErr, authErr); err != nil {
+				return fmt.Errorf("%s:\n%w", file, err)
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), "the config is good")
+			return err
+		},
+	}
+	configFlag(c, &file)
+	return c
+}

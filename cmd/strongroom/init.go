@@ -1,0 +1,124 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+//go:embed init.yaml
+var initialConfig []byte
+
+// The files that init makes, as init.yaml names them.
+const (
+	configFile      = "strongroom.yaml"
+	stateFile       = "data/strongroom.db"
+	stateKeyFile    = "keys/state.key"
+	sessionKeysFile = "keys/session-keys.yaml"
+	pskFile         = "keys/psks.yaml"
+)
+
+func initCommand() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:   "init --dir DIR",
+		Short: "Make a config, keys and an empty state file",
+		Long: `Make a config, keys and an empty state file in DIR, for serve --config DIR/strongroom.yaml.
+
+It prints one key for each API, once: only their hashes are kept. They may do
+everything, reveal included. Nothing that exists is overwritten.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return initialize(dir, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "the `directory`, made if there is none")
+	_ = c.MarkFlagRequired("dir") // fails only for a flag that does not exist
+	return c
+}
+
+// initialize makes everything or, if something is in the way, nothing. The
+// config comes last, so that where there is one, there is all of it.
+func initialize(dir string, stdout, stderr io.Writer) (err error) {
+	var made []string
+	defer func() {
+		for i := len(made) - 1; err != nil && i >= 0; i-- {
+			_ = os.Remove(made[i])
+		}
+	}()
+	for _, sub := range []string{"", "keys", "data"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return fmt.Errorf("making the directory: %w", err)
+		}
+	}
+	sessionKey, sessionKeys, err := newKeysFile("X-Session-API-Key")
+	if err != nil {
+		return err
+	}
+	psk, psks, err := newKeysFile("Authorization-PSK")
+	if err != nil {
+		return err
+	}
+	kek := seal.NewKey()
+	for _, f := range []struct {
+		name string
+		make func(path string) error
+	}{
+		{stateKeyFile, func(path string) error { return writeNew(path, []byte(kek.Encode()+"\n")) }},
+		{sessionKeysFile, func(path string) error { return writeNew(path, sessionKeys) }},
+		{pskFile, func(path string) error { return writeNew(path, psks) }},
+		{stateFile, func(path string) error { return newState(path, kek) }},
+		{configFile, func(path string) error { return writeNew(path, initialConfig) }},
+	} {
+		path := filepath.Join(dir, f.name)
+		if err := f.make(path); err != nil {
+			return fmt.Errorf("nothing was made: %w", err)
+		}
+		made = append(made, path)
+	}
+	_, _ = fmt.Fprintf(stderr, "made %s; these keys are shown once:\n", filepath.Join(dir, configFile))
+	_, err = fmt.Fprintf(stdout, "X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk)
+	return err
+}
+
+// newKeysFile returns a new key and the file that lets its holder do
+// everything.
+func newKeysFile(header string) (key string, file []byte, err error) {
+	key, id := apikey.Generate()
+	everything := func(owner string) apikey.Grant {
+		return apikey.Grant{Actions: secret.Actions(), Owner: owner}
+	}
+	file, err = yaml.Marshal(apikey.Keys{Keys: []apikey.Key{{
+		ID: id, SHA256: apikey.HashOf(key), Subject: "admin", User: apikey.DefaultUser,
+		Grants: []apikey.Grant{everything("user/" + apikey.DefaultUser), everything("app/" + secret.AnyID)},
+	}}})
+	if err != nil {
+		return "", nil, fmt.Errorf("encoding a keys file: %w", err)
+	}
+	return key, append([]byte("# Keys for the header "+header+". Only their hashes are kept.\n"), file...), nil
+}
+
+func newState(path string, kek *seal.Key) error {
+	return state.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
+}
+
+// writeNew writes a file that must not exist yet, and makes it durable.
+func writeNew(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
+}

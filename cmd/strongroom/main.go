@@ -1,0 +1,69 @@
+// Strongroom keeps secrets and serves them through two published APIs at once.
+// Start reading at wire.go, which builds the program that a config describes.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// version is set when the program is built.
+var version = "unknown"
+
+// Exit codes.
+const (
+	exitFailed = 1
+	// exitDisk (EX_IOERR of sysexits.h) means that the disk failed under the
+	// state file: look at it before starting again.
+	exitDisk = 74
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := &cobra.Command{
+		Use:           "strongroom",
+		Short:         "Keeps secrets and serves them through two published APIs",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(initCommand(), serveCommand(), configCommand(), versionCommand())
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, state.ErrBroken):
+		_, _ = fmt.Fprintln(stderr, "strongroom:", err)
+		return exitDisk
+	default:
+		_, _ = fmt.Fprintln(stderr, "strongroom:", err)
+		return exitFailed
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		Run:   func(c *cobra.Command, _ []string) { _, _ = fmt.Fprintln(c.OutOrStdout(), version) },
+	}
+}

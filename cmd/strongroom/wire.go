@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/strongroom/strongroom/internal/api/nx1"
+	"github.com/strongroom/strongroom/internal/api/openhands"
+	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/anonymous"
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/store/bolt"
+	"github.com/strongroom/strongroom/specs"
+)
+
+// resources are what a process opens once: the state file and all that is kept
+// in it, and the stores.
+type resources struct {
+	file   *state.File
+	audit  *audit.Log
+	stores map[string]secret.Store
+}
+
+func open(cfg *config.Config) (*resources, error) {
+	kek, err := readKey(cfg.State.Key)
+	if err != nil {
+		return nil, err
+	}
+	file, err := state.Open(cfg.State.Path)
+	if errors.Is(err, state.ErrMissing) {
+		return nil, fmt.Errorf("state.path: %w: make one with strongroom init, or put it back from a backup", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state.path: %w", err)
+	}
+	ring, err := unwrap(file, kek)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("state.key: %w", err), file.Close())
+	}
+	r := &resources{file: file, stores: map[string]secret.Store{}}
+	r.audit = audit.Open(file, ring, ring.Derive("audit"))
+	for name := range cfg.Stores {
+		r.stores[name] = bolt.Open(file, name, ring, r.audit)
+	}
+	return r, nil
+}
+
+func unwrap(file *state.File, kek *seal.Key) (*seal.Ring, error) {
+	wrapped, err := file.Keyring()
+	if err != nil {
+		return nil, err
+	}
+	return seal.Unwrap(wrapped, kek, file.ID())
+}
+
+// Close closes what was opened, the last first.
+func (r *resources) Close() error {
+	var errs []error
+	for _, s := range r.stores {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, r.audit.Close(), r.file.Close())...)
+}
+
+// handler is what the listener serves: the APIs on the resources, under the
+// policy that the config sets.
+func (r *resources) handler(cfg *config.Config, log *slog.Logger) (http.Handler, error) {
+	strategies, err := openStrategies(cfg)
+	if err != nil {
+		return nil, err
+	}
+	front := server.NewFront(r.ready, log)
+	if api := cfg.APIs.Nx1; api != nil {
+		service := secret.NewService(r.stores[api.Store], r.audit)
+		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, pick(strategies, api.Auth), log)
+		if err != nil {
+			return nil, fmt.Errorf("apis.nx1: %w", err)
+		}
+		front.Mount("/api/app", h)
+		front.Publish("/openapi/nx1.json", specs.Nx1)
+	}
+	if api := cfg.APIs.OpenHands; api != nil {
+		service := secret.NewService(r.stores[api.Store], r.audit)
+		h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, pick(strategies, api.Auth), log)
+		if err != nil {
+			return nil, fmt.Errorf("apis.openhands: %w", err)
+		}
+		front.Mount("/api/secrets", h)
+		front.Publish("/openapi/openhands.json", specs.OpenHands)
+	}
+	return front, nil
+}
+
+func (r *resources) ready(ctx context.Context) error {
+	for name, s := range r.stores {
+		if err := s.Check(ctx); err != nil {
+			return fmt.Errorf("store %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// openStrategies makes the strategies that the config names, and returns every
+// mistake in their keys files at once.
+func openStrategies(cfg *config.Config) (map[string]auth.Strategy, error) {
+	strategies := map[string]auth.Strategy{}
+	var wrong []error
+	for name, s := range cfg.Auth {
+		switch {
+		case s.Anonymous != nil:
+			strategies[name] = anonymous.New(s.Anonymous.User)
+		case s.APIKey != nil:
+			keys, err := readKeys(s.APIKey.KeysFile)
+			if err != nil {
+				wrong = append(wrong, fmt.Errorf("auth.%s.api_key.keys_file: %w", name, err))
+			}
+			strategies[name] = apikey.New(s.APIKey.Header, keys)
+		}
+	}
+	return strategies, errors.Join(wrong...)
+}
+
+func pick(strategies map[string]auth.Strategy, names []string) (picked []auth.Strategy) {
+	for _, name := range names {
+		picked = append(picked, strategies[name])
+	}
+	return picked
+}

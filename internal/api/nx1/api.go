@@ -1,0 +1,134 @@
+// Package nx1 is the API that NexusOne has for an app's secrets, as its SDK
+// relies on it: specs/nx1.yaml and the overlay beside it. A secret has keys
+// and values, an update replaces all of them, and values come back masked but
+// from /reveal.
+package nx1
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/oapi-codegen/runtime/types"
+
+	gen "github.com/strongroom/strongroom/gen/nx1"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/specs"
+)
+
+// maxBody bounds a request's body in bytes.
+const maxBody = 4 << 20
+
+// Options are what an installation decides about the API.
+type Options struct {
+	// Masked says what to do with a value that is the mask itself.
+	Masked MaskedValues
+}
+
+// New returns the API over the secrets, for callers whom one of the strategies
+// knows.
+func New(secrets *secret.Service, opts Options, strategies []auth.Strategy, log *slog.Logger) (http.Handler, error) {
+	doc, err := fastapi.Load(specs.Nx1)
+	if err != nil {
+		return nil, err
+	}
+	e := server.NewEcho(answer, log)
+	e.Binder = fastapi.Binder{}
+	e.Use(auth.Require(doc.CredentialHeaders(), strategies...), doc.Check(maxBody))
+	gen.RegisterHandlers(e, gen.NewStrictHandler(&api{secrets, opts}, nil))
+	return e, doc.Covers(e.Routes())
+}
+
+type api struct {
+	secrets *secret.Service
+	opts    Options
+}
+
+var _ gen.StrictServerInterface = (*api)(nil)
+
+// ListSecrets lists an app's secrets, in order of name.
+func (a *api) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
+	infos, err := a.secrets.List(ctx, auth.Caller(ctx), secret.App(req.AppId.String()), secret.Page{})
+	if err != nil {
+		return nil, err
+	}
+	return listed(infos), nil
+}
+
+// CreateSecret adds a secret to an app.
+func (a *api) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
+	if !legalName(req.Body.SecretName) {
+		return nil, errName
+	}
+	change, err := a.change(req.Body.Data)
+	if err != nil {
+		return nil, err
+	}
+	if len(change.Keep) > 0 {
+		return nil, &secret.InvalidError{Field: "data", Key: change.Keep[0], Reason: "has no stored value to keep"}
+	}
+	draft := secret.Draft{Data: change.Set}
+	info, err := a.secrets.Create(ctx, auth.Caller(ctx), ref(req.AppId, req.Body.SecretName), draft)
+	if err != nil {
+		return nil, err
+	}
+	return masked(info), nil
+}
+
+// GetSecret returns a secret with its values masked.
+func (a *api) GetSecret(ctx context.Context, req gen.GetSecretRequestObject) (gen.GetSecretResponseObject, error) {
+	info, err := a.secrets.Head(ctx, auth.Caller(ctx), ref(req.AppId, req.SecretName))
+	if err != nil {
+		return nil, err
+	}
+	if etag := server.ETag(string(info.Revision)); !server.NoneMatch(req.Params.IfNoneMatch, etag) {
+		return gen.GetSecret304Response{Headers: gen.GetSecret304ResponseHeaders{ETag: etag}}, nil
+	}
+	return masked(info), nil
+}
+
+// UpdateSecret puts new data in the place of all that the secret has.
+func (a *api) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
+	onlyIf, err := server.IfMatch(req.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	change, err := a.change(req.Body.Data)
+	if err != nil {
+		return nil, err
+	}
+	info, err := a.secrets.Replace(ctx, auth.Caller(ctx), ref(req.AppId, req.SecretName), secret.Revision(onlyIf), change)
+	if err != nil {
+		return nil, err
+	}
+	return masked(info), nil
+}
+
+// DeleteSecret removes a secret.
+func (a *api) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
+	onlyIf, err := server.IfMatch(req.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	err = a.secrets.Delete(ctx, auth.Caller(ctx), ref(req.AppId, req.SecretName), secret.Revision(onlyIf))
+	if err != nil {
+		return nil, err
+	}
+	return gen.DeleteSecret200JSONResponse{Success: true, Message: "Secret deleted successfully."}, nil
+}
+
+// RevealSecret returns a secret with its values.
+func (a *api) RevealSecret(ctx context.Context, req gen.RevealSecretRequestObject) (gen.RevealSecretResponseObject, error) {
+	info, data, err := a.secrets.Reveal(ctx, auth.Caller(ctx), ref(req.AppId, req.SecretName))
+	if err != nil {
+		return nil, err
+	}
+	return revealed(info, data)
+}
+
+func ref(app types.UUID, name string) secret.Ref {
+	return secret.Ref{Owner: secret.App(app.String()), Name: name}
+}

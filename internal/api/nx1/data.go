@@ -1,0 +1,65 @@
+package nx1
+
+import (
+	"fmt"
+	"regexp"
+
+	gen "github.com/strongroom/strongroom/gen/nx1"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// MaskedValues says what to do with a value in a request that is the mask
+// itself: somebody sends back what was shown, or has a very odd secret.
+type MaskedValues string
+
+// What to do with masked values.
+const (
+	// RejectMasked refuses the request, so that no secret is overwritten by
+	// asterisks.
+	RejectMasked MaskedValues = "reject"
+	// KeepMasked keeps the stored value of the key.
+	KeepMasked MaskedValues = "keep"
+	// StoreMasked takes the asterisks for the value.
+	StoreMasked MaskedValues = "store"
+)
+
+// The SDK does not escape names in paths, so names are such as need none.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,253}$`)
+
+func legalName(name string) bool {
+	return namePattern.MatchString(name) && name != "." && name != ".."
+}
+
+var errName = &secret.InvalidError{
+	Field: "secret_name", Reason: "must be 1 to 253 letters, digits, '.', '_' or '-', and not '.' or '..'",
+}
+
+// change reads a request's list of keys and values. A mistake is named by its
+// place in the list, and by its key if that is a legal one; values are never
+// repeated.
+func (a *api) change(data []gen.SecretKeyValue) (secret.Change, error) {
+	c := secret.Change{Set: map[string]secret.Value{}}
+	places := map[string]int{}
+	for i, kv := range data {
+		if err := secret.CheckKey(kv.Key); err != nil {
+			return c, fmt.Errorf("data[%d].%w", i, err)
+		}
+		if first, taken := places[kv.Key]; taken {
+			return c, &secret.InvalidError{
+				Field: fmt.Sprintf("data[%d].key", i), Key: kv.Key, Reason: fmt.Sprintf("is data[%d]'s already", first),
+			}
+		}
+		places[kv.Key] = i
+		switch {
+		case kv.Value != secret.Mask || a.opts.Masked == StoreMasked:
+			c.Set[kv.Key] = secret.Value(kv.Value)
+		case a.opts.Masked == KeepMasked:
+			c.Keep = append(c.Keep, kv.Key)
+		default:
+			return c, &secret.InvalidError{
+				Field: fmt.Sprintf("data[%d].value", i), Key: kv.Key, Reason: "is the mask ****: send the real value",
+			}
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,85 @@
+package nx1
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/anonymous"
+	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// A problem is the document's ErrorResponse. The SDK shows its users nothing
+// but this, so it says what to do, on 401 and 403 too.
+type problem struct {
+	Error string `json:"error"`
+	Code  int    `json:"code"`
+}
+
+// errNotText is a stored value that JSON cannot hold.
+var errNotText = errors.New("value is not text")
+
+// answer turns errors into Nx1's responses; nothing else does.
+func answer(err error) server.Answer {
+	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
+		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
+	}
+	is := func(target error) bool { return errors.Is(err, target) }
+	invalid, isInvalid := errors.AsType[*secret.InvalidError](err)
+	switch {
+	case isInvalid && invalid.Field == "key": // its place in the list is wrapped around it
+		return failure(http.StatusBadRequest, err.Error())
+	case isInvalid:
+		return failure(http.StatusBadRequest, invalid.Error())
+	case is(auth.ErrNoCredential):
+		return unauthorized("Send a key in the header Authorization-PSK.")
+	case is(auth.ErrBadCredential):
+		return unauthorized("The credential is not valid.")
+	case is(auth.ErrTwoCredentials):
+		return failure(http.StatusBadRequest, "Send one credential only.")
+	case is(auth.ErrCrossSite), is(anonymous.ErrRemote), is(secret.ErrForbidden):
+		return failure(http.StatusForbidden, "Forbidden.")
+	case is(secret.ErrNotFound):
+		return failure(http.StatusNotFound, "Secret not found.")
+	case is(secret.ErrExists):
+		return failure(http.StatusConflict, "Secret already exists.")
+	case is(server.ErrPrecondition):
+		return failure(http.StatusBadRequest, sentence(server.ErrPrecondition))
+	case is(secret.ErrChanged):
+		return failure(http.StatusPreconditionFailed, "Secret has changed.")
+	case is(errNotText):
+		return failure(http.StatusConflict, sentence(err))
+	case is(fastapi.ErrTooLarge):
+		return failure(http.StatusRequestEntityTooLarge, "The request body is too large.")
+	case is(secret.ErrFull):
+		return failure(http.StatusInsufficientStorage, "No space left to keep secrets.")
+	case is(secret.ErrUnavailable), is(context.Canceled), is(context.DeadlineExceeded):
+		a := failure(http.StatusServiceUnavailable, "Try again later.")
+		a.Header = http.Header{"Retry-After": {"1"}}
+		return a
+	}
+	// Echo's own words may repeat what was sent.
+	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
+		return failure(he.Code, http.StatusText(he.Code)+".")
+	}
+	return failure(http.StatusInternalServerError, "Something went wrong.")
+}
+
+func failure(status int, text string) server.Answer {
+	return server.Answer{Status: status, Body: problem{text, status}}
+}
+
+func unauthorized(text string) server.Answer {
+	a := failure(http.StatusUnauthorized, text)
+	a.Header = http.Header{"Www-Authenticate": {"APIKey"}}
+	return a
+}
+
+// sentence ends an error's text the way Nx1's end.
+func sentence(err error) string { return strings.TrimSuffix(err.Error(), ".") + "." }

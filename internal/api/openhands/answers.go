@@ -1,0 +1,50 @@
+package openhands
+
+import (
+	"net/http"
+
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// The answers are written here rather than by the generated types, whose
+// encoder escapes <, > and & and ends with a newline: clients get the bytes
+// that OpenHands sends.
+
+// listed is the body of a list:
+//
+//	{"custom_secrets":[{"name":"API_KEY","description":""}]}
+type listed []secret.Info
+
+func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
+	type item struct {
+		Name        string `json:"name"`
+		Description string `json:"description"`
+	}
+	items := make([]item, len(l))
+	for i, info := range l {
+		items[i] = item{info.Name, info.Description}
+	}
+	return server.WriteJSON(w, http.StatusOK, struct {
+		CustomSecrets []item `json:"custom_secrets"`
+	}{items})
+}
+
+// done says that a change was made, and the revision that it made if there is
+// one.
+type done struct {
+	status   int
+	message  string
+	revision secret.Revision
+}
+
+func (d done) write(w http.ResponseWriter) error {
+	if d.revision != "" {
+		w.Header().Set("ETag", server.ETag(string(d.revision)))
+	}
+	return server.WriteJSON(w, d.status, problem{Message: d.message})
+}
+
+func (d done) VisitCreateSecretResponse(w http.ResponseWriter) error { return d.write(w) }
+func (d done) VisitUpdateSecretResponse(w http.ResponseWriter) error { return d.write(w) }
+func (d done) VisitDeleteSecretResponse(w http.ResponseWriter) error { return d.write(w) }

@@ -1,0 +1,132 @@
+// Package openhands is the API that OpenHands 0.53.0 has for custom secrets, as
+// its clients rely on it: specs/openhands.yaml and the overlay beside it. An id
+// is a name, a rename keeps the value, and the value never comes back.
+package openhands
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"regexp"
+
+	"github.com/oapi-codegen/nullable"
+
+	gen "github.com/strongroom/strongroom/gen/openhands"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/specs"
+)
+
+const (
+	// maxBody bounds a request's body in bytes.
+	maxBody = 4 << 20
+	// valueKey is the one key of a custom secret's data.
+	valueKey = "value"
+)
+
+// Options are what an installation decides about the API.
+type Options struct {
+	// EnvNames takes only names that an environment variable can have.
+	EnvNames bool
+}
+
+// New returns the API over the secrets, for callers whom one of the strategies
+// knows.
+func New(secrets *secret.Service, opts Options, strategies []auth.Strategy, log *slog.Logger) (http.Handler, error) {
+	doc, err := fastapi.Load(specs.OpenHands)
+	if err != nil {
+		return nil, err
+	}
+	e := server.NewEcho(answer, log)
+	e.Binder = fastapi.Binder{}
+	e.Use(auth.Require(doc.CredentialHeaders(), strategies...), doc.Check(maxBody))
+	gen.RegisterHandlers(e, gen.NewStrictHandler(&api{secrets, opts}, nil))
+	return e, doc.Covers(e.Routes())
+}
+
+type api struct {
+	secrets *secret.Service
+	opts    Options
+}
+
+var _ gen.StrictServerInterface = (*api)(nil)
+
+// ListSecrets lists the caller's secrets, in order of name.
+func (a *api) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
+	caller := auth.Caller(ctx)
+	infos, err := a.secrets.List(ctx, caller, secret.User(caller.User), secret.Page{})
+	if err != nil {
+		return nil, err
+	}
+	return listed(infos), nil
+}
+
+// CreateSecret adds a secret; a name that is taken is the client's mistake.
+func (a *api) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
+	if err := a.checkName(req.Body.Name); err != nil {
+		return nil, err
+	}
+	caller := auth.Caller(ctx)
+	info, err := a.secrets.Create(ctx, caller, ref(caller, req.Body.Name), secret.Draft{
+		Description: text(req.Body.Description),
+		Data:        map[string]secret.Value{valueKey: secret.Value(req.Body.Value)},
+	})
+	if err != nil {
+		return nil, about(err, "", req.Body.Name)
+	}
+	return done{http.StatusCreated, "Secret created successfully", info.Revision}, nil
+}
+
+// UpdateSecret renames and describes; a description that is null or left out
+// is cleared. The value cannot be changed this way.
+func (a *api) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
+	onlyIf, err := server.IfMatch(req.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	// A name from before the rule may stay.
+	if err := a.checkName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
+		return nil, err
+	}
+	caller := auth.Caller(ctx)
+	info, err := a.secrets.Describe(ctx, caller, ref(caller, req.SecretId), secret.Revision(onlyIf),
+		req.Body.Name, text(req.Body.Description))
+	if err != nil {
+		return nil, about(err, req.SecretId, req.Body.Name)
+	}
+	return done{http.StatusOK, "Secret updated successfully", info.Revision}, nil
+}
+
+// DeleteSecret removes a secret. A second time it is not found.
+func (a *api) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
+	onlyIf, err := server.IfMatch(req.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	caller := auth.Caller(ctx)
+	if err := a.secrets.Delete(ctx, caller, ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
+		return nil, about(err, req.SecretId, "")
+	}
+	return done{http.StatusOK, "Secret deleted successfully", ""}, nil
+}
+
+func ref(caller secret.Caller, name string) secret.Ref {
+	return secret.Ref{Owner: secret.User(caller.User), Name: name}
+}
+
+// text is the string, and nothing for null or none.
+func text(n nullable.Nullable[string]) string {
+	s, _ := n.Get()
+	return s
+}
+
+var envName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+func (a *api) checkName(name string) error {
+	if a.opts.EnvNames && !envName.MatchString(name) {
+		return &secret.InvalidError{Field: "name", Reason: "must be the name of an environment variable"}
+	}
+	return nil
+}

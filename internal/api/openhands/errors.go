@@ -1,0 +1,108 @@
+package openhands
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/anonymous"
+	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// A problem has one member, and which one depends on the problem: the web page
+// shows error and message; detail is FastAPI's own.
+type problem struct {
+	Message string `json:"message,omitzero"`
+	Error   string `json:"error,omitzero"`
+	Detail  string `json:"detail,omitzero"`
+}
+
+// aboutError adds the names that two of the answers repeat.
+type aboutError struct {
+	error
+	id, name string
+}
+
+func (e *aboutError) Unwrap() error { return e.error }
+
+func about(err error, id, name string) error { return &aboutError{err, id, name} }
+
+// answer turns errors into OpenHands' responses; nothing else does.
+func answer(err error) server.Answer {
+	var about aboutError
+	if a, ok := errors.AsType[*aboutError](err); ok {
+		about = *a
+	}
+	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
+		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
+	}
+	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok {
+		return server.Answer{Status: http.StatusUnprocessableEntity, Body: unprocessable(invalid)}
+	}
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(auth.ErrNoCredential), is(auth.ErrBadCredential):
+		return server.Answer{
+			Status: http.StatusUnauthorized, Body: problem{Detail: "Unauthorized"},
+			Header: http.Header{"Www-Authenticate": {"APIKey"}},
+		}
+	case is(auth.ErrTwoCredentials):
+		return message(http.StatusBadRequest, "Send one credential only")
+	case is(auth.ErrCrossSite), is(anonymous.ErrRemote), is(secret.ErrForbidden):
+		return failure(http.StatusForbidden, "Forbidden")
+	case is(secret.ErrNotFound):
+		return failure(http.StatusNotFound, "Secret with ID "+about.id+" not found")
+	case is(secret.ErrExists):
+		return message(http.StatusBadRequest, "Secret "+about.name+" already exists")
+	case is(server.ErrPrecondition):
+		return message(http.StatusBadRequest, server.ErrPrecondition.Error())
+	case is(secret.ErrChanged):
+		return failure(http.StatusPreconditionFailed, "Secret with ID "+about.id+" has changed")
+	case is(fastapi.ErrTooLarge):
+		return failure(http.StatusRequestEntityTooLarge, "Request body is too large")
+	case is(secret.ErrFull):
+		return failure(http.StatusInsufficientStorage, "No space left to keep secrets")
+	case is(secret.ErrUnavailable), is(context.Canceled), is(context.DeadlineExceeded):
+		a := failure(http.StatusServiceUnavailable, "Try again later")
+		a.Header = http.Header{"Retry-After": {"1"}}
+		return a
+	}
+	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
+		return fromEcho(err, he)
+	}
+	return failure(http.StatusInternalServerError, "Something went wrong")
+}
+
+// fromEcho answers what never reached an operation. Echo's own words may
+// repeat what was sent.
+func fromEcho(err error, he *echo.HTTPError) server.Answer {
+	if errors.Is(err, fastapi.ErrNotText) {
+		return server.Answer{Status: http.StatusBadRequest, Body: problem{Detail: "There was an error parsing the body"}}
+	}
+	return server.Answer{Status: he.Code, Body: problem{Detail: http.StatusText(he.Code)}}
+}
+
+func message(status int, text string) server.Answer {
+	return server.Answer{Status: status, Body: problem{Message: text}}
+}
+
+func failure(status int, text string) server.Answer {
+	return server.Answer{Status: status, Body: problem{Error: text}}
+}
+
+// unprocessable words a mistake of the domain's as pydantic does those of its
+// validators.
+func unprocessable(invalid *secret.InvalidError) *fastapi.ValidationError {
+	field := invalid.Field
+	if field == "data" {
+		field = "value"
+	}
+	return &fastapi.ValidationError{Detail: []fastapi.Detail{{
+		Type: "value_error", Loc: []any{"body", field}, Msg: "Value error, " + invalid.Reason,
+	}}}
+}

@@ -1,0 +1,179 @@
+// Package config is the config file: what can be set (the structs, whose
+// comments are the manual), and what is wrong with it (validate.go). It holds
+// no secrets, only the paths of files that do, so it can be shown to anybody.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Config is the whole file. Paths are relative to the directory it is in.
+type Config struct {
+	// Listen is where the APIs are served.
+	Listen Listen `yaml:"listen"`
+	// State is the file that keeps what must outlive the process.
+	State State `yaml:"state"`
+	// Stores are where secrets are kept, by names of your choice.
+	Stores map[string]Store `yaml:"stores"`
+	// Auth are the ways to know a caller, by names of your choice.
+	Auth map[string]Strategy `yaml:"auth"`
+	// APIs are what is served: at least one.
+	APIs APIs `yaml:"apis"`
+}
+
+// Listen is where and how the APIs are served.
+type Listen struct {
+	// Address is host:port; port 0 takes a free one. Default 127.0.0.1:3000.
+	Address string `yaml:"address"`
+	// Drain is how long requests under way may take when the server is told
+	// to stop. Default 10s.
+	Drain time.Duration `yaml:"drain"`
+}
+
+// State is the state file, of which one process at a time has the use.
+type State struct {
+	// Path of the file, made by `strongroom init`. The server never makes a
+	// new one in the place of one that is missing.
+	Path string `yaml:"path"`
+	// Key is where the key that opens the file comes from.
+	Key Key `yaml:"key"`
+}
+
+// Key is where a key-encryption key comes from: exactly one of these. It is 32
+// random bytes in base64.
+type Key struct {
+	// File that holds it, readable by no one but owner and group.
+	File string `yaml:"file"`
+	// Env is the name of an environment variable.
+	Env string `yaml:"env"`
+	// Credential is the name of a systemd credential (LoadCredential=).
+	Credential string `yaml:"credential"`
+}
+
+// Store is where secrets are kept: exactly one of these.
+type Store struct {
+	// Bolt keeps them in the state file, sealed: bolt: {}.
+	Bolt *Bolt `yaml:"bolt"`
+}
+
+// Bolt has nothing to set: the store is a part of the state file.
+type Bolt struct{}
+
+// Strategy is a way to know a caller: exactly one of these.
+type Strategy struct {
+	// APIKey knows callers by a key in a header.
+	APIKey *APIKey `yaml:"api_key"`
+	// Anonymous lets in whoever sends no key from this machine, to do
+	// everything but reveal: for the stock OpenHands web page. It needs a
+	// listen address on loopback.
+	Anonymous *Anonymous `yaml:"anonymous"`
+}
+
+// APIKey knows callers by a key in a header.
+type APIKey struct {
+	// Header that carries the key, as X-Session-API-Key.
+	Header string `yaml:"header"`
+	// KeysFile holds the hashes of the keys and what their holders may do.
+	KeysFile string `yaml:"keys_file"`
+}
+
+// Anonymous lets in callers without a key.
+type Anonymous struct {
+	// User whose custom secrets they get. Default: default.
+	User string `yaml:"user"`
+}
+
+// APIs are what is served.
+type APIs struct {
+	// OpenHands is OpenHands' custom secrets: /api/secrets.
+	OpenHands *OpenHands `yaml:"openhands"`
+	// Nx1 is Nx1's app secrets: /api/app/{app_id}/secrets.
+	Nx1 *Nx1 `yaml:"nx1"`
+}
+
+// OpenHands is the API of OpenHands.
+type OpenHands struct {
+	// Store that keeps its secrets: a name under stores.
+	Store string `yaml:"store"`
+	// Auth are the ways to know its callers, in this order: names under auth.
+	Auth []string `yaml:"auth"`
+	// Names that new secrets may have: any, or env for those that an
+	// environment variable can have. Default any.
+	Names string `yaml:"names"`
+}
+
+// Nx1 is the API of Nx1.
+type Nx1 struct {
+	// Store that keeps its secrets: a name under stores.
+	Store string `yaml:"store"`
+	// Auth are the ways to know its callers, in this order: names under auth.
+	Auth []string `yaml:"auth"`
+	// MaskedValues says what to do with a value that is the mask ****: reject
+	// the request, keep the stored value, or store the asterisks. Default
+	// reject.
+	MaskedValues string `yaml:"masked_values"`
+}
+
+// Load reads the config file and returns every mistake in it at once, each
+// with the path of its field.
+func Load(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the config: %w", err)
+	}
+	c := &Config{}
+	err = errors.Join(yaml.Load(text, c, yaml.WithKnownFields()), c.validate())
+	if err != nil {
+		return nil, fmt.Errorf("%s:\n%w", path, err)
+	}
+	c.setDefaults()
+	c.resolve(filepath.Dir(path))
+	return c, nil
+}
+
+func (c *Config) setDefaults() {
+	if c.Listen.Address == "" {
+		c.Listen.Address = "127.0.0.1:3000"
+	}
+	if c.Listen.Drain == 0 {
+		c.Listen.Drain = 10 * time.Second
+	}
+	if c.APIs.OpenHands != nil && c.APIs.OpenHands.Names == "" {
+		c.APIs.OpenHands.Names = "any"
+	}
+	if c.APIs.Nx1 != nil && c.APIs.Nx1.MaskedValues == "" {
+		c.APIs.Nx1.MaskedValues = "reject"
+	}
+	for _, s := range c.Auth {
+		if s.Anonymous != nil && s.Anonymous.User == "" {
+			s.Anonymous.User = "default"
+		}
+	}
+}
+
+// resolve makes paths relative to the directory of the config file.
+func (c *Config) resolve(dir string) {
+	paths := []*string{&c.State.Path, &c.State.Key.File}
+	for _, s := range c.Auth {
+		if s.APIKey != nil {
+			paths = append(paths, &s.APIKey.KeysFile)
+		}
+	}
+	for _, p := range paths {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+}
+
+// ListenOn puts another address in the place of the file's.
+func (c *Config) ListenOn(address string) error {
+	c.Listen.Address = address
+	return c.validate()
+}

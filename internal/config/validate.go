@@ -1,0 +1,119 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// mistakes collects what is wrong, each with the path of its field.
+type mistakes []error
+
+func (m *mistakes) bad(is bool, format string, args ...any) {
+	if is {
+		*m = append(*m, fmt.Errorf(format, args...))
+	}
+}
+
+func (c *Config) validate() error {
+	var m mistakes
+	if c.Listen.Address != "" {
+		_, _, err := net.SplitHostPort(c.Listen.Address)
+		m.bad(err != nil, "listen.address: must be host:port")
+	}
+	m.bad(c.Listen.Drain < 0, "listen.drain: must not be negative")
+	m.bad(c.State.Path == "", "state.path: must be set")
+	c.State.Key.validate(&m)
+	m.bad(len(c.Stores) == 0, "stores: must have at least one")
+	for name, s := range sorted(c.Stores) {
+		m.bad(s.Bolt == nil, "stores.%s: must set bolt: {}", name)
+		m.bad(strings.ContainsAny(name, "/ "), "stores.%s: the name must not have spaces or slashes", name)
+	}
+	for name, s := range sorted(c.Auth) {
+		s.validate(&m, "auth."+name, c.Listen.Address)
+	}
+	c.APIs.validate(&m, c)
+	return errors.Join(m...)
+}
+
+func (k Key) validate(m *mistakes) {
+	set := 0
+	for _, source := range []string{k.File, k.Env, k.Credential} {
+		if source != "" {
+			set++
+		}
+	}
+	m.bad(set != 1, "state.key: must set exactly one of file, env, credential")
+	m.bad(strings.Contains(k.Credential, "/"), "state.key.credential: must be a name, not a path")
+}
+
+func (s Strategy) validate(m *mistakes, path, address string) {
+	m.bad((s.APIKey == nil) == (s.Anonymous == nil), "%s: must set exactly one of api_key, anonymous", path)
+	if s.APIKey != nil {
+		m.bad(s.APIKey.KeysFile == "", "%s.api_key.keys_file: must be set", path)
+		m.bad(!headerName(s.APIKey.Header), "%s.api_key.header: must be the name of a header", path)
+	}
+	m.bad(s.Anonymous != nil && !loopback(address),
+		"%s.anonymous: needs a listen.address on loopback, or everybody could write here", path)
+}
+
+func (a APIs) validate(m *mistakes, c *Config) {
+	m.bad(a.OpenHands == nil && a.Nx1 == nil, "apis: must have at least one of openhands, nx1")
+	if a.OpenHands != nil {
+		c.checkAPI(m, "apis.openhands", a.OpenHands.Store, a.OpenHands.Auth)
+		m.bad(!oneOf(a.OpenHands.Names, "any", "env"), "apis.openhands.names: must be any or env")
+	}
+	if a.Nx1 != nil {
+		c.checkAPI(m, "apis.nx1", a.Nx1.Store, a.Nx1.Auth)
+		m.bad(!oneOf(a.Nx1.MaskedValues, "reject", "keep", "store"), "apis.nx1.masked_values: must be reject, keep or store")
+	}
+}
+
+func (c *Config) checkAPI(m *mistakes, path, store string, auth []string) {
+	_, ok := c.Stores[store]
+	m.bad(!ok, "%s.store: must be a name under stores", path)
+	m.bad(len(auth) == 0, "%s.auth: must name at least one strategy: without, nobody could call", path)
+	for i, name := range auth {
+		_, ok := c.Auth[name]
+		m.bad(!ok, "%s.auth[%d]: must be a name under auth", path, i)
+		m.bad(slices.Contains(auth[:i], name), "%s.auth[%d]: is named twice", path, i)
+	}
+}
+
+// oneOf also takes nothing, for which there is a default.
+func oneOf(s string, choices ...string) bool { return s == "" || slices.Contains(choices, s) }
+
+// headerName reports whether it is a token (RFC 9110, section 5.6.2).
+func headerName(s string) bool {
+	illegal := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }
+	return s != "" && !strings.ContainsFunc(s, illegal)
+}
+
+// loopback reports whether only this machine can connect to the address.
+func loopback(address string) bool {
+	if address == "" {
+		return true // the default
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return true // reported already
+	}
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && addr.IsLoopback())
+}
+
+// sorted goes through a map in a steady order, so that the same mistakes are
+// always reported the same way.
+func sorted[V any](m map[string]V) func(yield func(string, V) bool) {
+	return func(yield func(string, V) bool) {
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			if !yield(name, m[name]) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// An Answer is an error as an API tells it: a status, and a body in the API's
+// own words.
+type Answer struct {
+	Status int
+	Header http.Header // may be nil
+	Body   any         // to be encoded as JSON
+}
+
+// NewEcho returns an echo with what every API shares: an id for each request,
+// no caching, errors answered in the API's words and logged in ours. An error
+// of status 500 and above is logged, so it must not hold what was sent.
+func NewEcho(answer func(error) Answer, log *slog.Logger) *echo.Echo {
+	e := echo.New()
+	e.HTTPErrorHandler = func(err error, c echo.Context) { respond(c, err, answer(err), log) }
+	e.Use(identify, recovering)
+	return e
+}
+
+func respond(c echo.Context, err error, a Answer, log *slog.Logger) {
+	if a.Status >= http.StatusInternalServerError {
+		log.Error("request failed", "request", RequestID(c.Response()), "method", c.Request().Method, "route", c.Path(),
+			"status", a.Status, "error", err)
+	}
+	if c.Response().Committed {
+		return
+	}
+	for key, values := range a.Header {
+		c.Response().Header()[key] = values
+	}
+	if err := WriteJSON(c.Response(), a.Status, a.Body); err != nil {
+		log.Error("answering", "request", RequestID(c.Response()), "error", err)
+	}
+}
+
+// identify gives the request an id and keeps its answer out of caches.
+func identify(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set(echo.HeaderXRequestID, newRequestID())
+		h.Set(echo.HeaderCacheControl, "no-store")
+		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		return next(c)
+	}
+}
+
+// errPanic is what a panic becomes. What it was called with stays out of the
+// log, for it could be anything; the stack has only addresses.
+var errPanic = errors.New("panic")
+
+func recovering(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch p := recover(); {
+			case p == nil:
+			case p == http.ErrAbortHandler:
+				panic(p) // how a handler asks net/http to hang up
+			default:
+				err = fmt.Errorf("%w of type %T at %s", errPanic, p, stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// stack is the stack without the goroutine's header and this function.
+func stack() string {
+	_, s, _ := strings.Cut(string(debug.Stack()), "panic(")
+	return s
+}

@@ -1,0 +1,47 @@
+package server
+
+import (
+	"errors"
+	"strings"
+)
+
+// ErrPrecondition means that an If-Match header is neither one strong entity
+// tag nor an asterisk, and so cannot be compared.
+var ErrPrecondition = errors.New("If-Match must be one strong entity tag or *")
+
+// ETag returns the strong entity tag of a revision (RFC 9110, section 8.8.3).
+func ETag(revision string) string { return `"` + revision + `"` }
+
+// IfMatch returns the revision that an If-Match header asks for, * for any,
+// and nothing if there is no such header. Error: ErrPrecondition.
+func IfMatch(header *string) (revision string, err error) {
+	if header == nil {
+		return "", nil
+	}
+	tag := strings.TrimSpace(*header)
+	if tag == "*" {
+		return tag, nil
+	}
+	inner, quoted := strings.CutPrefix(tag, `"`)
+	inner, closed := strings.CutSuffix(inner, `"`)
+	if !quoted || !closed || inner == "" || strings.ContainsAny(inner, `",* `) {
+		return "", ErrPrecondition
+	}
+	return inner, nil
+}
+
+// NoneMatch reports whether an If-None-Match header admits an answer with this
+// entity tag; if not, the client has it already. Tags are compared weakly, as
+// RFC 9110, section 13.1.2 asks, and a malformed one matches nothing.
+func NoneMatch(header *string, etag string) bool {
+	if header == nil {
+		return true
+	}
+	for tag := range strings.SplitSeq(*header, ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+			return false
+		}
+	}
+	return true
+}
