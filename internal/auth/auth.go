@@ -26,9 +26,9 @@ var (
 	// ErrTwoCredentials means that the request has more than one credential,
 	// so that it is not clear in whose name it comes.
 	ErrTwoCredentials = errors.New("more than one credential")
-	// ErrCrossSite means that a web page of another site seems to be behind
-	// the request.
-	ErrCrossSite = errors.New("cross-site request")
+	// ErrElsewhere means that the request comes from where the strategy lets
+	// nobody in: another machine, or a web page of another site.
+	ErrElsewhere = errors.New("not allowed from there")
 )
 
 // A Strategy authenticates requests by one kind of credential.

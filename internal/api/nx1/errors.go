@@ -9,7 +9,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/strongroom/strongroom/internal/auth"
-	"github.com/strongroom/strongroom/internal/auth/anonymous"
 	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
@@ -43,7 +42,7 @@ func answer(err error) server.Answer {
 		return unauthorized("The credential is not valid.")
 	case is(auth.ErrTwoCredentials):
 		return failure(http.StatusBadRequest, "Send one credential only.")
-	case is(auth.ErrCrossSite), is(anonymous.ErrRemote), is(secret.ErrForbidden):
+	case is(auth.ErrElsewhere), is(secret.ErrForbidden):
 		return failure(http.StatusForbidden, "Forbidden.")
 	case is(secret.ErrNotFound):
 		return failure(http.StatusNotFound, "Secret not found.")

@@ -8,7 +8,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/strongroom/strongroom/internal/auth"
-	"github.com/strongroom/strongroom/internal/auth/anonymous"
 	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
@@ -53,7 +52,7 @@ func answer(err error) server.Answer {
 		}
 	case is(auth.ErrTwoCredentials):
 		return message(http.StatusBadRequest, "Send one credential only")
-	case is(auth.ErrCrossSite), is(anonymous.ErrRemote), is(secret.ErrForbidden):
+	case is(auth.ErrElsewhere), is(secret.ErrForbidden):
 		return failure(http.StatusForbidden, "Forbidden")
 	case is(secret.ErrNotFound):
 		return failure(http.StatusNotFound, "Secret with ID "+about.id+" not found")

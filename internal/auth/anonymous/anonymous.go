@@ -4,7 +4,6 @@
 package anonymous
 
 import (
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,9 +13,6 @@ import (
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
 )
-
-// ErrRemote means that the request does not come from this machine.
-var ErrRemote = errors.New("anonymous access is for this machine only")
 
 // hosts are the names by which a browser on this machine may know the server.
 // Any other name may be an attacker's that has been made to point here (DNS
@@ -37,14 +33,11 @@ func New(user string) *Strategy {
 	}}}}
 }
 
-// Authenticate implements [auth.Strategy]. What comes from elsewhere, or for
-// another site's page, is refused: [ErrRemote], [auth.ErrCrossSite].
+// Authenticate implements [auth.Strategy]. A request from another machine or
+// for another site's page is refused: [auth.ErrElsewhere].
 func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
-	switch {
-	case !fromHere(r):
-		return secret.Caller{}, ErrRemote
-	case !slices.Contains(hosts, hostname(r.Host)), crossSite(r):
-		return secret.Caller{}, auth.ErrCrossSite
+	if !fromHere(r) || !slices.Contains(hosts, hostname(r.Host)) || crossSite(r) {
+		return secret.Caller{}, auth.ErrElsewhere
 	}
 	return s.caller, nil
 }

@@ -1,0 +1,117 @@
+package fastapi
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Check holds every request against the document, before the generated code sees it. It
+// belongs behind routing and authentication (echo.Echo.Use), as it reads the body: no more
+// than maxBody bytes.
+//
+// What is wrong with path and body comes as one *ValidationError. Others are ErrTooLarge,
+// ErrNotText, and echo.ErrNotFound for a path parameter that is empty, has a slash or is
+// not text. Requests that echo could not route pass, for echo to answer 404 or 405. A
+// request whose route is not in the document is refused: that is a mistake of ours.
+func (d *Document) Check(maxBody int64) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if err := d.check(c, maxBody); err != nil {
+				return err
+			}
+			return next(c)
+		}
+	}
+}
+
+func (d *Document) check(c echo.Context, maxBody int64) error {
+	op := d.operations[c.Path()][c.Request().Method]
+	if op == nil {
+		if routed(c) {
+			return errUnknownRoute
+		}
+		return nil
+	}
+	details, err := op.checkPath(c)
+	if err != nil {
+		return err
+	}
+	if op.body != nil {
+		more, err := op.checkBody(c.Request(), maxBody)
+		if err != nil {
+			return err
+		}
+		details = append(details, more...)
+	}
+	if len(details) > 0 {
+		return &ValidationError{details}
+	}
+	return nil
+}
+
+// routed reports whether echo has a handler for the request. If it knows the path but not
+// the method, it leaves the methods it knows for the Allow header.
+func routed(c echo.Context) bool {
+	return c.Path() != "" && c.Get(echo.ContextKeyHeaderAllow) == nil
+}
+
+// checkBody reads the body, and puts it back if nothing is wrong with it.
+func (op *operation) checkBody(r *http.Request, maxBody int64) ([]Detail, error) {
+	text, err := read(r, maxBody)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) == 0 {
+		return []Detail{missing("body")}, nil
+	}
+	if !isJSON(r.Header.Get("Content-Type")) {
+		return []Detail{{Type: kindObject.mistake, Loc: []any{"body"}, Msg: kindObject.msg}}, nil
+	}
+	if !utf8.Valid(text) {
+		return nil, ErrNotText
+	}
+	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
+	if character, ok := scan(text); !ok {
+		return []Detail{invalidJSON(character)}, nil
+	}
+	if string(bytes.Trim(text, " \t\r\n")) == "null" {
+		return []Detail{missing("body")}, nil
+	}
+	details := match(text, op.body)
+	if len(details) == 0 {
+		r.Body = &checkedBody{bytes.NewReader(text), r.Body, text}
+	}
+	return details, nil
+}
+
+func read(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, ErrTooLarge
+	}
+	// Room for what is announced, but not for much: announcing costs the sender nothing.
+	room := min(max(r.ContentLength, 0), 16<<10) + bytes.MinRead
+	buf := bytes.NewBuffer(make([]byte, 0, room))
+	_, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) || int64(buf.Len()) > limit {
+		return nil, ErrTooLarge
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading it: %w", ErrNotText, err)
+	}
+	return buf.Bytes(), nil
+}
+
+// isJSON says what the upstream framework takes for JSON; no type at all is JSON, too.
+func isJSON(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	kind, subtype, _ := strings.Cut(strings.ToLower(strings.TrimSpace(media)), "/")
+	return contentType == "" || kind == "application" &&
+		(subtype == "json" || strings.HasSuffix(subtype, "+json") && !strings.Contains(subtype, "/"))
+}

@@ -1,0 +1,73 @@
+package fastapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// These two are answers of their own; neither is a 422 in the upstream framework. They
+// carry their status, so an API's error handler may treat them like any echo.HTTPError.
+var (
+	// ErrTooLarge is a body of more bytes than Check allows.
+	ErrTooLarge = echo.NewHTTPError(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+
+	// ErrNotText is a body that is not UTF-8, or that broke off. Test for it with
+	// errors.Is: the reason it broke off may be wrapped around it.
+	ErrNotText = echo.NewHTTPError(http.StatusBadRequest, "There was an error parsing the body")
+)
+
+// Mistakes in our own program, not in the request: they end as 500.
+var (
+	errUnknownRoute = errors.New("the route is not in the API document")
+	errUnchecked    = errors.New("the body was not checked against the API document")
+	errMismatch     = errors.New("the checked body does not fit the generated type")
+)
+
+// maxDetails bounds an answer: every two bytes of a hostile list could be a mistake.
+const maxDetails = 100
+
+// A ValidationError says what is wrong with a request, for a 422. It marshals to the body
+// of that answer, and neither it nor its text has anything in it that was sent:
+//
+//	{"detail":[{"type":"missing","loc":["body","name"],"msg":"Field required"}]}
+type ValidationError struct {
+	Detail []Detail `json:"detail"` // path before body, then in the document's order; at most 100
+}
+
+// A Detail is one mistake, in the words of pydantic 2.11 but without its input and ctx,
+// which would quote the request and with it a secret.
+type Detail struct {
+	Type string `json:"type"` // for programs, such as string_type
+	Loc  []any  `json:"loc"`  // "path" or "body", then names (string) and indices (int)
+	Msg  string `json:"msg"`  // for people
+}
+
+func (e *ValidationError) Error() string {
+	lines := make([]string, len(e.Detail))
+	for i, d := range e.Detail {
+		lines[i] = d.String()
+	}
+	return "invalid request: " + strings.Join(lines, "; ")
+}
+
+// String is like body.data.0.value: Field required.
+func (d Detail) String() string {
+	loc := strings.ReplaceAll(strings.Trim(fmt.Sprint(d.Loc), "[]"), " ", ".")
+	return loc + ": " + d.Msg
+}
+
+func missing(loc ...any) Detail {
+	return Detail{Type: "missing", Loc: loc, Msg: "Field required"}
+}
+
+func invalidJSON(character int) Detail {
+	return Detail{Type: "json_invalid", Loc: []any{"body", character}, Msg: "JSON decode error"}
+}
+
+func invalidUUID(name string) Detail {
+	return Detail{Type: "uuid_parsing", Loc: []any{"path", name}, Msg: "Input should be a valid UUID"}
+}

@@ -1,0 +1,123 @@
+package fastapi
+
+import "slices"
+
+// match compares text, which must be one valid JSON value, with a schema. It goes through
+// the schema and looks things up in the text, so mistakes come in the schema's order.
+func match(text []byte, s *schema) []Detail {
+	m := matcher{text: text, loc: append(make([]any, 0, 8), "body")}
+	m.value(m.gap(0), s)
+	return m.details
+}
+
+type matcher struct {
+	text    []byte
+	loc     []any // of the value being looked at
+	details []Detail
+}
+
+func (m *matcher) value(pos int, s *schema) {
+	switch first := m.text[pos]; {
+	case first == 'n' && s.nullable:
+	case first != s.kind.first:
+		m.report(Detail{Type: s.kind.mistake, Msg: s.kind.msg})
+	case s.kind == kindObject:
+		m.object(pos, s)
+	case s.kind == kindList:
+		m.list(pos, s)
+	}
+}
+
+func (m *matcher) object(pos int, s *schema) {
+	for i := range s.members {
+		want := &s.members[i]
+		m.loc = append(m.loc, want.loc)
+		value, found := m.find(pos, want.name)
+		if found {
+			m.value(value, want.schema)
+		} else if want.required {
+			m.report(missing())
+		}
+		m.loc = m.loc[:len(m.loc)-1]
+	}
+}
+
+func (m *matcher) list(pos int, s *schema) {
+	index := 0
+	for pos = m.gap(pos + 1); m.text[pos] != ']'; pos = m.gap(m.end(pos)) {
+		m.loc = append(m.loc, index)
+		m.value(pos, s.items)
+		m.loc = m.loc[:len(m.loc)-1]
+		index++
+	}
+}
+
+func (m *matcher) report(d Detail) {
+	if len(m.details) < maxDetails {
+		d.Loc = slices.Clone(m.loc)
+		m.details = append(m.details, d)
+	}
+}
+
+// find returns the position of a member's value in the object at pos.
+func (m *matcher) find(pos int, name string) (value int, found bool) {
+	for pos = m.gap(pos + 1); m.text[pos] != '}'; pos = m.gap(m.end(value)) {
+		end := m.end(pos)
+		value = m.gap(end)
+		if string(unquote(m.text[pos:end])) == name {
+			return value, true
+		}
+	}
+	return 0, false
+}
+
+// gap skips what separates values. In a valid text it does not matter what that is.
+func (m *matcher) gap(pos int) int {
+	for isGap(m.text[pos]) {
+		pos++
+	}
+	return pos
+}
+
+func isGap(c byte) bool { return c == ',' || c == ':' || isSpace(c) }
+
+// end returns the position behind the value at pos.
+func (m *matcher) end(pos int) int {
+	switch m.text[pos] {
+	case '"':
+		return m.endOfString(pos)
+	case '{', '[':
+		return m.endOfNest(pos)
+	}
+	for c := m.text[pos]; !isGap(c) && c != ']' && c != '}'; c = m.text[pos] {
+		pos++
+	}
+	return pos
+}
+
+func (m *matcher) endOfString(pos int) int {
+	for pos++; m.text[pos] != '"'; pos++ {
+		if m.text[pos] == '\\' {
+			pos++
+		}
+	}
+	return pos + 1
+}
+
+func (m *matcher) endOfNest(pos int) int {
+	for depth := 0; ; {
+		switch m.text[pos] {
+		case '"':
+			pos = m.endOfString(pos)
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		pos++
+		if depth == 0 {
+			return pos
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package fastapi
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/labstack/echo/v4"
+)
+
+// A param is a parameter in a path.
+type param struct {
+	name string
+	uuid bool
+}
+
+// params compiles the parameters of a path in the path's order. Headers are left to the
+// generated code, but have to be of the one type about which it can do nothing wrong.
+func (c components) params(path string, texts []jsontext.Value) ([]param, error) {
+	declared := make(map[string]param)
+	for _, raw := range texts {
+		in, p, err := c.param(raw)
+		if err != nil {
+			return nil, err
+		}
+		if in == "path" {
+			declared[p.name] = p
+		}
+	}
+	var params []param
+	for _, name := range placeholders(path) {
+		p, ok := declared[name]
+		if !ok {
+			return nil, fmt.Errorf("path parameter %s is not declared", name)
+		}
+		params = append(params, p)
+	}
+	return params, nil
+}
+
+// placeholders returns what stands in braces.
+func placeholders(path string) (names []string) {
+	for _, part := range strings.Split(path, "{")[1:] {
+		name, _, _ := strings.Cut(part, "}")
+		names = append(names, name)
+	}
+	return names
+}
+
+func (c components) param(raw jsontext.Value) (in string, p param, err error) {
+	var text struct {
+		Ref    string         `json:"$ref"`
+		Name   string         `json:"name"`
+		In     string         `json:"in"`
+		Schema jsontext.Value `json:"schema"`
+	}
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return "", p, err
+	}
+	if text.Ref != "" {
+		target, err := c.find("parameters", text.Ref)
+		if err != nil {
+			return "", p, err
+		}
+		return c.param(target)
+	}
+	s, err := parseSchema(text.Schema)
+	if err != nil {
+		return "", p, fmt.Errorf("parameter %s: %w", text.Name, err)
+	}
+	known := s.Type == "string" && (s.Format == "" || s.Format == "uuid" && text.In == "path")
+	if !known || text.In != "path" && text.In != "header" {
+		return "", p, fmt.Errorf("cannot check %s parameter %s", text.In, text.Name)
+	}
+	return text.In, param{text.Name, s.Format == "uuid"}, nil
+}
+
+// checkPath returns what is wrong with the parameters, or an error if there can be nothing
+// at such a path. Echo's last parameter takes in slashes, unlike the framework's.
+func (op *operation) checkPath(c echo.Context) (details []Detail, err error) {
+	values := c.ParamValues()
+	if len(values) != len(op.params) {
+		return nil, errUnknownRoute
+	}
+	for i, p := range op.params {
+		value, err := decode(c, values[i])
+		if err != nil {
+			return nil, echo.ErrNotFound
+		}
+		if p.uuid && !isUUID(value) {
+			details = append(details, invalidUUID(p.name))
+		}
+	}
+	return details, nil
+}
+
+var errPath = errors.New("not one segment of text")
+
+// decode unescapes a parameter exactly when the generated code does: echo routes by
+// RawPath where there is one, and its parameters are pieces of what it routed by.
+func decode(c echo.Context, value string) (string, error) {
+	if c.Request().URL.RawPath != "" {
+		decoded, err := url.PathUnescape(value)
+		if err != nil {
+			return "", err
+		}
+		value = decoded
+	}
+	// A slash that was sent as one is still there after decoding.
+	if value == "" || strings.ContainsAny(value, "/\x00") || !utf8.ValidString(value) {
+		return "", errPath
+	}
+	return value, nil
+}
+
+// isUUID accepts 00112233-4455-6677-8899-aabbccddeeff with letters of either case. The
+// generated code's parser also takes urn:uuid:, any two bytes as braces, and no dashes.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (s[i] == '-') || !dash && !isHex(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}

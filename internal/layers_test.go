@@ -1,0 +1,109 @@
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/strongroom/strongroom/"
+
+// imports says which of our packages each may import; tests are not held to
+// it. A package that is not mentioned may import nothing of ours. The map in
+// README.md says why.
+var imports = []struct{ pkg, may string }{
+	{"internal/state", "internal/secret"},
+	{"internal/auth", "internal/secret"},
+	{"internal/auth/*", "internal/auth internal/secret"},
+	{"internal/audit", "internal/secret internal/state"},
+	{"internal/store/storetest", "internal/secret"},
+	{"internal/store/memory", "internal/secret"},
+	{"internal/store/*", "internal/secret internal/seal internal/state"},
+	{"internal/api/openhands", "internal/secret internal/auth internal/server internal/fastapi specs gen/openhands"},
+	{"internal/api/nx1", "internal/secret internal/auth internal/server internal/fastapi specs gen/nx1"},
+	{"cmd/*", "*"},
+}
+
+// external says who alone may import these modules, so that a move to another
+// one stays small.
+var external = []struct{ module, pkgs string }{
+	{"github.com/labstack/echo/", "internal/server internal/fastapi internal/auth internal/api/* gen/* internal/bench"},
+	{"go.etcd.io/bbolt", "internal/state internal/bench"},
+	{"go.yaml.in/yaml/", "internal/config internal/auth/apikey cmd/strongroom"},
+	{"github.com/spf13/", "cmd/*"},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		for _, imported := range p.Imports {
+			if ours, ok := strings.CutPrefix(imported, module); ok && !mayImport(name, ours) {
+				t.Errorf("%s imports %s, which the table does not allow", name, ours)
+			}
+			for _, e := range external {
+				if strings.HasPrefix(imported, e.module) && !matchesAny(e.pkgs, name) {
+					t.Errorf("%s imports %s, which is for %s only", name, imported, e.pkgs)
+				}
+			}
+		}
+	}
+}
+
+func TestTableKnowsOnlyPackagesThatExist(t *testing.T) {
+	all := packages(t)
+	for _, rule := range imports {
+		if !slices.ContainsFunc(all, func(p pkg) bool { return matches(rule.pkg, strings.TrimPrefix(p.ImportPath, module)) }) {
+			t.Errorf("the table has %s, and there is no such package", rule.pkg)
+		}
+	}
+}
+
+// mayImport goes by the first rule for the package.
+func mayImport(name, imported string) bool {
+	for _, rule := range imports {
+		if matches(rule.pkg, name) {
+			return matchesAny(rule.may, imported)
+		}
+	}
+	return false
+}
+
+func matchesAny(patterns, name string) bool {
+	return slices.ContainsFunc(strings.Fields(patterns), func(p string) bool { return p == "*" || matches(p, name) })
+}
+
+func matches(pattern, name string) bool {
+	ok, err := path.Match(pattern, name)
+	return err == nil && ok
+}
+
+func packages(t *testing.T) (all []pkg) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p pkg
+		switch err := dec.Decode(&p); {
+		case errors.Is(err, io.EOF):
+			return all
+		case err != nil:
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
