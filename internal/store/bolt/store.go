@@ -107,7 +107,7 @@ func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[stri
 	var r record
 	var data map[string]secret.Value
 	err := s.change(ctx, op, func(tx *state.Tx) (err error) {
-		if r, err = s.find(tx, op.Ref); err != nil {
+		if r, err = s.findAt(tx, op); err != nil {
 			return err
 		}
 		data, err = s.openValues(tx, r)

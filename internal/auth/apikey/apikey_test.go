@@ -1,0 +1,131 @@
+package apikey_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+const header = "X-Session-API-Key"
+
+func mustParse(t *testing.T, file string) []apikey.Key {
+	t.Helper()
+	keys, err := apikey.ParseKeys([]byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func keysFile(key, more string) string {
+	return "keys:\n  - {id: k1, sha256: " + apikey.HashOf(key).String() + ", subject: alice" + more + "}\n"
+}
+
+func request(values ...string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	for _, v := range values {
+		r.Header.Add(header, v)
+	}
+	return r
+}
+
+func TestGeneratedKeysAreInTheirFormat(t *testing.T) {
+	format := regexp.MustCompile(`^srk_[a-z2-7]{8}_[a-z2-7]{59}$`)
+	seen := map[string]bool{}
+	for range 1000 {
+		key, id := apikey.Generate()
+		if !format.MatchString(key) || !strings.HasPrefix(key, "srk_"+id+"_") || seen[key] || seen[id] {
+			t.Fatalf("a key of %d characters with id %s is malformed or not new", len(key), id)
+		}
+		seen[key], seen[id] = true, true
+	}
+}
+
+func TestKeyStandsForItsCaller(t *testing.T) {
+	key, _ := apikey.Generate()
+	s := apikey.New("x-session-api-key", mustParse(t, keysFile(key, ", user: al, grants: [{actions: [list], owner: app/*}]")))
+	caller, err := s.Authenticate(request(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if caller.Subject != "alice" || caller.Key != "k1" || caller.User != "al" {
+		t.Errorf("got %+v", caller)
+	}
+	ref := secret.Ref{Owner: secret.App("0f8fad5b-d9cb-469f-a165-70867728950e")}
+	if !caller.May(secret.List, ref) || caller.May(secret.Reveal, ref) {
+		t.Errorf("got grants %+v", caller.Grants)
+	}
+}
+
+func TestKeyWithoutUserIsTheDefaultUsers(t *testing.T) {
+	s := apikey.New(header, mustParse(t, keysFile("k", "")))
+	if caller, err := s.Authenticate(request("k")); err != nil || caller.User != apikey.DefaultUser {
+		t.Errorf("got user %q, %v", caller.User, err)
+	}
+}
+
+func TestOtherKeysAreRefused(t *testing.T) {
+	key, _ := apikey.Generate()
+	s := apikey.New(header, mustParse(t, keysFile(key, "")))
+	for _, tc := range []struct {
+		what string
+		sent []string
+		want error
+	}{
+		{"none", nil, auth.ErrNoCredential},
+		{"an empty one", []string{""}, auth.ErrBadCredential},
+		{"the last character changed", []string{key[:len(key)-1] + "!"}, auth.ErrBadCredential},
+		{"one more character", []string{key + "a"}, auth.ErrBadCredential},
+		{"in upper case", []string{strings.ToUpper(key)}, auth.ErrBadCredential},
+		{"its hash", []string{apikey.HashOf(key).String()}, auth.ErrBadCredential},
+		{"twice", []string{key, key}, auth.ErrBadCredential},
+		{"behind another", []string{"x", key}, auth.ErrBadCredential},
+	} {
+		if caller, err := s.Authenticate(request(tc.sent...)); !errors.Is(err, tc.want) || caller.Subject != "" {
+			t.Errorf("%s: %q, %v, want %v", tc.what, caller.Subject, err, tc.want)
+		}
+	}
+}
+
+// testdata has a broken file for each mistake, with the message it gets in its
+// first line.
+func TestMistakesInAKeysFileAreNamed(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		_, err = apikey.ParseKeys(text)
+		for want := range strings.SplitSeq(strings.TrimPrefix(first, "# "), " | ") {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want … %s …", file, err, want)
+			}
+		}
+	}
+}
+
+func FuzzParseKeys(f *testing.F) {
+	f.Add(keysFile("k", ", grants: [{actions: [list], owner: user/a, until: 2027-01-01T00:00:00Z}]"))
+	f.Fuzz(func(t *testing.T, file string) {
+		keys, err := apikey.ParseKeys([]byte(file))
+		for _, k := range keys {
+			if err == nil && (k.ID == "" || k.Subject == "" || k.User == "" || k.SHA256 == apikey.HashOf("")) {
+				t.Errorf("accepted a key with %q, %q, %q", k.ID, k.Subject, k.User)
+			}
+		}
+	})
+}

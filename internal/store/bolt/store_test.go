@@ -1,0 +1,75 @@
+package bolt_test
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/store/bolt"
+	"github.com/strongroom/strongroom/internal/store/storetest"
+)
+
+// A stack is a store with the file and the log beneath it.
+type stack struct {
+	*bolt.Store
+	path string
+	file *state.File
+	ring *seal.Ring
+	log  *audit.Log
+}
+
+func (s *stack) Close() error {
+	return errors.Join(s.Store.Close(), s.log.Close(), s.file.Close())
+}
+
+var kek = seal.NewKey()
+
+func newStack(t *testing.T) *stack {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "state.db")
+	err := state.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openStack(t, path)
+}
+
+func openStack(t *testing.T, path string) *stack {
+	t.Helper()
+	file, err := state.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped, err := file.Keyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := seal.Unwrap(wrapped, kek, file.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := audit.Open(file, ring, ring.Derive("audit"))
+	return &stack{bolt.Open(file, "embedded", ring, log), path, file, ring, log}
+}
+
+func mustClose(t *testing.T, s *stack) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStore(t *testing.T) {
+	storetest.Suite{
+		Open: func(t *testing.T) secret.Store { return newStack(t) },
+		Reopen: func(t *testing.T, st secret.Store) secret.Store {
+			s := st.(*stack)
+			mustClose(t, s)
+			return openStack(t, s.path)
+		},
+	}.Run(t)
+}
