@@ -47,9 +47,9 @@ func open(cfg *config.Config) (*resources, error) {
 		return nil, errors.Join(fmt.Errorf("state.key: %w", err), file.Close())
 	}
 	r := &resources{file: file, stores: map[string]secret.Store{}}
-	r.audit = audit.Open(file, ring, ring.Derive("audit"))
+	r.audit = audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
 	for name := range cfg.Stores {
-		r.stores[name] = bolt.Open(file, name, ring, r.audit)
+		r.stores[name] = bolt.Open(file, name, ring, r.audit, bolt.Options{Versions: 10, PastBytes: 64 << 20})
 	}
 	return r, nil
 }

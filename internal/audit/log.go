@@ -32,10 +32,11 @@ const (
 // ErrTampered means that the log is not as it was written.
 var ErrTampered = errors.New("the audit log has been changed or damaged")
 
-// A Sealer seals an entry for its place in the log.
-type Sealer interface {
+// A Key seals entries for their places in the log, or chains them.
+type Key interface {
 	Seal(text, place []byte) []byte
 	Open(sealed, place []byte) ([]byte, error)
+	MAC(parts ...[]byte) []byte
 }
 
 // An Entry is an event on record.
@@ -47,18 +48,18 @@ type Entry struct {
 
 // A Log is the audit log of a state file. It is safe for concurrent use.
 type Log struct {
-	file   *state.File
-	sealer Sealer
-	chain  []byte
-	notes  *notes
+	file  *state.File
+	entry Key
+	chain Key
+	notes *notes
 }
 
 var _ secret.Recorder = (*Log)(nil)
 
-// Open returns the log in the file, whose entries are chained with that key.
-// Close it before the file.
-func Open(file *state.File, sealer Sealer, chainKey []byte) *Log {
-	l := &Log{file: file, sealer: sealer, chain: chainKey}
+// Open returns the log in the file, sealed with one key and chained with
+// another. Close it before the file.
+func Open(file *state.File, entry, chain Key) *Log {
+	l := &Log{file: file, entry: entry, chain: chain}
 	l.notes = startNotes(l.appendAll)
 	return l
 }
@@ -103,21 +104,13 @@ func (l *Log) append(tx *state.Tx, e Entry) error {
 		return fmt.Errorf("encoding an audit entry: %w", err)
 	}
 	key := binary.BigEndian.AppendUint64(nil, e.Seq)
-	sealed := l.sealer.Seal(text, l.place(key))
-	mac := l.mac(macOf(last), key, sealed)
+	sealed := l.entry.Seal(text, l.place(key))
+	mac := l.chain.MAC(macOf(last), key, sealed)
 	return log.Put(key, append(mac, sealed...))
 }
 
 func (l *Log) place(key []byte) []byte {
 	return append([]byte("audit entry of "+l.file.ID()), key...)
-}
-
-func (l *Log) mac(before, key, sealed []byte) []byte {
-	mac := hmac.New(sha256.New, l.chain)
-	mac.Write(before)
-	mac.Write(key)
-	mac.Write(sealed)
-	return mac.Sum(nil)
 }
 
 // macOf returns the MAC of a stored entry; that of the entry before the first
@@ -153,10 +146,10 @@ func (l *Log) open(key, stored, before []byte, want uint64) (Entry, error) {
 	if len(key) != seqBytes || binary.BigEndian.Uint64(key) != want || len(stored) < macBytes {
 		return Entry{}, ErrTampered
 	}
-	if !hmac.Equal(stored[:macBytes], l.mac(before, key, stored[macBytes:])) {
+	if !hmac.Equal(stored[:macBytes], l.chain.MAC(before, key, stored[macBytes:])) {
 		return Entry{}, ErrTampered
 	}
-	text, err := l.sealer.Open(stored[macBytes:], l.place(key))
+	text, err := l.entry.Open(stored[macBytes:], l.place(key))
 	if err != nil {
 		return Entry{}, ErrTampered
 	}

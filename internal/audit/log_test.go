@@ -34,7 +34,9 @@ func mustFile(t *testing.T) *state.File {
 	return f
 }
 
-func open(f *state.File) *audit.Log { return audit.Open(f, ring, ring.Derive("audit")) }
+func open(f *state.File) *audit.Log {
+	return audit.Open(f, ring.Derive("audit entry"), ring.Derive("audit chain"))
+}
 
 func event(name string) secret.Event {
 	return secret.Event{

@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -68,6 +69,16 @@ func keyOf(raw []byte) *Key {
 	k := new(Key)
 	copy(k.seed[:], raw)
 	return k
+}
+
+// MAC authenticates a text under the key: HMAC-SHA256 of the parts, one after
+// the other.
+func (k *Key) MAC(parts ...[]byte) []byte {
+	mac := hmac.New(sha256.New, k.seed[:])
+	for _, part := range parts {
+		mac.Write(part)
+	}
+	return mac.Sum(nil)
 }
 
 // Seal encrypts and authenticates the text for one place: it opens nowhere

@@ -17,7 +17,10 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 const idBytes = 4
@@ -29,30 +32,73 @@ var ErrWrongKey = errors.New("this key does not open the keyring")
 // A Ring holds the keys that seal a state file's records and the index key
 // that hides their names. It is safe for concurrent use.
 type Ring struct {
+	keys  atomic.Pointer[keySet]
+	index *Key // never rotates: what it names would have to be found again
+	macs  sync.Pool
+}
+
+// A keySet is never changed, only replaced.
+type keySet struct {
 	primary uint32
-	keys    map[uint32]*Key
-	index   *Key // never rotates: what it names would have to be found again
-	macs    sync.Pool
+	all     map[uint32]*Key
 }
 
 // NewRing returns a ring with one random key.
 func NewRing() *Ring {
-	return newRing(1, map[uint32]*Key{1: NewKey()}, NewKey())
+	return newRing(&keySet{1, map[uint32]*Key{1: NewKey()}}, NewKey())
 }
 
-func newRing(primary uint32, keys map[uint32]*Key, index *Key) *Ring {
-	r := &Ring{primary: primary, keys: keys, index: index}
-	// A sub-key, as the key itself may come to serve other purposes.
-	macKey := r.Derive("index")
+func newRing(keys *keySet, index *Key) *Ring {
+	r := &Ring{index: index}
+	r.keys.Store(keys)
+	macKey := r.Derive("index").seed[:]
 	r.macs.New = func() any { return hmac.New(sha256.New, macKey) }
 	return r
 }
 
+// Rotated returns a ring that also has a new key, which is its primary. To
+// make it count, [Ring.Adopt] it once it is stored.
+func (r *Ring) Rotated() *Ring {
+	keys := r.keys.Load()
+	all := maps.Clone(keys.all)
+	next := slices.Max(slices.Collect(maps.Keys(all))) + 1
+	all[next] = NewKey()
+	return newRing(&keySet{next, all}, r.index)
+}
+
+// Pruned returns a ring that has only the primary key, and the ids of those it
+// has not. What they have sealed can then not be opened any more.
+func (r *Ring) Pruned() (pruned *Ring, dropped []uint32) {
+	keys := r.keys.Load()
+	for _, id := range r.IDs() {
+		if id != keys.primary {
+			dropped = append(dropped, id)
+		}
+	}
+	only := map[uint32]*Key{keys.primary: keys.all[keys.primary]}
+	return newRing(&keySet{keys.primary, only}, r.index), dropped
+}
+
+// Adopt takes over the keys of a ring that came from this one.
+func (r *Ring) Adopt(from *Ring) { r.keys.Store(from.keys.Load()) }
+
+// Primary is the id of the key that seals.
+func (r *Ring) Primary() uint32 { return r.keys.Load().primary }
+
+// IDs are those of all keys, in order.
+func (r *Ring) IDs() []uint32 { return slices.Sorted(maps.Keys(r.keys.Load().all)) }
+
 // Seal seals the text with the primary key: id of the key (4) ‖ what
 // [Key.Seal] gives.
 func (r *Ring) Seal(text, place []byte) []byte {
-	id := binary.BigEndian.AppendUint32(nil, r.primary)
-	return append(id, r.keys[r.primary].Seal(text, place)...)
+	keys := r.keys.Load()
+	id := binary.BigEndian.AppendUint32(nil, keys.primary)
+	return append(id, keys.all[keys.primary].Seal(text, place)...)
+}
+
+// SealedByPrimary reports whether the primary key has sealed it.
+func (r *Ring) SealedByPrimary(sealed []byte) bool {
+	return len(sealed) >= idBytes && binary.BigEndian.Uint32(sealed) == r.Primary()
 }
 
 // Open opens what any key of the ring has sealed for this place. The error
@@ -62,7 +108,7 @@ func (r *Ring) Open(sealed, place []byte) ([]byte, error) {
 		return nil, ErrNotAuthentic
 	}
 	id := binary.BigEndian.Uint32(sealed)
-	key, ok := r.keys[id]
+	key, ok := r.keys.Load().all[id]
 	if !ok {
 		return nil, fmt.Errorf("sealed with key %d, which is not in the keyring: %w", id, ErrNotAuthentic)
 	}
@@ -87,12 +133,12 @@ func (r *Ring) MAC(name []byte) [MACBytes]byte {
 
 // Derive returns a key for a purpose of its own, which like the index key
 // stays the same as long as the state file lives.
-func (r *Ring) Derive(purpose string) []byte {
-	key, err := hkdf.Expand(sha256.New, r.index.seed[:], "strongroom "+purpose, KeyBytes)
+func (r *Ring) Derive(purpose string) *Key {
+	raw, err := hkdf.Expand(sha256.New, r.index.seed[:], "strongroom "+purpose, KeyBytes)
 	if err != nil {
 		panic(err) // only for lengths that HKDF does not allow
 	}
-	return key
+	return keyOf(raw)
 }
 
 // The ring as it is wrapped: JSON, so that a later version can add to it.
@@ -105,8 +151,9 @@ type wrappedRing struct {
 // Wrap seals the ring with the key-encryption key for the state file of that
 // id.
 func (r *Ring) Wrap(kek *Key, stateID string) ([]byte, error) {
-	w := wrappedRing{Primary: r.primary, Keys: map[uint32]string{}, Index: r.index.Encode()}
-	for id, key := range r.keys {
+	keys := r.keys.Load()
+	w := wrappedRing{Primary: keys.primary, Keys: map[uint32]string{}, Index: r.index.Encode()}
+	for id, key := range keys.all {
 		w.Keys[id] = key.Encode()
 	}
 	text, err := json.Marshal(w)
@@ -149,5 +196,5 @@ func (w wrappedRing) ring() (*Ring, error) {
 	if err != nil || keys[w.Primary] == nil {
 		return nil, errUnreadable
 	}
-	return newRing(w.Primary, keys, index), nil
+	return newRing(&keySet{w.Primary, keys}, index), nil
 }

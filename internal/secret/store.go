@@ -113,3 +113,39 @@ type Recording interface {
 	// RecordsEvents only marks the store as one.
 	RecordsEvents()
 }
+
+// A Historian also remembers what was changed and deleted, as far back as it
+// is told to keep it. A rename carries a secret's history along.
+type Historian interface {
+	Store
+
+	// Versions returns what the secret has been, newest first; the first is
+	// what it is.
+	Versions(ctx context.Context, ref Ref) ([]Info, error)
+
+	// Restore gives the secret the description and data that it had at the
+	// revision, as a new version; its name stays. ErrNotFound also stands for
+	// a revision that is not kept.
+	Restore(ctx context.Context, op Op, revision Revision) (Info, error)
+
+	// Deleted returns what the owner has deleted, newest first.
+	Deleted(ctx context.Context, owner Owner) ([]Deleted, error)
+
+	// Undelete puts back what was last deleted under the name, its history
+	// included. It returns ErrExists if the name has been taken since.
+	Undelete(ctx context.Context, op Op) (Info, error)
+
+	// Destroy removes the secret, and all that was deleted under its name,
+	// with their history, for good.
+	Destroy(ctx context.Context, op Op) error
+
+	// Erase destroys all that Op.Ref.Owner has and had. It returns ErrNotFound
+	// if that is nothing.
+	Erase(ctx context.Context, op Op) error
+}
+
+// A Deleted secret can be put back.
+type Deleted struct {
+	Info
+	At time.Time
+}

@@ -18,7 +18,7 @@ type infoCache struct {
 }
 
 type cachedRow struct {
-	head   []byte // id and version, which are never used for another content
+	head   []byte // of the record, which is never used for another content
 	record record
 }
 
@@ -40,7 +40,7 @@ func (c *infoCache) put(key rowKey, stored []byte, r record) {
 	if len(c.rows) >= maxInfos {
 		c.dropSomeLocked()
 	}
-	c.rows[key] = cachedRow{slices.Clone(stored[:idBytes+versionBytes]), r}
+	c.rows[key] = cachedRow{slices.Clone(stored[:headBytes]), r}
 }
 
 // dropSomeLocked makes room in whatever order the map has.

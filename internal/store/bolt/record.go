@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -17,27 +16,35 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// The rows of the store, each sealed for its place and no other:
+// The rows of the store, each text sealed for its place and no other:
 //
-//	secrets  MAC(owner)                   count (4) ‖ sealed owner
-//	secrets  MAC(owner) ‖ MAC(name)       id (16) ‖ version (8) ‖ sealed description
-//	values   id (16) ‖ version (8)        sealed values
+//	secrets  MAC(owner)                         count (4) ‖ bytes of the past (8) ‖ sealed owner
+//	secrets  MAC(owner) ‖ MAC(name)             record
+//	past     id ‖ version (8) ‖ 'd'             record, as it was in that version
+//	past     id ‖ version (8)                   sealed values that the version wrote
+//	deleted  MAC(owner) ‖ time (8) ‖ id         record, as it was when it was deleted
+//
+//	record = id (16) ‖ version (8) ‖ version that wrote the values (8) ‖ sealed description
 //
 // An owner's row sorts right before those of its secrets. A record keeps its
-// id through renames, and so its values, which are bound to owner, id and the
-// version that wrote them, stay where they are. A version is used once.
+// id through renames, deletion and undeletion, and so its values, which are
+// bound to owner, id and the version that wrote them, stay where they are. A
+// version is used once.
 const (
-	countBytes   = 4
 	idBytes      = 16
 	versionBytes = 8
+	headBytes    = idBytes + 2*versionBytes
 	rowKeyBytes  = 2 * seal.MACBytes
 )
 
-type rowKey [rowKeyBytes]byte
+type (
+	rowKey   [rowKeyBytes]byte
+	recordID [idBytes]byte
+)
 
 // A record is a secret as it is stored, without its values.
 type record struct {
-	id       [idBytes]byte
+	id       recordID
 	version  uint64
 	valuesAt uint64 // the version that wrote the values
 	info     secret.Info
@@ -51,7 +58,6 @@ type description struct {
 	Created     time.Time `json:"created"`
 	Updated     time.Time `json:"updated"`
 	Revision    string    `json:"revision"`
-	ValuesAt    uint64    `json:"values_at"`
 }
 
 var errDamaged = errors.New("a record of the state file is damaged")
@@ -93,6 +99,25 @@ func (r record) answer(err error) (secret.Info, error) {
 
 func keysOf(data map[string]secret.Value) []string { return slices.Sorted(maps.Keys(data)) }
 
+// head is the part of a stored record that is not sealed, but bound to the
+// rest: what the store needs to tidy up without opening anything.
+func (r record) head() []byte {
+	head := binary.BigEndian.AppendUint64(slices.Clone(r.id[:]), r.version)
+	return binary.BigEndian.AppendUint64(head, r.valuesAt)
+}
+
+// headOf reads a stored record as far as it is not sealed.
+func headOf(stored []byte) (record, error) {
+	if len(stored) < headBytes {
+		return record{}, errDamaged
+	}
+	return record{
+		id:       recordID(stored),
+		version:  binary.BigEndian.Uint64(stored[idBytes:]),
+		valuesAt: binary.BigEndian.Uint64(stored[idBytes+versionBytes:]),
+	}, nil
+}
+
 func (s *Store) ownerKey(owner secret.Owner) [seal.MACBytes]byte {
 	return s.ring.MAC(seal.Place("owner", s.name, owner.Kind, owner.ID))
 }
@@ -103,9 +128,10 @@ func (s *Store) rowKey(ref secret.Ref) rowKey {
 	return rowKey(slices.Concat(owner[:], name[:]))
 }
 
-func (s *Store) place(field string, owner secret.Owner, id [idBytes]byte, version uint64) []byte {
-	v := binary.BigEndian.AppendUint64(nil, version)
-	return seal.Place(field, s.file.ID(), s.name, owner.Kind, owner.ID, string(id[:]), string(v))
+// descriptionPlace is the same wherever the record lies, so that it can be
+// moved into the past and back as it is.
+func (s *Store) descriptionPlace(owner secret.Owner, r record) []byte {
+	return seal.Place("description", s.file.ID(), s.name, owner.Kind, owner.ID, string(r.head()))
 }
 
 // find returns the record, or ErrNotFound.
@@ -116,7 +142,7 @@ func (s *Store) find(tx *state.Tx, ref secret.Ref) (record, error) {
 	if stored == nil {
 		return record{}, secret.ErrNotFound
 	}
-	return s.openRecord(tx, ref.Owner, key, stored)
+	return s.openLive(tx, ref.Owner, key, stored)
 }
 
 // findAt also returns ErrChanged if the record does not meet the condition.
@@ -128,39 +154,27 @@ func (s *Store) findAt(tx *state.Tx, op secret.Op) (record, error) {
 	return r, err
 }
 
-func (s *Store) put(rows *state.Bucket, r record) error {
+// put seals the record and puts it where its name says.
+func (s *Store) put(tx *state.Tx, r record) error {
 	text, err := json.Marshal(description{
-		r.info.Name, r.info.Description, r.info.Keys, r.info.Created, r.info.Updated, string(r.info.Revision), r.valuesAt,
+		r.info.Name, r.info.Description, r.info.Keys, r.info.Created, r.info.Updated, string(r.info.Revision),
 	})
 	if err != nil {
 		return fmt.Errorf("encoding a record: %w", err)
 	}
-	stored := append(r.id[:], binary.BigEndian.AppendUint64(nil, r.version)...)
-	stored = append(stored, s.ring.Seal(text, s.place("description", r.info.Owner, r.id, r.version))...)
 	key := s.rowKey(r.info.Ref)
-	return rows.Put(key[:], stored)
+	rows := tx.Bucket(s.secrets)
+	return rows.Put(key[:], append(r.head(), s.ring.Seal(text, s.descriptionPlace(r.info.Owner, r))...))
 }
 
-func (s *Store) openRecord(tx *state.Tx, owner secret.Owner, key rowKey, stored []byte) (record, error) {
-	if len(stored) < idBytes+versionBytes {
-		return record{}, errDamaged
-	}
+// openLive opens the record in a row of the secrets, through the cache.
+func (s *Store) openLive(tx *state.Tx, owner secret.Owner, key rowKey, stored []byte) (record, error) {
 	if r, ok := s.infos.get(key, stored); ok {
 		return r, nil
 	}
-	r := record{id: [idBytes]byte(stored), version: binary.BigEndian.Uint64(stored[idBytes:])}
-	text, err := s.ring.Open(stored[idBytes+versionBytes:], s.place("description", owner, r.id, r.version))
+	r, err := s.openRecord(owner, stored)
 	if err != nil {
-		return record{}, fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	var d description
-	if err := json.Unmarshal(text, &d); err != nil {
-		return record{}, errDamaged
-	}
-	r.valuesAt = d.ValuesAt
-	r.info = secret.Info{
-		Ref: secret.Ref{Owner: owner, Name: d.Name}, Description: d.Description, Keys: d.Keys,
-		Created: d.Created, Updated: d.Updated, Revision: secret.Revision(d.Revision),
+		return record{}, err
 	}
 	// The description is bound to owner and id; the name it is found by is
 	// bound to the description here.
@@ -175,43 +189,22 @@ func (s *Store) openRecord(tx *state.Tx, owner secret.Owner, key rowKey, stored 
 	return r, nil
 }
 
-// An ownerRow says whose the secrets are whose rows follow it.
-type ownerRow struct {
-	owner secret.Owner
-	count uint32
-}
-
-func (s *Store) openOwner(key, stored []byte) (ownerRow, error) {
-	if len(stored) < countBytes {
-		return ownerRow{}, errDamaged
-	}
-	text, err := s.ring.Open(stored[countBytes:], seal.Place("owner", s.file.ID(), s.name, string(key)))
+func (s *Store) openRecord(owner secret.Owner, stored []byte) (record, error) {
+	r, err := headOf(stored)
 	if err != nil {
-		return ownerRow{}, fmt.Errorf("%w: %w", errDamaged, err)
+		return record{}, err
 	}
-	kind, id, ok := bytes.Cut(text, []byte{0})
-	if !ok {
-		return ownerRow{}, errDamaged
+	text, err := s.ring.Open(stored[headBytes:], s.descriptionPlace(owner, r))
+	if err != nil {
+		return record{}, fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	return ownerRow{secret.Owner{Kind: string(kind), ID: string(id)}, binary.BigEndian.Uint32(stored)}, nil
-}
-
-// count notes that the owner has so many more secrets, and who it is. The row
-// goes with the last of them.
-func (s *Store) count(rows *state.Bucket, owner secret.Owner, more int) error {
-	key := s.ownerKey(owner)
-	count, sealed := 0, []byte(nil)
-	if stored := rows.Get(key[:]); len(stored) > countBytes {
-		count, sealed = int(binary.BigEndian.Uint32(stored)), stored[countBytes:]
-	} else {
-		sealed = s.ring.Seal([]byte(owner.Kind+"\x00"+owner.ID), seal.Place("owner", s.file.ID(), s.name, string(key[:])))
+	var d description
+	if err := json.Unmarshal(text, &d); err != nil {
+		return record{}, errDamaged
 	}
-	count += more
-	switch {
-	case count > MaxSecrets:
-		return &secret.InvalidError{Field: "name", Reason: "is one too many: 10000 secrets are there already"}
-	case count <= 0:
-		return rows.Delete(key[:])
+	r.info = secret.Info{
+		Ref: secret.Ref{Owner: owner, Name: d.Name}, Description: d.Description, Keys: d.Keys,
+		Created: d.Created, Updated: d.Updated, Revision: secret.Revision(d.Revision),
 	}
-	return rows.Put(key[:], append(binary.BigEndian.AppendUint32(nil, uint32(count)), sealed...))
+	return r, nil
 }

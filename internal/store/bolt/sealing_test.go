@@ -67,7 +67,7 @@ func TestNoRowCanTakeAnothersPlace(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	refs := mustFill(t, s, 4, 5)
-	for _, bucket := range []string{"store/embedded/secrets", "store/embedded/values"} {
+	for _, bucket := range []string{"store/embedded/secrets", "store/embedded/past"} {
 		keys := rows(t, s, bucket)
 		if len(keys) != len(refs) {
 			t.Fatalf("%s has %d rows, want %d", bucket, len(keys), len(refs))
@@ -129,11 +129,11 @@ func TestRenameMovesNoCiphertext(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	ref := mustFill(t, s, 1, 1)[0]
-	before := rows(t, s, "store/embedded/values")
+	before := rows(t, s, "store/embedded/past")
 	if _, err := s.Describe(t.Context(), secret.Op{Ref: ref}, "renamed", ""); err != nil {
 		t.Fatal(err)
 	}
-	if after := rows(t, s, "store/embedded/values"); !slices.EqualFunc(before, after, bytes.Equal) {
+	if after := rows(t, s, "store/embedded/past"); !slices.EqualFunc(before, after, bytes.Equal) {
 		t.Errorf("values were at %x and are at %x", before, after)
 	}
 	mustReveal(t, s, secret.Ref{Owner: ref.Owner, Name: "renamed"})
@@ -147,7 +147,7 @@ func TestDeletedSecretLeavesNoRow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, bucket := range []string{"store/embedded/secrets", "store/embedded/values"} {
+	for _, bucket := range []string{"store/embedded/secrets", "store/embedded/past"} {
 		if left := rows(t, s, bucket); len(left) > 0 {
 			t.Errorf("%s still has %d rows", bucket, len(left))
 		}

@@ -2,7 +2,8 @@
 //
 // Nothing in the file says whose a secret is or what it is called: rows are
 // found by MACs of both, and hold sealed texts that open in their own place
-// only. See record.go for the format.
+// only. See record.go for the format, and past.go for what remains of what is
+// changed or deleted.
 package bolt
 
 import (
@@ -33,21 +34,36 @@ type Store struct {
 	ring  *seal.Ring
 	audit Recorder
 
+	opts    Options
 	name    string // of the part
-	secrets string // bucket: rows of owners and of secrets
-	values  string // bucket: values
+	secrets string // bucket: owners and secrets
+	past    string // bucket: values, and earlier versions
+	deleted string // bucket: deleted secrets
 	infos   *infoCache
 }
 
-var _ secret.Recording = (*Store)(nil)
+// Options say how much of the past the store keeps.
+type Options struct {
+	// Versions are how many earlier versions of a secret are kept.
+	Versions int
+	// PastBytes are how many bytes an owner's earlier versions and deleted
+	// secrets may take; the oldest go first.
+	PastBytes int64
+}
+
+var (
+	_ secret.Recording = (*Store)(nil)
+	_ secret.Historian = (*Store)(nil)
+)
 
 // Open returns the store that is the part of the file with this name. Records
 // are sealed with the ring, and what is done to them goes to audit in the same
 // transaction.
-func Open(file *state.File, name string, ring *seal.Ring, audit Recorder) *Store {
+func Open(file *state.File, name string, ring *seal.Ring, audit Recorder, opts Options) *Store {
+	part := "store/" + name + "/"
 	return &Store{
-		file: file, ring: ring, audit: audit, name: name,
-		secrets: "store/" + name + "/secrets", values: "store/" + name + "/values",
+		file: file, ring: ring, audit: audit, opts: opts, name: name,
+		secrets: part + "secrets", past: part + "past", deleted: part + "deleted",
 		infos: newInfoCache(),
 	}
 }
@@ -68,7 +84,7 @@ func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) 
 			if len(key) == len(ownerKey) {
 				continue // the owner's own row
 			}
-			r, err := s.openRecord(tx, owner, rowKey(key), value)
+			r, err := s.openLive(tx, owner, rowKey(key), value)
 			if err != nil {
 				return err
 			}
@@ -124,18 +140,26 @@ func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[stri
 func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
 	var r record
 	err := s.change(ctx, op, func(tx *state.Tx) error {
-		key := s.rowKey(op.Ref)
-		rows := tx.Bucket(s.secrets)
-		if rows.Get(key[:]) != nil {
+		if s.exists(tx, op.Ref) {
 			return secret.ErrExists
 		}
-		if err := s.count(&rows, op.Ref.Owner, +1); err != nil {
-			return err
+		o := s.owner(tx, op.Ref.Owner)
+		if o.count >= MaxSecrets {
+			return errTooMany
 		}
+		o.count++
 		r = newRecord(op.Ref, draft, time.Now().UTC())
-		return errors.Join(s.putValues(tx, r, draft.Data), s.put(&rows, r))
+		return errors.Join(s.putValues(tx, r, draft.Data), s.put(tx, r), s.putOwner(tx, o))
 	})
 	return r.answer(err)
+}
+
+var errTooMany = &secret.InvalidError{Field: "name", Reason: "is one too many: 10000 secrets are there already"}
+
+func (s *Store) exists(tx *state.Tx, ref secret.Ref) bool {
+	key := s.rowKey(ref)
+	rows := tx.Bucket(s.secrets)
+	return rows.Get(key[:]) != nil
 }
 
 // Replace implements [secret.Store].
@@ -153,8 +177,7 @@ func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change)
 		r = old.next(time.Now().UTC())
 		r.valuesAt = r.version
 		r.info.Keys = keysOf(data)
-		rows := tx.Bucket(s.secrets)
-		return errors.Join(s.dropValues(tx, old), s.putValues(tx, r, data), s.put(&rows, r))
+		return errors.Join(s.putValues(tx, r, data), s.succeed(tx, old, r))
 	})
 	return r.answer(err)
 }
@@ -167,28 +190,48 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 		if err != nil {
 			return err
 		}
-		rows := tx.Bucket(s.secrets)
-		oldKey, newKey := s.rowKey(op.Ref), s.rowKey(secret.Ref{Owner: op.Ref.Owner, Name: name})
-		if newKey != oldKey && rows.Get(newKey[:]) != nil {
+		if name != op.Ref.Name && s.exists(tx, secret.Ref{Owner: op.Ref.Owner, Name: name}) {
 			return secret.ErrExists
 		}
 		r = old.next(time.Now().UTC())
 		r.info.Name, r.info.Description = name, description
-		return errors.Join(rows.Delete(oldKey[:]), s.put(&rows, r))
+		return s.succeed(tx, old, r)
 	})
 	return r.answer(err)
 }
 
-// Delete implements [secret.Store].
+// succeed puts next in the place of the record's version old.
+func (s *Store) succeed(tx *state.Tx, old, next record) error {
+	o := s.owner(tx, old.info.Owner)
+	if err := s.shelve(tx, &o, old, next); err != nil {
+		return err
+	}
+	if err := s.remove(tx, old); err != nil {
+		return err
+	}
+	return errors.Join(s.put(tx, next), s.putOwner(tx, o))
+}
+
+func (s *Store) remove(tx *state.Tx, r record) error {
+	key := s.rowKey(r.info.Ref)
+	rows := tx.Bucket(s.secrets)
+	return rows.Delete(key[:])
+}
+
+// Delete implements [secret.Store]. What is deleted can be put back with
+// Undelete for as long as the past has room for it.
 func (s *Store) Delete(ctx context.Context, op secret.Op) error {
 	return s.change(ctx, op, func(tx *state.Tx) error {
-		old, err := s.findAt(tx, op)
+		r, err := s.findAt(tx, op)
 		if err != nil {
 			return err
 		}
-		rows := tx.Bucket(s.secrets)
-		key := s.rowKey(op.Ref)
-		return errors.Join(rows.Delete(key[:]), s.dropValues(tx, old), s.count(&rows, op.Ref.Owner, -1))
+		o := s.owner(tx, op.Ref.Owner)
+		o.count--
+		if err := s.bury(tx, &o, r, time.Now()); err != nil {
+			return err
+		}
+		return s.putOwner(tx, o)
 	})
 }
 
@@ -208,7 +251,7 @@ func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, e
 			if err != nil {
 				return err
 			}
-			if o.owner.String() > page.After {
+			if o.count > 0 && o.owner.String() > page.After {
 				owners = append(owners, o.owner)
 			}
 		}

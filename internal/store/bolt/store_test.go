@@ -52,8 +52,8 @@ func openStack(t *testing.T, path string) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := audit.Open(file, ring, ring.Derive("audit"))
-	return &stack{bolt.Open(file, "embedded", ring, log), path, file, ring, log}
+	log := audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
+	return &stack{bolt.Open(file, "embedded", ring, log, bolt.Options{Versions: 10, PastBytes: 1 << 20}), path, file, ring, log}
 }
 
 func mustClose(t *testing.T, s *stack) {

@@ -3,35 +3,27 @@ package bolt
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 
+	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-func valuesKey(r record) []byte {
-	return binary.BigEndian.AppendUint64(slices.Clone(r.id[:]), r.valuesAt)
-}
-
-func (s *Store) valuesPlace(r record) []byte {
-	return s.place("values", r.info.Owner, r.id, r.valuesAt)
+// valuesPlace goes by the key of the values: record and version.
+func (s *Store) valuesPlace(owner secret.Owner, key []byte) []byte {
+	return seal.Place("values", s.file.ID(), s.name, owner.Kind, owner.ID, string(key))
 }
 
 func (s *Store) putValues(tx *state.Tx, r record, data map[string]secret.Value) error {
 	text := encode(data)
 	defer clear(text)
-	values := tx.Bucket(s.values)
-	return values.Put(valuesKey(r), s.ring.Seal(text, s.valuesPlace(r)))
-}
-
-func (s *Store) dropValues(tx *state.Tx, r record) error {
-	values := tx.Bucket(s.values)
-	return values.Delete(valuesKey(r))
+	past, key := tx.Bucket(s.past), versionKey(r.id, r.valuesAt)
+	return past.Put(key, s.ring.Seal(text, s.valuesPlace(r.info.Owner, key)))
 }
 
 func (s *Store) openValues(tx *state.Tx, r record) (map[string]secret.Value, error) {
-	values := tx.Bucket(s.values)
-	text, err := s.ring.Open(values.Get(valuesKey(r)), s.valuesPlace(r))
+	past, key := tx.Bucket(s.past), versionKey(r.id, r.valuesAt)
+	text, err := s.ring.Open(past.Get(key), s.valuesPlace(r.info.Owner, key))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDamaged, err)
 	}

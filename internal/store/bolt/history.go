@@ -1,0 +1,245 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// Versions implements [secret.Historian].
+func (s *Store) Versions(ctx context.Context, ref secret.Ref) ([]secret.Info, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var versions []secret.Info
+	err := s.file.View(func(tx *state.Tx) error {
+		r, err := s.find(tx, ref)
+		if err != nil {
+			return err
+		}
+		earlier, err := s.openEarlier(tx, r)
+		for _, e := range append(earlier, r) {
+			versions = append(versions, e.info)
+		}
+		return err
+	})
+	slices.Reverse(versions)
+	return versions, err
+}
+
+// openEarlier returns the record's earlier versions, oldest first.
+func (s *Store) openEarlier(tx *state.Tx, r record) (versions []record, err error) {
+	heads, err := s.earlier(tx, r.id)
+	if err != nil {
+		return nil, err
+	}
+	past := tx.Bucket(s.past)
+	for _, head := range heads {
+		e, err := s.openRecord(r.info.Owner, past.Get(pastKey(head)))
+		if err != nil {
+			return nil, err
+		}
+		versions = append(versions, e)
+	}
+	return versions, nil
+}
+
+// Restore implements [secret.Historian]. No value is opened: the new version
+// has those of the old one.
+func (s *Store) Restore(ctx context.Context, op secret.Op, revision secret.Revision) (secret.Info, error) {
+	var r record
+	err := s.change(ctx, op, func(tx *state.Tx) error {
+		now, err := s.findAt(tx, op)
+		if err != nil {
+			return err
+		}
+		earlier, err := s.openEarlier(tx, now)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(earlier, func(e record) bool { return e.info.Revision == revision })
+		if i < 0 {
+			return secret.ErrNotFound
+		}
+		r = now.next(time.Now().UTC())
+		r.valuesAt = earlier[i].valuesAt
+		r.info.Description, r.info.Keys = earlier[i].info.Description, earlier[i].info.Keys
+		return s.succeed(tx, now, r)
+	})
+	return r.answer(err)
+}
+
+// Deleted implements [secret.Historian].
+func (s *Store) Deleted(ctx context.Context, owner secret.Owner) ([]secret.Deleted, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var all []secret.Deleted
+	err := s.file.View(func(tx *state.Tx) error {
+		for _, d := range s.deletedOf(tx, owner) {
+			r, err := s.openRecord(owner, d.stored)
+			if err != nil {
+				return err
+			}
+			all = append(all, secret.Deleted{Info: r.info, At: d.at()})
+		}
+		return nil
+	})
+	slices.Reverse(all)
+	return all, err
+}
+
+// Undelete implements [secret.Historian].
+func (s *Store) Undelete(ctx context.Context, op secret.Op) (secret.Info, error) {
+	var r record
+	err := s.change(ctx, op, func(tx *state.Tx) error {
+		if s.exists(tx, op.Ref) {
+			return secret.ErrExists
+		}
+		rows, err := s.deletedNamed(tx, op.Ref)
+		if err != nil {
+			return err
+		}
+		o := s.owner(tx, op.Ref.Owner)
+		if o.count >= MaxSecrets {
+			return errTooMany
+		}
+		o.count++
+		if r, err = s.openRecord(op.Ref.Owner, rows[len(rows)-1].stored); err != nil {
+			return err
+		}
+		return errors.Join(s.unbury(tx, &o, rows[len(rows)-1], r), s.putOwner(tx, o))
+	})
+	return r.answer(err)
+}
+
+// deletedNamed returns what was deleted under the name, oldest first, or
+// ErrNotFound.
+func (s *Store) deletedNamed(tx *state.Tx, ref secret.Ref) (rows []deletedRow, err error) {
+	for _, d := range s.deletedOf(tx, ref.Owner) {
+		r, err := s.openRecord(ref.Owner, d.stored)
+		if err != nil {
+			return nil, err
+		}
+		if r.info.Name == ref.Name {
+			rows = append(rows, d)
+		}
+	}
+	if len(rows) == 0 {
+		return nil, secret.ErrNotFound
+	}
+	return rows, nil
+}
+
+// unbury is the reverse of bury.
+func (s *Store) unbury(tx *state.Tx, o *ownerRow, d deletedRow, r record) error {
+	live := s.rowKey(r.info.Ref)
+	rows, deleted, past := tx.Bucket(s.secrets), tx.Bucket(s.deleted), tx.Bucket(s.past)
+	values := versionKey(r.id, r.valuesAt)
+	o.past -= size(d.key, d.stored) + size(values, past.Get(values))
+	return errors.Join(deleted.Delete(d.key), rows.Put(live[:], d.stored))
+}
+
+// Destroy implements [secret.Historian].
+func (s *Store) Destroy(ctx context.Context, op secret.Op) error {
+	return s.change(ctx, op, func(tx *state.Tx) error {
+		r, err := s.findAt(tx, op)
+		live := err == nil
+		if err != nil && !errors.Is(err, secret.ErrNotFound) {
+			return err
+		}
+		dead, err := s.deletedNamed(tx, op.Ref)
+		if err != nil && (!live || !errors.Is(err, secret.ErrNotFound)) {
+			return err
+		}
+		o := s.owner(tx, op.Ref.Owner)
+		if live {
+			o.count--
+			if err := errors.Join(s.remove(tx, r), s.dropAll(tx, &o, r.id, &r)); err != nil {
+				return err
+			}
+		}
+		for _, d := range dead {
+			if err := s.dropDeleted(tx, &o, d); err != nil {
+				return err
+			}
+		}
+		return s.putOwner(tx, o)
+	})
+}
+
+// Erase implements [secret.Historian].
+func (s *Store) Erase(ctx context.Context, op secret.Op) error {
+	return s.change(ctx, op, func(tx *state.Tx) error {
+		owner := s.ownerKey(op.Ref.Owner)
+		rows := tx.Bucket(s.secrets)
+		if rows.Get(owner[:]) == nil {
+			return secret.ErrNotFound
+		}
+		o := s.owner(tx, op.Ref.Owner)
+		var keys [][]byte
+		var ids []recordID
+		for key, stored := range rows.Prefix(owner[:]) {
+			keys = append(keys, bytes.Clone(key))
+			if r, err := headOf(stored); err == nil && len(key) == rowKeyBytes {
+				ids = append(ids, r.id)
+			}
+		}
+		for _, d := range s.deletedOf(tx, op.Ref.Owner) {
+			if err := s.dropDeleted(tx, &o, d); err != nil {
+				return err
+			}
+		}
+		for _, id := range ids {
+			if err := s.dropAll(tx, &o, id, nil); err != nil {
+				return err
+			}
+		}
+		for _, key := range keys {
+			if err := rows.Delete(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Expire removes for good what was deleted before that moment, so many secrets
+// at a time, and returns how many it was.
+func (s *Store) Expire(ctx context.Context, before time.Time, atMost int) (expired int, err error) {
+	err = s.file.Update(ctx, func(tx *state.Tx) error {
+		expired = 0
+		var due []deletedRow
+		deleted := tx.Bucket(s.deleted)
+		for key, stored := range deleted.From([]byte{0}) {
+			d := deletedRow{bytes.Clone(key), bytes.Clone(stored)}
+			if len(due) < atMost && len(key) == seal.MACBytes+8+idBytes && d.at().Before(before) {
+				due = append(due, d)
+			}
+		}
+		for _, d := range due {
+			if err := s.expire(tx, d); err != nil {
+				return err
+			}
+		}
+		expired = len(due)
+		return nil
+	})
+	return expired, err
+}
+
+func (s *Store) expire(tx *state.Tx, d deletedRow) error {
+	key := d.key[:seal.MACBytes]
+	rows := tx.Bucket(s.secrets)
+	o, err := s.openOwner(key, rows.Get(key))
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.dropDeleted(tx, &o, d), s.putOwner(tx, o))
+}

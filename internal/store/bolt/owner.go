@@ -1,0 +1,82 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+const (
+	countBytes     = 4
+	pastBytes      = 8
+	ownerHeadBytes = countBytes + pastBytes
+)
+
+// An ownerRow says whose the secrets are whose rows follow it, how many there
+// are, and how large the owner's past is.
+type ownerRow struct {
+	owner  secret.Owner
+	count  int
+	past   int64 // bytes of earlier versions and deleted secrets
+	sealed []byte
+}
+
+// owner returns the owner's row, or a new one.
+func (s *Store) owner(tx *state.Tx, owner secret.Owner) ownerRow {
+	key := s.ownerKey(owner)
+	rows := tx.Bucket(s.secrets)
+	stored := rows.Get(key[:])
+	if len(stored) < ownerHeadBytes {
+		sealed := s.ring.Seal([]byte(owner.Kind+"\x00"+owner.ID), s.ownerPlace(key[:]))
+		return ownerRow{owner: owner, sealed: sealed}
+	}
+	o := readOwner(stored)
+	o.owner = owner
+	return o
+}
+
+func readOwner(stored []byte) ownerRow {
+	return ownerRow{
+		count:  int(binary.BigEndian.Uint32(stored)),
+		past:   int64(binary.BigEndian.Uint64(stored[countBytes:])),
+		sealed: stored[ownerHeadBytes:],
+	}
+}
+
+// putOwner keeps the row as long as there is something of the owner's.
+func (s *Store) putOwner(tx *state.Tx, o ownerRow) error {
+	key := s.ownerKey(o.owner)
+	rows := tx.Bucket(s.secrets)
+	if o.count <= 0 && o.past <= 0 {
+		return rows.Delete(key[:])
+	}
+	head := binary.BigEndian.AppendUint32(nil, uint32(max(o.count, 0)))
+	head = binary.BigEndian.AppendUint64(head, uint64(max(o.past, 0)))
+	return rows.Put(key[:], append(head, o.sealed...))
+}
+
+// openOwner finds out whose row it is.
+func (s *Store) openOwner(key, stored []byte) (ownerRow, error) {
+	if len(stored) < ownerHeadBytes {
+		return ownerRow{}, errDamaged
+	}
+	o := readOwner(stored)
+	text, err := s.ring.Open(o.sealed, s.ownerPlace(key))
+	if err != nil {
+		return ownerRow{}, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	kind, id, ok := bytes.Cut(text, []byte{0})
+	if !ok {
+		return ownerRow{}, errDamaged
+	}
+	o.owner = secret.Owner{Kind: string(kind), ID: string(id)}
+	return o, nil
+}
+
+func (s *Store) ownerPlace(key []byte) []byte {
+	return seal.Place("owner", s.file.ID(), s.name, string(key))
+}

@@ -1,0 +1,191 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// descriptionMark ends the key of an earlier version's record, which sorts it
+// right behind the values that the version wrote.
+const descriptionMark = 'd'
+
+const pastKeyBytes = idBytes + versionBytes + 1
+
+func versionKey(id recordID, version uint64) []byte {
+	return binary.BigEndian.AppendUint64(slices.Clone(id[:]), version)
+}
+
+func pastKey(r record) []byte { return append(versionKey(r.id, r.version), descriptionMark) }
+
+// shelve puts the version that another takes the place of into the past, and
+// tidies there: next is what takes its place.
+func (s *Store) shelve(tx *state.Tx, o *ownerRow, old, next record) error {
+	past := tx.Bucket(s.past)
+	key := s.rowKey(old.info.Ref)
+	rows := tx.Bucket(s.secrets)
+	stored := bytes.Clone(rows.Get(key[:]))
+	if err := past.Put(pastKey(old), stored); err != nil {
+		return err
+	}
+	o.past += size(pastKey(old), stored)
+	if old.valuesAt != next.valuesAt {
+		k := versionKey(old.id, old.valuesAt)
+		o.past += size(k, past.Get(k))
+	}
+	return s.tidy(tx, o, next)
+}
+
+func size(key, value []byte) int64 { return int64(len(key) + len(value)) }
+
+// tidy drops versions of the record that are more than are to be kept, oldest
+// first, and as long as the owner's past is larger than it may be, first its
+// deleted secrets and then more of these versions.
+func (s *Store) tidy(tx *state.Tx, o *ownerRow, current record) error {
+	for o.past > s.opts.PastBytes {
+		dropped, err := s.dropOldestDeleted(tx, o)
+		if err != nil {
+			return err
+		}
+		if !dropped {
+			break
+		}
+	}
+	versions, err := s.earlier(tx, current.id)
+	if err != nil {
+		return err
+	}
+	for len(versions) > 0 && (len(versions) > s.opts.Versions || o.past > s.opts.PastBytes) {
+		kept := versions[1:]
+		if err := s.dropVersion(tx, o, versions[0], slices.Concat(kept, []record{current})); err != nil {
+			return err
+		}
+		versions = kept
+	}
+	return nil
+}
+
+// earlier returns the heads of a record's earlier versions, oldest first.
+func (s *Store) earlier(tx *state.Tx, id recordID) (versions []record, err error) {
+	past := tx.Bucket(s.past)
+	for key, stored := range past.Prefix(id[:]) {
+		if key[len(key)-1] != descriptionMark || len(key) != pastKeyBytes {
+			continue
+		}
+		r, err := headOf(stored)
+		if err != nil {
+			return nil, err
+		}
+		versions = append(versions, r)
+	}
+	return versions, nil
+}
+
+// dropVersion removes a version and, unless one of the others has them too,
+// its values.
+func (s *Store) dropVersion(tx *state.Tx, o *ownerRow, r record, others []record) error {
+	keys := [][]byte{pastKey(r)}
+	shared := slices.ContainsFunc(others, func(other record) bool { return other.valuesAt == r.valuesAt })
+	if !shared {
+		keys = append(keys, versionKey(r.id, r.valuesAt))
+	}
+	return s.dropPast(tx, o, keys)
+}
+
+func (s *Store) dropPast(tx *state.Tx, o *ownerRow, keys [][]byte) error {
+	past := tx.Bucket(s.past)
+	for _, key := range keys {
+		o.past -= size(key, past.Get(key))
+		if err := past.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropAll removes all there is of a record in the past: its earlier versions
+// and all values. Of a live record, bytes that did not count as past are the
+// values it has now.
+func (s *Store) dropAll(tx *state.Tx, o *ownerRow, id recordID, live *record) error {
+	past := tx.Bucket(s.past)
+	var keys [][]byte
+	for key := range past.Prefix(id[:]) {
+		keys = append(keys, bytes.Clone(key))
+	}
+	if live != nil {
+		k := versionKey(id, live.valuesAt)
+		o.past += size(k, past.Get(k))
+	}
+	return s.dropPast(tx, o, keys)
+}
+
+// bury moves a live record to the deleted ones. Its values stay where they
+// are and count as past from now on.
+func (s *Store) bury(tx *state.Tx, o *ownerRow, r record, now time.Time) error {
+	live := s.rowKey(r.info.Ref)
+	rows := tx.Bucket(s.secrets)
+	stored := bytes.Clone(rows.Get(live[:]))
+	if err := rows.Delete(live[:]); err != nil {
+		return err
+	}
+	owner := s.ownerKey(o.owner)
+	key := binary.BigEndian.AppendUint64(owner[:], uint64(now.UnixNano()))
+	key = append(key, r.id[:]...)
+	deleted, past := tx.Bucket(s.deleted), tx.Bucket(s.past)
+	if err := deleted.Put(key, stored); err != nil {
+		return err
+	}
+	values := versionKey(r.id, r.valuesAt)
+	o.past += size(key, stored) + size(values, past.Get(values))
+	return s.tidy(tx, o, r)
+}
+
+// A deletedRow is a deleted secret's row.
+type deletedRow struct {
+	key    []byte // MAC(owner) ‖ time ‖ id
+	stored []byte
+}
+
+func (d deletedRow) at() time.Time {
+	return time.Unix(0, int64(binary.BigEndian.Uint64(d.key[seal.MACBytes:]))).UTC()
+}
+
+// deletedOf returns the owner's deleted secrets, oldest first.
+func (s *Store) deletedOf(tx *state.Tx, owner secret.Owner) (all []deletedRow) {
+	deleted := tx.Bucket(s.deleted)
+	key := s.ownerKey(owner)
+	for k, stored := range deleted.Prefix(key[:]) {
+		if len(k) == seal.MACBytes+8+idBytes && len(stored) >= headBytes {
+			all = append(all, deletedRow{bytes.Clone(k), bytes.Clone(stored)})
+		}
+	}
+	return all
+}
+
+func (s *Store) dropOldestDeleted(tx *state.Tx, o *ownerRow) (dropped bool, err error) {
+	deleted := tx.Bucket(s.deleted)
+	key := s.ownerKey(o.owner)
+	for k, stored := range deleted.Prefix(key[:]) {
+		return true, s.dropDeleted(tx, o, deletedRow{bytes.Clone(k), bytes.Clone(stored)})
+	}
+	return false, nil
+}
+
+// dropDeleted removes a deleted secret for good.
+func (s *Store) dropDeleted(tx *state.Tx, o *ownerRow, d deletedRow) error {
+	r, err := headOf(d.stored)
+	if err != nil {
+		return err
+	}
+	deleted := tx.Bucket(s.deleted)
+	if err := deleted.Delete(d.key); err != nil {
+		return err
+	}
+	o.past -= size(d.key, d.stored)
+	return s.dropAll(tx, o, r.id, nil)
+}
