@@ -1,0 +1,62 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/strongroom/strongroom/internal/seal"
+)
+
+// FromFile takes the key from a file that others may not read.
+type FromFile string
+
+// Key implements [Source].
+func (path FromFile) Key(context.Context) (*seal.Key, error) {
+	text, err := ReadPrivate(string(path))
+	if err != nil {
+		return nil, err
+	}
+	defer clear(text)
+	return seal.ParseKey(string(text))
+}
+
+// FromEnv takes the key from an environment variable.
+type FromEnv string
+
+// Key implements [Source].
+func (name FromEnv) Key(context.Context) (*seal.Key, error) {
+	text, ok := os.LookupEnv(string(name))
+	if !ok {
+		return nil, fmt.Errorf("the environment variable %s is not set", string(name))
+	}
+	return seal.ParseKey(text)
+}
+
+// FromCredential takes the key from a credential that systemd passes
+// (LoadCredential= and LoadCredentialEncrypted= of systemd.exec).
+type FromCredential string
+
+// Key implements [Source].
+func (name FromCredential) Key(ctx context.Context) (*seal.Key, error) {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		return nil, errors.New("systemd has passed no credentials: CREDENTIALS_DIRECTORY is not set")
+	}
+	return FromFile(filepath.Join(dir, string(name))).Key(ctx)
+}
+
+// ReadPrivate reads a file that must not be open to everybody. Its group may
+// read it, for that is how Kubernetes and systemd hand files to a service.
+func ReadPrivate(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o027 != 0 {
+		return nil, fmt.Errorf("%s is open to others (mode %04o): run chmod 600 on it", path, mode)
+	}
+	return os.ReadFile(path)
+}
