@@ -18,8 +18,8 @@ const (
 	Reveal Action = "reveal"
 )
 
-// Actions are all there are.
-func Actions() []Action { return []Action{List, Create, Write, Delete, Reveal} }
+// Actions are all that a grant can name.
+func Actions() []Action { return []Action{List, Create, Write, Delete, Reveal, Admin} }
 
 // AnyID in a grant's owner stands for every owner of the kind.
 const AnyID = "*"
@@ -41,7 +41,7 @@ type Grant struct {
 // owner's secrets as a whole: an allowing grant on some of them covers it, so
 // that those can be listed; a denial of some does not.
 func (g Grant) covers(action Action, ref Ref, now time.Time) bool {
-	return slices.Contains(g.Actions, action) && g.about(ref, now)
+	return slices.Contains(g.Actions, action.asGranted()) && g.about(ref, now)
 }
 
 func (g Grant) about(ref Ref, now time.Time) bool {

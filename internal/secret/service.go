@@ -147,7 +147,7 @@ func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref R
 	if !caller.May(action, ref) {
 		return s.record(ctx, event, caller.refusal(ref), Denied)
 	}
-	if action == List {
+	if action.showsOnly() {
 		err := do(&event)
 		event.Outcome = OutcomeOf(err)
 		return firstOf(unrecorded(s.audit.Note(event)), err)

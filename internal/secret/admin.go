@@ -1,0 +1,104 @@
+package secret
+
+import (
+	"context"
+	"errors"
+)
+
+// What only administrators do, as the audit log names it. A grant allows all
+// of it with the action admin, and nothing else implies that.
+const (
+	Admin    Action = "admin"
+	History  Action = "history" // versions and deleted secrets, without values
+	Restore  Action = "restore"
+	Undelete Action = "undelete"
+	Destroy  Action = "destroy"
+	Erase    Action = "erase"
+)
+
+// asGranted is the action that a grant names for this one.
+func (a Action) asGranted() Action {
+	switch a {
+	case History, Restore, Undelete, Destroy, Erase:
+		return Admin
+	}
+	return a
+}
+
+// showsOnly reports whether the action changes nothing and shows no value, so
+// that it goes on record within a second rather than at once.
+func (a Action) showsOnly() bool { return a == List || a == History }
+
+// ErrNoHistory means that the store does not remember what was.
+var ErrNoHistory = errors.New("not kept by this store")
+
+// Versions returns what a secret has been, newest first.
+func (s *Service) Versions(ctx context.Context, caller Caller, ref Ref) (versions []Info, err error) {
+	err = s.admitHistory(ctx, caller, History, ref, func(h Historian, _ *Event) (err error) {
+		versions, err = h.Versions(ctx, ref)
+		return err
+	})
+	return versions, err
+}
+
+// Deleted returns what an owner has deleted, newest first.
+func (s *Service) Deleted(ctx context.Context, caller Caller, owner Owner) (deleted []Deleted, err error) {
+	err = s.admitHistory(ctx, caller, History, Ref{Owner: owner}, func(h Historian, _ *Event) (err error) {
+		deleted, err = h.Deleted(ctx, owner)
+		return err
+	})
+	return deleted, err
+}
+
+// Restore gives a secret the content of an earlier revision.
+func (s *Service) Restore(ctx context.Context, caller Caller, ref Ref, revision Revision) (info Info, err error) {
+	err = s.admitHistory(ctx, caller, Restore, ref, func(h Historian, e *Event) (err error) {
+		info, err = h.Restore(ctx, Op{Ref: ref, Event: e}, revision)
+		return err
+	})
+	return info, err
+}
+
+// Undelete puts back what was last deleted under the name.
+func (s *Service) Undelete(ctx context.Context, caller Caller, ref Ref) (info Info, err error) {
+	err = s.admitHistory(ctx, caller, Undelete, ref, func(h Historian, e *Event) (err error) {
+		info, err = h.Undelete(ctx, Op{Ref: ref, Event: e})
+		return err
+	})
+	return info, err
+}
+
+// Destroy removes a secret for good, with all that was deleted under its name.
+func (s *Service) Destroy(ctx context.Context, caller Caller, ref Ref) error {
+	return s.admitHistory(ctx, caller, Destroy, ref, func(h Historian, e *Event) error {
+		return h.Destroy(ctx, Op{Ref: ref, Event: e})
+	})
+}
+
+// Erase removes all that an owner has and had, for good.
+func (s *Service) Erase(ctx context.Context, caller Caller, owner Owner) error {
+	whole := Ref{Owner: owner}
+	return s.admitHistory(ctx, caller, Erase, whole, func(h Historian, e *Event) error {
+		return h.Erase(ctx, Op{Ref: whole, Event: e})
+	})
+}
+
+func (s *Service) admitHistory(ctx context.Context, caller Caller, action Action, ref Ref, do func(Historian, *Event) error) error {
+	return s.admit(ctx, caller, action, ref, func(e *Event) error {
+		h, ok := s.store.(Historian)
+		if !ok {
+			return ErrNoHistory
+		}
+		return do(h, e)
+	})
+}
+
+// Administrator is who administers the server by its socket, or the state file
+// itself: whoever may open either may do everything with secrets but see them.
+func Administrator(subject string) Caller {
+	actions := []Action{Admin, List, Delete}
+	return Caller{Subject: subject, Grants: []Grant{
+		{Actions: actions, Owner: Owner{KindUser, AnyID}},
+		{Actions: actions, Owner: Owner{KindApp, AnyID}},
+	}}
+}
