@@ -1,0 +1,45 @@
+package backup
+
+import (
+	"bytes"
+	"crypto/fips140"
+	"errors"
+	"fmt"
+	"io"
+
+	"filippo.io/age"
+)
+
+// ErrNotFIPS means that age, whose ChaCha20-Poly1305 FIPS 140-3 does not know,
+// is not to be had in that mode.
+var ErrNotFIPS = errors.New("backups for an age recipient are not available in FIPS 140-3 mode: leave out the recipient")
+
+// ForAge returns a writer that encrypts for an age recipient, as age1…, to be
+// opened with its identity (age-encryption.org).
+func ForAge(w io.Writer, recipient string) (io.WriteCloser, error) {
+	if fips140.Enforced() {
+		return nil, ErrNotFIPS
+	}
+	r, err := age.ParseX25519Recipient(recipient)
+	if err != nil {
+		return nil, errors.New("the recipient must be an age public key: age1…")
+	}
+	return age.Encrypt(w, r)
+}
+
+// FromAge returns a reader of what was encrypted for one of the identities, the
+// content of an age identity file.
+func FromAge(r io.Reader, identities []byte) (io.Reader, error) {
+	if fips140.Enforced() {
+		return nil, ErrNotFIPS
+	}
+	ids, err := age.ParseIdentities(bytes.NewReader(identities))
+	if err != nil {
+		return nil, errors.New("the identity file cannot be read: want AGE-SECRET-KEY-1…")
+	}
+	plain, err := age.Decrypt(r, ids...)
+	if err != nil {
+		return nil, fmt.Errorf("%w, or not for this identity", ErrDamaged)
+	}
+	return plain, nil
+}

@@ -1,0 +1,172 @@
+// Package backup encrypts copies of the state file: for the keyring, so that
+// the key-encryption key alone opens them, or for an age recipient (age.go).
+//
+// A backup for the keyring is a line of text, a line of JSON, and the copy in
+// pieces, each sealed for its place, so that none can be left out, moved or
+// brought in from another backup:
+//
+//	strongroom backup v1
+//	{"state":"…","keyring":"…","nonce":"…"}
+//	length (4) ‖ sealed piece …
+package backup
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/strongroom/strongroom/internal/seal"
+)
+
+const (
+	firstLine  = "strongroom backup v1\n"
+	pieceBytes = 64 << 10
+	// A sealed piece has the id of its key and what every sealed text has.
+	maxSealed = pieceBytes + seal.Overhead + 4
+)
+
+// ErrDamaged means that the backup is cut off or not as it was written.
+var ErrDamaged = errors.New("the backup is damaged or incomplete")
+
+// A header says what is needed to open the rest. The keyring in it is sealed.
+type header struct {
+	State   string `json:"state"`
+	Keyring []byte `json:"keyring"`
+	Nonce   []byte `json:"nonce"` // of this backup, bound to each piece
+}
+
+// Seal returns a writer that encrypts what is written to it with the ring,
+// whose wrapped form goes along. The backup is whole once it is closed without
+// an error.
+func Seal(w io.Writer, stateID string, ring *seal.Ring, wrapped []byte) (io.WriteCloser, error) {
+	h := header{State: stateID, Keyring: wrapped, Nonce: make([]byte, 16)}
+	_, _ = rand.Read(h.Nonce)
+	line, err := json.Marshal(h)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the header: %w", err)
+	}
+	if _, err := io.WriteString(w, firstLine+string(line)+"\n"); err != nil {
+		return nil, err
+	}
+	return &sealer{w: w, ring: ring, header: h}, nil
+}
+
+type sealer struct {
+	w      io.Writer
+	ring   *seal.Ring
+	header header
+	piece  []byte
+	number int
+}
+
+func (s *sealer) Write(p []byte) (n int, err error) {
+	for len(p) > 0 {
+		if len(s.piece) == pieceBytes { // not the last one: there is more
+			if err := s.flush(false); err != nil {
+				return n, err
+			}
+		}
+		taken := min(len(p), pieceBytes-len(s.piece))
+		s.piece = append(s.piece, p[:taken]...)
+		p, n = p[taken:], n+taken
+	}
+	return n, nil
+}
+
+func (s *sealer) Close() error { return s.flush(true) }
+
+func (s *sealer) flush(last bool) error {
+	sealed := s.ring.Seal(s.piece, s.header.place(s.number, last))
+	s.number++
+	s.piece = s.piece[:0]
+	_, err := s.w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(sealed))), sealed...))
+	return err
+}
+
+func (h header) place(number int, last bool) []byte {
+	return seal.Place("backup", h.State, string(h.Nonce), strconv.Itoa(number), strconv.FormatBool(last))
+}
+
+// Open returns a reader of the state file in the backup. Unwrap opens the
+// keyring that lies in it. The reader returns ErrDamaged, rather than the end,
+// where something is missing or wrong.
+func Open(r io.Reader, unwrap func(wrapped []byte, stateID string) (*seal.Ring, error)) (io.Reader, error) {
+	br := bufio.NewReaderSize(r, maxSealed)
+	first := make([]byte, len(firstLine))
+	if _, err := io.ReadFull(br, first); err != nil || string(first) != firstLine {
+		return nil, errors.New("this is not a backup of Strongroom's, or of a newer version")
+	}
+	line, err := br.ReadSlice('\n')
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	o := &opener{r: br}
+	if json.Unmarshal(line, &o.header) != nil {
+		return nil, ErrDamaged
+	}
+	if o.ring, err = unwrap(o.header.Keyring, o.header.State); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+type opener struct {
+	r      io.Reader
+	ring   *seal.Ring
+	header header
+	piece  bytes.Reader
+	number int
+	last   bool
+}
+
+func (o *opener) Read(p []byte) (int, error) {
+	for o.piece.Len() == 0 {
+		if o.last {
+			return 0, o.end()
+		}
+		if err := o.next(); err != nil {
+			return 0, err
+		}
+	}
+	return o.piece.Read(p)
+}
+
+// end makes sure that nothing follows.
+func (o *opener) end() error {
+	if n, err := o.r.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
+		return ErrDamaged
+	}
+	return io.EOF
+}
+
+// next opens the next piece, which says by the place it opens in whether it is
+// the last one.
+func (o *opener) next() error {
+	var length [4]byte
+	if _, err := io.ReadFull(o.r, length[:]); err != nil {
+		return ErrDamaged
+	}
+	n := binary.BigEndian.Uint32(length[:])
+	if n > maxSealed {
+		return ErrDamaged
+	}
+	sealed := make([]byte, n)
+	if _, err := io.ReadFull(o.r, sealed); err != nil {
+		return ErrDamaged
+	}
+	for _, last := range []bool{false, true} {
+		if text, err := o.ring.Open(sealed, o.header.place(o.number, last)); err == nil {
+			o.piece.Reset(text)
+			o.number++
+			o.last = last
+			return nil
+		}
+	}
+	return ErrDamaged
+}
