@@ -1,7 +1,7 @@
 // Package specs holds the documents that Strongroom serves, as its users read
 // them under /openapi/.
 //
-// Each of them is made of two files. openhands.yaml and nx1.yaml are the
+// Each of the first two is made of two files. openhands.yaml and nx1.yaml are the
 // documents as they were given and are never edited; overlay/*.yaml adds the
 // operations and answers that they leave out. `make generate` merges both into
 // merged/*.json, which is embedded here and is what the code in gen/ is
@@ -11,7 +11,7 @@ package specs
 
 import _ "embed"
 
-//go:generate go run -C ../internal/tools ./specmerge ../../specs openhands nx1
+//go:generate go run -C ../internal/tools ./specmerge ../../specs openhands nx1 strongroom
 
 // OpenHands is the document of OpenHands' custom secrets, in JSON.
 //
@@ -22,3 +22,8 @@ var OpenHands []byte
 //
 //go:embed merged/nx1.json
 var Nx1 []byte
+
+// Strongroom is the document of our own administration, in JSON.
+//
+//go:embed merged/strongroom.json
+var Strongroom []byte

@@ -91,6 +91,7 @@ func (c components) credentials() ([]string, error) {
 			headers = append(headers, http.CanonicalHeaderKey(scheme.Name))
 		case scheme.Type == "oauth2", scheme.Type == "http", scheme.Type == "openIdConnect":
 			headers = append(headers, "Authorization")
+		case scheme.Type == "mutualTLS": // by the connection, not by a header
 		default:
 			return nil, fmt.Errorf("security scheme %s is not a header's", name)
 		}

@@ -1,6 +1,10 @@
 package fastapi
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
 
 // match compares text, which must be one valid JSON value, with a schema. It goes through
 // the schema and looks things up in the text, so mistakes come in the schema's order.
@@ -19,13 +23,18 @@ type matcher struct {
 func (m *matcher) value(pos int, s *schema) {
 	switch first := m.text[pos]; {
 	case first == 'n' && s.nullable:
-	case first != s.kind.first:
+	case strings.IndexByte(s.kind.first, first) < 0, s.kind == kindWhole && !m.whole(pos):
 		m.report(Detail{Type: s.kind.mistake, Msg: s.kind.msg})
 	case s.kind == kindObject:
 		m.object(pos, s)
 	case s.kind == kindList:
 		m.list(pos, s)
 	}
+}
+
+// whole reports whether the number at pos has neither fraction nor exponent.
+func (m *matcher) whole(pos int) bool {
+	return !bytes.ContainsAny(m.text[pos:m.end(pos)], ".eE")
 }
 
 func (m *matcher) object(pos int, s *schema) {

@@ -26,14 +26,15 @@ type member struct {
 
 // A kind is a type of JSON values, and how pydantic complains about anything else.
 type kind struct {
-	first        byte // of every value of this kind
+	first        string // the characters that values of this kind begin with
 	mistake, msg string
 }
 
 var (
-	kindText   = &kind{'"', "string_type", "Input should be a valid string"}
-	kindList   = &kind{'[', "list_type", "Input should be a valid list"}
-	kindObject = &kind{'{', "model_attributes_type", "Input should be a valid dictionary or object to extract fields from"}
+	kindText   = &kind{`"`, "string_type", "Input should be a valid string"}
+	kindList   = &kind{`[`, "list_type", "Input should be a valid list"}
+	kindWhole  = &kind{"-0123456789", "int_type", "Input should be a valid integer"}
+	kindObject = &kind{`{`, "model_attributes_type", "Input should be a valid dictionary or object to extract fields from"}
 )
 
 // A schemaText is a schema as it is written. It has all keywords that we know, and a
@@ -115,6 +116,8 @@ func (c components) schema(raw jsontext.Value, depth int) (*schema, error) {
 		return c.nullable(t.AnyOf, depth)
 	case t.Type == "string" && (t.Format == "" || t.Format == "password"):
 		return &schema{kind: kindText}, nil
+	case t.Type == "integer" && t.Format == "":
+		return &schema{kind: kindWhole}, nil
 	case t.Type == "array":
 		items, err := c.schema(t.Items, depth+1)
 		return &schema{kind: kindList, items: items}, err

@@ -1,6 +1,6 @@
 // Specmerge makes the documents that Strongroom serves. For every name it merges
-// DIR/name.yaml, as it was given, with our DIR/overlay/name.yaml and writes
-// DIR/merged/name.json:
+// DIR/name.yaml, as it was given, with our DIR/overlay/name.yaml, if there is
+// one, and writes DIR/merged/name.json:
 //
 //	specmerge DIR name...
 //
@@ -10,6 +10,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,7 +35,7 @@ func run(dir, name string) error {
 		return err
 	}
 	ours, err := os.ReadFile(filepath.Join(dir, "overlay", name+".yaml"))
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	merged, err := merge(given, ours)

@@ -11,8 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// merge applies an overlay to a given document and returns the outcome as
-// indented JSON, its keys in the order in which the two files have them.
+// merge applies an overlay, or none, to a given document and returns the outcome
+// as indented JSON, its keys in the order in which the two files have them.
 func merge(given, ours []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(given, &doc); err != nil {
@@ -22,8 +22,10 @@ func merge(given, ours []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the document: %w", err)
 	}
-	if err := apply(ours, &doc); err != nil {
-		return nil, fmt.Errorf("applying the overlay: %w", err)
+	if ours != nil {
+		if err := apply(ours, &doc); err != nil {
+			return nil, fmt.Errorf("applying the overlay: %w", err)
+		}
 	}
 	after, err := toJSON(&doc)
 	if err != nil {
