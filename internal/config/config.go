@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"go.yaml.in/yaml/v4"
 )
 
 // Config is the whole file. Paths are relative to the directory it is in.
@@ -128,7 +126,10 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
 	c := &Config{}
-	err = errors.Join(yaml.Load(text, c, yaml.WithKnownFields()), c.validate())
+	err = c.decode(text)
+	if _, ok := errors.AsType[*syntaxError](err); !ok {
+		err = errors.Join(err, c.validate())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s:\n%w", path, err)
 	}

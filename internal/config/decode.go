@@ -1,0 +1,75 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// decode reads the file strictly. What is YAML but not a config is worded as
+// validate does, with the path of its field; what is not YAML at all is a
+// syntaxError.
+func (c *Config) decode(text []byte) error {
+	err := yaml.Load(text, c, yaml.WithKnownFields())
+	if err == nil {
+		return nil
+	}
+	wrong, ok := errors.AsType[*yaml.LoadErrors](err)
+	if !ok {
+		return &syntaxError{err}
+	}
+	var m mistakes
+	paths := pathsOf(text)
+	for _, e := range wrong.Errors {
+		path, ok := paths[place{e.Mark.Line, e.Mark.Column}]
+		m.bad(ok, "%s: %s (line %d)", path, inOurWords(e.Message), e.Mark.Line)
+		m.bad(!ok, "%s", strings.TrimPrefix(e.Message, "yaml: "))
+	}
+	return errors.Join(m...)
+}
+
+// A syntaxError means that nothing was read, so that nothing else can be said.
+type syntaxError struct{ error }
+
+// inOurWords keeps Go's types out, and what may be a key in the wrong place.
+func inOurWords(message string) string {
+	switch {
+	case strings.Contains(message, "not found in type"):
+		return "there is no such field"
+	case strings.Contains(message, "already defined"):
+		return "is there twice"
+	default:
+		return "is not what can stand here"
+	}
+}
+
+type place struct{ line, column int }
+
+// pathsOf says which path begins where in the file: both keys and values.
+func pathsOf(text []byte) map[place]string {
+	paths := map[place]string{}
+	var root yaml.Node
+	if yaml.Load(text, &root) == nil {
+		notePaths(paths, &root, "")
+	}
+	return paths
+}
+
+func notePaths(paths map[place]string, n *yaml.Node, path string) {
+	paths[place{n.Line, n.Column}] = path
+	for i, child := range n.Content {
+		switch {
+		case n.Kind == yaml.DocumentNode:
+			notePaths(paths, child, path)
+		case n.Kind == yaml.SequenceNode:
+			notePaths(paths, child, fmt.Sprintf("%s[%d]", path, i))
+		case n.Kind == yaml.MappingNode && i%2 == 1:
+			key := n.Content[i-1]
+			inner := strings.TrimPrefix(path+"."+key.Value, ".")
+			notePaths(paths, child, inner)
+			paths[place{key.Line, key.Column}] = inner
+		}
+	}
+}
