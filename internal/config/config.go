@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/strongroom/strongroom/internal/strictyaml"
 )
 
 // Config is the whole file. Paths are relative to the directory it is in.
@@ -126,8 +128,8 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
 	c := &Config{}
-	err = c.decode(text)
-	if _, ok := errors.AsType[*syntaxError](err); !ok {
+	err = strictyaml.Decode(text, c)
+	if _, ok := errors.AsType[*strictyaml.SyntaxError](err); !ok {
 		err = errors.Join(err, c.validate())
 	}
 	if err != nil {

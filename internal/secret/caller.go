@@ -90,6 +90,12 @@ func (c Caller) May(action Action, ref Ref) bool {
 	return allowed
 }
 
+// gains reports whether a rename is not the caller's to make: it may not write
+// under the new name, or may there what it may not under the old one.
+func (c Caller) gains(from, to Ref) bool {
+	return !c.May(Write, to) || slices.ContainsFunc(Actions(), func(a Action) bool { return c.May(a, to) && !c.May(a, from) })
+}
+
 // sees reports whether the caller may do anything at all with the secret, and
 // so may know whether it exists.
 func (c Caller) sees(ref Ref) bool {

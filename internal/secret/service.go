@@ -49,7 +49,7 @@ func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page 
 				return seen, nil
 			}
 		}
-		if page.Limit == 0 || len(infos) < page.Limit {
+		if page.Limit <= 0 || len(infos) < page.Limit {
 			return seen, nil
 		}
 		page.After = infos[len(infos)-1].Name
@@ -108,15 +108,14 @@ func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Re
 }
 
 // Describe renames and describes a secret; its values stay. A caller whose
-// grants name secrets needs them for the new name too, or it could bring
-// secrets in and out of its reach.
+// grants name secrets may not bring one within its reach by another name.
 func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, name, description string) (Info, error) {
 	var info Info
 	err := s.admit(ctx, caller, Write, ref, func(e *Event) (err error) {
 		if err := firstOf(CheckName(name), checkDescription(description)); err != nil {
 			return err
 		}
-		if !caller.May(Write, Ref{Owner: ref.Owner, Name: name}) {
+		if caller.gains(ref, Ref{Owner: ref.Owner, Name: name}) {
 			return ErrForbidden
 		}
 		if name != ref.Name {

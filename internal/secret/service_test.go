@@ -324,6 +324,8 @@ func TestRenameTakesAGrantForBothNames(t *testing.T) {
 		{"all", []secret.Grant{grant(app, secret.Write)}, nil},
 		{"only the old", []secret.Grant{named(grant(app, secret.Write), "db")}, secret.ErrForbidden},
 		{"the new is denied", []secret.Grant{grant(app, all...), deny(named(grant(app, secret.Write), "new"))}, secret.ErrForbidden},
+		{"the new could be revealed", []secret.Grant{grant(app, secret.Write), named(grant(app, secret.Reveal), "new")}, secret.ErrForbidden},
+		{"the old may not be revealed", []secret.Grant{grant(app, all...), deny(named(grant(app, secret.Reveal), "db"))}, secret.ErrForbidden},
 		{"the new for another action", []secret.Grant{named(grant(app, secret.Write), "db"), named(grant(app, secret.Create), "new")}, secret.ErrForbidden},
 	} {
 		st := filled(t)

@@ -1,4 +1,6 @@
-package config
+// Package strictyaml reads files that people write by hand: a typo must be
+// found, and said with the path of the field that the reader would search for.
+package strictyaml
 
 import (
 	"errors"
@@ -8,30 +10,33 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// decode reads the file strictly. What is YAML but not a config is worded as
-// validate does, with the path of its field; what is not YAML at all is a
-// syntaxError.
-func (c *Config) decode(text []byte) error {
-	err := yaml.Load(text, c, yaml.WithKnownFields())
+// Decode reads the file into a struct. Fields that it does not have, and
+// values of another type, are errors, all of them joined, each with its path
+// and never with the value. What is not YAML at all is a SyntaxError, and then
+// nothing was read.
+func Decode(text []byte, into any) error {
+	err := yaml.Load(text, into, yaml.WithKnownFields())
 	if err == nil {
 		return nil
 	}
 	wrong, ok := errors.AsType[*yaml.LoadErrors](err)
 	if !ok {
-		return &syntaxError{err}
+		return &SyntaxError{err}
 	}
-	var m mistakes
+	var all []error
 	paths := pathsOf(text)
 	for _, e := range wrong.Errors {
-		path, ok := paths[place{e.Mark.Line, e.Mark.Column}]
-		m.bad(ok, "%s: %s (line %d)", path, inOurWords(e.Message), e.Mark.Line)
-		m.bad(!ok, "%s", strings.TrimPrefix(e.Message, "yaml: "))
+		if path, ok := paths[place{e.Mark.Line, e.Mark.Column}]; ok {
+			all = append(all, fmt.Errorf("%s: %s (line %d)", path, inOurWords(e.Message), e.Mark.Line))
+		} else { // about the file as a whole
+			all = append(all, errors.New(strings.TrimPrefix(e.Message, "yaml: ")))
+		}
 	}
-	return errors.Join(m...)
+	return errors.Join(all...)
 }
 
-// A syntaxError means that nothing was read, so that nothing else can be said.
-type syntaxError struct{ error }
+// A SyntaxError means that nothing was read, so that nothing else can be said.
+type SyntaxError struct{ error }
 
 // inOurWords keeps Go's types out, and what may be a key in the wrong place.
 func inOurWords(message string) string {
