@@ -19,6 +19,8 @@ const module = "github.com/strongroom/strongroom/"
 var imports = []struct{ pkg, may string }{
 	{"internal/state", "internal/secret"},
 	{"internal/auth", "internal/secret"},
+	{"internal/config", "internal/strictyaml"},
+	{"internal/auth/apikey", "internal/auth internal/secret internal/strictyaml"},
 	{"internal/auth/*", "internal/auth internal/secret"},
 	{"internal/audit", "internal/secret internal/state"},
 	{"internal/store/storetest", "internal/secret"},
@@ -34,7 +36,7 @@ var imports = []struct{ pkg, may string }{
 var external = []struct{ module, pkgs string }{
 	{"github.com/labstack/echo/", "internal/server internal/fastapi internal/auth internal/api/* gen/* internal/bench"},
 	{"go.etcd.io/bbolt", "internal/state internal/bench"},
-	{"go.yaml.in/yaml/", "internal/config internal/auth/apikey cmd/strongroom"},
+	{"go.yaml.in/yaml/", "internal/strictyaml cmd/strongroom"},
 	{"github.com/spf13/", "cmd/*"},
 }
 

@@ -10,7 +10,13 @@ import (
 )
 
 func configCommand() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Look at a config without serving it"}
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Look at a config without serving it",
+		// Without these, an unknown subcommand would print the help and succeed.
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(configCheckCommand())
 	return c
 }

@@ -58,8 +58,13 @@ func initialize(dir string, stdout, stderr io.Writer) (err error) {
 		}
 	}()
 	for _, sub := range []string{"", "keys", "data"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+		path := filepath.Join(dir, sub)
+		_, statErr := os.Lstat(path)
+		if err := os.MkdirAll(path, 0o700); err != nil {
 			return fmt.Errorf("making the directory: %w", err)
+		}
+		if errors.Is(statErr, os.ErrNotExist) {
+			made = append(made, path)
 		}
 	}
 	sessionKey, sessionKeys, err := newKeysFile("X-Session-API-Key")

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/strongroom/strongroom/internal/api/nx1"
 	"github.com/strongroom/strongroom/internal/api/openhands"
@@ -114,7 +116,8 @@ func (r *resources) ready(ctx context.Context) error {
 func openStrategies(cfg *config.Config) (map[string]auth.Strategy, error) {
 	strategies := map[string]auth.Strategy{}
 	var wrong []error
-	for name, s := range cfg.Auth {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // always the same order of mistakes
+		s := cfg.Auth[name]
 		switch {
 		case s.Anonymous != nil:
 			strategies[name] = anonymous.New(s.Anonymous.User)

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"go.yaml.in/yaml/v4"
+	"github.com/strongroom/strongroom/internal/strictyaml"
 )
 
 // Config is the whole file. Paths are relative to the directory it is in.
@@ -128,7 +128,10 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
 	c := &Config{}
-	err = errors.Join(yaml.Load(text, c, yaml.WithKnownFields()), c.validate())
+	err = strictyaml.Decode(text, c)
+	if _, ok := errors.AsType[*strictyaml.SyntaxError](err); !ok {
+		err = errors.Join(err, c.validate())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s:\n%w", path, err)
 	}

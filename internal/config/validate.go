@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,8 +23,9 @@ func (m *mistakes) bad(is bool, format string, args ...any) {
 func (c *Config) validate() error {
 	var m mistakes
 	if c.Listen.Address != "" {
-		_, _, err := net.SplitHostPort(c.Listen.Address)
-		m.bad(err != nil, "listen.address: must be host:port")
+		_, port, err := net.SplitHostPort(c.Listen.Address)
+		_, portErr := strconv.ParseUint(port, 10, 16)
+		m.bad(err != nil || portErr != nil, "listen.address: must be host:port")
 	}
 	m.bad(c.Listen.Drain < 0, "listen.drain: must not be negative")
 	m.bad(c.State.Path == "", "state.path: must be set")
@@ -31,7 +33,7 @@ func (c *Config) validate() error {
 	m.bad(len(c.Stores) == 0, "stores: must have at least one")
 	for name, s := range sorted(c.Stores) {
 		m.bad(s.Bolt == nil, "stores.%s: must set bolt: {}", name)
-		m.bad(strings.ContainsAny(name, "/ "), "stores.%s: the name must not have spaces or slashes", name)
+		m.bad(name == "" || strings.ContainsAny(name, "/ "), "stores.%s: the name must not be empty or have spaces or slashes", name)
 	}
 	for name, s := range sorted(c.Auth) {
 		s.validate(&m, "auth."+name, c.Listen.Address)

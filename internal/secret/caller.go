@@ -48,7 +48,7 @@ func (g Grant) about(ref Ref, now time.Time) bool {
 	if g.Owner.Kind != ref.Owner.Kind || (g.Owner.ID != AnyID && g.Owner.ID != ref.Owner.ID) {
 		return false
 	}
-	if !g.Until.IsZero() && !now.Before(g.Until) {
+	if g.over(now) {
 		return false
 	}
 	switch {
@@ -60,6 +60,8 @@ func (g Grant) about(ref Ref, now time.Time) bool {
 		return slices.Contains(g.Names, ref.Name)
 	}
 }
+
+func (g Grant) over(now time.Time) bool { return !g.Until.IsZero() && !now.Before(g.Until) }
 
 // A Caller is who asks, as authentication found out. The zero Caller may
 // nothing.
@@ -88,6 +90,12 @@ func (c Caller) May(action Action, ref Ref) bool {
 	return allowed
 }
 
+// gains reports whether a rename is not the caller's to make: it may not write
+// under the new name, or may there what it may not under the old one.
+func (c Caller) gains(from, to Ref) bool {
+	return !c.May(Write, to) || slices.ContainsFunc(Actions(), func(a Action) bool { return c.May(a, to) && !c.May(a, from) })
+}
+
 // sees reports whether the caller may do anything at all with the secret, and
 // so may know whether it exists.
 func (c Caller) sees(ref Ref) bool {
@@ -113,5 +121,8 @@ func (c Caller) refusal(ref Ref) error {
 }
 
 func (c Caller) seesSome(kind string) bool {
-	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return !g.Deny && g.Owner.Kind == kind })
+	now := time.Now()
+	return slices.ContainsFunc(c.Grants, func(g Grant) bool {
+		return !g.Deny && g.Owner.Kind == kind && !g.over(now)
+	})
 }

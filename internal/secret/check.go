@@ -70,6 +70,14 @@ func checkDescription(description string) error {
 // checkData looks at a secret's content as a whole. The values that a change
 // keeps are not counted here: only the store knows their size.
 func checkData(set map[string]Value, keep ...string) error {
+	for _, key := range keep {
+		if err := CheckKey(key); err != nil {
+			return err
+		}
+		if _, both := set[key]; both {
+			return &InvalidError{Field: "data", Key: key, Reason: "must not be both set and kept"}
+		}
+	}
 	size := 0
 	for key, value := range set {
 		if err := CheckKey(key); err != nil {

@@ -42,7 +42,7 @@ const (
 // as those of Kubernetes objects: the same on every store, so that a secret
 // can move, and never the same for two secrets, whatever they are called.
 //
-//	nx1-0f8fad5b-d9cb-469f-a165-70867728950e-db-password-6bq4sdj2vx3k7w5m2o4z6t8r1a
+//	nx1-0f8fad5b-d9cb-469f-a165-70867728950e-db-password-6bxy6iv2f2cpipy27q6f5ouyvn
 func (r Ref) StoredAs() string {
 	hash := sha256.Sum256([]byte(r.Owner.ID + "\x00" + r.Name))
 	digits := strings.ToLower(base32.StdEncoding.EncodeToString(hash[:]))[:hashChars]

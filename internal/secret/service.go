@@ -29,7 +29,7 @@ func (s *Service) List(ctx context.Context, caller Caller, owner Owner, page Pag
 		infos, err = s.visible(ctx, caller, owner, page)
 		return err
 	})
-	return infos, err
+	return answer(infos, err)
 }
 
 // visible lists page by page until the caller's page is full, since secrets
@@ -49,7 +49,7 @@ func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page 
 				return seen, nil
 			}
 		}
-		if page.Limit == 0 || len(infos) < page.Limit {
+		if page.Limit <= 0 || len(infos) < page.Limit {
 			return seen, nil
 		}
 		page.After = infos[len(infos)-1].Name
@@ -63,7 +63,7 @@ func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error
 		info, err = s.store.Head(ctx, ref)
 		return err
 	})
-	return info, err
+	return answer(info, err)
 }
 
 // Reveal returns a secret with its values.
@@ -74,7 +74,10 @@ func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map
 		info, data, err = s.store.Reveal(ctx, Op{Ref: ref, Event: e})
 		return err
 	})
-	return info, data, err
+	if err != nil {
+		return Info{}, nil, err
+	}
+	return info, data, nil
 }
 
 // Create adds a secret. Besides the store's errors it returns an InvalidError
@@ -88,7 +91,7 @@ func (s *Service) Create(ctx context.Context, caller Caller, ref Ref, draft Draf
 		info, err = s.store.Create(ctx, Op{Ref: ref, Event: e}, draft)
 		return err
 	})
-	return info, err
+	return answer(info, err)
 }
 
 // Replace puts new content in the place of all that the secret has.
@@ -101,19 +104,18 @@ func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Re
 		info, err = s.store.Replace(ctx, Op{Ref: ref, OnlyIf: onlyIf, Event: e}, change)
 		return err
 	})
-	return info, err
+	return answer(info, err)
 }
 
 // Describe renames and describes a secret; its values stay. A caller whose
-// grants name secrets needs them for the new name too, or it could bring
-// secrets in and out of its reach.
+// grants name secrets may not bring one within its reach by another name.
 func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, name, description string) (Info, error) {
 	var info Info
 	err := s.admit(ctx, caller, Write, ref, func(e *Event) (err error) {
 		if err := firstOf(CheckName(name), checkDescription(description)); err != nil {
 			return err
 		}
-		if !caller.May(Write, Ref{Owner: ref.Owner, Name: name}) {
+		if caller.gains(ref, Ref{Owner: ref.Owner, Name: name}) {
 			return ErrForbidden
 		}
 		if name != ref.Name {
@@ -122,7 +124,7 @@ func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf R
 		info, err = s.store.Describe(ctx, Op{Ref: ref, OnlyIf: onlyIf, Event: e}, name, description)
 		return err
 	})
-	return info, err
+	return answer(info, err)
 }
 
 // Delete removes a secret.
@@ -177,6 +179,16 @@ func (s *Service) doRecorded(ctx context.Context, event Event, do func(*Event) e
 func (s *Service) record(ctx context.Context, event Event, err error, outcome Outcome) error {
 	event.Outcome = outcome
 	return firstOf(unrecorded(s.audit.Record(ctx, event)), err)
+}
+
+// answer is nothing but the error, if there is one: the store may have done
+// its part before the record of it failed.
+func answer[T any](result T, err error) (T, error) {
+	if err != nil {
+		var nothing T
+		return nothing, err
+	}
+	return result, nil
 }
 
 func unrecorded(err error) error {

@@ -54,7 +54,7 @@ type Change struct {
 // A Page is a part of a list in order of name (bytewise).
 type Page struct {
 	After string // the last name of the page before; empty: from the start
-	Limit int    // at most so many; 0: all
+	Limit int    // at most so many; 0 or less: all
 }
 
 // A Store keeps secrets. One method for each thing that can be done to a
@@ -65,7 +65,8 @@ type Page struct {
 //
 // Errors are those of this package, possibly wrapped: ErrNotFound if Op.Ref
 // does not exist, before ErrChanged if it is not at Op.OnlyIf, before any
-// other; ErrUnavailable and ErrFull at any time.
+// other; ErrUnavailable and ErrFull at any time, and those of a context that
+// is done.
 type Store interface {
 	// List returns what the owner has, in order of name; nothing is no error.
 	List(ctx context.Context, owner Owner, page Page) ([]Info, error)
@@ -82,7 +83,8 @@ type Store interface {
 
 	// Replace puts Change in the place of all the secret's data; name,
 	// description and time of creation stay. A Keep that is not stored is an
-	// InvalidError naming the key, and nothing is changed.
+	// InvalidError naming the key, as are kept and set values that are too
+	// large together (CheckSize), and nothing is changed.
 	Replace(ctx context.Context, op Op, change Change) (Info, error)
 
 	// Describe gives the secret this name and description; the values and the
@@ -105,9 +107,10 @@ type Store interface {
 }
 
 // A Recording store puts Op.Event on record itself, in the transaction of the
-// operation: for Reveal, Create, Replace, Describe and Delete, and before it
-// returns. It sets Event.Outcome to what it recorded, and leaves it at Unknown
-// if it recorded nothing.
+// operation, refusals included: for Reveal, Create, Replace, Describe and
+// Delete, and before it returns. It sets Event.Outcome to what it recorded, and
+// leaves it at Unknown if an error that is none of this package's kept it from
+// recording anything.
 type Recording interface {
 	Store
 	// RecordsEvents only marks the store as one.

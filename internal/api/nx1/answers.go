@@ -76,3 +76,13 @@ func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
 	}
 	return server.WriteJSON(w, http.StatusOK, details)
 }
+
+// deleted is the body of a deletion, the document's DeleteResponse.
+type deleted struct {
+	Success bool   `json:"success"`
+	Message string `json:"message"`
+}
+
+func (d deleted) VisitDeleteSecretResponse(w http.ResponseWriter) error {
+	return server.WriteJSON(w, http.StatusOK, d)
+}

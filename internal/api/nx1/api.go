@@ -117,7 +117,7 @@ func (a *api) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	return gen.DeleteSecret200JSONResponse{Success: true, Message: "Secret deleted successfully."}, nil
+	return deleted{true, "Secret deleted successfully."}, nil
 }
 
 // RevealSecret returns a secret with its values.

@@ -65,6 +65,12 @@ func answer(err error) server.Answer {
 	}
 	// Echo's own words may repeat what was sent.
 	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
+		switch {
+		case is(fastapi.ErrNotText):
+			return failure(http.StatusBadRequest, "The request body cannot be read.")
+		case he.Code == http.StatusBadRequest: // all that the generated code has left to find
+			return failure(http.StatusBadRequest, "Send every header once.")
+		}
 		return failure(he.Code, http.StatusText(he.Code)+".")
 	}
 	return failure(http.StatusInternalServerError, "Something went wrong.")

@@ -54,6 +54,8 @@ func answer(err error) server.Answer {
 		return message(http.StatusBadRequest, "Send one credential only")
 	case is(auth.ErrElsewhere), is(secret.ErrForbidden):
 		return failure(http.StatusForbidden, "Forbidden")
+	case is(secret.ErrNotFound) && about.id == "": // a creation outside of what the caller may see
+		return failure(http.StatusForbidden, "Forbidden")
 	case is(secret.ErrNotFound):
 		return failure(http.StatusNotFound, "Secret with ID "+about.id+" not found")
 	case is(secret.ErrExists):
@@ -82,6 +84,9 @@ func answer(err error) server.Answer {
 func fromEcho(err error, he *echo.HTTPError) server.Answer {
 	if errors.Is(err, fastapi.ErrNotText) {
 		return server.Answer{Status: http.StatusBadRequest, Body: problem{Detail: "There was an error parsing the body"}}
+	}
+	if he.Code == http.StatusBadRequest { // all that the generated code has left to find
+		return message(http.StatusBadRequest, "Send every header once")
 	}
 	return server.Answer{Status: he.Code, Body: problem{Detail: http.StatusText(he.Code)}}
 }

@@ -118,6 +118,17 @@ func TestMistakesInAKeysFileAreNamed(t *testing.T) {
 	}
 }
 
+func TestFileWithoutKeysIsRefused(t *testing.T) {
+	for file, want := range map[string]string{
+		"": "no documents in stream", "# nothing\n": "no documents in stream",
+		"keys:\n": "keys: must hold at least one key", "keys: []\n": "keys: must hold at least one key",
+	} {
+		if _, err := apikey.ParseKeys([]byte(file)); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, want %s", file, err, want)
+		}
+	}
+}
+
 func FuzzParseKeys(f *testing.F) {
 	f.Add(keysFile("k", ", grants: [{actions: [list], owner: user/a, until: 2027-01-01T00:00:00Z}]"))
 	f.Fuzz(func(t *testing.T, file string) {

@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -9,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v4"
-
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/strictyaml"
 )
 
 // Keys is a keys file: YAML, of which a line such as the one under sha256 is
@@ -33,7 +31,7 @@ type Keys struct {
 type Key struct {
 	// ID names the key in the audit log. It is no secret.
 	ID string `yaml:"id"`
-	// SHA256 of the key, in hexadecimal.
+	// SHA256 of the key: 64 hexadecimal digits.
 	SHA256 Hash `yaml:"sha256"`
 	// Subject is who has the key, for the audit log.
 	Subject string `yaml:"subject"`
@@ -67,9 +65,7 @@ const DefaultUser = "default"
 // with its path, and refuses a file without keys: No keys, no service.
 func ParseKeys(file []byte) ([]Key, error) {
 	var f Keys
-	dec := yaml.NewDecoder(bytes.NewReader(file))
-	dec.KnownFields(true)
-	if err := dec.Decode(&f); err != nil {
+	if err := strictyaml.Decode(file, &f); err != nil {
 		return nil, err
 	}
 	if len(f.Keys) == 0 {

@@ -1,0 +1,53 @@
+package main_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// A failed fdatasync is final: the kernel may have dropped the pages, so that
+// the next one would succeed and mean nothing.
+func TestTheServerEndsWithItsOwnCodeWhenTheDiskFails(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[{"key":"k","value":"before"}]}`)
+	p.mustStop(t)
+
+	p = mustTrace(t, i.path("data/strongroom.db"), []string{"-e", "inject=fdatasync:error=EIO"},
+		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0").process
+	p.want(t, 503, "PUT", app+"/a", i.pskHeader(), `{"data":[{"key":"k","value":"after"}]}`)
+	code, log := p.mustEnd(t)
+	if code != 74 || !strings.Contains(log, "strongroom: the disk failed during a commit") {
+		t.Errorf("exit code %d, want 74 and why:\n%s", code, log)
+	}
+
+	p = mustServe(t, i)
+	a := p.want(t, 200, "GET", app+"/a/reveal", i.pskHeader(), "")
+	if !strings.Contains(a.body, "before") && !strings.Contains(a.body, "after") {
+		t.Errorf("revealed %s, want what was there before or what was not acknowledged", a.body)
+	}
+}
+
+func TestAFullDiskRefusesWritesAndNothingElse(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[]}`)
+	p.mustStop(t)
+
+	p = mustTrace(t, i.path("data/strongroom.db"), []string{"-e", "inject=pwrite64:error=ENOSPC"},
+		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0").process
+	p.want(t, 507, "PUT", app+"/a", i.pskHeader(), `{"data":[{"key":"k","value":"v"}]}`)
+	p.want(t, 507, "DELETE", app+"/a", i.pskHeader(), "")
+	p.want(t, 507, "POST", "/api/secrets", i.sessionHeader(), `{"name":"A","value":"v"}`)
+	p.want(t, 200, "GET", app+"/a", i.pskHeader(), "")
+	p.want(t, 200, "GET", app, i.pskHeader(), "")
+	p.client.CloseIdleConnections()
+	p.mustKill(t) // what it has noted it could not write
+
+	p = mustServe(t, i)
+	p.want(t, 200, "PUT", app+"/a", i.pskHeader(), `{"data":[{"key":"k","value":"v"}]}`)
+	a := p.want(t, 200, "GET", "/api/secrets", i.sessionHeader(), "")
+	if a.body != `{"custom_secrets":[]}` {
+		t.Errorf("a refused write happened: %s", a.body)
+	}
+}

@@ -1,0 +1,124 @@
+package main_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// made is what init makes: names and modes.
+var made = map[string]string{
+	".":                      "drwx------",
+	"strongroom.yaml":        "-rw-------",
+	"keys":                   "drwx------",
+	"keys/state.key":         "-rw-------",
+	"keys/session-keys.yaml": "-rw-------",
+	"keys/psks.yaml":         "-rw-------",
+	"data":                   "drwx------",
+	"data/strongroom.db":     "-rw-------",
+}
+
+func TestInitMakesEverythingForItsOwnerOnly(t *testing.T) {
+	got := mustSnapshot(t, mustInit(t).dir)
+	for name, seen := range got {
+		got[name], _, _ = strings.Cut(seen, " ")
+	}
+	if diff := cmp.Diff(made, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// mustInit checks that these are two lines, HEADER: KEY.
+func TestInitPrintsTwoKeysAndKeepsOnlyTheirHashes(t *testing.T) {
+	i := mustInit(t)
+	if i.sessionKey == i.psk || len(i.psk) < 60 || !strings.HasPrefix(i.psk, "srk_") {
+		t.Errorf("these are not two keys")
+	}
+	for name, content := range mustSnapshot(t, i.dir) {
+		for _, key := range []string{i.sessionKey, i.psk} {
+			_, random, _ := strings.Cut(strings.TrimPrefix(key, "srk_"), "_")
+			if strings.Contains(content, random) {
+				t.Errorf("%s holds a key", name)
+			}
+		}
+	}
+}
+
+func TestTwoInstallsHaveNoKeyInCommon(t *testing.T) {
+	a, b := mustInit(t), mustInit(t)
+	if a.psk == b.psk || a.sessionKey == b.sessionKey ||
+		mustRead(t, a.path("keys/state.key")) == mustRead(t, b.path("keys/state.key")) {
+		t.Error("they have")
+	}
+}
+
+func TestWhatInitMakesIsAGoodConfig(t *testing.T) {
+	r := mustRun(t, "config", "check", "--config", mustInit(t).config())
+	if r.stdout != "the config is good\n" || r.stderr != "" {
+		t.Errorf("got %q and %q", r.stdout, r.stderr)
+	}
+}
+
+func TestASecondInitChangesNothingAndSaysWhatIsInTheWay(t *testing.T) {
+	i := mustInit(t)
+	before := mustSnapshot(t, i.dir)
+	r := run(t, "init", "--dir", i.dir)
+	wantRefusal(t, r, "nothing was made", i.path("keys/state.key"), "exists")
+	if diff := cmp.Diff(before, mustSnapshot(t, i.dir)); diff != "" {
+		t.Errorf("it changed (-before +after):\n%s", diff)
+	}
+}
+
+func TestInitMakesNothingWhereAPartIsLeft(t *testing.T) {
+	for name, mode := range made {
+		if mode[0] == 'd' {
+			continue
+		}
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			mustWrite(t, filepath.Join(dir, name), "left from another time\n")
+			before := mustSnapshot(t, dir)
+			r := run(t, "init", "--dir", dir)
+			wantRefusal(t, r, "nothing was made", filepath.Join(dir, name), "exists")
+			if diff := cmp.Diff(before, mustSnapshot(t, dir)); diff != "" {
+				t.Errorf("it changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestInitTakesAnEmptyDirectoryThatExists(t *testing.T) {
+	dir := t.TempDir()
+	mustRun(t, "init", "--dir", dir)
+	mustRun(t, "config", "check", "--config", filepath.Join(dir, "strongroom.yaml"))
+}
+
+// A key that nobody has seen would lock everybody out of what was made.
+func TestInitMakesNothingWhenItsKeysCannotBeShown(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("there is no /dev/full here")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = full.Close() }()
+	dir := filepath.Join(t.TempDir(), "strongroom")
+	var stderr bytes.Buffer
+	cmd := command(t, "init", "--dir", dir)
+	cmd.Stdout, cmd.Stderr = full, &stderr
+	if err := cmd.Run(); err == nil {
+		t.Error("init succeeded")
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it made something: %v", mustSnapshot(t, dir))
+	}
+}

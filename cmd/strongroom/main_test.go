@@ -1,0 +1,206 @@
+// The tests of the program are on its outside: the real binary, real sockets,
+// real files. Start reading at process_test.go, which starts and stops it.
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// program is the binary under test, built with the race detector.
+var program string
+
+// patience is how long something that takes a moment may take on a machine
+// that has other things to do.
+const patience = 60 * time.Second
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(unsyncedEnv); path != "" {
+		serveUnsynced(path)
+		return
+	}
+	os.Exit(testProgram(m))
+}
+
+func testProgram(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "strongroom")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	// Or the detector would wait for a second whenever a program ends.
+	_ = os.Setenv("GORACE", "atexit_sleep_ms=10")
+	program = filepath.Join(dir, "race", "strongroom")
+	if err := build(program, "-race"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// The fast one is for tests that need it, which not every run has.
+	fastProgram = sync.OnceValues(func() (string, error) {
+		path := filepath.Join(dir, "fast", "strongroom")
+		return path, build(path)
+	})
+	return m.Run()
+}
+
+var fastProgram func() (string, error)
+
+// mustBuildFast returns the binary as users have it.
+func mustBuildFast(t *testing.T) string {
+	t.Helper()
+	path, err := fastProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func build(path string, flags ...string) error {
+	args := slices.Concat([]string{"build", "-buildvcs=false"}, flags, []string{"-ldflags", "-X main.version=v0-test", "-o", path, "."})
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// A result is what a command that ended leaves behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// command is the program with these arguments. It does not outlive the test,
+// nor everybody's patience: then the exit code is -1.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, program, args...)
+}
+
+func run(t *testing.T, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := command(t, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatalf("strongroom %s: %v", strings.Join(args, " "), err)
+	}
+	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+func mustRun(t *testing.T, args ...string) result {
+	t.Helper()
+	r := run(t, args...)
+	if r.code != 0 {
+		t.Fatalf("strongroom %s: exit code %d, want 0\n%s", strings.Join(args, " "), r.code, r.stderr)
+	}
+	return r
+}
+
+// wantRefusal makes sure that the command failed, said all of this, and
+// neither served nor printed anything else.
+func wantRefusal(t *testing.T, r result, said ...string) {
+	t.Helper()
+	if r.code != 1 {
+		t.Errorf("exit code %d, want 1", r.code)
+	}
+	if r.stdout != "" {
+		t.Errorf("stdout has %q, want nothing", r.stdout)
+	}
+	if !strings.HasPrefix(r.stderr, "strongroom: ") || strings.Contains(r.stderr, "msg=listening") {
+		t.Errorf("stderr has more than the refusal:\n%s", r.stderr)
+	}
+	for _, s := range said {
+		if !strings.Contains(r.stderr, s) {
+			t.Errorf("stderr does not say %q:\n%s", s, r.stderr)
+		}
+	}
+}
+
+// An install is what init made.
+type install struct{ dir, sessionKey, psk string }
+
+func mustInit(t *testing.T) install {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "strongroom")
+	lines := strings.Split(mustRun(t, "init", "--dir", dir).stdout, "\n")
+	if len(lines) != 3 || lines[2] != "" {
+		t.Fatalf("init printed %d lines, want 2", len(lines)-1)
+	}
+	sessionKey, ok1 := strings.CutPrefix(lines[0], "X-Session-API-Key: ")
+	psk, ok2 := strings.CutPrefix(lines[1], "Authorization-PSK: ")
+	if !ok1 || !ok2 {
+		t.Fatal("init did not print HEADER: KEY for each API")
+	}
+	return install{dir, sessionKey, psk}
+}
+
+func (i install) path(name string) string { return filepath.Join(i.dir, name) }
+
+func (i install) config() string { return i.path("strongroom.yaml") }
+
+// mustEdit puts one text in the place of another in a file of the install.
+func (i install) mustEdit(t *testing.T, name, old, replacement string) {
+	t.Helper()
+	text := mustRead(t, i.path(name))
+	if !strings.Contains(text, old) {
+		t.Fatalf("%s does not have %q", name, old)
+	}
+	mustWrite(t, i.path(name), strings.Replace(text, old, replacement, 1))
+}
+
+func mustRead(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func mustWrite(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustSnapshot returns all that is in a directory: files with mode and
+// content, directories with their mode.
+func mustSnapshot(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	seen := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		seen[name] = info.Mode().String()
+		if d.Type().IsRegular() {
+			seen[name] += " " + mustRead(t, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seen
+}

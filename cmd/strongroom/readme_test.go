@@ -1,0 +1,223 @@
+package main_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The README's session is run as a reader would type it. In README.md, it is
+//
+//	<!-- session -->
+//	```sh
+//	curl -s http://127.0.0.1:3000/healthz
+//	# → ok
+//	```
+//	<!-- /session -->
+//
+// Of what is between these comments, of which there may be several pairs, the
+// blocks marked sh are one session: one bash (set -eu), in an empty directory,
+// with strongroom on the PATH. A line that begins with "# → " is a line that
+// the command before it prints, and such lines are all that it prints; … in
+// them stands for anything. What commands without such lines print is ignored.
+// 127.0.0.1:3000 becomes a free port, in commands, in what they print, and as
+// the address of strongroom serve. After a command that ends in &, the session
+// goes on when there is somebody who listens.
+const readme = "../../README.md"
+
+const readmeAddress = "127.0.0.1:3000"
+
+func TestTheSessionInTheReadmeGoesAsWritten(t *testing.T) {
+	steps, err := sessionOf(mustRead(t, readme))
+	if err != nil {
+		t.Fatalf("%s: %v", readme, err)
+	}
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("THE README'S SESSION IS NOT TESTED: %v", err)
+		}
+	}
+	mustPlay(t, steps)
+}
+
+// The convention itself, so that a README cannot pass by being misread.
+func TestASessionGoesWrongWhereItPrintsSomethingElse(t *testing.T) {
+	if _, err := exec.LookPath("bash"); err != nil {
+		t.Skip(err)
+	}
+	for _, tc := range []struct{ name, session, want string }{
+		{"as written", "x=$(echo 7 \\\n  | cat)\necho \"a $x\n\tb\"\n# → a 7\n# → \tb", ""},
+		{"anything", "echo one-2-three; echo\n# → one-…ee", ""},
+		{"a document", "cat <<END\na\n\n# → no, this is text\nEND\n# → a\n# →\n# → # → no, this is text", ""},
+		{"the address", "echo http://127.0.0.1:3000/\n# → http://127.0.0.1:3000/", ""},
+		{"other words", "echo a\n# → b", `line 1: "echo a" printed "a", want "b"`},
+		{"less", "true\n# → b", `line 1: "true" printed "", want "b"`},
+		{"more", "echo a; echo b\n# → a", `line 1: "echo a; echo b" printed "a\nb", want "a"`},
+		{"failure", "true\nfalse\necho never", `line 2: "false" failed`},
+		{"no such variable", "echo $nowhere", `line 1: "echo $nowhere" failed`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			steps, err := sessionOf("<!-- session -->\n```sh\n" + tc.session + "\n```\n<!-- /session -->\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(play(t, steps)); !strings.Contains(got, tc.want) || (tc.want == "") != (got == "<nil>") {
+				t.Errorf("got %s, want %s", got, tc.want)
+			}
+		})
+	}
+	for _, text := range []string{"", "```sh\ntrue\n```\n", "<!-- session -->\n```sh\ntrue\n```\n", "<!-- session -->\n<!-- /session -->\n"} {
+		if _, err := sessionOf(text); err == nil {
+			t.Errorf("%q passes for a session", text)
+		}
+	}
+}
+
+// A step is a command with what it is to print.
+type step struct {
+	line    int // of the session
+	command string
+	prints  []string // nil: whatever it likes
+}
+
+// sessionOf reads the session out of a README.
+func sessionOf(text string) (steps []step, err error) {
+	var lines []string
+	var inSession, inBlock bool
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case !inBlock && line == "<!-- session -->":
+			inSession = true
+		case !inBlock && line == "<!-- /session -->":
+			inSession = false
+		case inSession && line == "```sh":
+			inBlock = true
+		case line == "```":
+			inBlock = false
+		case inBlock:
+			lines = append(lines, line)
+		}
+	}
+	if inSession || len(lines) == 0 {
+		return nil, errors.New("there is no session between <!-- session --> and <!-- /session -->")
+	}
+	return stepsOf(lines)
+}
+
+func stepsOf(lines []string) (steps []step, err error) {
+	var command []string
+	for i, line := range lines {
+		if printed, ok := strings.CutPrefix(line, "# →"); ok && len(command) == 0 {
+			if len(steps) == 0 {
+				return nil, fmt.Errorf("line %d: no command prints this", i+1)
+			}
+			last := &steps[len(steps)-1]
+			last.prints = append(last.prints, strings.TrimPrefix(printed, " "))
+			continue
+		}
+		if len(command) == 0 && (strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#")) {
+			continue
+		}
+		command = append(command, line)
+		if text := strings.Join(command, "\n"); complete(text) {
+			steps = append(steps, step{line: i + 2 - len(command), command: text})
+			command = nil
+		}
+	}
+	if len(command) > 0 {
+		return nil, fmt.Errorf("the last command is not complete: %s", strings.Join(command, "\n"))
+	}
+	return steps, nil
+}
+
+// complete reports whether bash would not wait for another line.
+func complete(command string) bool {
+	if strings.HasSuffix(command, `\`) {
+		return false
+	}
+	check := exec.Command("bash", "-n")
+	check.Stdin = strings.NewReader(command + "\n")
+	said, err := check.CombinedOutput() // of an open here-document it only warns
+	return err == nil && len(said) == 0
+}
+
+func mustPlay(t *testing.T, steps []step) {
+	t.Helper()
+	if err := play(t, steps); err != nil {
+		t.Error(err)
+	}
+}
+
+// play runs the session and compares what it prints.
+func play(t *testing.T, steps []step) error {
+	t.Helper()
+	address := mustFindAddress(t)
+	prints, work, bin := t.TempDir(), t.TempDir(), t.TempDir()
+	mustWrite(t, filepath.Join(bin, "strongroom"), fmt.Sprintf(
+		"#!/bin/sh\nif [ \"${1-}\" = serve ]; then exec %[1]q \"$@\" --listen %[2]s; fi\nexec %[1]q \"$@\"\n", program, address))
+	mustWork(t, os.Chmod(filepath.Join(bin, "strongroom"), 0o700))
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	bash := exec.CommandContext(ctx, "bash")
+	bash.Dir, bash.Env = work, append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	bash.Stdin = strings.NewReader(script(steps, prints, address))
+	// What it left in the background goes with it, however it ends.
+	bash.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	bash.Cancel = func() error { return syscall.Kill(-bash.Process.Pid, syscall.SIGKILL) }
+	out, err := bash.CombinedOutput()
+	for n, s := range steps {
+		printed, readErr := os.ReadFile(filepath.Join(prints, fmt.Sprint(n)))
+		_, done := os.Stat(filepath.Join(prints, fmt.Sprint(n, ".done")))
+		if readErr != nil || done != nil {
+			return fmt.Errorf("line %d: %q failed (%w):\n%s%s", s.line, s.command, err, printed, out)
+		}
+		got := strings.ReplaceAll(strings.TrimRight(string(printed), "\n"), address, readmeAddress)
+		if want := strings.Join(s.prints, "\n"); s.prints != nil && !matches(want, got) {
+			return fmt.Errorf("line %d: %q printed %q, want %q\n%s", s.line, s.command, got, want, out)
+		}
+	}
+	return err
+}
+
+// script notes what each command prints, and that it succeeded.
+func script(steps []step, prints, address string) string {
+	host, port, _ := strings.Cut(address, ":")
+	var b strings.Builder
+	b.WriteString("set -eu\ntrap 'jobs=$(jobs -p); test -z \"$jobs\" || kill $jobs; wait' EXIT\n")
+	for n, s := range steps {
+		file := filepath.Join(prints, fmt.Sprint(n))
+		fmt.Fprintf(&b, "{ :\n%s\n} > '%s' < /dev/null\n", strings.ReplaceAll(s.command, readmeAddress, address), file)
+		if strings.HasSuffix(s.command, "&") {
+			fmt.Fprintf(&b, "until (: < /dev/tcp/%s/%s) 2> /dev/null; do kill -0 $!; sleep 0.05; done\n", host, port)
+		}
+		fmt.Fprintf(&b, ": > '%s.done'\n", file)
+	}
+	return b.String()
+}
+
+func matches(want, got string) bool {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", ".*")
+	ok, err := regexp.MatchString("^"+pattern+"$", got)
+	return ok && err == nil
+}
+
+// mustFindAddress returns an address at which nobody listens.
+func mustFindAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}

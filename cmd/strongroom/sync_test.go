@@ -1,0 +1,221 @@
+package main_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.etcd.io/bbolt"
+)
+
+// The system calls between a request and its answer show what kill -9 cannot,
+// for that leaves the kernel's memory alone: whether a change was on disk
+// before it was acknowledged.
+
+func TestNoChangeIsAcknowledgedBeforeItIsOnDisk(t *testing.T) {
+	i := mustInit(t)
+	traced := mustTrace(t, i.path("data/strongroom.db"), nil,
+		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	traced.changes = putsToNx1(t, i, traced.process)
+	if err := traced.check(t); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d acknowledged changes, each followed to its fdatasync", len(traced.changes))
+}
+
+// The same server, the same check, and a kernel that skips the syncing.
+func TestTheCheckFailsWhenTheKernelDoesNotSync(t *testing.T) {
+	i := mustInit(t)
+	traced := mustTrace(t, i.path("data/strongroom.db"), []string{"-e", "inject=fdatasync,fsync:retval=0"},
+		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	traced.changes = putsToNx1(t, i, traced.process)
+	if err := traced.check(t); !errors.Is(err, errUnsynced) {
+		t.Errorf("the check says %v, want %v", err, errUnsynced)
+	}
+}
+
+// A server with syncing off, as bbolt has it: this very binary, see TestMain.
+func TestTheCheckFailsWhenTheServerDoesNotSync(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "unsynced.db")
+	t.Setenv(unsyncedEnv, path)
+	traced := mustTrace(t, path, nil, os.Args[0])
+	for n := range changesTraced {
+		a := traced.process.want(t, 200, "PUT", fmt.Sprint("/", n), "", "a value")
+		traced.changes = append(traced.changes, a.header.Get("X-Request-Id"))
+	}
+	if err := traced.check(t); !errors.Is(err, errUnsynced) {
+		t.Errorf("the check says %v, want %v", err, errUnsynced)
+	}
+}
+
+const changesTraced = 20
+
+// putsToNx1 makes changes, one after the other, and returns what identifies
+// the answers.
+func putsToNx1(t *testing.T, i install, p *process) (ids []string) {
+	t.Helper()
+	acknowledged := func(a answer) { ids = append(ids, a.header.Get("X-Request-Id")) }
+	acknowledged(p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[]}`))
+	for n := range changesTraced {
+		// From one page to some dozens.
+		body := fmt.Sprintf(`{"data":[{"key":"k","value":"%d%s"}]}`, n, strings.Repeat("x", n*n*200))
+		acknowledged(p.want(t, 200, "PUT", app+"/a", i.pskHeader(), body))
+	}
+	acknowledged(p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"A","value":"v"}`))
+	acknowledged(p.want(t, 200, "PUT", "/api/secrets/A", i.sessionHeader(), `{"name":"B"}`))
+	acknowledged(p.want(t, 200, "DELETE", "/api/secrets/B", i.sessionHeader(), ""))
+	acknowledged(p.want(t, 200, "DELETE", app+"/a", i.pskHeader(), ""))
+	return ids
+}
+
+// A trace is what a server asked of the kernel while it made changes.
+type trace struct {
+	process *process
+	log     string   // file of the trace
+	state   string   // file that the changes went to
+	changes []string // ids of the answers that acknowledged them, in order
+}
+
+func mustTrace(t *testing.T, state string, options []string, command ...string) *trace {
+	t.Helper()
+	if out, err := exec.Command("strace", "-D", "-f", "-y", "-o", os.DevNull, "true").CombinedOutput(); err != nil {
+		t.Skipf("NOT TESTED: no system calls can be traced here: %v %s", err, out)
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(state)) // as the kernel knows it
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &trace{state: filepath.Join(dir, filepath.Base(state)), log: filepath.Join(t.TempDir(), "trace")}
+	// As a grandchild (-D), so that the process is the server's. Descriptors
+	// come with their paths (-y), answers with their heads (-s).
+	strace := []string{"strace", "-D", "-f", "-y", "-s", "600", "-e", "signal=none", "-o", tr.log}
+	strace = append(strace, "-e", "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,msync")
+	strace = append(strace, options...)
+	tr.process = mustStart(t, append(strace, command...)...)
+	return tr
+}
+
+var (
+	errUnsynced = errors.New("a change was acknowledged before it was on disk")
+	errNoTrace  = errors.New("the trace does not have what it should")
+)
+
+// check stops the server and follows every change to the disk: between the
+// answer before it and its own answer it was written, and after the last write
+// the file was synced. Syncing that did not happen does not count.
+func (tr *trace) check(t *testing.T) error {
+	t.Helper()
+	tr.process.mustStop(t)
+	calls, err := readTrace(tr.log)
+	if err != nil {
+		return err
+	}
+	next, acknowledged := 0, 0          // answers, and the writes that they stand for
+	written, syncing, synced := 0, 0, 0 // writes: begun; begun when syncing began; on disk
+	for _, c := range calls {
+		onState := strings.HasPrefix(c.args, "<"+tr.state+">")
+		switch {
+		case onState && strings.HasPrefix(c.name, "pwrite") && c.begins:
+			written++
+		case onState && c.name == "fdatasync" && c.begins:
+			syncing = written
+		case onState && c.name == "fdatasync" && c.result == "0": // and not "0 (INJECTED)"
+			synced = syncing
+		case c.begins && next < len(tr.changes) && strings.Contains(c.args, "X-Request-Id: "+tr.changes[next]):
+			if written == acknowledged {
+				return fmt.Errorf("%w: change %d was not written before its answer", errNoTrace, next)
+			}
+			if synced != written {
+				return fmt.Errorf("%w: change %d of %d", errUnsynced, next, len(tr.changes))
+			}
+			next, acknowledged = next+1, written
+		}
+	}
+	if len(tr.changes) == 0 || next < len(tr.changes) {
+		return fmt.Errorf("%w: %d answers, want %d", errNoTrace, next, len(tr.changes))
+	}
+	return nil
+}
+
+// A call is the beginning of a system call, or its end with the result. Of
+// writes only the beginning is of interest.
+type call struct {
+	name, args string
+	begins     bool
+	result     string
+}
+
+// Lines of the trace:
+//
+//	4711 pwrite64(7</data/strongroom.db>, "\0\0"..., 4096, 8192) = 4096
+//	4711 fdatasync(7</data/strongroom.db> <unfinished ...>
+//	4711 <... fdatasync resumed>) = 0
+var (
+	wholeCall = regexp.MustCompile(`^(\d+) +(\w+)\(\d+(.*)\) += (.*)$`)
+	callBegan = regexp.MustCompile(`^(\d+) +(\w+)\(\d+(.*) <unfinished \.\.\.>$`)
+	callEnded = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>.*\) += (.*)$`)
+)
+
+func readTrace(path string) (calls []call, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	open := map[string]call{} // by thread
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		if m := wholeCall.FindStringSubmatch(line); m != nil {
+			calls = append(calls, call{name: m[2], args: m[3], begins: true}, call{name: m[2], args: m[3], result: m[4]})
+		} else if m := callBegan.FindStringSubmatch(line); m != nil {
+			open[m[1]] = call{name: m[2], args: m[3], begins: true}
+			calls = append(calls, open[m[1]])
+		} else if m := callEnded.FindStringSubmatch(line); m != nil {
+			calls = append(calls, call{name: m[2], args: open[m[1]].args, result: m[3]})
+		}
+	}
+	return calls, lines.Err()
+}
+
+// unsyncedEnv names the file of a server that does not sync.
+const unsyncedEnv = "STRONGROOM_TEST_UNSYNCED"
+
+// serveUnsynced answers every request after a commit that nobody waits for the
+// disk for: what check must notice.
+func serveUnsynced(path string) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
+	if err != nil {
+		panic(err) // a test's own server may
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(os.Stderr, "msg=listening address=%s\n", l.Addr())
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		err := db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("changes"))
+			return errors.Join(err, b.Put([]byte(r.URL.Path), []byte("a value")))
+		})
+		if err != nil {
+			panic(err)
+		}
+		w.Header().Set("X-Request-Id", "unsynced"+r.URL.Path+".")
+	}
+	go func() { _ = http.Serve(l, http.HandlerFunc(handler)) }()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	<-stop
+}

@@ -1,0 +1,176 @@
+package config_test
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/strongroom/strongroom/internal/config"
+)
+
+// Each file in testdata is named for what is wrong with it and begins with
+// what Load has to say about it, one line a mistake and nothing else:
+//
+//	# want: listen.address: must be host:port
+func TestLoadNamesEveryMistakeAndNoOther(t *testing.T) {
+	files := mustGlob(t, "testdata/*.yaml")
+	if len(files) == 0 {
+		t.Fatal("testdata has no files")
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			_, err := config.Load(file)
+			if err == nil {
+				t.Fatal("Load has nothing to say")
+			}
+			head, mistakes, _ := strings.Cut(err.Error(), "\n")
+			if head != file+":" {
+				t.Errorf("the first line is %q, want the name of the file", head)
+			}
+			if diff := cmp.Diff(wanted(t, file), strings.Split(mistakes, "\n")); diff != "" {
+				t.Errorf("mistakes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoadSaysTheSameEveryTime(t *testing.T) {
+	_, first := config.Load("testdata/everything-at-once.yaml")
+	for range 20 {
+		if _, err := config.Load("testdata/everything-at-once.yaml"); err.Error() != first.Error() {
+			t.Fatalf("got\n%v\nafter\n%v", err, first)
+		}
+	}
+}
+
+func TestLoadNamesAFileThatIsMissing(t *testing.T) {
+	_, err := config.Load("testdata/nowhere.yaml")
+	if err == nil || !strings.Contains(err.Error(), "reading the config: open testdata/nowhere.yaml") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLoadDoesNotRepeatAKeyInTheWrongPlace(t *testing.T) {
+	_, err := config.Load("testdata/key-in-the-config-itself.yaml")
+	if strings.Contains(err.Error(), "q83v") {
+		t.Errorf("the key is in the error: %v", err)
+	}
+}
+
+func TestPathsAreRelativeToTheFile(t *testing.T) {
+	file := mustWrite(t, `
+state: {path: data/strongroom.db, key: {file: /etc/strongroom/state.key}}
+stores: {embedded: {bolt: {}}}
+auth: {psk: {api_key: {header: Authorization-PSK, keys_file: psks.yaml}}}
+apis: {nx1: {store: embedded, auth: [psk]}}
+`)
+	c := mustLoad(t, file)
+	dir := filepath.Dir(file)
+	got := []string{c.State.Path, c.State.Key.File, c.Auth["psk"].APIKey.KeysFile}
+	want := []string{filepath.Join(dir, "data/strongroom.db"), "/etc/strongroom/state.key", filepath.Join(dir, "psks.yaml")}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestWhatIsLeftOutHasTheDefaultsOfTheManual(t *testing.T) {
+	c := mustLoad(t, mustWrite(t, `
+state: {path: strongroom.db, key: {env: STATE_KEY}}
+stores: {embedded: {bolt: {}}}
+auth: {here: {anonymous: {}}}
+apis:
+  openhands: {store: embedded, auth: [here]}
+  nx1: {store: embedded, auth: [here]}
+`))
+	got := []string{
+		c.Listen.Address, c.Listen.Drain.String(), c.APIs.OpenHands.Names, c.APIs.Nx1.MaskedValues,
+		c.Auth["here"].Anonymous.User, c.State.Key.File,
+	}
+	want := []string{"127.0.0.1:3000", (10 * time.Second).String(), "any", "reject", "default", ""}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestAnotherAddressIsHeldToTheSameRules(t *testing.T) {
+	anonymous := `
+state: {path: strongroom.db, key: {env: STATE_KEY}}
+stores: {embedded: {bolt: {}}}
+auth: {here: {anonymous: {}}}
+apis: {openhands: {store: embedded, auth: [here]}}
+`
+	for _, tc := range []struct{ address, want string }{
+		{"127.0.0.1:0", ""},
+		{"127.8.9.10:0", ""},
+		{"[::1]:0", ""},
+		{"localhost:0", ""},
+		{"0.0.0.0:0", "auth.here.anonymous: needs a listen.address on loopback"},
+		{"[::]:0", "auth.here.anonymous: needs a listen.address on loopback"},
+		{":0", "auth.here.anonymous: needs a listen.address on loopback"},
+		{"localhost.example:0", "auth.here.anonymous: needs a listen.address on loopback"},
+		{"127.0.0.1", "listen.address: must be host:port"},
+	} {
+		err := mustLoad(t, mustWrite(t, anonymous)).ListenOn(tc.address)
+		if (tc.want == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("ListenOn(%q) = %v, want %q", tc.address, err, tc.want)
+		}
+	}
+}
+
+func TestEverySampleLoads(t *testing.T) {
+	samples := []string{"../../cmd/strongroom/init.yaml"}
+	samples = append(samples, mustGlob(t, "../../configs/*.yaml")...)
+	samples = append(samples, mustGlob(t, "../../configs/*/strongroom.yaml")...)
+	for _, file := range samples {
+		t.Run(filepath.Base(file), func(t *testing.T) { mustLoad(t, file) })
+	}
+}
+
+// wanted reads the comments that a broken file begins with.
+func wanted(t *testing.T, file string) (want []string) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if mistake, ok := strings.CutPrefix(s.Text(), "# want: "); ok {
+			want = append(want, mistake)
+		}
+	}
+	return want
+}
+
+func mustLoad(t *testing.T, file string) *config.Config {
+	t.Helper()
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func mustWrite(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "strongroom.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func mustGlob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}

@@ -1,0 +1,341 @@
+package secret_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/store/memory"
+)
+
+// A ledger is a Recorder that can be made to fail.
+type ledger struct {
+	events []secret.Event
+	fails  error
+	room   int // this many events still fit before it fails
+}
+
+func (l *ledger) Record(_ context.Context, e secret.Event) error { return l.Note(e) }
+
+func (l *ledger) Note(e secret.Event) error {
+	if l.fails != nil && len(l.events) >= l.room {
+		return l.fails
+	}
+	l.events = append(l.events, e)
+	return nil
+}
+
+func (l *ledger) outcomes() []secret.Outcome {
+	var outcomes []secret.Outcome
+	for _, e := range l.events {
+		outcomes = append(outcomes, e.Outcome)
+	}
+	return outcomes
+}
+
+// arguments are what each method of Service is called with, after context and
+// caller: of an existing secret, so that each could do or show something.
+func arguments() map[string][]any {
+	ref := on(app, "db")
+	return map[string][]any{
+		"List":     {app, secret.Page{}},
+		"Head":     {ref},
+		"Reveal":   {ref},
+		"Create":   {on(app, "new"), secret.Draft{Data: map[string]secret.Value{"k": "v"}}},
+		"Replace":  {ref, secret.Revision(""), secret.Change{Set: map[string]secret.Value{"k": "new"}}},
+		"Describe": {ref, secret.Revision(""), "renamed", "described"},
+		"Delete":   {ref, secret.Revision("")},
+	}
+}
+
+// forEveryMethod is a test of each, and fails if there is one that it does
+// not know how to call.
+func forEveryMethod(t *testing.T, test func(t *testing.T, method string)) {
+	t.Helper()
+	args := arguments()
+	for method := range reflect.TypeFor[*secret.Service]().Methods() {
+		if args[method.Name] == nil {
+			t.Errorf("Service.%s is not among the arguments: it is not tested", method.Name)
+			continue
+		}
+		t.Run(method.Name, func(t *testing.T) { test(t, method.Name) })
+	}
+}
+
+// call calls the method and asks that on an error nothing else is returned.
+func call(t *testing.T, s *secret.Service, who secret.Caller, method string) error {
+	t.Helper()
+	in := []reflect.Value{reflect.ValueOf(t.Context()), reflect.ValueOf(who)}
+	for _, arg := range arguments()[method] {
+		in = append(in, reflect.ValueOf(arg))
+	}
+	out := reflect.ValueOf(s).MethodByName(method).Call(in)
+	results, last := out[:len(out)-1], out[len(out)-1]
+	err, _ := last.Interface().(error)
+	for i, result := range results {
+		if err != nil && !result.IsZero() {
+			t.Errorf("%s returned an error, and as result %d: %+v", method, i, result)
+		}
+	}
+	return err
+}
+
+// A store of which every method panics.
+type (
+	untouchable          struct{ secret.Store }
+	untouchableRecording struct{ secret.Recording }
+)
+
+func TestEveryMethodRefusesACallerWithoutGrants(t *testing.T) {
+	for _, store := range []secret.Store{untouchable{}, untouchableRecording{}} {
+		t.Run(fmt.Sprintf("%T", store), func(t *testing.T) {
+			forEveryMethod(t, func(t *testing.T, method string) {
+				var log ledger
+				err := call(t, secret.NewService(store, &log), caller(), method)
+				if !errors.Is(err, secret.ErrForbidden) {
+					t.Errorf("got error %v, want %v", err, secret.ErrForbidden)
+				}
+				if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Denied}) {
+					t.Errorf("got events with outcomes %q, want one that is denied", got)
+				}
+			})
+		})
+	}
+}
+
+// Each method takes an action of its own and no other will do.
+func TestEveryMethodTakesItsAction(t *testing.T) {
+	takes := map[string]secret.Action{
+		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "Create": secret.Create,
+		"Replace": secret.Write, "Describe": secret.Write, "Delete": secret.Delete,
+	}
+	forEveryMethod(t, func(t *testing.T, method string) {
+		for _, action := range all {
+			var log ledger
+			err := call(t, secret.NewService(filled(t), &log), caller(grant(app, action)), method)
+			if allowed := err == nil; allowed != (action == takes[method]) {
+				t.Errorf("with a grant of %s: got error %v", action, err)
+			}
+			for _, e := range log.events {
+				if e.Action != takes[method] {
+					t.Errorf("the event says %s, want %s", e.Action, takes[method])
+				}
+			}
+		}
+	})
+}
+
+// filled is a store with a secret called db, whose value says nothing.
+func filled(t *testing.T) *memory.Store {
+	t.Helper()
+	st := memory.New()
+	for _, name := range []string{"db", "taken"} {
+		draft := secret.Draft{Description: "as it was", Data: map[string]secret.Value{"k": "old"}}
+		if _, err := st.Create(t.Context(), secret.Op{Ref: on(app, name)}, draft); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return st
+}
+
+func contents(t *testing.T, st secret.Store) map[string]any {
+	t.Helper()
+	infos, err := st.List(t.Context(), app, secret.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]any{}
+	for _, info := range infos {
+		_, values, err := st.Reveal(t.Context(), secret.Op{Ref: info.Ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[info.Name] = []any{info, string(values["k"]), len(values)}
+	}
+	return all
+}
+
+func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
+	full := errors.New("disk full")
+	forEveryMethod(t, func(t *testing.T, method string) {
+		st := filled(t)
+		before := contents(t, st)
+		err := call(t, secret.NewService(st, &ledger{fails: full}), caller(grant(app, all...)), method)
+		if !errors.Is(err, full) {
+			t.Errorf("got error %v, want that of the recorder", err)
+		}
+		if diff := cmp.Diff(before, contents(t, st)); diff != "" {
+			t.Errorf("the store was changed (-before +after):\n%s", diff)
+		}
+	})
+}
+
+// The intent is on record here, and the outcome is not.
+func TestNothingIsAnsweredThatCannotBeRecorded(t *testing.T) {
+	full := errors.New("disk full")
+	forEveryMethod(t, func(t *testing.T, method string) {
+		if method == "List" || method == "Head" {
+			return // has no intent: see above
+		}
+		log := &ledger{fails: full, room: 1}
+		err := call(t, secret.NewService(filled(t), log), caller(grant(app, all...)), method)
+		if !errors.Is(err, full) {
+			t.Errorf("got error %v, want that of the recorder", err)
+		}
+		if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Unknown}) {
+			t.Errorf("got outcomes %q, want one that is unknown", got)
+		}
+	})
+}
+
+func TestARefusalThatCannotBeRecordedIsAnError(t *testing.T) {
+	full := errors.New("disk full")
+	forEveryMethod(t, func(t *testing.T, method string) {
+		err := call(t, secret.NewService(untouchable{}, &ledger{fails: full}), caller(), method)
+		if !errors.Is(err, full) {
+			t.Errorf("got error %v, want that of the recorder", err)
+		}
+	})
+}
+
+func TestEventSaysWhoAndWhat(t *testing.T) {
+	who := secret.Caller{
+		Subject: "ci", Key: "key-7", User: "alice", From: "192.0.2.1", Request: "r-1",
+		Grants: []secret.Grant{grant(app, all...)},
+	}
+	forEveryMethod(t, func(t *testing.T, method string) {
+		var log ledger
+		if err := call(t, secret.NewService(filled(t), &log), who, method); err != nil {
+			t.Fatal(err)
+		}
+		want := []secret.Outcome{secret.Unknown, secret.Done}
+		if method == "List" || method == "Head" {
+			want = []secret.Outcome{secret.Done}
+		}
+		if got := log.outcomes(); !slices.Equal(got, want) {
+			t.Errorf("got outcomes %q, want %q", got, want)
+		}
+		for _, e := range log.events {
+			if e.Subject != "ci" || e.Key != "key-7" || e.From != "192.0.2.1" || e.Request != "r-1" || e.Ref.Owner != app || e.Time.IsZero() {
+				t.Errorf("got event %+v, want one of %+v", e, who)
+			}
+		}
+	})
+}
+
+// What is in the place of a name may be a value.
+func TestEventHasNoNameThatCannotBeOne(t *testing.T) {
+	var log ledger
+	s := secret.NewService(filled(t), &log)
+	_, err := s.Create(t.Context(), caller(grant(app, all...)), on(app, "hunter2\n"), secret.Draft{})
+	if _, ok := errors.AsType[*secret.InvalidError](err); !ok {
+		t.Errorf("got error %v, want an InvalidError", err)
+	}
+	_, err = s.Head(t.Context(), caller(), on(app, "a/hunter2"))
+	if !errors.Is(err, secret.ErrForbidden) {
+		t.Errorf("got error %v, want %v", err, secret.ErrForbidden)
+	}
+	for _, e := range log.events {
+		wantHidden(t, "the event", fmt.Sprintf("%+v", e))
+	}
+}
+
+// Who may not do it is told that it is forbidden, or, where even that would
+// tell too much, what it would be told if there were nothing.
+func TestRefusal(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		grants []secret.Grant
+		ref    secret.Ref
+		want   error
+	}{
+		{"no grants", nil, on(app, "db"), secret.ErrForbidden},
+		{"no grants, missing", nil, on(app, "none"), secret.ErrForbidden},
+		{"another action on it", []secret.Grant{grant(app, secret.List)}, on(app, "db"), secret.ErrForbidden},
+		{"another action on it, missing", []secret.Grant{grant(app, secret.List)}, on(app, "none"), secret.ErrForbidden},
+		{"another name", []secret.Grant{named(grant(app, all...), "x")}, on(app, "db"), secret.ErrNotFound},
+		{"another name, missing", []secret.Grant{named(grant(app, all...), "x")}, on(app, "none"), secret.ErrNotFound},
+		{"the name is denied", []secret.Grant{grant(app, all...), deny(named(grant(app, all...), "db"))}, on(app, "db"), secret.ErrNotFound},
+		{"only this is denied", []secret.Grant{grant(app, all...), deny(grant(app, secret.Reveal))}, on(app, "db"), secret.ErrForbidden},
+		{"another app", []secret.Grant{grant(other, all...)}, on(app, "db"), secret.ErrNotFound},
+		{"the app is denied", []secret.Grant{grant(apps, all...), deny(grant(app, all...))}, on(app, "db"), secret.ErrNotFound},
+		{"only a denial", []secret.Grant{deny(grant(app, all...))}, on(app, "db"), secret.ErrForbidden},
+		{"an app once", []secret.Grant{until(grant(other, all...), past)}, on(app, "db"), secret.ErrForbidden},
+		{"only a user", []secret.Grant{grant(alice, all...)}, on(app, "db"), secret.ErrForbidden},
+		{"another user", []secret.Grant{grant(alice, all...)}, on(secret.User("bob"), "db"), secret.ErrForbidden},
+		{"another name of the user's", []secret.Grant{named(grant(alice, all...), "x")}, on(alice, "db"), secret.ErrNotFound},
+	} {
+		var log ledger
+		_, _, err := secret.NewService(filled(t), &log).Reveal(t.Context(), caller(tc.grants...), tc.ref)
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: got error %v, want %v", tc.name, err, tc.want)
+		}
+		// The record says what happened, whatever the caller is told.
+		if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Denied}) {
+			t.Errorf("%s: got outcomes %q, want one that is denied", tc.name, got)
+		}
+	}
+}
+
+func TestListHasWhatTheCallerMayList(t *testing.T) {
+	st := memory.New()
+	var mine []string
+	for i := range 20 {
+		name := fmt.Sprintf("%02d", i)
+		if _, err := st.Create(t.Context(), secret.Op{Ref: on(app, name)}, secret.Draft{}); err != nil {
+			t.Fatal(err)
+		}
+		if i%3 == 0 {
+			mine = append(mine, name)
+		}
+	}
+	s := secret.NewService(st, &ledger{})
+	who := caller(named(grant(app, secret.List), mine...), named(grant(app, secret.Write), "01"))
+	for _, limit := range []int{0, 1, 2, 3, 7, 8, 100} {
+		var met []string
+		for page := (secret.Page{Limit: limit}); len(met) < len(mine); page.After = met[len(met)-1] {
+			infos, err := s.List(t.Context(), who, app, page)
+			if err != nil || len(infos) == 0 || (limit > 0 && len(infos) > limit) {
+				t.Fatalf("List(%+v): got %d, error %v", page, len(infos), err)
+			}
+			for _, info := range infos {
+				met = append(met, info.Name)
+			}
+		}
+		if !slices.Equal(met, mine) {
+			t.Errorf("in pages of %d: got %q, want %q", limit, met, mine)
+		}
+	}
+}
+
+func TestRenameTakesAGrantForBothNames(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		grants []secret.Grant
+		want   error
+	}{
+		{"both", []secret.Grant{named(grant(app, secret.Write), "db", "new")}, nil},
+		{"all", []secret.Grant{grant(app, secret.Write)}, nil},
+		{"only the old", []secret.Grant{named(grant(app, secret.Write), "db")}, secret.ErrForbidden},
+		{"the new is denied", []secret.Grant{grant(app, all...), deny(named(grant(app, secret.Write), "new"))}, secret.ErrForbidden},
+		{"the new could be revealed", []secret.Grant{grant(app, secret.Write), named(grant(app, secret.Reveal), "new")}, secret.ErrForbidden},
+		{"the old may not be revealed", []secret.Grant{grant(app, all...), deny(named(grant(app, secret.Reveal), "db"))}, secret.ErrForbidden},
+		{"the new for another action", []secret.Grant{named(grant(app, secret.Write), "db"), named(grant(app, secret.Create), "new")}, secret.ErrForbidden},
+	} {
+		st := filled(t)
+		before := contents(t, st)
+		_, err := secret.NewService(st, &ledger{}).Describe(t.Context(), caller(tc.grants...), on(app, "db"), "", "new", "")
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: got error %v, want %v", tc.name, err, tc.want)
+		}
+		if err != nil && !cmp.Equal(before, contents(t, st)) {
+			t.Errorf("%s: the store was changed", tc.name)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package storetest
+
+import "github.com/strongroom/strongroom/internal/secret"
+
+func recording() []promise {
+	return []promise{
+		{name: "OutcomeOfWhatWasDoneIsOnRecord", check: outcomeOfWhatWasDoneIsOnRecord},
+		{name: "OutcomeOfWhatWasRefusedIsOnRecord", check: outcomeOfWhatWasRefusedIsOnRecord},
+		{name: "EventIsNotNeeded", check: eventIsNotNeeded},
+	}
+}
+
+// recorded is the op with an event to record.
+func recorded(op secret.Op, action secret.Action) secret.Op {
+	op.Event = &secret.Event{Subject: "tester", Action: action, Ref: op.Ref, Outcome: secret.Unknown}
+	return op
+}
+
+func skipUnlessRecording(t T, st secret.Store) {
+	if _, ok := st.(secret.Recording); !ok {
+		t.Skip("the store records no events")
+	}
+}
+
+func wantOutcome(t T, call string, op secret.Op, want secret.Outcome) {
+	t.Helper()
+	if got := op.Event.Outcome; got != want {
+		t.Errorf("%s: got outcome %q, want %q", call, got, want)
+	}
+	if op.Event.Ref != op.Ref || op.Event.Subject != "tester" {
+		t.Errorf("%s: changed the event to one of %q on %q", call, op.Event.Subject, op.Event.Ref)
+	}
+}
+
+func outcomeOfWhatWasDoneIsOnRecord(t T, st secret.Store) {
+	skipUnlessRecording(t, st)
+	op := recorded(at("db"), secret.Create)
+	mustCreate(t, st, op, data{"k": "v"})
+	wantOutcome(t, "Create", op, secret.Done)
+	op = recorded(at("db"), secret.Reveal)
+	mustReveal(t, st, op)
+	wantOutcome(t, "Reveal", op, secret.Done)
+	op = recorded(at("db"), secret.Write)
+	mustReplace(t, st, op, secret.Change{Set: data{"k": "w"}})
+	wantOutcome(t, "Replace", op, secret.Done)
+	op = recorded(at("db"), secret.Write)
+	mustDescribe(t, st, op, "renamed", "")
+	wantOutcome(t, "Describe", op, secret.Done)
+	op = recorded(at("renamed"), secret.Delete)
+	mustDelete(t, st, op)
+	wantOutcome(t, "Delete", op, secret.Done)
+}
+
+func outcomeOfWhatWasRefusedIsOnRecord(t T, st secret.Store) {
+	skipUnlessRecording(t, st)
+	mustCreate(t, st, at("db"), data{"k": "v"})
+	mustCreate(t, st, at("taken"), nil)
+	for _, c := range calls() {
+		op := recorded(at("missing"), secret.Write)
+		wantError(t, c.name, c.do(t, st, op), secret.ErrNotFound)
+		wantOutcome(t, c.name, op, secret.NotFound)
+		op = recorded(onlyIf(at("db"), "no revision"), secret.Write)
+		wantError(t, c.name, c.do(t, st, op), secret.ErrChanged)
+		wantOutcome(t, c.name, op, secret.Changed)
+	}
+	op := recorded(at("taken"), secret.Create)
+	_, err := st.Create(t.Context(), op, secret.Draft{})
+	wantError(t, "Create", err, secret.ErrExists)
+	wantOutcome(t, "Create", op, secret.Exists)
+	op = recorded(at("db"), secret.Write)
+	_, err = st.Describe(t.Context(), op, "taken", "")
+	wantError(t, "Describe", err, secret.ErrExists)
+	wantOutcome(t, "Describe", op, secret.Exists)
+	op = recorded(at("db"), secret.Write)
+	_, err = st.Replace(t.Context(), op, secret.Change{Keep: []string{"missing"}})
+	wantInvalid(t, "Replace", err, "missing")
+	wantOutcome(t, "Replace", op, secret.Invalid)
+}
+
+func eventIsNotNeeded(t T, st secret.Store) {
+	skipUnlessRecording(t, st)
+	mustCreate(t, st, at("db"), nil)
+	for _, c := range calls() {
+		err := c.do(t, st, at("missing"))
+		wantError(t, c.name, err, secret.ErrNotFound)
+	}
+	mustDelete(t, st, at("db"))
+}
