@@ -13,13 +13,16 @@ func configCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Look at a config without serving it",
-		// Without these, an unknown subcommand would print the help and succeed.
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  cobra.NoArgs,
+		RunE:  showHelp,
 	}
 	c.AddCommand(configCheckCommand())
 	return c
 }
+
+// showHelp is what a group of commands does alone. Without it and NoArgs, an
+// unknown command of the group would show the help and succeed.
+func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
 
 func configCheckCommand() *cobra.Command {
 	var file string
@@ -32,7 +35,10 @@ func configCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, keyErr := readKey(cfg.State.Key)
+			_, keyErr := keySource(cfg.State.Key).Key(c.Context())
+			if keyErr != nil {
+				keyErr = fmt.Errorf("state.key: %w", keyErr)
+			}
 			_, authErr := openStrategies(cfg)
 			if err := errors.Join(keyErr, authErr); err != nil {
 				return fmt.Errorf("%s:\n%w", file, err)

@@ -117,13 +117,3 @@ func newKeysFile(header string) (key string, file []byte, err error) {
 func newState(path string, kek *seal.Key) error {
 	return state.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
 }
-
-// writeNew writes a file that must not exist yet, and makes it durable.
-func writeNew(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close())
-}

@@ -42,7 +42,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(initCommand(), serveCommand(), configCommand(), versionCommand())
+	root.AddCommand(
+		initCommand(), serveCommand(), configCommand(), versionCommand(),
+		secretCommand(), ownerCommand(), auditCommand(), keyringCommand(),
+		backupCommand(), restoreCommand(), doctorCommand(),
+	)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

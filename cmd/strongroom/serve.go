@@ -46,7 +46,7 @@ func serve(ctx context.Context, cfg *config.Config, listen string, logs io.Write
 			return fmt.Errorf("--listen: %w", err)
 		}
 	}
-	r, err := open(cfg)
+	r, err := open(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -55,31 +55,32 @@ func serve(ctx context.Context, cfg *config.Config, listen string, logs io.Write
 	if err != nil {
 		return err
 	}
+	administration, err := r.adminEndpoint(cfg, log)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", cfg.Listen.Address)
 	if err != nil {
-		return fmt.Errorf("listening: %w", err)
+		return errors.Join(fmt.Errorf("listening: %w", err), administration.Listener.Close())
 	}
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	ctx, stop := untilBroken(ctx, r.file)
 	defer stop()
-	err = server.Serve(ctx, listener, handler, cfg.Listen.Drain, log)
-	if cause := context.Cause(ctx); errors.Is(cause, state.ErrBroken) {
-		err = errors.Join(cause, err)
-	}
-	return err
+	err = server.Serve(ctx, cfg.Listen.Drain, log, server.Endpoint{Listener: listener, Handler: handler}, administration)
+	return errors.Join(r.file.Err(), err)
 }
 
-// untilBroken returns a context that also ends, with ErrBroken as its cause,
-// when the disk fails under the state file: then nothing can be written any
-// more, and what is on disk only the next process will know.
+// untilBroken returns a context that also ends when nothing can be written to
+// the state file any more: what is on disk then only the next process will
+// know.
 func untilBroken(ctx context.Context, file *state.File) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {
 		case <-file.Broken():
-			cancel(state.ErrBroken)
+			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	return ctx, func() { cancel(nil) }
+	return ctx, cancel
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/api/nx1"
 	"github.com/strongroom/strongroom/internal/api/openhands"
 	"github.com/strongroom/strongroom/internal/audit"
@@ -16,7 +17,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/anonymous"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/config"
-	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/internal/state"
@@ -25,18 +26,15 @@ import (
 )
 
 // resources are what a process opens once: the state file and all that is kept
-// in it, and the stores.
+// in it, the stores, and the office that administers them.
 type resources struct {
 	file   *state.File
 	audit  *audit.Log
+	office *admin.Office
 	stores map[string]secret.Store
 }
 
-func open(cfg *config.Config) (*resources, error) {
-	kek, err := readKey(cfg.State.Key)
-	if err != nil {
-		return nil, err
-	}
+func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*resources, error) {
 	file, err := state.Open(cfg.State.Path)
 	if errors.Is(err, state.ErrMissing) {
 		return nil, fmt.Errorf("state.path: %w: make one with strongroom init, or put it back from a backup", err)
@@ -44,29 +42,39 @@ func open(cfg *config.Config) (*resources, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state.path: %w", err)
 	}
-	ring, err := unwrap(file, kek)
+	keys, err := keyring.Open(ctx, file, keySource(cfg.State.Key))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("state.key: %w", err), file.Close())
 	}
+	ring := keys.Ring()
 	r := &resources{file: file, stores: map[string]secret.Store{}}
 	r.audit = audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
-	for name := range cfg.Stores {
-		r.stores[name] = bolt.Open(file, name, ring, r.audit, bolt.Options{Versions: 10, PastBytes: 64 << 20})
+	parts := admin.Parts{File: file, Audit: r.audit, Keyring: keys, Stores: map[string]*bolt.Store{}}
+	for name, s := range cfg.Stores {
+		parts.Stores[name] = bolt.Open(file, name, ring, r.audit, bolt.Options{
+			Versions: *s.Bolt.Versions, DeletedFor: *s.Bolt.DeletedFor, PastBytes: *s.Bolt.PastBytes,
+		})
+		r.stores[name] = parts.Stores[name]
 	}
+	r.office = admin.Open(parts, log)
 	return r, nil
 }
 
-func unwrap(file *state.File, kek *seal.Key) (*seal.Ring, error) {
-	wrapped, err := file.Keyring()
-	if err != nil {
-		return nil, err
+// keySource is where the key-encryption key comes from.
+func keySource(from config.Key) keyring.Source {
+	switch {
+	case from.Env != "":
+		return keyring.FromEnv(from.Env)
+	case from.Credential != "":
+		return keyring.FromCredential(from.Credential)
+	default:
+		return keyring.FromFile(from.File)
 	}
-	return seal.Unwrap(wrapped, kek, file.ID())
 }
 
 // Close closes what was opened, the last first.
 func (r *resources) Close() error {
-	var errs []error
+	errs := []error{r.office.Close()}
 	for _, s := range r.stores {
 		errs = append(errs, s.Close())
 	}

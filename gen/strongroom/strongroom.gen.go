@@ -176,7 +176,7 @@ type BackupJSONBody struct {
 // RewrapKeyringJSONBody defines parameters for RewrapKeyring.
 type RewrapKeyringJSONBody struct {
 	// Key 32 bytes in base64.
-	Key *string `json:"key,omitempty"`
+	Key string `json:"key"`
 }
 
 // RestoreSecretJSONBody defines parameters for RestoreSecret.

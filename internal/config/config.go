@@ -62,8 +62,17 @@ type Store struct {
 	Bolt *Bolt `yaml:"bolt"`
 }
 
-// Bolt has nothing to set: the store is a part of the state file.
-type Bolt struct{}
+// Bolt keeps secrets in a part of the state file, and some of their past.
+type Bolt struct {
+	// Versions are how many earlier versions of a secret are kept. Default 10.
+	Versions *int `yaml:"versions"`
+	// DeletedFor is how long a deleted secret can be put back. Default 720h,
+	// which is 30 days.
+	DeletedFor *time.Duration `yaml:"deleted_for"`
+	// PastBytes are how many bytes one owner's earlier versions and deleted
+	// secrets may take, the oldest of which go first. Default 67108864.
+	PastBytes *int64 `yaml:"past_bytes"`
+}
 
 // Strategy is a way to know a caller: exactly one of these.
 type Strategy struct {
@@ -153,10 +162,23 @@ func (c *Config) setDefaults() {
 	if c.APIs.Nx1 != nil && c.APIs.Nx1.MaskedValues == "" {
 		c.APIs.Nx1.MaskedValues = "reject"
 	}
+	for _, s := range c.Stores {
+		if s.Bolt != nil {
+			setDefault(&s.Bolt.Versions, 10)
+			setDefault(&s.Bolt.DeletedFor, 30*24*time.Hour)
+			setDefault(&s.Bolt.PastBytes, 64<<20)
+		}
+	}
 	for _, s := range c.Auth {
 		if s.Anonymous != nil && s.Anonymous.User == "" {
 			s.Anonymous.User = "default"
 		}
+	}
+}
+
+func setDefault[T any](field **T, value T) {
+	if *field == nil {
+		*field = &value
 	}
 }
 

@@ -33,6 +33,9 @@ func (c *Config) validate() error {
 	m.bad(len(c.Stores) == 0, "stores: must have at least one")
 	for name, s := range sorted(c.Stores) {
 		m.bad(s.Bolt == nil, "stores.%s: must set bolt: {}", name)
+		if s.Bolt != nil {
+			s.Bolt.validate(&m, "stores."+name+".bolt")
+		}
 		m.bad(name == "" || strings.ContainsAny(name, "/ "), "stores.%s: the name must not be empty or have spaces or slashes", name)
 	}
 	for name, s := range sorted(c.Auth) {
@@ -40,6 +43,12 @@ func (c *Config) validate() error {
 	}
 	c.APIs.validate(&m, c)
 	return errors.Join(m...)
+}
+
+func (b *Bolt) validate(m *mistakes, path string) {
+	m.bad(b.Versions != nil && (*b.Versions < 0 || *b.Versions > 100), "%s.versions: must be 0 to 100", path)
+	m.bad(b.DeletedFor != nil && *b.DeletedFor < 0, "%s.deleted_for: must not be negative", path)
+	m.bad(b.PastBytes != nil && *b.PastBytes < 0, "%s.past_bytes: must not be negative", path)
 }
 
 func (k Key) validate(m *mistakes) {

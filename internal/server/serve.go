@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -22,12 +23,68 @@ const (
 	headerBytes   = 64 << 10
 )
 
-// Serve answers on the listener until ctx is done, then lets requests under
+// An Endpoint is a listener and what is served on it.
+type Endpoint struct {
+	Listener net.Listener
+	Handler  http.Handler
+	// ConnContext may add what is known of a connection to the contexts of its
+	// requests; nil adds nothing.
+	ConnContext func(context.Context, net.Conn) context.Context
+	// Patient lets an answer take as long as it needs.
+	Patient bool
+}
+
+// Serve answers on the endpoints until ctx is done, then lets requests under
 // way finish for as long as drain, and hangs up on the rest. It returns nil
-// if none was cut off.
-func Serve(ctx context.Context, listener net.Listener, handler http.Handler, drain time.Duration, log *slog.Logger) error {
+// if none was cut off. If one endpoint fails, all end.
+func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints ...Endpoint) error {
+	ended := make(chan error, len(endpoints))
+	var servers []*http.Server
+	for _, e := range endpoints {
+		s := e.server(log)
+		servers = append(servers, s)
+		go func() { ended <- s.Serve(e.Listener) }()
+	}
+	var failed error
+	select {
+	case err := <-ended:
+		failed = fmt.Errorf("serving: %w", err)
+		ended <- nil // it has ended, and is counted below
+	case <-ctx.Done():
+		log.Info("draining", "timeout", drain)
+	}
+	// Not ctx, which may be done already.
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	err := shutDown(deadline, servers)
+	for range endpoints {
+		<-ended
+	}
+	if err != nil {
+		err = fmt.Errorf("draining: requests were still under way after %s: %w", drain, err)
+	}
+	return errors.Join(failed, err)
+}
+
+// shutDown ends the servers at the same time.
+func shutDown(deadline context.Context, servers []*http.Server) error {
+	errs := make([]error, len(servers))
+	var wg sync.WaitGroup
+	for i, s := range servers {
+		wg.Go(func() {
+			if err := s.Shutdown(deadline); err != nil {
+				errs[i] = errors.Join(err, s.Close())
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (e Endpoint) server(log *slog.Logger) *http.Server {
 	s := &http.Server{
-		Handler:           handler,
+		Handler:           e.Handler,
+		ConnContext:       e.ConnContext,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -35,21 +92,8 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, dra
 		MaxHeaderBytes:    headerBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
+	if e.Patient {
+		s.WriteTimeout = 0
 	}
-	log.Info("draining", "timeout", drain)
-	// Not ctx, which is done already.
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	err := s.Shutdown(deadline)
-	if err != nil {
-		err = fmt.Errorf("draining: requests were still under way after %s: %w", drain, errors.Join(err, s.Close()))
-	}
-	<-ended
-	return err
+	return s
 }

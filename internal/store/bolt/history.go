@@ -210,9 +210,10 @@ func (s *Store) Erase(ctx context.Context, op secret.Op) error {
 	})
 }
 
-// Expire removes for good what was deleted before that moment, so many secrets
-// at a time, and returns how many it was.
-func (s *Store) Expire(ctx context.Context, before time.Time, atMost int) (expired int, err error) {
+// Expire removes for good what by now has been deleted for Options.DeletedFor,
+// so many secrets at a time, and returns how many it was.
+func (s *Store) Expire(ctx context.Context, now time.Time, atMost int) (expired int, err error) {
+	before := now.Add(-s.opts.DeletedFor)
 	err = s.file.Update(ctx, func(tx *state.Tx) error {
 		expired = 0
 		var due []deletedRow

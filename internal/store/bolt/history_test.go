@@ -225,10 +225,10 @@ func TestDeletedSecretsExpire(t *testing.T) {
 		mustCreate(t, s, ref, "v")
 		mustDelete(t, s, ref)
 	}
-	if n, err := s.Expire(ctx, time.Now().Add(-time.Hour), 100); n != 0 || err != nil {
+	if n, err := s.Expire(ctx, time.Now(), 100); n != 0 || err != nil {
 		t.Errorf("nothing is an hour old: expired %d, %v", n, err)
 	}
-	later := time.Now().Add(time.Hour)
+	later := time.Now().Add(time.Hour + time.Minute)
 	for _, want := range []int{3, 2, 0} {
 		if n, err := s.Expire(ctx, later, 3); n != want || err != nil {
 			t.Errorf("expired %d, %v, want %d", n, err, want)

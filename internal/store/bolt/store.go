@@ -46,6 +46,8 @@ type Store struct {
 type Options struct {
 	// Versions are how many earlier versions of a secret are kept.
 	Versions int
+	// DeletedFor is how long a deleted secret can be put back.
+	DeletedFor time.Duration
 	// PastBytes are how many bytes an owner's earlier versions and deleted
 	// secrets may take; the oldest go first.
 	PastBytes int64

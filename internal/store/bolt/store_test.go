@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/seal"
@@ -53,7 +54,7 @@ func openStack(t *testing.T, path string) *stack {
 		t.Fatal(err)
 	}
 	log := audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
-	return &stack{bolt.Open(file, "embedded", ring, log, bolt.Options{Versions: 10, PastBytes: 1 << 20}), path, file, ring, log}
+	return &stack{bolt.Open(file, "embedded", ring, log, bolt.Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20}), path, file, ring, log}
 }
 
 func mustClose(t *testing.T, s *stack) {

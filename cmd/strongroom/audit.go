@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+)
+
+func auditCommand() *cobra.Command {
+	c := &cobra.Command{Use: "audit", Short: "Read and verify the record of every attempt", Args: cobra.NoArgs, RunE: showHelp}
+	c.AddCommand(
+		auditVerifyCommand(),
+		auditTailCommand(),
+		adminCommand("export", "Write all entries, as lines of JSON", cobra.NoArgs, exportAudit),
+		auditPruneCommand(),
+	)
+	return c
+}
+
+func auditVerifyCommand() *cobra.Command {
+	var anchorFile string
+	c := adminCommand("verify", "Go through the whole chain, and print its head", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+		body := gen.VerifyAuditJSONRequestBody{}
+		if anchorFile != "" {
+			text, err := os.ReadFile(anchorFile)
+			if err != nil {
+				return fmt.Errorf("--anchor: %w", err)
+			}
+			anchor := lastLine(string(text))
+			body.Anchor = &anchor
+		}
+		resp, err := a.VerifyAuditWithResponse(ctx, body)
+		if err := refusal(resp, err); err != nil {
+			return err
+		}
+		if r := resp.JSON200; !r.Ok {
+			return fmt.Errorf("after %d entries: %s", r.Entries, r.Problem)
+		}
+		return a.printf("%d entries, and the chain holds\n%s\n", resp.JSON200.Entries, resp.JSON200.Anchor)
+	})
+	c.Flags().StringVar(&anchorFile, "anchor", "", "a `file` whose last line is a head that was printed or anchored earlier")
+	return c
+}
+
+func lastLine(text string) string {
+	text = strings.TrimRight(text, "\n")
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+func auditTailCommand() *cobra.Command {
+	var lines int
+	c := adminCommand("tail", "Write the last entries, as lines of JSON", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+		_, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{Last: &lines})
+		return err
+	})
+	c.Flags().IntVarP(&lines, "lines", "n", 10, "how many, at most 1000")
+	return c
+}
+
+func exportAudit(ctx context.Context, a *adminClient, _ []string) error {
+	for after := 0; ; {
+		last, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{After: &after})
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		after = last
+	}
+}
+
+// writeEntries returns the number of the last entry, or io.EOF if there was
+// none. The lines go out as the server made them, in its order of fields.
+func (a *adminClient) writeEntries(ctx context.Context, body gen.ReadAuditJSONRequestBody) (last int, err error) {
+	resp, err := a.ReadAuditWithResponse(ctx, body)
+	if err := refusal(resp, err); err != nil {
+		return 0, err
+	}
+	var lines []json.RawMessage
+	if err := json.Unmarshal(resp.Body, &lines); err != nil {
+		return 0, fmt.Errorf("reading the answer: %w", err)
+	}
+	for _, line := range lines {
+		if err := a.printf("%s\n", line); err != nil {
+			return 0, err
+		}
+	}
+	if len(lines) == 0 {
+		return 0, io.EOF
+	}
+	var end struct{ Seq int }
+	err = json.Unmarshal(lines[len(lines)-1], &end)
+	return end.Seq, err
+}
+
+func auditPruneCommand() *cobra.Command {
+	var keep time.Duration
+	c := adminCommand("prune --keep DURATION", "Drop old entries, and leave a signed checkpoint", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+		before := time.Now().Add(-keep).UTC().Format(time.RFC3339)
+		resp, err := a.PruneAuditWithResponse(ctx, gen.PruneAuditJSONRequestBody{Before: before})
+		if err := refusal(resp, err); err != nil {
+			return err
+		}
+		return a.printf("%d entries dropped\n", resp.JSON200.Count)
+	})
+	c.Flags().DurationVar(&keep, "keep", 0, "how far back entries stay, as in 8760h")
+	_ = c.MarkFlagRequired("keep") // fails only for a flag that does not exist
+	return c
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/admin"
+	"github.com/strongroom/strongroom/internal/config"
+)
+
+func backupCommand() *cobra.Command {
+	var out, recipient string
+	c := adminCommand("backup --out FILE", "Take an encrypted backup, while the server runs or not", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+		if err := a.takeBackup(ctx, out, recipient); err != nil {
+			return err
+		}
+		return a.printf("%s is written\n", out)
+	})
+	c.Long = `Take an encrypted backup, while the server runs or not. It is a copy of the last
+commit, encrypted for the keyring, so that the key-encryption key opens it, or for
+an age recipient.`
+	c.Flags().StringVar(&out, "out", "", "the `file` to write; it must not exist")
+	c.Flags().StringVar(&recipient, "recipient", "", "an age public `key`, as age1…, to encrypt for instead of the keyring")
+	_ = c.MarkFlagRequired("out") // fails only for a flag that does not exist
+	c.AddCommand(backupVerifyCommand())
+	return c
+}
+
+// takeBackup gives the backup its name only when it is whole and on disk.
+func (a *adminClient) takeBackup(ctx context.Context, out, recipient string) (err error) {
+	if _, err := os.Lstat(out); err == nil {
+		return fmt.Errorf("--out: %s exists", out)
+	}
+	draft := out + ".part"
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(draft))
+		}
+	}()
+	err = a.receiveBackup(ctx, recipient, f)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(draft, out)
+}
+
+func (a *adminClient) receiveBackup(ctx context.Context, recipient string, w io.Writer) error {
+	body := gen.BackupJSONRequestBody{}
+	if recipient != "" {
+		body.Recipient = &recipient
+	}
+	resp, err := a.Backup(ctx, body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return refusal(gen.ParseBackupResponse(resp))
+	}
+	_, err = io.Copy(w, resp.Body)
+	return errors.Join(err, resp.Body.Close())
+}
+
+func backupVerifyCommand() *cobra.Command {
+	var file, identity string
+	c := &cobra.Command{
+		Use:   "verify --config FILE BACKUP",
+		Short: "Open a backup and everything in it, without restoring it",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := config.Load(file)
+			if err != nil {
+				return err
+			}
+			return verifyBackup(c, cfg, args[0], identity)
+		},
+	}
+	configFlag(c, &file)
+	identityFlag(c, &identity)
+	return c
+}
+
+func identityFlag(c *cobra.Command, identity *string) {
+	c.Flags().StringVar(identity, "identity", "", "an age identity `file`, for a backup that was encrypted for a recipient")
+}
+
+// verifyBackup restores the backup into a directory of its own, which holds
+// nothing that is not sealed, and lets the doctor look at it.
+func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (err error) {
+	dir, err := os.MkdirTemp(filepath.Dir(from), ".verify-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	elsewhere := *cfg
+	elsewhere.State.Path = filepath.Join(dir, "state.db")
+	if err := restore(c.Context(), &elsewhere, from, identity); err != nil {
+		return err
+	}
+	return administer(c, &elsewhere, examine)
+}
+
+func restoreCommand() *cobra.Command {
+	var file, from, identity string
+	c := &cobra.Command{
+		Use:   "restore --config FILE --from BACKUP",
+		Short: "Make the state file of a backup, where there is none",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.Load(file)
+			if err != nil {
+				return err
+			}
+			if err := restore(c.Context(), cfg, from, identity); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is restored\n", cfg.State.Path)
+			return err
+		},
+	}
+	configFlag(c, &file)
+	identityFlag(c, &identity)
+	c.Flags().StringVar(&from, "from", "", "the `backup`")
+	_ = c.MarkFlagRequired("from") // fails only for a flag that does not exist
+	return c
+}
+
+func restore(ctx context.Context, cfg *config.Config, from, identity string) error {
+	var identities []byte
+	if identity != "" {
+		var err error
+		if identities, err = os.ReadFile(identity); err != nil {
+			return fmt.Errorf("--identity: %w", err)
+		}
+		defer clear(identities)
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	source := keySource(cfg.State.Key)
+	plain, err := admin.Decrypt(ctx, f, source, identities)
+	if err != nil {
+		return fmt.Errorf("%s: %w", from, err)
+	}
+	return admin.Restore(ctx, cfg.State.Path, plain, source)
+}

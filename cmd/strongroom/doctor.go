@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+func doctorCommand() *cobra.Command {
+	return adminCommand("doctor", "Say what is wrong with the state file and around it, and what to do", cobra.NoArgs,
+		func(ctx context.Context, a *adminClient, _ []string) error { return examine(ctx, a) })
+}
+
+// examine prints a line for each thing looked at and fails if one is wrong.
+func examine(ctx context.Context, a *adminClient) error {
+	resp, err := a.DoctorWithResponse(ctx)
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	healthy := true
+	for _, f := range *resp.JSON200 {
+		mark := "ok   "
+		if !f.Ok {
+			mark, healthy = "WRONG", false
+		}
+		if err := a.printf("%s  %s: %s\n", mark, f.About, f.Text); err != nil {
+			return err
+		}
+	}
+	if !healthy {
+		return errors.New("not everything is as it should be")
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Finding is what the doctor says about one thing.
+type Finding struct {
+	About string
+	OK    bool
+	Text  string // what was found; what is wrong, and what to do about it
+}
+
+func fine(about, format string, args ...any) Finding {
+	return Finding{about, true, fmt.Sprintf(format, args...)}
+}
+
+func wrong(about, format string, args ...any) Finding {
+	return Finding{about, false, fmt.Sprintf(format, args...)}
+}
+
+// lowSpace is how much room there should be for the state file to grow.
+const lowSpace = 256 << 20
+
+// networkFileSystems have locks and caches of their own ways, by the magic
+// numbers of statfs(2): NFS, SMB, CIFS, SMB2, FUSE and 9P.
+var networkFileSystems = []int64{0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546, 0x01021997}
+
+// Examine looks at everything that can be wrong with a state file and what is
+// around it.
+func (o *Office) Examine(ctx context.Context) ([]Finding, error) {
+	findings := slices.Concat(o.examineFiles(), o.examineDisk(), o.examineClock(), o.examineKeyring())
+	report, err := o.VerifyAudit(ctx, "")
+	switch {
+	case err != nil:
+		return nil, err
+	case report.Problem != "":
+		findings = append(findings, wrong("audit log", "%s. Keep the file as it is for those who look into it.", report.Problem))
+	default:
+		findings = append(findings, fine("audit log", "%d entries, and the chain holds", report.Entries))
+	}
+	for _, name := range o.StoreNames() {
+		more, err := o.examineStore(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		findings = append(findings, more...)
+	}
+	return findings, nil
+}
+
+func (o *Office) examineFiles() []Finding {
+	findings := []Finding{examineMode(o.File.Path(), 0o077), examineMode(filepath.Dir(o.File.Path()), 0o007)}
+	if damage := o.File.Damage(); damage != "" {
+		findings = append(findings, wrong("state file", "%s. What is left is whole; take a backup.", damage))
+	}
+	return findings
+}
+
+func examineMode(path string, forbidden os.FileMode) Finding {
+	info, err := os.Stat(path)
+	if err != nil {
+		return wrong("permissions", "%v", err)
+	}
+	if mode := info.Mode().Perm(); mode&forbidden != 0 {
+		return wrong("permissions", "%s is open to others (mode %04o): run chmod go-rwx on it", path, mode)
+	}
+	return fine("permissions", "%s is open to no others", path)
+}
+
+func (o *Office) examineDisk() []Finding {
+	var fs unix.Statfs_t
+	dir := filepath.Dir(o.File.Path())
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return []Finding{wrong("disk", "%v", err)}
+	}
+	free := int64(fs.Bavail) * fs.Bsize
+	space := fine("disk", "%d MiB are free", free>>20)
+	if free < lowSpace {
+		space = wrong("disk", "only %d MiB are free: make room before writes are refused", free>>20)
+	}
+	kind := fine("file system", "it is a local one")
+	if slices.Contains(networkFileSystems, int64(fs.Type)) {
+		kind = wrong("file system", "it is a network or user-space one, whose locks and fsync may not hold: move the state file to a local disk")
+	}
+	return []Finding{space, kind}
+}
+
+// examineClock compares with the last thing on record: only a clock that went
+// back can be before it.
+func (o *Office) examineClock() []Finding {
+	last, err := o.Audit.Tail(1)
+	if err != nil || len(last) == 0 {
+		return nil // the log itself is looked at elsewhere
+	}
+	if ahead := last[0].Event.Time.Sub(time.Now()); ahead > time.Minute {
+		return []Finding{wrong("clock", "it is %s behind the last entry of the audit log: set it right", ahead.Round(time.Second))}
+	}
+	return []Finding{fine("clock", "it has not gone back since the last entry of the audit log")}
+}
+
+func (o *Office) examineKeyring() []Finding {
+	k := o.KeyringNow()
+	switch retired := len(k.IDs) - 1; {
+	case k.Resealing:
+		return []Finding{fine("keyring", "key %d seals; records are being sealed anew with it, %d rows so far", k.Primary, k.Resealed)}
+	case retired > 0:
+		return []Finding{fine("keyring", "key %d seals; %d retired: drop them with keyring prune once no backup needs them", k.Primary, retired)}
+	default:
+		return []Finding{fine("keyring", "key %d seals, and there is no other", k.Primary)}
+	}
+}
+
+func (o *Office) examineStore(ctx context.Context, name string) ([]Finding, error) {
+	about := "store " + name
+	report, err := o.Stores[name].Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var findings []Finding
+	for _, problem := range report.Problems {
+		findings = append(findings, wrong(about, "%s. Put it back from a backup, or destroy it.", problem))
+	}
+	if len(findings) == 0 {
+		findings = append(findings, fine(about, "%d secrets of %d owners, %d earlier versions, %d deleted: all open",
+			report.Secrets, report.Owners, report.Versions, report.Deleted))
+	}
+	return findings, nil
+}

@@ -1,0 +1,136 @@
+package admin
+
+import (
+	"context"
+	"errors"
+
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// What goes on record of the keyring.
+const (
+	rotateKeyring secret.Action = "keyring rotate"
+	pruneKeyring  secret.Action = "keyring prune"
+	rewrapKeyring secret.Action = "keyring rewrap"
+)
+
+// ErrResealing means that records are being sealed anew, so that the keyring
+// cannot change just now.
+var ErrResealing = errors.New("records are still being sealed with the last new key: try again when that is done")
+
+// A Keyring is what may be known of a keyring.
+type Keyring struct {
+	Primary   uint32
+	IDs       []uint32
+	Resealing bool
+	Resealed  int // rows looked at since the process began
+}
+
+// KeyringNow returns the state of the keyring.
+func (o *Office) KeyringNow() Keyring {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	ring := o.Keyring.Ring()
+	return Keyring{ring.Primary(), ring.IDs(), o.reseal.done != nil, o.reseal.rows}
+}
+
+// Rotate makes a new primary key, and begins to seal everything with it in the
+// background. Error: ErrResealing.
+func (o *Office) Rotate(ctx context.Context, caller secret.Caller) (Keyring, error) {
+	err := o.record(ctx, caller, rotateKeyring, func() error {
+		if o.KeyringNow().Resealing {
+			return ErrResealing
+		}
+		_, err := o.Parts.Keyring.Rotate(ctx)
+		if err == nil {
+			o.startReseal()
+		}
+		return err
+	})
+	return o.KeyringNow(), err
+}
+
+// Prune drops retired keys once nothing in the file needs them. Error:
+// ErrResealing.
+func (o *Office) Prune(ctx context.Context, caller secret.Caller) (Keyring, error) {
+	err := o.record(ctx, caller, pruneKeyring, func() error {
+		if !o.beginReseal() {
+			return ErrResealing
+		}
+		defer o.endReseal()
+		// Once more, to be certain: what is left out would be lost.
+		if err := o.resealAll(ctx); err != nil {
+			return err
+		}
+		_, err := o.Parts.Keyring.Prune(ctx)
+		return err
+	})
+	return o.KeyringNow(), err
+}
+
+// Rewrap seals the keyring with another key-encryption key.
+func (o *Office) Rewrap(ctx context.Context, caller secret.Caller, kek *seal.Key) (Keyring, error) {
+	err := o.record(ctx, caller, rewrapKeyring, func() error { return o.Parts.Keyring.Rewrap(ctx, kek) })
+	return o.KeyringNow(), err
+}
+
+// WaitForReseal returns when no record is being sealed anew any more.
+func (o *Office) WaitForReseal() {
+	o.mu.Lock()
+	done := o.reseal.done
+	o.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}
+
+func (o *Office) startReseal() {
+	if !o.beginReseal() {
+		return
+	}
+	o.background.Go(func() {
+		defer o.endReseal()
+		switch err := o.resealAll(o.lifetime); {
+		case err == nil:
+			o.log.Info("all records are sealed with the primary key", "key", o.Parts.Keyring.Ring().Primary())
+		case o.lifetime.Err() == nil:
+			o.log.Error("sealing records anew", "error", err)
+		}
+	})
+}
+
+func (o *Office) beginReseal() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.reseal.done != nil {
+		return false
+	}
+	o.reseal.done = make(chan struct{})
+	return true
+}
+
+func (o *Office) endReseal() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.reseal.done)
+	o.reseal.done = nil
+}
+
+func (o *Office) resealAll(ctx context.Context) error {
+	before := 0
+	for _, name := range o.StoreNames() {
+		rows := 0
+		err := o.Stores[name].Reseal(ctx, func(n int) {
+			rows = n
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			o.reseal.rows = before + n
+		})
+		if err != nil {
+			return err
+		}
+		before += rows
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+// Package admin is what an administrator can do to a state file, whether a
+// server runs on it or not: keys, history, the audit log, backups, checks.
+// Nothing here shows a value, and everything that changes something is on
+// record.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/store/bolt"
+)
+
+// ErrNoStore means that the config names no such store.
+var ErrNoStore = errors.New("there is no store of this name")
+
+// Parts are what an Office administers.
+type Parts struct {
+	File    *state.File
+	Audit   *audit.Log
+	Keyring *keyring.Keyring
+	// Stores that are parts of the state file, by their names in the config.
+	Stores map[string]*bolt.Store
+}
+
+// An Office administers a state file. It is safe for concurrent use.
+type Office struct {
+	Parts
+	log *slog.Logger
+
+	stop       context.CancelFunc
+	background sync.WaitGroup
+	lifetime   context.Context // of background work, which no request outlives
+
+	mu     sync.Mutex // guards what follows
+	reseal progress
+}
+
+type progress struct {
+	done chan struct{} // closed when it is done; nil while nothing is under way
+	rows int           // looked at
+}
+
+// Open returns an office, which at once goes on with what another has left
+// unfinished. Close it before its parts.
+func Open(parts Parts, log *slog.Logger) *Office {
+	ctx, stop := context.WithCancel(context.Background())
+	o := &Office{Parts: parts, log: log, stop: stop, lifetime: ctx}
+	if len(o.Keyring.Ring().IDs()) > 1 {
+		o.startReseal()
+	}
+	o.background.Go(o.expireHourly)
+	return o
+}
+
+// Close ends background work, which the next office goes on with.
+func (o *Office) Close() error {
+	o.stop()
+	o.background.Wait()
+	return nil
+}
+
+// Service returns the service on a store.
+func (o *Office) Service(store string) (*secret.Service, error) {
+	s, ok := o.Stores[store]
+	if !ok {
+		return nil, ErrNoStore
+	}
+	return secret.NewService(s, o.Audit), nil
+}
+
+// StoreNames are those of all stores, in order.
+func (o *Office) StoreNames() []string { return slices.Sorted(maps.Keys(o.Stores)) }
+
+// record puts on record what an administrator does to no secret in particular.
+func (o *Office) record(ctx context.Context, caller secret.Caller, action secret.Action, do func() error) error {
+	event := secret.Event{
+		Time: time.Now().UTC(), Subject: caller.Subject, From: caller.From, Request: caller.Request,
+		Action: action, Outcome: secret.Unknown,
+	}
+	if err := o.Audit.Record(ctx, event); err != nil {
+		return fmt.Errorf("recording the attempt: %w", err)
+	}
+	err := do()
+	event.Outcome = secret.OutcomeOf(err)
+	return errors.Join(err, o.Audit.Record(ctx, event))
+}
+
+// expireAtOnce bounds one transaction.
+const expireAtOnce = 100
+
+// expireHourly removes for good what was deleted long enough ago.
+func (o *Office) expireHourly() {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		for name, s := range o.Stores {
+			if err := o.expire(s); err != nil && o.lifetime.Err() == nil {
+				o.log.Error("removing deleted secrets", "store", name, "error", err)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-o.lifetime.Done():
+			return
+		}
+	}
+}
+
+func (o *Office) expire(s *bolt.Store) error {
+	for {
+		n, err := s.Expire(o.lifetime, time.Now(), expireAtOnce)
+		if err != nil || n < expireAtOnce {
+			return err
+		}
+	}
+}

@@ -1,0 +1,102 @@
+// Package strongroom is our own API, for administration: specs/strongroom.yaml
+// in terms of admin.Office. It is served on a Unix socket only, and the
+// program's commands speak it.
+package strongroom
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/admin"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/specs"
+)
+
+// maxBody bounds a request's body in bytes.
+const maxBody = 64 << 10
+
+// New returns the API on the office, for callers whom the strategy knows.
+func New(office *admin.Office, version string, strategy auth.Strategy, log *slog.Logger) (http.Handler, error) {
+	doc, err := fastapi.Load(specs.Strongroom)
+	if err != nil {
+		return nil, err
+	}
+	e := server.NewEcho(answer, log)
+	e.Binder = fastapi.Binder{}
+	e.Use(auth.Require(doc.CredentialHeaders(), strategy), doc.Check(maxBody))
+	gen.RegisterHandlers(e, gen.NewStrictHandler(&api{office, version}, nil))
+	return e, doc.Covers(e.Routes())
+}
+
+type api struct {
+	office  *admin.Office
+	version string
+}
+
+var _ gen.StrictServerInterface = (*api)(nil)
+
+// Status says what is running.
+func (a *api) Status(context.Context, gen.StatusRequestObject) (gen.StatusResponseObject, error) {
+	return gen.Status200JSONResponse{
+		Version: a.version, State: a.office.File.ID(), Stores: a.office.StoreNames(), Keyring: keyring(a.office.KeyringNow()),
+	}, nil
+}
+
+// RotateKeyring seals with a new key from now on.
+func (a *api) RotateKeyring(ctx context.Context, _ gen.RotateKeyringRequestObject) (gen.RotateKeyringResponseObject, error) {
+	k, err := a.office.Rotate(ctx, auth.Caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return gen.RotateKeyring200JSONResponse(keyring(k)), nil
+}
+
+// PruneKeyring forgets retired keys.
+func (a *api) PruneKeyring(ctx context.Context, _ gen.PruneKeyringRequestObject) (gen.PruneKeyringResponseObject, error) {
+	k, err := a.office.Prune(ctx, auth.Caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return gen.PruneKeyring200JSONResponse(keyring(k)), nil
+}
+
+// RewrapKeyring changes the key-encryption key.
+func (a *api) RewrapKeyring(ctx context.Context, req gen.RewrapKeyringRequestObject) (gen.RewrapKeyringResponseObject, error) {
+	kek, err := seal.ParseKey(req.Body.Key)
+	if err != nil {
+		return nil, &secret.InvalidError{Field: "key", Reason: "must be 32 bytes in base64"}
+	}
+	k, err := a.office.Rewrap(ctx, auth.Caller(ctx), kek)
+	if err != nil {
+		return nil, err
+	}
+	return gen.RewrapKeyring200JSONResponse(keyring(k)), nil
+}
+
+func keyring(k admin.Keyring) gen.Keyring {
+	out := gen.Keyring{Primary: int(k.Primary), Keys: []int{}, Resealing: k.Resealing, Resealed: k.Resealed}
+	for _, id := range k.IDs {
+		out.Keys = append(out.Keys, int(id))
+	}
+	return out
+}
+
+// parseOwner reads kind/id.
+func parseOwner(text string) (secret.Owner, error) {
+	kind, id, _ := strings.Cut(text, "/")
+	switch {
+	case id == "" || id == secret.AnyID:
+	case kind == secret.KindUser:
+		return secret.User(id), nil
+	case kind == secret.KindApp:
+		return secret.App(id), nil
+	}
+	return secret.Owner{}, &secret.InvalidError{Field: "owner", Reason: "must be user/<id> or app/<uuid>"}
+}

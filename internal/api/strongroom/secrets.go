@@ -1,0 +1,117 @@
+package strongroom
+
+import (
+	"context"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// SecretHistory lists what a secret has been.
+func (a *api) SecretHistory(ctx context.Context, req gen.SecretHistoryRequestObject) (gen.SecretHistoryResponseObject, error) {
+	s, ref, err := a.find(*req.Body)
+	if err != nil {
+		return nil, err
+	}
+	infos, err := s.Versions(ctx, auth.Caller(ctx), ref)
+	if err != nil {
+		return nil, err
+	}
+	versions := gen.SecretHistory200JSONResponse{}
+	for _, info := range infos {
+		versions = append(versions, version(info))
+	}
+	return versions, nil
+}
+
+// RestoreSecret puts an earlier version back.
+func (a *api) RestoreSecret(ctx context.Context, req gen.RestoreSecretRequestObject) (gen.RestoreSecretResponseObject, error) {
+	s, ref, err := a.find(gen.SecretRef{Store: req.Body.Store, Owner: req.Body.Owner, Name: req.Body.Name})
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.Restore(ctx, auth.Caller(ctx), ref, secret.Revision(req.Body.Revision))
+	if err != nil {
+		return nil, err
+	}
+	return gen.RestoreSecret200JSONResponse(version(info)), nil
+}
+
+// UndeleteSecret puts back what was last deleted under the name.
+func (a *api) UndeleteSecret(ctx context.Context, req gen.UndeleteSecretRequestObject) (gen.UndeleteSecretResponseObject, error) {
+	s, ref, err := a.find(*req.Body)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.Undelete(ctx, auth.Caller(ctx), ref)
+	if err != nil {
+		return nil, err
+	}
+	return gen.UndeleteSecret200JSONResponse(version(info)), nil
+}
+
+// DestroySecret removes a secret for good.
+func (a *api) DestroySecret(ctx context.Context, req gen.DestroySecretRequestObject) (gen.DestroySecretResponseObject, error) {
+	s, ref, err := a.find(*req.Body)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Destroy(ctx, auth.Caller(ctx), ref); err != nil {
+		return nil, err
+	}
+	return gen.DestroySecret204Response{}, nil
+}
+
+// DeletedSecrets lists what an owner has deleted.
+func (a *api) DeletedSecrets(ctx context.Context, req gen.DeletedSecretsRequestObject) (gen.DeletedSecretsResponseObject, error) {
+	s, owner, err := a.findOwner(*req.Body)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.Deleted(ctx, auth.Caller(ctx), owner)
+	if err != nil {
+		return nil, err
+	}
+	deleted := gen.DeletedSecrets200JSONResponse{}
+	for _, d := range all {
+		v := version(d.Info)
+		v.Deleted = &d.At
+		deleted = append(deleted, v)
+	}
+	return deleted, nil
+}
+
+// EraseOwner removes all that an owner has and had.
+func (a *api) EraseOwner(ctx context.Context, req gen.EraseOwnerRequestObject) (gen.EraseOwnerResponseObject, error) {
+	s, owner, err := a.findOwner(*req.Body)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Erase(ctx, auth.Caller(ctx), owner); err != nil {
+		return nil, err
+	}
+	return gen.EraseOwner204Response{}, nil
+}
+
+func (a *api) find(ref gen.SecretRef) (*secret.Service, secret.Ref, error) {
+	s, owner, err := a.findOwner(gen.OwnerRef{Store: ref.Store, Owner: ref.Owner})
+	return s, secret.Ref{Owner: owner, Name: ref.Name}, err
+}
+
+func (a *api) findOwner(ref gen.OwnerRef) (*secret.Service, secret.Owner, error) {
+	owner, err := parseOwner(ref.Owner)
+	if err != nil {
+		return nil, owner, err
+	}
+	s, err := a.office.Service(ref.Store)
+	return s, owner, err
+}
+
+func version(info secret.Info) gen.Version {
+	keys := append([]string{}, info.Keys...)
+	return gen.Version{
+		Name: info.Name, Description: info.Description, Keys: keys,
+		Created: info.Created, Updated: info.Updated, Revision: string(info.Revision),
+	}
+}
