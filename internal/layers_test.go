@@ -23,11 +23,15 @@ var imports = []struct{ pkg, may string }{
 	{"internal/auth/apikey", "internal/auth internal/secret internal/strictyaml"},
 	{"internal/auth/*", "internal/auth internal/secret"},
 	{"internal/audit", "internal/secret internal/state"},
+	{"internal/keyring", "internal/seal"},
+	{"internal/backup", "internal/seal"},
 	{"internal/store/storetest", "internal/secret"},
 	{"internal/store/memory", "internal/secret"},
 	{"internal/store/*", "internal/secret internal/seal internal/state"},
 	{"internal/api/openhands", "internal/secret internal/auth internal/server internal/fastapi specs gen/openhands"},
 	{"internal/api/nx1", "internal/secret internal/auth internal/server internal/fastapi specs gen/nx1"},
+	{"internal/admin", "internal/secret internal/seal internal/state internal/audit internal/keyring internal/backup internal/store/bolt"},
+	{"internal/api/strongroom", "internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin specs gen/strongroom"},
 	{"cmd/*", "*"},
 }
 

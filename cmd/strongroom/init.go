@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -40,7 +42,7 @@ It prints one key for each API, once: only their hashes are kept. They may do
 everything, reveal included. Nothing that exists is overwritten.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return initialize(dir, c.OutOrStdout(), c.ErrOrStderr())
+			return initialize(c.Context(), dir, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "the `directory`, made if there is none")
@@ -50,7 +52,7 @@ everything, reveal included. Nothing that exists is overwritten.`,
 
 // initialize makes everything or, if something is in the way, nothing. The
 // config comes last, so that where there is one, there is all of it.
-func initialize(dir string, stdout, stderr io.Writer) (err error) {
+func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err error) {
 	var made []string
 	defer func() {
 		for i := len(made) - 1; err != nil && i >= 0; i-- {
@@ -75,15 +77,15 @@ func initialize(dir string, stdout, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	kek := seal.NewKey()
+	keyFile := filepath.Join(dir, stateKeyFile)
 	for _, f := range []struct {
 		name string
 		make func(path string) error
 	}{
-		{stateKeyFile, func(path string) error { return writeNew(path, []byte(kek.Encode()+"\n")) }},
+		{stateKeyFile, func(path string) error { return writeNew(path, []byte(seal.NewKey().Encode()+"\n")) }},
 		{sessionKeysFile, func(path string) error { return writeNew(path, sessionKeys) }},
 		{pskFile, func(path string) error { return writeNew(path, psks) }},
-		{stateFile, func(path string) error { return newState(path, kek) }},
+		{stateFile, func(path string) error { return newState(ctx, path, keyFile) }},
 		{configFile, func(path string) error { return writeNew(path, initialConfig) }},
 	} {
 		path := filepath.Join(dir, f.name)
@@ -114,6 +116,8 @@ func newKeysFile(header string) (key string, file []byte, err error) {
 	return key, append([]byte("# Keys for the header "+header+". Only their hashes are kept.\n"), file...), nil
 }
 
-func newState(path string, kek *seal.Key) error {
-	return state.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
+func newState(ctx context.Context, path, keyFile string) error {
+	return state.Create(path, func(id string) ([]byte, error) {
+		return keyring.New(ctx, keyring.FromFile(keyFile), id)
+	})
 }

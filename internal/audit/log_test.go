@@ -1,16 +1,17 @@
 package audit_test
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/seal"
@@ -20,18 +21,36 @@ import (
 
 var ring = seal.NewRing()
 
-func mustFile(t *testing.T) *state.File {
+func mustCreate(t testing.TB) (path string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "state.db")
+	path = filepath.Join(t.TempDir(), "state.db")
 	if err := state.Create(path, func(string) ([]byte, error) { return nil, nil }); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+func mustOpen(t testing.TB, path string) *state.File {
+	t.Helper()
 	f, err := state.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	return f
+}
+
+func mustFile(t testing.TB) *state.File {
+	t.Helper()
+	return mustOpen(t, mustCreate(t))
+}
+
+// mustLog returns a log that is closed with its test.
+func mustLog(t testing.TB, f *state.File) *audit.Log {
+	t.Helper()
+	l := open(f)
+	t.Cleanup(func() { _ = l.Close() })
+	return l
 }
 
 func open(f *state.File) *audit.Log {
@@ -45,7 +64,7 @@ func event(name string) secret.Event {
 	}
 }
 
-func mustRecord(t *testing.T, l *audit.Log, names ...string) {
+func mustRecord(t testing.TB, l *audit.Log, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if err := l.Record(t.Context(), event(name)); err != nil {
@@ -54,7 +73,7 @@ func mustRecord(t *testing.T, l *audit.Log, names ...string) {
 	}
 }
 
-func entries(t *testing.T, l *audit.Log) (all []audit.Entry) {
+func entries(t testing.TB, l *audit.Log) (all []audit.Entry) {
 	t.Helper()
 	err := l.Entries(func(e audit.Entry) error {
 		all = append(all, e)
@@ -71,7 +90,7 @@ func TestWhatIsRecordedIsReadBack(t *testing.T) {
 	l := open(f)
 	mustRecord(t, l, "a", "b")
 	want := []audit.Entry{{Seq: 1, Event: event("a"), Count: 1}, {Seq: 2, Event: event("b"), Count: 1}}
-	if diff := cmp.Diff(want, entries(t, l)); diff != "" {
+	if diff := cmp.Diff(want, entries(t, l), cmpopts.IgnoreFields(audit.Entry{}, "MAC")); diff != "" {
 		t.Error(diff)
 	}
 	if err := l.Close(); err != nil {
@@ -111,19 +130,17 @@ func TestNotesAlikeAreOneEntry(t *testing.T) {
 }
 
 func TestNotesAreOnRecordWithinASecond(t *testing.T) {
-	l := open(mustFile(t))
-	defer func() { _ = l.Close() }()
-	if err := l.Note(event("a")); err != nil {
-		t.Fatal(err)
-	}
-	deadline := time.After(time.Second)
-	for len(entries(t, l)) == 0 {
-		select {
-		case <-deadline:
-			t.Fatal("not on record after a second")
-		case <-time.After(10 * time.Millisecond):
+	synctest.Test(t, func(t *testing.T) {
+		l := mustLog(t, mustFile(t))
+		if err := l.Note(event("a")); err != nil {
+			t.Fatal(err)
 		}
-	}
+		time.Sleep(time.Second) // of the bubble, which takes none
+		synctest.Wait()
+		if got := len(entries(t, l)); got != 1 {
+			t.Errorf("%d entries after a second, want 1", got)
+		}
+	})
 }
 
 func TestMoreNotesThanMemoryHoldsAreAllOnRecord(t *testing.T) {
@@ -138,55 +155,6 @@ func TestMoreNotesThanMemoryHoldsAreAllOnRecord(t *testing.T) {
 	}
 	if got := len(entries(t, l)); got != 10_000 {
 		t.Errorf("%d entries, want 10000", got)
-	}
-}
-
-// tamper changes the stored entries as somebody would who can write the file
-// but has not the keys.
-func tamper(t *testing.T, f *state.File, change func(log *state.Bucket) error) {
-	t.Helper()
-	err := f.Update(t.Context(), func(tx *state.Tx) error {
-		log := tx.Bucket("audit")
-		return change(&log)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func seq(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-func TestTamperingIsNoticedAtItsPlace(t *testing.T) {
-	for _, tc := range []struct {
-		what   string
-		change func(log *state.Bucket) error
-		want   string
-	}{
-		{"an edited entry", func(log *state.Bucket) error {
-			stored := []byte(string(log.Get(seq(3))))
-			stored[len(stored)-1] ^= 1
-			return log.Put(seq(3), stored)
-		}, "entry 3"},
-		{"a dropped entry", func(log *state.Bucket) error { return log.Delete(seq(2)) }, "entry 2"},
-		{"a dropped first entry", func(log *state.Bucket) error { return log.Delete(seq(1)) }, "entry 1"},
-		{"two swapped entries", func(log *state.Bucket) error {
-			a, b := string(log.Get(seq(2))), string(log.Get(seq(3)))
-			return errors.Join(log.Put(seq(2), []byte(b)), log.Put(seq(3), []byte(a)))
-		}, "entry 2"},
-		{"an entry again at the end", func(log *state.Bucket) error {
-			return log.Put(seq(5), []byte(string(log.Get(seq(4)))))
-		}, "entry 5"},
-		{"an empty entry", func(log *state.Bucket) error { return log.Put(seq(4), nil) }, "entry 4"},
-	} {
-		f := mustFile(t)
-		l := open(f)
-		mustRecord(t, l, "a", "b", "c", "d")
-		tamper(t, f, tc.change)
-		err := l.Entries(func(audit.Entry) error { return nil })
-		if !errors.Is(err, audit.ErrTampered) || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: %v, want ErrTampered at %s", tc.what, err, tc.want)
-		}
-		_ = l.Close()
 	}
 }
 

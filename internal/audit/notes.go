@@ -19,9 +19,8 @@ const (
 // notes are events that need not be on record at once. Those alike are
 // counted, so that somebody who polls does not fill the disk.
 type notes struct {
-	write func([]Entry) error
-	stop  chan struct{}
-	done  chan struct{}
+	write   func([]Entry) error
+	routine *routine
 
 	flushing sync.Mutex // held from taking the notes until they are on record
 
@@ -32,11 +31,8 @@ type notes struct {
 }
 
 func startNotes(write func([]Entry) error) *notes {
-	n := &notes{
-		write: write, stop: make(chan struct{}), done: make(chan struct{}),
-		places: map[secret.Event]int{},
-	}
-	go n.flushEvery(notesEvery)
+	n := &notes{write: write, places: map[secret.Event]int{}}
+	n.routine = every(notesEvery, n.flush)
 	return n
 }
 
@@ -69,21 +65,6 @@ func (n *notes) countLocked(e Entry) {
 	}
 	n.places[alike] = len(n.pending)
 	n.pending = append(n.pending, e)
-}
-
-func (n *notes) flushEvery(period time.Duration) {
-	defer close(n.done)
-	tick := time.NewTicker(period)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			n.flush()
-		case <-n.stop:
-			n.flush()
-			return
-		}
-	}
 }
 
 func (n *notes) flush() {
@@ -122,7 +103,8 @@ func (n *notes) putBackLocked(taken []Entry) {
 }
 
 func (n *notes) close() error {
-	close(n.stop)
-	<-n.done
+	n.routine.end()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	return n.err
 }

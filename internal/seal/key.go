@@ -53,6 +53,7 @@ func NewKey() *Key {
 // Its errors do not repeat what was read.
 func ParseKey(text string) (*Key, error) {
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	defer clear(raw)
 	if err != nil || len(raw) != KeyBytes {
 		return nil, errors.New("not a key: want 32 bytes in base64")
 	}
@@ -87,6 +88,7 @@ func (k *Key) Seal(text, place []byte) []byte {
 	sealed := make([]byte, infoBytes, len(text)+Overhead)
 	_, _ = rand.Read(sealed)
 	key, commitment := k.derive(sealed[:infoBytes])
+	defer clear(key)
 	sealed = append(sealed, commitment...)
 	return gcm(key).Seal(sealed, nil, text, place)
 }
@@ -97,6 +99,7 @@ func (k *Key) Open(sealed, place []byte) ([]byte, error) {
 		return nil, ErrNotAuthentic
 	}
 	key, commitment := k.derive(sealed[:infoBytes])
+	defer clear(key)
 	// GCM alone would open one ciphertext under several keys, each giving
 	// another text; the commitment says which key it was.
 	if subtle.ConstantTimeCompare(commitment, sealed[infoBytes:infoBytes+commitmentBytes]) != 1 {

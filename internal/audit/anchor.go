@@ -1,0 +1,120 @@
+package audit
+
+import (
+	"crypto/hmac"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+var (
+	// ErrRolledBack means that the log is not the one that was anchored, or
+	// not all of it: an old copy of the state file was put back.
+	ErrRolledBack = errors.New("an old copy of the state file was put back")
+	// ErrNotAnchor means that a text is not an anchor of this log, or was
+	// changed.
+	ErrNotAnchor = errors.New("not an anchor of this audit log")
+)
+
+// anchorWord begins an anchor, and its signature's label.
+const anchorWord = "strongroom-audit-v1"
+
+// An Anchor says outside of the state file how far the log went. As a line of
+// text, which nobody without the chain key can make:
+//
+//	strongroom-audit-v1 9f…(id of the state file) 4711 5f…(MAC) 2026-11-21T12:00:00Z c0…(signature)
+type Anchor struct {
+	File      string // id of the state file
+	Seq       uint64 // of the last entry, 0 if there was none
+	MAC       MAC    // of that entry
+	Time      time.Time
+	Signature MAC
+}
+
+func (a Anchor) link() link { return link{a.Seq, a.MAC} }
+
+// String returns the anchor as a line, without its end.
+func (a Anchor) String() string { return a.signed() + " " + a.Signature.String() }
+
+func (a Anchor) signed() string {
+	return strings.Join([]string{
+		anchorWord, a.File, strconv.FormatUint(a.Seq, 10), a.MAC.String(), a.Time.Format(time.RFC3339Nano),
+	}, " ")
+}
+
+// ParseAnchor reads what [Anchor.String] wrote, and a line's end. It cannot
+// tell whether it is genuine.
+func ParseAnchor(text string) (Anchor, error) {
+	fields := strings.Fields(text)
+	if len(fields) != 6 || fields[0] != anchorWord {
+		return Anchor{}, fmt.Errorf("%w: want one line of six words, the first %s", ErrNotAnchor, anchorWord)
+	}
+	a := Anchor{File: fields[1]}
+	var seqErr, timeErr error
+	a.Seq, seqErr = strconv.ParseUint(fields[2], 10, 64)
+	a.Time, timeErr = time.Parse(time.RFC3339Nano, fields[4])
+	macErr := errors.Join(a.MAC.UnmarshalText([]byte(fields[3])), a.Signature.UnmarshalText([]byte(fields[5])))
+	if err := errors.Join(seqErr, timeErr, macErr); err != nil {
+		return Anchor{}, fmt.Errorf("%w: %w", ErrNotAnchor, err)
+	}
+	return a, nil
+}
+
+// Anchor returns how far the log goes by now.
+func (l *Log) Anchor() (Anchor, error) {
+	head, err := l.lastLink()
+	if err != nil {
+		return Anchor{}, err
+	}
+	a := Anchor{File: l.file.ID(), Seq: head.Seq, MAC: head.MAC, Time: time.Now().UTC()}
+	a.Signature = MAC(l.chain.MAC([]byte(a.signed())))
+	return a, nil
+}
+
+// CheckAnchor returns nil if the log has what the anchor says it had, and
+// perhaps more since. Otherwise the error is ErrRolledBack, ErrNotAnchor, or
+// ErrTampered for a log that lost the entry or its own end.
+//
+// It looks at the entry and at the log's end, and takes no longer for a long
+// log; [Log.Verify] looks at what is between.
+func (l *Log) CheckAnchor(text string) error {
+	a, err := ParseAnchor(text)
+	if err != nil {
+		return err
+	}
+	if a.File != l.file.ID() {
+		return fmt.Errorf("%w: it is of the state file with id %s, and this one is %s", ErrNotAnchor, a.File, l.file.ID())
+	}
+	if !hmac.Equal(a.Signature[:], l.chain.MAC([]byte(a.signed()))) {
+		return fmt.Errorf("%w: its signature does not fit", ErrNotAnchor)
+	}
+	return l.file.View(func(tx *state.Tx) error {
+		log := tx.Bucket(bucket)
+		return l.holds(&log, a.link())
+	})
+}
+
+func (l *Log) holds(log *state.Bucket, anchored link) error {
+	head, err := l.checkEnd(log)
+	if err != nil {
+		return err
+	}
+	start, err := l.checkpoint(log)
+	switch {
+	case err != nil:
+		return err
+	case head.Seq < anchored.Seq:
+		return fmt.Errorf("%w: the audit log goes to entry %d, and was anchored at %d", ErrRolledBack, head.Seq, anchored.Seq)
+	case start.Seq > anchored.Seq:
+		return nil // pruned since, and only a log that went on can be
+	}
+	got, err := linkAt(log, start.link(), anchored.Seq)
+	if err == nil && got != anchored {
+		err = fmt.Errorf("%w: audit entry %d is not the one that was anchored", ErrRolledBack, anchored.Seq)
+	}
+	return err
+}

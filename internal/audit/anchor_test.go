@@ -1,0 +1,286 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func canceled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+func mustAnchor(t testing.TB, l *audit.Log) string {
+	t.Helper()
+	a, err := l.Anchor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.String()
+}
+
+func mustRead(t testing.TB, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestAnchorHoldsAsTheLogGoesOn(t *testing.T) {
+	f := mustFile(t)
+	l := mustLog(t, f)
+	anchors := []string{mustAnchor(t, l)}
+	for _, name := range []string{"a", "b", "c"} {
+		mustRecord(t, l, name)
+		anchors = append(anchors, mustAnchor(t, l)+"\n")
+	}
+	for i, a := range anchors {
+		if err := l.CheckAnchor(a); err != nil {
+			t.Errorf("the anchor at %d: %v", i, err)
+		}
+	}
+	if _, err := l.Prune(t.Context(), start.Add(time.Hour), secret.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range append(anchors, mustAnchor(t, l)) {
+		if err := l.CheckAnchor(a); err != nil {
+			t.Errorf("after a prune, the anchor at %d: %v", i, err)
+		}
+	}
+}
+
+// An old copy that has been used since has other entries under the same
+// numbers, so it is noticed even when it has caught up.
+func TestAnOldCopyPutBackIsNoticed(t *testing.T) {
+	for _, tc := range []struct {
+		what  string
+		since []string // recorded on the old copy
+		prune bool
+	}{
+		{"as it was", nil, false},
+		{"one entry behind", []string{"x"}, false},
+		{"at the same number", []string{"b", "c"}, false},
+		{"ahead", []string{"b", "c", "d"}, false},
+		{"pruned, and behind", nil, true},
+		{"pruned to the same number", []string{"b"}, true},
+	} {
+		path := mustCreate(t)
+		f := mustOpen(t, path)
+		l := open(f)
+		mustRecord(t, l, "a")
+		_ = f.Close()
+		old := mustRead(t, path)
+
+		f = mustOpen(t, path)
+		l = open(f)
+		mustRecord(t, l, "b", "c")
+		anchor := mustAnchor(t, l)
+		_ = f.Close()
+
+		if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f = mustOpen(t, path)
+		l = mustLog(t, f)
+		mustRecord(t, l, tc.since...)
+		if tc.prune {
+			if _, err := l.Prune(t.Context(), start.Add(time.Minute), secret.Event{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := l.Verify(t.Context()); err != nil {
+			t.Errorf("%s: Verify: %v, want no error: the copy is sound", tc.what, err)
+		}
+		if err := l.CheckAnchor(anchor); !errors.Is(err, audit.ErrRolledBack) {
+			t.Errorf("%s: %v, want ErrRolledBack", tc.what, err)
+		}
+	}
+}
+
+func TestForgedAnchorsAreRefused(t *testing.T) {
+	l := mustLog(t, mustFile(t))
+	mustRecord(t, l, "a", "b")
+	other := mustLog(t, mustFile(t))
+	mustRecord(t, other, "a", "b")
+	good := mustAnchor(t, l)
+	words := strings.Fields(good)
+	with := func(i int, word string) string {
+		changed := append([]string(nil), words...)
+		changed[i] = word
+		return strings.Join(changed, " ")
+	}
+	for _, tc := range []struct{ what, text string }{
+		{"nothing", ""},
+		{"two lines", good + "\n" + good},
+		{"another word", with(0, "strongroom-audit-v2")},
+		{"another file's", mustAnchor(t, other)},
+		{"another file's id", with(1, strings.Repeat("0", 32))},
+		{"an earlier entry", with(2, "1")},
+		{"no number", with(2, "two")},
+		{"another MAC", with(3, words[5])},
+		{"half a MAC", with(3, words[3][:32])},
+		{"another time", with(4, "2020-01-01T00:00:00Z")},
+		{"no time", with(4, "now")},
+		{"another signature", with(5, words[3])},
+	} {
+		if err := l.CheckAnchor(tc.text); !errors.Is(err, audit.ErrNotAnchor) {
+			t.Errorf("%s: %v, want ErrNotAnchor", tc.what, err)
+		}
+	}
+}
+
+func TestAnAnchorOfATamperedLogIsNoticed(t *testing.T) {
+	f := mustFile(t)
+	l := mustPruned(t, f)
+	anchor := mustAnchor(t, l)
+	mustRecord(t, l, "g")
+	undo := rows(t, f)
+	for what, change := range map[string]func(){
+		"its entry deleted":   func() { tamper(t, f, drop(7)) },
+		"the tail truncated":  func() { tamper(t, f, drop(8)) },
+		"the head edited":     func() { tamper(t, f, flip(headKey, 0)) },
+		"checkpoint edited":   func() { tamper(t, f, flip(checkpointKey, 0)) },
+		"something appended":  func() { tamper(t, f, copyTo(seq(8), seq(9))) },
+		"last entry replaced": func() { tamper(t, f, copyTo(seq(7), seq(8))) },
+	} {
+		change()
+		if err := l.CheckAnchor(anchor); !errors.Is(err, audit.ErrTampered) {
+			t.Errorf("%s: %v, want ErrTampered", what, err)
+		}
+		tamper(t, f, drop(9))
+		for _, r := range undo {
+			tamper(t, f, func(log *state.Bucket) error { return log.Put(r.key, r.value) })
+		}
+	}
+}
+
+func TestTheFileHoldsTheHeadOfASecondAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := mustLog(t, mustFile(t))
+		path := filepath.Join(t.TempDir(), "anchor")
+		a, err := audit.AnchorToFile(l, path, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustRecord(t, l, "a")
+		time.Sleep(time.Second + time.Millisecond)
+		synctest.Wait()
+		wantAnchored(t, path, 1)
+		mustRecord(t, l, "b", "c")
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantAnchored(t, path, 3)
+		if left, _ := filepath.Glob(path + "*"); len(left) != 1 {
+			t.Errorf("left behind: %v", left)
+		}
+	})
+}
+
+func wantAnchored(t *testing.T, path string, want uint64) {
+	t.Helper()
+	a, err := audit.ParseAnchor(mustRead(t, path))
+	if err != nil || a.Seq != want {
+		t.Errorf("anchored at %d, %v, want %d", a.Seq, err, want)
+	}
+}
+
+func TestTheProofOfARollbackIsNotOverwritten(t *testing.T) {
+	f := mustFile(t)
+	l := mustLog(t, f)
+	mustRecord(t, l, "a")
+	old := rows(t, f)
+	mustRecord(t, l, "b")
+	path := filepath.Join(t.TempDir(), "anchor")
+	a, err := audit.AnchorToFile(l, path, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := mustRead(t, path)
+	tamper(t, f, drop(2))
+	for _, r := range old {
+		tamper(t, f, func(log *state.Bucket) error { return log.Put(r.key, r.value) })
+	}
+	if _, err := audit.AnchorToFile(l, path, quiet); !errors.Is(err, audit.ErrRolledBack) {
+		t.Errorf("got %v, want ErrRolledBack", err)
+	}
+	if mustRead(t, path) != before {
+		t.Error("the anchor was overwritten")
+	}
+}
+
+func TestLinesAreWrittenOnlyForNewEntries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := mustLog(t, mustFile(t))
+		var out bytes.Buffer
+		a := audit.AnchorTo(l, &out, quiet)
+		time.Sleep(time.Hour)
+		mustRecord(t, l, "a", "b")
+		time.Sleep(time.Hour)
+		mustRecord(t, l, "c")
+		if err := errors.Join(l.Close(), a.Close()); err != nil {
+			t.Fatal(err)
+		}
+		var got []uint64
+		for text := range strings.Lines(out.String()) {
+			anchored, err := audit.ParseAnchor(text)
+			if err := errors.Join(err, l.CheckAnchor(text)); err != nil {
+				t.Error(err)
+			}
+			got = append(got, anchored.Seq)
+		}
+		if len(got) != 3 || got[0] != 0 || got[1] != 2 || got[2] != 3 {
+			t.Errorf("anchored at %v, want 0, 2 and 3", got)
+		}
+	})
+}
+
+type failingWriter struct{ err error }
+
+func (w *failingWriter) Write(p []byte) (int, error) { return len(p), w.err }
+
+func TestAFailureToAnchorIsToldOnceAndTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := mustLog(t, mustFile(t))
+		var told bytes.Buffer
+		w := &failingWriter{io.ErrShortWrite}
+		a := audit.AnchorTo(l, w, slog.New(slog.NewTextHandler(&told, nil)))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if err := a.Err(); !errors.Is(err, io.ErrShortWrite) || strings.Count(told.String(), "\n") != 1 {
+			t.Errorf("got %v, told %q", err, told.String())
+		}
+		w.err = nil
+		if err := a.Close(); err != nil {
+			t.Errorf("Close: %v, want it written", err)
+		}
+	})
+}
+
+func TestAnAnchorFileThatCannotBeWrittenIsKnownAtTheStart(t *testing.T) {
+	l := mustLog(t, mustFile(t))
+	if _, err := audit.AnchorToFile(l, filepath.Join(t.TempDir(), "none", "anchor"), quiet); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want ErrNotExist", err)
+	}
+}

@@ -1,0 +1,79 @@
+package audit
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// Actions that are not a caller's on a secret. Whoever administers the server
+// records theirs under names of their own.
+const (
+	Authenticate secret.Action = "authenticate" // failed, so many times
+	Pruning      secret.Action = "audit prune"
+	Mending      secret.Action = "audit mend"
+)
+
+// An Entry is an event on record.
+type Entry struct {
+	Seq   uint64
+	Event secret.Event
+	Count int // so many events alike, of which this was the first
+	MAC   MAC // covers the entry and all before it
+}
+
+// A line is what an entry says, as it is sealed. What an event need not have,
+// such as a secret, is left out.
+type line struct {
+	Time    time.Time      `json:"time"`
+	Subject string         `json:"subject"`
+	Key     string         `json:"key,omitempty"`
+	From    string         `json:"from,omitempty"`
+	Request string         `json:"request,omitempty"`
+	Action  secret.Action  `json:"action"`
+	Kind    string         `json:"kind,omitempty"`
+	Owner   string         `json:"owner,omitempty"`
+	Name    string         `json:"name,omitempty"`
+	NewName string         `json:"new_name,omitempty"`
+	Outcome secret.Outcome `json:"outcome"`
+	Count   int            `json:"count,omitempty"`
+}
+
+// An exported line says where it stands too:
+//
+//	{"seq":4711,"time":"2026-11-21T12:00:00.000000005Z","subject":"alice","key":"k7q2","from":"127.0.0.1",
+//	 "request":"Zx…","action":"reveal","kind":"user","owner":"alice","name":"GITHUB_TOKEN","outcome":"done",
+//	 "allowed":true,"mac":"5f1c…"}
+type exported struct {
+	Seq uint64 `json:"seq"`
+	line
+	Allowed bool `json:"allowed"`
+	MAC     MAC  `json:"mac"`
+}
+
+// MarshalJSON implements [json.Marshaler]: the line of an export, whose names
+// do not change.
+func (e Entry) MarshalJSON() ([]byte, error) {
+	return json.Marshal(exported{e.Seq, lineOf(e), e.Event.Outcome != secret.Denied, e.MAC})
+}
+
+func lineOf(e Entry) line {
+	ev := e.Event
+	l := line{
+		Time: ev.Time.UTC(), Subject: ev.Subject, Key: ev.Key, From: ev.From, Request: ev.Request,
+		Action: ev.Action, Kind: ev.Ref.Owner.Kind, Owner: ev.Ref.Owner.ID, Name: ev.Ref.Name, NewName: ev.NewName, Outcome: ev.Outcome,
+	}
+	if e.Count > 1 {
+		l.Count = e.Count
+	}
+	return l
+}
+
+func (l line) entry(at link) Entry {
+	ref := secret.Ref{Owner: secret.Owner{Kind: l.Kind, ID: l.Owner}, Name: l.Name}
+	return Entry{Seq: at.Seq, MAC: at.MAC, Count: max(l.Count, 1), Event: secret.Event{
+		Time: l.Time, Subject: l.Subject, Key: l.Key, From: l.From, Request: l.Request,
+		Action: l.Action, Ref: ref, NewName: l.NewName, Outcome: l.Outcome,
+	}}
+}

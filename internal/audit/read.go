@@ -1,0 +1,64 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// Export writes the entries behind that number as JSON lines. It verifies the
+// chain on the way, from its beginning, and ends like Entries.
+func (l *Log) Export(ctx context.Context, w io.Writer, after uint64) error {
+	lines := json.NewEncoder(w)
+	return l.walk(ctx, func(e Entry) error {
+		if e.Seq <= after {
+			return nil
+		}
+		if err := lines.Encode(e); err != nil {
+			return fmt.Errorf("exporting audit entry %d: %w", e.Seq, err)
+		}
+		return nil
+	})
+}
+
+// Read returns the entries behind that number, at most so many. Each is
+// authentic for its number; that none is missing is for [Log.Verify] to say.
+func (l *Log) Read(seq uint64, limit int) (found []Entry, err error) {
+	err = l.file.View(func(tx *state.Tx) error {
+		log := tx.Bucket(bucket)
+		for key, stored := range log.From(after(seq)) {
+			if len(found) >= limit || bytes.Equal(key, headKey) {
+				return nil
+			}
+			e, err := l.read(numberOf(key), stored)
+			if err != nil {
+				return err
+			}
+			found = append(found, e)
+		}
+		return nil
+	})
+	return found, err
+}
+
+// Tail returns the last entries, at most so many, as Read does.
+func (l *Log) Tail(limit int) ([]Entry, error) {
+	head, err := l.lastLink()
+	if err != nil {
+		return nil, err
+	}
+	return l.Read(head.Seq-min(head.Seq, uint64(max(limit, 0))), limit)
+}
+
+func (l *Log) lastLink() (head link, err error) {
+	err = l.file.View(func(tx *state.Tx) error {
+		log := tx.Bucket(bucket)
+		head, err = l.head(&log)
+		return err
+	})
+	return head, err
+}
