@@ -15,6 +15,7 @@ import (
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/api/strongroom"
+	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/peer"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/server"
@@ -27,7 +28,7 @@ func adminSocket(cfg *config.Config) string {
 
 // adminEndpoint serves administration on the socket.
 func (r *resources) adminEndpoint(cfg *config.Config, log *slog.Logger) (server.Endpoint, error) {
-	api, err := strongroom.New(r.office, version, peer.Strategy{}, log)
+	api, err := strongroom.New(r.office, version, auth.Chain{Strategies: []auth.Strategy{peer.Strategy{}}, Failures: r.audit}, log)
 	if err != nil {
 		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
 	}

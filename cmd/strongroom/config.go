@@ -36,9 +36,6 @@ func configCheckCommand() *cobra.Command {
 				return err
 			}
 			_, keyErr := keySource(cfg.State.Key).Key(c.Context())
-			if keyErr != nil {
-				keyErr = fmt.Errorf("state.key: %w", keyErr)
-			}
 			_, authErr := openStrategies(cfg)
 			if err := errors.Join(keyErr, authErr); err != nil {
 				return fmt.Errorf("%s:\n%w", file, err)

@@ -126,7 +126,7 @@ func TestAnEmptyStateFileIsNotTakenForANewOne(t *testing.T) {
 	mustWrite(t, i.path("data/strongroom.db"), "")
 	for range 2 {
 		r := run(t, "serve", "--config", i.config())
-		wantRefusal(t, r, "opening the state file "+i.path("data/strongroom.db")+": it is not a state file of Strongroom")
+		wantRefusal(t, r, "opening the state file "+i.path("data/strongroom.db")+": the state file is damaged")
 	}
 }
 
@@ -136,7 +136,7 @@ func TestConfigCheckSaysWhatServeWouldSayOfKeysAndPolicyAllAtOnce(t *testing.T) 
 	mustRun(t, "config", "check", "--config", i.config())
 	chmod("keys/state.key", 0o604)(t, i)
 	overwrite("keys/psks.yaml", "keys: []\n")(t, i)
-	edit("keys/session-keys.yaml", "[list, ", "[admin, ")(t, i)
+	edit("keys/session-keys.yaml", "[list, ", "[read, ")(t, i)
 	wantRefusal(t, run(t, "config", "check", "--config", i.config()), i.config()+":\n",
 		"state.key.file: ", "auth.psk.api_key.keys_file: ", "auth.session-key.api_key.keys_file: ")
 }

@@ -63,17 +63,19 @@ func TestWhatWasStoredIsThereAfterARestart(t *testing.T) {
 	}
 }
 
-func TestServeChangesNoFileButTheStateFileAndItsHolder(t *testing.T) {
+func TestServeChangesNoFileButTheStateFileAndWhatIsBesideIt(t *testing.T) {
 	i := mustInit(t)
 	before := mustSnapshot(t, i.dir)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[]}`)
 	p.mustStop(t)
 	after := mustSnapshot(t, i.dir)
-	if mode, _, _ := strings.Cut(after["data/strongroom.db.holder"], " "); mode != "-rw-------" {
-		t.Errorf("the holder file has mode %s", mode)
+	for _, beside := range []string{"data/strongroom.db.holder", "data/strongroom.db.reserve"} {
+		if mode, _, _ := strings.Cut(after[beside], " "); mode != "-rw-------" {
+			t.Errorf("%s has mode %s", beside, mode)
+		}
+		delete(after, beside)
 	}
-	delete(after, "data/strongroom.db.holder")
 	after["data/strongroom.db"] = before["data/strongroom.db"]
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("-before +after:\n%s", diff)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 
 	"github.com/strongroom/strongroom/internal/admin"
@@ -18,6 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/internal/state"
@@ -28,10 +30,11 @@ import (
 // resources are what a process opens once: the state file and all that is kept
 // in it, the stores, and the office that administers them.
 type resources struct {
-	file   *state.File
-	audit  *audit.Log
-	office *admin.Office
-	stores map[string]secret.Store
+	file     *state.File
+	audit    *audit.Log
+	anchorer *audit.Anchorer // nil if the log is not anchored
+	office   *admin.Office
+	stores   map[string]secret.Store
 }
 
 func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*resources, error) {
@@ -43,13 +46,19 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*resources
 		return nil, fmt.Errorf("state.path: %w", err)
 	}
 	keys, err := keyring.Open(ctx, file, keySource(cfg.State.Key))
+	if errors.Is(err, seal.ErrWrongKey) {
+		err = fmt.Errorf("state.key: %w", err)
+	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("state.key: %w", err), file.Close())
+		return nil, errors.Join(err, file.Close())
 	}
 	ring := keys.Ring()
 	r := &resources{file: file, stores: map[string]secret.Store{}}
 	r.audit = audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
-	parts := admin.Parts{File: file, Audit: r.audit, Keyring: keys, Stores: map[string]*bolt.Store{}}
+	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, log); err != nil {
+		return nil, errors.Join(err, r.audit.Close(), file.Close())
+	}
+	parts := admin.Parts{File: file, Audit: r.audit, Keyring: keys, Stores: map[string]*bolt.Store{}, Retention: cfg.Audit.Retention}
 	for name, s := range cfg.Stores {
 		parts.Stores[name] = bolt.Open(file, name, ring, r.audit, bolt.Options{
 			Versions: *s.Bolt.Versions, DeletedFor: *s.Bolt.DeletedFor, PastBytes: *s.Bolt.PastBytes,
@@ -60,15 +69,44 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*resources
 	return r, nil
 }
 
-// keySource is where the key-encryption key comes from.
-func keySource(from config.Key) keyring.Source {
+// anchor keeps the head of the audit log outside, where the config wants it
+// to, and makes sure that the log still holds what was anchored before.
+func anchor(to *config.Anchor, l *audit.Log, log *slog.Logger) (*audit.Anchorer, error) {
+	switch {
+	case to == nil:
+		return nil, nil
+	case to.Stdout:
+		return audit.AnchorTo(l, os.Stdout, log), nil
+	}
+	a, err := audit.AnchorToFile(l, to.File, log)
+	if err != nil {
+		return nil, fmt.Errorf("audit.anchor.file: %w", err)
+	}
+	return a, nil
+}
+
+// A keySource is where the config says that the key-encryption key is, and
+// names the field that said so.
+type keySource config.Key
+
+// Key implements [keyring.Source].
+func (from keySource) Key(ctx context.Context) (*seal.Key, error) {
+	field, source := from.field()
+	key, err := source.Key(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("state.key.%s: %w", field, err)
+	}
+	return key, nil
+}
+
+func (from keySource) field() (name string, source keyring.Source) {
 	switch {
 	case from.Env != "":
-		return keyring.FromEnv(from.Env)
+		return "env", keyring.FromEnv(from.Env)
 	case from.Credential != "":
-		return keyring.FromCredential(from.Credential)
+		return "credential", keyring.FromCredential(from.Credential)
 	default:
-		return keyring.FromFile(from.File)
+		return "file", keyring.FromFile(from.File)
 	}
 }
 
@@ -78,7 +116,11 @@ func (r *resources) Close() error {
 	for _, s := range r.stores {
 		errs = append(errs, s.Close())
 	}
-	return errors.Join(append(errs, r.audit.Close(), r.file.Close())...)
+	errs = append(errs, r.audit.Close())
+	if r.anchorer != nil {
+		errs = append(errs, r.anchorer.Close()) // with what the log has just been closed with
+	}
+	return errors.Join(append(errs, r.file.Close())...)
 }
 
 // handler is what the listener serves: the APIs on the resources, under the
@@ -91,7 +133,7 @@ func (r *resources) handler(cfg *config.Config, log *slog.Logger) (http.Handler,
 	front := server.NewFront(r.ready, log)
 	if api := cfg.APIs.Nx1; api != nil {
 		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, pick(strategies, api.Auth), log)
+		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, r.auth(strategies, api.Auth), log)
 		if err != nil {
 			return nil, fmt.Errorf("apis.nx1: %w", err)
 		}
@@ -100,7 +142,7 @@ func (r *resources) handler(cfg *config.Config, log *slog.Logger) (http.Handler,
 	}
 	if api := cfg.APIs.OpenHands; api != nil {
 		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, pick(strategies, api.Auth), log)
+		h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, r.auth(strategies, api.Auth), log)
 		if err != nil {
 			return nil, fmt.Errorf("apis.openhands: %w", err)
 		}
@@ -111,6 +153,14 @@ func (r *resources) handler(cfg *config.Config, log *slog.Logger) (http.Handler,
 }
 
 func (r *resources) ready(ctx context.Context) error {
+	if err := r.audit.Check(); err != nil {
+		return err
+	}
+	if r.anchorer != nil {
+		if err := r.anchorer.Err(); err != nil {
+			return fmt.Errorf("anchoring the audit log: %w", err)
+		}
+	}
 	for name, s := range r.stores {
 		if err := s.Check(ctx); err != nil {
 			return fmt.Errorf("store %s: %w", name, err)
@@ -140,9 +190,11 @@ func openStrategies(cfg *config.Config) (map[string]auth.Strategy, error) {
 	return strategies, errors.Join(wrong...)
 }
 
-func pick(strategies map[string]auth.Strategy, names []string) (picked []auth.Strategy) {
+// auth is how an API's callers are known: by these strategies, in this order.
+func (r *resources) auth(strategies map[string]auth.Strategy, names []string) auth.Chain {
+	chain := auth.Chain{Failures: r.audit}
 	for _, name := range names {
-		picked = append(picked, strategies[name])
+		chain.Strategies = append(chain.Strategies, strategies[name])
 	}
-	return picked
+	return chain
 }

@@ -31,6 +31,8 @@ type Parts struct {
 	Keyring *keyring.Keyring
 	// Stores that are parts of the state file, by their names in the config.
 	Stores map[string]*bolt.Store
+	// Retention is how far back the audit log goes; 0: to its beginning.
+	Retention time.Duration
 }
 
 // An Office administers a state file. It is safe for concurrent use.
@@ -59,7 +61,7 @@ func Open(parts Parts, log *slog.Logger) *Office {
 	if len(o.Keyring.Ring().IDs()) > 1 {
 		o.startReseal()
 	}
-	o.background.Go(o.expireHourly)
+	o.background.Go(o.tidyHourly)
 	return o
 }
 
@@ -99,8 +101,9 @@ func (o *Office) record(ctx context.Context, caller secret.Caller, action secret
 // expireAtOnce bounds one transaction.
 const expireAtOnce = 100
 
-// expireHourly removes for good what was deleted long enough ago.
-func (o *Office) expireHourly() {
+// tidyHourly removes for good what was deleted long enough ago, and what is on
+// record for longer than it is to be.
+func (o *Office) tidyHourly() {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
@@ -109,12 +112,23 @@ func (o *Office) expireHourly() {
 				o.log.Error("removing deleted secrets", "store", name, "error", err)
 			}
 		}
+		if err := o.retain(); err != nil && o.lifetime.Err() == nil {
+			o.log.Error("pruning the audit log", "error", err)
+		}
 		select {
 		case <-tick.C:
 		case <-o.lifetime.Done():
 			return
 		}
 	}
+}
+
+func (o *Office) retain() error {
+	if o.Retention == 0 {
+		return nil
+	}
+	_, err := o.Audit.Prune(o.lifetime, time.Now().Add(-o.Retention), secret.Event{Subject: "retention"})
+	return err
 }
 
 func (o *Office) expire(s *bolt.Store) error {

@@ -39,18 +39,31 @@ type Strategy interface {
 	Authenticate(r *http.Request) (secret.Caller, error)
 }
 
-// Require lets only callers through whom one of the strategies knows; the
-// error is otherwise one of this package's. The headers are all in which the
-// API's document lets a credential be sent: more than one at a time is refused,
+// Failures counts what failed to authenticate, by the address it came from.
+type Failures interface{ Failed(from string) }
+
+// A Chain is how an API's callers are known.
+type Chain struct {
+	// Strategies in the order in which they are asked.
+	Strategies []Strategy
+	// Failures is told of requests that none of them lets in.
+	Failures Failures
+}
+
+// Require lets only callers through whom the chain knows; the error is
+// otherwise one of this package's. The headers are all in which the API's
+// document lets a credential be sent: more than one at a time is refused,
 // whether or not a strategy knows it.
-func Require(headers []string, strategies ...Strategy) echo.MiddlewareFunc {
+func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			caller, err := authenticate(c.Request(), headers, strategies)
+			from := peer(c.Request())
+			caller, err := chain.authenticate(c.Request(), headers)
 			if err != nil {
+				chain.Failures.Failed(from)
 				return err
 			}
-			caller.From = peer(c.Request())
+			caller.From = from
 			caller.Request = c.Response().Header().Get(echo.HeaderXRequestID)
 			c.SetRequest(c.Request().WithContext(WithCaller(c.Request().Context(), caller)))
 			return next(c)
@@ -58,7 +71,7 @@ func Require(headers []string, strategies ...Strategy) echo.MiddlewareFunc {
 	}
 }
 
-func authenticate(r *http.Request, headers []string, strategies []Strategy) (secret.Caller, error) {
+func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Caller, error) {
 	credentials := 0
 	for _, header := range headers {
 		credentials += len(r.Header.Values(header))
@@ -66,7 +79,7 @@ func authenticate(r *http.Request, headers []string, strategies []Strategy) (sec
 	if credentials > 1 {
 		return secret.Caller{}, ErrTwoCredentials
 	}
-	for _, s := range strategies {
+	for _, s := range chain.Strategies {
 		caller, err := s.Authenticate(r)
 		if !errors.Is(err, ErrNoCredential) {
 			return caller, err

@@ -19,6 +19,8 @@ type Config struct {
 	Listen Listen `yaml:"listen"`
 	// State is the file that keeps what must outlive the process.
 	State State `yaml:"state"`
+	// Audit is the record of every attempt on a secret, in the state file.
+	Audit Audit `yaml:"audit"`
 	// Stores are where secrets are kept, by names of your choice.
 	Stores map[string]Store `yaml:"stores"`
 	// Auth are the ways to know a caller, by names of your choice.
@@ -54,6 +56,24 @@ type Key struct {
 	Env string `yaml:"env"`
 	// Credential is the name of a systemd credential (LoadCredential=).
 	Credential string `yaml:"credential"`
+}
+
+// Audit is the record of every attempt.
+type Audit struct {
+	// Retention is how far back entries stay, at least 24h: older ones are
+	// dropped daily. Default: all stay.
+	Retention time.Duration `yaml:"retention"`
+	// Anchor keeps the head of the log outside of the state file, so that an
+	// old copy put back in its place is noticed at start.
+	Anchor *Anchor `yaml:"anchor"`
+}
+
+// Anchor is where the head of the log is kept: exactly one of these.
+type Anchor struct {
+	// File in a directory in which the server may write; best on another disk.
+	File string `yaml:"file"`
+	// Stdout writes it to standard output, for a log collector to keep.
+	Stdout bool `yaml:"stdout"`
 }
 
 // Store is where secrets are kept: exactly one of these.
@@ -185,6 +205,9 @@ func setDefault[T any](field **T, value T) {
 // resolve makes paths relative to the directory of the config file.
 func (c *Config) resolve(dir string) {
 	paths := []*string{&c.State.Path, &c.State.Key.File}
+	if c.Audit.Anchor != nil {
+		paths = append(paths, &c.Audit.Anchor.File)
+	}
 	for _, s := range c.Auth {
 		if s.APIKey != nil {
 			paths = append(paths, &s.APIKey.KeysFile)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // mistakes collects what is wrong, each with the path of its field.
@@ -30,6 +31,10 @@ func (c *Config) validate() error {
 	m.bad(c.Listen.Drain < 0, "listen.drain: must not be negative")
 	m.bad(c.State.Path == "", "state.path: must be set")
 	c.State.Key.validate(&m)
+	m.bad(c.Audit.Retention != 0 && c.Audit.Retention < 24*time.Hour, "audit.retention: must be at least 24h")
+	if a := c.Audit.Anchor; a != nil {
+		m.bad((a.File == "") != a.Stdout, "audit.anchor: must set exactly one of file, stdout")
+	}
 	m.bad(len(c.Stores) == 0, "stores: must have at least one")
 	for name, s := range sorted(c.Stores) {
 		m.bad(s.Bolt == nil, "stores.%s: must set bolt: {}", name)

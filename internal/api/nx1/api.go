@@ -28,16 +28,15 @@ type Options struct {
 	Masked MaskedValues
 }
 
-// New returns the API over the secrets, for callers whom one of the strategies
-// knows.
-func New(secrets *secret.Service, opts Options, strategies []auth.Strategy, log *slog.Logger) (http.Handler, error) {
+// New returns the API over the secrets, for callers whom the chain knows.
+func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	doc, err := fastapi.Load(specs.Nx1)
 	if err != nil {
 		return nil, err
 	}
 	e := server.NewEcho(answer, log)
 	e.Binder = fastapi.Binder{}
-	e.Use(auth.Require(doc.CredentialHeaders(), strategies...), doc.Check(maxBody))
+	e.Use(auth.Require(doc.CredentialHeaders(), chain), doc.Check(maxBody))
 	gen.RegisterHandlers(e, gen.NewStrictHandler(&api{secrets, opts}, nil))
 	return e, doc.Covers(e.Routes())
 }

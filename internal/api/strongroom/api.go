@@ -22,15 +22,15 @@ import (
 // maxBody bounds a request's body in bytes.
 const maxBody = 64 << 10
 
-// New returns the API on the office, for callers whom the strategy knows.
-func New(office *admin.Office, version string, strategy auth.Strategy, log *slog.Logger) (http.Handler, error) {
+// New returns the API on the office, for callers whom the chain knows.
+func New(office *admin.Office, version string, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	doc, err := fastapi.Load(specs.Strongroom)
 	if err != nil {
 		return nil, err
 	}
 	e := server.NewEcho(answer, log)
 	e.Binder = fastapi.Binder{}
-	e.Use(auth.Require(doc.CredentialHeaders(), strategy), doc.Check(maxBody))
+	e.Use(auth.Require(doc.CredentialHeaders(), chain), doc.Check(maxBody))
 	gen.RegisterHandlers(e, gen.NewStrictHandler(&api{office, version}, nil))
 	return e, doc.Covers(e.Routes())
 }
