@@ -12,6 +12,17 @@ func doctorCommand() *cobra.Command {
 		func(ctx context.Context, a *adminClient, _ []string) error { return examine(ctx, a) })
 }
 
+func compactCommand() *cobra.Command {
+	return adminCommand("compact", "Give unused room in the state file back to the disk", cobra.NoArgs,
+		func(ctx context.Context, a *adminClient, _ []string) error {
+			resp, err := a.CompactWithResponse(ctx)
+			if err := refusal(resp, err); err != nil {
+				return err
+			}
+			return a.printf("the state file had %d KiB and has %d\n", resp.JSON200.Before>>10, resp.JSON200.After>>10)
+		})
+}
+
 // examine prints a line for each thing looked at and fails if one is wrong.
 func examine(ctx context.Context, a *adminClient) error {
 	resp, err := a.DoctorWithResponse(ctx)

@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.AddCommand(
 		initCommand(), serveCommand(), configCommand(), versionCommand(),
 		secretCommand(), ownerCommand(), auditCommand(), keyringCommand(),
-		backupCommand(), restoreCommand(), doctorCommand(),
+		backupCommand(), restoreCommand(), compactCommand(), doctorCommand(),
 	)
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -430,6 +430,13 @@ type ClientInterface interface {
 	// Corresponds with POST /strongroom/v1/backup (the `Backup` operationId).
 	Backup(ctx context.Context, body BackupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Compact Give unused room back to the disk
+	//
+	// Writes the state file anew without what it does not need. Writes wait as long as it takes.
+	//
+	// Corresponds with POST /strongroom/v1/compact (the `Compact` operationId).
+	Compact(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Doctor Look for what is wrong
 	//
 	// Opens every record and goes through the audit log; on a large state file it takes a while.
@@ -711,6 +718,23 @@ func (c *Client) BackupWithBody(ctx context.Context, contentType string, body io
 // Corresponds with POST /strongroom/v1/backup (the `Backup` operationId).
 func (c *Client) Backup(ctx context.Context, body BackupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBackupRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Compact Give unused room back to the disk
+//
+// Writes the state file anew without what it does not need. Writes wait as long as it takes.
+//
+// Corresponds with POST /strongroom/v1/compact (the `Compact` operationId).
+func (c *Client) Compact(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompactRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -1195,6 +1219,33 @@ func NewBackupRequestWithBody(server string, contentType string, body io.Reader)
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCompactRequest constructs an http.Request for the Compact method
+func NewCompactRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/compact")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -1703,6 +1754,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /strongroom/v1/backup (the `Backup` operationId).
 	BackupWithResponse(ctx context.Context, body BackupJSONRequestBody, reqEditors ...RequestEditorFn) (*BackupResponse, error)
 
+	// CompactWithResponse Give unused room back to the disk
+	//
+	// Writes the state file anew without what it does not need. Writes wait as long as it takes.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/compact (the `Compact` operationId).
+	CompactWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CompactResponse, error)
+
 	// DoctorWithResponse Look for what is wrong
 	//
 	// Opens every record and goes through the audit log; on a large state file it takes a while.
@@ -2071,6 +2131,73 @@ func (r BackupResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r BackupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CompactResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *struct {
+		// After In bytes.
+		After int `json:"after"`
+
+		// Before In bytes.
+		Before int `json:"before"`
+	}
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Failed
+	// JSON507 the response for an HTTP 507 `application/json` response
+	JSON507 *Full
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CompactResponse) GetJSON200() *struct {
+	// After In bytes.
+	After int `json:"after"`
+
+	// Before In bytes.
+	Before int `json:"before"`
+} {
+	return r.JSON200
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CompactResponse) GetJSON500() *Failed {
+	return r.JSON500
+}
+
+// GetJSON507 returns the response for an HTTP 507 `application/json` response
+func (r CompactResponse) GetJSON507() *Full {
+	return r.JSON507
+}
+
+// GetBody returns the raw response body bytes
+func (r CompactResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CompactResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CompactResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CompactResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2900,6 +3027,21 @@ func (c *ClientWithResponses) BackupWithResponse(ctx context.Context, body Backu
 	return ParseBackupResponse(rsp)
 }
 
+// CompactWithResponse Give unused room back to the disk
+//
+// Writes the state file anew without what it does not need. Writes wait as long as it takes.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/compact (the `Compact` operationId).
+func (c *ClientWithResponses) CompactWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CompactResponse, error) {
+	rsp, err := c.Compact(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompactResponse(rsp)
+}
+
 // DoctorWithResponse Look for what is wrong
 //
 // Opens every record and goes through the audit log; on a large state file it takes a while.
@@ -3315,6 +3457,52 @@ func ParseBackupResponse(rsp *http.Response) (*BackupResponse, error) {
 			return nil, err
 		}
 		response.JSON500 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCompactResponse parses an HTTP response from a CompactWithResponse call
+func ParseCompactResponse(rsp *http.Response) (*CompactResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CompactResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest struct {
+			// After In bytes.
+			After int `json:"after"`
+
+			// Before In bytes.
+			Before int `json:"before"`
+		}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
+		var dest Full
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON507 = &dest
 
 	}
 
@@ -3879,6 +4067,9 @@ type ServerInterface interface {
 	// Backup Take a backup
 	// (POST /strongroom/v1/backup)
 	Backup(ctx echo.Context) error
+	// Compact Give unused room back to the disk
+	// (POST /strongroom/v1/compact)
+	Compact(ctx echo.Context) error
 	// Doctor Look for what is wrong
 	// (POST /strongroom/v1/doctor)
 	Doctor(ctx echo.Context) error
@@ -3952,6 +4143,15 @@ func (w *ServerInterfaceWrapper) Backup(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Backup(ctx)
+	return err
+}
+
+// Compact converts echo context to params.
+func (w *ServerInterfaceWrapper) Compact(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Compact(ctx)
 	return err
 }
 
@@ -4105,6 +4305,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/strongroom/v1/audit/read", wrapper.ReadAudit, options.OperationMiddlewares["readAudit"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/audit/verify", wrapper.VerifyAudit, options.OperationMiddlewares["verifyAudit"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/backup", wrapper.Backup, options.OperationMiddlewares["backup"]...)
+	router.POST(options.BaseURL+"/strongroom/v1/compact", wrapper.Compact, options.OperationMiddlewares["compact"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/doctor", wrapper.Doctor, options.OperationMiddlewares["doctor"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/keyring/prune", wrapper.PruneKeyring, options.OperationMiddlewares["pruneKeyring"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/keyring/rewrap", wrapper.RewrapKeyring, options.OperationMiddlewares["rewrapKeyring"]...)
@@ -4361,6 +4562,61 @@ func (response Backup500JSONResponse) VisitBackupResponse(w http.ResponseWriter)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompactRequestObject struct {
+}
+
+type CompactResponseObject interface {
+	VisitCompactResponse(w http.ResponseWriter) error
+}
+
+type Compact200JSONResponse struct {
+	// After In bytes.
+	After int `json:"after"`
+
+	// Before In bytes.
+	Before int `json:"before"`
+}
+
+func (response Compact200JSONResponse) VisitCompactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Compact500JSONResponse struct{ FailedJSONResponse }
+
+func (response Compact500JSONResponse) VisitCompactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Compact507JSONResponse struct{ FullJSONResponse }
+
+func (response Compact507JSONResponse) VisitCompactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5137,6 +5393,9 @@ type StrictServerInterface interface {
 	// Backup Take a backup
 	// (POST /strongroom/v1/backup)
 	Backup(ctx context.Context, request BackupRequestObject) (BackupResponseObject, error)
+	// Compact Give unused room back to the disk
+	// (POST /strongroom/v1/compact)
+	Compact(ctx context.Context, request CompactRequestObject) (CompactResponseObject, error)
 	// Doctor Look for what is wrong
 	// (POST /strongroom/v1/doctor)
 	Doctor(ctx context.Context, request DoctorRequestObject) (DoctorResponseObject, error)
@@ -5362,6 +5621,29 @@ func (sh *strictHandler) Backup(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(BackupResponseObject); ok {
 		return validResponse.VisitBackupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// Compact operation middleware
+func (sh *strictHandler) Compact(ctx echo.Context) error {
+	var request CompactRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Compact(ctx.Request().Context(), request.(CompactRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Compact")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CompactResponseObject); ok {
+		return validResponse.VisitCompactResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -14,7 +14,28 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-const takeBackup secret.Action = "backup"
+const (
+	takeBackup secret.Action = "backup"
+	compact    secret.Action = "compact"
+)
+
+// Compact writes the state file anew without what it does not need, and
+// returns its size before and after in bytes. Writes wait as long as it takes.
+func (o *Office) Compact(ctx context.Context, caller secret.Caller) (before, after int64, err error) {
+	err = o.record(ctx, caller, compact, func() error {
+		before = size(o.File.Path())
+		return o.File.Compact(ctx)
+	})
+	return before, size(o.File.Path()), err
+}
+
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0 // only for display
+	}
+	return info.Size()
+}
 
 // Backup writes a copy of the last commit, encrypted for the keyring or, if one
 // is named, for an age recipient. Writes go on meanwhile.
@@ -33,13 +54,20 @@ func (o *Office) Backup(ctx context.Context, caller secret.Caller, recipient str
 
 func (o *Office) encrypt(w io.Writer, recipient string) (io.WriteCloser, error) {
 	if recipient != "" {
-		return backup.ForAge(w, recipient)
+		enc, err := backup.ForAge(w, recipient)
+		switch {
+		case errors.Is(err, backup.ErrNotFIPS):
+			return nil, &secret.InvalidError{Field: "recipient", Reason: err.Error()}
+		case errors.Is(err, backup.ErrRecipient):
+			return nil, &secret.InvalidError{Field: "recipient", Reason: "must be an age public key: age1…"}
+		}
+		return enc, err
 	}
-	wrapped, err := o.File.Keyring()
+	ring, wrapped, err := o.Parts.Keyring.ForBackup()
 	if err != nil {
 		return nil, err
 	}
-	return backup.Seal(w, o.File.ID(), o.Parts.Keyring.Ring(), wrapped)
+	return backup.Seal(w, o.File.ID(), ring, wrapped)
 }
 
 // Decrypt returns a reader of the state file in a backup: with identities, an
@@ -61,12 +89,15 @@ func Decrypt(ctx context.Context, r io.Reader, source keyring.Source, identities
 // Restore makes a state file of a backup, where none may be yet. It makes sure
 // that the key-encryption key opens it, and leaves nothing if it does not.
 func Restore(ctx context.Context, path string, plain io.Reader, source keyring.Source) (err error) {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s is there already: %w", path, os.ErrExist)
+	}
 	if err := state.Restore(path, plain); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(path))
+			err = errors.Join(err, os.Remove(path), removeIfThere(path+".holder"), removeIfThere(path+".reserve"))
 		}
 	}()
 	file, err := state.Open(path)
@@ -77,4 +108,11 @@ func Restore(ctx context.Context, path string, plain io.Reader, source keyring.S
 		return errors.Join(fmt.Errorf("the state file in the backup: %w", err), file.Close())
 	}
 	return file.Close()
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }

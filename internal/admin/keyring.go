@@ -75,13 +75,20 @@ func (o *Office) Rewrap(ctx context.Context, caller secret.Caller, kek *seal.Key
 	return o.KeyringNow(), err
 }
 
-// WaitForReseal returns when no record is being sealed anew any more.
-func (o *Office) WaitForReseal() {
+// WaitForReseal returns when no record is being sealed anew any more, or with
+// the context's error.
+func (o *Office) WaitForReseal(ctx context.Context) error {
 	o.mu.Lock()
 	done := o.reseal.done
 	o.mu.Unlock()
-	if done != nil {
-		<-done
+	if done == nil {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

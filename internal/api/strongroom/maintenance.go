@@ -1,0 +1,69 @@
+package strongroom
+
+import (
+	"context"
+	"net/http"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/auth"
+)
+
+// Compact gives unused room back to the disk.
+func (a *api) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen.CompactResponseObject, error) {
+	before, after, err := a.office.Compact(ctx, auth.Caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return gen.Compact200JSONResponse{Before: int(before), After: int(after)}, nil
+}
+
+// Doctor looks for what is wrong.
+func (a *api) Doctor(ctx context.Context, _ gen.DoctorRequestObject) (gen.DoctorResponseObject, error) {
+	findings, err := a.office.Examine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := gen.Doctor200JSONResponse{}
+	for _, f := range findings {
+		out = append(out, gen.Finding{About: f.About, Ok: f.OK, Text: f.Text})
+	}
+	return out, nil
+}
+
+// Backup takes a backup.
+func (a *api) Backup(ctx context.Context, req gen.BackupRequestObject) (gen.BackupResponseObject, error) {
+	recipient := ""
+	if req.Body.Recipient != nil {
+		recipient = *req.Body.Recipient
+	}
+	return backupAnswer(func(w http.ResponseWriter) error {
+		return a.office.Backup(ctx, auth.Caller(ctx), recipient, w)
+	}), nil
+}
+
+// A backupAnswer writes the backup as it is taken.
+type backupAnswer func(w http.ResponseWriter) error
+
+func (write backupAnswer) VisitBackupResponse(w http.ResponseWriter) error {
+	started := &startedWriter{ResponseWriter: w}
+	err := write(started)
+	if err != nil && started.yes {
+		panic(http.ErrAbortHandler) // a backup that is cut off must not look whole
+	}
+	return err
+}
+
+// A startedWriter knows whether an answer has begun, for which it sets the
+// type.
+type startedWriter struct {
+	http.ResponseWriter
+	yes bool
+}
+
+func (w *startedWriter) Write(p []byte) (int, error) {
+	if !w.yes {
+		w.yes = true
+		w.Header().Set("Content-Type", "application/octet-stream")
+	}
+	return w.ResponseWriter.Write(p)
+}
