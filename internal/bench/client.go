@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// An operation is one kind of request, made over and over.
+type operation struct {
+	part     string   // of [parts]
+	name     string   // for people
+	requests [][]byte // ready to be sent, in the order in which they are
+	answer   answer   // to every one of them
+}
+
+// An answer is what the server said to the first request. Ids, times and tags
+// differ from one to the next, but their lengths do not, and so a client need
+// not parse anything to know where an answer ends.
+type answer struct {
+	Header http.Header
+	Body   []byte
+	Bytes  int // in all, as it was sent
+}
+
+// A client has connections to one server, which it keeps alive.
+type client struct {
+	address string
+	conns   []*conn
+}
+
+// A conn speaks just enough HTTP/1.1 to send a request and know its answer, so
+// that the machine is left to what is measured.
+type conn struct {
+	net.Conn
+	buf  []byte
+	next int // request to send
+}
+
+var statusLine = []byte("HTTP/1.1 200 ")
+
+// patience is for an answer that never comes.
+const patience = 20 * time.Second
+
+// use returns so many of the client's connections, and opens what is missing.
+func (c *client) use(count int) ([]*conn, error) {
+	for len(c.conns) < count {
+		nc, err := net.Dial("tcp", c.address)
+		if err != nil {
+			return nil, fmt.Errorf("connecting: %w", err)
+		}
+		// Each starts at a place of its own in the requests.
+		c.conns = append(c.conns, &conn{Conn: nc, buf: make([]byte, 64<<10), next: 157 * len(c.conns)})
+	}
+	return c.conns[:count], nil
+}
+
+func (c *client) close() {
+	for _, nc := range c.conns {
+		_ = nc.Close()
+	}
+}
+
+// exchange sends a request and reads the answer, which must be a 200 of that
+// many bytes.
+func (c *conn) exchange(request []byte, want int) error {
+	if _, err := c.Write(request); err != nil {
+		return fmt.Errorf("sending a request: %w", err)
+	}
+	for n := 0; n < want; {
+		more, err := c.Read(c.buf[n:])
+		if err != nil {
+			return fmt.Errorf("reading an answer: %w", err)
+		}
+		n += more
+		if n >= len(statusLine) && !bytes.HasPrefix(c.buf[:n], statusLine) {
+			return fmt.Errorf("the answer was %q", firstLine(c.buf[:n]))
+		}
+		if n > want {
+			return fmt.Errorf("the answer has %d bytes, and the first one had %d", n, want)
+		}
+	}
+	return nil
+}
+
+func firstLine(text []byte) []byte {
+	line, _, _ := bytes.Cut(text, []byte("\r\n"))
+	return line
+}
+
+// exchangeUntil makes requests one after the other until the end, and returns
+// how long those took that were sent after start.
+func (c *conn) exchangeUntil(start, end time.Time, op *operation) ([]time.Duration, error) {
+	if err := c.SetDeadline(end.Add(patience)); err != nil {
+		return nil, err
+	}
+	took := make([]time.Duration, 0, 1<<16)
+	sent := time.Now()
+	for sent.Before(end) {
+		request := op.requests[c.next%len(op.requests)]
+		c.next++
+		if err := c.exchange(request, op.answer.Bytes); err != nil {
+			return nil, fmt.Errorf("%s: %w", op.name, err)
+		}
+		now := time.Now()
+		if !sent.Before(start) {
+			took = append(took, now.Sub(sent))
+		}
+		sent = now
+	}
+	return took, nil
+}
+
+// load makes requests over so many connections until the end.
+func (c *client) load(start, end time.Time, op *operation, count int) ([]time.Duration, error) {
+	conns, err := c.use(count)
+	if err != nil {
+		return nil, err
+	}
+	var wg sync.WaitGroup
+	took, errs := make([][]time.Duration, count), make([]error, count)
+	for i, nc := range conns {
+		wg.Go(func() { took[i], errs[i] = nc.exchangeUntil(start, end, op) })
+	}
+	wg.Wait()
+	var all []time.Duration
+	for _, t := range took {
+		all = append(all, t...)
+	}
+	return all, errors.Join(errs...)
+}
+
+// each makes every request of the operation once.
+func (c *client) each(op *operation, count int) error {
+	conns, err := c.use(count)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, count)
+	for i, nc := range conns {
+		wg.Go(func() {
+			for at := i; at < len(op.requests) && errs[i] == nil; at += count {
+				errs[i] = nc.exchange(op.requests[at], op.answer.Bytes)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// ask makes one request and returns the answer.
+func ask(address string, request []byte) (answer, error) {
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		return answer{}, fmt.Errorf("connecting: %w", err)
+	}
+	defer func() { _ = nc.Close() }()
+	if err := nc.SetDeadline(time.Now().Add(patience)); err != nil {
+		return answer{}, err
+	}
+	if _, err := nc.Write(request); err != nil {
+		return answer{}, fmt.Errorf("sending a request: %w", err)
+	}
+	return readAnswer(nc)
+}
+
+func readAnswer(from net.Conn) (answer, error) {
+	var raw bytes.Buffer
+	r, err := http.ReadResponse(bufio.NewReader(io.TeeReader(from, &raw)), nil)
+	if err != nil {
+		return answer{}, fmt.Errorf("reading an answer: %w", err)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		return answer{}, errors.Join(fmt.Errorf("the answer was %s: %s", r.Status, body), err)
+	}
+	r.Header.Del("Date") // net/http's own, wherever it is used
+	return answer{r.Header, body, raw.Len()}, nil
+}

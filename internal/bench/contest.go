@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A field is everybody who takes part in the contests.
+type field struct {
+	d dialect
+
+	server, echo, commits *runner
+	rival                 *runner // may be nil
+	raw                   *committer
+	disk                  *disk
+
+	all            []*runner
+	get, list, put *operation
+}
+
+// A runner is a process and the client that sends it requests.
+type runner struct {
+	*process
+	client *client
+}
+
+func (f *field) add(p *process, err error) (*runner, error) {
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{p, &client{address: p.address}}
+	f.all = append(f.all, r)
+	return r, nil
+}
+
+func (f *field) close() error {
+	var errs []error
+	for _, r := range f.all {
+		r.client.close()
+		errs = append(errs, r.stop())
+	}
+	if f.raw != nil {
+		errs = append(errs, f.raw.db.Close())
+	}
+	if f.disk != nil {
+		errs = append(errs, f.disk.file.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// learn asks the server for each answer that the floors are to give.
+func (f *field) learn(spec *floorSpec) error {
+	f.get = &operation{part: "get", name: "GET one", requests: f.d.gets()}
+	f.list = &operation{part: "list", name: fmt.Sprintf("GET a list of %d", secretsPer), requests: f.d.lists()}
+	f.put = &operation{part: "put", name: "PUT", requests: f.d.puts()}
+	for op, known := range map[*operation]*answer{f.get: &spec.Get, f.list: &spec.List, f.put: &spec.Put} {
+		var err error
+		if op.answer, err = ask(f.server.address, op.requests[0]); err != nil {
+			return fmt.Errorf("%s: %w", op.name, err)
+		}
+		*known = op.answer
+	}
+	return nil
+}
+
+// A contest is one operation over one number of connections, by turns.
+type contest struct {
+	op         *operation
+	conns      int
+	contenders []*contender
+}
+
+// A contender does the work of a contest, or a part of it.
+type contender struct {
+	name    string
+	do      func(start, end time.Time) ([]time.Duration, error)
+	process *process // nil: it is this one
+	rounds  []figures
+}
+
+// The contenders' names.
+const (
+	theServer  = "strongroom"
+	theRival   = "another strongroom"
+	theEcho    = "echo, same bytes"
+	theCommits = "echo + bbolt, same rows"
+	theRaw     = "bbolt, same rows"
+	theDisk    = "fdatasync of a page"
+)
+
+// contests is the programme of a round.
+func (f *field) contests(opts options) (contests []*contest) {
+	for _, op := range []*operation{f.get, f.list, f.put} {
+		if !slices.Contains(opts.only, op.part) {
+			continue
+		}
+		for i, conns := range opts.conns {
+			r := &contest{op: op, conns: conns}
+			r.enter(theServer, f.server)
+			if f.rival != nil {
+				r.enter(theRival, f.rival)
+			}
+			r.enter(theEcho, f.echo)
+			if op == f.put {
+				r.enter(theCommits, f.commits)
+			}
+			if op == f.put && i == 0 { // they have no connections
+				r.repeat(theRaw, f.raw.commit)
+				r.repeat(theDisk, f.disk.sync)
+			}
+			contests = append(contests, r)
+		}
+	}
+	return contests
+}
+
+func (r *contest) enter(name string, with *runner) {
+	r.contenders = append(r.contenders, &contender{
+		name: name, process: with.process,
+		do: func(start, end time.Time) ([]time.Duration, error) {
+			return with.client.load(start, end, r.op, r.conns)
+		},
+	})
+}
+
+func (r *contest) repeat(name string, what func() error) {
+	r.contenders = append(r.contenders, &contender{
+		name: name,
+		do:   func(start, end time.Time) ([]time.Duration, error) { return repeat(start, end, what) },
+	})
+}
+
+// run is a round: everybody once in order and once in reverse, so that what
+// gets slower or faster meanwhile does so for all.
+func (r *contest) run(ctx context.Context, slice time.Duration) error {
+	laps := make([]lap, len(r.contenders))
+	for turn := range 2 * len(laps) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		i := turn
+		if turn >= len(laps) {
+			i = 2*len(laps) - 1 - turn
+		}
+		if err := laps[i].add(r.contenders[i], slice); err != nil {
+			return fmt.Errorf("%s, %d connections, %s: %w", r.op.name, r.conns, r.contenders[i].name, err)
+		}
+	}
+	for i, c := range r.contenders {
+		c.rounds = append(c.rounds, laps[i].figures())
+	}
+	return nil
+}
+
+// warmUp is not counted: others' work is still in the CPU's caches.
+const warmUp = 50 * time.Millisecond
+
+// A lap is what a contender did in a round, and what it took.
+type lap struct {
+	took           []time.Duration
+	wall           time.Duration
+	client, server time.Duration // CPU
+}
+
+func (l *lap) add(c *contender, slice time.Duration) error {
+	start := time.Now().Add(warmUp)
+	end := start.Add(slice)
+	used := make(chan [2]time.Duration)
+	go func() {
+		time.Sleep(time.Until(start))
+		client, server := ownCPU(), cpuOf(c.process)
+		time.Sleep(time.Until(end))
+		used <- [2]time.Duration{ownCPU() - client, cpuOf(c.process) - server}
+	}()
+	took, err := c.do(start, end)
+	cpu := <-used
+	l.took = append(l.took, took...)
+	l.wall += slice
+	l.client += cpu[0]
+	l.server += cpu[1]
+	return err
+}
+
+// figures are what is said of a lap.
+type figures struct {
+	rate     float64       // a second
+	p50, p99 time.Duration // of one
+	cpu      time.Duration // of the server, for one
+	client   float64       // the client's share of the CPU time that both used
+}
+
+func (l *lap) figures() figures {
+	slices.Sort(l.took)
+	n := len(l.took)
+	if n == 0 {
+		return figures{}
+	}
+	f := figures{
+		rate: float64(n) / l.wall.Seconds(), p50: l.took[n/2], p99: l.took[n*99/100],
+		cpu: l.server / time.Duration(n),
+	}
+	if l.server > 0 {
+		f.client = float64(l.client) / float64(l.client+l.server)
+	}
+	return f
+}

@@ -1,0 +1,56 @@
+package main
+
+import "fmt"
+
+// facts says where the time goes, in figures of this run.
+func (p *printer) facts() {
+	p.printf("\nWhere it goes\n")
+	p.ownCPU("GET at 16 connections", p.contest("get", 16), theEcho)
+	p.ownCPU("list at 16 connections", p.contest("list", 16), theEcho)
+	p.ownCPU("PUT at 1 connection", p.contest("put", 1), theCommits)
+	p.commit()
+	if loaded := p.res.loaded; loaded.resident > 0 {
+		p.printf("  After the last round the server holds %.1f MiB, %.1f of them its own and the rest the program and the state file.\n",
+			mebibytes(loaded.resident), mebibytes(loaded.anonymous))
+	}
+}
+
+// ownCPU compares what a request costs the server and a floor.
+func (p *printer) ownCPU(what string, c map[string]*contender, floor string) {
+	if c == nil {
+		return
+	}
+	ours, theirs := medianOf(c[theServer].rounds, cpu), medianOf(c[floor].rounds, cpu)
+	p.printf("  CPU for one %s: strongroom %s, %s %s, so %s are ours.\n", what, micros(ours), floor, micros(theirs), micros(ours-theirs))
+}
+
+// commit says what a durable PUT is made of. These are differences of medians:
+// on a busy machine one may come out below zero.
+func (p *printer) commit() {
+	c := p.contest("put", 1)
+	if c == nil {
+		return
+	}
+	p.printf("  A PUT commits %d rows, %d bytes, found by comparing the state file before and after one:\n", len(p.res.rows), bytesOf(p.res.rows))
+	for _, r := range p.res.rows {
+		p.printf("    %s\n", r)
+	}
+	at := func(name string) float64 { return medianOf(c[name].rounds, p50) }
+	parts := []struct {
+		what string
+		time float64
+	}{
+		{"two fdatasync, which bbolt does for a commit", 2 * at(theDisk)},
+		{"bbolt", at(theRaw) - 2*at(theDisk)},
+		{"HTTP", at(theCommits) - at(theRaw)},
+		{"ours", at(theServer) - at(theCommits)},
+	}
+	line := fmt.Sprintf("  Of the %s of a PUT over one connection,", micros(at(theServer)))
+	for i, part := range parts {
+		if i > 0 {
+			line += ","
+		}
+		line += fmt.Sprintf(" %s are %s", micros(part.time), part.what)
+	}
+	p.printf("%s.\n", line)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// floorCommand makes this program a floor instead of the bench.
+const floorCommand = "floor"
+
+// A floorSpec is what a floor reads from its standard input. It lives until
+// that ends, and so never longer than the bench.
+type floorSpec struct {
+	Get, List, Put answer
+	File           string // to commit to; empty: a PUT is only answered
+	Rows           []row  // to commit
+	Secrets        int    // to write to, of all that the file has
+}
+
+// startFloor starts a floor as a process of its own.
+func startFloor(ctx context.Context, spec floorSpec) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, floorCommand)
+	cmd.Stderr = os.Stderr
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting a floor: %w", err)
+	}
+	p := &process{cmd: cmd, stop: func() error { return errors.Join(input.Close(), cmd.Wait()) }}
+	if err := json.NewEncoder(input).Encode(spec); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting a floor: %w", err), p.stop())
+	}
+	address, err := bufio.NewReader(output).ReadString('\n')
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting a floor: %w", err), p.stop())
+	}
+	p.address = strings.TrimSpace(address)
+	return p, nil
+}
+
+// serveFloor is a floor: it prints its address and serves until input ends.
+func serveFloor(input io.Reader, output io.Writer) error {
+	var spec floorSpec
+	decoder := json.NewDecoder(input)
+	if err := decoder.Decode(&spec); err != nil {
+		return fmt.Errorf("reading what to serve: %w", err)
+	}
+	e := echo.New()
+	e.GET("/api/app/:app_id/secrets", answering(spec.List))
+	e.GET("/api/app/:app_id/secrets/:secret_name", answering(spec.Get))
+	put := answering(spec.Put)
+	if spec.File != "" {
+		c, err := newCommitter(spec.File, spec.Rows, spec.Secrets)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = c.db.Close() }()
+		put = committing(c, put)
+	}
+	e.PUT("/api/app/:app_id/secrets/:secret_name", put)
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	go func() { _ = http.Serve(listener, e) }() // ends with the process
+	if _, err := fmt.Fprintln(output, listener.Addr()); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, input)
+	return err
+}
+
+// answering answers what the server did.
+func answering(a answer) echo.HandlerFunc {
+	contentType := a.Header.Get(echo.HeaderContentType)
+	return func(c echo.Context) error {
+		header := c.Response().Header()
+		for name, values := range a.Header {
+			header[name] = values
+		}
+		return c.Blob(http.StatusOK, contentType, a.Body)
+	}
+}
+
+// committing also reads the body and commits, as the server has to.
+func committing(c *committer, answer echo.HandlerFunc) echo.HandlerFunc {
+	return func(ctx echo.Context) error {
+		if _, err := io.ReadAll(ctx.Request().Body); err != nil {
+			return err
+		}
+		if err := c.commit(); err != nil {
+			return err
+		}
+		return answer(ctx)
+	}
+}

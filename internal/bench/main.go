@@ -1,0 +1,111 @@
+// Bench compares the server with the least that could do the same work, all in
+// one run on one machine: a bare echo handler that answers the same bytes, a
+// bare echo handler that commits the same rows to bbolt, and bbolt and the
+// disk by themselves. Figures of different runs say little about each other;
+// the ratios within one do.
+//
+// Start reading at [measure]. Server, floors and client are processes of their
+// own, so that it can be said who used the CPU: bench starts itself again to be
+// a floor (floors.go).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are what can be asked for.
+type options struct {
+	rounds int
+	slice  time.Duration
+	conns  []int
+	only   []string // parts to run
+	dir    string   // where the files go, which decides on the disk
+	binary string   // the server, if it is not to be built
+	rival  string   // another server to compare it with, if any
+	apps   int      // whose secrets requests are for, of all there are
+}
+
+// parts are what --only can name.
+var parts = []string{"get", "list", "put", "idle"}
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == floorCommand {
+		exitOn(serveFloor(os.Stdin, os.Stdout))
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	opts, err := parse(os.Args[1:])
+	exitOn(err)
+	exitOn(run(ctx, opts))
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string) (options, error) {
+	var opts options
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
+	flags.IntVar(&opts.rounds, "rounds", 5, "so many rounds, of which the median counts")
+	flags.DurationVar(&opts.slice, "slice", time.Second, "how long each contender runs at a time, twice a round")
+	conns := flags.String("conns", "1,16,64", "numbers of connections")
+	only := flags.String("only", strings.Join(parts, ","), "what to measure")
+	flags.StringVar(&opts.dir, "dir", ".run", "a `directory` on the disk to measure")
+	flags.StringVar(&opts.binary, "binary", "", "measure this server instead of building one")
+	flags.StringVar(&opts.rival, "against", "", "let this server take part, too")
+	flags.IntVar(&opts.apps, "apps", 25, fmt.Sprintf("read and write the secrets of so many of the %d apps", apps))
+	_ = flags.Parse(args) // exits on an error
+	for n := range strings.SplitSeq(*conns, ",") {
+		count, err := strconv.Atoi(n)
+		if err != nil || count < 1 {
+			return opts, fmt.Errorf("--conns: %q is not a number of connections", n)
+		}
+		opts.conns = append(opts.conns, count)
+	}
+	slices.Sort(opts.conns) // the first one gets the contenders that have none
+	for part := range strings.SplitSeq(*only, ",") {
+		if !slices.Contains(parts, part) {
+			return opts, fmt.Errorf("--only: %q is none of %s", part, strings.Join(parts, ", "))
+		}
+		opts.only = append(opts.only, part)
+	}
+	if opts.rounds < 1 || opts.slice <= 0 || opts.apps < 1 || opts.apps > apps {
+		return opts, errors.New("--rounds, --slice and --apps must be more than nothing, and there are not more apps")
+	}
+	return opts, nil
+}
+
+func run(ctx context.Context, opts options) error {
+	if err := os.MkdirAll(opts.dir, 0o700); err != nil {
+		return fmt.Errorf("making --dir: %w", err)
+	}
+	dir, err := os.MkdirTemp(opts.dir, "bench-")
+	if err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	results, err := measure(ctx, opts, dir)
+	if err != nil {
+		return err
+	}
+	report(os.Stdout, opts, results)
+	return nil
+}

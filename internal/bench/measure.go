@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// results are all that was measured.
+type results struct {
+	rows     []row // that a PUT commits
+	contests []*contest
+	starts   []start // of the server, with all secrets in it
+	loaded   memory  // of the server after the last round
+}
+
+// measure is the whole story: a server with secrets in it, what a PUT of it
+// commits, how it starts, and then the contests.
+func measure(ctx context.Context, opts options, dir string) (*results, error) {
+	say("building and filling a server with %d secrets", apps*secretsPer)
+	in, err := install(ctx, opts.binary, dir)
+	if err != nil {
+		return nil, err
+	}
+	d := dialect{in.psk, opts.apps}
+	if err := in.fill(ctx, d); err != nil {
+		return nil, fmt.Errorf("filling the server: %w", err)
+	}
+	res := &results{}
+	if res.rows, err = in.rowsOfPut(ctx, d); err != nil {
+		return nil, fmt.Errorf("looking at what a PUT commits: %w", err)
+	}
+	if slices.Contains(opts.only, "idle") {
+		say("starting it %d times", opts.rounds)
+		if res.starts, err = in.measureStarts(ctx, opts.rounds); err != nil {
+			return nil, err
+		}
+	}
+	if slices.ContainsFunc(opts.only, func(part string) bool { return part != "idle" }) {
+		err = res.contest(ctx, opts, in, d, dir)
+	}
+	return res, err
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "… "+format+"\n", args...) }
+
+// fill creates all secrets.
+func (in *installation) fill(ctx context.Context, d dialect) (err error) {
+	p, err := in.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	op := &operation{name: "POST", requests: d.creates()}
+	if op.answer, err = ask(p.address, op.requests[0]); err != nil {
+		return err
+	}
+	op.requests = op.requests[1:]
+	c := &client{address: p.address}
+	defer c.close()
+	return c.each(op, 64)
+}
+
+// rowsOfPut finds out what one PUT commits, from the state file before and
+// after.
+func (in *installation) rowsOfPut(ctx context.Context, d dialect) ([]row, error) {
+	before, err := snapshotOf(in.stateFile())
+	if err != nil {
+		return nil, err
+	}
+	p, err := in.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = ask(p.address, d.puts()[0])
+	if err := errors.Join(err, p.stop()); err != nil {
+		return nil, err
+	}
+	after, err := snapshotOf(in.stateFile())
+	return rowsBetween(before, after), err
+}
+
+// A start is how one start of the server went.
+type start struct {
+	ready time.Duration
+	idle  memory
+}
+
+// settled is how long a server is left alone before its memory is measured.
+const settled = time.Second
+
+func (in *installation) measureStarts(ctx context.Context, times int) (starts []start, err error) {
+	for range times {
+		p, ready, err := in.timeToReady(ctx)
+		if err != nil {
+			return nil, err
+		}
+		time.Sleep(settled)
+		idle, err := memoryOf(p)
+		if err := errors.Join(err, p.stop()); err != nil {
+			return nil, err
+		}
+		starts = append(starts, start{ready, idle})
+	}
+	return starts, nil
+}
+
+// contest starts the server and its floors, and runs all rounds.
+func (res *results) contest(ctx context.Context, opts options, in *installation, d dialect, dir string) (err error) {
+	spec := floorSpec{Rows: res.rows, Secrets: opts.apps * secretsPer}
+	copies := []string{filepath.Join(dir, "commits.db"), filepath.Join(dir, "raw.db")}
+	for _, path := range copies {
+		if err := copyFile(in.stateFile(), path); err != nil {
+			return fmt.Errorf("copying the state file: %w", err)
+		}
+	}
+	rival, err := in.rival(opts.rival, dir)
+	if err != nil {
+		return err
+	}
+	f := &field{d: d}
+	defer func() { err = errors.Join(err, f.close()) }()
+	if f.server, err = f.add(in.start(ctx)); err != nil {
+		return err
+	}
+	if err := f.learn(&spec); err != nil {
+		return err
+	}
+	if rival != nil {
+		if f.rival, err = f.add(rival.start(ctx)); err != nil {
+			return err
+		}
+	}
+	if f.echo, err = f.add(startFloor(ctx, spec)); err != nil {
+		return err
+	}
+	spec.File = copies[0]
+	if f.commits, err = f.add(startFloor(ctx, spec)); err != nil {
+		return err
+	}
+	spec.File = copies[1]
+	if f.raw, err = newCommitter(spec.File, spec.Rows, spec.Secrets); err != nil {
+		return err
+	}
+	if f.disk, err = openDisk(dir); err != nil {
+		return err
+	}
+	res.contests = f.contests(opts)
+	for round := range opts.rounds {
+		say("round %d of %d", round+1, opts.rounds)
+		for _, r := range res.contests {
+			if err := r.run(ctx, opts.slice); err != nil {
+				return err
+			}
+		}
+	}
+	time.Sleep(settled)
+	res.loaded, err = memoryOf(f.server.process)
+	return err
+}

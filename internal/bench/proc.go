@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tick is the unit of CPU time in /proc, the same on every Linux.
+const tick = 10 * time.Millisecond
+
+// cpuOf is how much CPU time the process has used; nothing where there is no
+// /proc.
+func cpuOf(p *process) time.Duration {
+	if p == nil {
+		return 0
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	// After the name in brackets, which may hold anything, come the state and
+	// more; user and system time are the twelfth and thirteenth.
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * tick
+}
+
+// ownCPU is how much CPU time this process has used.
+func ownCPU() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// memory is what a process holds, in bytes.
+type memory struct {
+	resident  int64 // RSS
+	anonymous int64 // of that: its own, neither the program nor mapped files
+}
+
+func memoryOf(p *process) (memory, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return memory{}, fmt.Errorf("measuring memory: %w", err)
+	}
+	return memory{kilobytes(string(text), "VmRSS:"), kilobytes(string(text), "RssAnon:")}, nil
+}
+
+func kilobytes(status, field string) int64 {
+	_, rest, _ := strings.Cut(status, field)
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, _ := strconv.ParseInt(number, 10, 64)
+	return n << 10
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// report prints what was measured, for people.
+func report(w io.Writer, opts options, res *results) {
+	p := &printer{w, res}
+	p.printf("%s, %s/%s, %d CPUs. Medians of %d rounds, in each of which each contender runs twice for %s.\n",
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), opts.rounds, opts.slice)
+	p.printf("%s secrets, of which requests go round %s. HTTP/1.1 over loopback, connections kept alive, one request at a time on each.\n",
+		thousands(apps*secretsPer), thousands(float64(opts.apps*secretsPer)))
+	p.table()
+	p.bars()
+	p.facts()
+}
+
+type printer struct {
+	w   io.Writer
+	res *results
+}
+
+func (p *printer) printf(format string, args ...any) { _, _ = fmt.Fprintf(p.w, format, args...) }
+
+// table has a line for each contender of each contest.
+func (p *printer) table() {
+	last := ""
+	for _, r := range p.res.contests {
+		if r.op.name != last {
+			last = r.op.name
+			p.printf("\n%-36s %10s %10s %10s %10s %8s   %s\n", last, "a second", "p50", "p99", "its CPU", "client", "strongroom's rate over it")
+		}
+		for i, c := range r.contenders {
+			conns := ""
+			if i == 0 {
+				conns = fmt.Sprint(r.conns)
+			}
+			p.line(conns, c, r)
+		}
+	}
+}
+
+func (p *printer) line(conns string, c *contender, r *contest) {
+	of := func(get func(figures) float64) float64 { return medianOf(c.rounds, get) }
+	p.printf("  %4s  %-28s %10s %10s %10s", conns, c.name, thousands(of(rate)), micros(of(p50)), micros(of(p99)))
+	if c.process == nil {
+		p.printf("\n")
+		return
+	}
+	p.printf(" %10s %7.0f%%", micros(of(cpu)), 100*of(share))
+	if c.name != theServer {
+		p.printf("   %s", overRounds(r.contenders[0], c, rate))
+	}
+	p.printf("\n")
+}
+
+func rate(f figures) float64  { return f.rate }
+func p50(f figures) float64   { return float64(f.p50) }
+func p99(f figures) float64   { return float64(f.p99) }
+func cpu(f figures) float64   { return float64(f.cpu) }
+func share(f figures) float64 { return f.client }
+
+// A ratio is a median of rounds, with the least and the most.
+type ratio struct{ median, least, most float64 }
+
+func (r ratio) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", r.median, r.least, r.most) }
+
+// overRounds compares two contenders round by round.
+func overRounds(a, b *contender, get func(figures) float64) ratio {
+	var ratios []float64
+	for i := range a.rounds {
+		if get(b.rounds[i]) > 0 { // a disk can stand still for a whole slice
+			ratios = append(ratios, get(a.rounds[i])/get(b.rounds[i]))
+		}
+	}
+	if len(ratios) == 0 {
+		return ratio{}
+	}
+	return ratio{median(ratios), slices.Min(ratios), slices.Max(ratios)}
+}
+
+func medianOf[T any](of []T, get func(T) float64) float64 {
+	var values []float64
+	for _, v := range of {
+		values = append(values, get(v))
+	}
+	return median(values)
+}
+
+func median[T cmp.Ordered](values []T) T {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// bars are what the server has to reach.
+func (p *printer) bars() {
+	p.printf("\nBars\n")
+	if c := p.contest("get", 16); c != nil {
+		p.atLeast("GET at 16 connections: rate over echo's", overRounds(c[theServer], c[theEcho], rate), 0.75)
+	}
+	if c := p.contest("list", 16); c != nil {
+		p.atLeast("list at 16 connections: rate over echo's", overRounds(c[theServer], c[theEcho], rate), 0.6)
+	}
+	one, many := p.contest("put", 1), p.contest("put", 64)
+	if one != nil {
+		p.atMost("PUT at 1 connection: p50 over echo + bbolt's", overRounds(one[theServer], one[theCommits], p50), 1.15)
+	}
+	if one != nil && many != nil {
+		p.atLeast("PUT at 64 connections: rate over that at 1", overRounds(many[theServer], one[theServer], rate), 5)
+	}
+	if starts := p.res.starts; len(starts) > 0 {
+		p.below("idle memory (RSS)", medianOf(starts, func(s start) float64 { return mebibytes(s.idle.resident) }), 30, "MiB")
+		p.below("ready, from exec to the first 200 of /readyz", medianOf(starts, func(s start) float64 { return millis(s.ready) }), 50, "ms")
+	}
+}
+
+// contest returns the contenders of a contest by name, nil if there was none.
+func (p *printer) contest(part string, conns int) map[string]*contender {
+	for _, r := range p.res.contests {
+		if r.op.part == part && r.conns == conns {
+			byName := map[string]*contender{}
+			for _, c := range r.contenders {
+				byName[c.name] = c
+			}
+			return byName
+		}
+	}
+	return nil
+}
+
+func (p *printer) atLeast(what string, r ratio, want float64) {
+	p.bar(what, r.String(), fmt.Sprintf("want ≥ %.4g", want), r.median >= want)
+}
+
+func (p *printer) atMost(what string, r ratio, want float64) {
+	p.bar(what, r.String(), fmt.Sprintf("want ≤ %.4g", want), r.median <= want)
+}
+
+func (p *printer) below(what string, got, want float64, unit string) {
+	p.bar(what, fmt.Sprintf("%.1f %s", got, unit), fmt.Sprintf("want < %.4g", want), got < want)
+}
+
+func (p *printer) bar(what, got, want string, ok bool) {
+	verdict := "MISS"
+	if ok {
+		verdict = "OK"
+	}
+	p.printf("  %-46s %-24s %-12s  %s\n", what, got, want, verdict)
+}
+
+// thousands writes 12345 as 12,345.
+func thousands(n float64) string {
+	s := fmt.Sprintf("%.0f", n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func micros(ns float64) string { return fmt.Sprintf("%s µs", strings.TrimSpace(microDigits(ns))) }
+
+func microDigits(ns float64) string {
+	if us := ns / 1e3; us < 10 {
+		return fmt.Sprintf("%.1f", us)
+	}
+	return thousands(ns / 1e3)
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+func mebibytes(bytes int64) float64  { return float64(bytes) / (1 << 20) }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// What the server holds while it is measured: so many secrets of each of so
+// many apps, 10,000 in all.
+const (
+	apps       = 500
+	secretsPer = 20
+)
+
+// A dialect makes requests.
+type dialect struct {
+	psk  string
+	apps int // whose secrets they are for
+}
+
+func (d dialect) request(method, path, body string) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nAuthorization-PSK: %s\r\n", method, path, d.psk)
+	if body != "" {
+		fmt.Fprintf(&b, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
+	}
+	return []byte(b.String() + "\r\n" + body)
+}
+
+// Names have one length, so that answers have, too.
+func listPath(app int) string {
+	return fmt.Sprintf("/api/app/0f8fad5b-d9cb-469f-a165-%012x/secrets", app)
+}
+
+func secretName(n int) string { return fmt.Sprintf("database-%02d", n) }
+
+// data is the content of a secret: two keys, 76 bytes of values.
+func data() string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	password := make([]byte, 64)
+	for i := range password {
+		password[i] = letters[rand.IntN(len(letters))]
+	}
+	return fmt.Sprintf(`"data":[{"key":"username","value":"service-user"},{"key":"password","value":"%s"}]`, password)
+}
+
+func (d dialect) creates() (requests [][]byte) {
+	for app := range apps {
+		for n := range secretsPer {
+			body := fmt.Sprintf(`{"secret_name":%q,%s}`, secretName(n), data())
+			requests = append(requests, d.request("POST", listPath(app), body))
+		}
+	}
+	return requests
+}
+
+func (d dialect) gets() (requests [][]byte) {
+	for app := range d.apps {
+		for n := range secretsPer {
+			requests = append(requests, d.request("GET", listPath(app)+"/"+secretName(n), ""))
+		}
+	}
+	return shuffled(requests)
+}
+
+func (d dialect) lists() (requests [][]byte) {
+	for app := range d.apps {
+		requests = append(requests, d.request("GET", listPath(app), ""))
+	}
+	return shuffled(requests)
+}
+
+func (d dialect) puts() (requests [][]byte) {
+	for app := range d.apps {
+		for n := range secretsPer {
+			requests = append(requests, d.request("PUT", listPath(app)+"/"+secretName(n), "{"+data()+"}"))
+		}
+	}
+	return shuffled(requests)
+}
+
+func shuffled(list [][]byte) [][]byte {
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	mathrand "math/rand/v2"
+	"os"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// A row is one of those that a PUT writes to the state file, as a look at the
+// file before and after shows. The floors write rows like it.
+type row struct {
+	Bucket     string
+	Kind       rowKind
+	KeyBytes   int
+	ValueBytes int
+}
+
+type rowKind string
+
+const (
+	changed  rowKind = "changed"  // a row that was there has another value
+	moved    rowKind = "moved"    // a row goes, and one with the next key comes
+	appended rowKind = "appended" // a row comes behind the last
+)
+
+func (r row) String() string {
+	return fmt.Sprintf("%s %s: %d + %d bytes", r.Bucket, r.Kind, r.KeyBytes, r.ValueBytes)
+}
+
+// bytesOf is how many bytes of keys and values the rows have.
+func bytesOf(rows []row) (sum int) {
+	for _, r := range rows {
+		sum += r.KeyBytes + r.ValueBytes
+	}
+	return sum
+}
+
+// openFile opens a bbolt file as the server does.
+func openFile(path string) (*bbolt.DB, error) {
+	return bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, InitialMmapSize: 256 << 20,
+	})
+}
+
+// A snapshot is all that is in a bbolt file, by bucket and key.
+type snapshot map[string]map[string]string
+
+func snapshotOf(path string) (snapshot, error) {
+	db, err := openFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("looking into the state file: %w", err)
+	}
+	s := snapshot{}
+	err = db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			rows := map[string]string{}
+			s[string(name)] = rows
+			return b.ForEach(func(k, v []byte) error {
+				rows[string(k)] = string(v)
+				return nil
+			})
+		})
+	})
+	return s, errors.Join(err, db.Close())
+}
+
+// rowsBetween returns what a single request wrote between two snapshots.
+func rowsBetween(before, after snapshot) (rows []row) {
+	for bucket, now := range after {
+		gone := 0
+		for key := range before[bucket] {
+			if _, there := now[key]; !there {
+				gone++
+			}
+		}
+		for key, value := range now {
+			r := row{bucket, appended, len(key), len(value)}
+			switch old, there := before[bucket][key]; {
+			case there && old == value:
+				continue
+			case there:
+				r.Kind = changed
+			case gone > 0:
+				r.Kind = moved
+				gone--
+			}
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return bytes.Compare([]byte(a.Bucket), []byte(b.Bucket)) })
+	return rows
+}
+
+// A committer commits the rows of one PUT at a time to a copy of the state
+// file, so that trees and pages are as large as the server's.
+type committer struct {
+	db    *bbolt.DB
+	rows  []row
+	keys  [][][]byte // by row: the keys that may be changed or moved
+	value []byte     // long enough for any row; what it says does not matter
+}
+
+// newCommitter returns a committer that writes to so many secrets of the file.
+func newCommitter(file string, rows []row, secrets int) (*committer, error) {
+	db, err := openFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("opening a copy of the state file: %w", err)
+	}
+	c := &committer{db: db, rows: rows, keys: make([][][]byte, len(rows)), value: make([]byte, bytesOf(rows))}
+	_, _ = rand.Read(c.value)
+	err = db.View(func(tx *bbolt.Tx) error {
+		for i, r := range rows {
+			keys := shuffled(keysLike(r, tx.Bucket([]byte(r.Bucket))))
+			c.keys[i] = keys[:min(secrets, len(keys))]
+		}
+		return nil
+	})
+	return c, err
+}
+
+func keysLike(r row, b *bbolt.Bucket) (keys [][]byte) {
+	if r.Kind == appended {
+		return nil
+	}
+	cursor := b.Cursor()
+	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
+		if len(key) == r.KeyBytes {
+			keys = append(keys, bytes.Clone(key))
+		}
+	}
+	return keys
+}
+
+// commit is one transaction of its own.
+func (c *committer) commit() error {
+	return c.db.Update(func(tx *bbolt.Tx) error {
+		for i, r := range c.rows {
+			if err := c.put(tx.Bucket([]byte(r.Bucket)), r, c.keys[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c *committer) put(b *bbolt.Bucket, r row, keys [][]byte) error {
+	value := c.value[:r.ValueBytes]
+	switch r.Kind {
+	case changed:
+		return b.Put(keys[mathrand.IntN(len(keys))], value)
+	case moved:
+		at := mathrand.IntN(len(keys))
+		old := keys[at]
+		keys[at] = next(old)
+		return errors.Join(b.Delete(old), b.Put(keys[at], value))
+	default:
+		last, _ := b.Cursor().Last()
+		return b.Put(next(last), value)
+	}
+}
+
+// next is the key with its last eight bytes counted on.
+func next(key []byte) []byte {
+	head := len(key) - 8
+	return binary.BigEndian.AppendUint64(bytes.Clone(key[:head]), binary.BigEndian.Uint64(key[head:])+1)
+}
+
+func copyFile(from, to string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	return errors.Join(err, target.Sync(), target.Close())
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// An installation is a server's binary and what init made for it.
+type installation struct {
+	binary string
+	dir    string
+	psk    string
+}
+
+// install builds the server, the way make build does, and runs init.
+func install(ctx context.Context, binary, dir string) (*installation, error) {
+	if binary == "" {
+		binary = filepath.Join(dir, "strongroom")
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/strongroom")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return nil, fmt.Errorf("building the server: %w", err)
+		}
+	}
+	in := &installation{binary: binary, dir: filepath.Join(dir, "server")}
+	keys, err := exec.CommandContext(ctx, binary, "init", "--dir", in.dir).Output()
+	if err != nil {
+		return nil, fmt.Errorf("running init: %w", err)
+	}
+	_, psk, _ := bytes.Cut(keys, []byte("Authorization-PSK: "))
+	if in.psk = strings.TrimSpace(string(psk)); in.psk == "" {
+		return nil, fmt.Errorf("init printed no key for Authorization-PSK")
+	}
+	return in, nil
+}
+
+// stateFile is where init puts it.
+func (in *installation) stateFile() string { return filepath.Join(in.dir, "data", "strongroom.db") }
+
+func (in *installation) command(ctx context.Context, address string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, in.binary, "serve", "--config", filepath.Join(in.dir, "strongroom.yaml"), "--listen", address)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = patience
+	return cmd
+}
+
+// A process is a server that answers on an address.
+type process struct {
+	cmd     *exec.Cmd
+	address string
+	stop    func() error
+}
+
+var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
+
+// start starts the server and returns once it says where it listens.
+func (in *installation) start(ctx context.Context) (*process, error) {
+	cmd := in.command(ctx, "127.0.0.1:0")
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the server: %w", err)
+	}
+	p := &process{cmd: cmd, stop: func() error { return terminate(cmd) }}
+	lines := bufio.NewScanner(log)
+	for lines.Scan() {
+		if found := listening.FindStringSubmatch(lines.Text()); found != nil {
+			p.address = found[1]
+			go passOn(lines) // until the server ends
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("the server did not come up: %w", p.stop())
+}
+
+// terminate asks the process to end, and waits for it.
+func terminate(cmd *exec.Cmd) error {
+	_ = cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended, which Wait tells
+	return cmd.Wait()
+}
+
+// passOn shows what the server complains about.
+func passOn(lines *bufio.Scanner) {
+	for lines.Scan() {
+		if !strings.Contains(lines.Text(), "level=INFO") {
+			fmt.Fprintln(os.Stderr, lines.Text())
+		}
+	}
+}
+
+// timeToReady starts the server and returns how long it took from there to the
+// first 200 of /readyz.
+func (in *installation) timeToReady(ctx context.Context) (*process, time.Duration, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, 0, err
+	}
+	cmd := in.command(ctx, address)
+	started := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, 0, fmt.Errorf("starting the server: %w", err)
+	}
+	p := &process{cmd: cmd, address: address, stop: func() error { return terminate(cmd) }}
+	request := []byte("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	for time.Since(started) < patience {
+		if _, err := ask(address, request); err == nil {
+			return p, time.Since(started), nil
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+	return nil, 0, fmt.Errorf("the server was not ready within %s: %w", patience, p.stop())
+}
+
+// freeAddress returns an address on which nobody listens at the moment.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("looking for a port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// rival returns an installation of another binary with a copy of what is in
+// this one, nil without a binary.
+func (in *installation) rival(binary, dir string) (*installation, error) {
+	if binary == "" {
+		return nil, nil
+	}
+	other := &installation{binary: binary, dir: filepath.Join(dir, "rival"), psk: in.psk}
+	err := filepath.WalkDir(in.dir, func(path string, entry fs.DirEntry, err error) error {
+		to := filepath.Join(other.dir, strings.TrimPrefix(path, in.dir))
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir():
+			return os.MkdirAll(to, 0o700)
+		default:
+			return copyFile(path, to)
+		}
+	})
+	return other, err
+}
