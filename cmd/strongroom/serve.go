@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 
@@ -26,7 +25,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(c.Context(), cfg, listen, c.ErrOrStderr())
+			return serve(c, cfg, listen)
 		},
 	}
 	configFlag(c, &file)
@@ -39,14 +38,14 @@ func configFlag(c *cobra.Command, file *string) {
 	_ = c.MarkFlagRequired("config") // fails only for a flag that does not exist
 }
 
-func serve(ctx context.Context, cfg *config.Config, listen string, logs io.Writer) (err error) {
-	log := slog.New(slog.NewTextHandler(logs, nil))
+func serve(c *cobra.Command, cfg *config.Config, listen string) (err error) {
+	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
 	if listen != "" {
 		if err := cfg.ListenOn(listen); err != nil {
 			return fmt.Errorf("--listen: %w", err)
 		}
 	}
-	r, err := open(ctx, cfg, log)
+	r, err := open(c.Context(), cfg, c.OutOrStdout(), log)
 	if err != nil {
 		return err
 	}
@@ -64,7 +63,7 @@ func serve(ctx context.Context, cfg *config.Config, listen string, logs io.Write
 		return errors.Join(fmt.Errorf("listening: %w", err), administration.Listener.Close())
 	}
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
-	ctx, stop := untilBroken(ctx, r.file)
+	ctx, stop := untilBroken(c.Context(), r.file)
 	defer stop()
 	err = server.Serve(ctx, cfg.Listen.Drain, log, server.Endpoint{Listener: listener, Handler: handler}, administration)
 	return errors.Join(r.file.Err(), err)

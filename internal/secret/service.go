@@ -9,6 +9,7 @@ package secret
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -34,25 +35,28 @@ func (s *Service) List(ctx context.Context, caller Caller, owner Owner, page Pag
 
 // visible lists page by page until the caller's page is full, since secrets
 // that the caller may not list leave gaps.
-func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page Page) ([]Info, error) {
-	var seen []Info
+func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page Page) (seen []Info, err error) {
 	for {
 		infos, err := s.store.List(ctx, owner, page)
 		if err != nil {
 			return nil, err
 		}
-		for _, info := range infos {
-			if caller.May(List, info.Ref) {
-				seen = append(seen, info)
-			}
-			if page.Limit > 0 && len(seen) == page.Limit {
-				return seen, nil
-			}
+		more := page.Limit > 0 && len(infos) == page.Limit
+		if more {
+			page.After = infos[len(infos)-1].Name
 		}
-		if page.Limit <= 0 || len(infos) < page.Limit {
+		infos = slices.DeleteFunc(infos, func(i Info) bool { return !caller.May(List, i.Ref) })
+		if seen == nil {
+			seen = infos
+		} else {
+			seen = append(seen, infos...)
+		}
+		if page.Limit > 0 && len(seen) >= page.Limit {
+			return seen[:page.Limit], nil
+		}
+		if !more {
 			return seen, nil
 		}
-		page.After = infos[len(infos)-1].Name
 	}
 }
 

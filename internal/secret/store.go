@@ -18,6 +18,7 @@ type Info struct {
 	Keys             []string // sorted; not to be changed, for it may be shared
 	Created, Updated time.Time
 	Revision         Revision
+	StoredAs         string // Ref.StoredAs, which takes longer to find than to keep
 }
 
 // An Op says which secret, under which condition, and what is to be put on

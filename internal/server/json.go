@@ -14,10 +14,15 @@ func WriteJSON(w http.ResponseWriter, status int, body any) error {
 	if err != nil {
 		return err
 	}
+	return WriteText(w, status, text)
+}
+
+// WriteText answers with JSON that is encoded already.
+func WriteText(w http.ResponseWriter, status int, text []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	_, err = w.Write(text)
+	_, err := w.Write(text)
 	return err
 }

@@ -2,11 +2,11 @@ package nx1
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
@@ -15,51 +15,65 @@ import (
 // The answers are written here rather than by the generated types, which leave
 // out an empty list and put values into plain strings.
 
-// A detail is the document's SecretDetailResponse.
+// A detail is the document's SecretDetailResponse of a secret: with its values
+// if there are any, and else with masks in their place.
 type detail struct {
-	SecretName string     `json:"secret_name"`
-	K8sName    string     `json:"k8s_name"`
-	Data       []keyValue `json:"data"` // sorted by key
-	CreatedAt  string     `json:"created_at"`
-
-	revision secret.Revision
-}
-
-type keyValue struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
+	secret.Info
+	data map[string]secret.Value
 }
 
 // masked shows a secret as everybody may see it who may list it.
-func masked(info secret.Info) detail {
-	d := detail{
-		SecretName: info.Name, K8sName: info.StoredAs(), Data: make([]keyValue, len(info.Keys)),
-		CreatedAt: info.Created.UTC().Format(time.RFC3339), revision: info.Revision,
-	}
-	for i, key := range info.Keys {
-		d.Data[i] = keyValue{key, secret.Mask}
-	}
-	return d
-}
+func masked(info secret.Info) detail { return detail{Info: info} }
 
 // revealed shows a secret with its values. Those that are not text, which only
 // others than this API can have stored, cannot be shown in JSON.
 func revealed(info secret.Info, data map[string]secret.Value) (detail, error) {
-	d := masked(info)
-	for i, key := range slices.Sorted(maps.Keys(data)) {
-		value := string(data[key])
-		if !utf8.ValidString(value) {
+	for _, key := range info.Keys {
+		if !utf8.ValidString(string(data[key])) {
 			return detail{}, fmt.Errorf("%w: %s", errNotText, key)
 		}
-		d.Data[i] = keyValue{key, value}
 	}
-	return d, nil
+	return detail{info, data}, nil
+}
+
+// appendTo writes the detail as JSON. It is most of what is asked for, and by
+// reflection would take most of the time. Its keys are sorted.
+//
+//	{"secret_name":"db","k8s_name":"nx1-…","data":[{"key":"USER","value":"****"}],"created_at":"2026-11-21T12:00:00Z"}
+func (d detail) appendTo(text []byte) []byte {
+	text = quote(append(text, `{"secret_name":`...), d.Name)
+	text = quote(append(text, `,"k8s_name":`...), d.StoredAs)
+	text = append(text, `,"data":[`...)
+	for i, key := range d.Keys {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		value := secret.Mask
+		if d.data != nil {
+			value = string(d.data[key])
+		}
+		text = quote(append(text, `{"key":`...), key)
+		text = quote(append(text, `,"value":`...), value)
+		text = append(text, '}')
+	}
+	text = append(text, `],"created_at":"`...)
+	text = d.Created.UTC().AppendFormat(text, time.RFC3339)
+	return append(text, `"}`...)
+}
+
+// quote appends a string of valid UTF-8 as JSON.
+func quote(text []byte, s string) []byte {
+	text, _ = jsontext.AppendQuote(text, s) // an error is for what is no UTF-8
+	return text
 }
 
 func (d detail) write(w http.ResponseWriter) error {
-	w.Header().Set("ETag", server.ETag(string(d.revision)))
-	return server.WriteJSON(w, http.StatusOK, d)
+	w.Header().Set("ETag", server.ETag(string(d.Revision)))
+	return server.WriteText(w, http.StatusOK, d.appendTo(make([]byte, 0, detailBytes)))
 }
+
+// detailBytes is about what a detail takes.
+const detailBytes = 256
 
 func (d detail) VisitCreateSecretResponse(w http.ResponseWriter) error { return d.write(w) }
 func (d detail) VisitGetSecretResponse(w http.ResponseWriter) error    { return d.write(w) }
@@ -70,11 +84,14 @@ func (d detail) VisitRevealSecretResponse(w http.ResponseWriter) error { return 
 type listed []secret.Info
 
 func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
-	details := make([]detail, len(l))
+	text := append(make([]byte, 0, 2+len(l)*detailBytes), '[')
 	for i, info := range l {
-		details[i] = masked(info)
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = masked(info).appendTo(text)
 	}
-	return server.WriteJSON(w, http.StatusOK, details)
+	return server.WriteText(w, http.StatusOK, append(text, ']'))
 }
 
 // deleted is the body of a deletion, the document's DeleteResponse.

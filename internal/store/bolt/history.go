@@ -54,7 +54,7 @@ func (s *Store) openEarlier(tx *state.Tx, r record) (versions []record, err erro
 // has those of the old one.
 func (s *Store) Restore(ctx context.Context, op secret.Op, revision secret.Revision) (secret.Info, error) {
 	var r record
-	err := s.change(ctx, op, func(tx *state.Tx) error {
+	err := s.write(ctx, op, func(tx *state.Tx) error {
 		now, err := s.findAt(tx, op)
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ func (s *Store) Deleted(ctx context.Context, owner secret.Owner) ([]secret.Delet
 // Undelete implements [secret.Historian].
 func (s *Store) Undelete(ctx context.Context, op secret.Op) (secret.Info, error) {
 	var r record
-	err := s.change(ctx, op, func(tx *state.Tx) error {
+	err := s.write(ctx, op, func(tx *state.Tx) error {
 		if s.exists(tx, op.Ref) {
 			return secret.ErrExists
 		}
@@ -148,7 +148,7 @@ func (s *Store) unbury(tx *state.Tx, o *ownerRow, d deletedRow, r record) error 
 
 // Destroy implements [secret.Historian].
 func (s *Store) Destroy(ctx context.Context, op secret.Op) error {
-	return s.change(ctx, op, func(tx *state.Tx) error {
+	return s.write(ctx, op, func(tx *state.Tx) error {
 		r, err := s.findAt(tx, op)
 		live := err == nil
 		if err != nil && !errors.Is(err, secret.ErrNotFound) {
@@ -176,7 +176,7 @@ func (s *Store) Destroy(ctx context.Context, op secret.Op) error {
 
 // Erase implements [secret.Historian].
 func (s *Store) Erase(ctx context.Context, op secret.Op) error {
-	return s.change(ctx, op, func(tx *state.Tx) error {
+	return s.write(ctx, op, func(tx *state.Tx) error {
 		owner := s.ownerKey(op.Ref.Owner)
 		rows := tx.Bucket(s.secrets)
 		if rows.Get(owner[:]) == nil {

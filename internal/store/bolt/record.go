@@ -65,6 +65,7 @@ var errDamaged = errors.New("a record of the state file is damaged")
 func newRecord(ref secret.Ref, draft secret.Draft, now time.Time) record {
 	r := record{version: 1, valuesAt: 1, info: secret.Info{
 		Ref: ref, Description: draft.Description, Keys: keysOf(draft.Data), Created: draft.Created, Updated: now,
+		StoredAs: ref.StoredAs(),
 	}}
 	if draft.Created.IsZero() {
 		r.info.Created = now
@@ -123,9 +124,11 @@ func (s *Store) ownerKey(owner secret.Owner) [seal.MACBytes]byte {
 }
 
 func (s *Store) rowKey(ref secret.Ref) rowKey {
+	var key rowKey
 	owner := s.ownerKey(ref.Owner)
 	name := s.ring.MAC(seal.Place("name", s.name, ref.Owner.Kind, ref.Owner.ID, ref.Name))
-	return rowKey(slices.Concat(owner[:], name[:]))
+	copy(key[copy(key[:], owner[:]):], name[:])
+	return key
 }
 
 // descriptionPlace is the same wherever the record lies, so that it can be
@@ -202,9 +205,10 @@ func (s *Store) openRecord(owner secret.Owner, stored []byte) (record, error) {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return record{}, errDamaged
 	}
+	ref := secret.Ref{Owner: owner, Name: d.Name}
 	r.info = secret.Info{
-		Ref: secret.Ref{Owner: owner, Name: d.Name}, Description: d.Description, Keys: d.Keys,
-		Created: d.Created, Updated: d.Updated, Revision: secret.Revision(d.Revision),
+		Ref: ref, Description: d.Description, Keys: d.Keys, Created: d.Created, Updated: d.Updated,
+		Revision: secret.Revision(d.Revision), StoredAs: ref.StoredAs(),
 	}
 	return r, nil
 }

@@ -40,6 +40,7 @@ type Store struct {
 	past    string // bucket: values, and earlier versions
 	deleted string // bucket: deleted secrets
 	infos   *infoCache
+	views   *views
 }
 
 // Options say how much of the past the store keeps.
@@ -66,7 +67,7 @@ func Open(file *state.File, name string, ring *seal.Ring, audit Recorder, opts O
 	return &Store{
 		file: file, ring: ring, audit: audit, opts: opts, name: name,
 		secrets: part + "secrets", past: part + "past", deleted: part + "deleted",
-		infos: newInfoCache(),
+		infos: newInfoCache(), views: newViews(),
 	}
 }
 
@@ -78,32 +79,38 @@ func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var infos []secret.Info
-	err := s.file.View(func(tx *state.Tx) error {
-		rows := tx.Bucket(s.secrets)
-		ownerKey := s.ownerKey(owner)
-		for key, value := range rows.Prefix(ownerKey[:]) {
-			if len(key) == len(ownerKey) {
-				continue // the owner's own row
-			}
-			r, err := s.openLive(tx, owner, rowKey(key), value)
-			if err != nil {
-				return err
-			}
-			if r.info.Name > page.After {
-				infos = append(infos, r.info)
-			}
-		}
-		return nil
-	})
+	if infos, ok := s.views.list(owner, page); ok {
+		return infos, nil
+	}
+	now := s.views.now()
+	all, err := s.readAll(owner)
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(infos, func(a, b secret.Info) int { return strings.Compare(a.Name, b.Name) })
-	if page.Limit > 0 && len(infos) > page.Limit {
-		infos = infos[:page.Limit]
-	}
-	return infos, nil
+	s.views.keepList(now, owner, all)
+	return slices.Clone(cut(all, page)), nil
+}
+
+// readAll returns the owner's secrets in order of name.
+func (s *Store) readAll(owner secret.Owner) ([]secret.Info, error) {
+	all := []secret.Info{}
+	err := s.file.View(func(tx *state.Tx) error {
+		rows := tx.Bucket(s.secrets)
+		ownerKey := s.ownerKey(owner)
+		for key, stored := range rows.Prefix(ownerKey[:]) {
+			if len(key) == len(ownerKey) {
+				continue // the owner's own row
+			}
+			r, err := s.openLive(tx, owner, rowKey(key), stored)
+			if err != nil {
+				return err
+			}
+			all = append(all, r.info)
+		}
+		return nil
+	})
+	slices.SortFunc(all, func(a, b secret.Info) int { return strings.Compare(a.Name, b.Name) })
+	return all, err
 }
 
 // Head implements [secret.Store].
@@ -111,12 +118,20 @@ func (s *Store) Head(ctx context.Context, ref secret.Ref) (secret.Info, error) {
 	if err := ctx.Err(); err != nil {
 		return secret.Info{}, err
 	}
+	if info, ok := s.views.head(ref); ok {
+		return info, nil
+	}
+	now := s.views.now()
 	var r record
 	err := s.file.View(func(tx *state.Tx) (err error) {
 		r, err = s.find(tx, ref)
 		return err
 	})
-	return r.info, err
+	if err != nil {
+		return secret.Info{}, err
+	}
+	s.views.keepHead(now, r.info)
+	return r.info, nil
 }
 
 // Reveal implements [secret.Store]. The values are read in the transaction
@@ -141,7 +156,7 @@ func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[stri
 // InvalidError.
 func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
 	var r record
-	err := s.change(ctx, op, func(tx *state.Tx) error {
+	err := s.write(ctx, op, func(tx *state.Tx) error {
 		if s.exists(tx, op.Ref) {
 			return secret.ErrExists
 		}
@@ -167,7 +182,7 @@ func (s *Store) exists(tx *state.Tx, ref secret.Ref) bool {
 // Replace implements [secret.Store].
 func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
 	var r record
-	err := s.change(ctx, op, func(tx *state.Tx) error {
+	err := s.write(ctx, op, func(tx *state.Tx) error {
 		old, err := s.findAt(tx, op)
 		if err != nil {
 			return err
@@ -187,7 +202,7 @@ func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change)
 // Describe implements [secret.Store]. The values stay where they are.
 func (s *Store) Describe(ctx context.Context, op secret.Op, name, description string) (secret.Info, error) {
 	var r record
-	err := s.change(ctx, op, func(tx *state.Tx) error {
+	err := s.write(ctx, op, func(tx *state.Tx) error {
 		old, err := s.findAt(tx, op)
 		if err != nil {
 			return err
@@ -197,6 +212,7 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 		}
 		r = old.next(time.Now().UTC())
 		r.info.Name, r.info.Description = name, description
+		r.info.StoredAs = r.info.Ref.StoredAs()
 		return s.succeed(tx, old, r)
 	})
 	return r.answer(err)
@@ -223,7 +239,7 @@ func (s *Store) remove(tx *state.Tx, r record) error {
 // Delete implements [secret.Store]. What is deleted can be put back with
 // Undelete for as long as the past has room for it.
 func (s *Store) Delete(ctx context.Context, op secret.Op) error {
-	return s.change(ctx, op, func(tx *state.Tx) error {
+	return s.write(ctx, op, func(tx *state.Tx) error {
 		r, err := s.findAt(tx, op)
 		if err != nil {
 			return err
@@ -282,6 +298,13 @@ func (s *Store) Check(context.Context) error {
 // Close implements [secret.Store]. The state file, which others use too, stays
 // open.
 func (s *Store) Close() error { return nil }
+
+// write is a change of the owner's secrets.
+func (s *Store) write(ctx context.Context, op secret.Op, fn func(*state.Tx) error) error {
+	s.views.begin(op.Ref.Owner)
+	defer s.views.end(op.Ref.Owner)
+	return s.change(ctx, op, fn)
+}
 
 // change runs fn in a transaction together with the record of its outcome. A
 // refusal is recorded as well, so fn must not have written when it returns one.

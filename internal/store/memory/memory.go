@@ -174,6 +174,7 @@ func (s *Store) putLocked(info secret.Info, data map[string]secret.Value) secret
 	s.writes++
 	info.Revision = secret.Revision(strconv.FormatUint(s.writes, 10))
 	info.Updated = time.Now()
+	info.StoredAs = info.Ref.StoredAs()
 	info.Keys = slices.Sorted(maps.Keys(data))
 	s.entries[info.Ref] = entry{info, data}
 	return info

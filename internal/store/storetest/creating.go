@@ -21,7 +21,7 @@ func createReturnsWhatItStored(t T, st secret.Store) {
 	info := mustDraft(t, st, at("db"), secret.Draft{Description: "the database", Data: data{"b": "1", "a": "2"}})
 	want := secret.Info{
 		Ref: at("db").Ref, Description: "the database", Keys: []string{"a", "b"},
-		Created: info.Created, Updated: info.Updated, Revision: info.Revision,
+		Created: info.Created, Updated: info.Updated, Revision: info.Revision, StoredAs: at("db").Ref.StoredAs(),
 	}
 	wantInfo(t, "Create", info, want)
 	wantRecent(t, "Created", info.Created)

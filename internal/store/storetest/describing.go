@@ -43,7 +43,8 @@ func describeMovesTheSecret(t T, st secret.Store) {
 	before := mustDraft(t, st, at("db"), secret.Draft{Description: "old", Data: data{"k": "v"}})
 	after := mustDescribe(t, st, at("db"), "renamed", "new")
 	want := before
-	want.Ref, want.Description, want.Updated, want.Revision = at("renamed").Ref, "new", after.Updated, after.Revision
+	want.Ref, want.StoredAs, want.Description = at("renamed").Ref, at("renamed").Ref.StoredAs(), "new"
+	want.Updated, want.Revision = after.Updated, after.Revision
 	wantInfo(t, "Describe", after, want)
 	wantStored(t, st, want, data{"k": "v"})
 	wantGone(t, st, at("db").Ref)

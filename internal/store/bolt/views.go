@@ -1,0 +1,127 @@
+package bolt
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// views are what was last read, owner by owner, so that reading it again opens
+// neither a transaction nor a record. They never know more than the file: the
+// view of an owner is dropped when a write of the owner's begins, and what was
+// read meanwhile is not kept, for nobody knows whether it is from before the
+// write or from after it.
+type views struct {
+	mu      sync.RWMutex // guards what follows
+	owners  map[secret.Owner]*view
+	writing map[secret.Owner]int // writes under way
+	changes uint64               // beginnings and ends of writes
+	size    int                  // entries in all views
+}
+
+// A view of an owner's secrets, none of which have values.
+type view struct {
+	heads map[string]secret.Info
+	all   []secret.Info // in order of name; nil if it was not read
+}
+
+func newViews() *views {
+	return &views{owners: map[secret.Owner]*view{}, writing: map[secret.Owner]int{}}
+}
+
+// begin is called before a write of the owner's is queued, and end when it is
+// on disk, or is not.
+func (v *views) begin(owner secret.Owner) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.changes++
+	v.writing[owner]++
+	if view := v.owners[owner]; view != nil {
+		v.size -= len(view.heads) + len(view.all)
+		delete(v.owners, owner)
+	}
+}
+
+func (v *views) end(owner secret.Owner) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.changes++
+	if v.writing[owner]--; v.writing[owner] == 0 {
+		delete(v.writing, owner)
+	}
+}
+
+// A moment is when somebody began to read the file.
+type moment uint64
+
+func (v *views) now() moment {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return moment(v.changes)
+}
+
+func (v *views) head(ref secret.Ref) (secret.Info, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	view := v.owners[ref.Owner]
+	if view == nil {
+		return secret.Info{}, false
+	}
+	info, ok := view.heads[ref.Name]
+	return info, ok
+}
+
+// list returns the page of the owner's secrets, for the caller to keep.
+func (v *views) list(owner secret.Owner, page secret.Page) ([]secret.Info, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	view := v.owners[owner]
+	if view == nil || view.all == nil {
+		return nil, false
+	}
+	return slices.Clone(cut(view.all, page)), true
+}
+
+// cut returns the page of infos that are in order of name.
+func cut(infos []secret.Info, page secret.Page) []secret.Info {
+	start, found := slices.BinarySearchFunc(infos, page.After, func(i secret.Info, name string) int {
+		return strings.Compare(i.Name, name)
+	})
+	if found {
+		start++
+	}
+	infos = infos[start:]
+	if page.Limit > 0 && len(infos) > page.Limit {
+		infos = infos[:page.Limit]
+	}
+	return infos
+}
+
+func (v *views) keepHead(since moment, info secret.Info) {
+	v.keep(since, info.Owner, 1, func(view *view) { view.heads[info.Name] = info })
+}
+
+func (v *views) keepList(since moment, owner secret.Owner, all []secret.Info) {
+	v.keep(since, owner, len(all), func(view *view) { view.all = all })
+}
+
+// keep adds to the owner's view what was read since a moment, unless something
+// was written since, or is being written.
+func (v *views) keep(since moment, owner secret.Owner, more int, add func(*view)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if moment(v.changes) != since || v.writing[owner] > 0 {
+		return
+	}
+	if v.size+more > maxInfos {
+		clear(v.owners)
+		v.size = 0
+	}
+	if v.owners[owner] == nil {
+		v.owners[owner] = &view{heads: map[string]secret.Info{}}
+	}
+	v.size += more
+	add(v.owners[owner])
+}
