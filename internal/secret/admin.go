@@ -38,7 +38,7 @@ func (s *Service) Versions(ctx context.Context, caller Caller, ref Ref) (version
 		versions, err = h.Versions(ctx, ref)
 		return err
 	})
-	return versions, err
+	return answer(versions, err)
 }
 
 // Deleted returns what an owner has deleted, newest first.
@@ -47,7 +47,7 @@ func (s *Service) Deleted(ctx context.Context, caller Caller, owner Owner) (dele
 		deleted, err = h.Deleted(ctx, owner)
 		return err
 	})
-	return deleted, err
+	return answer(deleted, err)
 }
 
 // Restore gives a secret the content of an earlier revision.
@@ -56,7 +56,7 @@ func (s *Service) Restore(ctx context.Context, caller Caller, ref Ref, revision 
 		info, err = h.Restore(ctx, Op{Ref: ref, Event: e}, revision)
 		return err
 	})
-	return info, err
+	return answer(info, err)
 }
 
 // Undelete puts back what was last deleted under the name.
@@ -65,7 +65,7 @@ func (s *Service) Undelete(ctx context.Context, caller Caller, ref Ref) (info In
 		info, err = h.Undelete(ctx, Op{Ref: ref, Event: e})
 		return err
 	})
-	return info, err
+	return answer(info, err)
 }
 
 // Destroy removes a secret for good, with all that was deleted under its name.

@@ -94,7 +94,7 @@ func (r *recording) Delete(ctx context.Context, op secret.Op) error {
 }
 
 func TestRecordingStoreRecordsOnItsOwn(t *testing.T) {
-	st := &recording{Store: filled(t)}
+	st := &recording{Store: filled(t).Store}
 	log := &ledger{fails: errors.New("disk full")}
 	who := caller(grant(app, all...))
 	err := call(t, secret.NewService(st, log), who, "Delete")
