@@ -58,7 +58,7 @@ func TestMay(t *testing.T) {
 		{"reveal takes its own", []secret.Grant{grant(app, secret.List, secret.Create, secret.Write, secret.Delete)}, secret.Reveal, on(app, "db"), false},
 		{"reveal implies nothing", []secret.Grant{grant(app, secret.Reveal)}, secret.List, on(app, "db"), false},
 		{"no actions", []secret.Grant{grant(app)}, secret.List, on(app, "db"), false},
-		{"an unknown action", []secret.Grant{grant(app, all...)}, "destroy", on(app, "db"), false},
+		{"an unknown action", []secret.Grant{grant(app, all...)}, "juggle", on(app, "db"), false},
 		{"the empty action", []secret.Grant{grant(app, all...)}, "", on(app, "db"), false},
 
 		{"another owner", []secret.Grant{grant(app, all...)}, secret.List, on(other, "db"), false},
