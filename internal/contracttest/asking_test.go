@@ -1,0 +1,147 @@
+package contracttest
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The headers that carry keys.
+const (
+	sessionKey = "X-Session-API-Key"
+	psk        = "Authorization-PSK"
+)
+
+// A caller asks a server in somebody's name:
+//
+//	s.nx1(t, "lister").delete(path).wants(403, `{"error":"Forbidden.","code":403}`)
+type caller struct {
+	t *testing.T
+	*server
+	header http.Header
+	odd    bool // see witness
+}
+
+// openhands calls with a session key, nx1 with a pre-shared one.
+func (s *server) openhands(t *testing.T, who string) caller { return s.caller(t, sessionKey, who) }
+func (s *server) nx1(t *testing.T, who string) caller       { return s.caller(t, psk, who) }
+
+func (s *server) caller(t *testing.T, header, who string) caller {
+	key := s.printed[header]
+	if who != admin {
+		if _, known := people[who]; !known {
+			t.Fatalf("who is %s?", who)
+		}
+		key = keyOf(who, header)
+	}
+	return s.stranger(t).with(header, key)
+}
+
+// stranger calls without a key.
+func (s *server) stranger(t *testing.T) caller { return caller{t: t, server: s, header: http.Header{}} }
+
+// with is the same caller sending one more header.
+func (c caller) with(header, value string) caller {
+	c.header = c.header.Clone()
+	c.header[header] = append(c.header[header], value) // as it is written
+	return c
+}
+
+// on is the same caller in a subtest.
+func (c caller) on(t *testing.T) caller {
+	c.t = t
+	return c
+}
+
+func (c caller) get(path string) answer        { c.t.Helper(); return c.do("GET", path, "") }
+func (c caller) post(path, body string) answer { c.t.Helper(); return c.do("POST", path, body) }
+func (c caller) put(path, body string) answer  { c.t.Helper(); return c.do("PUT", path, body) }
+func (c caller) delete(path string) answer     { c.t.Helper(); return c.do("DELETE", path, "") }
+
+// do sends a body, if there is one, as JSON, unless the caller has other ideas.
+func (c caller) do(method, path, text string) answer {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, "http://"+c.address+path, strings.NewReader(text))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r.Header = c.header.Clone()
+	if _, set := r.Header["Content-Type"]; !set && text != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+	}
+	w := &witness{odd: c.odd}
+	response, err := w.RoundTrip(r)
+	if err != nil {
+		c.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	body, _ := io.ReadAll(response.Body) // the witness has read it already
+	a := answer{c.t, method + " " + brief(path), response.StatusCode, response.Header, string(body)}
+	w.testify(a)
+	return a
+}
+
+// An answer is what came back.
+type answer struct {
+	t      *testing.T
+	call   string // for messages
+	status int
+	header http.Header
+	body   string
+}
+
+// What differs from run to run: when a secret was made.
+var moment = regexp.MustCompile(`"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)
+
+// wants makes sure of the status and of every byte of the body; a time is written as NOW.
+func (a answer) wants(status int, body string) answer {
+	a.t.Helper()
+	got := moment.ReplaceAllString(a.body, `"created_at":"NOW"`)
+	if a.status != status || got != body {
+		a.t.Errorf("%s:\n got %d %s\nwant %d %s", a.call, a.status, brief(got), status, brief(body))
+	}
+	if got := a.header.Values("Content-Type"); body != "" && (len(got) != 1 || got[0] != "application/json") {
+		a.t.Errorf("%s: content type %q, want application/json alone", a.call, got)
+	}
+	return a
+}
+
+func (a answer) wantsStatus(want int) answer {
+	a.t.Helper()
+	if a.status != want {
+		a.t.Errorf("%s: got %d %s, want %d", a.call, a.status, brief(a.body), want)
+	}
+	return a
+}
+
+func (a answer) wantsHeader(name, want string) answer {
+	a.t.Helper()
+	if got := strings.Join(a.header.Values(name), " | "); got != want {
+		a.t.Errorf("%s: %s is %q, want %q", a.call, name, got, want)
+	}
+	return a
+}
+
+var strongTag = regexp.MustCompile(`^"[!#-~]+"$`)
+
+// etag returns the entity tag, which must be a strong one.
+func (a answer) etag() string {
+	a.t.Helper()
+	tag := a.header.Get("ETag")
+	if !strongTag.MatchString(tag) {
+		a.t.Errorf("%s: ETag is %q, want a strong one", a.call, tag)
+	}
+	return tag
+}
+
+// brief keeps megabytes out of messages.
+func brief(s string) string {
+	if len(s) > 2000 {
+		return s[:1000] + " … " + s[len(s)-1000:]
+	}
+	return s
+}

@@ -1,0 +1,102 @@
+package contracttest
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// excused are declared answers that the suite does not get to see, and why. The first that
+// fits counts; one that fits nothing, or something that was seen after all, is a mistake.
+var excused = []struct{ suffix, reason string }{
+	{" 500", "nothing that one can send makes the server fail; one that is seen is a bug"},
+	{" 503", "the embedded store is there as long as the process is"},
+	{" 507", "it takes a disk that is full"},
+	{"/reveal 409", "it takes a store to which others write what is not text"},
+	{"DELETE /api/secrets/{secret_id} 422", "any text is right there, and a path is always text"},
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	list, mistakes := coverage()
+	if testing.Verbose() || code != 0 || len(mistakes) > 0 && everything() {
+		fmt.Println(strings.Join(list, "\n"))
+	}
+	if everything() && len(mistakes) > 0 {
+		fmt.Println(strings.Join(mistakes, "\n"))
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// everything reports whether the whole suite was asked for.
+func everything() bool {
+	for _, filter := range []string{"test.run", "test.skip", "test.list"} {
+		if flag.Lookup(filter).Value.String() != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// coverage returns a line for everything declared, and what is wrong with the whole.
+func coverage() (list, mistakes []string) {
+	exchanges, needed := 0, map[string]bool{}
+	each(func(p *promise, method, path string, op operation) {
+		for status := range op.Responses {
+			name := p.name(method, path, status)
+			excuse := excuseFor(name)
+			needed[excuse] = true
+			exchanges += seen[name]
+			switch times := seen[name]; {
+			case times > 0 && excuse == "":
+				list = append(list, fmt.Sprintf("%s: %d times", name, times))
+			case times > 0:
+				mistakes = append(mistakes, name+" is excused, but was seen")
+			case excuse == "":
+				mistakes = append(mistakes, name+" is declared, but was never seen")
+			default:
+				list = append(list, name+": not seen, for "+excuse)
+			}
+		}
+	})
+	for _, e := range excused {
+		if !needed[e.reason] {
+			mistakes = append(mistakes, e.suffix+" is excused, but nothing of the kind is declared")
+		}
+	}
+	slices.Sort(list)
+	slices.Sort(mistakes)
+	return append(list, fmt.Sprintf("%d answers were seen, %d of them of declared operations", len(ids), exchanges)), mistakes
+}
+
+func excuseFor(name string) string {
+	for _, e := range excused {
+		if strings.HasSuffix(name, e.suffix) {
+			return e.reason
+		}
+	}
+	return ""
+}
+
+// The list of what the originals leave undeclared must not grow stale.
+func TestWhatTheOriginalsLeaveUnsaid(t *testing.T) {
+	for _, p := range promises {
+		for path, item := range p.paths {
+			original := p.original.items(path)
+			if original == nil {
+				continue
+			}
+			for status := range item["PUT"].Responses {
+				declared := original.Put.Responses.Codes.GetOrZero(fmt.Sprint(status)) != nil
+				if declared == slices.Contains(p.unsaid, status) {
+					t.Errorf("%s: declared in the original is %v", p.name("PUT", path, status), declared)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package contracttest
+
+import (
+	"strings"
+	"testing"
+)
+
+// routes are all of the documents, and what is in none of them.
+func routes() (calls [][2]string) {
+	fill := strings.NewReplacer("{app_id}", shop, "{secret_id}", "MINE", "{secret_name}", "MINE")
+	each(func(_ *promise, method, path string, _ operation) {
+		calls = append(calls, [2]string{method, fill.Replace(path)})
+	})
+	for _, path := range []string{
+		"/", "/api", "/api/", "/api/secrets/", "/api/secrets/a/b", "/api/secrets%2FA", "/api/secretsX", "/API/SECRETS", "/api/settings", "/admin",
+		"/metrics", "/debug/pprof/", "/healthz/", "/healthz/x", "/openapi/", "/openapi/nx1.yaml", "/openapi/nx1.json/", "//healthz",
+		"/api/app", "/api/app/", "/api/app/" + shop, "/api/app/x/secrets/a", secrets + "/", secrets + "/MINE/", secrets + "/MINE/reveal/x",
+	} {
+		for _, method := range []string{"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "CONNECT", "WHATEVER"} {
+			calls = append(calls, [2]string{method, path})
+		}
+	}
+	return calls
+}
+
+// Who calls comes before where to and what with, so a stranger learns nothing.
+func TestNothingIsThereForThoseWithoutAKey(t *testing.T) {
+	s := serve(t)
+	s.undisturbed(t, func() {
+		for _, call := range routes() {
+			d := spokenAt(call[1])
+			key, others := s.printed[d.key], sessionKey
+			if d.key == sessionKey {
+				others = psk
+			}
+			for _, tc := range []struct{ name, header, value, want string }{
+				{"no key", "X", "", d.noKey},
+				{"an empty key", d.key, "", d.badKey},
+				{"a wrong key", d.key, canary, d.badKey},
+				{"almost the key", d.key, key[1:], d.badKey},
+				{"the key and more", d.key, key + "x", d.badKey},
+				{"the other API's key", others, s.printed[others], d.noKey},
+				{"the other API's key as ours", d.key, s.printed[others], d.badKey},
+				{"a token", "Authorization", "Bearer " + canary, d.badKey},
+				{"the key in a cookie", "Cookie", d.key + "=" + key, d.noKey},
+			} {
+				for _, body := range []string{"", "{" + canary} {
+					s.stranger(t).with(tc.header, tc.value).raw(call[0], call[1], body).
+						wants(401, tc.want).wantsHeader("WWW-Authenticate", "APIKey")
+				}
+				if t.Failed() {
+					t.Fatalf("that was %s for %s", tc.name, call)
+				}
+			}
+		}
+	})
+}
+
+func TestTwoCredentialsAreOneTooMany(t *testing.T) {
+	s := serve(t)
+	s.undisturbed(t, func() {
+		for _, call := range routes() {
+			d := spokenAt(call[1])
+			c := s.caller(t, d.key, admin)
+			c.with(d.key, s.printed[d.key]).raw(call[0], call[1], "").wants(400, d.twoKeys)
+			c.with(d.key, canary).raw(call[0], call[1], "").wants(400, d.twoKeys)
+			c.with(strings.ToLower(d.key), "").raw(call[0], call[1], "").wants(400, d.twoKeys)
+			if d.name == nx1.name {
+				c.with("Authorization", "Bearer "+canary).raw(call[0], call[1], "").wants(400, d.twoKeys)
+			}
+		}
+	})
+}
+
+// A key is its bytes, but for the spaces around it.
+func TestKeysInOddForms(t *testing.T) {
+	s := serve(t)
+	key := s.printed[sessionKey]
+	for value, status := range map[string]int{
+		key:                         200,
+		"  " + key + "\t":           200,
+		"Bearer " + key:             401,
+		key + "," + key:             401,
+		`"` + key + `"`:             401,
+		strings.ToUpper(key):        401,
+		key + "\u00a0":              401,
+		strings.Repeat("k", 60_000): 401,
+	} {
+		s.stranger(t).with(sessionKey, value).raw("GET", "/api/secrets", "").wantsStatus(status)
+	}
+	s.stranger(t).with("X_Session_API_Key", key).raw("GET", "/api/secrets", "").wants(401, openhands.badKey)
+	s.stranger(t).raw("GET", "/api/secrets?"+sessionKey+"="+key, "").wants(401, openhands.noKey)
+}

@@ -1,0 +1,123 @@
+package contracttest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A dialect is how an API goes about what both of them do.
+type dialect struct {
+	name        string
+	key         string                   // the header for it
+	create      string                   // the path to post to
+	path        string                   // of the secret MINE
+	draft       func(name string) string // a body that makes a secret, or updates one
+	update      string                   // a body for MINE
+	made, taken int                      // statuses of a creation
+
+	noKey, badKey, twoKeys     string // answers from here on
+	forbidden                  string
+	lost, notSo                string // to a path or method that there is not
+	absent                     string // to a secret that there is not
+	malformed, repeated, stale string // to If-Match
+	unreadable, tooLarge       string
+}
+
+var openhands = dialect{
+	name: "openhands", key: sessionKey, create: "/api/secrets", path: "/api/secrets/MINE",
+	draft: custom, update: `{"name":"MINE","description":"d"}`, made: 201, taken: 400,
+
+	noKey: `{"detail":"Unauthorized"}`, badKey: `{"detail":"Unauthorized"}`, twoKeys: `{"message":"Send one credential only"}`,
+	forbidden: `{"error":"Forbidden"}`,
+	lost:      `{"detail":"Not Found"}`, notSo: `{"detail":"Method Not Allowed"}`,
+	absent:    `{"error":"Secret with ID MINE not found"}`,
+	malformed: `{"message":"If-Match must be one strong entity tag or *"}`, repeated: `{"message":"Send every header once"}`,
+	stale:      `{"error":"Secret with ID MINE has changed"}`,
+	unreadable: `{"detail":"There was an error parsing the body"}`, tooLarge: `{"error":"Request body is too large"}`,
+}
+
+var nx1 = dialect{
+	name: "nx1", key: psk, create: secrets, path: secrets + "/MINE",
+	draft:  func(name string) string { return secret(name, "K", canary) },
+	update: data("K", canary), made: 200, taken: 409,
+
+	noKey:  problem(401, "Send a key in the header Authorization-PSK."),
+	badKey: problem(401, "The credential is not valid."), twoKeys: problem(400, "Send one credential only."),
+	forbidden: problem(403, "Forbidden."),
+	lost:      problem(404, "Not Found."), notSo: problem(405, "Method Not Allowed."),
+	absent:    problem(404, "Secret not found."),
+	malformed: problem(400, "If-Match must be one strong entity tag or *."), repeated: problem(400, "Send every header once."),
+	stale:      problem(412, "Secret has changed."),
+	unreadable: problem(400, "The request body cannot be read."), tooLarge: problem(413, "The request body is too large."),
+}
+
+var dialects = []dialect{openhands, nx1}
+
+// inBoth runs a test for either API.
+func inBoth(t *testing.T, test func(t *testing.T, d dialect)) {
+	for _, d := range dialects {
+		t.Run(d.name, func(t *testing.T) { test(t, d) })
+	}
+}
+
+// spokenAt is the dialect at a path; what is no API's is OpenHands'.
+func spokenAt(path string) dialect {
+	if rest, ok := strings.CutPrefix(path, "/api/app"); ok && (rest == "" || rest[0] == '/') {
+		return nx1
+	}
+	return openhands
+}
+
+// What OpenHands says of a job well done.
+const (
+	created = `{"message":"Secret created successfully"}`
+	updated = `{"message":"Secret updated successfully"}`
+	deleted = `{"message":"Secret deleted successfully"}`
+)
+
+// custom is a body that creates a custom secret.
+func custom(name string) string { return `{"name":"` + name + `","value":"` + canary + `"}` }
+
+// noSecret is what OpenHands says of one that is not there.
+func noSecret(id string) string { return `{"error":"Secret with ID ` + id + ` not found"}` }
+
+// list is OpenHands' list of secrets without descriptions.
+func list(names ...string) string {
+	var items []string
+	for _, name := range names {
+		items = append(items, `{"name":"`+name+`","description":""}`)
+	}
+	return `{"custom_secrets":[` + strings.Join(items, ",") + `]}`
+}
+
+// mebibyte is as much as the values of a secret may have.
+const mebibyte = 1 << 20
+
+// secrets are those of the shop.
+const secrets = "/api/app/" + shop + "/secrets"
+
+// problem is a mistake in Nx1's words.
+func problem(status int, text string) string {
+	return fmt.Sprintf(`{"error":"%s","code":%d}`, text, status)
+}
+
+// data is Nx1's body with these keys and values.
+func data(keysAndValues ...string) string {
+	var pairs []string
+	for i := 0; i < len(keysAndValues); i += 2 {
+		pairs = append(pairs, fmt.Sprintf(`{"key":"%s","value":"%s"}`, keysAndValues[i], keysAndValues[i+1]))
+	}
+	return `{"data":[` + strings.Join(pairs, ",") + `]}`
+}
+
+// secret is a body that creates one in Nx1.
+func secret(name string, keysAndValues ...string) string {
+	return `{"secret_name":"` + name + `",` + data(keysAndValues...)[1:]
+}
+
+// shown is how one of the shop's comes back.
+func shown(name string, keysAndValues ...string) string {
+	body := data(keysAndValues...)
+	return fmt.Sprintf(`{"secret_name":"%s","k8s_name":"%s",%s,"created_at":"NOW"}`, name, k8sNames[name], body[1:len(body)-1])
+}

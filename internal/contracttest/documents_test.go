@@ -1,0 +1,136 @@
+package contracttest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+)
+
+// A promise is the documents of one API, as an independent validator reads them.
+type promise struct {
+	api   string                          // also the name of its files
+	paths map[string]map[string]operation // by template and method
+
+	merged   *referee
+	strict   *referee // the merged document, for which every undeclared member is a mistake
+	original *referee // the document as it was given, which has the PUT only
+
+	// unsaid are the statuses that the original leaves undeclared for its PUT.
+	unsaid []int
+}
+
+// An operation is what the suite itself has to know of one.
+type operation struct {
+	Responses map[int]struct {
+		Content map[string]struct {
+			Schema struct {
+				Free any `json:"additionalProperties"`
+			} `json:"schema"`
+		} `json:"content"`
+	} `json:"responses"`
+}
+
+// freeForm reports whether an answer may have members of any name, so that the strict
+// validator, which does not believe it, cannot be asked.
+func (o operation) freeForm(status int) bool {
+	return o.Responses[status].Content["application/json"].Schema.Free != nil
+}
+
+var promises = []*promise{
+	mustRead("openhands", 400, 401, 403, 404, 412, 413, 500, 503, 507),
+	mustRead("nx1", 412, 413, 500, 503, 507),
+}
+
+// mustRead panics, for without the documents there is nothing to test.
+func mustRead(api string, unsaid ...int) *promise {
+	merged, original := "../../specs/merged/"+api+".json", "../../specs/"+api+".yaml"
+	var text struct {
+		Paths map[string]map[string]operation `json:"paths"`
+	}
+	if err := json.Unmarshal(mustReadFile(merged), &text); err != nil {
+		panic(err)
+	}
+	paths := map[string]map[string]operation{}
+	for path, item := range text.Paths {
+		paths[path] = map[string]operation{}
+		for method, op := range item {
+			paths[path][strings.ToUpper(method)] = op
+		}
+	}
+	return &promise{
+		api: api, paths: paths, unsaid: unsaid,
+		merged:   mustRefer(merged),
+		strict:   mustRefer(merged, config.WithStrictMode(), config.WithStrictIgnoredHeadersExtra("X-Content-Type-Options")),
+		original: mustRefer(original),
+	}
+}
+
+func mustReadFile(path string) []byte {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// A referee validates by one document.
+type referee struct {
+	validator.Validator
+	items func(path string) *v3.PathItem
+}
+
+// mustRefer leaves credentials out: which of them are good is no matter of schemas.
+func mustRefer(path string, options ...config.Option) *referee {
+	doc, err := libopenapi.NewDocument(mustReadFile(path))
+	if err != nil {
+		panic(err)
+	}
+	model, err := doc.BuildV3Model()
+	if err != nil {
+		panic(err)
+	}
+	options = append(options, config.WithFormatAssertions(), config.WithoutSecurityValidation())
+	return &referee{validator.NewValidatorFromV3Model(&model.Model, options...), model.Model.Paths.PathItems.GetOrZero}
+}
+
+// find returns the promise with this operation, and its path as the document has it. The
+// validator has a router, but that one tidies up paths.
+func find(method, path string) (*promise, string) {
+	for _, p := range promises {
+		for template, item := range p.paths {
+			if _, ok := item[method]; ok && fits(path, template) {
+				return p, template
+			}
+		}
+	}
+	return nil, ""
+}
+
+func fits(path, template string) bool {
+	segments, pattern := strings.Split(path, "/"), strings.Split(template, "/")
+	return slices.EqualFunc(segments, pattern, func(segment, want string) bool {
+		return segment == want || segment != "" && strings.HasPrefix(want, "{")
+	})
+}
+
+// each calls do for every operation.
+func each(do func(p *promise, method, path string, op operation)) {
+	for _, p := range promises {
+		for path, item := range p.paths {
+			for method, op := range item {
+				do(p, method, path, op)
+			}
+		}
+	}
+}
+
+func (p *promise) name(method, path string, status int) string {
+	return fmt.Sprintf("%-9s %-6s %s %d", p.api, method, path, status)
+}

@@ -1,0 +1,156 @@
+package contracttest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// program builds strongroom as it is in the tree, once, with the race detector in it. It
+// lies beside the test binary, with which go test removes it.
+var program = sync.OnceValues(func() (path string, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(filepath.Dir(self), "strongroom")
+	build := exec.Command("go", "build", "-race", "-o", path, "./cmd/strongroom")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building strongroom: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// run is strongroom with these arguments. Left to itself, the race detector sleeps for a
+// second before a process exits.
+func run(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	return cmd
+}
+
+// A server is the real program in a process of its own, with files of its own.
+type server struct {
+	address string            // host:port
+	printed map[string]string // the keys that init printed, by their headers
+}
+
+// A change is made to what init left behind, before the server starts.
+type change func(t *testing.T, dir string)
+
+// set changes the config, which has to have the old text once.
+func set(old, new string) change {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		rewrite(t, filepath.Join(dir, "strongroom.yaml"), func(text string) string {
+			if strings.Count(text, old) != 1 {
+				t.Fatalf("the config must have %q once:\n%s", old, text)
+			}
+			return strings.Replace(text, old, new, 1)
+		})
+	}
+}
+
+func rewrite(t *testing.T, path string, edit func(string) string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(edit(string(text))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serve starts a server on a free port, on which all of the people can call. It ends with
+// the test, and must not have had anything to complain of.
+func serve(t *testing.T, changes ...change) *server {
+	t.Helper()
+	dir := t.TempDir()
+	s := &server{printed: initialize(t, dir)}
+	for _, change := range append(changes, hire) {
+		change(t, dir)
+	}
+	cmd := run(t, "serve", "--config", filepath.Join(dir, "strongroom.yaml"), "--listen", "127.0.0.1:0")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(stderr)
+	first, err := lines.ReadString('\n')
+	_, rest, listening := strings.Cut(first, "msg=listening address=")
+	s.address, _, _ = strings.Cut(rest, " ")
+	log := follow(lines)
+	t.Cleanup(func() { stop(t, cmd, log) })
+	if !listening {
+		t.Fatalf("serve said %q, %v", first, err)
+	}
+	return s
+}
+
+// initialize returns the keys by their headers.
+func initialize(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out, err := run(t, "init", "--dir", dir).Output()
+	if err != nil {
+		t.Fatalf("init: %v", err)
+	}
+	keys := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		header, key, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		keys[header] = key
+	}
+	return keys
+}
+
+// follow reads until the end of the log, which the channel then delivers.
+func follow(log io.Reader) <-chan string {
+	all := make(chan string, 1)
+	go func() {
+		var text bytes.Buffer
+		_, err := text.ReadFrom(log)
+		if err != nil {
+			fmt.Fprintln(&text, "reading the log:", err)
+		}
+		all <- text.String()
+	}()
+	return all
+}
+
+// stop ends the server as a service manager does. Of a good server there is no line above
+// the level of information: a panic, a race or an internal error would be one.
+func stop(t *testing.T, cmd *exec.Cmd, log <-chan string) {
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Errorf("stopping the server: %v", err)
+	}
+	text := <-log
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the server ended badly: %v", err)
+	}
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, " level=INFO ") {
+			t.Errorf("the server complained:\n%s", text)
+			break
+		}
+	}
+	if leaks(text) {
+		t.Errorf("something secret is in the log:\n%s", text)
+	}
+}

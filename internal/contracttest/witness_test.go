@@ -1,0 +1,163 @@
+package contracttest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	verrors "github.com/pb33f/libopenapi-validator/errors"
+)
+
+// A witness is a transport that holds every exchange against the documents. What it sees
+// also counts as exercised, see coverage_test.go.
+type witness struct {
+	odd   bool     // the documents do not allow what is sent, and the server takes it nevertheless
+	wrong []string // with what was seen
+}
+
+// testify fails the test if anything was wrong.
+func (w *witness) testify(a answer) {
+	a.t.Helper()
+	for _, mistake := range w.wrong {
+		a.t.Errorf("%s answered %d %s:\n\t%s", a.call, a.status, brief(a.body), mistake)
+	}
+}
+
+var wire = &http.Transport{DisableCompression: true}
+
+// RoundTrip implements [http.RoundTripper].
+func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := wire.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	var sent []byte
+	if r.GetBody != nil {
+		again, _ := r.GetBody() // a reader of a string, which cannot fail
+		sent, _ = io.ReadAll(again)
+	}
+	w.saw(r, sent, answer{status: response.StatusCode, header: response.Header, body: string(body)})
+	return response, nil
+}
+
+func (w *witness) saw(r *http.Request, sent []byte, a answer) {
+	w.wrong = append(w.wrong, manners(r, a)...)
+	p, path := find(r.Method, r.URL.EscapedPath())
+	if p == nil {
+		return // there is no such operation, and each test knows what it wants instead
+	}
+	w.wrong = append(w.wrong, p.broken(r, path, a)...)
+	switch mistake := p.misjudged(r, sent, path, a); {
+	case w.odd && mistake == "":
+		w.wrong = append(w.wrong, "there is nothing odd about the request: the document allows it")
+	case !w.odd && mistake != "":
+		w.wrong = append(w.wrong, mistake)
+	}
+	exercised(p.name(r.Method, path, a.status))
+}
+
+// manners are what every answer of an API has, and are returned where it does not.
+func manners(r *http.Request, a answer) (missing []string) {
+	if got := a.header.Values("Cache-Control"); !slices.Equal(got, []string{"no-store"}) {
+		missing = append(missing, fmt.Sprintf("Cache-Control is %q, want no-store", got))
+	}
+	if id := a.header.Get("X-Request-ID"); len(id) != 26 || !unseen(id) {
+		missing = append(missing, fmt.Sprintf("X-Request-ID is %q, want a new one", id))
+	}
+	if revealing := strings.HasSuffix(r.URL.Path, "/reveal") && a.status == http.StatusOK; leaks(a.body) && !revealing {
+		missing = append(missing, "there is something secret in it")
+	}
+	if a.status >= 500 {
+		missing = append(missing, "nothing that is sent may be the server's fault")
+	}
+	return missing
+}
+
+// broken are the ways in which the answer breaks the promise.
+func (p *promise) broken(r *http.Request, path string, a answer) (ways []string) {
+	ask := func(document string, by *referee) {
+		response := &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body))}
+		_, errs := by.GetResponseBodyValidator().ValidateResponseBodyWithPathItem(r, response, by.items(path), path)
+		for _, err := range errs {
+			ways = append(ways, document+": "+explain(err))
+		}
+	}
+	ask("merged document", p.merged)
+	if !p.paths[path][r.Method].freeForm(a.status) {
+		ask("merged document, strictly", p.strict)
+	}
+	if r.Method == http.MethodPut && !slices.Contains(p.unsaid, a.status) {
+		ask("original document", p.original)
+	}
+	return ways
+}
+
+// misjudged compares what the server made of the request with what the validator does. What
+// the document forbids must not be done; what it allows must not be a 422, but for limits
+// that are no matter of schemas and texts that not every decoder reads alike.
+func (p *promise) misjudged(r *http.Request, sent []byte, path string, a answer) string {
+	done := a.status < 400
+	if !done && a.status != http.StatusUnprocessableEntity {
+		return ""
+	}
+	again := r.Clone(r.Context())
+	again.Body, again.ContentLength = io.NopCloser(bytes.NewReader(sent)), int64(len(sent))
+	if again.Header.Get("Content-Type") == "" {
+		again.Header.Set("Content-Type", "application/json") // which is what the server takes it for
+	}
+	valid, errs := p.merged.ValidateHttpRequestSyncWithPathItem(again, p.merged.items(path), path)
+	switch {
+	case done && !valid:
+		return "the request should have been refused: " + explain(errs[0])
+	case !done && valid && !stricter(a.body):
+		return "the request should not have been refused: the document allows it"
+	}
+	return ""
+}
+
+// stricter reports whether a 422 is about what no schema says.
+func stricter(body string) bool {
+	var problem struct{ Detail []struct{ Type string } }
+	return json.Unmarshal([]byte(body), &problem) == nil && len(problem.Detail) > 0 &&
+		slices.Contains([]string{"value_error", "json_invalid"}, problem.Detail[0].Type)
+}
+
+// explain leaves out the object in question, which is in the message already.
+func explain(err *verrors.ValidationError) string {
+	text := err.Message + ": " + err.Reason
+	for _, failure := range err.SchemaValidationErrors {
+		text += "; " + failure.FieldPath + " " + failure.Reason
+	}
+	return text
+}
+
+var (
+	seen   = map[string]int{} // by operation and status
+	ids    = map[string]bool{}
+	seenMu sync.Mutex
+)
+
+func exercised(what string) {
+	seenMu.Lock()
+	defer seenMu.Unlock()
+	seen[what]++
+}
+
+func unseen(id string) bool {
+	seenMu.Lock()
+	defer seenMu.Unlock()
+	old := ids[id]
+	ids[id] = true
+	return !old
+}
