@@ -3,16 +3,14 @@ package state
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
-	"syscall"
-
-	berrors "go.etcd.io/bbolt/errors"
 )
 
-// A job is one call of Update.
+// A job is one call of Update, UpdateReserved or Compact.
 type job struct {
 	fn       func(*Tx) error
+	reserved bool         // may use the reserve
+	alone    func() error // in the place of fn: what needs the committer for itself
 	err      error
 	panicked any
 	done     chan struct{} // closed when err and panicked are final
@@ -55,15 +53,56 @@ func (f *File) commit(batch []*job) {
 			close(j.done)
 		}
 	}()
-	left := slices.Clone(batch)
-	for {
+	left := f.admit(batch)
+	for len(left) > 0 {
 		spoiler, err := f.try(left)
-		if spoiler < 0 {
+		switch {
+		case spoiler >= 0:
+			left = slices.Delete(left, spoiler, spoiler+1)
+		case errors.Is(err, ErrFull):
+			left = f.makeRoom(left)
+		default:
 			fail(left, err)
 			return
 		}
-		left = slices.Delete(left, spoiler, spoiler+1)
 	}
+}
+
+// admit does what has to be done alone, and returns what goes into the
+// transaction.
+func (f *File) admit(batch []*job) []*job {
+	var left []*job
+	for _, j := range batch {
+		switch {
+		case j.alone != nil:
+			j.err = j.alone()
+		case !j.reserved && !f.reserve.available():
+			j.err = ErrFull
+		default:
+			left = append(left, j)
+		}
+	}
+	return left
+}
+
+// makeRoom returns the jobs with which to try again on a full disk: first all
+// but the ordinary ones, as one of those may have been too large, and then the
+// same with the room of the reserve.
+func (f *File) makeRoom(jobs []*job) []*job {
+	var reserved, ordinary []*job
+	for _, j := range jobs {
+		if j.reserved {
+			reserved = append(reserved, j)
+		} else {
+			ordinary = append(ordinary, j)
+		}
+	}
+	fail(ordinary, ErrFull)
+	if len(ordinary) > 0 || len(reserved) == 0 || f.reserve.spend() {
+		return reserved
+	}
+	fail(reserved, ErrFull)
+	return nil
 }
 
 func fail(jobs []*job, err error) {
@@ -77,49 +116,48 @@ func fail(jobs []*job, err error) {
 // try runs the jobs and commits what they wrote. It returns the number of a
 // job that spoiled the transaction, or -1 and the outcome for all of them.
 func (f *File) try(jobs []*job) (spoiler int, err error) {
-	select {
-	case <-f.broken:
-		return -1, ErrBroken
-	default:
+	if err := f.Err(); err != nil {
+		return -1, err
 	}
-	btx, err := f.db.Begin(true)
+	err = guarded(func() error {
+		spoiler, err = f.attempt(jobs)
+		return err
+	})
+	if errors.Is(err, ErrDamaged) {
+		f.stuckWith(err)
+		return -1, err
+	}
+	return spoiler, err
+}
+
+func (f *File) attempt(jobs []*job) (spoiler int, err error) {
+	btx, err := f.db.Load().Begin(true)
 	if err != nil {
 		return -1, fmt.Errorf("beginning a commit: %w", err)
 	}
 	defer func() { _ = btx.Rollback() }() // after a commit it does nothing
-	tx := &Tx{tx: btx}
+	tx := &Tx{tx: btx, keys: f.keys}
 	for i, j := range jobs {
 		before := tx.writes
 		j.run(tx)
-		if j.panicked != nil || (j.err != nil && tx.writes > before) {
+		if j.panicked != nil || errors.Is(j.err, ErrDamaged) || (j.err != nil && tx.writes > before) {
 			return i, nil
 		}
 	}
 	if tx.writes == 0 {
 		return -1, nil
 	}
-	return -1, f.outcome(btx.Commit())
+	if err := tx.putSum(); err != nil {
+		return -1, fmt.Errorf("finishing a commit: %w", err)
+	}
+	if err := f.outcome(btx.Commit()); err != nil {
+		return -1, err
+	}
+	f.keys = tx.keys
+	return -1, nil
 }
 
 func (j *job) run(tx *Tx) {
 	defer func() { j.panicked = recover() }()
-	j.err = j.fn(tx)
-}
-
-// outcome tells a full disk from a broken one. A page that found no room was
-// not written, and the meta page that would have made it count was not either
-// (bbolt writes it last); but after a failed fsync the kernel may have dropped
-// the pages and say yes the next time (Rebello et al., ATC'20), so that one is
-// final, and so is everything else that is not understood.
-func (f *File) outcome(err error) error {
-	if err == nil {
-		return nil
-	}
-	var onPath *fs.PathError // of a write, not of an fsync
-	noRoom := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-	if (errors.As(err, &onPath) && noRoom) || errors.Is(err, berrors.ErrMaxSizeReached) {
-		return ErrFull
-	}
-	close(f.broken)
-	return fmt.Errorf("%w: %w", ErrBroken, err)
+	j.err = guarded(func() error { return j.fn(tx) })
 }

@@ -12,17 +12,6 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// What stands first in a state file, in this bucket.
-const headerBucket = "state"
-
-var (
-	versionKey = []byte("version")
-	idKey      = []byte("id")
-	keyringKey = []byte("keyring")
-)
-
-const idBytes = 16
-
 // Create makes a new state file that holds the keyring which wrap returns for
 // the id of the file. It never touches what is there already: the error is
 // then one of [os.ErrExist]. A crash leaves the whole file or none, because it
@@ -37,14 +26,26 @@ func Create(path string, wrap func(id string) ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
-	draft := fmt.Sprintf("%s.%x.new", path, id[:4])
-	defer func() { _ = os.Remove(draft) }()
-	if err := write(draft, hex.EncodeToString(id), keyring); err != nil {
+	err = place(path, func(draft string) error { return write(draft, hex.EncodeToString(id), keyring) })
+	if err != nil {
 		return fmt.Errorf("creating the state file %s: %w", path, err)
+	}
+	return nil
+}
+
+// place gives a file its name once write has brought it to the disk, unless
+// the name is taken.
+func place(path string, write func(draft string) error) error {
+	number := make([]byte, 4)
+	_, _ = rand.Read(number)
+	draft := fmt.Sprintf("%s.%x.new", path, number)
+	defer func() { _ = os.Remove(draft) }()
+	if err := write(draft); err != nil {
+		return err
 	}
 	// Unlike a rename, a link fails if somebody else was faster.
 	if err := os.Link(draft, path); err != nil {
-		return fmt.Errorf("creating the state file: %w", err)
+		return err
 	}
 	return syncDir(filepath.Dir(path))
 }
@@ -55,14 +56,23 @@ func write(draft, id string, keyring []byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return db.Update(func(btx *bbolt.Tx) error {
-		header := (&Tx{tx: btx}).Bucket(headerBucket)
+	err = db.Update(func(btx *bbolt.Tx) error {
+		tx := &Tx{tx: btx}
+		header := tx.Bucket(headerBucket)
 		return errors.Join(
 			header.Put(versionKey, []byte(strconv.Itoa(FormatVersion))),
 			header.Put(idKey, []byte(id)),
 			header.Put(keyringKey, keyring),
+			tx.putSum(),
 		)
 	})
+	return errors.Join(err, commitAgain(db))
+}
+
+// commitAgain makes the second meta page show the same, so that whichever is
+// damaged later, the other one does not lead back to an unfinished file.
+func commitAgain(db *bbolt.DB) error {
+	return db.Update(func(*bbolt.Tx) error { return nil })
 }
 
 // syncDir makes a new name in the directory durable.
@@ -72,31 +82,4 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// readHeader returns the id of the file, once it knows that it can read it.
-func readHeader(db *bbolt.DB) (id string, err error) {
-	err = db.View(func(btx *bbolt.Tx) error {
-		header := (&Tx{tx: btx}).Bucket(headerBucket)
-		version, err := strconv.Atoi(string(header.Get(versionKey)))
-		if err != nil {
-			return errors.New("it is not a state file of Strongroom")
-		}
-		if version != FormatVersion {
-			return fmt.Errorf("it has format %d, and this version of Strongroom reads format %d", version, FormatVersion)
-		}
-		id = string(header.Get(idKey))
-		return nil
-	})
-	return id, err
-}
-
-// Keyring returns the wrapped keyring.
-func (f *File) Keyring() (wrapped []byte, err error) {
-	err = f.View(func(tx *Tx) error {
-		header := tx.Bucket(headerBucket)
-		wrapped = append(wrapped, header.Get(keyringKey)...)
-		return nil
-	})
-	return wrapped, err
 }

@@ -1,10 +1,13 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A HeldError means that another process has the state file open.
@@ -17,8 +20,20 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("the state file %s is held by %s", e.Path, e.By)
 }
 
-// The lock is bbolt's, on the state file itself, and goes with its process.
-// The file beside it only says who to ask about it.
+// lock is the one that bbolt takes as well, on the state file itself, and goes
+// with its process. The file beside it only says who to ask about it.
+func lock(file *os.File) error {
+	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(lockTimeout / 10) {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return os.NewSyscallError("flock", err)
+		case time.Now().After(deadline):
+			return heldBy(file.Name())
+		}
+	}
+}
+
 func holderPath(path string) string { return path + ".holder" }
 
 func noteHolder(path string) {

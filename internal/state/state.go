@@ -4,7 +4,9 @@
 // one commit, and whoever waits for a change waits for the disk and for
 // nothing else.
 //
-// Start reading at [File.Update].
+// Start reading at [File.Update], which commit.go does. What a disk can do to
+// the file is in broken.go (it fails), reserve.go (it is full) and survey.go
+// (it returns something else than was written).
 package state
 
 import (
@@ -13,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -30,12 +33,15 @@ var (
 	// not mounted would look like the loss of everything.
 	ErrMissing = errors.New("there is no state file")
 	// ErrFull means that the disk had no room for a change, which therefore
-	// did not happen. Later ones may succeed.
+	// did not happen. Later ones succeed as soon as there is room again.
 	ErrFull = fmt.Errorf("no space left for the state file: %w", secret.ErrFull)
 	// ErrBroken means that the disk failed during a commit, so that nobody
 	// knows what it holds of it. Nothing is committed any more: the process
 	// must end, and the next one will find the last state that is whole.
 	ErrBroken = fmt.Errorf("the disk failed during a commit: %w", secret.ErrUnavailable)
+	// ErrUnlinked means that the file was deleted or replaced while it was
+	// open. What would still be written to it could never be found again.
+	ErrUnlinked = fmt.Errorf("the state file was deleted or replaced: %w", secret.ErrUnavailable)
 	// ErrClosed means that the file is closed, or about to be.
 	ErrClosed = fmt.Errorf("the state file is closed: %w", secret.ErrUnavailable)
 )
@@ -51,80 +57,73 @@ const (
 
 // A File is an open state file. It is safe for concurrent use.
 type File struct {
-	db     *bbolt.DB
 	id     string
+	path   string
+	damage string
+	db     atomic.Pointer[bbolt.DB] // another one after Compact
+	stuck  atomic.Bool              // bbolt has panicked with its locks held
 	jobs   chan *job
-	done   chan struct{} // closed when the committer has ended
-	broken chan struct{} // closed when nothing can be committed any more
+
+	// The committer's own.
+	keys    uint64 // sum of all keys, see survey
+	reserve *reserve
+
+	done     chan struct{} // closed when the committer has ended
+	watched  chan struct{} // closed when the watch has ended
+	broken   chan struct{} // closed when nothing can be committed any more
+	breaking sync.Once     // closes broken
+	cause    error         // why broken is closed
+
+	placing sync.Mutex  // guards self, and the name of the file against being looked up while Compact changes it
+	self    os.FileInfo // which file it is
 
 	mu     sync.RWMutex // guards closed, and sending on jobs against closing it
 	closed bool
-}
-
-// Open opens a state file that [Create] made. Errors: ErrMissing, a
-// HeldError if another process has it open, or a sentence that says what is
-// wrong with the file, wrong permissions included.
-func Open(path string) (*File, error) {
-	if err := check(path); err != nil {
-		return nil, err
-	}
-	db, err := bbolt.Open(path, 0o600, options())
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, heldBy(path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the state file %s: %w", path, err)
-	}
-	f := &File{
-		db: db, jobs: make(chan *job, queued),
-		done: make(chan struct{}), broken: make(chan struct{}),
-	}
-	if f.id, err = readHeader(db); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the state file %s: %w", path, err), db.Close())
-	}
-	noteHolder(path)
-	go f.commitAll()
-	return f, nil
-}
-
-func options() *bbolt.Options {
-	return &bbolt.Options{
-		Timeout:         lockTimeout,
-		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: mapBytes,
-	}
-}
-
-func check(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("%w at %s", ErrMissing, path)
-	case err != nil:
-		return fmt.Errorf("opening the state file: %w", err)
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("the state file %s is not a regular file", path)
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("the state file %s is open to others (mode %04o): run chmod 600 on it", path, info.Mode().Perm())
-	}
-	return nil
 }
 
 // ID is the file's own name, chosen when it was made: what is sealed for one
 // file opens in no other.
 func (f *File) ID() string { return f.id }
 
-// Broken is closed when nothing can be committed any more (ErrBroken).
-func (f *File) Broken() <-chan struct{} { return f.broken }
+// Path is where the file is.
+func (f *File) Path() string { return f.path }
 
 // View runs fn on the last committed state. Keys and values that fn sees are
-// only valid until it returns.
+// only valid until it returns. Errors: fn's, ErrClosed, ErrDamaged.
 func (f *File) View(fn func(*Tx) error) error {
-	err := f.db.View(func(tx *bbolt.Tx) error { return fn(&Tx{tx: tx}) })
-	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
-		return ErrClosed
+	return f.view(func(tx *bbolt.Tx) error { return fn(&Tx{tx: tx}) })
+}
+
+func (f *File) view(fn func(*bbolt.Tx) error) error {
+	for {
+		if f.stuck.Load() {
+			return f.Err()
+		}
+		db, began := f.db.Load(), false
+		err := guarded(func() error {
+			return db.View(func(tx *bbolt.Tx) error {
+				began = true
+				return fn(tx)
+			})
+		})
+		switch {
+		case began:
+			return err
+		case errors.Is(err, ErrDamaged):
+			f.stuckWith(err)
+		case !errors.Is(err, berrors.ErrDatabaseNotOpen):
+			return err
+		case db == f.db.Load(): // or else Compact has replaced it just now
+			return ErrClosed
+		}
 	}
-	return err
+}
+
+// stuckWith is for a panic in the midst of beginning or committing: bbolt may
+// still hold its locks, and whoever needs one would wait for ever.
+func (f *File) stuckWith(err error) {
+	f.breakWith(err)
+	f.stuck.Store(true)
 }
 
 // Update runs fn in a transaction and returns when what it wrote is on disk.
@@ -136,9 +135,21 @@ func (f *File) View(fn func(*Tx) error) error {
 // may run more than once, and only its last run counts.
 //
 // Context ends only the wait to get in: a change that is queued happens, and
-// its outcome is returned. Other errors: ErrFull, ErrBroken, ErrClosed.
+// its outcome is returned. Other errors: ErrFull, ErrClosed, ErrDamaged, and
+// whatever [File.Err] returns.
 func (f *File) Update(ctx context.Context, fn func(*Tx) error) error {
-	j := &job{fn: fn, done: make(chan struct{})}
+	return f.do(ctx, &job{fn: fn})
+}
+
+// UpdateReserved is Update for what has to go on record before something is
+// answered: when the disk is full it may use the reserve, which is ErrFull
+// only when that is spent as well.
+func (f *File) UpdateReserved(ctx context.Context, fn func(*Tx) error) error {
+	return f.do(ctx, &job{fn: fn, reserved: true})
+}
+
+func (f *File) do(ctx context.Context, j *job) error {
+	j.done = make(chan struct{})
 	if err := f.queue(ctx, j); err != nil {
 		return err
 	}
@@ -177,5 +188,9 @@ func (f *File) Close() error {
 	close(f.jobs)
 	f.mu.Unlock()
 	<-f.done
-	return f.db.Close()
+	<-f.watched
+	if f.stuck.Load() {
+		return f.Err()
+	}
+	return f.db.Load().Close()
 }

@@ -150,7 +150,7 @@ func TestOpenRefuses(t *testing.T) {
 	for _, tc := range []struct{ what, path, want string }{
 		{"a missing file", missing, "there is no state file at"},
 		{"a directory", t.TempDir(), "is not a regular file"},
-		{"something else", notOurs, "invalid database"},
+		{"something else", notOurs, "neither of its meta pages is whole"},
 		{"a file open to others", open, "run chmod 600"},
 		{"a file in use", held, fmt.Sprintf("is held by process %d on host", os.Getpid())},
 	} {

@@ -11,6 +11,7 @@ import (
 type Tx struct {
 	tx     *bbolt.Tx
 	writes int
+	keys   uint64 // sum of all keys, see survey
 }
 
 // Bucket returns a named part of the file, which need not exist yet. Whoever
@@ -50,6 +51,9 @@ func (b *Bucket) Put(key, value []byte) error {
 		}
 		b.b = created
 	}
+	if b.b.Get(key) == nil {
+		b.tx.keys += keyHash(b.name, key)
+	}
 	return b.b.Put(key, value)
 }
 
@@ -59,6 +63,9 @@ func (b *Bucket) Delete(key []byte) error {
 		return nil
 	}
 	b.tx.writes++
+	if b.b.Get(key) != nil {
+		b.tx.keys -= keyHash(b.name, key)
+	}
 	return b.b.Delete(key)
 }
 

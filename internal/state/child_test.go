@@ -1,0 +1,143 @@
+package state_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// With these set, the test binary is a process that uses a state file and
+// says on its standard output what it was told about it.
+const (
+	childDoes = "STRONGROOM_TEST_CHILD"
+	childFile = "STRONGROOM_TEST_FILE"
+)
+
+// brokenStatus is how the child ends when nothing can be committed any more.
+const brokenStatus = 3
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(childDoes) {
+	case "write":
+		os.Exit(childWrites(os.Getenv(childFile)))
+	case "compact":
+		os.Exit(childCompacts(os.Getenv(childFile)))
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+// childWrites makes a number of changes, every other one with the right to
+// the reserve, and tries again for as long as the disk is full.
+func childWrites(path string) int {
+	f, err := state.Open(path)
+	if err != nil {
+		fmt.Println("refused", err)
+		return 1
+	}
+	update := []updater{f.Update, f.UpdateReserved}
+	for i := range 60 {
+		key := fmt.Sprint("key", i)
+		for tries := 0; ; tries++ {
+			err := update[i%2](context.Background(), put(key, strings.Repeat("v", 100*(i+1))))
+			if !errors.Is(err, state.ErrFull) || tries > 100 {
+				say(key, err)
+				break
+			}
+			fmt.Println("full", key)
+			time.Sleep(50 * time.Millisecond) // as a client would
+		}
+	}
+	if f.Err() != nil {
+		return brokenStatus
+	}
+	fmt.Println("closed", f.Close())
+	return 0
+}
+
+func say(key string, err error) {
+	switch {
+	case err == nil:
+		fmt.Println("done", key)
+	case errors.Is(err, state.ErrBroken):
+		fmt.Println("broken", key)
+	default:
+		fmt.Println("failed", key, err)
+	}
+}
+
+func childCompacts(path string) int {
+	f, err := state.Open(path)
+	if err != nil {
+		fmt.Println("refused", err)
+		return 1
+	}
+	for i := 0; ; i++ {
+		key := fmt.Sprint("key", i)
+		say(key, f.Update(context.Background(), put(key, "v")))
+		if err := f.Compact(context.Background()); err != nil {
+			fmt.Println("failed", err)
+		}
+	}
+}
+
+func child(t *testing.T, does, path string, before ...string) *exec.Cmd {
+	t.Helper()
+	args := append(before, os.Args[0])
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), childDoes+"="+does, childFile+"="+path)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// told are the lines that a child has written, without the last one if it was
+// killed in the midst of that.
+func told(out []byte) (lines [][]string) {
+	out = out[:bytes.LastIndexByte(out, '\n')+1]
+	for scan := bufio.NewScanner(bytes.NewReader(out)); scan.Scan(); {
+		lines = append(lines, strings.SplitN(scan.Text(), " ", 2))
+	}
+	return lines
+}
+
+// wantAllDone opens the file and wants all in it that was acknowledged.
+func wantAllDone(t *testing.T, path string, lines [][]string) (done int) {
+	t.Helper()
+	f, err := state.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for _, line := range lines {
+		if line[0] != "done" {
+			continue
+		}
+		done++
+		if get(t, f, line[1]) == "" {
+			t.Errorf("%s was acknowledged and is lost", line[1])
+		}
+	}
+	if f.Damage() != "" {
+		t.Error(f.Damage())
+	}
+	return done
+}
+
+func mustReadAll(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,131 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+)
+
+// compactStep bounds the memory that Compact takes, in bytes of one
+// transaction.
+const compactStep = 1 << 20
+
+// Compact gives back to the file system what the file does not need any more:
+// it writes a new file with the same content and puts it in the place of the
+// old one. Reads go on meanwhile, and changes wait. A crash leaves one of the
+// two.
+func (f *File) Compact(ctx context.Context) error {
+	var old *bbolt.DB
+	err := f.do(ctx, &job{alone: func() (err error) {
+		if err = f.Err(); err == nil {
+			old, err = f.compact()
+		}
+		return err
+	}})
+	if old != nil {
+		// It waits for those who still read there, which need not hold up
+		// the committer.
+		err = errors.Join(err, old.Close())
+	}
+	if isNoRoom(err) {
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	if err != nil {
+		err = fmt.Errorf("compacting the state file: %w", err)
+	}
+	return err
+}
+
+// compact returns what is to be closed if it comes to its end.
+func (f *File) compact() (old *bbolt.DB, err error) {
+	draft := f.path + ".compact"
+	_ = os.Remove(draft) // of a crash
+	file, err := os.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if old == nil {
+			_ = os.Remove(draft)
+		}
+	}()
+	// From here on the file is bbolt's to close.
+	db, err := f.copyTo(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.replace(draft, file); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	old = f.db.Swap(db)
+	return old, f.syncPlace()
+}
+
+// copyTo writes all rows to the file, which it locks before anybody can know
+// its name.
+func (f *File) copyTo(file *os.File) (db *bbolt.DB, err error) {
+	if err := lock(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	db, err = openDB(file)
+	if err != nil {
+		return nil, err
+	}
+	db.NoSync, db.NoGrowSync = true, true // once at the end is enough
+	err = guarded(func() error { return bbolt.Compact(db, f.db.Load(), compactStep) })
+	if err == nil {
+		err = commitAgain(db)
+	}
+	if err == nil {
+		err = f.verify(file)
+	}
+	if err == nil {
+		err = db.Sync()
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	db.NoSync, db.NoGrowSync = false, false
+	return db, nil
+}
+
+func (f *File) verify(copied *os.File) error {
+	keys, _, err := examine(copied)
+	if err == nil && keys != f.keys {
+		err = damaged("a copy of it has other keys")
+	}
+	return err
+}
+
+// replace puts the file in the place of the present one. Whoever watches the
+// place finds either this one or that.
+func (f *File) replace(draft string, file *os.File) error {
+	if err := f.inPlace(); err != nil {
+		return err
+	}
+	f.placing.Lock()
+	defer f.placing.Unlock()
+	self, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(draft, f.path); err != nil {
+		return err
+	}
+	f.self = self
+	return nil
+}
+
+// syncPlace makes the new file durable under its name. If that fails, the next
+// start may find the old one, so nothing may be committed to the new one.
+func (f *File) syncPlace() error {
+	err := syncDir(filepath.Dir(f.path))
+	if err != nil {
+		f.breakWith(fmt.Errorf("%w: %w", ErrBroken, err))
+	}
+	return err
+}

@@ -1,0 +1,114 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+)
+
+// Open opens a state file that [Create] made. Errors: ErrMissing, a
+// HeldError if another process has it open, ErrDamaged, or a sentence that
+// says what else is wrong, wrong permissions included.
+func Open(path string) (*File, error) {
+	if err := check(path); err != nil {
+		return nil, err
+	}
+	f, err := open(path)
+	var held *HeldError
+	if err != nil && !errors.As(err, &held) {
+		err = fmt.Errorf("opening the state file %s: %w", path, err)
+	}
+	return f, err
+}
+
+func open(path string) (_ *File, err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{
+		path: path, jobs: make(chan *job, queued),
+		done: make(chan struct{}), watched: make(chan struct{}), broken: make(chan struct{}),
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.load(file); err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	noteHolder(path)
+	go f.commitAll()
+	go f.watch()
+	return f, nil
+}
+
+// load makes sure that the file is ours and whole, and then has bbolt map it.
+func (f *File) load(file *os.File) (err error) {
+	if err := lock(file); err != nil {
+		return err
+	}
+	if f.self, err = file.Stat(); err != nil {
+		return err
+	}
+	if err := f.inPlace(); err != nil {
+		return err // while we waited for the lock
+	}
+	if f.keys, f.damage, err = examine(file); err != nil {
+		return err
+	}
+	if f.reserve, err = openReserve(f.path); err != nil {
+		return fmt.Errorf("making a reserve: %w", err)
+	}
+	db, err := openDB(file)
+	if err != nil {
+		return err
+	}
+	if f.id, err = readHeader(db); err != nil {
+		if f.damage != "" {
+			err = damaged("%s; without it, %w", f.damage, err)
+		}
+		return errors.Join(err, db.Close())
+	}
+	f.db.Store(db)
+	return nil
+}
+
+// openDB has bbolt use a file that is open and locked already, so that nobody
+// else can have it in between.
+func openDB(file *os.File) (db *bbolt.DB, err error) {
+	opts := options()
+	opts.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return file, nil }
+	err = guarded(func() (err error) {
+		db, err = bbolt.Open(file.Name(), 0o600, opts)
+		return err
+	})
+	return db, err
+}
+
+func options() *bbolt.Options {
+	return &bbolt.Options{
+		Timeout:         lockTimeout,
+		FreelistType:    bbolt.FreelistMapType,
+		InitialMmapSize: mapBytes,
+	}
+}
+
+func check(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%w at %s", ErrMissing, path)
+	case err != nil:
+		return fmt.Errorf("opening the state file: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("the state file %s is not a regular file", path)
+	case info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("the state file %s is open to others (mode %04o): run chmod 600 on it", path, info.Mode().Perm())
+	}
+	return nil
+}

@@ -1,0 +1,272 @@
+package state
+
+import (
+	"bytes"
+	"io"
+	"os"
+)
+
+// Kinds of pages, and the size of what follows a page's head for each of its
+// elements.
+const (
+	branchPage   = 0x01
+	leafPage     = 0x02
+	freelistPage = 0x10
+
+	elementBytes = 16
+	bucketFlag   = 1
+	bucketBytes  = 16 // root page (8) ‖ sequence (8), then the rows if there is no root page
+	manyFree     = 0xFFFF
+)
+
+// A survey reads every page that is in use before bbolt maps the file, which
+// takes what it finds there for granted: a page that leads back to itself
+// would overflow its stack, a wrong count of free pages fill the memory, and
+// where a page is missing a few of its rows are simply not found.
+//
+// Values are not looked at. Whoever puts them here seals them.
+type survey struct {
+	file io.ReaderAt
+	meta meta
+	used []bool // by number of the page: in the tree, or free
+	keys uint64 // sum over all keys
+	want []byte // what the file says that this sum is; nil if it does not say
+}
+
+// examine returns the sum of all keys of the file, and what is wrong with it
+// that is no reason to refuse.
+func examine(file *os.File) (keys uint64, damage string, err error) {
+	m, damage, err := readMeta(file)
+	if err != nil {
+		return 0, "", err
+	}
+	s := &survey{file: file, meta: m, used: make([]bool, m.pages)}
+	if err := s.run(); err != nil {
+		return 0, "", err
+	}
+	if s.want != nil && !bytes.Equal(s.want, sumBytes(s.keys)) {
+		return 0, "", damaged("its keys are not those that were written: some are missing or altered")
+	}
+	return s.keys, damage, nil
+}
+
+func (s *survey) run() error {
+	if s.meta.pages < 4 {
+		return damaged("it has only %d pages", s.meta.pages)
+	}
+	s.used[0], s.used[1] = true, true
+	if err := s.freelist(); err != nil {
+		return err
+	}
+	return s.tree(s.meta.root, nil, nil, s.bucket)
+}
+
+// A page as it is on disk, with those that it overflows into.
+type page struct {
+	id    uint64
+	kind  uint16
+	count int
+	b     []byte
+}
+
+// take reads a page that must belong to nothing else.
+func (s *survey) take(id uint64) (page, error) {
+	if err := s.use(id, 1); err != nil {
+		return page{}, err
+	}
+	b, err := s.read(id, 1)
+	if err != nil {
+		return page{}, err
+	}
+	if order.Uint64(b) != id {
+		return page{}, damaged("page %d says it is page %d", id, order.Uint64(b))
+	}
+	if more := uint64(order.Uint32(b[12:])); more > 0 {
+		if err := s.use(id+1, more); err != nil {
+			return page{}, err
+		}
+		if b, err = s.read(id, 1+more); err != nil {
+			return page{}, err
+		}
+	}
+	return page{id, order.Uint16(b[8:]), int(order.Uint16(b[10:])), b}, nil
+}
+
+func (s *survey) read(id, n uint64) ([]byte, error) {
+	b := make([]byte, int64(n)*s.meta.pageBytes)
+	if _, err := s.file.ReadAt(b, int64(id)*s.meta.pageBytes); err != nil {
+		return nil, damaged("page %d: %w", id, err)
+	}
+	return b, nil
+}
+
+// use notes that these pages have an owner.
+func (s *survey) use(id, n uint64) error {
+	if id >= s.meta.pages || n > s.meta.pages-id {
+		return damaged("page %d is used, and there are %d", id+n-1, s.meta.pages)
+	}
+	for i := id; i < id+n; i++ {
+		if s.used[i] {
+			return damaged("page %d is used twice", i)
+		}
+		s.used[i] = true
+	}
+	return nil
+}
+
+// freelist checks that what is free is nothing else: bbolt would write there.
+// A page that is neither is merely lost.
+func (s *survey) freelist() error {
+	p, err := s.take(s.meta.freelist)
+	if err != nil {
+		return err
+	}
+	ids, count := p.b[pageHeadBytes:], uint64(p.count)
+	if p.count == manyFree {
+		count, ids = order.Uint64(ids), ids[8:]
+	}
+	if p.kind != freelistPage || count > uint64(len(ids)/8) {
+		return damaged("page %d is no list of free pages", p.id)
+	}
+	for i := range count {
+		if err := s.use(order.Uint64(ids[8*i:]), 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// An element of a page: a key with its value, or with the page that begins
+// with it.
+type element struct {
+	flags      uint32
+	key, value []byte
+	child      uint64
+}
+
+// tree goes through the rows below a page, whose keys must be in order, not
+// before low and, if high is not nil, before high.
+func (s *survey) tree(id uint64, low, high []byte, row func(element) error) error {
+	p, err := s.take(id)
+	if err != nil {
+		return err
+	}
+	elements, err := p.elements(low, high)
+	if err != nil || p.kind == leafPage {
+		return each(elements, err, row)
+	}
+	if len(elements) == 0 {
+		return damaged("page %d leads nowhere", id)
+	}
+	for i, e := range elements {
+		end := high
+		if i+1 < len(elements) {
+			end = elements[i+1].key
+		}
+		if err := s.tree(e.child, e.key, end, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func each(elements []element, err error, row func(element) error) error {
+	for _, e := range elements {
+		if err == nil {
+			err = row(e)
+		}
+	}
+	return err
+}
+
+func (p page) elements(low, high []byte) ([]element, error) {
+	if p.kind != branchPage && p.kind != leafPage {
+		return nil, damaged("page %d is of no known kind", p.id)
+	}
+	all := make([]element, 0, p.count)
+	for i := range p.count {
+		e, ok := p.element(i)
+		if !ok {
+			return nil, damaged("page %d: row %d is outside of it", p.id, i)
+		}
+		inOrder := i == 0 || bytes.Compare(all[i-1].key, e.key) < 0
+		if !inOrder || bytes.Compare(e.key, low) < 0 || (high != nil && bytes.Compare(e.key, high) >= 0) {
+			return nil, damaged("page %d: row %d is out of order", p.id, i)
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+func (p page) element(i int) (e element, ok bool) {
+	at := pageHeadBytes + i*elementBytes
+	end := pageHeadBytes + p.count*elementBytes
+	if end > len(p.b) {
+		return element{}, false
+	}
+	// A leaf's element is flags, position, key's and value's length; a
+	// branch's is position, key's length and page (8).
+	fields := p.b[at:]
+	pos, keyLen, valueLen := order.Uint32(fields), order.Uint32(fields[4:]), uint32(0)
+	if p.kind == leafPage {
+		e.flags = pos
+		pos, keyLen, valueLen = order.Uint32(fields[4:]), order.Uint32(fields[8:]), order.Uint32(fields[12:])
+	} else {
+		e.child = order.Uint64(fields[8:])
+	}
+	key := int64(at) + int64(pos)
+	value := key + int64(keyLen)
+	if keyLen == 0 || key < int64(end) || value+int64(valueLen) > int64(len(p.b)) {
+		return element{}, false
+	}
+	e.key, e.value = p.b[key:value:value], p.b[value:value+int64(valueLen)]
+	return e, true
+}
+
+// bucket goes through the rows of a bucket, which is a row of the root.
+func (s *survey) bucket(b element) error {
+	if b.flags != bucketFlag || len(b.value) < bucketBytes {
+		return damaged("%q is no bucket", b.key)
+	}
+	name := string(b.key)
+	row := func(e element) error { return s.row(name, e) }
+	if root := order.Uint64(b.value); root != 0 {
+		return s.tree(root, nil, nil, row)
+	}
+	inline := b.value[bucketBytes:]
+	if len(inline) < pageHeadBytes || order.Uint16(inline[8:]) != leafPage {
+		return damaged("bucket %q has no rows", b.key)
+	}
+	p := page{kind: leafPage, count: int(order.Uint16(inline[10:])), b: inline}
+	elements, err := p.elements(nil, nil)
+	return each(elements, err, row)
+}
+
+func (s *survey) row(bucket string, e element) error {
+	if e.flags != 0 {
+		return damaged("a row of bucket %q is no row", bucket)
+	}
+	s.keys += keyHash(bucket, e.key)
+	if bucket == headerBucket && bytes.Equal(e.key, sumKey) {
+		s.want = bytes.Clone(e.value)
+	}
+	return nil
+}
+
+// keyHash is what a key adds to the sum of all keys: FNV-1a of the bucket's
+// name, a NUL and the key. It is against accidents: who can forge keys can
+// forge a sum.
+func keyHash(bucket string, key []byte) uint64 {
+	const start, prime = 14695981039346656037, 1099511628211
+	h := uint64(start)
+	for _, b := range []byte(bucket) {
+		h = (h ^ uint64(b)) * prime
+	}
+	h *= prime
+	for _, b := range key {
+		h = (h ^ uint64(b)) * prime
+	}
+	return h
+}
+
+func sumBytes(keys uint64) []byte { return order.AppendUint64(nil, keys) }
