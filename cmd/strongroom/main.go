@@ -23,7 +23,7 @@ var version = "unknown"
 const (
 	exitFailed = 1
 	// exitDisk (EX_IOERR of sysexits.h) means that the disk failed under the
-	// state file: look at it before starting again.
+	// state file, damaged it or lost it: look at it before starting again.
 	exitDisk = 74
 )
 
@@ -54,16 +54,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		err = root.ExecuteContext(ctx)
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.Is(err, state.ErrBroken):
-		_, _ = fmt.Fprintln(stderr, "strongroom:", err)
-		return exitDisk
-	default:
-		_, _ = fmt.Fprintln(stderr, "strongroom:", err)
-		return exitFailed
 	}
+	_, _ = fmt.Fprintln(stderr, "strongroom:", err)
+	for _, disk := range []error{state.ErrBroken, state.ErrUnlinked, state.ErrDamaged} {
+		if errors.Is(err, disk) {
+			return exitDisk
+		}
+	}
+	return exitFailed
 }
 
 func versionCommand() *cobra.Command {

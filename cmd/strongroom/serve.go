@@ -62,6 +62,9 @@ func serve(c *cobra.Command, cfg *config.Config, listen string) (err error) {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listening: %w", err), administration.Listener.Close())
 	}
+	if damage := r.file.Damage(); damage != "" {
+		log.Warn("the state file was damaged, and what is left is whole: take a backup", "damage", damage)
+	}
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	ctx, stop := untilBroken(c.Context(), r.file)
 	defer stop()

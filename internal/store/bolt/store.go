@@ -135,11 +135,11 @@ func (s *Store) Head(ctx context.Context, ref secret.Ref) (secret.Info, error) {
 }
 
 // Reveal implements [secret.Store]. The values are read in the transaction
-// that puts the reading on record.
+// that puts the reading on record, for which there is a reserve on a full disk.
 func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[string]secret.Value, error) {
 	var r record
 	var data map[string]secret.Value
-	err := s.change(ctx, op, func(tx *state.Tx) (err error) {
+	err := s.change(ctx, s.file.UpdateReserved, op, func(tx *state.Tx) (err error) {
 		if r, err = s.findAt(tx, op); err != nil {
 			return err
 		}
@@ -289,7 +289,7 @@ func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, e
 func (s *Store) Check(context.Context) error {
 	select {
 	case <-s.file.Broken():
-		return state.ErrBroken
+		return s.file.Err()
 	default:
 		return s.file.View(func(*state.Tx) error { return nil })
 	}
@@ -303,15 +303,18 @@ func (s *Store) Close() error { return nil }
 func (s *Store) write(ctx context.Context, op secret.Op, fn func(*state.Tx) error) error {
 	s.views.begin(op.Ref.Owner)
 	defer s.views.end(op.Ref.Owner)
-	return s.change(ctx, op, fn)
+	return s.change(ctx, s.file.Update, op, fn)
 }
+
+// An update is one of the state file's.
+type update func(context.Context, func(*state.Tx) error) error
 
 // change runs fn in a transaction together with the record of its outcome. A
 // refusal is recorded as well, so fn must not have written when it returns one.
-func (s *Store) change(ctx context.Context, op secret.Op, fn func(*state.Tx) error) error {
+func (s *Store) change(ctx context.Context, update update, op secret.Op, fn func(*state.Tx) error) error {
 	var refusal error
 	var recorded secret.Outcome
-	err := s.file.Update(ctx, func(tx *state.Tx) error {
+	err := update(ctx, func(tx *state.Tx) error {
 		refusal, recorded = fn(tx), secret.Unknown
 		outcome := secret.OutcomeOf(refusal)
 		if outcome == secret.Failed || op.Event == nil {
