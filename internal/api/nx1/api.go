@@ -9,11 +9,12 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/runtime/types"
 
 	gen "github.com/strongroom/strongroom/gen/nx1"
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/auth"
-	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
@@ -30,26 +31,21 @@ type Options struct {
 
 // New returns the API over the secrets, for callers whom the chain knows.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
-	doc, err := fastapi.Load(specs.Nx1)
-	if err != nil {
-		return nil, err
-	}
-	e := server.NewEcho(answer, log)
-	e.Binder = fastapi.Binder{}
-	e.Use(auth.Require(doc.CredentialHeaders(), chain), doc.Check(maxBody))
-	gen.RegisterHandlers(e, gen.NewStrictHandler(&api{secrets, opts}, nil))
-	return e, doc.Covers(e.Routes())
+	return api.Spec{
+		Document: specs.Nx1, MaxBody: maxBody, Answer: answer,
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
+	}.New(chain, log)
 }
 
-type api struct {
+type handlers struct {
 	secrets *secret.Service
 	opts    Options
 }
 
-var _ gen.StrictServerInterface = (*api)(nil)
+var _ gen.StrictServerInterface = (*handlers)(nil)
 
 // ListSecrets lists an app's secrets, in order of name.
-func (a *api) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
+func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
 	infos, err := a.secrets.List(ctx, auth.Caller(ctx), secret.App(req.AppId.String()), secret.Page{})
 	if err != nil {
 		return nil, err
@@ -58,7 +54,7 @@ func (a *api) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject)
 }
 
 // CreateSecret adds a secret to an app.
-func (a *api) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
+func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
 	if !legalName(req.Body.SecretName) {
 		return nil, errName
 	}
@@ -78,7 +74,7 @@ func (a *api) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObjec
 }
 
 // GetSecret returns a secret with its values masked.
-func (a *api) GetSecret(ctx context.Context, req gen.GetSecretRequestObject) (gen.GetSecretResponseObject, error) {
+func (a *handlers) GetSecret(ctx context.Context, req gen.GetSecretRequestObject) (gen.GetSecretResponseObject, error) {
 	info, err := a.secrets.Head(ctx, auth.Caller(ctx), ref(req.AppId, req.SecretName))
 	if err != nil {
 		return nil, err
@@ -90,7 +86,7 @@ func (a *api) GetSecret(ctx context.Context, req gen.GetSecretRequestObject) (ge
 }
 
 // UpdateSecret puts new data in the place of all that the secret has.
-func (a *api) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
+func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {
 		return nil, err
@@ -107,7 +103,7 @@ func (a *api) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObjec
 }
 
 // DeleteSecret removes a secret.
-func (a *api) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
+func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {
 		return nil, err
@@ -120,7 +116,7 @@ func (a *api) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObjec
 }
 
 // RevealSecret returns a secret with its values.
-func (a *api) RevealSecret(ctx context.Context, req gen.RevealSecretRequestObject) (gen.RevealSecretResponseObject, error) {
+func (a *handlers) RevealSecret(ctx context.Context, req gen.RevealSecretRequestObject) (gen.RevealSecretResponseObject, error) {
 	info, data, err := a.secrets.Reveal(ctx, auth.Caller(ctx), ref(req.AppId, req.SecretName))
 	if err != nil {
 		return nil, err

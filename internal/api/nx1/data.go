@@ -37,7 +37,7 @@ var errName = &secret.InvalidError{
 // change reads a request's list of keys and values. A mistake is named by its
 // place in the list, and by its key if that is a legal one; values are never
 // repeated.
-func (a *api) change(data []gen.SecretKeyValue) (secret.Change, error) {
+func (a *handlers) change(data []gen.SecretKeyValue) (secret.Change, error) {
 	c := secret.Change{Set: map[string]secret.Value{}}
 	places := map[string]int{}
 	for i, kv := range data {

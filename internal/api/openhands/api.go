@@ -9,11 +9,12 @@ import (
 	"net/http"
 	"regexp"
 
+	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/nullable"
 
 	gen "github.com/strongroom/strongroom/gen/openhands"
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/auth"
-	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
@@ -34,26 +35,21 @@ type Options struct {
 
 // New returns the API over the secrets, for callers whom the chain knows.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
-	doc, err := fastapi.Load(specs.OpenHands)
-	if err != nil {
-		return nil, err
-	}
-	e := server.NewEcho(answer, log)
-	e.Binder = fastapi.Binder{}
-	e.Use(auth.Require(doc.CredentialHeaders(), chain), doc.Check(maxBody))
-	gen.RegisterHandlers(e, gen.NewStrictHandler(&api{secrets, opts}, nil))
-	return e, doc.Covers(e.Routes())
+	return api.Spec{
+		Document: specs.OpenHands, MaxBody: maxBody, Answer: answer,
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
+	}.New(chain, log)
 }
 
-type api struct {
+type handlers struct {
 	secrets *secret.Service
 	opts    Options
 }
 
-var _ gen.StrictServerInterface = (*api)(nil)
+var _ gen.StrictServerInterface = (*handlers)(nil)
 
 // ListSecrets lists the caller's secrets, in order of name.
-func (a *api) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
+func (a *handlers) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
 	caller := auth.Caller(ctx)
 	infos, err := a.secrets.List(ctx, caller, secret.User(caller.User), secret.Page{})
 	if err != nil {
@@ -63,7 +59,7 @@ func (a *api) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObject) (
 }
 
 // CreateSecret adds a secret; a name that is taken is the client's mistake.
-func (a *api) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
+func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
 	if err := a.checkName(req.Body.Name); err != nil {
 		return nil, err
 	}
@@ -80,7 +76,7 @@ func (a *api) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObjec
 
 // UpdateSecret renames and describes; a description that is null or left out
 // is cleared. The value cannot be changed this way.
-func (a *api) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
+func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {
 		return nil, err
@@ -99,7 +95,7 @@ func (a *api) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObjec
 }
 
 // DeleteSecret removes a secret. A second time it is not found.
-func (a *api) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
+func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {
 		return nil, err
@@ -123,7 +119,7 @@ func text(n nullable.Nullable[string]) string {
 
 var envName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
-func (a *api) checkName(name string) error {
+func (a *handlers) checkName(name string) error {
 	if a.opts.EnvNames && !envName.MatchString(name) {
 		return &secret.InvalidError{Field: "name", Reason: "must be the name of an environment variable"}
 	}

@@ -9,13 +9,14 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/labstack/echo/v4"
+
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/admin"
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/auth"
-	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
-	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
 )
 
@@ -24,33 +25,28 @@ const maxBody = 64 << 10
 
 // New returns the API on the office, for callers whom the chain knows.
 func New(office *admin.Office, version string, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
-	doc, err := fastapi.Load(specs.Strongroom)
-	if err != nil {
-		return nil, err
-	}
-	e := server.NewEcho(answer, log)
-	e.Binder = fastapi.Binder{}
-	e.Use(auth.Require(doc.CredentialHeaders(), chain), doc.Check(maxBody))
-	gen.RegisterHandlers(e, gen.NewStrictHandler(&api{office, version}, nil))
-	return e, doc.Covers(e.Routes())
+	return api.Spec{
+		Document: specs.Strongroom, MaxBody: maxBody, Answer: answer,
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{office, version}, nil)) },
+	}.New(chain, log)
 }
 
-type api struct {
+type handlers struct {
 	office  *admin.Office
 	version string
 }
 
-var _ gen.StrictServerInterface = (*api)(nil)
+var _ gen.StrictServerInterface = (*handlers)(nil)
 
 // Status says what is running.
-func (a *api) Status(context.Context, gen.StatusRequestObject) (gen.StatusResponseObject, error) {
+func (a *handlers) Status(context.Context, gen.StatusRequestObject) (gen.StatusResponseObject, error) {
 	return gen.Status200JSONResponse{
 		Version: a.version, State: a.office.File.ID(), Stores: a.office.StoreNames(), Keyring: keyring(a.office.KeyringNow()),
 	}, nil
 }
 
 // RotateKeyring seals with a new key from now on.
-func (a *api) RotateKeyring(ctx context.Context, _ gen.RotateKeyringRequestObject) (gen.RotateKeyringResponseObject, error) {
+func (a *handlers) RotateKeyring(ctx context.Context, _ gen.RotateKeyringRequestObject) (gen.RotateKeyringResponseObject, error) {
 	k, err := a.office.Rotate(ctx, auth.Caller(ctx))
 	if err != nil {
 		return nil, err
@@ -59,7 +55,7 @@ func (a *api) RotateKeyring(ctx context.Context, _ gen.RotateKeyringRequestObjec
 }
 
 // PruneKeyring forgets retired keys.
-func (a *api) PruneKeyring(ctx context.Context, _ gen.PruneKeyringRequestObject) (gen.PruneKeyringResponseObject, error) {
+func (a *handlers) PruneKeyring(ctx context.Context, _ gen.PruneKeyringRequestObject) (gen.PruneKeyringResponseObject, error) {
 	k, err := a.office.Prune(ctx, auth.Caller(ctx))
 	if err != nil {
 		return nil, err
@@ -68,7 +64,7 @@ func (a *api) PruneKeyring(ctx context.Context, _ gen.PruneKeyringRequestObject)
 }
 
 // RewrapKeyring changes the key-encryption key.
-func (a *api) RewrapKeyring(ctx context.Context, req gen.RewrapKeyringRequestObject) (gen.RewrapKeyringResponseObject, error) {
+func (a *handlers) RewrapKeyring(ctx context.Context, req gen.RewrapKeyringRequestObject) (gen.RewrapKeyringResponseObject, error) {
 	kek, err := seal.ParseKey(req.Body.Key)
 	if err != nil {
 		return nil, &secret.InvalidError{Field: "key", Reason: "must be 32 bytes in base64"}

@@ -13,7 +13,7 @@ import (
 )
 
 // ReadAudit returns entries of the audit log.
-func (a *api) ReadAudit(_ context.Context, req gen.ReadAuditRequestObject) (gen.ReadAuditResponseObject, error) {
+func (a *handlers) ReadAudit(_ context.Context, req gen.ReadAuditRequestObject) (gen.ReadAuditResponseObject, error) {
 	after := max(number(req.Body.After), 0)
 	entries, err := a.office.Entries(uint64(after), number(req.Body.Last), number(req.Body.Limit))
 	if err != nil {
@@ -41,7 +41,7 @@ func number(n *int) int {
 }
 
 // VerifyAudit goes through the audit log.
-func (a *api) VerifyAudit(ctx context.Context, req gen.VerifyAuditRequestObject) (gen.VerifyAuditResponseObject, error) {
+func (a *handlers) VerifyAudit(ctx context.Context, req gen.VerifyAuditRequestObject) (gen.VerifyAuditResponseObject, error) {
 	anchor := ""
 	if req.Body.Anchor != nil {
 		anchor = *req.Body.Anchor
@@ -54,7 +54,7 @@ func (a *api) VerifyAudit(ctx context.Context, req gen.VerifyAuditRequestObject)
 }
 
 // PruneAudit drops old entries.
-func (a *api) PruneAudit(ctx context.Context, req gen.PruneAuditRequestObject) (gen.PruneAuditResponseObject, error) {
+func (a *handlers) PruneAudit(ctx context.Context, req gen.PruneAuditRequestObject) (gen.PruneAuditResponseObject, error) {
 	before, err := time.Parse(time.RFC3339, req.Body.Before)
 	if err != nil {
 		return nil, &secret.InvalidError{Field: "before", Reason: "must be a time as in RFC 3339"}

@@ -9,7 +9,7 @@ import (
 )
 
 // Compact gives unused room back to the disk.
-func (a *api) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen.CompactResponseObject, error) {
+func (a *handlers) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen.CompactResponseObject, error) {
 	before, after, err := a.office.Compact(ctx, auth.Caller(ctx))
 	if err != nil {
 		return nil, err
@@ -18,7 +18,7 @@ func (a *api) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen.Comp
 }
 
 // Doctor looks for what is wrong.
-func (a *api) Doctor(ctx context.Context, _ gen.DoctorRequestObject) (gen.DoctorResponseObject, error) {
+func (a *handlers) Doctor(ctx context.Context, _ gen.DoctorRequestObject) (gen.DoctorResponseObject, error) {
 	findings, err := a.office.Examine(ctx)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (a *api) Doctor(ctx context.Context, _ gen.DoctorRequestObject) (gen.Doctor
 }
 
 // Backup takes a backup.
-func (a *api) Backup(ctx context.Context, req gen.BackupRequestObject) (gen.BackupResponseObject, error) {
+func (a *handlers) Backup(ctx context.Context, req gen.BackupRequestObject) (gen.BackupResponseObject, error) {
 	recipient := ""
 	if req.Body.Recipient != nil {
 		recipient = *req.Body.Recipient

@@ -9,7 +9,7 @@ import (
 )
 
 // SecretHistory lists what a secret has been.
-func (a *api) SecretHistory(ctx context.Context, req gen.SecretHistoryRequestObject) (gen.SecretHistoryResponseObject, error) {
+func (a *handlers) SecretHistory(ctx context.Context, req gen.SecretHistoryRequestObject) (gen.SecretHistoryResponseObject, error) {
 	s, ref, err := a.find(*req.Body)
 	if err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func (a *api) SecretHistory(ctx context.Context, req gen.SecretHistoryRequestObj
 }
 
 // RestoreSecret puts an earlier version back.
-func (a *api) RestoreSecret(ctx context.Context, req gen.RestoreSecretRequestObject) (gen.RestoreSecretResponseObject, error) {
+func (a *handlers) RestoreSecret(ctx context.Context, req gen.RestoreSecretRequestObject) (gen.RestoreSecretResponseObject, error) {
 	s, ref, err := a.find(gen.SecretRef{Store: req.Body.Store, Owner: req.Body.Owner, Name: req.Body.Name})
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (a *api) RestoreSecret(ctx context.Context, req gen.RestoreSecretRequestObj
 }
 
 // UndeleteSecret puts back what was last deleted under the name.
-func (a *api) UndeleteSecret(ctx context.Context, req gen.UndeleteSecretRequestObject) (gen.UndeleteSecretResponseObject, error) {
+func (a *handlers) UndeleteSecret(ctx context.Context, req gen.UndeleteSecretRequestObject) (gen.UndeleteSecretResponseObject, error) {
 	s, ref, err := a.find(*req.Body)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (a *api) UndeleteSecret(ctx context.Context, req gen.UndeleteSecretRequestO
 }
 
 // DestroySecret removes a secret for good.
-func (a *api) DestroySecret(ctx context.Context, req gen.DestroySecretRequestObject) (gen.DestroySecretResponseObject, error) {
+func (a *handlers) DestroySecret(ctx context.Context, req gen.DestroySecretRequestObject) (gen.DestroySecretResponseObject, error) {
 	s, ref, err := a.find(*req.Body)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (a *api) DestroySecret(ctx context.Context, req gen.DestroySecretRequestObj
 }
 
 // DeletedSecrets lists what an owner has deleted.
-func (a *api) DeletedSecrets(ctx context.Context, req gen.DeletedSecretsRequestObject) (gen.DeletedSecretsResponseObject, error) {
+func (a *handlers) DeletedSecrets(ctx context.Context, req gen.DeletedSecretsRequestObject) (gen.DeletedSecretsResponseObject, error) {
 	s, owner, err := a.findOwner(*req.Body)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (a *api) DeletedSecrets(ctx context.Context, req gen.DeletedSecretsRequestO
 }
 
 // EraseOwner removes all that an owner has and had.
-func (a *api) EraseOwner(ctx context.Context, req gen.EraseOwnerRequestObject) (gen.EraseOwnerResponseObject, error) {
+func (a *handlers) EraseOwner(ctx context.Context, req gen.EraseOwnerRequestObject) (gen.EraseOwnerResponseObject, error) {
 	s, owner, err := a.findOwner(*req.Body)
 	if err != nil {
 		return nil, err
@@ -94,12 +94,12 @@ func (a *api) EraseOwner(ctx context.Context, req gen.EraseOwnerRequestObject) (
 	return gen.EraseOwner204Response{}, nil
 }
 
-func (a *api) find(ref gen.SecretRef) (*secret.Service, secret.Ref, error) {
+func (a *handlers) find(ref gen.SecretRef) (*secret.Service, secret.Ref, error) {
 	s, owner, err := a.findOwner(gen.OwnerRef{Store: ref.Store, Owner: ref.Owner})
 	return s, secret.Ref{Owner: owner, Name: ref.Name}, err
 }
 
-func (a *api) findOwner(ref gen.OwnerRef) (*secret.Service, secret.Owner, error) {
+func (a *handlers) findOwner(ref gen.OwnerRef) (*secret.Service, secret.Owner, error) {
 	owner, err := parseOwner(ref.Owner)
 	if err != nil {
 		return nil, owner, err

@@ -1,0 +1,37 @@
+// Package api puts together what every API is made of. What an API does is in
+// the package of its document, below.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// A Spec is what one API is to the others' alike.
+type Spec struct {
+	Document []byte                    // merged, in JSON
+	MaxBody  int64                     // of a request, in bytes
+	Answer   func(error) server.Answer // errors in the API's own words
+	Register func(*echo.Echo)          // adds the routes of the generated code
+}
+
+// New returns the API for callers whom the chain knows. A request is let in,
+// then held against the document, and only then read by the generated code.
+// The error is one in the document, or a route that is not in it.
+func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+	doc, err := fastapi.Load(s.Document)
+	if err != nil {
+		return nil, err
+	}
+	e := server.NewEcho(s.Answer, log)
+	e.Binder = fastapi.Binder{}
+	e.Use(auth.Require(doc.CredentialHeaders(), chain), doc.Check(s.MaxBody))
+	s.Register(e)
+	return e, doc.Covers(e.Routes())
+}
