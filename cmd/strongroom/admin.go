@@ -26,6 +26,9 @@ func adminSocket(cfg *config.Config) string {
 	return filepath.Join(filepath.Dir(cfg.State.Path), "admin.sock")
 }
 
+// maxSocketPath is what the kernel takes (unix(7)), without the closing NUL.
+const maxSocketPath = 107
+
 // adminEndpoint serves administration on the socket.
 func (r *resources) adminEndpoint(cfg *config.Config, log *slog.Logger) (server.Endpoint, error) {
 	api, err := strongroom.New(r.office, version, auth.Chain{Strategies: []auth.Strategy{peer.Strategy{}}, Failures: r.audit}, log)
@@ -33,6 +36,10 @@ func (r *resources) adminEndpoint(cfg *config.Config, log *slog.Logger) (server.
 		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
 	}
 	path := adminSocket(cfg)
+	if len(path) > maxSocketPath {
+		return server.Endpoint{}, fmt.Errorf("administration: %s has %d bytes, and a socket's path may have %d: keep the state file where the path is shorter",
+			path, len(path), maxSocketPath)
+	}
 	// One that is left over: whoever has the state file has the socket.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
@@ -107,11 +114,16 @@ func served(cfg *config.Config) bool {
 // withoutServer opens the state file for as long as do takes.
 func withoutServer(c *cobra.Command, cfg *config.Config, do func(context.Context) error) (err error) {
 	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	r, err := open(c.Context(), cfg, log)
+	// Standard output is the command's own.
+	r, err := open(c.Context(), cfg, c.ErrOrStderr(), log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	// What another process has left unfinished, or the keyring could not change.
+	if err := r.office.WaitForReseal(c.Context()); err != nil {
+		return err
+	}
 	endpoint, err := r.adminEndpoint(cfg, log)
 	if err != nil {
 		return err
@@ -121,7 +133,7 @@ func withoutServer(c *cobra.Command, cfg *config.Config, do func(context.Context
 	go func() { ended <- server.Serve(ctx, time.Second, log, endpoint) }()
 	err = do(ctx)
 	if err == nil {
-		r.office.WaitForReseal() // nobody else would go on with it
+		err = r.office.WaitForReseal(ctx) // nobody else would go on with it
 	}
 	stop()
 	return errors.Join(err, <-ended)

@@ -59,7 +59,13 @@ func lastLine(text string) string {
 func auditTailCommand() *cobra.Command {
 	var lines int
 	c := adminCommand("tail", "Write the last entries, as lines of JSON", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+		if lines < 1 || lines > 1000 {
+			return errors.New("--lines: must be 1 to 1000")
+		}
 		_, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{Last: &lines})
+		if errors.Is(err, io.EOF) {
+			return nil // nothing is on record yet
+		}
 		return err
 	})
 	c.Flags().IntVarP(&lines, "lines", "n", 10, "how many, at most 1000")

@@ -105,6 +105,8 @@ func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	elsewhere := *cfg
 	elsewhere.State.Path = filepath.Join(dir, "state.db")
+	// The backup may be older than the anchor, which is not to be moved to it.
+	elsewhere.Audit = config.Audit{}
 	if err := restore(c.Context(), &elsewhere, from, identity); err != nil {
 		return err
 	}

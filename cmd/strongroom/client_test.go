@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -13,123 +12,163 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A client writes secrets of its own through both APIs, one after the other,
-// and remembers what was acknowledged. Secrets go by nx1/NAME, with their keys
-// and values as content, and openhands/NAME, with their description.
+// A client writes secrets of its own, one after the other: through both APIs,
+// and as an administrator who puts back what was. It remembers what was
+// acknowledged. Secrets go by nx1/NAME, with their keys and values as content,
+// and openhands/NAME, with their description.
 type client struct {
 	install install
+	office  office
 	number  int
 	random  *rand.Rand
 	writes  int // so that every content is another
 
-	known   map[string]string // what was acknowledged
-	pending map[string]string // what it is if the write under way happened; nil if none is
-	tally   tally
+	known    holdings  // what was acknowledged
+	pending  *holdings // what it is if the write under way happened; nil if none is
+	requests []string  // ids of those that were acknowledged
+	tally    tally
 }
 
-func newClient(number int, i install, random *rand.Rand) *client {
-	return &client{install: i, number: number, random: random, known: map[string]string{}}
+func newClient(number int, i install, o office, random *rand.Rand) *client {
+	return &client{install: i, office: o, number: number, random: random}
 }
 
 // A write is a request and what there is after it.
 type write struct {
-	method, path, header, body string
-	status                     int // if it is acknowledged
-	after                      map[string]string
+	request
+	status int    // if it is acknowledged
+	secret string // that it is about, afterwards
+	admin  bool   // it goes to the office
+	after  holdings
 }
 
 // write writes until the server is gone.
 func (c *client) write(t *testing.T, p *process) {
 	for {
 		w := c.next()
-		c.pending = w.after
-		a, err := p.try(t, w.method, w.path, w.header, w.body)
+		c.pending = &w.after
+		a, err := c.send(t, p, w)
 		if err != nil {
 			return
 		}
 		if a.status != w.status {
-			t.Errorf("%s %s: status %d, want %d: %s", w.method, w.path, a.status, w.status, a.body)
+			t.Errorf("%s %s %s: status %d, want %d: %s", w.method, w.path, w.body, a.status, w.status, a.body)
 			return
 		}
 		c.known, c.pending = w.after, nil
+		c.known.heard(t, w.secret, a)
+		c.requests = append(c.requests, a.header.Get("X-Request-Id"))
 		c.tally.acknowledged++
 	}
+}
+
+func (c *client) send(t *testing.T, p *process, w write) (answer, error) {
+	if w.admin {
+		return c.office.try(t, w.path, w.body)
+	}
+	return p.try(t, w.method, w.path, w.headers[0], w.body)
 }
 
 // next makes up the next write: for a name of eight, whatever can be done to it.
 func (c *client) next() write {
 	c.writes++
-	name := c.name(c.random.IntN(8))
+	api, header, content := "nx1/", c.install.pskHeader(), c.data()
 	if c.random.IntN(2) == 0 {
-		return c.nextOfNx1(name)
+		api, header, content = "openhands/", c.install.sessionHeader(), fmt.Sprint("write ", c.writes)
 	}
-	return c.nextOfOpenHands(name)
-}
-
-func (c *client) name(n int) string { return fmt.Sprintf("c%02d-%d", c.number, n) }
-
-func (c *client) nextOfNx1(name string) write {
-	w := write{header: c.install.pskHeader(), status: 200, after: maps.Clone(c.known)}
-	data, content := c.data()
-	_, exists := c.known["nx1/"+name]
+	s := api + c.name(c.random.IntN(8))
+	w := write{secret: s, status: 200, request: request{headers: []string{header}}}
+	record, exists := c.known.live[s]
+	graves := len(c.known.graves[s])
+	earlier, canRestore := record.another(c.random)
+	n := c.random.IntN(8)
 	switch {
+	case !exists && graves > 0 && (n < 4 || graves >= maxGraves):
+		c.administer(&w, "/secret/undelete", "")
+		w.after = c.known.undeleted(s)
 	case !exists:
-		w.method, w.path = "POST", app
-		w.body = fmt.Sprintf(`{"secret_name":%q,"data":%s}`, name, data)
-		w.after["nx1/"+name] = content
-	case c.random.IntN(4) == 0:
-		w.method, w.path = "DELETE", app+"/"+name
-		delete(w.after, "nx1/"+name)
+		c.create(&w, content)
+	case n < 2 && graves >= maxGraves:
+		c.administer(&w, "/secret/destroy", "")
+		w.status, w.after = 204, c.known.destroyed(s)
+	case n < 2:
+		w.method, w.path = "DELETE", pathOf(s)
+		w.after = c.known.deleted(s)
+	case n < 4 && canRestore:
+		c.administer(&w, "/secret/restore", earlier.revision)
+		w.after = c.known.changed(s, s, earlier.content)
 	default:
-		w.method, w.path = "PUT", app+"/"+name
-		w.body = fmt.Sprintf(`{"data":%s}`, data)
-		w.after["nx1/"+name] = content
+		c.change(&w, content)
 	}
 	return w
 }
 
+// maxGraves bounds what is kept of deleted secrets, and so the time it takes.
+const maxGraves = 3
+
+func (c *client) name(n int) string { return fmt.Sprintf("c%02d-%d", c.number, n) }
+
+// pathOf is where a secret is, by what it goes by here.
+func pathOf(s string) string {
+	api, name, _ := strings.Cut(s, "/")
+	return map[string]string{"nx1": app, "openhands": "/api/secrets"}[api] + "/" + name
+}
+
+// refOf is what the office calls it, as the beginning of an object.
+func refOf(s string) string {
+	api, name, _ := strings.Cut(s, "/")
+	return strings.TrimSuffix(secretRef(ownersOf[api], name), "}")
+}
+
+var ownersOf = map[string]string{"nx1": theApp, "openhands": theUser}
+
+func (c *client) administer(w *write, path, revision string) {
+	w.admin, w.method, w.path, w.body = true, "POST", path, refOf(w.secret)+"}"
+	if revision != "" {
+		w.body = fmt.Sprintf(`%s,"revision":%q}`, refOf(w.secret), revision)
+	}
+}
+
+func (c *client) create(w *write, content string) {
+	w.method, w.after = "POST", c.known.created(w.secret, content)
+	api, name, _ := strings.Cut(w.secret, "/")
+	if api == "nx1" {
+		w.path, w.body = app, fmt.Sprintf(`{"secret_name":%q,"data":%s}`, name, dataOf(content))
+	} else {
+		w.path, w.body, w.status = "/api/secrets", fmt.Sprintf(`{"name":%q,"value":"v","description":%q}`, name, content), 201
+	}
+}
+
+// change replaces all data or, where that cannot be done, renames.
+func (c *client) change(w *write, content string) {
+	w.method, w.path = "PUT", pathOf(w.secret)
+	was := w.secret
+	if strings.HasPrefix(w.secret, "nx1/") {
+		w.body = fmt.Sprintf(`{"data":%s}`, dataOf(content))
+	} else {
+		name := c.freeName(strings.TrimPrefix(was, "openhands/"))
+		w.secret = "openhands/" + name
+		w.body = fmt.Sprintf(`{"name":%q,"description":%q}`, name, content)
+	}
+	w.after = c.known.changed(was, w.secret, content)
+}
+
 // data makes up keys and values that belong together: the number of the write
 // is in all of them, so that halves of two would show.
-func (c *client) data() (data, content string) {
+func (c *client) data() string {
 	d := nx1Detail{}
 	size := []int{10, 100, 3000, 20_000}[c.random.IntN(4)]
 	for n := range 1 + c.random.IntN(5) {
 		value := fmt.Sprintf("%d.%d.%s", c.number, c.writes, strings.Repeat("x", size))
 		d.Data = append(d.Data, keyValue{fmt.Sprintf("k%d-%d", n, c.writes), value})
 	}
-	text, err := json.Marshal(d.Data)
-	if err != nil {
-		panic(err) // strings can be marshalled
-	}
-	return string(text), d.content()
-}
-
-func (c *client) nextOfOpenHands(name string) write {
-	w := write{header: c.install.sessionHeader(), status: 200, after: maps.Clone(c.known)}
-	description := fmt.Sprint("write ", c.writes)
-	_, exists := c.known["openhands/"+name]
-	switch {
-	case !exists:
-		w.method, w.path, w.status = "POST", "/api/secrets", 201
-		w.body = fmt.Sprintf(`{"name":%q,"value":"v","description":%q}`, name, description)
-		w.after["openhands/"+name] = description
-	case c.random.IntN(4) == 0:
-		w.method, w.path = "DELETE", "/api/secrets/"+name
-		delete(w.after, "openhands/"+name)
-	default:
-		w.method, w.path = "PUT", "/api/secrets/"+name
-		delete(w.after, "openhands/"+name)
-		name = c.freeName(name)
-		w.body = fmt.Sprintf(`{"name":%q,"description":%q}`, name, description)
-		w.after["openhands/"+name] = description
-	}
-	return w
+	return d.content()
 }
 
 // freeName is a name for a renaming: one that is free, or the same.
 func (c *client) freeName(name string) string {
 	for n := range 8 {
-		if _, taken := c.known["openhands/"+c.name(n)]; !taken {
+		if _, taken := c.known.live["openhands/"+c.name(n)]; !taken {
 			return c.name(n)
 		}
 	}
@@ -138,39 +177,65 @@ func (c *client) freeName(name string) string {
 
 // compare holds what there is against what the client knows, decides what
 // became of the write under way, and goes on from there.
-func (c *client) compare(t *testing.T, p *process, listed map[string]string) {
+func (c *client) compare(t *testing.T, p *process, found findings) {
 	switch {
-	case same(c.known, listed):
+	case c.known.same(found):
 		if c.pending != nil {
 			c.tally.not++
 		}
-	case c.pending != nil && same(c.pending, listed):
-		c.known = c.pending
+	case c.pending != nil && c.pending.same(found):
+		c.known = *c.pending
 		c.tally.happened++
 	default:
-		t.Errorf("client %d: what is listed is neither what was acknowledged nor that with the write under way:\n%s",
-			c.number, cmp.Diff(masks(c.known), listed))
+		t.Errorf("client %d: what is there is neither what was acknowledged nor that with the write under way:\n%s",
+			c.number, cmp.Diff(c.known.findings(), found))
 		return
 	}
 	c.pending = nil
-	c.tally.compared += len(c.known)
-	for _, name := range slices.Sorted(maps.Keys(c.known)) {
-		if short, ok := strings.CutPrefix(name, "nx1/"); ok {
-			c.reveal(t, p, short, c.known[name])
+	c.tally.compared += len(c.known.live)
+	for _, s := range slices.Sorted(maps.Keys(c.known.live)) {
+		c.compareHistory(t, s)
+		if strings.HasPrefix(s, "nx1/") {
+			c.reveal(t, p, s)
 		}
 	}
 }
 
-func (c *client) reveal(t *testing.T, p *process, name, want string) {
-	a, err := p.try(t, "GET", app+"/"+name+"/reveal", c.install.pskHeader(), "")
+// compareHistory also learns the revision that nobody has heard of.
+func (c *client) compareHistory(t *testing.T, s string) {
+	var versions []struct{ Revision string }
+	mustDecode(t, c.office.want(t, 200, "/secret/history", refOf(s)+"}").body, &versions)
+	slices.Reverse(versions)
+	record := c.known.live[s]
+	if len(versions) != len(record) {
+		t.Errorf("%s has %d versions, want %d", s, len(versions), len(record))
+		return
+	}
+	for n, v := range versions {
+		if record[n].revision == "" {
+			record[n].revision = v.Revision
+		}
+		if record[n].revision != v.Revision {
+			t.Errorf("%s: version %d is %s, want %s", s, n, v.Revision, record[n].revision)
+		}
+	}
+	c.tally.versions += len(versions)
+}
+
+func (c *client) reveal(t *testing.T, p *process, s string) {
+	want := c.known.live[s].now()
+	a, err := p.try(t, "GET", pathOf(s)+"/reveal", c.install.pskHeader(), "")
 	if err != nil || a.status != 200 {
-		t.Errorf("revealing %s: status %d, %v: %s", name, a.status, err, a.body)
+		t.Errorf("revealing %s: status %d, %v: %s", s, a.status, err, a.body)
 		return
 	}
 	var d nx1Detail
 	mustDecode(t, a.body, &d)
-	if got := d.content(); got != want {
-		t.Errorf("%s is not as it was acknowledged (-want +got):\n%s", name, cmp.Diff(want, got))
+	if got := d.content(); got != want.content {
+		t.Errorf("%s is not as it was acknowledged (-want +got):\n%s", s, cmp.Diff(want.content, got))
+	}
+	if got := strings.Trim(a.header.Get("ETag"), `"`); got != want.revision {
+		t.Errorf("%s is at %s, want %s", s, got, want.revision)
 	}
 	c.tally.revealed++
 }
@@ -199,11 +264,3 @@ var valueInContent = regexp.MustCompile(`=.*\n`)
 
 // maskOf is the content as a list shows it.
 func maskOf(content string) string { return valueInContent.ReplaceAllString(content, "=****\n") }
-
-func masks(secrets map[string]string) map[string]string {
-	masked := map[string]string{}
-	for name, content := range secrets {
-		masked[name] = maskOf(content)
-	}
-	return masked
-}

@@ -1,11 +1,13 @@
 package main_test
 
 import (
+	"bufio"
 	"encoding/json"
-	"maps"
+	"fmt"
 	"math/rand/v2"
-	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,22 +17,24 @@ import (
 
 const (
 	crashesEnv     = "STRONGROOM_CRASHES" // how many; make crash asks for more
-	defaultCrashes = 5
+	defaultCrashes = 3
 	crashClients   = 16
+	verifications  = 20 // of the audit log, which takes longer each time
 )
 
 // One data directory lives through all the crashes. Clients write without a
 // pause, the server is killed at some moment, and the next one must know
 // everything that was acknowledged, nothing that was not asked for, and of
-// what was under way all or nothing.
+// what was under way all or nothing; and so must its audit log.
 func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
-	crashes := mustCountCrashes(t)
+	crashes := mustCount(t, crashesEnv, defaultCrashes)
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	i := mustInit(t)
+	i.mustEdit(t, "strongroom.yaml", "bolt: {}", fmt.Sprintf("bolt: {versions: %d, past_bytes: 1073741824}", keptVersions))
 	clients := make([]*client, crashClients)
 	for n := range clients {
-		clients[n] = newClient(n, i, rand.New(rand.NewPCG(seed, uint64(n+1))))
+		clients[n] = newClient(n, i, i.office(), rand.New(rand.NewPCG(seed, uint64(n+1))))
 	}
 	serve := func() *process {
 		return mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -41,6 +45,9 @@ func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
 		p = serve()
 		p.want(t, 200, "GET", "/readyz", "", "")
 		compareAll(t, p, clients)
+		if round%max(1, crashes/verifications) == 0 {
+			verifyAudit(t, clients[0].office)
+		}
 		if t.Failed() {
 			t.Fatalf("that was after crash %d of seed %d", round, seed)
 		}
@@ -49,25 +56,79 @@ func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
 	for _, c := range clients {
 		sum.add(c.tally)
 	}
-	t.Logf("%d crashes: %d acknowledged writes are there (%d secrets compared, %d of them revealed); "+
-		"of %d writes under way %d had happened and %d had not",
-		crashes, sum.acknowledged, sum.compared, sum.revealed, sum.happened+sum.not, sum.happened, sum.not)
+	entries := compareWithAudit(t, i, clients, sum)
+	mustPrint(t, "doctor", "--config", i.config())
+	if t.Failed() {
+		t.Fatalf("that was with seed %d", seed)
+	}
+	t.Logf("%d crashes, %d acknowledged writes: 0 lost, 0 half, 0 phantom (%d secrets compared, %d revealed, %d versions); "+
+		"of %d writes under way %d had happened and %d had not; all that happened is among %d audit entries, and the doctor finds nothing wrong",
+		crashes, sum.acknowledged, sum.compared, sum.revealed, sum.versions, sum.happened+sum.not, sum.happened, sum.not, entries)
 	if sum.acknowledged == 0 || sum.compared == 0 {
 		t.Error("nothing was put to the test")
 	}
 }
 
-func mustCountCrashes(t *testing.T) int {
+// verifyAudit makes sure that the chain holds.
+func verifyAudit(t *testing.T, o office) {
 	t.Helper()
-	text := os.Getenv(crashesEnv)
-	if text == "" {
-		return defaultCrashes
+	var report struct {
+		OK      bool
+		Problem string
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		t.Fatalf("%s is %q, want a number", crashesEnv, text)
+	mustDecode(t, o.want(t, 200, "/audit/verify", "{}").body, &report)
+	if !report.OK {
+		t.Errorf("the audit log: %s", report.Problem)
 	}
-	return n
+}
+
+// compareWithAudit makes sure that every acknowledged write is on record, and
+// beside them exactly as many as had happened without an answer. It returns
+// the number of all entries.
+func compareWithAudit(t *testing.T, i install, clients []*client, sum tally) (entries int) {
+	t.Helper()
+	unrecorded := map[string]bool{}
+	for _, c := range clients {
+		for _, id := range c.requests {
+			unrecorded[id] = true
+		}
+	}
+	if len(unrecorded) != sum.acknowledged {
+		t.Errorf("%d acknowledged writes have %d request ids", sum.acknowledged, len(unrecorded))
+	}
+	seen := map[string]bool{}
+	lines := bufio.NewScanner(strings.NewReader(mustPrint(t, "audit", "export", "--config", i.config())))
+	for ; lines.Scan(); entries++ {
+		var e struct{ Request, Action, Outcome string }
+		mustDecode(t, lines.Text(), &e)
+		if e.Outcome != "done" || slices.Contains([]string{"list", "history", "reveal"}, e.Action) {
+			continue
+		}
+		if seen[e.Request] {
+			t.Errorf("request %s is on record twice", e.Request)
+		}
+		seen[e.Request] = true
+		delete(unrecorded, e.Request)
+	}
+	if len(unrecorded) > 0 {
+		t.Errorf("%d of %d acknowledged writes are not on record as done", len(unrecorded), sum.acknowledged)
+	}
+	if want := sum.acknowledged + sum.happened; len(seen) != want {
+		t.Errorf("%d writes are on record, and %d happened", len(seen), want)
+	}
+	return entries
+}
+
+// mustPrint runs a command for as long as it takes and returns what it prints.
+func mustPrint(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), mustBuildFast(t), args...)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Errorf("strongroom %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.String()
 }
 
 func crashUnderLoad(t *testing.T, p *process, clients []*client, after time.Duration) {
@@ -79,24 +140,31 @@ func crashUnderLoad(t *testing.T, p *process, clients []*client, after time.Dura
 	<-time.After(after) // the moment is the point: nothing happens that one could wait for
 	p.mustKill(t)
 	writing.Wait()
+	clients[0].office.client.CloseIdleConnections()
 }
 
 // compareAll asks the server for all it has and shares it out to the clients
 // that it belongs to.
 func compareAll(t *testing.T, p *process, clients []*client) {
 	t.Helper()
-	seen := listAll(t, p, clients[0].install)
-	mine := make([]map[string]string, len(clients))
+	found := findAll(t, p, clients[0].install, clients[0].office)
+	mine := make([]findings, len(clients))
 	for n := range clients {
-		mine[n] = map[string]string{}
+		mine[n] = noFindings()
 	}
-	for name, content := range seen {
-		n, ok := ownerOf(name)
+	whose := func(s string) findings {
+		n, ok := ownerOf(s)
 		if !ok || n >= len(clients) {
-			t.Errorf("there is a %s that nobody ever created", name)
-			continue
+			t.Errorf("there is a %s that nobody ever created", s)
+			return noFindings()
 		}
-		mine[n][name] = content
+		return mine[n]
+	}
+	for s, shown := range found.Live {
+		whose(s).Live[s] = shown
+	}
+	for s, revisions := range found.Graves {
+		whose(s).Graves[s] = revisions
 	}
 	var comparing sync.WaitGroup
 	for n, c := range clients {
@@ -105,26 +173,34 @@ func compareAll(t *testing.T, p *process, clients []*client) {
 	comparing.Wait()
 }
 
-// listAll returns what both APIs list: descriptions, and keys with masks.
-func listAll(t *testing.T, p *process, i install) map[string]string {
+// findAll returns what both APIs list, descriptions or keys with masks, and
+// what the office does.
+func findAll(t *testing.T, p *process, i install, o office) findings {
 	t.Helper()
-	var custom struct {
-		Secrets []struct{ Name, Description string } `json:"custom_secrets"`
-	}
+	found := noFindings()
+	var custom customSecrets
 	mustDecode(t, p.want(t, 200, "GET", "/api/secrets", i.sessionHeader(), "").body, &custom)
 	var details []nx1Detail
 	mustDecode(t, p.want(t, 200, "GET", app, i.pskHeader(), "").body, &details)
-	seen := map[string]string{}
 	for _, s := range custom.Secrets {
-		seen["openhands/"+s.Name] = s.Description
+		found.Live["openhands/"+s.Name] = s.Description
 	}
 	for _, s := range details {
-		seen["nx1/"+s.Name] = s.content()
+		found.Live["nx1/"+s.Name] = s.content()
 	}
-	if len(seen) != len(custom.Secrets)+len(details) {
+	if len(found.Live) != len(custom.Secrets)+len(details) {
 		t.Error("a name is listed twice")
 	}
-	return seen
+	for api, owner := range ownersOf {
+		var deleted []struct{ Name, Revision string }
+		mustDecode(t, o.want(t, 200, "/owner/deleted", ownerRef(owner)).body, &deleted)
+		slices.Reverse(deleted)
+		for _, d := range deleted {
+			s := api + "/" + d.Name
+			found.Graves[s] = append(found.Graves[s], d.Revision)
+		}
+	}
+	return found
 }
 
 // ownerOf tells whose a name is: c07 in nx1/c07-3.
@@ -142,18 +218,13 @@ func mustDecode(t *testing.T, text string, into any) {
 }
 
 // A tally counts what was put to the test.
-type tally struct{ acknowledged, compared, revealed, happened, not int }
+type tally struct{ acknowledged, compared, revealed, versions, happened, not int }
 
 func (s *tally) add(other tally) {
 	s.acknowledged += other.acknowledged
 	s.compared += other.compared
 	s.revealed += other.revealed
+	s.versions += other.versions
 	s.happened += other.happened
 	s.not += other.not
-}
-
-// same reports whether the secrets are these; what is listed of them is not
-// more than their masks.
-func same(want, listed map[string]string) bool {
-	return maps.EqualFunc(want, listed, func(content, listed string) bool { return maskOf(content) == listed })
 }

@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 		serveUnsynced(path)
 		return
 	}
+	if socket := os.Getenv(strangerEnv); socket != "" {
+		askAsStranger(socket)
+		return
+	}
 	os.Exit(testProgram(m))
 }
 
@@ -85,6 +89,11 @@ type result struct {
 // nor everybody's patience: then the exit code is -1.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
+	return commandOf(t, program, args...)
+}
+
+func commandOf(t *testing.T, program string, args ...string) *exec.Cmd {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return exec.CommandContext(ctx, program, args...)
@@ -92,8 +101,13 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 
 func run(t *testing.T, args ...string) result {
 	t.Helper()
+	return runProgram(t, program, args...)
+}
+
+func runProgram(t *testing.T, program string, args ...string) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := command(t, args...)
+	cmd := commandOf(t, program, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
@@ -136,7 +150,7 @@ type install struct{ dir, sessionKey, psk string }
 
 func mustInit(t *testing.T) install {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "strongroom")
+	dir := filepath.Join(mustTempDir(t), "strongroom")
 	lines := strings.Split(mustRun(t, "init", "--dir", dir).stdout, "\n")
 	if len(lines) != 3 || lines[2] != "" {
 		t.Fatalf("init printed %d lines, want 2", len(lines)-1)
@@ -147,6 +161,18 @@ func mustInit(t *testing.T) install {
 		t.Fatal("init did not print HEADER: KEY for each API")
 	}
 	return install{dir, sessionKey, psk}
+}
+
+// mustTempDir returns a directory for the test that, unlike t.TempDir, has not
+// the test's name in its path: a socket's path may only have 107 bytes.
+func mustTempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 func (i install) path(name string) string { return filepath.Join(i.dir, name) }

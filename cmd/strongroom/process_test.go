@@ -38,8 +38,13 @@ var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
 func mustStart(t *testing.T, command ...string) *process {
 	t.Helper()
 	// Not t.Context(), whose end would kill it before it can be stopped.
+	return mustStartCmd(t, exec.Command(command[0], command[1:]...))
+}
+
+func mustStartCmd(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
 	p := &process{
-		cmd:  exec.Command(command[0], command[1:]...),
+		cmd:  cmd,
 		more: make(chan struct{}), exited: make(chan struct{}),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: patience},
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 
 	"github.com/strongroom/strongroom/internal/admin"
@@ -37,7 +37,9 @@ type resources struct {
 	stores   map[string]secret.Store
 }
 
-func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*resources, error) {
+// open opens what the config describes; anchors go to stdout if the config has
+// them go to standard output.
+func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger) (*resources, error) {
 	file, err := state.Open(cfg.State.Path)
 	if errors.Is(err, state.ErrMissing) {
 		return nil, fmt.Errorf("state.path: %w: make one with strongroom init, or put it back from a backup", err)
@@ -55,7 +57,7 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*resources
 	ring := keys.Ring()
 	r := &resources{file: file, stores: map[string]secret.Store{}}
 	r.audit = audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
-	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, log); err != nil {
+	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, stdout, log); err != nil {
 		return nil, errors.Join(err, r.audit.Close(), file.Close())
 	}
 	parts := admin.Parts{File: file, Audit: r.audit, Keyring: keys, Stores: map[string]*bolt.Store{}, Retention: cfg.Audit.Retention}
@@ -71,12 +73,12 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*resources
 
 // anchor keeps the head of the audit log outside, where the config wants it
 // to, and makes sure that the log still holds what was anchored before.
-func anchor(to *config.Anchor, l *audit.Log, log *slog.Logger) (*audit.Anchorer, error) {
+func anchor(to *config.Anchor, l *audit.Log, stdout io.Writer, log *slog.Logger) (*audit.Anchorer, error) {
 	switch {
 	case to == nil:
 		return nil, nil
 	case to.Stdout:
-		return audit.AnchorTo(l, os.Stdout, log), nil
+		return audit.AnchorTo(l, stdout, log), nil
 	}
 	a, err := audit.AnchorToFile(l, to.File, log)
 	if err != nil {

@@ -14,6 +14,9 @@ import (
 // is not to be had in that mode.
 var ErrNotFIPS = errors.New("backups for an age recipient are not available in FIPS 140-3 mode: leave out the recipient")
 
+// ErrRecipient means that a recipient is none.
+var ErrRecipient = errors.New("the recipient must be an age public key: age1…")
+
 // ForAge returns a writer that encrypts for an age recipient, as age1…, to be
 // opened with its identity (age-encryption.org).
 func ForAge(w io.Writer, recipient string) (io.WriteCloser, error) {
@@ -22,7 +25,7 @@ func ForAge(w io.Writer, recipient string) (io.WriteCloser, error) {
 	}
 	r, err := age.ParseX25519Recipient(recipient)
 	if err != nil {
-		return nil, errors.New("the recipient must be an age public key: age1…")
+		return nil, ErrRecipient
 	}
 	return age.Encrypt(w, r)
 }
@@ -41,5 +44,16 @@ func FromAge(r io.Reader, identities []byte) (io.Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w, or not for this identity", ErrDamaged)
 	}
-	return plain, nil
+	return damageReader{plain}, nil
+}
+
+// A damageReader says ErrDamaged where age has words of its own.
+type damageReader struct{ r io.Reader }
+
+func (d damageReader) Read(p []byte) (int, error) {
+	n, err := d.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return n, err
 }

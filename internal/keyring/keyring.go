@@ -63,6 +63,16 @@ func Open(ctx context.Context, file File, source Source) (*Keyring, error) {
 // Ring is the ring to seal with. It stays the same while its keys change.
 func (k *Keyring) Ring() *seal.Ring { return k.ring }
 
+// ForBackup returns a ring to seal a backup with, and the same ring wrapped. It
+// has the primary key alone, and stays as it is when the keyring is rotated.
+func (k *Keyring) ForBackup() (ring *seal.Ring, wrapped []byte, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ring, _ = k.ring.Pruned()
+	wrapped, err = ring.Wrap(k.kek, k.file.ID())
+	return ring, wrapped, err
+}
+
 // Rotate adds a key and makes it the primary one, and returns its id. What
 // other keys have sealed still opens; to seal it anew is the stores' business.
 func (k *Keyring) Rotate(ctx context.Context) (id uint32, err error) {

@@ -1,0 +1,318 @@
+package main_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Administration has two ways: through the server that runs, and without one.
+// Both must do and say the same.
+
+const (
+	theApp  = "app/0f8fad5b-d9cb-469f-a165-70867728950e"
+	theUser = "user/default"
+)
+
+// administer runs a command on an install.
+func (i install) administer(t *testing.T, args ...string) result {
+	t.Helper()
+	return run(t, append(args, "--config", i.config())...)
+}
+
+func (i install) mustAdminister(t *testing.T, args ...string) (stdout string) {
+	t.Helper()
+	return mustRun(t, append(args, "--config", i.config())...).stdout
+}
+
+// mustCopy returns a copy of an install that no process uses.
+func (i install) mustCopy(t *testing.T) install {
+	t.Helper()
+	other := install{filepath.Join(mustTempDir(t), "strongroom"), i.sessionKey, i.psk}
+	err := filepath.WalkDir(i.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(i.dir, path)
+		switch {
+		case d.IsDir():
+			return os.Mkdir(other.path(name), 0o700)
+		case !d.Type().IsRegular(), strings.HasSuffix(name, ".reserve"), strings.HasSuffix(name, ".holder"):
+			return nil // of a process, not of the install
+		}
+		mustWrite(t, other.path(name), mustRead(t, path))
+		return nil
+	})
+	mustWork(t, err)
+	return other
+}
+
+// mustHaveAPast returns an install, with no server running, that has something
+// for every command: earlier versions, a rename, something deleted, a backup
+// for the keyring and one for an age recipient, and an anchor of its audit log.
+func mustHaveAPast(t *testing.T) install {
+	t.Helper()
+	i := mustInit(t)
+	p := mustServe(t, i)
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"first"}]}`)
+	p.want(t, 200, "PUT", app+"/db", i.pskHeader(), `{"data":[{"key":"k","value":"second"}]}`)
+	p.want(t, 200, "PUT", app+"/db", i.pskHeader(), `{"data":[{"key":"k","value":"third"},{"key":"l","value":"3"}]}`)
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"gone","data":[{"key":"k","value":"deleted"}]}`)
+	p.want(t, 200, "DELETE", app+"/gone", i.pskHeader(), "")
+	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"OLD","value":"v","description":"before"}`)
+	p.want(t, 200, "PUT", "/api/secrets/OLD", i.sessionHeader(), `{"name":"NEW","description":"after"}`)
+	p.mustStop(t)
+
+	mustWrite(t, i.path("identity"), ageIdentity+"\n")
+	i.mustAdminister(t, "backup", "--out", i.path("backup"))
+	i.mustAdminister(t, "backup", "--out", i.path("backup.age"), "--recipient", ageRecipient)
+	mustWrite(t, i.path("anchor"), i.mustAdminister(t, "audit", "verify"))
+	mustWrite(t, i.path("elsewhere.yaml"), strings.Replace(mustRead(t, i.config()), "data/strongroom.db", "elsewhere.db", 1))
+	return i
+}
+
+// An age key pair for tests.
+const (
+	ageIdentity  = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
+	ageRecipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
+)
+
+// commands are what an administrator can say, and what the answer is: stdout
+// as a whole, with … for anything, or else a refusal.
+var commands = []struct {
+	args   string // {dir} and {first}, the revision that db had at first
+	prints string
+	says   string // of a refusal
+	after  func(t *testing.T, p *process, i install)
+}{
+	{args: "secret history " + theApp + " db", prints: "R  T  db  k,l  \nR  T  db  k    \nR  T  db  k    \n"},
+	{args: "secret history " + theUser + " NEW", prints: "R  T  NEW  value  after\nR  T  OLD  value  before\n"},
+	{args: "secret history " + theUser + " OLD", says: "secret not found"},
+	{args: "secret history nobody db", says: "owner: must be user/<id> or app/<uuid>"},
+	{args: "secret history --store attic " + theApp + " db", says: "there is no store of this name"},
+	{args: "secret restore " + theApp + " db {first}", prints: "R  T  db  k  \n", after: hasValue("db", "first")},
+	{args: "secret restore " + theApp + " db 0000000000000000", says: "secret not found", after: hasValue("db", "third")},
+	{args: "secret undelete " + theApp + " gone", prints: "R  T  gone  k  \n", after: hasValue("gone", "deleted")},
+	{args: "secret undelete " + theApp + " db", says: "secret already exists"},
+	{args: "secret destroy " + theApp + " db", after: func(t *testing.T, p *process, i install) {
+		t.Helper()
+		p.want(t, 404, "GET", app+"/db", i.pskHeader(), "")
+		wantRefusal(t, i.administer(t, "secret", "undelete", theApp, "db"), "secret not found")
+	}},
+	{args: "secret destroy " + theApp + " never", says: "secret not found"},
+	{args: "owner deleted " + theApp, prints: "R  T  gone  k  \n"},
+	{args: "owner deleted " + theUser},
+	{args: "owner erase " + theApp, after: func(t *testing.T, p *process, i install) {
+		t.Helper()
+		if a := p.want(t, 200, "GET", app, i.pskHeader(), ""); a.body != "[]" {
+			t.Errorf("the app still has %s", a.body)
+		}
+		if out := i.mustAdminister(t, "owner", "deleted", theApp); out != "" {
+			t.Errorf("the app can still undelete\n%s", out)
+		}
+		p.want(t, 200, "PUT", "/api/secrets/NEW", i.sessionHeader(), `{"name":"NEW"}`)
+	}},
+	{args: "owner erase user/nobody", says: "secret not found"},
+	{args: "keyring show", prints: "key 1 seals; retired: []\n"},
+	{args: "keyring rotate", prints: "key 2 seals; retired: [1]\n…", after: hasValue("db", "third")},
+	{args: "keyring prune", prints: "key 1 seals; retired: []\nsealing anew is done: … rows\n", after: hasValue("db", "third")},
+	{
+		args:   "keyring rewrap --new-key {dir}/keys/new.key",
+		prints: "the state file now opens with the key in {dir}/keys/new.key only: name it in the config under state.key\n",
+		after:  hasValue("db", "third"),
+	},
+	{args: "keyring rewrap --new-key {dir}/anchor", says: "--new-key: not a key: want 32 bytes in base64"},
+	{args: "audit verify", prints: "… entries, and the chain holds\nstrongroom-audit-v1 …\n"},
+	{args: "audit verify --anchor {dir}/anchor", prints: "… entries, and the chain holds\nstrongroom-audit-v1 …\n"},
+	{args: "audit verify --anchor {dir}/identity", says: "not an anchor of this audit log"},
+	{args: "audit tail -n 1", prints: `{"seq":…,"action":"history",…,"mac":"…"}` + "\n"},
+	{args: "audit tail -n 0", says: "--lines: must be 1 to 1000"},
+	{args: "audit export", prints: `{"seq":1,…"action":"create","kind":"app",…"outcome":"done","allowed":true,…` + "\n"},
+	{args: "audit prune --keep 24h", prints: "0 entries dropped\n"},
+	{args: "audit prune --keep -24h", prints: "… entries dropped\n", after: func(t *testing.T, _ *process, i install) {
+		t.Helper()
+		if out := i.mustAdminister(t, "audit", "export"); strings.Contains(out, `"action":"create"`) {
+			t.Errorf("there are entries left:\n%s", out)
+		}
+		i.mustAdminister(t, "audit", "verify", "--anchor", i.path("anchor"))
+	}},
+	{args: "backup --out {dir}/another", prints: "{dir}/another is written\n", after: func(t *testing.T, _ *process, i install) {
+		t.Helper()
+		if info, err := os.Stat(i.path("another")); err != nil || info.Mode() != 0o600 {
+			t.Errorf("the backup: %v, %v", info, err)
+		}
+		i.mustAdminister(t, "backup", "verify", i.path("another"))
+	}},
+	{args: "backup --out {dir}/backup", says: "--out: {dir}/backup exists"},
+	{args: "backup --out {dir}/another --recipient age1nobody", says: "recipient: must be an age public key", after: leavesNo("another", "another.part")},
+	{args: "backup --out {dir}/nowhere/backup", says: "no such file or directory"},
+	{args: "backup verify {dir}/backup", prints: "ok     …\n"},
+	{args: "backup verify {dir}/backup.age --identity {dir}/identity", prints: "ok     …\n"},
+	{args: "backup verify {dir}/backup.age", says: "{dir}/backup.age: this is not a backup of Strongroom's"},
+	{args: "backup verify {dir}/backup --identity {dir}/identity", says: "{dir}/backup: the backup is damaged or incomplete, or not for this identity"},
+	{args: "restore --from {dir}/backup --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n", after: leavesNo("elsewhere.db.part")},
+	{args: "restore --from {dir}/backup.age --identity {dir}/identity --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n"},
+	{args: "restore --from {dir}/backup", says: "{dir}/data/strongroom.db is there already", after: hasValue("db", "third")},
+	{args: "compact", prints: "the state file had … KiB and has …\n", after: hasValue("db", "third")},
+	{args: "doctor", prints: "ok     permissions: …\nok     keyring: key 1 seals, and there is no other\n…"},
+}
+
+func TestEveryCommandDoesAndSaysTheSameWithAServerAndWithoutOne(t *testing.T) {
+	prepared := mustHaveAPast(t)
+	history := strings.Split(strings.TrimSpace(prepared.mustAdminister(t, "secret", "history", theApp, "db")), "\n")
+	first, _, _ := strings.Cut(history[len(history)-1], " ")
+	for _, tc := range commands {
+		t.Run(strings.ReplaceAll(tc.args, "/", "-"), func(t *testing.T) {
+			served, alone := prepared.mustCopy(t), prepared.mustCopy(t)
+			p := mustServe(t, served)
+			with, without := runRow(t, served, tc.args, first), runRow(t, alone, tc.args, first)
+			if with != without {
+				t.Errorf("with a server:\n%+v\nwithout:\n%+v", with, without)
+			}
+			if tc.says != "" {
+				wantRefusal(t, with, strings.ReplaceAll(tc.says, "{dir}", "DIR"))
+			} else if want := strings.ReplaceAll(tc.prints, "{dir}", "DIR"); with.code != 0 || !matchesAll(want, with.stdout) {
+				t.Errorf("exit code %d, stdout\n%s\nwant\n%s\nstderr %s", with.code, with.stdout, want, with.stderr)
+			}
+			if tc.after != nil {
+				tc.after(t, p, served)
+				if strings.Contains(tc.args, "rewrap") {
+					alone.mustEdit(t, "strongroom.yaml", "keys/state.key", "keys/new.key")
+				}
+				tc.after(t, mustServe(t, alone), alone)
+			}
+		})
+	}
+}
+
+// runRow runs a command of the table and returns what it says, without what
+// differs between one run and the next.
+func runRow(t *testing.T, i install, args, first string) result {
+	t.Helper()
+	text := strings.NewReplacer("{dir}", i.dir, "{first}", first).Replace(args)
+	words := strings.Fields(text)
+	if !strings.Contains(text, "--config") {
+		words = append(words, "--config", i.config())
+	}
+	r := run(t, words...)
+	r.stdout, r.stderr = steady(i, r.stdout), steady(i, r.stderr)
+	return r
+}
+
+var changing = []struct {
+	pattern *regexp.Regexp
+	steady  string
+}{
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "T"},
+	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "MAC"},
+	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "R"},
+	{regexp.MustCompile(`"request":"[A-Z2-7]{26}"`), `"request":"ID"`},
+	{regexp.MustCompile(`\d+ MiB`), "N MiB"},
+	{regexp.MustCompile(`\.verify-\d+`), ".verify"},
+	{regexp.MustCompile(`sealing anew.*`), "sealing anew is done: N rows"}, // or is about to be
+}
+
+func steady(i install, text string) string {
+	text = strings.ReplaceAll(text, i.dir, "DIR")
+	for _, c := range changing {
+		text = c.pattern.ReplaceAllString(text, c.steady)
+	}
+	return text
+}
+
+// matchesAll is matches for several lines.
+func matchesAll(want, got string) bool {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", "(?s:.*)")
+	return regexp.MustCompile("^" + pattern + "$").MatchString(got)
+}
+
+func hasValue(name, value string) func(*testing.T, *process, install) {
+	return func(t *testing.T, p *process, i install) {
+		t.Helper()
+		a := p.want(t, 200, "GET", app+"/"+name+"/reveal", i.pskHeader(), "")
+		if !strings.Contains(a.body, fmt.Sprintf(`"value":%q`, value)) {
+			t.Errorf("%s is %s, want %s", name, a.body, value)
+		}
+	}
+}
+
+func leavesNo(names ...string) func(*testing.T, *process, install) {
+	return func(t *testing.T, _ *process, i install) {
+		t.Helper()
+		for _, name := range names {
+			if _, err := os.Lstat(i.path(name)); err == nil {
+				t.Errorf("%s is left", name)
+			}
+		}
+	}
+}
+
+// A command without a server must not lose what another left half done, and
+// two of them one after the other must not stand in each other's way.
+func TestKeysCanBeRotatedAndPrunedAgainAndAgainWithoutAServer(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	for n := range 200 {
+		p.want(t, 200, "POST", app, i.pskHeader(), fmt.Sprintf(`{"secret_name":"s%d","data":[{"key":"k","value":"v"}]}`, n))
+	}
+	p.mustStop(t)
+	i.mustAdminister(t, "keyring", "rotate")
+	i.mustAdminister(t, "keyring", "rotate")
+	if out := i.mustAdminister(t, "keyring", "show"); !strings.HasPrefix(out, "key 3 seals; retired: [1 2]\n") {
+		t.Errorf("show says %s", out)
+	}
+	if out := i.mustAdminister(t, "keyring", "prune"); !strings.HasPrefix(out, "key 3 seals; retired: []\n") {
+		t.Errorf("prune says %s", out)
+	}
+	i.mustAdminister(t, "doctor")
+	hasValue("s199", "v")(t, mustServe(t, i), i)
+}
+
+func TestAnEmptyAuditLogIsNoMistake(t *testing.T) {
+	i := mustInit(t)
+	for _, command := range []string{"tail", "export"} {
+		if out := i.mustAdminister(t, "audit", command); out != "" {
+			t.Errorf("audit %s prints %q", command, out)
+		}
+	}
+	if out := i.mustAdminister(t, "audit", "verify"); !strings.HasPrefix(out, "0 entries, and the chain holds\n") {
+		t.Errorf("audit verify prints %q", out)
+	}
+}
+
+// More than one answer holds (admin.readAtMost).
+func TestAnExportHasEveryEntryOnceAndInOrder(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	const entries = 2300
+	mustFinish := atOnce(16, func(worker int) {
+		for n := worker; n < entries; n += 16 {
+			p.want(t, 404, "DELETE", fmt.Sprint(app, "/none", n), i.pskHeader(), "")
+		}
+	})
+	mustFinish()
+	lines := strings.Split(strings.TrimSuffix(i.mustAdminister(t, "audit", "export"), "\n"), "\n")
+	if len(lines) != entries {
+		t.Errorf("%d lines, want %d", len(lines), entries)
+	}
+	seen := map[string]bool{}
+	for n, line := range lines {
+		var entry struct {
+			Seq  int
+			Name string
+		}
+		mustDecode(t, line, &entry)
+		if entry.Seq != n+1 || seen[entry.Name] {
+			t.Fatalf("line %d is %s", n+1, line)
+		}
+		seen[entry.Name] = true
+	}
+	tail := i.mustAdminister(t, "audit", "tail", "-n", "3")
+	if want := strings.Join(lines[entries-3:], "\n") + "\n"; tail != want {
+		t.Errorf("tail is\n%s\nwant\n%s", tail, want)
+	}
+}

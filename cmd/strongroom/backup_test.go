@@ -1,0 +1,224 @@
+package main_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+)
+
+// A backup is one moment of the store, however much is written meanwhile: all
+// that was acknowledged before it began is in it, and of what came while it
+// was taken nothing without what came before.
+func TestABackupUnderLoadIsOneMomentOfTheStore(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	counters, stop := mustLoad(t, p, i, 4)
+	const backups = 4
+	var before, after [backups][][]int64
+	path := func(n int) string { return i.path("backup" + string(rune('0'+n))) }
+	for n := range backups {
+		before[n] = allAcked(counters)
+		if n%2 == 0 {
+			i.mustAdminister(t, "backup", "--out", path(n))
+		} else {
+			i.mustAdminister(t, "backup", "--out", path(n), "--recipient", ageRecipient)
+		}
+		for _, c := range counters {
+			after[n] = append(after[n], values(c.sent))
+		}
+	}
+	stop()
+	mustWrite(t, i.path("identity"), ageIdentity)
+	written := int64(0)
+	for n := range backups {
+		restored := i.mustCopy(t)
+		mustWork(t, os.Remove(restored.path("data/strongroom.db")))
+		args := []string{"restore", "--from", path(n)}
+		if n%2 == 1 {
+			args = append(args, "--identity", i.path("identity"))
+		}
+		restored.mustAdminister(t, args...)
+		q := mustServe(t, restored)
+		for at, c := range counters {
+			got := c.reveal(t, q)
+			c.wantMoment(t, got, before[n][at], after[n][at])
+			written += got[0]
+		}
+		restored.mustAdminister(t, "audit", "verify")
+		restored.mustAdminister(t, "doctor")
+		q.mustStop(t)
+	}
+	if written == 0 {
+		t.Error("nothing was written")
+	}
+	t.Logf("%d backups under load; the first secrets of %d chains have %d writes in them", backups, len(counters), written)
+}
+
+// What seals the backup stays what it was when it began.
+func TestABackupOutlivesARotationMeanwhile(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	_, stop := mustLoad(t, p, i, 1)
+	stopped := make(chan struct{})
+	wait := atOnce(1, func(int) {
+		for {
+			select {
+			case <-stopped:
+				return
+			default:
+				run(t, "keyring", "rotate", "--config", i.config()) // or it is still being sealed anew
+			}
+		}
+	})
+	var taken []string
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		i.mustAdminister(t, "backup", "--out", i.path(name))
+		taken = append(taken, i.path(name))
+	}
+	close(stopped)
+	wait()
+	stop()
+	for _, path := range taken {
+		i.mustAdminister(t, "backup", "verify", path)
+	}
+}
+
+func TestARestoreNeedsAnEmptyPlaceAndAWholeBackupAndItsKey(t *testing.T) {
+	prepared := mustHaveAPast(t)
+	spoilt := func(change func(text []byte) []byte) func(*testing.T, install) {
+		return func(t *testing.T, i install) {
+			t.Helper()
+			for _, name := range []string{"backup", "backup.age"} {
+				mustWrite(t, i.path(name), string(change([]byte(mustRead(t, i.path(name))))))
+			}
+		}
+	}
+	otherKey := func(t *testing.T, i install) {
+		t.Helper()
+		mustWork(t, os.Remove(i.path("keys/state.key")))
+		mustWrite(t, i.path("keys/state.key"), mustRead(t, mustInit(t).path("keys/state.key")))
+	}
+	for _, tc := range []struct {
+		name       string
+		spoil      func(*testing.T, install)
+		ofKeyring  string // what is said of the backup for the keyring
+		forAge     string // and of the one for an age recipient
+		placeTaken bool
+	}{
+		{"the place is taken", nothing, "is there already", "is there already", true},
+		{"another key", otherKey, "this key does not open the keyring", "this key does not open the keyring", false},
+		{"cut in the middle", spoilt(func(b []byte) []byte { return b[:len(b)/2] }), "damaged or incomplete", "damaged", false},
+		{"cut by a byte", spoilt(func(b []byte) []byte { return b[:len(b)-1] }), "damaged or incomplete", "damaged", false},
+		{"cut at its head", spoilt(func(b []byte) []byte { return b[:30] }), "damaged or incomplete", "damaged", false},
+		{"a byte more", spoilt(func(b []byte) []byte { return append(b, 'x') }), "damaged or incomplete", "", false},
+		{"a bit changed", spoilt(func(b []byte) []byte { b[len(b)*2/3] ^= 1; return b }), "damaged or incomplete", "", false},
+		{"the last bit changed", spoilt(func(b []byte) []byte { b[len(b)-1] ^= 1; return b }), "damaged or incomplete", "", false},
+		{"empty", spoilt(func([]byte) []byte { return nil }), "this is not a backup of Strongroom's", "damaged", false},
+		{"something else", spoilt(func(b []byte) []byte { return bytes.Repeat([]byte{'x'}, len(b)) }), "this is not a backup of Strongroom's", "damaged", false},
+		{"the state file itself", func(t *testing.T, i install) {
+			t.Helper()
+			spoilt(func([]byte) []byte { return []byte(mustRead(t, i.path("data/strongroom.db"))) })(t, i)
+		}, "this is not a backup of Strongroom's", "damaged", false},
+		{"no backup", func(t *testing.T, i install) {
+			t.Helper()
+			mustWork(t, os.Remove(i.path("backup")))
+			mustWork(t, os.Remove(i.path("backup.age")))
+		}, "no such file", "no such file", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			i := prepared.mustCopy(t)
+			tc.spoil(t, i)
+			if !tc.placeTaken {
+				mustWork(t, os.Remove(i.path("data/strongroom.db")))
+			}
+			before := mustSnapshot(t, i.dir)
+			wantRefusal(t, i.administer(t, "restore", "--from", i.path("backup")), tc.ofKeyring)
+			wantRefusal(t, i.administer(t, "restore", "--from", i.path("backup.age"), "--identity", i.path("identity")), tc.forAge)
+			if tc.name != "the place is taken" {
+				wantRefusal(t, i.administer(t, "backup", "verify", i.path("backup")), tc.ofKeyring)
+			}
+			wantSame(t, before, mustSnapshot(t, i.dir))
+		})
+	}
+}
+
+func wantSame(t *testing.T, before, after map[string]string) {
+	t.Helper()
+	for name := range after {
+		if _, ok := before[name]; !ok {
+			t.Errorf("%s is left", name)
+		}
+	}
+	for name, content := range before {
+		if after[name] != content {
+			t.Errorf("%s is changed", name)
+		}
+	}
+}
+
+func TestABackupForAnotherIdentityIsRefused(t *testing.T) {
+	i := mustHaveAPast(t)
+	mustWork(t, os.Rename(i.path("data/strongroom.db"), i.path("away")))
+	before := mustSnapshot(t, i.dir)
+	another, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for identity, says := range map[string]string{
+		another.String():       "the backup is damaged or incomplete, or not for this identity",
+		another.String() + "x": "the identity file cannot be read: want AGE-SECRET-KEY-1…",
+		"":                     "the identity file cannot be read: want AGE-SECRET-KEY-1…",
+	} {
+		path := filepath.Join(mustTempDir(t), "identity")
+		mustWrite(t, path, identity)
+		r := i.administer(t, "restore", "--from", i.path("backup.age"), "--identity", path)
+		wantRefusal(t, r, says)
+		if strings.Contains(r.stderr, another.String()) {
+			t.Errorf("it tells the identity: %s", r.stderr)
+		}
+	}
+	wantSame(t, before, mustSnapshot(t, i.dir))
+}
+
+// A backup is older than the log's anchor; to look at it must neither fail for
+// that nor move the anchor.
+func TestVerifyingABackupLeavesTheAnchorAlone(t *testing.T) {
+	i := mustInit(t)
+	i.mustAnchorTo(t, "{file: anchor}")
+	p := mustServe(t, i)
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[]}`)
+	p.mustStop(t)
+	i.mustAdminister(t, "backup", "--out", i.path("backup"))
+	mustServe(t, i).mustStop(t)
+	anchor := mustRead(t, i.path("anchor"))
+	i.mustAdminister(t, "backup", "verify", i.path("backup"))
+	if mustRead(t, i.path("anchor")) != anchor {
+		t.Error("the anchor has moved")
+	}
+	p = mustServe(t, i)
+	p.want(t, 200, "DELETE", app+"/db", i.pskHeader(), "")
+	p.mustStop(t)
+	i.mustAdminister(t, "backup", "verify", i.path("backup"))
+	mustServe(t, i)
+}
+
+// mustAnchorTo has the config anchor the audit log.
+func (i install) mustAnchorTo(t *testing.T, where string) {
+	t.Helper()
+	i.mustEdit(t, "strongroom.yaml", "stores:\n", "audit: {anchor: "+where+"}\nstores:\n")
+}
+
+// Where the anchors go to standard output, that of a command is still its own.
+func TestACommandsOutputHasNoAnchorsInIt(t *testing.T) {
+	i := mustHaveAPast(t)
+	i.mustAnchorTo(t, "{stdout: true}")
+	for line := range strings.Lines(i.mustAdminister(t, "audit", "export")) {
+		if !strings.HasPrefix(line, "{") {
+			t.Errorf("the export has the line %s", line)
+		}
+	}
+}

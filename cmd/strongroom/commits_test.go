@@ -1,0 +1,87 @@
+package main_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const (
+	changesCounted = 40
+	// A commit syncs twice: its pages, and then the one that makes them count.
+	syncsOfACommit = 2
+)
+
+// A change, its audit entry and what the history keeps of it are one commit:
+// from one answer to the next the file is synced as often as for that, however
+// many changes there have been.
+func TestAChangeCostsOneCommit(t *testing.T) {
+	i := mustInit(t)
+	tr := mustTrace(t, i.path("data/strongroom.db"), nil,
+		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	kinds := changesOneByOne(t, tr, i)
+	tr.process.mustStop(t)
+	calls, err := readTrace(tr.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := syncsBefore(calls, tr)
+	if len(counts) != len(tr.changes) {
+		t.Fatalf("%d answers are in the trace, want %d", len(counts), len(tr.changes))
+	}
+	puts, syncs := 0, 0
+	for n, kind := range kinds {
+		if counts[n] != syncsOfACommit && n > 0 { // the first one's have the start's before them
+			t.Errorf("change %d, %s: %d syncs, want %d", n, kind, counts[n], syncsOfACommit)
+		}
+		if kind == "PUT" {
+			puts, syncs = puts+1, syncs+counts[n]
+		}
+	}
+	t.Logf("%d acknowledged PUTs: %d syncs, so %.2f commits each, audit and history included", puts, syncs, float64(syncs)/float64(puts*syncsOfACommit))
+}
+
+// changesOneByOne makes more changes of a secret than are kept of its past,
+// and one of every other kind.
+func changesOneByOne(t *testing.T, tr *trace, i install) (kinds []string) {
+	t.Helper()
+	acknowledged := func(kind string, a answer) answer {
+		kinds, tr.changes = append(kinds, kind), append(tr.changes, a.header.Get("X-Request-Id"))
+		return a
+	}
+	p, o := tr.process, i.office()
+	ref := secretRef(theApp, "a")
+	acknowledged("POST", p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[]}`))
+	var revision string
+	for n := range changesCounted {
+		body := fmt.Sprintf(`{"data":[{"key":"k","value":"%d%s"}]}`, n, strings.Repeat("x", n*200))
+		a := acknowledged("PUT", p.want(t, 200, "PUT", app+"/a", i.pskHeader(), body))
+		if n == changesCounted-3 {
+			revision = strings.Trim(a.header.Get("ETag"), `"`)
+		}
+	}
+	acknowledged("reveal", p.want(t, 200, "GET", app+"/a/reveal", i.pskHeader(), ""))
+	acknowledged("restore", o.want(t, 200, "/secret/restore", strings.TrimSuffix(ref, "}")+fmt.Sprintf(`,"revision":%q}`, revision)))
+	acknowledged("DELETE", p.want(t, 200, "DELETE", app+"/a", i.pskHeader(), ""))
+	acknowledged("undelete", o.want(t, 200, "/secret/undelete", ref))
+	acknowledged("POST", p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"A","value":"v"}`))
+	acknowledged("PUT", p.want(t, 200, "PUT", "/api/secrets/A", i.sessionHeader(), `{"name":"B"}`))
+	return kinds
+}
+
+// syncsBefore returns how often the file was synced before each answer and
+// after the one before it.
+func syncsBefore(calls []call, tr *trace) (counts []int) {
+	syncs := 0
+	for _, c := range calls {
+		switch {
+		case len(counts) == len(tr.changes):
+			return counts
+		case c.name == "fdatasync" && c.result == "0" && strings.HasPrefix(c.args, "<"+tr.state+">"):
+			syncs++
+		case c.begins && strings.Contains(c.args, "X-Request-Id: "+tr.changes[len(counts)]):
+			counts, syncs = append(counts, syncs), 0
+		}
+	}
+	return counts
+}

@@ -1,0 +1,132 @@
+package main_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Holdings are what a client has: live secrets, and what was deleted under
+// their names, the last of them last. They do not change: what happens to them
+// makes others.
+type holdings struct {
+	live   map[string]record
+	graves map[string][]record
+}
+
+// A record is a secret with as many earlier versions as the server keeps, the
+// oldest first.
+type record []version
+
+type version struct {
+	content  string
+	revision string // "" as long as nobody has heard of it
+}
+
+// keptVersions is what the config of the crash test says.
+const keptVersions = 3
+
+func (r record) now() version { return r[len(r)-1] }
+
+func (r record) with(content string) record {
+	earlier := r[max(0, len(r)-keptVersions):]
+	return append(slices.Clone(earlier), version{content: content})
+}
+
+// another returns an earlier version with another content, if there is one.
+func (r record) another(random *rand.Rand) (v version, ok bool) {
+	if len(r) == 0 {
+		return version{}, false
+	}
+	v = r[random.IntN(len(r))]
+	return v, v.content != r.now().content
+}
+
+func (h holdings) clone() holdings {
+	next := holdings{maps.Clone(h.live), maps.Clone(h.graves)}
+	if next.live == nil {
+		next = holdings{map[string]record{}, map[string][]record{}}
+	}
+	return next
+}
+
+func (h holdings) created(s, content string) holdings {
+	next := h.clone()
+	next.live[s] = record{{content: content}}
+	return next
+}
+
+func (h holdings) changed(was, s, content string) holdings {
+	next := h.clone()
+	delete(next.live, was)
+	next.live[s] = h.live[was].with(content)
+	return next
+}
+
+func (h holdings) deleted(s string) holdings {
+	next := h.clone()
+	delete(next.live, s)
+	next.graves[s] = append(slices.Clone(h.graves[s]), h.live[s])
+	return next
+}
+
+func (h holdings) undeleted(s string) holdings {
+	next := h.clone()
+	last := len(h.graves[s]) - 1
+	next.live[s], next.graves[s] = slices.Clone(h.graves[s][last]), slices.Clone(h.graves[s][:last])
+	return next
+}
+
+func (h holdings) destroyed(s string) holdings {
+	next := h.clone()
+	delete(next.live, s)
+	delete(next.graves, s)
+	return next
+}
+
+// heard takes the revision of the secret from an answer, if it has one.
+func (h holdings) heard(t *testing.T, s string, a answer) {
+	r, ok := h.live[s]
+	if !ok {
+		return
+	}
+	revision := strings.Trim(a.header.Get("ETag"), `"`)
+	if revision == "" { // the office's answers have it in their body
+		var v struct{ Revision string }
+		mustDecode(t, a.body, &v)
+		revision = v.Revision
+	}
+	if now := r.now().revision; now != "" && now != revision {
+		t.Errorf("%s is put back at %s, and was deleted at %s", s, revision, now)
+	}
+	r[len(r)-1].revision = revision
+}
+
+// Findings are what both APIs and the office list: of live secrets what is
+// shown, and of what was deleted under a name the revisions, last one last.
+type findings struct {
+	Live   map[string]string
+	Graves map[string][]string
+}
+
+func noFindings() findings { return findings{map[string]string{}, map[string][]string{}} }
+
+func (h holdings) findings() findings {
+	f := noFindings()
+	for s, r := range h.live {
+		f.Live[s] = maskOf(r.now().content)
+	}
+	for s, records := range h.graves {
+		for _, r := range records {
+			f.Graves[s] = append(f.Graves[s], r.now().revision)
+		}
+	}
+	return f
+}
+
+func (h holdings) same(found findings) bool {
+	mine := h.findings()
+	return maps.Equal(mine.Live, found.Live) && maps.EqualFunc(mine.Graves, found.Graves, slices.Equal)
+}

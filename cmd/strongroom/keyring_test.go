@@ -1,0 +1,176 @@
+package main_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+)
+
+func TestTheKeyringIsRotatedWhileClientsWrite(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	counters, stop := mustLoad(t, p, i, 2)
+	for primary := 2; primary <= 3; primary++ {
+		before := allAcked(counters)
+		out := i.mustAdminister(t, "keyring", "rotate")
+		if want := fmt.Sprintf("key %d seals; retired: ", primary); !strings.HasPrefix(out, want) {
+			t.Fatalf("rotate says %s", out)
+		}
+		// At once, with records sealed by both.
+		for n, c := range counters {
+			got := c.reveal(t, p)
+			for at := range got {
+				if got[at] < before[n][at] {
+					t.Errorf("%s is %d, and %d was acknowledged before", c.secret(at), got[at], before[n][at])
+				}
+			}
+		}
+		mustFinishResealing(t, i)
+	}
+	stop()
+	if out := i.mustAdminister(t, "keyring", "prune"); !strings.HasPrefix(out, "key 3 seals; retired: []\n") {
+		t.Errorf("prune says %s", out)
+	}
+	i.mustAdminister(t, "doctor")
+	p.mustStop(t)
+	p = mustServe(t, i)
+	acknowledged := int64(0)
+	for _, c := range counters {
+		last := values(c.acked)
+		c.wantMoment(t, c.reveal(t, p), last, last)
+		acknowledged += last[0] + last[1]
+	}
+	if acknowledged == 0 {
+		t.Error("nothing was written")
+	}
+	t.Logf("%d writes were acknowledged around two rotations", acknowledged)
+}
+
+func allAcked(counters []*counter) (all [][]int64) {
+	for _, c := range counters {
+		all = append(all, values(c.acked))
+	}
+	return all
+}
+
+// mustFinishResealing asks the server until it has sealed everything anew.
+func mustFinishResealing(t *testing.T, i install) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		resp, err := i.adminClient(t).StatusWithResponse(t.Context())
+		if err != nil || resp.JSON200 == nil {
+			t.Fatalf("status: %v", err)
+		}
+		if !resp.JSON200.Keyring.Resealing {
+			return
+		}
+	}
+}
+
+// Killed in the midst of it, the next server goes on by itself.
+func TestSealingAnewGoesOnAfterACrash(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	const secrets = 1200
+	create := func(worker int) {
+		for n := worker; n < secrets; n += 16 {
+			p.want(t, 200, "POST", app, i.pskHeader(), fmt.Sprintf(`{"secret_name":"s%d","data":[{"key":"k","value":"value %d"}]}`, n, n))
+		}
+	}
+	atOnce(16, create)()
+	client := i.adminClient(t)
+	if _, err := client.RotateKeyring(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		resp, err := client.StatusWithResponse(t.Context())
+		if err != nil || resp.JSON200 == nil {
+			t.Fatalf("status: %v", err)
+		}
+		if k := resp.JSON200.Keyring; k.Resealed > 0 || !k.Resealing {
+			break
+		}
+	}
+	p.mustKill(t)
+	old, anew := sealedBy(t, i, 1), sealedBy(t, i, 2)
+	t.Logf("killed with %d rows sealed by the old key and %d by the new one", old, anew)
+	if old == 0 || anew == 0 {
+		t.Fatal("it was not in the midst")
+	}
+	p = mustServe(t, i)
+	mustFinishResealing(t, i)
+	if out := i.mustAdminister(t, "keyring", "show"); !strings.HasPrefix(out, "key 2 seals; retired: [1]\nsealing anew is done: ") {
+		t.Errorf("show says %s", out)
+	}
+	p.mustStop(t)
+	if n := sealedBy(t, i, 1); n > 0 {
+		t.Errorf("%d rows are still sealed by the old key", n)
+	}
+	p = mustServe(t, i)
+	mustFinishResealing(t, i)
+	i.mustAdminister(t, "keyring", "prune")
+	for n := 0; n < secrets; n += 37 {
+		hasValue(fmt.Sprint("s", n), fmt.Sprint("value ", n))(t, p, i)
+	}
+	i.mustAdminister(t, "doctor")
+}
+
+// sealedBy counts rows of values, which begin with the id of their key.
+func sealedBy(t *testing.T, i install, key uint32) (rows int) {
+	t.Helper()
+	db, err := bbolt.Open(i.path("data/strongroom.db"), 0o600, &bbolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	err = db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("store/embedded/past")).ForEach(func(_, value []byte) error {
+			if binary.BigEndian.Uint32(value) == key {
+				rows++
+			}
+			return nil
+		})
+	})
+	mustWork(t, err)
+	return rows
+}
+
+func TestAfterRewrappingTheOldKeyIsRefusedAndTheNewOneOpens(t *testing.T) {
+	for _, running := range []bool{true, false} {
+		t.Run(fmt.Sprintf("with a server %v", running), func(t *testing.T) {
+			i := mustInit(t)
+			p := mustServe(t, i)
+			p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"kept"}]}`)
+			if !running {
+				p.mustStop(t)
+			}
+			i.mustAdminister(t, "backup", "--out", i.path("before"))
+			i.mustAdminister(t, "keyring", "rewrap", "--new-key", i.path("keys/new.key"))
+			if running {
+				i.mustAdminister(t, "keyring", "rotate") // goes by the new one as well
+				hasValue("db", "kept")(t, p, i)
+				p.mustStop(t)
+			}
+			for _, args := range [][]string{{"serve"}, {"keyring", "show"}, {"doctor"}} {
+				wantRefusal(t, i.administer(t, args...), "state.key: this key does not open the keyring")
+			}
+			i.mustAdminister(t, "backup", "verify", i.path("before")) // which the old one still opens
+			i.mustEdit(t, "strongroom.yaml", "keys/state.key", "keys/new.key")
+			hasValue("db", "kept")(t, mustServe(t, i), i)
+			i.mustAdminister(t, "backup", "--out", i.path("after"))
+			i.mustAdminister(t, "backup", "verify", i.path("after"))
+			wantRefusal(t, i.administer(t, "backup", "verify", i.path("before")), "this key does not open the keyring")
+		})
+	}
+}
+
+func TestRewrappingTakesNoKeyThatOthersMayRead(t *testing.T) {
+	i := mustInit(t)
+	mustWrite(t, i.path("new.key"), mustRead(t, i.path("keys/state.key")))
+	chmod("new.key", 0o644)(t, i)
+	wantRefusal(t, i.administer(t, "keyring", "rewrap", "--new-key", i.path("new.key")), "--new-key: ", "is open to others (mode 0644)")
+	mustServe(t, i)
+}

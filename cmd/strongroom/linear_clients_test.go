@@ -1,0 +1,248 @@
+package main_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// A tenant is an owner under test, with the way to ask about its secrets.
+type tenant struct {
+	name    string
+	path    string
+	header  string // its credential
+	isApp   bool   // of Nx1; else a user of OpenHands
+	history []porcupine.Operation
+}
+
+var tenantNames = []string{"n0", "n1", "n2", "n3", "n4"}
+
+// A player asks for one thing after the other of one tenant, beside others who
+// do too, and writes down what it asked and what it heard.
+type player struct {
+	tenant    *tenant
+	number    int
+	random    *rand.Rand
+	clock     func() int64
+	revisions map[string]string // last seen, by name: soon outdated
+	writes    int               // so that every content is another
+	history   []porcupine.Operation
+}
+
+// A match is one life of the server.
+type match struct {
+	process *process
+	over    atomic.Bool // it is being killed
+	left    atomic.Int64
+	enough  chan struct{} // closed when left is 0
+}
+
+func newMatch(p *process, operations int) *match {
+	m := &match{process: p, enough: make(chan struct{})}
+	m.left.Store(int64(operations))
+	return m
+}
+
+// play goes on until the server is gone, and so beyond what is enough.
+func (c *player) play(t *testing.T, m *match) {
+	for t.Context().Err() == nil {
+		err := c.do(t, m.process, c.next())
+		if err != nil && !m.over.Load() {
+			t.Errorf("%s: %v, and nobody killed the server", c.tenant.name, err)
+		}
+		if err != nil || t.Failed() {
+			return
+		}
+		if m.left.Add(-1) == 0 {
+			close(m.enough)
+		}
+	}
+}
+
+// do asks for one operation. Reading that was not answered is nothing that
+// happened.
+func (c *player) do(t *testing.T, p *process, op operation) error {
+	r := c.tenant.request(op)
+	called := c.clock()
+	a, err := p.send(t, r)
+	got := reply{outcome: lost}
+	if err == nil {
+		got = c.tenant.understand(t, op, a)
+	}
+	if got.outcome != lost || r.method != "GET" {
+		c.history = append(c.history, porcupine.Operation{ClientId: c.number, Input: op, Output: got, Call: called, Return: c.clock()})
+	}
+	if got.revision != "" {
+		c.revisions[op.nameAfter()] = got.revision
+	}
+	return err
+}
+
+// handOver ends what is known of a server that is dead: what it had not
+// answered has happened by now or never will.
+func (c *player) handOver() {
+	now := c.clock()
+	for i := range c.history {
+		if c.history[i].Output.(reply).outcome == lost {
+			c.history[i].Return = now
+		}
+	}
+	c.tenant.history = append(c.tenant.history, c.history...)
+	c.history = nil
+}
+
+// lookAround reads all there is while nobody writes, and the list twice.
+func (c *player) lookAround(t *testing.T, p *process) {
+	ops := []operation{{verb: listing}}
+	for _, name := range tenantNames {
+		if c.tenant.isApp {
+			ops = append(ops, operation{verb: revealing, name: name})
+		}
+	}
+	for _, op := range append(ops, operation{verb: listing}) {
+		if err := c.do(t, p, op); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+	c.handOver()
+}
+
+func (c *player) next() operation {
+	verbs := []verb{creating, creating, describing, describing, describing, removing, listing}
+	if c.tenant.isApp {
+		verbs = []verb{creating, creating, replacing, replacing, replacing, getting, revealing, revealing, removing, listing}
+	}
+	c.writes++
+	op := operation{verb: verbs[c.random.IntN(len(verbs))], name: c.aName()}
+	switch op.verb {
+	case listing:
+		op.name = ""
+	case creating, replacing, describing:
+		op.content = c.content()
+	}
+	if op.verb == describing {
+		op.newName = c.aName()
+	}
+	conditional := op.verb == replacing || op.verb == describing || op.verb == removing
+	if conditional && c.random.IntN(2) == 0 {
+		op.ifMatch = c.revisions[op.name]
+	}
+	return op
+}
+
+func (c *player) aName() string { return tenantNames[c.random.IntN(len(tenantNames))] }
+
+func (c *player) content() content {
+	mark := fmt.Sprintf("%d.%d", c.number, c.writes)
+	if !c.tenant.isApp {
+		return content{description: mark}
+	}
+	d := nx1Detail{}
+	for n := range c.random.IntN(4) { // none is a content too
+		d.Data = append(d.Data, keyValue{fmt.Sprintf("k%d-%s", n, mark), mark})
+	}
+	return content{values: d.content()}
+}
+
+func (n *tenant) request(op operation) request {
+	r := request{headers: []string{n.header}, path: n.path, method: map[verb]string{
+		creating: "POST", replacing: "PUT", describing: "PUT", removing: "DELETE", getting: "GET", revealing: "GET", listing: "GET",
+	}[op.verb]}
+	if op.verb != creating && op.verb != listing {
+		r.path += "/" + op.name
+	}
+	if op.verb == revealing {
+		r.path += "/reveal"
+	}
+	if op.ifMatch != "" {
+		r.headers = append(r.headers, fmt.Sprintf("If-Match: %q", op.ifMatch))
+	}
+	switch {
+	case op.verb == creating && n.isApp:
+		r.body = fmt.Sprintf(`{"secret_name":%q,"data":%s}`, op.name, dataOf(op.content.values))
+	case op.verb == creating:
+		r.body = fmt.Sprintf(`{"name":%q,"value":"v","description":%q}`, op.name, op.content.description)
+	case op.verb == replacing:
+		r.body = fmt.Sprintf(`{"data":%s}`, dataOf(op.content.values))
+	case op.verb == describing:
+		r.body = fmt.Sprintf(`{"name":%q,"description":%q}`, op.newName, op.content.description)
+	}
+	return r
+}
+
+// dataOf is the reverse of nx1Detail.content.
+func dataOf(content string) string {
+	data := []keyValue{}
+	for line := range strings.Lines(content) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		data = append(data, keyValue{key, value})
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic(err) // strings can be marshalled
+	}
+	return string(text)
+}
+
+// understand turns an answer into what the model knows.
+func (n *tenant) understand(t *testing.T, op operation, a answer) reply {
+	outcomes := map[int]outcome{200: done, 404: missing, 409: taken, 412: outdated}
+	if !n.isApp {
+		outcomes = map[int]outcome{200: done, 201: done, 404: missing, 400: taken, 412: outdated}
+	}
+	got := reply{outcome: outcomes[a.status], revision: strings.Trim(a.header.Get("ETag"), `"`)}
+	switch {
+	case got.outcome == "":
+		t.Errorf("%s: %+v: status %d: %s", n.name, op, a.status, a.body)
+	case got.outcome != done:
+		got.revision = ""
+	case op.verb == listing:
+		got.list = n.listed(t, a)
+	case n.isApp && op.verb != removing:
+		var d nx1Detail
+		mustDecode(t, a.body, &d)
+		got.values = d.content()
+	}
+	return got
+}
+
+func (n *tenant) listed(t *testing.T, a answer) map[string]string {
+	var names []string
+	list := map[string]string{}
+	add := func(name, shown string) { names, list[name] = append(names, name), shown }
+	if n.isApp {
+		var details []nx1Detail
+		mustDecode(t, a.body, &details)
+		for _, d := range details {
+			add(d.Name, d.content())
+		}
+	} else {
+		var custom customSecrets
+		mustDecode(t, a.body, &custom)
+		for _, s := range custom.Secrets {
+			add(s.Name, s.Description)
+		}
+	}
+	if !slices.IsSorted(names) || len(names) != len(list) {
+		t.Errorf("%s: names are listed twice or out of order: %v", n.name, names)
+	}
+	return list
+}
+
+type customSecrets struct {
+	Secrets []struct{ Name, Description string } `json:"custom_secrets"`
+}
+
+// clock returns a clock that all players share.
+func clock() func() int64 {
+	start := time.Now()
+	return func() int64 { return int64(time.Since(start)) }
+}

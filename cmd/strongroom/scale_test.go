@@ -1,0 +1,222 @@
+//go:build linux
+
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/store/bolt"
+)
+
+const (
+	scaleEnv = "STRONGROOM_SCALE" // how many owners with 1,000 secrets each, as 1000
+
+	secretsOfAnOwner = 1000
+	listedSecrets    = 20 // of one more app, in both stores, so that lists compare
+	fillers          = 512
+	scaleRounds      = 1000 // of one request of each kind to each server
+	wantReady        = time.Second
+	wantRatio        = 1.3
+)
+
+// A store with a million secrets is as fast as one with a thousand, but for
+// what a deeper tree costs, and opens at once. Both servers run at the same
+// time and are asked in turns, so that whatever else the machine does slows
+// both.
+func TestAMillionSecretsAreAsFastAsAThousand(t *testing.T) {
+	if os.Getenv(scaleEnv) == "" {
+		t.Skip("takes minutes: set " + scaleEnv + " to a number of owners")
+	}
+	owners := mustCount(t, scaleEnv, 0)
+	large, small := mustFill(t, owners), mustFill(t, 1)
+	l, s := mustOpenScaled(t, large, owners), mustOpenScaled(t, small, 1)
+	l.mustMeetTheRest(t)
+	s.mustMeetTheRest(t)
+	for round := range scaleRounds {
+		for _, kind := range scaledKinds {
+			// Neither is always the second.
+			for _, asked := range [][]*scaled{{l, s}, {s, l}}[round%2] {
+				asked.ask(t, kind, round)
+			}
+		}
+	}
+	for _, kind := range scaledKinds {
+		ratio := float64(l.median(kind)) / float64(s.median(kind))
+		t.Logf("%-6s  p50 %8s of %d secrets, %8s of %d: ratio %.2f",
+			kind, l.median(kind), owners*secretsOfAnOwner, s.median(kind), secretsOfAnOwner, ratio)
+		if ratio > wantRatio {
+			t.Errorf("%s: the ratio is %.2f, want at most %.1f", kind, ratio, wantRatio)
+		}
+	}
+}
+
+var scaledKinds = []string{"GET", "reveal", "PUT", "list"}
+
+// mustFill makes an install with so many apps full of secrets, and one more
+// with a few. Through the API it would take hours.
+func mustFill(t *testing.T, owners int) install {
+	t.Helper()
+	i, began := mustInit(t), time.Now()
+	file, err := state.Open(i.path("data/strongroom.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := keyring.Open(t.Context(), file, keyring.FromFile(i.path("keys/state.key")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := bolt.Open(file, "embedded", keys.Ring(), nil, bolt.Options{})
+	refs := make(chan secret.Ref, fillers)
+	var filling sync.WaitGroup
+	for range fillers {
+		filling.Go(func() {
+			for ref := range refs {
+				draft := secret.Draft{Data: map[string]secret.Value{"user": "kim", "password": secret.Value(ref.StoredAs())}}
+				if _, err := s.Create(t.Context(), secret.Op{Ref: ref}, draft); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	sendRefs(t.Context(), refs, owners)
+	filling.Wait()
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d secrets of %d owners: %d MiB, filled in %s", owners*secretsOfAnOwner, owners, sizeOf(t, i)>>20, time.Since(began).Round(time.Millisecond))
+	return i
+}
+
+func sendRefs(ctx context.Context, refs chan<- secret.Ref, owners int) {
+	defer close(refs)
+	for owner := range owners + 1 {
+		count := secretsOfAnOwner
+		if owner == owners {
+			owner, count = listedApp, listedSecrets
+		}
+		for n := range count {
+			if ctx.Err() != nil {
+				return
+			}
+			refs <- secret.Ref{Owner: secret.App(appNumber(owner)), Name: secretNumber(n)}
+		}
+	}
+}
+
+const listedApp = 0xffffff
+
+func appNumber(n int) string    { return fmt.Sprintf("0f8fad5b-d9cb-469f-a165-%012x", n) }
+func secretNumber(n int) string { return fmt.Sprintf("secret-%04d", n) }
+
+func sizeOf(t *testing.T, i install) int64 {
+	t.Helper()
+	info, err := os.Stat(i.path("data/strongroom.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// A scaled server is one whose answers are timed.
+type scaled struct {
+	*process
+	install install
+	owners  int
+	times   map[string][]time.Duration
+}
+
+// mustOpenScaled opens it twice: once for the time it takes with nothing of the
+// file in the kernel's memory, as far as that can be asked for, and once more.
+func mustOpenScaled(t *testing.T, i install, owners int) *scaled {
+	t.Helper()
+	serve := func() (*process, time.Duration) {
+		began := time.Now()
+		p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+		p.want(t, 200, "GET", "/readyz", "", "")
+		return p, time.Since(began)
+	}
+	forget(t, i.path("data/strongroom.db"))
+	p, cold := serve()
+	p.mustStop(t)
+	p, warm := serve()
+	t.Logf("%d MiB: ready after %s, and from memory after %s; %s", sizeOf(t, i)>>20, cold.Round(time.Millisecond), warm.Round(time.Millisecond), p.memory(t))
+	if warm > wantReady {
+		t.Errorf("it is ready after %s, want at most %s", warm, wantReady)
+	}
+	return &scaled{process: p, install: i, owners: owners, times: map[string][]time.Duration{}}
+}
+
+// mustMeetTheRest makes sure that what was filled in is what the server has.
+func (s *scaled) mustMeetTheRest(t *testing.T) {
+	t.Helper()
+	var details []nx1Detail
+	mustDecode(t, s.want(t, 200, "GET", "/api/app/"+appNumber(0)+"/secrets", s.install.pskHeader(), "").body, &details)
+	if len(details) != secretsOfAnOwner {
+		t.Errorf("%d secrets are listed, want %d", len(details), secretsOfAnOwner)
+	}
+}
+
+// ask asks for one thing of a kind, each time of another secret, but for the
+// list.
+func (s *scaled) ask(t *testing.T, kind string, round int) {
+	t.Helper()
+	method, body := "GET", ""
+	path := "/api/app/" + appNumber(round*7%s.owners) + "/secrets/" + secretNumber(round*7%secretsOfAnOwner)
+	switch kind {
+	case "reveal":
+		path += "/reveal"
+	case "PUT":
+		method, body = "PUT", fmt.Sprintf(`{"data":[{"key":"password","value":"%d"}]}`, round)
+	case "list":
+		path = "/api/app/" + appNumber(listedApp) + "/secrets"
+	}
+	began := time.Now()
+	s.want(t, 200, method, path, s.install.pskHeader(), body)
+	s.times[kind] = append(s.times[kind], time.Since(began))
+}
+
+func (s *scaled) median(kind string) time.Duration {
+	sorted := slices.Sorted(slices.Values(s.times[kind]))
+	return sorted[len(sorted)/2].Round(time.Microsecond)
+}
+
+var inMemory = regexp.MustCompile(`(?m)^(Rss|Pss|Pss_Anon|Pss_File): +(\d+) kB$`)
+
+// memory says what the process has in memory, and what of it is the file's,
+// which the kernel can take back.
+func (p *process) memory(t *testing.T) string {
+	t.Helper()
+	text := mustRead(t, fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
+	said := ""
+	for _, m := range inMemory.FindAllStringSubmatch(text, -1) {
+		kB, _ := strconv.Atoi(m[2])
+		said += fmt.Sprintf("%s %d MiB ", m[1], kB>>10)
+	}
+	return said
+}
+
+// forget asks the kernel to drop what it has of a file in memory.
+func forget(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,78 @@
+package main_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A request goes to a server's address or, if it is for an administrator, to
+// its socket. Headers are written "Name: value".
+type request struct {
+	method, path string
+	headers      []string
+	body         string
+}
+
+// send returns an error unless the whole answer came back.
+func send(t *testing.T, client *http.Client, base string, r request) (answer, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), r.method, base+r.path, strings.NewReader(r.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, header := range r.headers {
+		name, value, _ := strings.Cut(header, ": ")
+		req.Header.Set(name, value)
+	}
+	if r.body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, string(text)}, err
+}
+
+func (p *process) send(t *testing.T, r request) (answer, error) {
+	t.Helper()
+	return send(t, p.client, "http://"+p.address, r)
+}
+
+// An office is the socket on which a server is administered.
+type office struct{ client *http.Client }
+
+func (i install) office() office {
+	transport := i.transport()
+	transport.MaxIdleConnsPerHost = 64
+	return office{&http.Client{Transport: transport, Timeout: patience}}
+}
+
+func (o office) try(t *testing.T, path, body string) (answer, error) {
+	t.Helper()
+	return send(t, o.client, "http://admin", request{method: "POST", path: "/strongroom/v1" + path, body: body})
+}
+
+func (o office) want(t *testing.T, status int, path, body string) answer {
+	t.Helper()
+	a, err := o.try(t, path, body)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if a.status != status {
+		t.Errorf("%s: status %d, want %d: %s", path, a.status, status, a.body)
+	}
+	return a
+}
+
+// What the API of administration calls a secret, and all of an owner's.
+func secretRef(owner, name string) string {
+	return fmt.Sprintf(`{"store":"embedded","owner":%q,"name":%q}`, owner, name)
+}
+
+func ownerRef(owner string) string { return fmt.Sprintf(`{"store":"embedded","owner":%q}`, owner) }

@@ -1,0 +1,170 @@
+package main_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+func TestAnOldCopyOfTheStateFilePutBackIsRefused(t *testing.T) {
+	i := mustInit(t)
+	i.mustAnchorTo(t, "{file: anchor}")
+	p := mustServe(t, i)
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"old"}]}`)
+	p.mustStop(t)
+	old := mustRead(t, i.path("data/strongroom.db"))
+
+	p = mustServe(t, i)
+	p.want(t, 200, "PUT", app+"/db", i.pskHeader(), `{"data":[{"key":"k","value":"new"}]}`)
+	p.mustStop(t)
+	mustServe(t, i).mustStop(t) // all is well
+	present, anchor := mustRead(t, i.path("data/strongroom.db")), mustRead(t, i.path("anchor"))
+
+	mustWrite(t, i.path("data/strongroom.db"), old)
+	for _, args := range [][]string{{"serve"}, {"doctor"}, {"audit", "verify"}, {"keyring", "show"}} {
+		wantRefusal(t, i.administer(t, args...), "audit.anchor.file: ", "an old copy of the state file was put back: the audit log goes to entry 1, and was anchored at 2")
+	}
+	if mustRead(t, i.path("anchor")) != anchor {
+		t.Error("the proof has been written over")
+	}
+	mustWrite(t, i.path("data/strongroom.db"), present)
+	hasValue("db", "new")(t, mustServe(t, i), i)
+}
+
+// Killed, the server may have anchored less than it has on record, never more.
+func TestAnAnchorDoesNotLockOutAServerThatWasKilled(t *testing.T) {
+	i := mustInit(t)
+	i.mustAnchorTo(t, "{file: anchor}")
+	for range 3 {
+		p := mustServe(t, i)
+		_, stop := mustLoadUntilKilled(t, p, i)
+		p.mustKill(t)
+		stop()
+	}
+	mustServe(t, i)
+}
+
+func mustLoadUntilKilled(t *testing.T, p *process, i install) (acknowledged func() int, wait func()) {
+	t.Helper()
+	done := make(chan int, 1)
+	first := make(chan struct{})
+	go func() {
+		n := 0
+		for {
+			if _, err := p.try(t, "DELETE", app+"/none", i.pskHeader(), ""); err != nil {
+				done <- n
+				return
+			}
+			if n++; n == 20 {
+				close(first)
+			}
+		}
+	}()
+	<-first
+	return func() int { return <-done }, func() { <-done }
+}
+
+func TestAnAnchorOfAnotherLogIsRefused(t *testing.T) {
+	i, other := mustHaveAPast(t), mustHaveAPast(t)
+	i.mustAnchorTo(t, "{file: anchor.file}")
+	line := other.mustAdminister(t, "audit", "verify")
+	mustWrite(t, i.path("anchor.file"), line[strings.IndexByte(line, '\n')+1:])
+	wantRefusal(t, i.administer(t, "serve"), "audit.anchor.file: ", "not an anchor of this audit log")
+	mustWrite(t, i.path("anchor.file"), strings.Replace(mustRead(t, i.path("anchor")), " 1", " 2", 1))
+	wantRefusal(t, i.administer(t, "serve"), "audit.anchor.file: ", "not an anchor of this audit log")
+}
+
+// Whoever can write the file cannot do so unnoticed.
+func TestTamperingWithTheAuditLogIsNamed(t *testing.T) {
+	prepared := mustHaveAPast(t)
+	entry := func(seq byte) []byte { return []byte{0, 0, 0, 0, 0, 0, 0, seq} }
+	change := func(seq byte, edit func(sealed []byte)) func(*bbolt.Tx) error {
+		return func(tx *bbolt.Tx) error {
+			log := tx.Bucket([]byte("audit"))
+			stored := bytes.Clone(log.Get(entry(seq)))
+			if stored == nil {
+				return errors.New("there is no such entry")
+			}
+			edit(stored)
+			return log.Put(entry(seq), stored)
+		}
+	}
+	for name, tamper := range map[string]func(*bbolt.Tx) error{
+		"a bit of an entry": change(3, func(sealed []byte) { sealed[len(sealed)-1] ^= 1 }),
+		"a bit of its MAC":  change(3, func(sealed []byte) { sealed[0] ^= 1 }),
+		"an entry emptied":  change(3, func(sealed []byte) { clear(sealed) }),
+		"two exchanged": func(tx *bbolt.Tx) error {
+			log := tx.Bucket([]byte("audit"))
+			third, fourth := bytes.Clone(log.Get(entry(3))), bytes.Clone(log.Get(entry(4)))
+			return errors.Join(log.Put(entry(3), fourth), log.Put(entry(4), third))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := prepared.mustCopy(t)
+			mustChangeState(t, i, tamper)
+			check := func(when string) {
+				t.Helper()
+				wantRefusal(t, i.administer(t, "audit", "verify"), "after 2 entries: ", "entry 3")
+				r := i.administer(t, "doctor")
+				if r.code != 1 || !strings.Contains(r.stdout, "WRONG  audit log: ") || !strings.Contains(r.stdout, "entry 3") {
+					t.Errorf("%s, the doctor says (%d)\n%s", when, r.code, r.stdout)
+				}
+				if r := i.administer(t, "audit", "prune", "--keep", "0s"); r.code == 0 && strings.HasPrefix(r.stdout, "12") {
+					t.Errorf("%s, its traces were pruned", when)
+				}
+			}
+			check("without a server")
+			mustServe(t, i)
+			check("with a server")
+		})
+	}
+}
+
+// A server whose file is gone would write into nothing.
+func TestTheServerEndsWhenItsStateFileIsDeletedOrReplaced(t *testing.T) {
+	for name, loss := range map[string]func(path string) error{
+		"deleted": os.Remove,
+		"moved":   func(path string) error { return os.Rename(path, path+".away") },
+		"replaced": func(path string) error {
+			text, err := os.ReadFile(path)
+			return errors.Join(err, os.WriteFile(path+".copy", text, 0o600), os.Rename(path+".copy", path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := mustInit(t)
+			p := mustServe(t, i)
+			p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[]}`)
+			p.client.CloseIdleConnections()
+			lost := time.Now()
+			mustWork(t, loss(i.path("data/strongroom.db")))
+			code, log := p.mustEnd(t)
+			if code == 0 || !strings.Contains(log, "strongroom: the state file was deleted or replaced") {
+				t.Errorf("exit code %d:\n%s", code, log)
+			}
+			if took := time.Since(lost); took > 5*time.Second { // it has a second, and the machine other things to do
+				t.Errorf("it took %v to notice", took)
+			}
+		})
+	}
+}
+
+func TestNoWriteIsAcknowledgedThatGoesIntoADeletedFile(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	mustWork(t, os.Remove(i.path("data/strongroom.db")))
+	for n := 0; ; n++ {
+		a, err := p.try(t, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[]}`)
+		if err != nil {
+			break
+		}
+		if a.status < 500 {
+			t.Errorf("request %d: status %d: %s", n, a.status, a.body)
+		}
+	}
+	p.mustEnd(t)
+}
