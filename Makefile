@@ -4,7 +4,7 @@ NESTED  := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod internal/*/*/go.mo
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint generate verify bench clean
+.PHONY: help build run test lint generate verify bench crash faults linear fuzz scale clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,29 @@ verify: ## Fail if specs/merged or gen is not what generate makes
 
 bench: ## Run the benchmarks
 	go run ./internal/bench
+
+# What the proofs run by default is what CI runs; N makes them longer.
+PROOF := go test -count=1 -v -timeout 4h
+
+crash: ## Kill the server N=100 times under 16 writing clients
+	STRONGROOM_CRASHES=$(or $(N),100) $(PROOF) -run TestEveryAcknowledgedWriteOutlivesKill9 ./cmd/strongroom
+
+faults: ## Torn, cut and flipped files, failing and full disks; N=full for every one
+	STRONGROOM_FAULTS=$(N) $(PROOF) ./internal/state ./internal/faults
+
+linear: ## Hold N=3000 concurrent operations, kills between, to a model
+	STRONGROOM_LINEAR=$(or $(N),3000) $(PROOF) -run 'TestTheModel|TestOperationsHappenOneAfterTheOther|TestNoUpdateIsLost' ./cmd/strongroom
+
+fuzz: ## Fuzz our own parsers, each for N=10s
+	@set -e; for package in $$(go list ./internal/...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "== $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(N),10s) $$package; \
+		done; \
+	done
+
+scale: ## Compare N=1000 owners of 1,000 secrets with one
+	STRONGROOM_SCALE=$(or $(N),1000) $(PROOF) -run TestAMillionSecrets ./cmd/strongroom
 
 clean: ## Remove what was built (not .run/, which holds secrets)
 	rm -rf .bin
