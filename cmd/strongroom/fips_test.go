@@ -10,7 +10,9 @@ func TestEverythingButAgeWorksInFIPSMode(t *testing.T) {
 	plain := mustHaveAPast(t)
 	t.Setenv("GODEBUG", "fips140=only")
 	program := mustBuildFast(t)
-	administer := func(i install, args ...string) result { return runProgram(t, program, append(args, "--config", i.config())...) }
+	administer := func(i install, args ...string) result {
+		return runProgram(t, program, append(args, "--config", i.config())...)
+	}
 	must := func(i install, args ...string) string {
 		t.Helper()
 		r := administer(i, args...)

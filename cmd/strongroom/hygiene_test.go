@@ -94,7 +94,10 @@ func TestNothingThatIsWrittenTellsAValueOrAKey(t *testing.T) {
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{stdout: true}")
 	written := collection{}
-	collect := func(name string, r result) result { written[name+" (stdout)"], written[name+" (stderr)"] = r.stdout, r.stderr; return r }
+	collect := func(name string, r result) result {
+		written[name+" (stdout)"], written[name+" (stderr)"] = r.stdout, r.stderr
+		return r
+	}
 	value := func(n int) string { return fmt.Sprintf("cAnArY%d\"<&>/+?%%é\nc0ffee", n) }
 	quoted := func(n int) string { text, _ := json.Marshal(value(n)); return string(text) }
 	data := func(n int) string { return fmt.Sprintf(`{"data":[{"key":"k","value":%s}]}`, quoted(n)) }

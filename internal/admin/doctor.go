@@ -100,7 +100,7 @@ func (o *Office) examineClock() []Finding {
 	if err != nil || len(last) == 0 {
 		return nil // the log itself is looked at elsewhere
 	}
-	if ahead := last[0].Event.Time.Sub(time.Now()); ahead > time.Minute {
+	if ahead := time.Until(last[0].Event.Time); ahead > time.Minute {
 		return []Finding{wrong("clock", "it is %s behind the last entry of the audit log: set it right", ahead.Round(time.Second))}
 	}
 	return []Finding{fine("clock", "it has not gone back since the last entry of the audit log")}

@@ -50,20 +50,28 @@ func TestMistakesInBodies(t *testing.T) {
 		{"description is number", put, `{"name":"n","description":5}`, `string_type ["body","description"] ` + notString},
 		{"description is list", put, `{"name":"n","description":[]}`, `string_type ["body","description"] ` + notString},
 		{"value is null", post, `{"name":"n","value":null}`, `string_type ["body","value"] ` + notString},
-		{"the document's order, not the body's", post, `{"description":1,"value":2}`,
-			noName + `; string_type ["body","description"] ` + notString + `; string_type ["body","value"] ` + notString},
+		{
+			"the document's order, not the body's", post, `{"description":1,"value":2}`,
+			noName + `; string_type ["body","description"] ` + notString + `; string_type ["body","value"] ` + notString,
+		},
 		{"no data", update, `{}`, `missing ["body","data"] Field required`},
 		{"data is null", update, `{"data":null}`, `list_type ["body","data"] Input should be a valid list`},
 		{"data is object", update, `{"data":{}}`, `list_type ["body","data"] Input should be a valid list`},
 		{"item is null", update, `{"data":[null]}`, `model_attributes_type ["body","data",0] ` + notObject},
 		{"item is list", update, `{"data":[{"key":"k","value":"v"},[]]}`, `model_attributes_type ["body","data",1] ` + notObject},
 		{"item without value", update, `{"data":[{"value":"v","key":"k"},{"key":"k"}]}`, `missing ["body","data",1,"value"] Field required`},
-		{"item with wrong types", update, `{"data":[{"key":1,"value":{}}]}`,
-			`string_type ["body","data",0,"key"] ` + notString + `; string_type ["body","data",0,"value"] ` + notString},
-		{"path before body", "PUT /api/app/x/secrets/db", `{}`,
-			`uuid_parsing ["path","app_id"] Input should be a valid UUID; missing ["body","data"] Field required`},
-		{"path and no JSON", "PUT /api/app/x/secrets/db", `{`,
-			`uuid_parsing ["path","app_id"] Input should be a valid UUID; json_invalid ["body",1] JSON decode error`},
+		{
+			"item with wrong types", update, `{"data":[{"key":1,"value":{}}]}`,
+			`string_type ["body","data",0,"key"] ` + notString + `; string_type ["body","data",0,"value"] ` + notString,
+		},
+		{
+			"path before body", "PUT /api/app/x/secrets/db", `{}`,
+			`uuid_parsing ["path","app_id"] Input should be a valid UUID; missing ["body","data"] Field required`,
+		},
+		{
+			"path and no JSON", "PUT /api/app/x/secrets/db", `{`,
+			`uuid_parsing ["path","app_id"] Input should be a valid UUID; json_invalid ["body",1] JSON decode error`,
+		},
 	}
 	e := newServer(t)
 	for _, tc := range tests {
@@ -93,8 +101,10 @@ func TestGoodBodies(t *testing.T) {
 		{"brackets in strings further down", put, `{"x":[{"name":"]}\"]"},"}"],"name":"n"}`, `{"name":"n"}`},
 		{"empty strings", post, `{"name":"","value":""}`, `{}`},
 		{"empty list", update, `{"data":[]}`, `{}`},
-		{"list", update, `{"data":[ {"key":"k","value":"v"} , {"x":[1,{"key":2}],"value":"w","key":"l"}]}`,
-			`{"data":[{"key":"k","value":"v"},{"key":"l","value":"w"}]}`},
+		{
+			"list", update, `{"data":[ {"key":"k","value":"v"} , {"x":[1,{"key":2}],"value":"w","key":"l"}]}`,
+			`{"data":[{"key":"k","value":"v"},{"key":"l","value":"w"}]}`,
+		},
 	}
 	e := newServer(t)
 	for _, tc := range tests {

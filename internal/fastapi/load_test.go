@@ -123,9 +123,12 @@ func TestCoversComparesBothWays(t *testing.T) {
 	const secret, named = "/api/secrets/:secret_id", "/api/app/:app_id/secrets/:secret_name"
 	routes := func() []*echo.Route {
 		return []*echo.Route{
-			{Method: "GET", Path: "/api/secrets"}, {Method: "POST", Path: "/api/secrets"},
-			{Method: "PUT", Path: secret}, {Method: "DELETE", Path: secret},
-			{Method: "GET", Path: named}, {Method: "PUT", Path: named},
+			{Method: "GET", Path: "/api/secrets"},
+			{Method: "POST", Path: "/api/secrets"},
+			{Method: "PUT", Path: secret},
+			{Method: "DELETE", Path: secret},
+			{Method: "GET", Path: named},
+			{Method: "PUT", Path: named},
 		}
 	}
 	d := mustLoad(t)

@@ -70,7 +70,7 @@ func TestValueIsNotPrinted(t *testing.T) {
 		wantHidden(t, "joined errors with "+name, joined.Error())
 	}
 	surplus := "no verb"
-	wantHidden(t, "a surplus argument", fmt.Sprintf(surplus, hidden))
+	wantHidden(t, "a surplus argument", fmt.Sprintf(surplus, []any{hidden}...))
 	if got := fmt.Sprintf("%s|%10d|%v", hidden, hidden, []secret.Value{hidden}); got != "****|****|[****]" {
 		t.Errorf("got %s, want asterisks", got)
 	}

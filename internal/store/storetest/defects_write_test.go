@@ -29,7 +29,7 @@ func (m createLooksFirst) Create(ctx context.Context, op secret.Op, draft secret
 		return info, secret.ErrExists
 	}
 	gap()
-	return createOverwrites{m.Store}.Create(ctx, op, draft)
+	return createOverwrites(m).Create(ctx, op, draft)
 }
 
 type createWantsRevision struct{ secret.Store }
@@ -152,7 +152,7 @@ func (m replaceSkipsMissingKeep) Replace(ctx context.Context, op secret.Op, chan
 type replaceSetsFirst struct{ secret.Store }
 
 func (m replaceSetsFirst) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
-	info, err := replaceMerges{m.Store}.Replace(ctx, op, secret.Change{Set: change.Set})
+	info, err := replaceMerges(m).Replace(ctx, op, secret.Change{Set: change.Set})
 	if err != nil {
 		return info, err
 	}
@@ -320,7 +320,7 @@ func (m describeLooksFirst) Describe(ctx context.Context, op secret.Op, name, de
 		return info, secret.ErrExists
 	}
 	gap()
-	return describeOverwrites{m.Store}.Describe(ctx, op, name, description)
+	return describeOverwrites(m).Describe(ctx, op, name, description)
 }
 
 type describeHalfRefuses struct{ secret.Store }

@@ -227,10 +227,10 @@ func revealIsNotTorn(t T, st secret.Store) {
 		}
 		who := string(values["shared0"])
 		if !maps.Equal(values, by(who)) {
-			return fmt.Errorf("Reveal has %d values of %q and others", len(values), who)
+			return fmt.Errorf("a Reveal has %d values of %q and others", len(values), who)
 		}
 		if !slices.Equal(info.Keys, slices.Sorted(maps.Keys(values))) {
-			return fmt.Errorf("Reveal has keys %q and values of %q", info.Keys, who)
+			return fmt.Errorf("a Reveal has keys %q and values of %q", info.Keys, who)
 		}
 		return nil
 	}

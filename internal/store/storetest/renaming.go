@@ -159,7 +159,7 @@ func renamesInCirclesLoseNothing(t T, st secret.Store) {
 func noReaderSeesNeitherName(t T, st secret.Store) {
 	whileRenaming(t, st, func(seen int) error {
 		if seen == 0 {
-			return errors.New("List has the secret under neither name")
+			return errors.New("a List has the secret under neither name")
 		}
 		return nil
 	})
@@ -168,7 +168,7 @@ func noReaderSeesNeitherName(t T, st secret.Store) {
 func noReaderSeesBothNames(t T, st secret.Store) {
 	whileRenaming(t, st, func(seen int) error {
 		if seen > 1 {
-			return errors.New("List has the secret under both names")
+			return errors.New("a List has the secret under both names")
 		}
 		return nil
 	})

@@ -1,0 +1,471 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/admin"
+	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/store/bolt"
+)
+
+var (
+	root = secret.Administrator("root")
+	db   = secret.Ref{Owner: secret.User("alice"), Name: "db"}
+)
+
+// A source has its key at hand.
+type source struct{ key *seal.Key }
+
+func (s source) Key(context.Context) (*seal.Key, error) { return s.key, nil }
+
+// A place is where offices are opened, one after the other.
+type place struct {
+	path      string
+	kek       source
+	opts      bolt.Options
+	retention time.Duration
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	p := &place{path: filepath.Join(t.TempDir(), "state.db"), kek: source{seal.NewKey()}}
+	p.opts = bolt.Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20}
+	err := state.Create(p.path, func(id string) ([]byte, error) { return keyring.New(t.Context(), p.kek, id) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// open returns an office, and what closes it and its parts.
+func (p *place) open(t *testing.T) (o *admin.Office, closeAll func()) {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	file, err := state.Open(p.path)
+	must(err)
+	keys, err := keyring.Open(t.Context(), file, p.kek)
+	must(err)
+	log := audit.Open(file, keys.Ring().Derive("entry"), keys.Ring().Derive("chain"))
+	store := bolt.Open(file, "embedded", keys.Ring(), log, p.opts)
+	o = admin.Open(admin.Parts{
+		File: file, Audit: log, Keyring: keys, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention,
+	}, slog.New(slog.DiscardHandler))
+	return o, func() {
+		t.Helper()
+		must(errors.Join(o.Close(), log.Close(), file.Close()))
+	}
+}
+
+func mustCreate(t *testing.T, o *admin.Office, ref secret.Ref) {
+	t.Helper()
+	draft := secret.Draft{Data: map[string]secret.Value{"k": secret.Value(strings.Repeat("v", 5000))}}
+	if _, err := o.Stores["embedded"].Create(t.Context(), secret.Op{Ref: ref, Event: &secret.Event{Ref: ref}}, draft); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func deletedOf(t *testing.T, o *admin.Office) int {
+	t.Helper()
+	deleted, err := o.Stores["embedded"].Deleted(t.Context(), db.Owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(deleted)
+}
+
+// More than are removed at once (expireAtOnce).
+func TestWhatWasDeletedLongEnoughAgoIsRemovedAtTheStart(t *testing.T) {
+	p := newPlace(t)
+	o, closeAll := p.open(t)
+	const secrets = 250
+	for n := range secrets {
+		ref := secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)}
+		mustCreate(t, o, ref)
+		if err := o.Stores["embedded"].Delete(t.Context(), secret.Op{Ref: ref}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustCreate(t, o, db)
+	left := deletedOf(t, o)
+	closeAll()
+	o, closeAll = p.open(t)
+	if got := deletedOf(t, o); got != left || left == 0 {
+		t.Errorf("%d are deleted, want %d: none for long enough", got, left)
+	}
+	closeAll()
+	p.opts.DeletedFor = 0
+	o, closeAll = p.open(t)
+	defer closeAll()
+	for t.Context().Err() == nil && deletedOf(t, o) > 0 {
+		continue // it happens in the background
+	}
+	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: db}); err != nil {
+		t.Errorf("what was not deleted: %v", err)
+	}
+	if report, err := o.Stores["embedded"].Verify(t.Context()); err != nil || len(report.Problems) > 0 || report.Deleted > 0 {
+		t.Errorf("Verify: %+v, %v", report, err)
+	}
+}
+
+func TestWhatIsOnRecordForLongEnoughIsDroppedAtTheStart(t *testing.T) {
+	p := newPlace(t)
+	o, closeAll := p.open(t)
+	for range 20 {
+		if err := o.Audit.Record(t.Context(), secret.Event{Time: time.Now().Add(-48 * time.Hour), Subject: "old"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustCreate(t, o, db)
+	closeAll()
+	o, closeAll = p.open(t)
+	if entries, err := o.Entries(0, 0, 0); err != nil || len(entries) != 21 {
+		t.Errorf("without a retention there are %d entries, %v, want all", len(entries), err)
+	}
+	closeAll()
+	p.retention = 24 * time.Hour
+	o, closeAll = p.open(t)
+	defer closeAll()
+	for t.Context().Err() == nil {
+		entries, err := o.Entries(0, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if entries[0].Seq == 21 {
+			last := entries[len(entries)-1]
+			if last.Event.Subject != "retention" || last.Count != 20 {
+				t.Errorf("on record is %+v", last)
+			}
+			break
+		}
+	}
+	if report, err := o.VerifyAudit(t.Context(), ""); err != nil || report.Problem != "" {
+		t.Errorf("VerifyAudit: %+v, %v", report, err)
+	}
+}
+
+func TestEntriesComeInBoundedPages(t *testing.T) {
+	o, closeAll := newPlace(t).open(t)
+	defer closeAll()
+	for range 1100 {
+		if err := o.Audit.Note(secret.Event{Time: time.Now(), Subject: "a", Action: secret.List}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const entries = 30
+	for n := range entries {
+		if err := o.Audit.Record(t.Context(), secret.Event{Subject: fmt.Sprint(n), Action: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := o.Entries(0, 0, 0)
+	if err != nil || len(all) < entries {
+		t.Fatalf("all: %d, %v", len(all), err)
+	}
+	for _, tc := range []struct {
+		after       uint64
+		last, limit int
+		want        []audit.Entry
+	}{
+		{0, 0, 5, all[:5]},
+		{all[9].Seq, 0, 5, all[10:15]},
+		{all[len(all)-1].Seq, 0, 5, nil},
+		{1 << 60, 0, 0, nil},
+		{0, 3, 0, all[len(all)-3:]},
+		{0, 1 << 30, 0, all},
+		{0, -1, -1, all},
+		{0, 0, 1 << 30, all},
+	} {
+		got, err := o.Entries(tc.after, tc.last, tc.limit)
+		if err != nil || !slices.EqualFunc(got, tc.want, func(a, b audit.Entry) bool { return a.Seq == b.Seq }) {
+			t.Errorf("Entries(%d, %d, %d): %d, %v, want %d", tc.after, tc.last, tc.limit, len(got), err, len(tc.want))
+		}
+	}
+}
+
+func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
+	p := newPlace(t)
+	o, closeAll := p.open(t)
+	defer closeAll()
+	for n := range 300 {
+		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
+	}
+	k, err := o.Rotate(t.Context(), root)
+	if err != nil || k.Primary != 2 {
+		t.Fatalf("Rotate: %+v, %v", k, err)
+	}
+	refused := 0
+	if o.KeyringNow().Resealing {
+		if _, err := o.Rotate(t.Context(), root); errors.Is(err, admin.ErrResealing) {
+			refused++
+		}
+		if _, err := o.Prune(t.Context(), root); errors.Is(err, admin.ErrResealing) {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("it was not refused")
+	}
+	if err := o.WaitForReseal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if k, err = o.Prune(t.Context(), root); err != nil || len(k.IDs) != 1 || k.Resealing {
+		t.Errorf("Prune: %+v, %v", k, err)
+	}
+	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: "299"}}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheNextOfficeGoesOnWithSealingAnew(t *testing.T) {
+	p := newPlace(t)
+	o, closeAll := p.open(t)
+	for n := range 300 {
+		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
+	}
+	if _, err := o.Rotate(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	closeAll() // which waits for a step, not for all of it
+	o, closeAll = p.open(t)
+	defer closeAll()
+	if k := o.KeyringNow(); !slices.Equal(k.IDs, []uint32{1, 2}) {
+		t.Fatalf("it has %+v", k)
+	}
+	waiting, stop := context.WithCancel(t.Context())
+	stop()
+	if err := o.WaitForReseal(waiting); o.KeyringNow().Resealing && !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting in vain: %v", err)
+	}
+	if err := o.WaitForReseal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := o.Prune(t.Context(), root); err != nil || k.Primary != 2 {
+		t.Errorf("Prune: %+v, %v", k, err)
+	}
+}
+
+// A hurdle has something happen in the midst of what is written.
+type hurdle struct {
+	io.Writer
+	at int
+	do func()
+}
+
+func (h *hurdle) Write(p []byte) (int, error) {
+	if h.at -= len(p); h.at < 0 && h.do != nil {
+		h.do()
+		h.do = nil
+	}
+	return h.Writer.Write(p)
+}
+
+func TestABackupOpensThoughTheKeyringChangedMeanwhile(t *testing.T) {
+	p := newPlace(t)
+	o, closeAll := p.open(t)
+	defer closeAll()
+	for n := range 100 {
+		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
+	}
+	for name, change := range map[string]func() error{
+		"rotated":   func() error { _, err := o.Rotate(t.Context(), root); return err },
+		"pruned":    func() error { _, err := o.Prune(t.Context(), root); return err },
+		"rewrapped": func() error { _, err := o.Rewrap(t.Context(), root, p.kek.key); return err },
+	} {
+		var sealed bytes.Buffer
+		done := make(chan error, 1)
+		// Not in the midst of the copy itself, which a write may have to wait for.
+		h := &hurdle{&sealed, 100_000, func() { go func() { done <- change() }(); <-time.After(50 * time.Millisecond) }}
+		if err := o.Backup(t.Context(), root, "", h); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := o.WaitForReseal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mustRestore(t, p, sealed.Bytes(), name)
+	}
+}
+
+func mustRestore(t *testing.T, p *place, sealed []byte, name string) {
+	t.Helper()
+	plain, err := admin.Decrypt(t.Context(), bytes.NewReader(sealed), p.kek, nil)
+	if err != nil {
+		t.Fatalf("%s meanwhile: %v", name, err)
+	}
+	other := *p
+	other.path = filepath.Join(t.TempDir(), "restored.db")
+	if err := admin.Restore(t.Context(), other.path, plain, p.kek); err != nil {
+		t.Fatalf("%s meanwhile: %v", name, err)
+	}
+	o, closeAll := other.open(t)
+	defer closeAll()
+	if report, err := o.Stores["embedded"].Verify(t.Context()); err != nil || len(report.Problems) > 0 || report.Secrets != 100 {
+		t.Errorf("%s meanwhile: %+v, %v", name, report, err)
+	}
+}
+
+func TestARestoreThatFailsLeavesNothing(t *testing.T) {
+	p := newPlace(t)
+	o, closeAll := p.open(t)
+	mustCreate(t, o, db)
+	var plain bytes.Buffer
+	if _, err := o.File.WriteTo(&plain); err != nil {
+		t.Fatal(err)
+	}
+	closeAll()
+	for name, tc := range map[string]struct {
+		plain  []byte
+		source keyring.Source
+	}{
+		"another key": {plain.Bytes(), source{seal.NewKey()}},
+		"cut":         {plain.Bytes()[:plain.Len()/2], p.kek},
+		"empty":       {nil, p.kek},
+	} {
+		dir := t.TempDir()
+		if err := admin.Restore(t.Context(), filepath.Join(dir, "state.db"), bytes.NewReader(tc.plain), tc.source); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("%s: %v is left", name, left)
+		}
+	}
+	if err := admin.Restore(t.Context(), p.path, &plain, p.kek); !errors.Is(err, os.ErrExist) {
+		t.Errorf("over another: %v, want ErrExist", err)
+	}
+	_, closeAll = p.open(t)
+	closeAll()
+}
+
+func TestABackupForNobodyIsInvalid(t *testing.T) {
+	o, closeAll := newPlace(t).open(t)
+	defer closeAll()
+	var out bytes.Buffer
+	err := o.Backup(t.Context(), root, "age1nobody", &out)
+	if _, ok := errors.AsType[*secret.InvalidError](err); !ok || out.Len() > 0 {
+		t.Errorf("%v, and %d bytes", err, out.Len())
+	}
+}
+
+func TestWhatAnAdministratorDoesIsOnRecordWithItsOutcome(t *testing.T) {
+	o, closeAll := newPlace(t).open(t)
+	defer closeAll()
+	caller := root
+	caller.From, caller.Request = "@", "id"
+	_, _ = o.Rotate(t.Context(), caller)
+	_ = o.WaitForReseal(t.Context())
+	_, _ = o.Prune(t.Context(), caller)
+	_, _ = o.Rewrap(t.Context(), caller, seal.NewKey())
+	_ = o.Backup(t.Context(), caller, "", io.Discard)
+	_ = o.Backup(t.Context(), caller, "x", io.Discard)
+	entries, err := o.Entries(0, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, fmt.Sprint(e.Event.Action, " ", e.Event.Outcome))
+		if e.Event.Subject != "root" || e.Event.From != "@" || e.Event.Request != "id" || e.Event.Time.IsZero() {
+			t.Errorf("on record is %+v", e.Event)
+		}
+	}
+	want := []string{
+		"keyring rotate unknown", "keyring rotate done", "keyring prune unknown", "keyring prune done",
+		"keyring rewrap unknown", "keyring rewrap done", "backup unknown", "backup done", "backup unknown", "backup invalid",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
+	p := newPlace(t)
+	o, closeAll := p.open(t)
+	defer closeAll()
+	mustCreate(t, o, db)
+	wrong := func() (all []string) {
+		t.Helper()
+		findings, err := o.Examine(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range findings {
+			if !f.OK {
+				all = append(all, f.About+": "+f.Text)
+			}
+		}
+		return all
+	}
+	if err := os.Chmod(filepath.Dir(p.path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	healthy := wrong() // but for a disk that is nearly full, for all one knows
+	for _, tc := range []struct {
+		name        string
+		spoil, mend func() error
+		says        string
+	}{
+		{"the file is open to others", chmod(p.path, 0o640), chmod(p.path, 0o600), "permissions: " + p.path + " is open to others (mode 0640): run chmod go-rwx on it"},
+		{"the directory is open to others", chmod(filepath.Dir(p.path), 0o755), chmod(filepath.Dir(p.path), 0o700), "is open to others (mode 0755)"},
+		{"values are damaged", spoilValues(t, o), nil, "store embedded: secret user/alice/db: values"},
+		{"the clock has gone back", func() error {
+			return o.Audit.Record(t.Context(), secret.Event{Time: time.Now().Add(time.Hour)})
+		}, nil, "clock: it is 1h0m0s behind the last entry of the audit log"},
+	} {
+		before := len(wrong())
+		if err := tc.spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if got := wrong(); len(got) != before+1 || !strings.Contains(strings.Join(got, "\n"), tc.says) {
+			t.Errorf("%s: it finds %q", tc.name, got)
+		}
+		if tc.mend != nil {
+			if err := tc.mend(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := wrong(); len(got) != len(healthy)+2 {
+		t.Errorf("in the end: %q", got)
+	}
+}
+
+func chmod(path string, mode os.FileMode) func() error {
+	return func() error { return os.Chmod(path, mode) }
+}
+
+func spoilValues(t *testing.T, o *admin.Office) func() error {
+	t.Helper()
+	return func() error {
+		return o.File.Update(t.Context(), func(tx *state.Tx) error {
+			past := tx.Bucket("store/embedded/past")
+			for key, sealed := range past.From([]byte{0}) {
+				changed := bytes.Clone(sealed)
+				changed[len(changed)-1] ^= 1
+				return past.Put(bytes.Clone(key), changed)
+			}
+			return errors.New("there are no values")
+		})
+	}
+}

@@ -1,0 +1,124 @@
+package auth_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+var errBroken = errors.New("cannot ask")
+
+// A strategy knows one header: a name is a caller, bad is not, and broken
+// cannot be told.
+type strategy struct {
+	header string
+	asked  *[]string
+}
+
+func (s strategy) Authenticate(r *http.Request) (secret.Caller, error) {
+	*s.asked = append(*s.asked, s.header)
+	switch name := r.Header.Get(s.header); name {
+	case "":
+		return secret.Caller{}, auth.ErrNoCredential
+	case "bad":
+		return secret.Caller{}, auth.ErrBadCredential
+	case "broken":
+		return secret.Caller{}, errBroken
+	default:
+		return secret.Caller{Subject: name, From: "forged", Request: "forged"}, nil
+	}
+}
+
+// counted are the addresses of requests that failed.
+type counted []string
+
+func (c *counted) Failed(from string) { *c = append(*c, from) }
+
+func TestTheChainAsksInOrderUntilOneKnows(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		headers []string // Name: value
+		subject string
+		err     error
+		asked   string
+	}{
+		{"nothing", nil, "", auth.ErrNoCredential, "A B"},
+		{"of the first", []string{"A: ann"}, "ann", nil, "A"},
+		{"of the second", []string{"B: bob"}, "bob", nil, "A B"},
+		{"bad for the first, which is final", []string{"A: bad"}, "", auth.ErrBadCredential, "A"},
+		{"bad for the second", []string{"B: bad"}, "", auth.ErrBadCredential, "A B"},
+		{"not to be told", []string{"A: broken"}, "", errBroken, "A"},
+		{"of two kinds", []string{"A: ann", "B: bob"}, "", auth.ErrTwoCredentials, ""},
+		{"good and bad", []string{"A: ann", "B: bad"}, "", auth.ErrTwoCredentials, ""},
+		{"twice the same", []string{"A: ann", "A: ann"}, "", auth.ErrTwoCredentials, ""},
+		{"of a kind that nobody here knows", []string{"C: carl"}, "", auth.ErrBadCredential, "A B"},
+		{"of a known and an unknown kind", []string{"A: ann", "C: carl"}, "", auth.ErrTwoCredentials, ""},
+		{"empty", []string{"A: "}, "", auth.ErrBadCredential, "A B"},
+		{"in a header that is none of the document's", []string{"D: dora"}, "", auth.ErrNoCredential, "A B"},
+	} {
+		var asked []string
+		var failures counted
+		chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}, strategy{"B", &asked}}, Failures: &failures}
+		e := echo.New()
+		r := httptest.NewRequest("GET", "/", http.NoBody)
+		for _, h := range tc.headers {
+			name, value, _ := strings.Cut(h, ": ")
+			r.Header.Add(name, value)
+		}
+		r.RemoteAddr = "[2001:db8::1]:4711"
+		c := e.NewContext(r, httptest.NewRecorder())
+		c.Response().Header().Set(echo.HeaderXRequestID, "id")
+		var caller secret.Caller
+		called := false
+		err := auth.Require([]string{"A", "B", "C"}, chain)(func(c echo.Context) error {
+			called, caller = true, auth.Caller(c.Request().Context())
+			return nil
+		})(c)
+		if !errors.Is(err, tc.err) || called != (tc.err == nil) || caller.Subject != tc.subject {
+			t.Errorf("%s: %v, called %v for %q", tc.name, err, called, caller.Subject)
+		}
+		if got := strings.Join(asked, " "); got != tc.asked {
+			t.Errorf("%s: it asked %q, want %q", tc.name, got, tc.asked)
+		}
+		want := counted{"2001:db8::1"}
+		if tc.err == nil {
+			want = nil
+			if caller.From != "2001:db8::1" || caller.Request != "id" {
+				t.Errorf("%s: the caller is from %q in request %q", tc.name, caller.From, caller.Request)
+			}
+		}
+		if !slices.Equal(failures, want) {
+			t.Errorf("%s: counted %v, want %v", tc.name, failures, want)
+		}
+	}
+}
+
+func TestWhereNobodyLookedTheCallerMayNothing(t *testing.T) {
+	caller := auth.Caller(t.Context())
+	ref := secret.Ref{Owner: secret.User("alice"), Name: "db"}
+	for _, action := range secret.Actions() {
+		if caller.May(action, ref) {
+			t.Errorf("may %s", action)
+		}
+	}
+}
+
+// A Unix socket's peers have no address with a port.
+func TestAnAddressWithoutAPortIsKeptAsItIs(t *testing.T) {
+	var failures counted
+	chain := auth.Chain{Failures: &failures}
+	r := httptest.NewRequest("GET", "/", http.NoBody)
+	r.RemoteAddr = "@"
+	err := auth.Require(nil, chain)(nil)(echo.New().NewContext(r, httptest.NewRecorder()))
+	if !errors.Is(err, auth.ErrNoCredential) || !slices.Equal(failures, counted{"@"}) {
+		t.Errorf("%v, counted %v", err, failures)
+	}
+}

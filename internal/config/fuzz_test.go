@@ -1,0 +1,67 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/config"
+)
+
+// FuzzLoad: what is accepted has all that the program goes on to use.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no files: %v", err)
+	}
+	for _, file := range append(files, "../../cmd/strongroom/init.yaml") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	path := filepath.Join(f.TempDir(), "config.yaml")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(path)
+		again, errAgain := config.Load(path)
+		if (err == nil) != (errAgain == nil) || err != nil && err.Error() != errAgain.Error() || !reflect.DeepEqual(c, again) {
+			t.Fatalf("read twice, it is not the same: %v, %v", err, errAgain)
+		}
+		if err != nil {
+			return
+		}
+		if c.Listen.Address == "" || c.Listen.Drain <= 0 || !filepath.IsAbs(c.State.Path) {
+			t.Errorf("accepted without an address, a drain or a state file: %+v", c)
+		}
+		for name, s := range c.Stores {
+			if s.Bolt == nil || s.Bolt.Versions == nil || s.Bolt.DeletedFor == nil || s.Bolt.PastBytes == nil {
+				t.Errorf("accepted a store %q of no kind", name)
+			}
+		}
+		used := map[string][]string{}
+		if api := c.APIs.OpenHands; api != nil {
+			used[api.Store] = append(used[api.Store], api.Auth...)
+		}
+		if api := c.APIs.Nx1; api != nil {
+			used[api.Store] = append(used[api.Store], api.Auth...)
+		}
+		if len(used) == 0 {
+			t.Error("accepted without an API")
+		}
+		for store, strategies := range used {
+			if _, ok := c.Stores[store]; !ok {
+				t.Errorf("accepted an API on the store %q, which is none", store)
+			}
+			for _, name := range strategies {
+				if s, ok := c.Auth[name]; !ok || (s.APIKey == nil) == (s.Anonymous == nil) {
+					t.Errorf("accepted the strategy %q, which is none", name)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,127 @@
+package server_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+var errTeapot = errors.New("short and stout")
+
+// answer is a dialect.
+func answer(err error) server.Answer {
+	if errors.Is(err, errTeapot) {
+		return server.Answer{Status: 418, Header: http.Header{"X-Tea": {"black", "green"}}, Body: map[string]string{"tea": "<&>é"}}
+	}
+	return server.Answer{Status: 500, Body: map[string]string{"wrong": "something"}}
+}
+
+func newEcho(log *bytes.Buffer) *echo.Echo {
+	return server.NewEcho(answer, slog.New(slog.NewTextHandler(log, nil)))
+}
+
+// What a panic was called with could be anything, a secret included.
+func TestAPanicIsAnsweredInTheDialectAndItsValueIsNotLogged(t *testing.T) {
+	type kind string
+	for name, value := range map[string]any{
+		"a text":   "hunter2",
+		"an error": fmt.Errorf("about hunter2"),
+		"a type":   kind("hunter2"),
+		"a struct": struct{ Password string }{"hunter2"},
+		"bytes":    []byte("hunter2"),
+	} {
+		var log bytes.Buffer
+		e := newEcho(&log)
+		e.GET("/panic/:id", func(echo.Context) error { panic(value) })
+		w := ask(e, "GET", "/panic/hunter2?hunter2")
+		if w.Code != 500 || w.Body.String() != `{"wrong":"something"}` {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		said := log.String()
+		for _, want := range []string{`msg="request failed"`, "route=/panic/:id", "panic of type ", "echo_test.go:", w.Header().Get("X-Request-Id")} {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s: the log does not have %q:\n%s", name, want, said)
+			}
+		}
+		if strings.Contains(said, "hunter2") || strings.Contains(said, "68756e74657232") || strings.Contains(said, "104 117 110") {
+			t.Errorf("%s: the log tells it:\n%s", name, said)
+		}
+		if w := ask(e, "GET", "/panic/again"); w.Code != 500 {
+			t.Errorf("%s: after that, %d", name, w.Code)
+		}
+	}
+}
+
+func TestAHandlerMayHangUp(t *testing.T) {
+	var log bytes.Buffer
+	e := newEcho(&log)
+	e.GET("/", func(echo.Context) error { panic(http.ErrAbortHandler) })
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler {
+			t.Errorf("recovered %v, want that net/http gets its own", p)
+		}
+	}()
+	ask(e, "GET", "/")
+	t.Error("it did not")
+}
+
+func TestErrorsAreAnsweredInTheDialectAndOursAreLogged(t *testing.T) {
+	var log bytes.Buffer
+	e := newEcho(&log)
+	e.GET("/teapot", func(echo.Context) error { return fmt.Errorf("brewing: %w", errTeapot) })
+	e.GET("/broken", func(echo.Context) error { return errors.New("out of tea") })
+	e.GET("/begun", func(c echo.Context) error {
+		_ = c.String(200, "begun")
+		return errors.New("out of tea")
+	})
+	w := ask(e, "GET", "/teapot")
+	if w.Code != 418 || w.Body.String() != `{"tea":"<&>é"}` || len(w.Header()["X-Tea"]) != 2 || log.Len() > 0 {
+		t.Errorf("got %d %s %v, and logged %s", w.Code, w.Body, w.Header(), log.String())
+	}
+	if w := ask(e, "GET", "/broken"); w.Code != 500 || !strings.Contains(log.String(), `error="out of tea"`) {
+		t.Errorf("got %d, and logged %s", w.Code, log.String())
+	}
+	log.Reset()
+	if w := ask(e, "GET", "/begun"); w.Code != 200 || w.Body.String() != "begun" || !strings.Contains(log.String(), "out of tea") {
+		t.Errorf("got %d %s, and logged %s", w.Code, w.Body, log.String())
+	}
+}
+
+func TestEveryAnswerHasAnIdOfItsOwnAndStaysOutOfCaches(t *testing.T) {
+	var log bytes.Buffer
+	e := newEcho(&log)
+	e.GET("/", func(c echo.Context) error { return c.NoContent(204) })
+	seen := map[string]bool{}
+	for range 100 {
+		for _, path := range []string{"/", "/unknown"} {
+			r := httptest.NewRequest("GET", path, nil)
+			r.Header.Set("X-Request-Id", "mine")
+			w := httptest.NewRecorder()
+			e.ServeHTTP(w, r)
+			id := w.Header().Get("X-Request-Id")
+			if len(id) != 26 || seen[id] {
+				t.Fatalf("%s: the id is %q", path, id)
+			}
+			seen[id] = true
+			if path == "/" && w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("Cache-Control is %q", w.Header().Get("Cache-Control"))
+			}
+		}
+	}
+}
+
+func TestWriteJSONSendsNothingOfWhatItCannotEncode(t *testing.T) {
+	w := httptest.NewRecorder()
+	if err := server.WriteJSON(w, 200, map[string]any{"a": func() {}}); err == nil || w.Body.Len() > 0 {
+		t.Errorf("%v, %q", err, w.Body)
+	}
+}

@@ -1,0 +1,173 @@
+package server_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/api/nx1"
+	"github.com/strongroom/strongroom/internal/api/openhands"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/internal/store/memory"
+)
+
+const (
+	ourApp   = "0f8fad5b-d9cb-469f-a165-70867728950e"
+	theirApp = "11111111-2222-4333-8444-555555555555"
+	theirs   = "tHeIrS" // is in all that others have
+)
+
+const everything = "[list, create, write, delete, reveal]"
+
+// A fresh store is another one for each request.
+type fresh struct{ secret.Store }
+
+// mustFill puts in the store what the caller and others have.
+func mustFill(tb testing.TB) *memory.Store {
+	tb.Helper()
+	store := memory.New()
+	for _, owner := range []secret.Owner{secret.App(theirApp), secret.User("bob"), secret.App(ourApp), secret.User("alice")} {
+		mark := "ours"
+		if owner.ID == "bob" || owner.ID == theirApp {
+			mark = theirs
+		}
+		for _, name := range []string{"db", mark} {
+			draft := secret.Draft{Description: mark, Data: map[string]secret.Value{mark: secret.Value(mark), "value": "v"}}
+			if _, err := store.Create(tb.Context(), secret.Op{Ref: secret.Ref{Owner: owner, Name: name}}, draft); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	return store
+}
+
+// mustOpenServer returns both APIs on one store, and knows one caller, who may
+// do everything, but only with what is his own.
+func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
+	tb.Helper()
+	must := func(err error) {
+		if err != nil {
+			tb.Helper()
+			tb.Fatal(err)
+		}
+	}
+	keys, err := apikey.ParseKeys([]byte("keys:\n  - {id: k, sha256: " + apikey.HashOf("key").String() + ", subject: alice, user: alice, grants: [" +
+		"{actions: " + everything + ", owner: user/alice}, {actions: " + everything + ", owner: app/" + ourApp + "}]}\n"))
+	must(err)
+	service := secret.NewService(store, forgetful{})
+	chain := func(header string) auth.Chain {
+		return auth.Chain{Strategies: []auth.Strategy{apikey.New(header, keys)}, Failures: forgetful{}}
+	}
+	front := server.NewFront(func(context.Context) error { return nil }, discard)
+	apps, err := nx1.New(service, nx1.Options{Masked: "reject"}, chain("Authorization-PSK"), discard)
+	must(err)
+	users, err := openhands.New(service, openhands.Options{}, chain("X-Session-API-Key"), discard)
+	must(err)
+	front.Mount("/api/app", apps)
+	front.Mount("/api/secrets", users)
+	return front
+}
+
+// A forgetful recorder has no memory.
+type forgetful struct{}
+
+func (forgetful) Record(context.Context, secret.Event) error { return nil }
+func (forgetful) Note(secret.Event) error                    { return nil }
+func (forgetful) Failed(string)                              {}
+
+// FuzzFront sends whatever net/http takes for a request: nothing ends as a
+// mistake of ours, and nothing tells or changes what another owner has.
+func FuzzFront(f *testing.F) {
+	const apps = "/api/app/" + ourApp + "/secrets"
+	for _, target := range []string{
+		"/", "/healthz", apps, apps + "/db", apps + "/db/reveal", apps + "/%64b", apps + "/db%2freveal", apps + "/db/../db",
+		"/api/app/" + theirApp + "/secrets/db/reveal", "/api/app/" + ourApp + "%2f..%2f" + theirApp + "/secrets/db",
+		"/api/app/{" + theirApp + "}/secrets/db", "/api/app/" + strings.ToUpper(theirApp) + "/secrets", "/api/app/urn:uuid:" + theirApp + "/secrets",
+		"/api/secrets", "/api/secrets/db", "/api/secrets/" + theirs, "/api/secrets/%ff", "/api/secrets/a%00b", "/api/secrets/%2e%2e", "/api/secrets/..",
+		"/api/secrets?x=" + theirs, "/api//secrets", "/api/secrets/", "http://other/api/secrets", "*", "/strongroom/v1/status", "/api/app/%zz",
+	} {
+		f.Add("GET", target, uint8(3), "", []byte{})
+		f.Add("DELETE", target, uint8(3), "", []byte{})
+		f.Add("PUT", target, uint8(3), `If-Match: "1"`, []byte(`{"name":"A","description":"d","data":[{"key":"k","value":"v"}]}`))
+		f.Add("POST", target, uint8(3), "If-None-Match: *", []byte(`{"name":"A","value":"v","secret_name":"A","data":[{"key":"k","value":"v"}]}`))
+	}
+	f.Add("GET", "/api/secrets", uint8(0), "Authorization: Bearer x", []byte{})
+	f.Add("POST", "/api/secrets", uint8(1), "Content-Type: text/plain", []byte(`{"name":"`+theirs+`","value":null}`))
+	f.Add("POST", apps, uint8(2), "Content-Type: application/json", []byte(`{"secret_name":"x","data":[{"key":"k","value":"****"}]}`))
+	current := &fresh{}
+	h := mustOpenServer(f, current)
+	f.Fuzz(func(t *testing.T, method, target string, keys uint8, header string, body []byte) {
+		text := method + " " + target + " HTTP/1.1\r\nHost: server\r\n" + header + "\r\n\r\n"
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
+		if err != nil || len(body) > 1<<20 {
+			return // net/http refuses it
+		}
+		r.RemoteAddr = "192.0.2.1:1234"
+		r.Body, r.ContentLength = http.NoBody, int64(len(body))
+		if len(body) > 0 {
+			r.Body = readCloser{bytes.NewReader(body)}
+		}
+		api := r.URL.Path
+		switch {
+		case keys&1 != 0 && strings.HasPrefix(api, "/api/app"):
+			r.Header.Set("Authorization-PSK", "key")
+		case keys&2 != 0:
+			r.Header.Set("X-Session-API-Key", "key")
+		}
+		store := mustFill(t)
+		current.Store = store
+		before := others(t, store)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code >= 500 || w.Code < 200 {
+			t.Errorf("%q: status %d: %s", text, w.Code, w.Body)
+		}
+		if !strings.Contains(text+string(body), theirs) && strings.Contains(w.Body.String(), theirs) {
+			t.Errorf("%q: it tells what another has: %s", text, w.Body)
+		}
+		if w.Code == 401 && keys&3 == 3 && strings.HasPrefix(api, "/api/secrets/") && r.Header.Get("Authorization-PSK") == "" && len(r.Header) < 2 {
+			t.Errorf("%q: a good key is refused: %s", text, w.Body)
+		}
+		if !reflect.DeepEqual(others(t, store), before) {
+			t.Errorf("%q: it has changed what another has", text)
+		}
+	})
+}
+
+type readCloser struct{ *bytes.Reader }
+
+func (readCloser) Close() error { return nil }
+
+// others returns all that is not the caller's.
+func others(tb testing.TB, store *memory.Store) (all []any) {
+	tb.Helper()
+	owners, err := store.Owners(tb.Context(), secret.Page{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, owner := range owners {
+		if owner == secret.User("alice") || owner == secret.App(ourApp) {
+			continue
+		}
+		infos, err := store.List(tb.Context(), owner, secret.Page{})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for _, info := range infos {
+			_, data, err := store.Reveal(tb.Context(), secret.Op{Ref: info.Ref})
+			if err != nil {
+				tb.Fatal(err)
+			}
+			all = append(all, info, data)
+		}
+	}
+	return all
+}
