@@ -31,7 +31,7 @@ const maxSocketPath = 107
 
 // adminEndpoint serves administration on the socket.
 func (r *resources) adminEndpoint(cfg *config.Config, log *slog.Logger) (server.Endpoint, error) {
-	api, err := strongroom.New(r.office, version, auth.Chain{Strategies: []auth.Strategy{peer.Strategy{}}, Failures: r.audit}, log)
+	api, err := strongroom.New(r.office, version, auth.Chain{Without: peer.Strategy{}, Failures: r.audit}, log)
 	if err != nil {
 		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -59,13 +60,17 @@ func allAcked(counters []*counter) (all [][]int64) {
 // mustFinishResealing asks the server until it has sealed everything anew.
 func mustFinishResealing(t *testing.T, i install) {
 	t.Helper()
-	for t.Context().Err() == nil {
-		resp, err := i.adminClient(t).StatusWithResponse(t.Context())
+	client := i.adminClient(t)
+	for deadline := time.Now().Add(patience); ; {
+		resp, err := client.StatusWithResponse(t.Context())
 		if err != nil || resp.JSON200 == nil {
 			t.Fatalf("status: %v", err)
 		}
 		if !resp.JSON200.Keyring.Resealing {
 			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not end: %+v", resp.JSON200.Keyring)
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (r *resources) handler(cfg *config.Config, log *slog.Logger) (http.Handler,
 	front := server.NewFront(r.ready, log)
 	if api := cfg.APIs.Nx1; api != nil {
 		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, r.auth(strategies, api.Auth), log)
+		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, r.chain(cfg, strategies, api.Auth), log)
 		if err != nil {
 			return nil, fmt.Errorf("apis.nx1: %w", err)
 		}
@@ -144,7 +144,7 @@ func (r *resources) handler(cfg *config.Config, log *slog.Logger) (http.Handler,
 	}
 	if api := cfg.APIs.OpenHands; api != nil {
 		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, r.auth(strategies, api.Auth), log)
+		h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, r.chain(cfg, strategies, api.Auth), log)
 		if err != nil {
 			return nil, fmt.Errorf("apis.openhands: %w", err)
 		}
@@ -192,11 +192,15 @@ func openStrategies(cfg *config.Config) (map[string]auth.Strategy, error) {
 	return strategies, errors.Join(wrong...)
 }
 
-// auth is how an API's callers are known: by these strategies, in this order.
-func (r *resources) auth(strategies map[string]auth.Strategy, names []string) auth.Chain {
+// chain is how an API's callers are known: by these strategies, in this order.
+func (r *resources) chain(cfg *config.Config, strategies map[string]auth.Strategy, names []string) auth.Chain {
 	chain := auth.Chain{Failures: r.audit}
 	for _, name := range names {
-		chain.Strategies = append(chain.Strategies, strategies[name])
+		if cfg.Auth[name].Anonymous != nil {
+			chain.Without = strategies[name]
+		} else {
+			chain.Strategies = append(chain.Strategies, strategies[name])
+		}
 	}
 	return chain
 }

@@ -79,8 +79,18 @@ func (p *place) open(t *testing.T) (o *admin.Office, closeAll func()) {
 func mustCreate(t *testing.T, o *admin.Office, ref secret.Ref) {
 	t.Helper()
 	draft := secret.Draft{Data: map[string]secret.Value{"k": secret.Value(strings.Repeat("v", 5000))}}
-	if _, err := o.Stores["embedded"].Create(t.Context(), secret.Op{Ref: ref, Event: &secret.Event{Ref: ref}}, draft); err != nil {
+	if _, err := o.Stores["embedded"].Create(t.Context(), secret.Op{Ref: ref, Event: &secret.Event{Time: time.Now(), Ref: ref}}, draft); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// mustCome waits for what happens in the background.
+func mustCome(t *testing.T, to func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !to(); {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come to that")
+		}
 	}
 }
 
@@ -116,9 +126,7 @@ func TestWhatWasDeletedLongEnoughAgoIsRemovedAtTheStart(t *testing.T) {
 	p.opts.DeletedFor = 0
 	o, closeAll = p.open(t)
 	defer closeAll()
-	for t.Context().Err() == nil && deletedOf(t, o) > 0 {
-		continue // it happens in the background
-	}
+	mustCome(t, func() bool { return deletedOf(t, o) == 0 })
 	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: db}); err != nil {
 		t.Errorf("what was not deleted: %v", err)
 	}
@@ -145,18 +153,16 @@ func TestWhatIsOnRecordForLongEnoughIsDroppedAtTheStart(t *testing.T) {
 	p.retention = 24 * time.Hour
 	o, closeAll = p.open(t)
 	defer closeAll()
-	for t.Context().Err() == nil {
-		entries, err := o.Entries(0, 0, 0)
-		if err != nil {
+	var entries []audit.Entry
+	mustCome(t, func() bool {
+		var err error
+		if entries, err = o.Entries(0, 0, 0); err != nil {
 			t.Fatal(err)
 		}
-		if entries[0].Seq == 21 {
-			last := entries[len(entries)-1]
-			if last.Event.Subject != "retention" || last.Count != 20 {
-				t.Errorf("on record is %+v", last)
-			}
-			break
-		}
+		return entries[0].Seq > 1
+	})
+	if last := entries[len(entries)-1]; entries[0].Seq != 21 || last.Event.Subject != "retention" || last.Count != 20 {
+		t.Errorf("it begins at entry %d, and on record is %+v", entries[0].Seq, last)
 	}
 	if report, err := o.VerifyAudit(t.Context(), ""); err != nil || report.Problem != "" {
 		t.Errorf("VerifyAudit: %+v, %v", report, err)
@@ -206,7 +212,7 @@ func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
 	p := newPlace(t)
 	o, closeAll := p.open(t)
 	defer closeAll()
-	for n := range 300 {
+	for n := range 1000 {
 		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
 	}
 	k, err := o.Rotate(t.Context(), root)
@@ -231,7 +237,7 @@ func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
 	if k, err = o.Prune(t.Context(), root); err != nil || len(k.IDs) != 1 || k.Resealing {
 		t.Errorf("Prune: %+v, %v", k, err)
 	}
-	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: "299"}}); err != nil {
+	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: "999"}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -239,7 +245,7 @@ func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
 func TestTheNextOfficeGoesOnWithSealingAnew(t *testing.T) {
 	p := newPlace(t)
 	o, closeAll := p.open(t)
-	for n := range 300 {
+	for n := range 1000 {
 		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
 	}
 	if _, err := o.Rotate(t.Context(), root); err != nil {

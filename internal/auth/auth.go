@@ -44,8 +44,10 @@ type Failures interface{ Failed(from string) }
 
 // A Chain is how an API's callers are known.
 type Chain struct {
-	// Strategies in the order in which they are asked.
+	// Strategies in the order in which they are asked for a credential.
 	Strategies []Strategy
+	// Without is asked of a request that has none; nil lets it in nowhere.
+	Without Strategy
 	// Failures is told of requests that none of them lets in.
 	Failures Failures
 }
@@ -85,8 +87,11 @@ func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Calle
 			return caller, err
 		}
 	}
-	if credentials > 0 {
+	switch {
+	case credentials > 0: // which nobody knows, and which nobody may pass by as no one
 		return secret.Caller{}, ErrBadCredential
+	case chain.Without != nil:
+		return chain.Without.Authenticate(r)
 	}
 	return secret.Caller{}, ErrNoCredential
 }

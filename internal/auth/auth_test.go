@@ -101,6 +101,35 @@ func TestTheChainAsksInOrderUntilOneKnows(t *testing.T) {
 	}
 }
 
+// nobody lets everybody in.
+type nobody struct{}
+
+func (nobody) Authenticate(*http.Request) (secret.Caller, error) {
+	return secret.Caller{Subject: "nobody"}, nil
+}
+
+func TestOnlyARequestWithoutACredentialIsLetInWithoutOne(t *testing.T) {
+	for header, want := range map[string]error{
+		"":       nil,
+		"A: ann": nil,
+		"A: bad": auth.ErrBadCredential,
+		"C: any": auth.ErrBadCredential, // which no strategy here knows
+	} {
+		var asked []string
+		var failures counted
+		chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}}, Without: nobody{}, Failures: &failures}
+		r := httptest.NewRequest("GET", "/", http.NoBody)
+		if name, value, ok := strings.Cut(header, ": "); ok {
+			r.Header.Set(name, value)
+		}
+		pass := func(echo.Context) error { return nil }
+		err := auth.Require([]string{"A", "C"}, chain)(pass)(echo.New().NewContext(r, httptest.NewRecorder()))
+		if !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", header, err, want)
+		}
+	}
+}
+
 func TestWhereNobodyLookedTheCallerMayNothing(t *testing.T) {
 	caller := auth.Caller(t.Context())
 	ref := secret.Ref{Owner: secret.User("alice"), Name: "db"}

@@ -48,12 +48,16 @@ func respond(c echo.Context, err error, a Answer, log *slog.Logger) {
 // identify gives the request an id and keeps its answer out of caches.
 func identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set(echo.HeaderXRequestID, newRequestID())
-		h.Set(echo.HeaderCacheControl, "no-store")
-		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		identified(c.Response().Header())
 		return next(c)
 	}
+}
+
+// identified sets what every answer has.
+func identified(h http.Header) {
+	h.Set(echo.HeaderXRequestID, newRequestID())
+	h.Set(echo.HeaderCacheControl, "no-store")
+	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 }
 
 // errPanic is what a panic becomes. What it was called with stays out of the

@@ -64,12 +64,12 @@ func (f *Front) api(path string) http.Handler {
 }
 
 func getOnly(w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
+	identified(w.Header())
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	h(w, r)
 }
 
@@ -87,7 +87,6 @@ func (f *Front) ready(w http.ResponseWriter, r *http.Request) {
 
 func word(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text+"\n")
 }

@@ -18,7 +18,7 @@ import (
 const (
 	headerTimeout = 10 * time.Second
 	readTimeout   = 60 * time.Second
-	writeTimeout  = 60 * time.Second
+	writeTimeout  = readTimeout + 30*time.Second // counted from the same moment
 	idleTimeout   = 120 * time.Second
 	headerBytes   = 64 << 10
 )
