@@ -124,7 +124,7 @@ func mustNotTell(t *testing.T, i install, log string) {
 func spoilValues(t *testing.T, i install) {
 	t.Helper()
 	mustChangeState(t, i, func(tx *bbolt.Tx) error {
-		values := tx.Bucket([]byte("store/embedded/values"))
+		values := tx.Bucket([]byte("store/embedded/past"))
 		if values == nil {
 			return errors.New("the state file has no values")
 		}

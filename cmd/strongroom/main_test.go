@@ -129,8 +129,13 @@ func mustRun(t *testing.T, args ...string) result {
 // neither served nor printed anything else.
 func wantRefusal(t *testing.T, r result, said ...string) {
 	t.Helper()
-	if r.code != 1 {
-		t.Errorf("exit code %d, want 1", r.code)
+	wantRefusalWith(t, r, 1, said...)
+}
+
+func wantRefusalWith(t *testing.T, r result, code int, said ...string) {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("exit code %d, want %d", r.code, code)
 	}
 	if r.stdout != "" {
 		t.Errorf("stdout has %q, want nothing", r.stdout)

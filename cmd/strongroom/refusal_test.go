@@ -37,12 +37,12 @@ var refusals = []struct {
 		"{dir}/data/strongroom.db is open to others (mode 0644): run chmod 600 on it",
 	}},
 	{"a state file that is none", overwrite("data/strongroom.db", strings.Repeat("not a database ", 1000)), "", []string{
-		"opening the state file {dir}/data/strongroom.db: invalid database",
+		"opening the state file {dir}/data/strongroom.db: the state file is damaged: neither of its meta pages is whole, if it is a state file at all",
 	}},
 	{"a state file of a newer version", header("version", "2"), "", []string{
 		"{dir}/data/strongroom.db: it has format 2, and this version of Strongroom reads format 1",
 	}},
-	{"another program's database", header("version", ""), "", []string{
+	{"another program's database", header("version", "x"), "", []string{
 		"{dir}/data/strongroom.db: it is not a state file of Strongroom",
 	}},
 	{"a damaged keyring", header("keyring", strings.Repeat("x", 400)), "", []string{"state.key: this key does not open the keyring"}},
@@ -82,7 +82,7 @@ var refusals = []struct {
 		_, entry, _ := strings.Cut(mustRead(t, i.path("keys/psks.yaml")), "keys:\n")
 		overwrite("keys/psks.yaml", "keys:\n"+entry+entry)(t, i)
 	}, "", []string{"keys[1].id: is another key's too", "keys[1].sha256: is another key's too"}},
-	{"an unknown action", edit("keys/psks.yaml", "[list, ", "[list, admin, "), "", []string{
+	{"an unknown action", edit("keys/psks.yaml", "[list, ", "[list, rule, "), "", []string{
 		"{dir}/keys/psks.yaml:\nkeys[0].grants[0].actions: must be some of list, create, write, delete, reveal",
 	}},
 	{"an unknown field in a keys file", edit("keys/psks.yaml", "user:", "usr:"), "", []string{"{dir}/keys/psks.yaml:\n", "usr"}},
@@ -107,12 +107,17 @@ func TestServeRefusesAndSaysWhatToDo(t *testing.T) {
 			tc.spoil(t, i)
 			before := mustSnapshot(t, i.dir)
 			r := run(t, append([]string{"serve", "--config", i.config()}, strings.Fields(tc.args)...)...)
+			code := 1
+			if strings.Contains(r.stderr, "the state file is damaged") {
+				code = 74
+			}
 			for _, says := range tc.says {
-				wantRefusal(t, r, strings.ReplaceAll(says, "{dir}", i.dir))
+				wantRefusalWith(t, r, code, strings.ReplaceAll(says, "{dir}", i.dir))
 			}
 			after := mustSnapshot(t, i.dir)
-			// It says who last had the state file open, which this one had.
+			// What a process that opens the state file puts beside it.
 			delete(after, "data/strongroom.db.holder")
+			delete(after, "data/strongroom.db.reserve")
 			if diff := cmp.Diff(before, after); diff != "" {
 				t.Errorf("it changed (-before +after):\n%s", diff)
 			}
@@ -126,7 +131,7 @@ func TestAnEmptyStateFileIsNotTakenForANewOne(t *testing.T) {
 	mustWrite(t, i.path("data/strongroom.db"), "")
 	for range 2 {
 		r := run(t, "serve", "--config", i.config())
-		wantRefusal(t, r, "opening the state file "+i.path("data/strongroom.db")+": the state file is damaged")
+		wantRefusalWith(t, r, 74, "opening the state file "+i.path("data/strongroom.db")+": the state file is damaged")
 	}
 }
 

@@ -120,7 +120,7 @@ func (g Grant) parse(path string) (secret.Grant, error) {
 	}
 	for _, a := range g.Actions {
 		if !slices.Contains(secret.Actions(), a) {
-			wrong = append(wrong, errors.New(path+"actions: must be some of list, create, write, delete, reveal"))
+			wrong = append(wrong, errors.New(path+"actions: must be some of list, create, write, delete, reveal, admin"))
 		}
 	}
 	owner, ok := parseOwner(g.Owner)
