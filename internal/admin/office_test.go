@@ -270,6 +270,23 @@ func TestTheNextOfficeGoesOnWithSealingAnew(t *testing.T) {
 	}
 }
 
+// Nothing that a retired key has sealed is left behind, whatever became of the
+// sealing anew before.
+func TestPruningSealsAnewWhatStillNeedsARetiredKey(t *testing.T) {
+	o, closeAll := newPlace(t).open(t)
+	defer closeAll()
+	mustCreate(t, o, db)
+	if _, err := o.Parts.Keyring.Rotate(t.Context()); err != nil { // which alone seals nothing anew
+		t.Fatal(err)
+	}
+	if _, err := o.Prune(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: db}); err != nil {
+		t.Error(err)
+	}
+}
+
 // A hurdle has something happen in the midst of what is written.
 type hurdle struct {
 	io.Writer

@@ -2,8 +2,10 @@ package state
 
 import (
 	"bytes"
-	"io"
+	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Kinds of pages, and the size of what follows a page's head for each of its
@@ -26,11 +28,11 @@ const (
 //
 // Values are not looked at. Whoever puts them here seals them.
 type survey struct {
-	file io.ReaderAt
-	meta meta
-	used []bool // by number of the page: in the tree, or free
-	keys uint64 // sum over all keys
-	want []byte // what the file says that this sum is; nil if it does not say
+	mapped []byte
+	meta   meta
+	used   []bool // by number of the page: in the tree, or free
+	keys   uint64 // sum over all keys
+	want   []byte // what the file says that this sum is; nil if it does not say
 }
 
 // examine returns the sum of all keys of the file, and what is wrong with it
@@ -40,8 +42,19 @@ func examine(file *os.File) (keys uint64, damage string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	s := &survey{file: file, meta: m, used: make([]bool, m.pages)}
-	if err := s.run(); err != nil {
+	if m.pages < 4 {
+		return 0, "", damaged("it has only %d pages", m.pages)
+	}
+	// Of its own, for bbolt must not have one yet. A read for each page would
+	// take longer than all the rest.
+	mapped, err := unix.Mmap(int(file.Fd()), 0, int(m.pages)*int(m.pageBytes), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return 0, "", fmt.Errorf("mapping it: %w", err)
+	}
+	defer func() { _ = unix.Munmap(mapped) }()
+	_ = unix.Madvise(mapped, unix.MADV_WILLNEED) // only advice
+	s := &survey{mapped: mapped, meta: m, used: make([]bool, m.pages)}
+	if err := guarded(s.run); err != nil {
 		return 0, "", err
 	}
 	if s.want != nil && !bytes.Equal(s.want, sumBytes(s.keys)) {
@@ -51,9 +64,6 @@ func examine(file *os.File) (keys uint64, damage string, err error) {
 }
 
 func (s *survey) run() error {
-	if s.meta.pages < 4 {
-		return damaged("it has only %d pages", s.meta.pages)
-	}
 	s.used[0], s.used[1] = true, true
 	if err := s.freelist(); err != nil {
 		return err
@@ -74,10 +84,7 @@ func (s *survey) take(id uint64) (page, error) {
 	if err := s.use(id, 1); err != nil {
 		return page{}, err
 	}
-	b, err := s.read(id, 1)
-	if err != nil {
-		return page{}, err
-	}
+	b := s.read(id, 1)
 	if order.Uint64(b) != id {
 		return page{}, damaged("page %d says it is page %d", id, order.Uint64(b))
 	}
@@ -85,19 +92,16 @@ func (s *survey) take(id uint64) (page, error) {
 		if err := s.use(id+1, more); err != nil {
 			return page{}, err
 		}
-		if b, err = s.read(id, 1+more); err != nil {
-			return page{}, err
-		}
+		b = s.read(id, 1+more)
 	}
 	return page{id, order.Uint16(b[8:]), int(order.Uint16(b[10:])), b}, nil
 }
 
-func (s *survey) read(id, n uint64) ([]byte, error) {
-	b := make([]byte, int64(n)*s.meta.pageBytes)
-	if _, err := s.file.ReadAt(b, int64(id)*s.meta.pageBytes); err != nil {
-		return nil, damaged("page %d: %w", id, err)
-	}
-	return b, nil
+// read returns pages that are in use, which [survey.use] has made sure there
+// are.
+func (s *survey) read(id, n uint64) []byte {
+	size := uint64(s.meta.pageBytes)
+	return s.mapped[id*size : (id+n)*size : (id+n)*size]
 }
 
 // use notes that these pages have an owner.
