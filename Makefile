@@ -60,8 +60,8 @@ crash: ## Kill the server N=100 times under 16 writing clients
 faults: ## Torn, cut and flipped files, failing and full disks; N=full for every one
 	STRONGROOM_FAULTS=$(N) $(PROOF) ./internal/state ./internal/faults
 
-linear: ## Hold N=3000 concurrent operations, kills between, to a model
-	STRONGROOM_LINEAR=$(or $(N),3000) $(PROOF) -run 'TestTheModel|TestOperationsHappenOneAfterTheOther|TestNoUpdateIsLost' ./cmd/strongroom
+linear: ## Hold N=20000 concurrent operations, kills between, to a model
+	STRONGROOM_LINEAR=$(or $(N),20000) $(PROOF) -run 'TestTheModel|TestOperationsHappenOneAfterTheOther|TestNoUpdateIsLost' ./cmd/strongroom
 
 fuzz: ## Fuzz our own parsers, each for N=10s
 	@set -e; for package in $$(go list ./internal/...); do \
