@@ -67,7 +67,7 @@ fuzz: ## Fuzz our own parsers, each for N=10s
 	@set -e; for package in $$(go list ./internal/...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "== $$package $$target"; \
-			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(N),10s) $$package; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(N),10s) -fuzzminimizetime 1s $$package; \
 		done; \
 	done
 

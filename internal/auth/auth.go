@@ -66,7 +66,7 @@ func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 				return err
 			}
 			caller.From = from
-			caller.Request = c.Response().Header().Get(echo.HeaderXRequestID)
+			caller.Request = c.Response().Header().Get("X-Request-Id")
 			c.SetRequest(c.Request().WithContext(WithCaller(c.Request().Context(), caller)))
 			return next(c)
 		}

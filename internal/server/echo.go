@@ -25,7 +25,7 @@ type Answer struct {
 func NewEcho(answer func(error) Answer, log *slog.Logger) *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, c echo.Context) { respond(c, err, answer(err), log) }
-	e.Use(identify, recovering)
+	e.Use(serving)
 	return e
 }
 
@@ -45,27 +45,30 @@ func respond(c echo.Context, err error, a Answer, log *slog.Logger) {
 	}
 }
 
-// identify gives the request an id and keeps its answer out of caches.
-func identify(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		identified(c.Response().Header())
-		return next(c)
-	}
-}
+// What every answer has, with its keys in canonical form: it is not made anew
+// each time. Nobody changes these values in place.
+var (
+	noStore         = []string{"no-store"}
+	noSniff         = []string{"nosniff"}
+	applicationJSON = []string{"application/json"}
+)
 
 // identified sets what every answer has.
 func identified(h http.Header) {
-	h.Set(echo.HeaderXRequestID, newRequestID())
-	h.Set(echo.HeaderCacheControl, "no-store")
-	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+	h["X-Request-Id"] = []string{newRequestID()}
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
 }
 
 // errPanic is what a panic becomes. What it was called with stays out of the
 // log, for it could be anything; the stack has only addresses.
 var errPanic = errors.New("panic")
 
-func recovering(next echo.HandlerFunc) echo.HandlerFunc {
+// serving gives the request an id, keeps its answer out of caches, and makes an
+// error of a panic.
+func serving(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
+		identified(c.Response().Header())
 		defer func() {
 			switch p := recover(); {
 			case p == nil:

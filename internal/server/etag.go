@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 )
 
@@ -11,6 +12,10 @@ var ErrPrecondition = errors.New("If-Match must be one strong entity tag or *")
 
 // ETag returns the strong entity tag of a revision (RFC 9110, section 8.8.3).
 func ETag(revision string) string { return `"` + revision + `"` }
+
+// SetETag gives an answer the entity tag of the revision, in the form of the
+// key that needs no conversion.
+func SetETag(h http.Header, revision string) { h["Etag"] = []string{ETag(revision)} }
 
 // IfMatch returns the revision that an If-Match header asks for, * for any,
 // and nothing if there is no such header. Error: ErrPrecondition.

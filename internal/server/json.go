@@ -20,8 +20,8 @@ func WriteJSON(w http.ResponseWriter, status int, body any) error {
 // WriteText answers with JSON that is encoded already.
 func WriteText(w http.ResponseWriter, status int, text []byte) error {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
+	h["Content-Type"] = applicationJSON
+	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	w.WriteHeader(status)
 	_, err := w.Write(text)
 	return err

@@ -68,7 +68,7 @@ func quote(text []byte, s string) []byte {
 }
 
 func (d detail) write(w http.ResponseWriter) error {
-	w.Header().Set("ETag", server.ETag(string(d.Revision)))
+	server.SetETag(w.Header(), string(d.Revision))
 	return server.WriteText(w, http.StatusOK, d.appendTo(make([]byte, 0, detailBytes)))
 }
 

@@ -40,7 +40,7 @@ type done struct {
 
 func (d done) write(w http.ResponseWriter) error {
 	if d.revision != "" {
-		w.Header().Set("ETag", server.ETag(string(d.revision)))
+		server.SetETag(w.Header(), string(d.revision))
 	}
 	return server.WriteJSON(w, d.status, problem{Message: d.message})
 }

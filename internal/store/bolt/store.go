@@ -101,6 +101,9 @@ func (s *Store) readAll(owner secret.Owner) ([]secret.Info, error) {
 			if len(key) == len(ownerKey) {
 				continue // the owner's own row
 			}
+			if len(key) != rowKeyBytes {
+				return errDamaged
+			}
 			r, err := s.openLive(tx, owner, rowKey(key), stored)
 			if err != nil {
 				return err
