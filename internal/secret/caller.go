@@ -72,6 +72,12 @@ type Caller struct {
 	From    string // for the record: address of the peer
 	Request string // for the record: id of the request
 	Grants  []Grant
+
+	// Sandbox is the only one whose routes the credential is good for; empty,
+	// it was made for none and is good for no sandbox's routes. What it may do
+	// elsewhere its grants say, as always: an agent grant's are the names and
+	// values of the secrets that it was made for, on any route of their owner.
+	Sandbox string
 }
 
 // May reports whether some grant of the caller's covers the action and none
