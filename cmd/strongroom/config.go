@@ -36,8 +36,8 @@ func configCheckCommand() *cobra.Command {
 				return err
 			}
 			_, keyErr := keySource(cfg.State.Key).Key(c.Context())
-			_, authErr := openStrategies(cfg)
-			if err := errors.Join(keyErr, authErr); err != nil {
+			s, authErr := openStrategies(cfg)
+			if err := errors.Join(keyErr, authErr, s.Close()); err != nil {
 				return fmt.Errorf("%s:\n%w", file, err)
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), "the config is good")

@@ -1,5 +1,6 @@
 // Strongroom keeps secrets and serves them through two published APIs at once.
-// Start reading at wire.go, which builds the program that a config describes.
+// Start reading at resources.go and policy.go, which build the program that a
+// config describes: what is opened once, and what a reload builds anew.
 package main
 
 import (

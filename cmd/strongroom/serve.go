@@ -50,10 +50,12 @@ func serve(c *cobra.Command, cfg *config.Config, listen string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	handler, err := r.handler(cfg, log)
+	p, err := r.newPolicy(cfg, log)
 	if err != nil {
 		return err
 	}
+	current := server.NewCurrent(p, log)
+	defer func() { err = errors.Join(err, current.Close()) }()
 	administration, err := r.adminEndpoint(cfg, log)
 	if err != nil {
 		return err
@@ -68,7 +70,7 @@ func serve(c *cobra.Command, cfg *config.Config, listen string) (err error) {
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	ctx, stop := untilBroken(c.Context(), r.file)
 	defer stop()
-	err = server.Serve(ctx, cfg.Listen.Drain, log, server.Endpoint{Listener: listener, Handler: handler}, administration)
+	err = server.Serve(ctx, cfg.Listen.Drain, log, server.Endpoint{Listener: listener, Handler: current}, administration)
 	return errors.Join(r.file.Err(), err)
 }
 

@@ -6,29 +6,20 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"net/http"
-	"slices"
 
 	"github.com/strongroom/strongroom/internal/admin"
-	"github.com/strongroom/strongroom/internal/api/nx1"
-	"github.com/strongroom/strongroom/internal/api/openhands"
 	"github.com/strongroom/strongroom/internal/audit"
-	"github.com/strongroom/strongroom/internal/auth"
-	"github.com/strongroom/strongroom/internal/auth/anonymous"
-	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
-	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
-	"github.com/strongroom/strongroom/specs"
 )
 
 // resources are what a process opens once: the state file and all that is kept
-// in it, the stores, and the office that administers them.
+// in it, the stores, and the office that administers them. What a reload can
+// change is in a [policy], which uses these.
 type resources struct {
 	file     *state.File
 	audit    *audit.Log
@@ -38,7 +29,7 @@ type resources struct {
 }
 
 // open opens what the config describes; anchors go to stdout if the config has
-// them go to standard output.
+// them go to standard output. What is opened here is changed by a restart only.
 func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger) (*resources, error) {
 	file, err := state.Open(cfg.State.Path)
 	if errors.Is(err, state.ErrMissing) {
@@ -125,35 +116,6 @@ func (r *resources) Close() error {
 	return errors.Join(append(errs, r.file.Close())...)
 }
 
-// handler is what the listener serves: the APIs on the resources, under the
-// policy that the config sets.
-func (r *resources) handler(cfg *config.Config, log *slog.Logger) (http.Handler, error) {
-	strategies, err := openStrategies(cfg)
-	if err != nil {
-		return nil, err
-	}
-	front := server.NewFront(r.ready, log)
-	if api := cfg.APIs.Nx1; api != nil {
-		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, r.chain(cfg, strategies, api.Auth), log)
-		if err != nil {
-			return nil, fmt.Errorf("apis.nx1: %w", err)
-		}
-		front.Mount("/api/app", h)
-		front.Publish("/openapi/nx1.json", specs.Nx1)
-	}
-	if api := cfg.APIs.OpenHands; api != nil {
-		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, r.chain(cfg, strategies, api.Auth), log)
-		if err != nil {
-			return nil, fmt.Errorf("apis.openhands: %w", err)
-		}
-		front.Mount("/api/secrets", h)
-		front.Publish("/openapi/openhands.json", specs.OpenHands)
-	}
-	return front, nil
-}
-
 func (r *resources) ready(ctx context.Context) error {
 	if err := r.audit.Check(); err != nil {
 		return err
@@ -169,38 +131,4 @@ func (r *resources) ready(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// openStrategies makes the strategies that the config names, and returns every
-// mistake in their keys files at once.
-func openStrategies(cfg *config.Config) (map[string]auth.Strategy, error) {
-	strategies := map[string]auth.Strategy{}
-	var wrong []error
-	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // always the same order of mistakes
-		s := cfg.Auth[name]
-		switch {
-		case s.Anonymous != nil:
-			strategies[name] = anonymous.New(s.Anonymous.User)
-		case s.APIKey != nil:
-			keys, err := readKeys(s.APIKey.KeysFile)
-			if err != nil {
-				wrong = append(wrong, fmt.Errorf("auth.%s.api_key.keys_file: %w", name, err))
-			}
-			strategies[name] = apikey.New(s.APIKey.Header, keys)
-		}
-	}
-	return strategies, errors.Join(wrong...)
-}
-
-// chain is how an API's callers are known: by these strategies, in this order.
-func (r *resources) chain(cfg *config.Config, strategies map[string]auth.Strategy, names []string) auth.Chain {
-	chain := auth.Chain{Failures: r.audit}
-	for _, name := range names {
-		if cfg.Auth[name].Anonymous != nil {
-			chain.Without = strategies[name]
-		} else {
-			chain.Strategies = append(chain.Strategies, strategies[name])
-		}
-	}
-	return chain
 }

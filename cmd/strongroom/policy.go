@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/strongroom/strongroom/internal/api/nx1"
+	"github.com/strongroom/strongroom/internal/api/openhands"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/anonymous"
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/specs"
+)
+
+// A policy is what a config decides about requests: how callers are known,
+// what they may do, and how the APIs answer. A reload builds a new one, which
+// takes the place of the old one as a whole; what must outlive that is in
+// [resources].
+type policy struct {
+	http.Handler
+	strategies
+}
+
+var _ server.Policy = (*policy)(nil)
+
+// newPolicy builds what the config decides, on the resources.
+func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, error) {
+	s, err := openStrategies(cfg)
+	if err != nil {
+		return nil, err
+	}
+	apis, err := r.apis(cfg, s, log)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return &policy{apis, s}, nil
+}
+
+// apis are what the listener serves.
+func (r *resources) apis(cfg *config.Config, s strategies, log *slog.Logger) (http.Handler, error) {
+	front := server.NewFront(r.ready, log)
+	if api := cfg.APIs.Nx1; api != nil {
+		service := secret.NewService(r.stores[api.Store], r.audit)
+		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, r.chain(cfg, s, api.Auth), log)
+		if err != nil {
+			return nil, fmt.Errorf("apis.nx1: %w", err)
+		}
+		front.Mount("/api/app", h)
+		front.Publish("/openapi/nx1.json", specs.Nx1)
+	}
+	if api := cfg.APIs.OpenHands; api != nil {
+		service := secret.NewService(r.stores[api.Store], r.audit)
+		h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, r.chain(cfg, s, api.Auth), log)
+		if err != nil {
+			return nil, fmt.Errorf("apis.openhands: %w", err)
+		}
+		front.Mount("/api/secrets", h)
+		front.Publish("/openapi/openhands.json", specs.OpenHands)
+	}
+	return front, nil
+}
+
+// chain is how an API's callers are known: by these strategies, in this order.
+func (r *resources) chain(cfg *config.Config, s strategies, names []string) auth.Chain {
+	chain := auth.Chain{Failures: r.audit}
+	for _, name := range names {
+		if cfg.Auth[name].Anonymous != nil {
+			chain.Without = s.byName[name]
+		} else {
+			chain.Strategies = append(chain.Strategies, s.byName[name])
+		}
+	}
+	return chain
+}
+
+// strategies are the ways to know a caller that a config names.
+type strategies struct {
+	byName map[string]auth.Strategy
+	// background is what they have running, to be closed with the policy.
+	background []io.Closer
+}
+
+// openStrategies makes the strategies, and returns every mistake in the files
+// that the config names for them at once. It asks nobody over the network, and
+// needs no resources: a config can be checked beside a server that runs.
+func openStrategies(cfg *config.Config) (strategies, error) {
+	all := strategies{byName: map[string]auth.Strategy{}}
+	var wrong []error
+	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // always the same order of mistakes
+		s := cfg.Auth[name]
+		switch {
+		case s.Anonymous != nil:
+			all.byName[name] = anonymous.New(s.Anonymous.User)
+		case s.APIKey != nil:
+			keys, err := readKeys(s.APIKey.KeysFile)
+			if err != nil {
+				wrong = append(wrong, fmt.Errorf("auth.%s.api_key.keys_file: %w", name, err))
+			}
+			all.byName[name] = apikey.New(s.APIKey.Header, keys)
+		}
+	}
+	if len(wrong) > 0 {
+		return strategies{}, errors.Join(append(wrong, all.Close())...)
+	}
+	return all, nil
+}
+
+// Close ends what the strategies have running.
+func (s strategies) Close() error {
+	var errs []error
+	for _, b := range s.background {
+		errs = append(errs, b.Close())
+	}
+	return errors.Join(errs...)
+}
