@@ -16,7 +16,7 @@ import (
 // belongs behind routing and authentication (echo.Echo.Use), as it reads the body: no more
 // than maxBody bytes.
 //
-// What is wrong with path and body comes as one *ValidationError. Others are ErrTooLarge,
+// What is wrong with path, query and body comes as one *ValidationError. Others are ErrTooLarge,
 // ErrNotText, and echo.ErrNotFound for a path parameter that is empty, has a slash or is
 // not text. Requests that echo could not route pass, for echo to answer 404 or 405. A
 // request whose route is not in the document is refused: that is a mistake of ours.
@@ -34,15 +34,13 @@ func (d *Document) Check(maxBody int64) echo.MiddlewareFunc {
 func (d *Document) check(c echo.Context, maxBody int64) error {
 	op := d.operations[c.Path()][c.Request().Method]
 	if op == nil {
-		if routed(c) {
-			return errUnknownRoute
-		}
-		return nil
+		return unserved(c)
 	}
 	details, err := op.checkPath(c)
 	if err != nil {
 		return err
 	}
+	details = append(details, op.checkQuery(c.Request().URL.RawQuery)...)
 	if op.body != nil {
 		more, err := op.checkBody(c.Request(), maxBody)
 		if err != nil {
@@ -56,10 +54,18 @@ func (d *Document) check(c echo.Context, maxBody int64) error {
 	return nil
 }
 
-// routed reports whether echo has a handler for the request. If it knows the path but not
-// the method, it leaves the methods it knows for the Allow header.
-func routed(c echo.Context) bool {
-	return c.Path() != "" && c.Get(echo.ContextKeyHeaderAllow) == nil
+// unserved is the answer to what is no operation of the document: nil leaves it to echo. If
+// echo knows the path but not the method, it has the methods that it knows for the Allow
+// header. They are those of a path that is there, which is not every path it takes for one.
+func unserved(c echo.Context) error {
+	switch known := c.Get(echo.ContextKeyHeaderAllow) != nil; {
+	case known && !oneSegmentEach(c):
+		return echo.ErrNotFound
+	case known || c.Path() == "":
+		return nil
+	default:
+		return errUnknownRoute
+	}
 }
 
 // checkBody reads the body, and puts it back if nothing is wrong with it.

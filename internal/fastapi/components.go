@@ -44,7 +44,7 @@ func (c components) operation(path string, shared, raw jsontext.Value) (*operati
 		}
 		text.Parameters = append(common, text.Parameters...)
 	}
-	params, err := c.params(path, text.Parameters)
+	params, query, err := c.params(path, text.Parameters)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (c components) operation(path string, shared, raw jsontext.Value) (*operati
 	if err != nil {
 		return nil, fmt.Errorf("request body: %w", err)
 	}
-	return &operation{params: params, body: body}, nil
+	return &operation{params, query, body}, nil
 }
 
 // closed refuses an operation that can be called without credentials: by leaving security
@@ -123,6 +123,9 @@ func (c components) body(raw jsontext.Value) (*schema, error) {
 		return nil, errors.New("must be required and application/json only")
 	}
 	s, err := c.schema(media.Schema, 0)
+	if err == nil && s.bounded() {
+		err = errors.New("cannot check limits of numbers")
+	}
 	if err == nil && (s.kind != kindObject || s.nullable) {
 		err = errors.New("must be an object")
 	}

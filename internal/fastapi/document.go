@@ -28,13 +28,14 @@ type Document struct {
 // An operation is what the document says about one method of one path.
 type operation struct {
 	params []param // in the order of the path
+	query  []param // in the order of the document
 	body   *schema // nil if it takes none
 }
 
 // Load reads an OpenAPI 3.1 document in JSON. It fails on whatever Check could not check,
 // so that nothing is promised in a document and waved through in operation: a schema
-// keyword that it does not know (in bodies and parameters), a query parameter, a body that
-// is optional or not a JSON object. It fails on an operation that lets anybody in, too.
+// keyword that it does not know (in bodies and parameters), a query parameter that is
+// neither text nor a whole number, a body that is optional or not a JSON object. It fails on an operation that lets anybody in, too.
 func Load(document []byte) (*Document, error) {
 	var text struct {
 		OpenAPI    string                               `json:"openapi"`

@@ -46,6 +46,7 @@ func newServer(t testing.TB) *echo.Echo {
 		e.PUT(path, echoBody)
 		e.POST(path, echoBody)
 	}
+	e.GET("/api/v1/secrets/search", echoParams)
 	return e
 }
 

@@ -94,7 +94,12 @@ func TestLoadRefusesWhatItCannotCheck(t *testing.T) {
 		{"unknown scheme", security, `"get": {"security": [{"Kye": []}]`, "Kye"},
 		{"credentials in a query", key, strings.Replace(key, "header", "query", 1), "Key"},
 		{"credentials of an unknown sort", key, `"Key": {"type": "magic"}`, "Key"},
-		{"query parameter", `"in": "header"`, `"in": "query"`, "query"},
+		{"cookie", `"in": "header"`, `"in": "cookie"`, "cookie"},
+		{"list in a query", `"in": "header", "schema": {"type": "string"}`, `"in": "query", "schema": {"type": "array", "items": {"type": "string"}}`, "query"},
+		{"unknown keyword in a query", `"default": 100`, `"minimum": 1`, "minimum"},
+		{"limits of a text", name, `"name": {"type": "string", "maximum": 1}`, "combination"},
+		{"limits of a number in a body", name, `"name": {"type": "integer", "exclusiveMinimum": 1}`, "limits"},
+		{"limits of a number in a list", items, `"items": {"type": "integer", "maximum": 1}`, "limits"},
 		{"header that is a uuid", `"in": "header", "schema": {"type": "string"}`, `"in": "header", "schema": {"type": "string", "format": "uuid"}`, "header"},
 		{"number in a path", secretID, strings.Replace(secretID, `"string"`, `"integer"`, 1), "secret_id"},
 		{"undeclared parameter", secretID, `"parameters": []`, "secret_id"},
@@ -129,6 +134,7 @@ func TestCoversComparesBothWays(t *testing.T) {
 			{Method: "DELETE", Path: secret},
 			{Method: "GET", Path: named},
 			{Method: "PUT", Path: named},
+			{Method: "GET", Path: "/api/v1/secrets/search"},
 		}
 	}
 	d := mustLoad(t)

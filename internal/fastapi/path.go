@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -12,34 +13,39 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// A param is a parameter in a path.
+// A param is a parameter in a path or a query.
 type param struct {
-	name string
-	uuid bool
+	name     string
+	uuid     bool
+	required bool
+	schema   *schema // of one in a query
 }
 
-// params compiles the parameters of a path in the path's order. Headers are left to the
-// generated code, but have to be of the one type about which it can do nothing wrong.
-func (c components) params(path string, texts []jsontext.Value) ([]param, error) {
+// params compiles the parameters of a path in the path's order, and those of a query in the
+// document's. Headers are left to the generated code, but have to be of the one type about
+// which it can do nothing wrong.
+func (c components) params(path string, texts []jsontext.Value) (inPath, inQuery []param, err error) {
 	declared := make(map[string]param)
 	for _, raw := range texts {
 		in, p, err := c.param(raw)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if in == "path" {
+		switch in {
+		case "path":
 			declared[p.name] = p
+		case "query":
+			inQuery = append(inQuery, p)
 		}
 	}
-	var params []param
 	for _, name := range placeholders(path) {
 		p, ok := declared[name]
 		if !ok {
-			return nil, fmt.Errorf("path parameter %s is not declared", name)
+			return nil, nil, fmt.Errorf("path parameter %s is not declared", name)
 		}
-		params = append(params, p)
+		inPath = append(inPath, p)
 	}
-	return params, nil
+	return inPath, inQuery, nil
 }
 
 // placeholders returns what stands in braces.
@@ -53,10 +59,11 @@ func placeholders(path string) (names []string) {
 
 func (c components) param(raw jsontext.Value) (in string, p param, err error) {
 	var text struct {
-		Ref    string         `json:"$ref"`
-		Name   string         `json:"name"`
-		In     string         `json:"in"`
-		Schema jsontext.Value `json:"schema"`
+		Ref      string         `json:"$ref"`
+		Name     string         `json:"name"`
+		In       string         `json:"in"`
+		Required bool           `json:"required"`
+		Schema   jsontext.Value `json:"schema"`
 	}
 	if err := json.Unmarshal(raw, &text); err != nil {
 		return "", p, err
@@ -68,6 +75,10 @@ func (c components) param(raw jsontext.Value) (in string, p param, err error) {
 		}
 		return c.param(target)
 	}
+	if text.In == "query" {
+		p, err = c.queryParam(text.Name, text.Required, text.Schema)
+		return "query", p, err
+	}
 	s, err := parseSchema(text.Schema)
 	if err != nil {
 		return "", p, fmt.Errorf("parameter %s: %w", text.Name, err)
@@ -76,7 +87,7 @@ func (c components) param(raw jsontext.Value) (in string, p param, err error) {
 	if !known || text.In != "path" && text.In != "header" {
 		return "", p, fmt.Errorf("cannot check %s parameter %s", text.In, text.Name)
 	}
-	return text.In, param{text.Name, s.Format == "uuid"}, nil
+	return text.In, param{name: text.Name, uuid: s.Format == "uuid"}, nil
 }
 
 // checkPath returns what is wrong with the parameters, or an error if there can be nothing
@@ -96,6 +107,16 @@ func (op *operation) checkPath(c echo.Context) (details []Detail, err error) {
 		}
 	}
 	return details, nil
+}
+
+// oneSegmentEach reports whether each parameter of echo's path stands for one segment. It is
+// for requests of which echo gives no parameters, because it has no handler for them.
+func oneSegmentEach(c echo.Context) bool {
+	sent, template := strings.Split(echo.GetPath(c.Request()), "/"), strings.Split(c.Path(), "/")
+	return slices.EqualFunc(sent, template, func(segment, want string) bool {
+		_, err := decode(c, segment)
+		return err == nil || !strings.HasPrefix(want, ":")
+	})
 }
 
 var errPath = errors.New("not one segment of text")

@@ -97,16 +97,36 @@ func TestPathParameters(t *testing.T) {
 func TestUnroutedRequestsAreForEcho(t *testing.T) {
 	e := newServer(t)
 	for call, want := range map[string]int{
-		"GET /":                  404,
-		"GET /api/secret":        404,
-		"PATCH /api/secrets":     405,
-		"HEAD /api/secrets":      405,
-		"PATCH /api/secrets/a/b": 405,
-		"OPTIONS /api/secrets":   204,
+		"GET /":                404,
+		"GET /api/secret":      404,
+		"PATCH /api/secrets":   405,
+		"HEAD /api/secrets":    405,
+		"PATCH /api/secrets/a": 405,
+		"OPTIONS /api/secrets": 204,
 	} {
 		method, path, _ := strings.Cut(call, " ")
 		if status, answer := send(e, method, path, "", ""); status != want {
 			t.Errorf("%s: %d %s, want %d", call, status, answer, want)
+		}
+	}
+}
+
+// Where there is nothing for one method, there is nothing for another.
+func TestPathsThatAreNoneAreSoForEveryMethod(t *testing.T) {
+	server := httptest.NewServer(newServer(t))
+	defer server.Close()
+	for _, path := range []string{
+		"/api/secrets/a/b", "/api/secrets/a/", "/api/secrets//", "/api/secrets/a%2Fb", "/api/secrets/a%00", "/api/secrets/%FF", "/api/secrets/a/b%2F",
+	} {
+		for _, method := range []string{"PATCH", "OPTIONS", "PUT", "DELETE"} {
+			if status, answer := request(t, server, method, path); status != http.StatusNotFound {
+				t.Errorf("%s %s: %d %s, want 404", method, path, status, answer)
+			}
+		}
+	}
+	for _, path := range []string{"/api/secrets/a", "/api/secrets/a%252Fb", "/api/secrets/%2e%2e"} {
+		if status, answer := request(t, server, "PATCH", path); status != http.StatusMethodNotAllowed {
+			t.Errorf("%s: %d %s, want 405", path, status, answer)
 		}
 	}
 }

@@ -15,6 +15,8 @@ type schema struct {
 	nullable bool
 	members  []member // of an object, in the document's order
 	items    *schema  // of a list
+	above    *int64   // of a whole number: the limits of its values
+	most     *int64
 }
 
 type member struct {
@@ -47,6 +49,8 @@ type schemaText struct {
 	Properties properties       `json:"properties"`
 	Required   []string         `json:"required"`
 	Items      jsontext.Value   `json:"items"`
+	Above      *int64           `json:"exclusiveMinimum"`
+	Most       *int64           `json:"maximum"`
 
 	// For readers; they allow and forbid nothing.
 	Title       string         `json:"title"`
@@ -117,7 +121,7 @@ func (c components) schema(raw jsontext.Value, depth int) (*schema, error) {
 	case t.Type == "string" && (t.Format == "" || t.Format == "password"):
 		return &schema{kind: kindText}, nil
 	case t.Type == "integer" && t.Format == "":
-		return &schema{kind: kindWhole}, nil
+		return &schema{kind: kindWhole, above: t.Above, most: t.Most}, nil
 	case t.Type == "array":
 		items, err := c.schema(t.Items, depth+1)
 		return &schema{kind: kindList, items: items}, err
@@ -133,13 +137,15 @@ func (t *schemaText) belongTogether() error {
 		object = t.Properties != nil || t.Required != nil
 		list   = t.Items != nil
 		text   = t.Format != ""
+		whole  = t.Above != nil || t.Most != nil
 		other  = t.Ref != "" || t.AnyOf != nil
 	)
 	switch {
 	case other && (t.Type != "" || t.Ref != "" && t.AnyOf != nil),
 		object && t.Type != "object",
 		list != (t.Type == "array"),
-		text && t.Type != "string":
+		text && t.Type != "string",
+		whole && t.Type != "integer":
 		return errors.New("cannot check this combination of keywords")
 	}
 	return nil

@@ -1,0 +1,90 @@
+package fastapi
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// queryParam compiles a parameter of a query: text or a whole number, or null for one that
+// is not sent.
+func (c components) queryParam(name string, required bool, raw jsontext.Value) (param, error) {
+	s, err := c.schema(raw, 0)
+	if err == nil && s.kind != kindText && s.kind != kindWhole {
+		err = errors.New("must be text or a whole number")
+	}
+	if err != nil {
+		return param{}, fmt.Errorf("query parameter %s: %w", name, err)
+	}
+	return param{name: name, required: required, schema: s}, nil
+}
+
+// checkQuery returns what is wrong with the parameters that the document has; others mean
+// nothing, as to the framework. One that is sent twice is a mistake here: readers disagree
+// about which of them counts.
+func (op *operation) checkQuery(raw string) (details []Detail) {
+	if len(op.query) == 0 {
+		return nil
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return []Detail{{Type: "string_unicode", Loc: []any{"query"}, Msg: notUnicode}}
+	}
+	for _, p := range op.query {
+		sent := values[p.name]
+		if len(sent) == 0 && p.required {
+			details = append(details, missing("query", p.name))
+		}
+		if mistake, msg := p.schema.query(sent); mistake != "" {
+			details = append(details, Detail{Type: mistake, Loc: []any{"query", p.name}, Msg: msg})
+		}
+	}
+	return details
+}
+
+const notUnicode = "Input should be a valid string, unable to parse raw data as a unicode string"
+
+// query says what is wrong with the values that were sent of a parameter.
+func (s *schema) query(sent []string) (mistake, msg string) {
+	switch {
+	case len(sent) == 0:
+		return "", ""
+	case len(sent) > 1:
+		return s.kind.mistake, s.kind.msg
+	case !utf8.ValidString(sent[0]):
+		return "string_unicode", notUnicode
+	case s.kind == kindWhole:
+		return s.whole(sent[0])
+	default:
+		return "", ""
+	}
+}
+
+// whole takes the digits of a number with or without a sign, and none of the other ways in
+// which the framework lets one be written.
+func (s *schema) whole(text string) (mistake, msg string) {
+	digits := strings.TrimPrefix(text, "-")
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return "int_parsing", "Input should be a valid integer, unable to parse string as an integer"
+	}
+	number, _ := strconv.ParseInt(text, 10, 64) // of one that is out of range, the nearest
+	switch {
+	case s.above != nil && number <= *s.above:
+		return "greater_than", fmt.Sprintf("Input should be greater than %d", *s.above)
+	case s.most != nil && number > *s.most:
+		return "less_than_equal", fmt.Sprintf("Input should be less than or equal to %d", *s.most)
+	}
+	return "", ""
+}
+
+// bounded reports whether a number in it has limits, which only those of queries are held to.
+func (s *schema) bounded() bool {
+	return s.above != nil || s.most != nil || s.items != nil && s.items.bounded() ||
+		slices.ContainsFunc(s.members, func(m member) bool { return m.schema.bounded() })
+}
