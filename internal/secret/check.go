@@ -67,6 +67,13 @@ func checkDescription(description string) error {
 	return nil
 }
 
+func (c Change) checkDescription() error {
+	if c.Description == nil {
+		return nil
+	}
+	return checkDescription(*c.Description)
+}
+
 // checkData looks at a secret's content as a whole. The values that a change
 // keeps are not counted here: only the store knows their size.
 func checkData(set map[string]Value, keep ...string) error {

@@ -8,6 +8,7 @@ package secret
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -102,13 +103,38 @@ func (s *Service) Create(ctx context.Context, caller Caller, ref Ref, draft Draf
 func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, change Change) (Info, error) {
 	var info Info
 	err := s.admit(ctx, caller, Write, ref, func(e *Event) (err error) {
-		if err := checkData(change.Set, change.Keep...); err != nil {
+		if err := firstOf(change.checkDescription(), checkData(change.Set, change.Keep...)); err != nil {
 			return err
 		}
 		info, err = s.store.Replace(ctx, Op{Ref: ref, OnlyIf: onlyIf, Event: e}, change)
 		return err
 	})
 	return answer(info, err)
+}
+
+// putAttempts is how often Put starts again when somebody else creates and
+// deletes the secret at the same time.
+const putAttempts = 10
+
+// Put replaces the secret, which takes the right to write, or creates it where
+// there is none, which takes the right to create, too. Without a description a
+// secret that is there keeps its own. Each attempt is on record.
+func (s *Service) Put(ctx context.Context, caller Caller, ref Ref, description *string, data map[string]Value) (Info, error) {
+	draft := Draft{Data: data}
+	if description != nil {
+		draft.Description = *description
+	}
+	for range putAttempts {
+		info, err := s.Replace(ctx, caller, ref, "", Change{Set: data, Description: description})
+		if !errors.Is(err, ErrNotFound) {
+			return info, err
+		}
+		info, err = s.Create(ctx, caller, ref, draft)
+		if !errors.Is(err, ErrExists) {
+			return info, err
+		}
+	}
+	return Info{}, ErrUnavailable
 }
 
 // Describe renames and describes a secret; its values stay. A caller whose

@@ -49,6 +49,7 @@ func arguments() map[string][]any {
 		"Reveal":   {ref},
 		"Create":   {on(app, "new"), secret.Draft{Data: map[string]secret.Value{"k": "v"}}},
 		"Replace":  {ref, secret.Revision(""), secret.Change{Set: map[string]secret.Value{"k": "new"}}},
+		"Put":      {ref, (*string)(nil), map[string]secret.Value{"k": "new"}},
 		"Describe": {ref, secret.Revision(""), "renamed", "described"},
 		"Delete":   {ref, secret.Revision("")},
 		"Versions": {ref},
@@ -152,7 +153,7 @@ func TestEveryMethodRefusesACallerWithoutGrants(t *testing.T) {
 func TestEveryMethodTakesItsAction(t *testing.T) {
 	takes := map[string]secret.Action{
 		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "Create": secret.Create,
-		"Replace": secret.Write, "Describe": secret.Write, "Delete": secret.Delete,
+		"Replace": secret.Write, "Put": secret.Write, "Describe": secret.Write, "Delete": secret.Delete,
 		"Versions": secret.Admin, "Deleted": secret.Admin, "Restore": secret.Admin, "Undelete": secret.Admin,
 		"Destroy": secret.Admin, "Erase": secret.Admin,
 	}

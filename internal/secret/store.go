@@ -48,8 +48,9 @@ type Draft struct {
 // A Change is the new content of a secret: Set, and the stored values of
 // Keep. Whatever is in neither is gone.
 type Change struct {
-	Set  map[string]Value
-	Keep []string // disjoint with Set
+	Set         map[string]Value
+	Keep        []string // disjoint with Set
+	Description *string  // nil: the stored one stays
 }
 
 // A Page is a part of a list in order of name (bytewise).
@@ -82,8 +83,8 @@ type Store interface {
 	// Op.OnlyIf has no meaning here.
 	Create(ctx context.Context, op Op, draft Draft) (Info, error)
 
-	// Replace puts Change in the place of all the secret's data; name,
-	// description and time of creation stay. A Keep that is not stored is an
+	// Replace puts Change in the place of all the secret's data, and of its
+	// description if Change has one; name and time of creation stay. A Keep that is not stored is an
 	// InvalidError naming the key, as are kept and set values that are too
 	// large together (CheckSize), and nothing is changed.
 	Replace(ctx context.Context, op Op, change Change) (Info, error)

@@ -197,6 +197,9 @@ func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change)
 		r = old.next(time.Now().UTC())
 		r.valuesAt = r.version
 		r.info.Keys = keysOf(data)
+		if change.Description != nil {
+			r.info.Description = *change.Description
+		}
 		return errors.Join(s.putValues(tx, r, data), s.succeed(tx, old, r))
 	})
 	return r.answer(err)

@@ -104,6 +104,9 @@ func (s *Store) Replace(_ context.Context, op secret.Op, change secret.Change) (
 	if err != nil {
 		return secret.Info{}, err
 	}
+	if change.Description != nil {
+		e.info.Description = *change.Description
+	}
 	return s.putLocked(e.info, data), nil
 }
 

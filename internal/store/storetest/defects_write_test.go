@@ -180,6 +180,24 @@ func (m replaceClearsDescription) Replace(ctx context.Context, op secret.Op, cha
 	return m.Describe(ctx, onlyIf(op, ""), op.Ref.Name, "")
 }
 
+type replaceIgnoresDescription struct{ secret.Store }
+
+func (m replaceIgnoresDescription) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
+	change.Description = nil
+	return m.Store.Replace(ctx, op, change)
+}
+
+type replaceDescribesFirst struct{ secret.Store }
+
+func (m replaceDescribesFirst) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
+	if change.Description != nil {
+		if info, err := m.Describe(ctx, op, op.Ref.Name, *change.Description); err != nil {
+			return info, err
+		}
+	}
+	return m.Store.Replace(ctx, onlyIf(op, ""), change)
+}
+
 type replaceCreates struct{ secret.Store }
 
 func (m replaceCreates) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {

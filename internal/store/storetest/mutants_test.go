@@ -85,6 +85,8 @@ func mutants() []mutant {
 		{"Replace sets before it looks at Keep", replaceSetsFirst{m()}, "KeepOfAMissingKeyChangesNothing"},
 		{"Replace does not count what it keeps", replaceDoesNotCount{m()}, "WhatIsKeptCountsForTheSize"},
 		{"Replace clears the description", replaceClearsDescription{m()}, "ReplaceKeepsTheRest"},
+		{"Replace ignores the description", replaceIgnoresDescription{m()}, "ReplaceDescribesIfAsked"},
+		{"Replace describes before it looks at Keep", replaceDescribesFirst{m()}, "ReplaceDescribesIfAsked"},
 		{"Replace creates what is missing", replaceCreates{m()}, "MissingSecretIsNotFound"},
 		{"Replace looks, then writes", replaceLooksFirst{m()}, "NoUpdateIsLost"},
 		{"Replace looks at Keep, then writes", replaceReadsKeep{m()}, "KeepKeepsWhatIsStoredByThen"},

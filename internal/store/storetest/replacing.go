@@ -11,6 +11,7 @@ func replacing() []promise {
 	return []promise{
 		{name: "ReplaceReplacesAllOfTheData", check: replaceReplacesAllOfTheData},
 		{name: "ReplaceKeepsTheRest", check: replaceKeepsTheRest},
+		{name: "ReplaceDescribesIfAsked", check: replaceDescribesIfAsked},
 		{name: "ReplaceWithNothingEmptiesTheSecret", check: replaceWithNothingEmptiesTheSecret},
 		{name: "KeepKeepsTheStoredValues", check: keepKeepsTheStoredValues},
 		{name: "KeepOfEverythingChangesNoValue", check: keepOfEverythingChangesNoValue},
@@ -36,6 +37,21 @@ func replaceKeepsTheRest(t T, st secret.Store) {
 	want.Keys, want.Updated, want.Revision = []string{"b"}, after.Updated, after.Revision
 	wantInfo(t, "Replace", after, want)
 	wantStored(t, st, want, data{"b": "2"})
+}
+
+func replaceDescribesIfAsked(t T, st secret.Store) {
+	want := mustDraft(t, st, at("db"), secret.Draft{Description: "old", Data: data{"a": "1"}})
+	for _, description := range []string{"the database", ""} {
+		info := mustReplace(t, st, at("db"), secret.Change{Set: data{"a": "2"}, Description: &description})
+		want.Description, want.Updated, want.Revision = description, info.Updated, info.Revision
+		wantInfo(t, "Replace", info, want)
+		wantStored(t, st, want, data{"a": "2"})
+	}
+	description := "refused"
+	unharmed := remember(t, st, at("db"))
+	_, err := st.Replace(t.Context(), at("db"), secret.Change{Keep: []string{"missing"}, Description: &description})
+	wantInvalid(t, "Replace that keeps a missing key", err, "missing")
+	unharmed()
 }
 
 func replaceWithNothingEmptiesTheSecret(t T, st secret.Store) {
