@@ -14,7 +14,7 @@ func readKeys(path string) ([]apikey.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := apikey.ParseKeys(text)
+	keys, err := apikey.ParseKeys(path, text)
 	if err != nil {
 		return nil, fmt.Errorf("%s:\n%w", path, err)
 	}

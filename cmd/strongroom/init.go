@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -103,12 +104,12 @@ func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err 
 // everything.
 func newKeysFile(header string) (key string, file []byte, err error) {
 	key, id := apikey.Generate()
-	everything := func(owner string) apikey.Grant {
-		return apikey.Grant{Actions: secret.Actions(), Owner: owner}
+	everything := func(owner string) grant.Line {
+		return grant.Line{Actions: secret.Actions(), Owner: owner}
 	}
 	file, err = yaml.Marshal(apikey.Keys{Keys: []apikey.Key{{
 		ID: id, SHA256: apikey.HashOf(key), Subject: "admin", User: apikey.DefaultUser,
-		Grants: []apikey.Grant{everything("user/" + apikey.DefaultUser), everything("app/" + secret.AnyID)},
+		Grants: []grant.Line{everything("user/" + apikey.DefaultUser), everything("app/" + secret.AnyID)},
 	}}})
 	if err != nil {
 		return "", nil, fmt.Errorf("encoding a keys file: %w", err)

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -111,7 +112,7 @@ func mustAddUsers(t *testing.T, i install) (tenants []*tenant) {
 		user := fmt.Sprintf("user/u%d", n)
 		keys.Keys = append(keys.Keys, apikey.Key{
 			ID: id, SHA256: apikey.HashOf(key), Subject: user, User: filepath.Base(user),
-			Grants: []apikey.Grant{{Actions: secret.Actions(), Owner: user}},
+			Grants: []grant.Line{{Actions: secret.Actions(), Owner: user}},
 		})
 		tenants = append(tenants, &tenant{name: user, path: "/api/secrets", header: "X-Session-API-Key: " + key})
 	}

@@ -35,16 +35,17 @@ type Grant struct {
 	Names   []string  // empty: all the owner's secrets
 	Deny    bool      // forbids, whatever other grants allow
 	Until   time.Time // zero: without end
+	Source  string    // where it is written, as in keys/psks.yaml:12, for those who ask why
 }
 
 // covers reports whether the grant is about this. A ref without a name is the
 // owner's secrets as a whole: an allowing grant on some of them covers it, so
 // that those can be listed; a denial of some does not.
-func (g Grant) covers(action Action, ref Ref, now time.Time) bool {
+func (g *Grant) covers(action Action, ref Ref, now time.Time) bool {
 	return slices.Contains(g.Actions, action.asGranted()) && g.about(ref, now)
 }
 
-func (g Grant) about(ref Ref, now time.Time) bool {
+func (g *Grant) about(ref Ref, now time.Time) bool {
 	if g.Owner.Kind != ref.Owner.Kind || (g.Owner.ID != AnyID && g.Owner.ID != ref.Owner.ID) {
 		return false
 	}
@@ -61,7 +62,7 @@ func (g Grant) about(ref Ref, now time.Time) bool {
 	}
 }
 
-func (g Grant) over(now time.Time) bool { return !g.Until.IsZero() && !now.Before(g.Until) }
+func (g *Grant) over(now time.Time) bool { return !g.Until.IsZero() && !now.Before(g.Until) }
 
 // A Caller is who asks, as authentication found out. The zero Caller may
 // nothing.
@@ -83,17 +84,24 @@ type Caller struct {
 // May reports whether some grant of the caller's covers the action and none
 // denies it.
 func (c Caller) May(action Action, ref Ref) bool {
+	by := c.Decides(action, ref)
+	return by != nil && !by.Deny
+}
+
+// Decides returns the grant by which the caller may or may not: one that
+// denies it, or else the first that allows it. With none, it may not.
+func (c Caller) Decides(action Action, ref Ref) (by *Grant) {
 	now := time.Now()
-	allowed := false
-	for _, g := range c.Grants {
-		if g.covers(action, ref, now) {
-			if g.Deny {
-				return false
-			}
-			allowed = true
+	for i := range c.Grants {
+		g := &c.Grants[i]
+		if (by != nil && !g.Deny) || !g.covers(action, ref, now) {
+			continue
+		}
+		if by = g; g.Deny {
+			return by
 		}
 	}
-	return allowed
+	return by
 }
 
 // gains reports whether a rename is not the caller's to make: it may not write

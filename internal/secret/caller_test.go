@@ -195,3 +195,30 @@ func TestOrderOfGrantsDoesNotMatter(t *testing.T) {
 		wantNoWider(t, shuffled, grants)
 	}
 }
+
+func TestWhatDecidesIsADenialOrElseWhatAllowsFirst(t *testing.T) {
+	allows := func(source string) secret.Grant { g := grant(app, all...); g.Source = source; return g }
+	denies := func(source string) secret.Grant { return deny(allows(source)) }
+	elsewhere := grant(other, all...)
+	elsewhere.Source = "elsewhere"
+	for _, tc := range []struct {
+		name   string
+		grants []secret.Grant
+		want   string
+	}{
+		{"nothing", nil, ""},
+		{"nothing about it", []secret.Grant{elsewhere, deny(elsewhere)}, ""},
+		{"the first that allows", []secret.Grant{elsewhere, allows("a"), allows("b")}, "a"},
+		{"a denial before", []secret.Grant{denies("a"), allows("b")}, "a"},
+		{"a denial behind", []secret.Grant{allows("a"), allows("b"), denies("c")}, "c"},
+		{"one that is over", []secret.Grant{until(allows("a"), past), until(denies("b"), past), allows("c")}, "c"},
+	} {
+		got := ""
+		if by := caller(tc.grants...).Decides(secret.List, on(app, "db")); by != nil {
+			got = by.Source
+		}
+		if got != tc.want {
+			t.Errorf("%s: decided by %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}

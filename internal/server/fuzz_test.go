@@ -59,8 +59,8 @@ func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 			tb.Fatal(err)
 		}
 	}
-	keys, err := apikey.ParseKeys([]byte("keys:\n  - {id: k, sha256: " + apikey.HashOf("key").String() + ", subject: alice, user: alice, grants: [" +
-		"{actions: " + everything + ", owner: user/alice}, {actions: " + everything + ", owner: app/" + ourApp + "}]}\n"))
+	keys, err := apikey.ParseKeys("keys", []byte("keys:\n  - {id: k, sha256: "+apikey.HashOf("key").String()+", subject: alice, user: alice, grants: ["+
+		"{actions: "+everything+", owner: user/alice}, {actions: "+everything+", owner: app/"+ourApp+"}]}\n"))
 	must(err)
 	service := secret.NewService(store, forgetful{})
 	chain := func(header string) auth.Chain {

@@ -52,29 +52,48 @@ func inOurWords(message string) string {
 
 type place struct{ line, column int }
 
-// pathsOf says which path begins where in the file: both keys and values.
+// Lines says in which line of the file the value at each path begins, as in
+// keys[0].grants[1].
+func Lines(text []byte) map[string]int {
+	lines := map[string]int{}
+	walk(text, func(at place, path string) {
+		if line, known := lines[path]; !known || at.line < line {
+			lines[path] = at.line
+		}
+	})
+	return lines
+}
+
+// pathsOf says which path begins where in the file: both keys and values, and
+// of those that begin in one place the innermost.
 func pathsOf(text []byte) map[place]string {
 	paths := map[place]string{}
-	var root yaml.Node
-	if yaml.Load(text, &root) == nil {
-		notePaths(paths, &root, "")
-	}
+	walk(text, func(at place, path string) { paths[at] = path })
 	return paths
 }
 
-func notePaths(paths map[place]string, n *yaml.Node, path string) {
-	paths[place{n.Line, n.Column}] = path
+// walk calls fn with every place in the file and its path, the outer before
+// the inner ones.
+func walk(text []byte, fn func(place, string)) {
+	var root yaml.Node
+	if yaml.Load(text, &root) == nil {
+		walkNode(&root, "", fn)
+	}
+}
+
+func walkNode(n *yaml.Node, path string, fn func(place, string)) {
+	fn(place{n.Line, n.Column}, path)
 	for i, child := range n.Content {
 		switch {
 		case n.Kind == yaml.DocumentNode:
-			notePaths(paths, child, path)
+			walkNode(child, path, fn)
 		case n.Kind == yaml.SequenceNode:
-			notePaths(paths, child, fmt.Sprintf("%s[%d]", path, i))
+			walkNode(child, fmt.Sprintf("%s[%d]", path, i), fn)
 		case n.Kind == yaml.MappingNode && i%2 == 1:
 			key := n.Content[i-1]
 			inner := strings.TrimPrefix(path+"."+key.Value, ".")
-			notePaths(paths, child, inner)
-			paths[place{key.Line, key.Column}] = inner
+			walkNode(child, inner, fn)
+			fn(place{key.Line, key.Column}, inner)
 		}
 	}
 }

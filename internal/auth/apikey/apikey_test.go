@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ const header = "X-Session-API-Key"
 
 func mustParse(t *testing.T, file string) []apikey.Key {
 	t.Helper()
-	keys, err := apikey.ParseKeys([]byte(file))
+	keys, err := apikey.ParseKeys("keys.yaml", []byte(file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func TestMistakesInAKeysFileAreNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		first, _, _ := strings.Cut(string(text), "\n")
-		_, err = apikey.ParseKeys(text)
+		_, err = apikey.ParseKeys(file, text)
 		for want := range strings.SplitSeq(strings.TrimPrefix(first, "# "), " | ") {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want … %s …", file, err, want)
@@ -123,7 +124,7 @@ func TestFileWithoutKeysIsRefused(t *testing.T) {
 		"": "no documents in stream", "# nothing\n": "no documents in stream",
 		"keys:\n": "keys: must hold at least one key", "keys: []\n": "keys: must hold at least one key",
 	} {
-		if _, err := apikey.ParseKeys([]byte(file)); err == nil || err.Error() != want {
+		if _, err := apikey.ParseKeys("keys.yaml", []byte(file)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", file, err, want)
 		}
 	}
@@ -132,11 +133,31 @@ func TestFileWithoutKeysIsRefused(t *testing.T) {
 func FuzzParseKeys(f *testing.F) {
 	f.Add(keysFile("k", ", grants: [{actions: [list], owner: user/a, until: 2027-01-01T00:00:00Z}]"))
 	f.Fuzz(func(t *testing.T, file string) {
-		keys, err := apikey.ParseKeys([]byte(file))
+		keys, err := apikey.ParseKeys("keys.yaml", []byte(file))
 		for _, k := range keys {
 			if err == nil && (k.ID == "" || k.Subject == "" || k.User == "" || k.SHA256 == apikey.HashOf("")) {
 				t.Errorf("accepted a key with %q, %q, %q", k.ID, k.Subject, k.User)
 			}
 		}
 	})
+}
+
+func TestAGrantSaysWhereItIsWritten(t *testing.T) {
+	file := keysFile("k", ", grants: [{actions: [list], owner: app/*}]") +
+		"  - id: k2\n    sha256: " + apikey.HashOf("k2").String() + "\n    subject: bob\n    grants:\n" +
+		"      - {actions: [list], owner: user/bob}\n      - actions: [reveal]\n        owner: user/*\n"
+	s := apikey.New(header, mustParse(t, file))
+	for key, want := range map[string][]string{"k": {"keys.yaml:2"}, "k2": {"keys.yaml:7", "keys.yaml:8"}} {
+		caller, err := s.Authenticate(request(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, g := range caller.Grants {
+			got = append(got, g.Source)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
 }

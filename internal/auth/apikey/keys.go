@@ -3,11 +3,8 @@ package apikey
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
-	"strings"
-	"time"
 
+	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/strictyaml"
 )
@@ -39,35 +36,24 @@ type Key struct {
 	// name the same user, so that a key can be replaced and nothing is lost.
 	User string `yaml:"user,omitempty"`
 	// Grants are what its holder may do: without one, nothing.
-	Grants []Grant `yaml:"grants,omitempty"`
+	Grants []grant.Line `yaml:"grants,omitempty"`
 
 	grants []secret.Grant
-}
-
-// A Grant is a [secret.Grant] as it is written in a file.
-type Grant struct {
-	// Actions are some of list, create, write, delete and reveal.
-	Actions []secret.Action `yaml:"actions,flow"`
-	// Owner is user/<id>, app/<uuid> or app/*.
-	Owner string `yaml:"owner"`
-	// Names limits the grant to these secrets of the owner.
-	Names []string `yaml:"names,omitempty"`
-	// Deny forbids instead of allowing, whatever other grants say.
-	Deny bool `yaml:"deny,omitempty"`
-	// Until is when the grant ends.
-	Until time.Time `yaml:"until,omitempty"`
 }
 
 // DefaultUser is whose custom secrets a key is for that names no user.
 const DefaultUser = "default"
 
-// ParseKeys reads a keys file. It returns every mistake in it at once, each
-// with its path, and refuses a file without keys: No keys, no service.
-func ParseKeys(file []byte) ([]Key, error) {
+// ParseKeys reads a keys file; its name is for the grants' sources. It returns
+// every mistake in it at once, each with its path, and refuses a file without
+// keys: No keys, no service.
+func ParseKeys(name string, file []byte) ([]Key, error) {
 	var f Keys
 	if err := strictyaml.Decode(file, &f); err != nil {
 		return nil, err
 	}
+	lines := strictyaml.Lines(file)
+	source := func(path string) string { return fmt.Sprintf("%s:%d", name, lines[path]) }
 	if len(f.Keys) == 0 {
 		return nil, errors.New("keys: must hold at least one key")
 	}
@@ -76,7 +62,7 @@ func ParseKeys(file []byte) ([]Key, error) {
 	for i := range f.Keys {
 		k := &f.Keys[i]
 		path := fmt.Sprintf("keys[%d].", i)
-		wrong = append(wrong, k.check(path)...)
+		wrong = append(wrong, k.check(path, source)...)
 		if seenIDs[k.ID] {
 			wrong = append(wrong, errors.New(path+"id: is another key's too"))
 		}
@@ -88,7 +74,7 @@ func ParseKeys(file []byte) ([]Key, error) {
 	return f.Keys, errors.Join(wrong...)
 }
 
-func (k *Key) check(path string) (wrong []error) {
+func (k *Key) check(path string, source func(path string) string) (wrong []error) {
 	bad := func(is bool, what string) {
 		if is {
 			wrong = append(wrong, errors.New(path+what))
@@ -98,50 +84,14 @@ func (k *Key) check(path string) (wrong []error) {
 	bad(k.SHA256 == Hash{}, "sha256: must be set")
 	bad(k.SHA256 == HashOf(""), "sha256: is that of an empty key")
 	bad(k.Subject == "", "subject: must be set")
+	bad(k.User == secret.AnyID, "user: must be one, not *")
 	if k.User == "" {
 		k.User = DefaultUser
 	}
-	for i, g := range k.Grants {
-		grant, err := g.parse(fmt.Sprintf("%sgrants[%d].", path, i))
-		k.grants = append(k.grants, grant)
-		if err != nil {
-			wrong = append(wrong, err)
-		}
+	grants, err := grant.Parse(k.Grants, path+"grants", source)
+	if err != nil {
+		wrong = append(wrong, err)
 	}
+	k.grants = grants
 	return wrong
-}
-
-var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
-
-func (g Grant) parse(path string) (secret.Grant, error) {
-	var wrong []error
-	if len(g.Actions) == 0 {
-		wrong = append(wrong, errors.New(path+"actions: must name at least one"))
-	}
-	for _, a := range g.Actions {
-		if !slices.Contains(secret.Actions(), a) {
-			wrong = append(wrong, errors.New(path+"actions: must be some of list, create, write, delete, reveal, admin"))
-		}
-	}
-	owner, ok := parseOwner(g.Owner)
-	if !ok {
-		wrong = append(wrong, errors.New(path+"owner: must be user/<id>, app/<uuid> or app/*"))
-	}
-	for _, name := range g.Names {
-		if err := secret.CheckName(name); err != nil {
-			wrong = append(wrong, fmt.Errorf("%snames: %w", path, err))
-		}
-	}
-	return secret.Grant{Actions: g.Actions, Owner: owner, Names: g.Names, Deny: g.Deny, Until: g.Until}, errors.Join(wrong...)
-}
-
-func parseOwner(s string) (secret.Owner, bool) {
-	kind, id, _ := strings.Cut(s, "/")
-	switch {
-	case kind == secret.KindUser && id != "" && id != secret.AnyID:
-		return secret.User(id), true
-	case kind == secret.KindApp && (id == secret.AnyID || uuid.MatchString(id)):
-		return secret.App(id), true
-	}
-	return secret.Owner{}, false
 }

@@ -1,0 +1,84 @@
+// Package grant is grants as people write them: in keys files, in the config,
+// and for keys that a running server issues. All of them mean the same.
+package grant
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// A Line is a [secret.Grant] as it is written:
+//
+//	{actions: [list, reveal], owner: app/0f8fad5b-d9cb-469f-a165-70867728950e, names: [db]}
+type Line struct {
+	// Actions are some of list, create, write, delete, reveal and admin.
+	Actions []secret.Action `yaml:"actions,flow" json:"actions"`
+	// Owner is user/<id>, user/*, app/<uuid> or app/*.
+	Owner string `yaml:"owner" json:"owner"`
+	// Names limits the grant to these secrets of the owner.
+	Names []string `yaml:"names,omitempty" json:"names,omitempty"`
+	// Deny forbids instead of allowing, whatever other grants say.
+	Deny bool `yaml:"deny,omitempty" json:"deny,omitempty"`
+	// Until is when the grant ends.
+	Until time.Time `yaml:"until,omitempty" json:"until,omitzero"`
+}
+
+// Parse returns the grants that the lines stand for. The error joins every
+// mistake, each with its path, of which path is the beginning: keys[0].grants.
+// Source says where a line is written, by its path, for [secret.Grant.Source];
+// with nil, its path says that.
+func Parse(lines []Line, path string, source func(path string) string) (grants []secret.Grant, err error) {
+	var wrong []error
+	for i, line := range lines {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		g, err := line.parse(at + ".")
+		if g.Source = at; source != nil {
+			g.Source = source(at)
+		}
+		grants, wrong = append(grants, g), append(wrong, err)
+	}
+	return grants, errors.Join(wrong...)
+}
+
+func (l Line) parse(path string) (secret.Grant, error) {
+	var wrong []error
+	if len(l.Actions) == 0 {
+		wrong = append(wrong, errors.New(path+"actions: must name at least one"))
+	}
+	for _, a := range l.Actions {
+		if !slices.Contains(secret.Actions(), a) {
+			wrong = append(wrong, errors.New(path+"actions: must be some of list, create, write, delete, reveal, admin"))
+		}
+	}
+	owner, ok := parseOwner(l.Owner)
+	if !ok {
+		wrong = append(wrong, errors.New(path+"owner: must be user/<id>, user/*, app/<uuid> or app/*"))
+	}
+	for _, name := range l.Names {
+		if err := secret.CheckName(name); err != nil {
+			wrong = append(wrong, fmt.Errorf("%snames: %w", path, err))
+		}
+	}
+	return secret.Grant{Actions: l.Actions, Owner: owner, Names: l.Names, Deny: l.Deny, Until: l.Until}, errors.Join(wrong...)
+}
+
+var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// parseOwner takes a star for a whole id only: user/al* is a mistake, and not
+// some users.
+func parseOwner(s string) (secret.Owner, bool) {
+	kind, id, _ := strings.Cut(s, "/")
+	switch {
+	case kind == secret.KindUser && id != "" && (id == secret.AnyID || !strings.Contains(id, secret.AnyID)):
+		return secret.User(id), true
+	case kind == secret.KindApp && (id == secret.AnyID || uuid.MatchString(id)):
+		return secret.App(id), true
+	}
+	return secret.Owner{}, false
+}
