@@ -34,6 +34,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/api/nx1", "internal/api internal/secret internal/auth internal/server internal/fastapi specs gen/nx1"},
 	{"internal/admin", "internal/secret internal/seal internal/state internal/audit internal/keyring internal/backup internal/store/bolt"},
 	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin specs gen/strongroom"},
+	{"internal/kubetest/prebuild", "internal/kubetest"},
 	{"cmd/*", "*"},
 }
 
@@ -44,6 +45,7 @@ var external = []struct{ module, pkgs string }{
 	{"go.etcd.io/bbolt", "internal/state internal/bench"},
 	{"go.yaml.in/yaml/", "internal/strictyaml cmd/strongroom"},
 	{"github.com/spf13/", "cmd/*"},
+	{"k8s.io/", "internal/kubetest internal/store/kubernetes"},
 }
 
 type pkg struct {

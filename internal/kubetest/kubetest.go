@@ -1,0 +1,144 @@
+// Package kubetest starts a real Kubernetes API server with etcd on loopback for
+// tests: see [Start]. It has no controllers and no nodes, so what is created
+// stays as it is, and a namespace that is deleted stays "Terminating".
+//
+// What can go wrong between a program and the API server is staged by a [Proxy]
+// before it, or a [Link] between it and etcd; what reached it is in its own audit
+// log ([Server.Requests]).
+package kubetest
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"k8s.io/client-go/rest"
+)
+
+// A Server is a running API server. It ends with this process at the latest.
+type Server struct {
+	URL   string
+	CA    string // its certificate, in PEM
+	token string // of a member of system:masters
+
+	dir   string
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+// Options say how a server differs from that of [Start].
+type Options struct {
+	Fsync   bool  // etcd waits for the disk
+	NoAudit bool  // there is no audit log
+	Etcd    *Link // through which the API server reaches etcd
+}
+
+// Start returns the API server that the tests of this binary share, and starts
+// it for the first. It ends with the binary. Use a namespace for each test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	s, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var shared = sync.OnceValues(func() (*Server, error) { return Run(context.Background(), Options{}) })
+
+// Run starts a server of one's own and returns when it is ready, after about
+// three seconds and with 300 MB. Stop ends it.
+func Run(ctx context.Context, opts Options) (*Server, error) {
+	binary, err := Build(ctx, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "kubetest-")
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(dir, "server.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }() // the server has it, too
+	s := &Server{dir: dir, cmd: exec.Command(binary, opts.args(dir)...)}
+	s.cmd.Stderr = log
+	if err := s.start(opts.Etcd); err != nil {
+		said, _ := os.ReadFile(log.Name())
+		s.Stop()
+		return nil, fmt.Errorf("starting the API server: %w: %s", err, tail(said))
+	}
+	return s, nil
+}
+
+func (o Options) args(dir string) []string {
+	args := []string{"-dir", dir, fmt.Sprintf("-fsync=%t", o.Fsync), fmt.Sprintf("-audit=%t", !o.NoAudit)}
+	if o.Etcd != nil {
+		args = append(args, "-etcd-via", o.Etcd.Address())
+	}
+	return args
+}
+
+func (s *Server) start(etcd *Link) error {
+	stdin, err := s.cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	s.stdin = stdin
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	var first struct{ Etcd string }
+	var second struct{ URL, CA, Token string }
+	lines := bufio.NewScanner(stdout)
+	if err := decodeLine(lines, &first); err != nil {
+		return err
+	}
+	if etcd != nil {
+		etcd.lead(first.Etcd)
+	}
+	if err := decodeLine(lines, &second); err != nil {
+		return err
+	}
+	s.URL, s.CA, s.token = second.URL, second.CA, second.Token
+	return nil
+}
+
+func decodeLine(lines *bufio.Scanner, into any) error {
+	if !lines.Scan() {
+		return errors.Join(io.ErrUnexpectedEOF, lines.Err())
+	}
+	return json.Unmarshal(lines.Bytes(), into)
+}
+
+func tail(text []byte) []byte { return text[max(0, len(text)-2000):] }
+
+// Stop ends the server and waits until it has.
+func (s *Server) Stop() {
+	if s.stdin != nil {
+		_ = s.stdin.Close()
+		_ = s.cmd.Wait()
+	}
+	_ = os.RemoveAll(s.dir)
+}
+
+// Admin is how to reach the server as a member of system:masters.
+func (s *Server) Admin() *rest.Config { return s.As(s.token) }
+
+// As is how to reach the server with this token.
+func (s *Server) As(token string) *rest.Config {
+	return &rest.Config{Host: s.URL, BearerToken: token, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: []byte(s.CA)}}
+}

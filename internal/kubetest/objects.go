@@ -1,0 +1,130 @@
+package kubetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+// An Object is one of the API, as JSON has it.
+type Object = map[string]any
+
+// Do makes a request as cfg's user and returns the status and the object that
+// was answered. The body is sent as JSON.
+func Do(t testing.TB, cfg *rest.Config, method, path string, body any) (status int, answer Object) {
+	t.Helper()
+	status, answer, err := send(t, cfg, method, path, "application/json", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status, answer
+}
+
+// Try does the same with a server that may not answer.
+func Try(t testing.TB, cfg *rest.Config, method, path string, body any) (status int, err error) {
+	t.Helper()
+	status, _, err = send(t, cfg, method, path, "application/json", body)
+	return status, err
+}
+
+func send(t testing.TB, cfg *rest.Config, method, path, contentType string, body any) (status int, answer Object, err error) {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, cfg.Host+path, bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	err = json.NewDecoder(resp.Body).Decode(&answer)
+	return resp.StatusCode, answer, err
+}
+
+// Must makes a request as an administrator that has to succeed.
+func (s *Server) Must(t testing.TB, method, path string, body any) Object {
+	t.Helper()
+	status, answer := Do(t, s.Admin(), method, path, body)
+	if status >= http.StatusMultipleChoices {
+		t.Fatalf("%s %s: %d: %v", method, path, status, answer["message"])
+	}
+	return answer
+}
+
+// Namespace makes a new one and returns its name.
+func (s *Server) Namespace(t testing.TB) string {
+	t.Helper()
+	made := s.Must(t, http.MethodPost, "/api/v1/namespaces", Object{"metadata": Object{"generateName": "test-"}})
+	return made["metadata"].(Object)["name"].(string)
+}
+
+// ServiceAccount makes one, which may nothing yet.
+func (s *Server) ServiceAccount(t testing.TB, namespace, name string) {
+	t.Helper()
+	s.Must(t, http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts", Object{"metadata": Object{"name": name}})
+}
+
+// Token returns a service account's, for these audiences, or if there are none
+// for the API server itself.
+func (s *Server) Token(t testing.TB, namespace, name string, audiences ...string) string {
+	t.Helper()
+	made := s.Must(t, http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts/"+name+"/token",
+		Object{"spec": Object{"audiences": audiences, "expirationSeconds": int(time.Hour / time.Second)}})
+	return made["status"].(Object)["token"].(string)
+}
+
+// resources are the paths of the kinds that Apply knows; %s is the namespace.
+var resources = map[string]string{
+	"Namespace":                        "/api/v1/namespaces",
+	"ServiceAccount":                   "/api/v1/namespaces/%s/serviceaccounts",
+	"Secret":                           "/api/v1/namespaces/%s/secrets",
+	"ConfigMap":                        "/api/v1/namespaces/%s/configmaps",
+	"Service":                          "/api/v1/namespaces/%s/services",
+	"Role":                             "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/roles",
+	"RoleBinding":                      "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/rolebindings",
+	"ClusterRole":                      "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+	"ClusterRoleBinding":               "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+	"StatefulSet":                      "/apis/apps/v1/namespaces/%s/statefulsets",
+	"NetworkPolicy":                    "/apis/networking.k8s.io/v1/namespaces/%s/networkpolicies",
+	"ValidatingAdmissionPolicy":        "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+	"ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+}
+
+// Apply does what kubectl apply --server-side does with an object, and refuses
+// fields that the API does not know.
+func (s *Server) Apply(t testing.TB, object Object) {
+	t.Helper()
+	kind, _ := object["kind"].(string)
+	path, known := resources[kind]
+	if !known {
+		t.Fatalf("kubetest does not know where to apply a %q", kind)
+	}
+	metadata := object["metadata"].(Object)
+	if strings.Contains(path, "%s") {
+		path = fmt.Sprintf(path, metadata["namespace"])
+	}
+	path += "/" + metadata["name"].(string) + "?fieldManager=kubetest&fieldValidation=Strict"
+	status, answer, err := send(t, s.Admin(), http.MethodPatch, path, "application/apply-patch+yaml", object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status >= http.StatusMultipleChoices {
+		t.Fatalf("applying the %s %v: %d: %v", kind, metadata["name"], status, answer["message"])
+	}
+}

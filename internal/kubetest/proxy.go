@@ -1,0 +1,114 @@
+package kubetest
+
+import (
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"testing"
+
+	"k8s.io/client-go/rest"
+)
+
+// A Proxy stands before an API server and lets everything through until it is
+// told otherwise.
+type Proxy struct {
+	server *httptest.Server
+	fault  atomic.Pointer[Fault]
+}
+
+// A Fault is what a proxy does with a request instead of passing it on; next
+// passes it on. It is called by many requests at once.
+type Fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
+
+// NewProxy returns a proxy before the server, over TLS and HTTP/2 like it.
+func (s *Server) NewProxy(t testing.TB) *Proxy {
+	t.Helper()
+	target, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: []byte(s.CA)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := &httputil.ReverseProxy{
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:    transport,
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:     log.New(io.Discard, "", 0),
+	}
+	p := &Proxy{}
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if fault := p.fault.Load(); fault != nil {
+			(*fault)(w, r, next)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
+	p.server.EnableHTTP2 = true
+	p.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	p.server.StartTLS()
+	t.Cleanup(p.server.Close)
+	return p
+}
+
+// Config is cfg by way of the proxy.
+func (p *Proxy) Config(cfg *rest.Config) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	cfg.Host = p.server.URL
+	cfg.CAData = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.server.Certificate().Raw})
+	return cfg
+}
+
+// Set has every request meet the fault from now on; nil lets them through.
+func (p *Proxy) Set(fault Fault) {
+	if fault == nil {
+		p.fault.Store(nil)
+		return
+	}
+	p.fault.Store(&fault)
+}
+
+// Cut is the fault of a connection that breaks before a request arrives.
+func Cut(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
+
+// LoseReply is the fault of a connection that breaks after a request was served.
+func LoseReply(_ http.ResponseWriter, r *http.Request, next http.Handler) {
+	next.ServeHTTP(httptest.NewRecorder(), r)
+	panic(http.ErrAbortHandler)
+}
+
+// Stall is the fault of a server that never answers.
+func Stall(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
+
+// Answer returns the fault of being answered with this status and reason, which
+// are those of the API: 429 TooManyRequests, 409 Conflict.
+func Answer(status int, reason string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/json")
+		if status == http.StatusTooManyRequests {
+			w.Header().Set("Retry-After", "1")
+		}
+		w.WriteHeader(status)
+		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`, reason, status)
+	}
+}
+
+// Once returns a fault for the first request that it meets; the others are let
+// through.
+func Once(fault Fault) Fault {
+	var met atomic.Bool
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if met.Swap(true) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		fault(w, r, next)
+	}
+}
