@@ -138,10 +138,13 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 	defer func() { _ = btx.Rollback() }() // after a commit it does nothing
 	tx := &Tx{tx: btx, keys: f.keys}
 	for i, j := range jobs {
-		before := tx.writes
+		before, then := tx.writes, len(tx.then)
 		j.run(tx)
 		if j.panicked != nil || errors.Is(j.err, ErrDamaged) || (j.err != nil && tx.writes > before) {
 			return i, nil
+		}
+		if j.err != nil {
+			tx.then = tx.then[:then]
 		}
 	}
 	if tx.writes == 0 {
@@ -154,6 +157,9 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 		return -1, err
 	}
 	f.keys = tx.keys
+	for _, fn := range tx.then {
+		fn()
+	}
 	return -1, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -195,6 +196,51 @@ func TestFailedUpdateLeavesNothingAndDisturbsNobody(t *testing.T) {
 		if get(t, f, fmt.Sprint("good", i)) != "v" || get(t, f, fmt.Sprint("bad", i)) != "" {
 			t.Fatalf("round %d: good %q, bad %q", i, get(t, f, fmt.Sprint("good", i)), get(t, f, fmt.Sprint("bad", i)))
 		}
+	}
+}
+
+func TestWhatIsCalledOnCommitIsCalledOnceForWhatIsOnDisk(t *testing.T) {
+	f := mustOpen(t, mustCreate(t))
+	var called []string // by one commit at a time
+	then := func(name string, fn func(*state.Tx) error) func(*state.Tx) error {
+		return func(tx *state.Tx) error {
+			tx.OnCommit(func() {
+				if get(t, f, name) != name {
+					t.Errorf("%s is not on disk", name)
+				}
+				called = append(called, name)
+			})
+			return fn(tx)
+		}
+	}
+	refuse := func(*state.Tx) error { return errors.ErrUnsupported }
+	writeAndRefuse := func(tx *state.Tx) error { return errors.Join(put("refused", "x")(tx), errors.ErrUnsupported) }
+	hold, held := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	update := func(want error, fn func(*state.Tx) error) {
+		if err := f.Update(t.Context(), fn); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+	// While one commit is held up, the others gather for the next.
+	all.Go(func() {
+		update(nil, then("first", func(tx *state.Tx) error {
+			close(held)
+			<-hold
+			return put("first", "first")(tx)
+		}))
+	})
+	<-held
+	for name, fn := range map[string]func(*state.Tx) error{"a": put("a", "a"), "b": put("b", "b"), "c": put("c", "c")} {
+		all.Go(func() { update(nil, then(name, fn)) })
+	}
+	all.Go(func() { update(errors.ErrUnsupported, then("refused", refuse)) })
+	all.Go(func() { update(errors.ErrUnsupported, then("refused", writeAndRefuse)) })
+	close(hold)
+	all.Wait()
+	slices.Sort(called)
+	if want := []string{"a", "b", "c", "first"}; !slices.Equal(called, want) {
+		t.Errorf("called %q, want %q", called, want)
 	}
 }
 

@@ -12,6 +12,7 @@ type Tx struct {
 	tx     *bbolt.Tx
 	writes int
 	keys   uint64 // sum of all keys, see survey
+	then   []func()
 }
 
 // Bucket returns a named part of the file, which need not exist yet. Whoever
@@ -23,6 +24,11 @@ func (tx *Tx) Bucket(name string) Bucket {
 // Writable reports whether this is an [File.Update], whose own writes can be
 // seen in it and may yet come to nothing.
 func (tx *Tx) Writable() bool { return tx.tx.Writable() }
+
+// OnCommit has fn called when what the transaction wrote is on disk, before
+// Update returns to anybody who waits for it and before another transaction
+// begins. It is not called if the commit or the Update fails; fn must be quick.
+func (tx *Tx) OnCommit(fn func()) { tx.then = append(tx.then, fn) }
 
 // A Bucket is a named part of the file: keys in bytewise order, with values.
 // Empty keys are not allowed; an empty value is not told from nil.
