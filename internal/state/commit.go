@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 )
 
@@ -10,32 +11,37 @@ import (
 type job struct {
 	fn       func(*Tx) error
 	reserved bool         // may use the reserve
-	alone    func() error // in the place of fn: what needs the committer for itself
+	alone    func() error // in the place of fn: what needs the turn for itself
 	err      error
 	panicked any
 	done     chan struct{} // closed when err and panicked are final
 }
 
-// maxBatch bounds what one commit may take on, so that nobody waits for long.
-const maxBatch = 256
-
-// commitAll is the committer. There is no timer: a lone change commits at
-// once, and a crowd forms by itself while a commit runs.
-func (f *File) commitAll() {
-	defer close(f.done)
-	for j := range f.jobs {
-		f.commit(f.withQueued(j))
+func (j *job) isDone() bool {
+	select {
+	case <-j.done:
+		return true
+	default:
+		return false
 	}
 }
 
-func (f *File) withQueued(first *job) []*job {
-	batch := []*job{first}
+// maxBatch bounds what one commit may take on, so that nobody waits for long.
+const maxBatch = 256
+
+// commitQueued commits what is queued. There is no timer: a lone change
+// commits at once, and a crowd forms by itself while a commit runs. Whoever
+// calls it has the turn.
+func (f *File) commitQueued() {
+	if batch := f.queued(); len(batch) > 0 {
+		f.commit(batch)
+	}
+}
+
+func (f *File) queued() (batch []*job) {
 	for len(batch) < maxBatch {
 		select {
-		case j, ok := <-f.jobs:
-			if !ok {
-				return batch
-			}
+		case j := <-f.jobs:
 			batch = append(batch, j)
 		default:
 			return batch
@@ -119,6 +125,13 @@ func (f *File) try(jobs []*job) (spoiler int, err error) {
 	if err := f.Err(); err != nil {
 		return -1, err
 	}
+	defer func() {
+		if p := recover(); p != nil { // ours, and not that of a job
+			err = fmt.Errorf("%w: %v\n%s", ErrBroken, p, debug.Stack())
+			f.stuckWith(err)
+			spoiler = -1
+		}
+	}()
 	err = guarded(func() error {
 		spoiler, err = f.attempt(jobs)
 		return err

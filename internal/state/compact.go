@@ -28,7 +28,7 @@ func (f *File) Compact(ctx context.Context) error {
 	}})
 	if old != nil {
 		// It waits for those who still read there, which need not hold up
-		// the committer.
+		// those who write.
 		err = errors.Join(err, old.Close())
 	}
 	if isNoRoom(err) {

@@ -30,7 +30,7 @@ func open(path string) (_ *File, err error) {
 		return nil, err
 	}
 	f := &File{
-		path: path, jobs: make(chan *job, queued),
+		path: path, jobs: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
 		done: make(chan struct{}), watched: make(chan struct{}), broken: make(chan struct{}),
 	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -42,7 +42,6 @@ func open(path string) (_ *File, err error) {
 		return nil, err
 	}
 	noteHolder(path)
-	go f.commitAll()
 	go f.watch()
 	return f, nil
 }

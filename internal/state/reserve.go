@@ -15,7 +15,7 @@ const (
 // A reserve is room on the disk, held by a file beside the state file, for
 // what must go on record when there is no other room left. While it is spent,
 // ordinary changes are refused, or they would use up what was meant for
-// others. It belongs to the committer.
+// others. It belongs to whoever has the turn.
 type reserve struct {
 	path  string
 	spent bool

@@ -1,8 +1,7 @@
 // Package state is the one file in which this process keeps what must outlive
 // it: the records of embedded stores, the audit log, the keyring. It is a
-// bbolt file with one committer, so that changes that arrive together share
-// one commit, and whoever waits for a change waits for the disk and for
-// nothing else.
+// bbolt file in which changes that arrive together share one commit, so that
+// whoever waits for a change waits for the disk and for nothing else.
 //
 // Start reading at [File.Update], which commit.go does. What a disk can do to
 // the file is in broken.go (it fails), reserve.go (it is full) and survey.go
@@ -52,7 +51,7 @@ const (
 	// mapped anew, which would hold up readers.
 	mapBytes = 256 << 20
 	// One queue of jobs; when it is full, callers wait to get in.
-	queued = 1024
+	maxQueued = 1024
 )
 
 // A File is an open state file. It is safe for concurrent use.
@@ -63,12 +62,13 @@ type File struct {
 	db     atomic.Pointer[bbolt.DB] // another one after Compact
 	stuck  atomic.Bool              // bbolt has panicked with its locks held
 	jobs   chan *job
+	turn   chan struct{} // holds one element while somebody commits
 
-	// The committer's own.
+	// For whoever has the turn.
 	keys    uint64 // sum of all keys, see survey
 	reserve *reserve
 
-	done     chan struct{} // closed when the committer has ended
+	done     chan struct{} // closed when nothing is committed any more
 	watched  chan struct{} // closed when the watch has ended
 	broken   chan struct{} // closed when nothing can be committed any more
 	breaking sync.Once     // closes broken
@@ -77,7 +77,7 @@ type File struct {
 	placing sync.Mutex  // guards self, and the name of the file against being looked up while Compact changes it
 	self    os.FileInfo // which file it is
 
-	mu     sync.RWMutex // guards closed, and sending on jobs against closing it
+	mu     sync.RWMutex // guards closed, after which nothing is queued
 	closed bool
 }
 
@@ -153,11 +153,27 @@ func (f *File) do(ctx context.Context, j *job) error {
 	if err := f.queue(ctx, j); err != nil {
 		return err
 	}
-	<-j.done
+	f.await(j)
 	if j.panicked != nil {
-		panic(j.panicked) // where it can be reported, not in the committer
+		panic(j.panicked) // where it can be reported, and not in another caller
 	}
 	return j.err
+}
+
+// await returns when the job is done. Whoever finds nobody committing commits
+// what is queued, so that a lone change waits for no other goroutine to wake up.
+func (f *File) await(j *job) {
+	for {
+		select {
+		case <-j.done:
+			return
+		case f.turn <- struct{}{}:
+			if !j.isDone() {
+				f.commitQueued()
+			}
+			<-f.turn
+		}
+	}
 }
 
 func (f *File) queue(ctx context.Context, j *job) error {
@@ -185,9 +201,12 @@ func (f *File) Close() error {
 		return ErrClosed
 	}
 	f.closed = true
-	close(f.jobs)
 	f.mu.Unlock()
-	<-f.done
+	f.turn <- struct{}{} // for good
+	for len(f.jobs) > 0 {
+		f.commitQueued()
+	}
+	close(f.done)
 	<-f.watched
 	if f.stuck.Load() {
 		return f.Err()

@@ -291,7 +291,7 @@ func TestWaitingUpdatesShareACommit(t *testing.T) {
 		wg.Go(func() {
 			ctx := announcing{t.Context(), queued}
 			_ = f.Update(ctx, func(tx *state.Tx) error {
-				transactions[tx]++ // the committer runs one at a time
+				transactions[tx]++ // one runs at a time
 				return put(fmt.Sprint(i), "v")(tx)
 			})
 		})
