@@ -1,10 +1,6 @@
 package bolt
 
-import (
-	"bytes"
-	"slices"
-	"sync"
-)
+import "sync"
 
 // maxInfos bounds the cache to some ten megabytes.
 const maxInfos = 32 << 10
@@ -14,33 +10,31 @@ const maxInfos = 32 << 10
 // when a secret is written: the cache never knows more than the file.
 type infoCache struct {
 	mu   sync.RWMutex
-	rows map[rowKey]cachedRow
+	rows map[rowKey]record
 }
 
-type cachedRow struct {
-	head   []byte // of the record, which is never used for another content
-	record record
-}
+func newInfoCache() *infoCache { return &infoCache{rows: map[rowKey]record{}} }
 
-func newInfoCache() *infoCache { return &infoCache{rows: map[rowKey]cachedRow{}} }
-
+// get returns the record in a row, which is known by its head: that is never
+// used for another content.
 func (c *infoCache) get(key rowKey, stored []byte) (record, bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	row, ok := c.rows[key]
-	if !ok || !bytes.HasPrefix(stored, row.head) {
+	head, err := headOf(stored)
+	if err != nil {
 		return record{}, false
 	}
-	return row.record, true
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	r, ok := c.rows[key]
+	return r, ok && r.id == head.id && r.version == head.version && r.valuesAt == head.valuesAt
 }
 
-func (c *infoCache) put(key rowKey, stored []byte, r record) {
+func (c *infoCache) put(r record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.rows) >= maxInfos {
 		c.dropSomeLocked()
 	}
-	c.rows[key] = cachedRow{slices.Clone(stored[:headBytes]), r}
+	c.rows[r.key] = r
 }
 
 // dropSomeLocked makes room in whatever order the map has.

@@ -72,7 +72,7 @@ func (s *Store) Restore(ctx context.Context, op secret.Op, revision secret.Revis
 		r.info.Description, r.info.Keys = earlier[i].info.Description, earlier[i].info.Keys
 		return s.succeed(tx, now, r)
 	})
-	return r.answer(err)
+	return s.answer(r, err)
 }
 
 // Deleted implements [secret.Historian].
@@ -82,7 +82,8 @@ func (s *Store) Deleted(ctx context.Context, owner secret.Owner) ([]secret.Delet
 	}
 	var all []secret.Deleted
 	err := s.file.View(func(tx *state.Tx) error {
-		for _, d := range s.deletedOf(tx, owner) {
+		key := s.ownerKey(owner)
+		for _, d := range s.deletedOf(tx, key[:], nil) {
 			r, err := s.openRecord(owner, d.stored)
 			if err != nil {
 				return err
@@ -99,51 +100,35 @@ func (s *Store) Deleted(ctx context.Context, owner secret.Owner) ([]secret.Delet
 func (s *Store) Undelete(ctx context.Context, op secret.Op) (secret.Info, error) {
 	var r record
 	err := s.write(ctx, op, func(tx *state.Tx) error {
-		if s.exists(tx, op.Ref) {
+		key := s.rowKey(op.Ref)
+		if s.exists(tx, key) {
 			return secret.ErrExists
 		}
-		rows, err := s.deletedNamed(tx, op.Ref)
-		if err != nil {
-			return err
+		rows := s.deletedOf(tx, key.owner(), key.name())
+		if len(rows) == 0 {
+			return secret.ErrNotFound
 		}
+		last := rows[len(rows)-1]
 		o := s.owner(tx, op.Ref.Owner)
 		if o.count >= MaxSecrets {
 			return errTooMany
 		}
 		o.count++
-		if r, err = s.openRecord(op.Ref.Owner, rows[len(rows)-1].stored); err != nil {
+		var err error
+		if r, err = s.openAt(op.Ref.Owner, key, last.stored); err != nil {
 			return err
 		}
-		return errors.Join(s.unbury(tx, &o, rows[len(rows)-1], r), s.putOwner(tx, o))
+		return errors.Join(s.unbury(tx, &o, last, r), s.putOwner(tx, o))
 	})
-	return r.answer(err)
-}
-
-// deletedNamed returns what was deleted under the name, oldest first, or
-// ErrNotFound.
-func (s *Store) deletedNamed(tx *state.Tx, ref secret.Ref) (rows []deletedRow, err error) {
-	for _, d := range s.deletedOf(tx, ref.Owner) {
-		r, err := s.openRecord(ref.Owner, d.stored)
-		if err != nil {
-			return nil, err
-		}
-		if r.info.Name == ref.Name {
-			rows = append(rows, d)
-		}
-	}
-	if len(rows) == 0 {
-		return nil, secret.ErrNotFound
-	}
-	return rows, nil
+	return s.answer(r, err)
 }
 
 // unbury is the reverse of bury.
 func (s *Store) unbury(tx *state.Tx, o *ownerRow, d deletedRow, r record) error {
-	live := s.rowKey(r.info.Ref)
 	rows, deleted, past := tx.Bucket(s.secrets), tx.Bucket(s.deleted), tx.Bucket(s.past)
 	values := versionKey(r.id, r.valuesAt)
 	o.past -= size(d.key, d.stored) + size(values, past.Get(values))
-	return errors.Join(deleted.Delete(d.key), rows.Put(live[:], d.stored))
+	return errors.Join(deleted.Delete(d.key), rows.Put(r.key[:], d.stored))
 }
 
 // Destroy implements [secret.Historian].
@@ -154,9 +139,10 @@ func (s *Store) Destroy(ctx context.Context, op secret.Op) error {
 		if err != nil && !errors.Is(err, secret.ErrNotFound) {
 			return err
 		}
-		dead, err := s.deletedNamed(tx, op.Ref)
-		if err != nil && (!live || !errors.Is(err, secret.ErrNotFound)) {
-			return err
+		key := s.rowKey(op.Ref)
+		dead := s.deletedOf(tx, key.owner(), key.name())
+		if !live && len(dead) == 0 {
+			return secret.ErrNotFound
 		}
 		o := s.owner(tx, op.Ref.Owner)
 		if live {
@@ -191,7 +177,7 @@ func (s *Store) Erase(ctx context.Context, op secret.Op) error {
 				ids = append(ids, r.id)
 			}
 		}
-		for _, d := range s.deletedOf(tx, op.Ref.Owner) {
+		for _, d := range s.deletedOf(tx, owner[:], nil) {
 			if err := s.dropDeleted(tx, &o, d); err != nil {
 				return err
 			}
@@ -220,7 +206,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, atMost int) (expired 
 		deleted := tx.Bucket(s.deleted)
 		for key, stored := range deleted.From([]byte{0}) {
 			d := deletedRow{bytes.Clone(key), bytes.Clone(stored)}
-			if len(due) < atMost && len(key) == seal.MACBytes+8+idBytes && d.at().Before(before) {
+			if len(due) < atMost && len(key) == deletedKeyBytes && d.at().Before(before) {
 				due = append(due, d)
 			}
 		}

@@ -19,6 +19,7 @@ const (
 // An ownerRow says whose the secrets are whose rows follow it, how many there
 // are, and how large the owner's past is.
 type ownerRow struct {
+	key    []byte // MAC(owner)
 	owner  secret.Owner
 	count  int
 	past   int64 // bytes of earlier versions and deleted secrets
@@ -32,15 +33,16 @@ func (s *Store) owner(tx *state.Tx, owner secret.Owner) ownerRow {
 	stored := rows.Get(key[:])
 	if len(stored) < ownerHeadBytes {
 		sealed := s.ring.Seal([]byte(owner.Kind+"\x00"+owner.ID), s.ownerPlace(key[:]))
-		return ownerRow{owner: owner, sealed: sealed}
+		return ownerRow{key: key[:], owner: owner, sealed: sealed}
 	}
-	o := readOwner(stored)
+	o := readOwner(key[:], stored)
 	o.owner = owner
 	return o
 }
 
-func readOwner(stored []byte) ownerRow {
+func readOwner(key, stored []byte) ownerRow {
 	return ownerRow{
+		key:    key,
 		count:  int(binary.BigEndian.Uint32(stored)),
 		past:   int64(binary.BigEndian.Uint64(stored[countBytes:])),
 		sealed: stored[ownerHeadBytes:],
@@ -49,14 +51,13 @@ func readOwner(stored []byte) ownerRow {
 
 // putOwner keeps the row as long as there is something of the owner's.
 func (s *Store) putOwner(tx *state.Tx, o ownerRow) error {
-	key := s.ownerKey(o.owner)
 	rows := tx.Bucket(s.secrets)
 	if o.count <= 0 && o.past <= 0 {
-		return rows.Delete(key[:])
+		return rows.Delete(o.key)
 	}
 	head := binary.BigEndian.AppendUint32(nil, uint32(max(o.count, 0)))
 	head = binary.BigEndian.AppendUint64(head, uint64(max(o.past, 0)))
-	return rows.Put(key[:], append(head, o.sealed...))
+	return rows.Put(o.key, append(head, o.sealed...))
 }
 
 // openOwner finds out whose row it is.
@@ -64,7 +65,7 @@ func (s *Store) openOwner(key, stored []byte) (ownerRow, error) {
 	if len(stored) < ownerHeadBytes {
 		return ownerRow{}, errDamaged
 	}
-	o := readOwner(stored)
+	o := readOwner(key, stored)
 	text, err := s.ring.Open(o.sealed, s.ownerPlace(key))
 	if err != nil {
 		return ownerRow{}, fmt.Errorf("%w: %w", errDamaged, err)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/seal"
-	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 )
 
@@ -26,10 +25,8 @@ func pastKey(r record) []byte { return append(versionKey(r.id, r.version), descr
 // shelve puts the version that another takes the place of into the past, and
 // tidies there: next is what takes its place.
 func (s *Store) shelve(tx *state.Tx, o *ownerRow, old, next record) error {
-	past := tx.Bucket(s.past)
-	key := s.rowKey(old.info.Ref)
-	rows := tx.Bucket(s.secrets)
-	stored := bytes.Clone(rows.Get(key[:]))
+	past, rows := tx.Bucket(s.past), tx.Bucket(s.secrets)
+	stored := bytes.Clone(rows.Get(old.key[:]))
 	if err := past.Put(pastKey(old), stored); err != nil {
 		return err
 	}
@@ -127,15 +124,12 @@ func (s *Store) dropAll(tx *state.Tx, o *ownerRow, id recordID, live *record) er
 // bury moves a live record to the deleted ones. Its values stay where they
 // are and count as past from now on.
 func (s *Store) bury(tx *state.Tx, o *ownerRow, r record, now time.Time) error {
-	live := s.rowKey(r.info.Ref)
 	rows := tx.Bucket(s.secrets)
-	stored := bytes.Clone(rows.Get(live[:]))
-	if err := rows.Delete(live[:]); err != nil {
+	stored := bytes.Clone(rows.Get(r.key[:]))
+	if err := rows.Delete(r.key[:]); err != nil {
 		return err
 	}
-	owner := s.ownerKey(o.owner)
-	key := binary.BigEndian.AppendUint64(owner[:], uint64(now.UnixNano()))
-	key = append(key, r.id[:]...)
+	key := deletedKey(r, now)
 	deleted, past := tx.Bucket(s.deleted), tx.Bucket(s.past)
 	if err := deleted.Put(key, stored); err != nil {
 		return err
@@ -147,20 +141,32 @@ func (s *Store) bury(tx *state.Tx, o *ownerRow, r record, now time.Time) error {
 
 // A deletedRow is a deleted secret's row.
 type deletedRow struct {
-	key    []byte // MAC(owner) ‖ time ‖ id
+	key    []byte // MAC(owner) ‖ time ‖ id ‖ MAC(name)
 	stored []byte
+}
+
+const deletedKeyBytes = rowKeyBytes + 8 + idBytes
+
+func deletedKey(r record, at time.Time) []byte {
+	key := binary.BigEndian.AppendUint64(r.key.owner(), uint64(at.UnixNano()))
+	return slices.Concat(key, r.id[:], r.key.name())
+}
+
+// live is the key that the row had before, and has again if it is put back.
+func (d deletedRow) live() rowKey {
+	return rowKey(slices.Concat(d.key[:seal.MACBytes], d.key[len(d.key)-seal.MACBytes:]))
 }
 
 func (d deletedRow) at() time.Time {
 	return time.Unix(0, int64(binary.BigEndian.Uint64(d.key[seal.MACBytes:]))).UTC()
 }
 
-// deletedOf returns the owner's deleted secrets, oldest first.
-func (s *Store) deletedOf(tx *state.Tx, owner secret.Owner) (all []deletedRow) {
+// deletedOf returns what was deleted of the owner under a name, oldest first:
+// both are MACs, and nil stands for every name.
+func (s *Store) deletedOf(tx *state.Tx, owner, name []byte) (all []deletedRow) {
 	deleted := tx.Bucket(s.deleted)
-	key := s.ownerKey(owner)
-	for k, stored := range deleted.Prefix(key[:]) {
-		if len(k) == seal.MACBytes+8+idBytes && len(stored) >= headBytes {
+	for k, stored := range deleted.Prefix(owner) {
+		if len(k) == deletedKeyBytes && len(stored) >= headBytes && bytes.HasSuffix(k, name) {
 			all = append(all, deletedRow{bytes.Clone(k), bytes.Clone(stored)})
 		}
 	}
@@ -169,8 +175,7 @@ func (s *Store) deletedOf(tx *state.Tx, owner secret.Owner) (all []deletedRow) {
 
 func (s *Store) dropOldestDeleted(tx *state.Tx, o *ownerRow) (dropped bool, err error) {
 	deleted := tx.Bucket(s.deleted)
-	key := s.ownerKey(o.owner)
-	for k, stored := range deleted.Prefix(key[:]) {
+	for k, stored := range deleted.Prefix(o.key) {
 		return true, s.dropDeleted(tx, o, deletedRow{bytes.Clone(k), bytes.Clone(stored)})
 	}
 	return false, nil

@@ -22,7 +22,8 @@ import (
 //	secrets  MAC(owner) ‖ MAC(name)             record
 //	past     id ‖ version (8) ‖ 'd'             record, as it was in that version
 //	past     id ‖ version (8)                   sealed values that the version wrote
-//	deleted  MAC(owner) ‖ time (8) ‖ id         record, as it was when it was deleted
+//	deleted  MAC(owner) ‖ time (8) ‖ id ‖ MAC(name)
+//	                                            record, as it was when it was deleted
 //
 //	record = id (16) ‖ version (8) ‖ version that wrote the values (8) ‖ sealed description
 //
@@ -42,8 +43,12 @@ type (
 	recordID [idBytes]byte
 )
 
+func (k rowKey) owner() []byte { return k[:seal.MACBytes] }
+func (k rowKey) name() []byte  { return k[seal.MACBytes:] }
+
 // A record is a secret as it is stored, without its values.
 type record struct {
+	key      rowKey // where it lies as long as it is not deleted
 	id       recordID
 	version  uint64
 	valuesAt uint64 // the version that wrote the values
@@ -62,8 +67,8 @@ type description struct {
 
 var errDamaged = errors.New("a record of the state file is damaged")
 
-func newRecord(ref secret.Ref, draft secret.Draft, now time.Time) record {
-	r := record{version: 1, valuesAt: 1, info: secret.Info{
+func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) record {
+	r := record{key: key, version: 1, valuesAt: 1, info: secret.Info{
 		Ref: ref, Description: draft.Description, Keys: keysOf(draft.Data), Created: draft.Created, Updated: now,
 		StoredAs: ref.StoredAs(),
 	}}
@@ -91,10 +96,12 @@ func newRevision() secret.Revision {
 	return secret.Revision(hex.EncodeToString(r))
 }
 
-func (r record) answer(err error) (secret.Info, error) {
+// answer is what a write returns, which is remembered, being on disk now.
+func (s *Store) answer(r record, err error) (secret.Info, error) {
 	if err != nil {
 		return secret.Info{}, err
 	}
+	s.infos.put(r)
 	return r.info, nil
 }
 
@@ -165,9 +172,8 @@ func (s *Store) put(tx *state.Tx, r record) error {
 	if err != nil {
 		return fmt.Errorf("encoding a record: %w", err)
 	}
-	key := s.rowKey(r.info.Ref)
 	rows := tx.Bucket(s.secrets)
-	return rows.Put(key[:], append(r.head(), s.ring.Seal(text, s.descriptionPlace(r.info.Owner, r))...))
+	return rows.Put(r.key[:], append(r.head(), s.ring.Seal(text, s.descriptionPlace(r.info.Owner, r))...))
 }
 
 // openLive opens the record in a row of the secrets, through the cache.
@@ -175,20 +181,29 @@ func (s *Store) openLive(tx *state.Tx, owner secret.Owner, key rowKey, stored []
 	if r, ok := s.infos.get(key, stored); ok {
 		return r, nil
 	}
-	r, err := s.openRecord(owner, stored)
+	r, err := s.openAt(owner, key, stored)
 	if err != nil {
 		return record{}, err
-	}
-	// The description is bound to owner and id; the name it is found by is
-	// bound to the description here.
-	if s.rowKey(r.info.Ref) != key {
-		return record{}, errDamaged
 	}
 	// What a write has in hand may never be committed, and its version used
 	// again for something else.
 	if !tx.Writable() {
-		s.infos.put(key, stored, r)
+		s.infos.put(r)
 	}
+	return r, nil
+}
+
+// openAt opens a record that was found by this key. The description is bound
+// to owner and id; the name it is found by is bound to the description here.
+func (s *Store) openAt(owner secret.Owner, key rowKey, stored []byte) (record, error) {
+	r, err := s.openRecord(owner, stored)
+	if err != nil {
+		return record{}, err
+	}
+	if s.rowKey(r.info.Ref) != key {
+		return record{}, errDamaged
+	}
+	r.key = key
 	return r, nil
 }
 

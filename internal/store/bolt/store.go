@@ -160,7 +160,8 @@ func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[stri
 func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
 	var r record
 	err := s.write(ctx, op, func(tx *state.Tx) error {
-		if s.exists(tx, op.Ref) {
+		key := s.rowKey(op.Ref)
+		if s.exists(tx, key) {
 			return secret.ErrExists
 		}
 		o := s.owner(tx, op.Ref.Owner)
@@ -168,16 +169,15 @@ func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (s
 			return errTooMany
 		}
 		o.count++
-		r = newRecord(op.Ref, draft, time.Now().UTC())
+		r = newRecord(key, op.Ref, draft, time.Now().UTC())
 		return errors.Join(s.putValues(tx, r, draft.Data), s.put(tx, r), s.putOwner(tx, o))
 	})
-	return r.answer(err)
+	return s.answer(r, err)
 }
 
 var errTooMany = &secret.InvalidError{Field: "name", Reason: "is one too many: 10000 secrets are there already"}
 
-func (s *Store) exists(tx *state.Tx, ref secret.Ref) bool {
-	key := s.rowKey(ref)
+func (s *Store) exists(tx *state.Tx, key rowKey) bool {
 	rows := tx.Bucket(s.secrets)
 	return rows.Get(key[:]) != nil
 }
@@ -202,7 +202,7 @@ func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change)
 		}
 		return errors.Join(s.putValues(tx, r, data), s.succeed(tx, old, r))
 	})
-	return r.answer(err)
+	return s.answer(r, err)
 }
 
 // Describe implements [secret.Store]. The values stay where they are.
@@ -213,15 +213,19 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 		if err != nil {
 			return err
 		}
-		if name != op.Ref.Name && s.exists(tx, secret.Ref{Owner: op.Ref.Owner, Name: name}) {
-			return secret.ErrExists
-		}
 		r = old.next(time.Now().UTC())
-		r.info.Name, r.info.Description = name, description
-		r.info.StoredAs = r.info.Ref.StoredAs()
+		r.info.Description = description
+		if name != old.info.Name {
+			r.info.Name = name
+			r.info.StoredAs = r.info.Ref.StoredAs()
+			r.key = s.rowKey(r.info.Ref)
+			if s.exists(tx, r.key) {
+				return secret.ErrExists
+			}
+		}
 		return s.succeed(tx, old, r)
 	})
-	return r.answer(err)
+	return s.answer(r, err)
 }
 
 // succeed puts next in the place of the record's version old.
@@ -230,16 +234,17 @@ func (s *Store) succeed(tx *state.Tx, old, next record) error {
 	if err := s.shelve(tx, &o, old, next); err != nil {
 		return err
 	}
-	if err := s.remove(tx, old); err != nil {
-		return err
+	if next.key != old.key {
+		if err := s.remove(tx, old); err != nil {
+			return err
+		}
 	}
 	return errors.Join(s.put(tx, next), s.putOwner(tx, o))
 }
 
 func (s *Store) remove(tx *state.Tx, r record) error {
-	key := s.rowKey(r.info.Ref)
 	rows := tx.Bucket(s.secrets)
-	return rows.Delete(key[:])
+	return rows.Delete(r.key[:])
 }
 
 // Delete implements [secret.Store]. What is deleted can be put back with

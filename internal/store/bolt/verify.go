@@ -140,7 +140,11 @@ func (v *verifier) deleted(ctx context.Context) error {
 			v.report.problem("deleted row %x belongs to no owner", key)
 			continue
 		}
-		r, err := v.openRecord(owner, stored)
+		if len(key) != deletedKeyBytes {
+			v.report.problem("deleted row %x of %s: %v", key, owner, errDamaged)
+			continue
+		}
+		r, err := v.openAt(owner, deletedRow{key, stored}.live(), stored)
 		if err != nil {
 			v.report.problem("deleted row %x of %s: %v", key, owner, err)
 		}
