@@ -20,6 +20,9 @@ type Entry struct {
 	Seq   uint64
 	Event secret.Event
 	Count int // so many events alike, of which this was the first
+	// Names are the secrets, if there are several, that the events alike are
+	// about, each with its number.
+	Names map[string]int
 	MAC   MAC // covers the entry and all before it
 }
 
@@ -35,6 +38,7 @@ type line struct {
 	Kind    string         `json:"kind,omitempty"`
 	Owner   string         `json:"owner,omitempty"`
 	Name    string         `json:"name,omitempty"`
+	Names   map[string]int `json:"names,omitempty"`
 	NewName string         `json:"new_name,omitempty"`
 	Outcome secret.Outcome `json:"outcome"`
 	Count   int            `json:"count,omitempty"`
@@ -45,6 +49,11 @@ type line struct {
 //	{"seq":4711,"time":"2026-11-21T12:00:00.000000005Z","subject":"alice","key":"k7q2","from":"127.0.0.1",
 //	 "request":"Zx…","action":"reveal","kind":"user","owner":"alice","name":"GITHUB_TOKEN","outcome":"done",
 //	 "allowed":true,"mac":"5f1c…"}
+//
+// Reads alike are one line with their number, and the secrets that they were
+// about:
+//
+//	… "action":"list","kind":"user","owner":"alice","names":{"GITHUB_TOKEN":7,"NPM_TOKEN":1},"outcome":"done","count":8 …
 type exported struct {
 	Seq uint64 `json:"seq"`
 	line
@@ -62,7 +71,7 @@ func lineOf(e Entry) line {
 	ev := e.Event
 	l := line{
 		Time: ev.Time.UTC(), Subject: ev.Subject, Key: ev.Key, From: ev.From, Request: ev.Request,
-		Action: ev.Action, Kind: ev.Ref.Owner.Kind, Owner: ev.Ref.Owner.ID, Name: ev.Ref.Name, NewName: ev.NewName, Outcome: ev.Outcome,
+		Action: ev.Action, Kind: ev.Ref.Owner.Kind, Owner: ev.Ref.Owner.ID, Name: ev.Ref.Name, Names: e.Names, NewName: ev.NewName, Outcome: ev.Outcome,
 	}
 	if e.Count > 1 {
 		l.Count = e.Count
@@ -72,7 +81,7 @@ func lineOf(e Entry) line {
 
 func (l line) entry(at link) Entry {
 	ref := secret.Ref{Owner: secret.Owner{Kind: l.Kind, ID: l.Owner}, Name: l.Name}
-	return Entry{Seq: at.Seq, MAC: at.MAC, Count: max(l.Count, 1), Event: secret.Event{
+	return Entry{Seq: at.Seq, MAC: at.MAC, Count: max(l.Count, 1), Names: l.Names, Event: secret.Event{
 		Time: l.Time, Subject: l.Subject, Key: l.Key, From: l.From, Request: l.Request,
 		Action: l.Action, Ref: ref, NewName: l.NewName, Outcome: l.Outcome,
 	}}

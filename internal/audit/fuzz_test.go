@@ -41,10 +41,7 @@ func FuzzStoredEntry(f *testing.F) {
 		if err == nil && (r.Entries != 1 || r.First.Count < 1) {
 			t.Errorf("%d entries, the first with count %d", r.Entries, r.First.Count)
 		}
-		var out bytes.Buffer
-		if exportErr := l.Export(t.Context(), &out, 0); (exportErr == nil) != (err == nil) {
-			t.Errorf("Verify: %v, Export: %v", err, exportErr)
-		}
+		_, _ = l.Read(0, 10)
 	})
 }
 

@@ -63,8 +63,8 @@ func (l *Log) Record(ctx context.Context, e secret.Event) error {
 	return l.file.UpdateReserved(ctx, func(tx *state.Tx) error { return l.Append(tx, e) })
 }
 
-// Note implements [secret.Recorder]. Reads that differ only in time and
-// request are one entry a second, with their number.
+// Note implements [secret.Recorder]. Reads that differ only in time, request
+// and secret are one entry every half second, with their numbers.
 func (l *Log) Note(e secret.Event) error { return l.notes.add(e) }
 
 // Failed counts an authentication that failed, by the address it came from. It

@@ -120,12 +120,61 @@ func TestNotesAlikeAreOneEntry(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	count := 0
-	for _, e := range entries(t, l) {
-		count += e.Count
+	if got := len(entries(t, l)); got > 2 {
+		t.Errorf("%d entries, want 1, or 2 if written between", got)
 	}
-	if got := len(entries(t, l)); count != 100 || got > 4 {
-		t.Errorf("%d entries count %d notes, want 100 in 2, or 4 if written between", got, count)
+	if diff := cmp.Diff(map[string]int{"secret0": 50, "secret1": 50}, noted(t, l)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// noted says how often each secret is on record.
+func noted(t testing.TB, l *audit.Log) map[string]int {
+	t.Helper()
+	times := map[string]int{}
+	for _, e := range entries(t, l) {
+		sum := 0
+		for name, n := range e.Names {
+			times[name] += n
+			sum += n
+		}
+		switch {
+		case e.Names == nil:
+			times[e.Event.Ref.Name] += e.Count
+		case e.Count != sum || e.Event.Ref.Name != "":
+			t.Errorf("entry %d of %q has count %d, and its names %d", e.Seq, e.Event.Ref.Name, e.Count, sum)
+		}
+	}
+	return times
+}
+
+// Of a list there is no name, and no entry is longer than others can bear.
+func TestNotesOfListsAndOfManySecretsAreEntriesOfTheirOwn(t *testing.T) {
+	l := open(mustFile(t))
+	want := map[string]int{"": 2}
+	for i := range 1000 {
+		want[fmt.Sprint("secret", i)] = 1
+	}
+	for name, times := range want {
+		for range times {
+			if err := l.Note(event(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, noted(t, l)); diff != "" {
+		t.Error(diff)
+	}
+	for _, e := range entries(t, l) {
+		if len(e.Names) > 512 {
+			t.Errorf("entry %d is about %d secrets", e.Seq, len(e.Names))
+		}
+		if _, mixed := e.Names[""]; mixed {
+			t.Errorf("entry %d is about secrets and lists", e.Seq)
+		}
 	}
 }
 
@@ -145,7 +194,9 @@ func TestNotesAreOnRecordWithinASecond(t *testing.T) {
 
 func TestMoreNotesThanMemoryHoldsAreAllOnRecord(t *testing.T) {
 	l := open(mustFile(t))
-	for i := range 10_000 {
+	want := map[string]int{}
+	for i := range 40_000 {
+		want[fmt.Sprint(i)] = 1
 		if err := l.Note(event(fmt.Sprint(i))); err != nil {
 			t.Fatal(err)
 		}
@@ -153,9 +204,35 @@ func TestMoreNotesThanMemoryHoldsAreAllOnRecord(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(entries(t, l)); got != 10_000 {
-		t.Errorf("%d entries, want 10000", got)
+	if diff := cmp.Diff(want, noted(t, l)); diff != "" {
+		t.Error(diff)
 	}
+}
+
+func TestNotesThatCouldNotBeWrittenAreWrittenLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := mustFile(t)
+		l := open(f)
+		mustRecord(t, l, "recorded")
+		tamper(t, f, flip(headKey, -1)) // and nothing can be appended
+		for _, name := range []string{"a", "b", "a"} {
+			if err := l.Note(event(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second) // of the bubble, which takes none
+		synctest.Wait()
+		if err := l.Note(event("c")); !errors.Is(err, audit.ErrTampered) {
+			t.Errorf("Note, when notes cannot be written: %v, want ErrTampered", err)
+		}
+		tamper(t, f, flip(headKey, -1)) // back
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]int{"recorded": 1, "a": 2, "b": 1, "c": 1}, noted(t, l)); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestNothingOfAnEntryIsReadableInTheFile(t *testing.T) {

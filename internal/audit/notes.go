@@ -12,8 +12,10 @@ import (
 const (
 	// notesEvery leaves room for a commit within the second that is promised.
 	notesEvery = 500 * time.Millisecond
-	// maxNotes bounds the memory: whoever fills it waits until it is written.
-	maxNotes = 4096
+	// maxNoted bounds the memory: whoever fills it waits until it is written.
+	maxNoted = 16 << 10
+	// maxNames bounds an entry.
+	maxNames = 512
 )
 
 // notes are events that need not be on record at once. Those alike are
@@ -25,13 +27,43 @@ type notes struct {
 	flushing sync.Mutex // held from taking the notes until they are on record
 
 	mu      sync.Mutex // guards what follows
-	places  map[secret.Event]int
-	pending []Entry
+	latest  map[likeness]*note
+	pending []*note
+	noted   int   // what pending tells apart
 	err     error // why the last flush failed
 }
 
+// A note counts events that differ in time, request and secret only.
+type note struct {
+	first secret.Event
+	names map[string]int // how often which secret; empty names stand for lists
+}
+
+// A likeness is what the events of a note have in common.
+type likeness struct {
+	event secret.Event
+	named bool
+}
+
+func likenessOf(e secret.Event) likeness {
+	named := e.Ref.Name != ""
+	e.Time, e.Request, e.Ref.Name = time.Time{}, "", ""
+	return likeness{e, named}
+}
+
+func (n *note) entry() Entry {
+	e := Entry{Event: n.first}
+	for _, count := range n.names {
+		e.Count += count
+	}
+	if len(n.names) > 1 {
+		e.Event.Ref.Name, e.Names = "", n.names
+	}
+	return e
+}
+
 func startNotes(write func([]Entry) error) *notes {
-	n := &notes{write: write, places: map[secret.Event]int{}}
+	n := &notes{write: write, latest: map[likeness]*note{}}
 	n.routine = every(notesEvery, n.flush)
 	return n
 }
@@ -41,7 +73,7 @@ func startNotes(write func([]Entry) error) *notes {
 func (n *notes) add(e secret.Event) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.pending) >= maxNotes {
+	if n.noted >= maxNoted {
 		n.mu.Unlock()
 		n.flush()
 		n.mu.Lock()
@@ -49,22 +81,24 @@ func (n *notes) add(e secret.Event) error {
 			return n.err
 		}
 	}
-	n.countLocked(Entry{Event: e, Count: 1})
+	n.countLocked(e, 1)
 	if errors.Is(n.err, state.ErrFull) {
 		return nil
 	}
 	return n.err
 }
 
-func (n *notes) countLocked(e Entry) {
-	alike := e.Event
-	alike.Time, alike.Request = time.Time{}, ""
-	if at, ok := n.places[alike]; ok {
-		n.pending[at].Count += e.Count
-		return
+func (n *notes) countLocked(e secret.Event, times int) {
+	like := likenessOf(e)
+	alike := n.latest[like]
+	if alike == nil || len(alike.names) >= maxNames {
+		alike = &note{first: e, names: map[string]int{}}
+		n.latest[like] = alike
+		n.pending = append(n.pending, alike)
 	}
-	n.places[alike] = len(n.pending)
-	n.pending = append(n.pending, e)
+	before := len(alike.names)
+	alike.names[e.Ref.Name] += times
+	n.noted += len(alike.names) - before
 }
 
 func (n *notes) flush() {
@@ -74,7 +108,11 @@ func (n *notes) flush() {
 	if len(taken) == 0 {
 		return
 	}
-	err := n.write(taken)
+	var entries []Entry
+	for _, t := range taken {
+		entries = append(entries, t.entry())
+	}
+	err := n.write(entries)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.err = err
@@ -83,22 +121,27 @@ func (n *notes) flush() {
 	}
 }
 
-func (n *notes) take() []Entry {
+func (n *notes) take() []*note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return n.takeLocked()
+}
+
+func (n *notes) takeLocked() []*note {
 	taken := n.pending
-	n.pending = nil
-	clear(n.places)
+	n.pending, n.noted = nil, 0
+	clear(n.latest)
 	return taken
 }
 
 // putBackLocked puts the notes before those that came since.
-func (n *notes) putBackLocked(taken []Entry) {
-	since := n.pending
-	n.pending = nil
-	clear(n.places)
-	for _, e := range append(taken, since...) {
-		n.countLocked(e)
+func (n *notes) putBackLocked(taken []*note) {
+	for _, t := range append(taken, n.takeLocked()...) {
+		for name, times := range t.names {
+			e := t.first
+			e.Ref.Name = name
+			n.countLocked(e, times)
+		}
 	}
 }
 

@@ -2,28 +2,9 @@ package audit
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 
 	"github.com/strongroom/strongroom/internal/state"
 )
-
-// Export writes the entries behind that number as JSON lines. It verifies the
-// chain on the way, from its beginning, and ends like Entries.
-func (l *Log) Export(ctx context.Context, w io.Writer, after uint64) error {
-	lines := json.NewEncoder(w)
-	return l.walk(ctx, func(e Entry) error {
-		if e.Seq <= after {
-			return nil
-		}
-		if err := lines.Encode(e); err != nil {
-			return fmt.Errorf("exporting audit entry %d: %w", e.Seq, err)
-		}
-		return nil
-	})
-}
 
 // Read returns the entries behind that number, at most so many. Each is
 // authentic for its number; that none is missing is for [Log.Verify] to say.
