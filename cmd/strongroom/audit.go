@@ -22,6 +22,7 @@ func auditCommand() *cobra.Command {
 		auditTailCommand(),
 		adminCommand("export", "Write all entries, as lines of JSON", cobra.NoArgs, exportAudit),
 		auditPruneCommand(),
+		adminCommand("mend", "Let a log go on whose head is damaged", cobra.NoArgs, mendAudit),
 	)
 	return c
 }
@@ -112,6 +113,9 @@ func (a *adminClient) writeEntries(ctx context.Context, body gen.ReadAuditJSONRe
 func auditPruneCommand() *cobra.Command {
 	var keep time.Duration
 	c := adminCommand("prune --keep DURATION", "Drop old entries, and leave a signed checkpoint", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+		if keep <= 0 {
+			return errors.New("--keep: must be longer than nothing")
+		}
 		before := time.Now().Add(-keep).UTC().Format(time.RFC3339)
 		resp, err := a.PruneAuditWithResponse(ctx, gen.PruneAuditJSONRequestBody{Before: before})
 		if err := refusal(resp, err); err != nil {
@@ -122,4 +126,15 @@ func auditPruneCommand() *cobra.Command {
 	c.Flags().DurationVar(&keep, "keep", 0, "how far back entries stay, as in 8760h")
 	_ = c.MarkFlagRequired("keep") // fails only for a flag that does not exist
 	return c
+}
+
+func mendAudit(ctx context.Context, a *adminClient, _ []string) error {
+	resp, err := a.MendAuditWithResponse(ctx)
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	if !resp.JSON200.Mended {
+		return a.printf("the head is sound, and left as it was\n")
+	}
+	return a.printf("the log goes on behind its last entry: look there for what is missing\n")
 }

@@ -67,6 +67,9 @@ func serve(c *cobra.Command, cfg *config.Config, listen string) (err error) {
 	if damage := r.file.Damage(); damage != "" {
 		log.Warn("the state file was damaged, and what is left is whole: take a backup", "damage", damage)
 	}
+	if err := r.audit.Check(); err != nil {
+		log.Error("the audit log is damaged: see strongroom audit verify, and strongroom audit mend", "error", err)
+	}
 	log.Info("listening", "address", listener.Addr().String(), "version", version)
 	ctx, stop := untilBroken(c.Context(), r.file)
 	defer stop()

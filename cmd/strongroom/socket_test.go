@@ -194,6 +194,7 @@ func TestTheAdministrationAnswersAsItsDocumentSays(t *testing.T) {
 		{"audit pruned", 200, func() (*http.Response, error) {
 			return c.PruneAudit(ctx, gen.PruneAuditJSONRequestBody{Before: "2001-01-01T00:00:00Z"})
 		}},
+		{"audit mended, though sound", 200, func() (*http.Response, error) { return c.MendAudit(ctx) }},
 		{"backup", 200, func() (*http.Response, error) { return c.Backup(ctx, gen.BackupJSONRequestBody{}) }},
 		{"backup for a recipient", 200, func() (*http.Response, error) {
 			return c.Backup(ctx, gen.BackupJSONRequestBody{Recipient: str(ageRecipient)})

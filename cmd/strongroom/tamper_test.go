@@ -114,7 +114,7 @@ func TestTamperingWithTheAuditLogIsNamed(t *testing.T) {
 				if r.code != 1 || !strings.Contains(r.stdout, "WRONG  audit log: ") || !strings.Contains(r.stdout, "entry 3") {
 					t.Errorf("%s, the doctor says (%d)\n%s", when, r.code, r.stdout)
 				}
-				if r := i.administer(t, "audit", "prune", "--keep", "0s"); r.code == 0 && strings.HasPrefix(r.stdout, "12") {
+				if r := i.administer(t, "audit", "prune", "--keep", "1ns"); r.code == 0 && strings.HasPrefix(r.stdout, "12") {
 					t.Errorf("%s, its traces were pruned", when)
 				}
 			}
@@ -122,6 +122,34 @@ func TestTamperingWithTheAuditLogIsNamed(t *testing.T) {
 			mustServe(t, i)
 			check("with a server")
 		})
+	}
+}
+
+// Behind a damaged head nothing can be recorded, and so nothing done.
+func TestALogWithADamagedHeadIsMended(t *testing.T) {
+	i := mustHaveAPast(t)
+	mustChangeState(t, i, func(tx *bbolt.Tx) error {
+		log := tx.Bucket([]byte("audit"))
+		head := bytes.Repeat([]byte{0xff}, 8)
+		stored := bytes.Clone(log.Get(head))
+		stored[len(stored)-1] ^= 1
+		return log.Put(head, stored)
+	})
+	p := mustServe(t, i)
+	const body = `{"secret_name":"new","data":[{"key":"k","value":"v"}]}`
+	p.want(t, 500, "POST", app, i.pskHeader(), body)
+	if got := i.mustAdminister(t, "audit", "mend"); !strings.Contains(got, "goes on behind its last entry") {
+		t.Errorf("mend says %s", got)
+	}
+	p.want(t, 200, "POST", app, i.pskHeader(), body)
+	if got := i.mustAdminister(t, "audit", "mend"); !strings.Contains(got, "the head is sound") {
+		t.Errorf("mend says, the second time, %s", got)
+	}
+	if got := i.mustAdminister(t, "audit", "tail", "-n", "2"); !strings.Contains(got, `"action":"audit mend"`) {
+		t.Errorf("the mending is not on record:\n%s", got)
+	}
+	if log := p.mustStop(t); !strings.Contains(log, "strongroom audit mend") {
+		t.Errorf("the log names no way out:\n%s", log)
 	}
 }
 

@@ -367,6 +367,13 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// MendAudit Let a log go on whose head is damaged
+	//
+	// Nothing can be put on record behind a damaged head. This begins a new one behind the last entry there is, and puts that on record; a sound head is left alone. What was cut off before it cannot bring back.
+	//
+	// Corresponds with POST /strongroom/v1/audit/mend (the `MendAudit` operationId).
+	MendAudit(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PruneAuditWithBody Drop old entries of the audit log
 	//
 	// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
@@ -583,6 +590,23 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /strongroom/v1/status (the `Status` operationId).
 	Status(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// MendAudit Let a log go on whose head is damaged
+//
+// Nothing can be put on record behind a damaged head. This begins a new one behind the last entry there is, and puts that on record; a sound head is left alone. What was cut off before it cannot bring back.
+//
+// Corresponds with POST /strongroom/v1/audit/mend (the `MendAudit` operationId).
+func (c *Client) MendAudit(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMendAuditRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // PruneAuditWithBody Drop old entries of the audit log
@@ -1070,6 +1094,33 @@ func (c *Client) Status(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewMendAuditRequest constructs an http.Request for the MendAudit method
+func NewMendAuditRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/audit/mend")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewPruneAuditRequest calls the generic PruneAudit builder with application/json body
@@ -1691,6 +1742,15 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// MendAuditWithResponse Let a log go on whose head is damaged
+	//
+	// Nothing can be put on record behind a damaged head. This begins a new one behind the last entry there is, and puts that on record; a sound head is left alone. What was cut off before it cannot bring back.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/audit/mend (the `MendAudit` operationId).
+	MendAuditWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*MendAuditResponse, error)
+
 	// PruneAuditWithBodyWithResponse Drop old entries of the audit log
 	//
 	// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
@@ -1917,6 +1977,79 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /strongroom/v1/status (the `Status` operationId).
 	StatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StatusResponse, error)
+}
+
+type MendAuditResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *struct {
+		Mended bool `json:"mended"`
+	}
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Failed
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// JSON507 the response for an HTTP 507 `application/json` response
+	JSON507 *Full
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r MendAuditResponse) GetJSON200() *struct {
+	Mended bool `json:"mended"`
+} {
+	return r.JSON200
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r MendAuditResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r MendAuditResponse) GetJSON500() *Failed {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r MendAuditResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetJSON507 returns the response for an HTTP 507 `application/json` response
+func (r MendAuditResponse) GetJSON507() *Full {
+	return r.JSON507
+}
+
+// GetBody returns the raw response body bytes
+func (r MendAuditResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r MendAuditResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r MendAuditResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r MendAuditResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type PruneAuditResponse struct {
@@ -3294,6 +3427,21 @@ func (r StatusResponse) ContentType() string {
 	return ""
 }
 
+// MendAuditWithResponse Let a log go on whose head is damaged
+//
+// Nothing can be put on record behind a damaged head. This begins a new one behind the last entry there is, and puts that on record; a sound head is left alone. What was cut off before it cannot bring back.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/audit/mend (the `MendAudit` operationId).
+func (c *ClientWithResponses) MendAuditWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*MendAuditResponse, error) {
+	rsp, err := c.MendAudit(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMendAuditResponse(rsp)
+}
+
 // PruneAuditWithBodyWithResponse Drop old entries of the audit log
 //
 // Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
@@ -3681,6 +3829,62 @@ func (c *ClientWithResponses) StatusWithResponse(ctx context.Context, reqEditors
 		return nil, err
 	}
 	return ParseStatusResponse(rsp)
+}
+
+// ParseMendAuditResponse parses an HTTP response from a MendAuditWithResponse call
+func ParseMendAuditResponse(rsp *http.Response) (*MendAuditResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &MendAuditResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest struct {
+			Mended bool `json:"mended"`
+		}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
+		var dest Full
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON507 = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParsePruneAuditResponse parses an HTTP response from a PruneAuditWithResponse call
@@ -4820,6 +5024,9 @@ func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// MendAudit Let a log go on whose head is damaged
+	// (POST /strongroom/v1/audit/mend)
+	MendAudit(ctx echo.Context) error
 	// PruneAudit Drop old entries of the audit log
 	// (POST /strongroom/v1/audit/prune)
 	PruneAudit(ctx echo.Context) error
@@ -4873,6 +5080,15 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// MendAudit converts echo context to params.
+func (w *ServerInterfaceWrapper) MendAudit(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.MendAudit(ctx)
+	return err
 }
 
 // PruneAudit converts echo context to params.
@@ -5066,6 +5282,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.POST(options.BaseURL+"/strongroom/v1/audit/mend", wrapper.MendAudit, options.OperationMiddlewares["mendAudit"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/audit/prune", wrapper.PruneAudit, options.OperationMiddlewares["pruneAudit"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/audit/read", wrapper.ReadAudit, options.OperationMiddlewares["readAudit"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/audit/verify", wrapper.VerifyAudit, options.OperationMiddlewares["verifyAudit"]...)
@@ -5102,6 +5319,85 @@ type TooLargeJSONResponse Problem
 type UnavailableJSONResponse Problem
 
 type UnprocessableJSONResponse HTTPValidationError
+
+type MendAuditRequestObject struct {
+}
+
+type MendAuditResponseObject interface {
+	VisitMendAuditResponse(w http.ResponseWriter) error
+}
+
+type MendAudit200JSONResponse struct {
+	Mended bool `json:"mended"`
+}
+
+func (response MendAudit200JSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MendAudit403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response MendAudit403JSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MendAudit500JSONResponse struct{ FailedJSONResponse }
+
+func (response MendAudit500JSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MendAudit503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response MendAudit503JSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MendAudit507JSONResponse struct{ FullJSONResponse }
+
+func (response MendAudit507JSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type PruneAuditRequestObject struct {
 	Body *PruneAuditJSONRequestBody
@@ -6908,6 +7204,9 @@ func (response Status507JSONResponse) VisitStatusResponse(w http.ResponseWriter)
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// MendAudit Let a log go on whose head is damaged
+	// (POST /strongroom/v1/audit/mend)
+	MendAudit(ctx context.Context, request MendAuditRequestObject) (MendAuditResponseObject, error)
 	// PruneAudit Drop old entries of the audit log
 	// (POST /strongroom/v1/audit/prune)
 	PruneAudit(ctx context.Context, request PruneAuditRequestObject) (PruneAuditResponseObject, error)
@@ -6968,6 +7267,29 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// MendAudit operation middleware
+func (sh *strictHandler) MendAudit(ctx echo.Context) error {
+	var request MendAuditRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.MendAudit(ctx.Request().Context(), request.(MendAuditRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MendAudit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(MendAuditResponseObject); ok {
+		return validResponse.VisitMendAuditResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // PruneAudit operation middleware

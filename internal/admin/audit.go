@@ -54,3 +54,8 @@ func (o *Office) VerifyAudit(ctx context.Context, anchor string) (AuditReport, e
 func (o *Office) PruneAudit(ctx context.Context, caller secret.Caller, before time.Time) (int, error) {
 	return o.Audit.Prune(ctx, before, secret.Event{Subject: caller.Subject, From: caller.From, Request: caller.Request})
 }
+
+// MendAudit lets a log go on whose head is damaged, and reports whether it was.
+func (o *Office) MendAudit(ctx context.Context, caller secret.Caller) (mended bool, err error) {
+	return o.Audit.Mend(ctx, secret.Event{Subject: caller.Subject, From: caller.From, Request: caller.Request})
+}

@@ -65,3 +65,12 @@ func (a *handlers) PruneAudit(ctx context.Context, req gen.PruneAuditRequestObje
 	}
 	return gen.PruneAudit200JSONResponse{Count: dropped}, nil
 }
+
+// MendAudit lets a log go on whose head is damaged.
+func (a *handlers) MendAudit(ctx context.Context, _ gen.MendAuditRequestObject) (gen.MendAuditResponseObject, error) {
+	mended, err := a.office.MendAudit(ctx, auth.Caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return gen.MendAudit200JSONResponse{Mended: mended}, nil
+}
