@@ -5,7 +5,7 @@ KUBE    := internal/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run kubetest test lint generate verify bench crash faults linear fuzz scale clean
+.PHONY: help build run kubetest test lint generate verify bench crash faults linear reloads fuzz scale clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,9 @@ faults: ## Torn, cut and flipped files, failing and full disks; N=full for every
 
 linear: ## Hold N=20000 concurrent operations, kills between, to a model
 	STRONGROOM_LINEAR=$(or $(N),20000) $(PROOF) -run 'TestTheModel|TestOperationsHappenOneAfterTheOther|TestNoUpdateIsLost' ./cmd/strongroom
+
+reloads: ## Reload N=1000 times under load, half of them broken
+	STRONGROOM_RELOADS=$(or $(N),1000) $(PROOF) -run TestReloadsUnderLoadDisturbNobody ./cmd/strongroom
 
 fuzz: ## Fuzz our own parsers, each for N=10s
 	@set -e; for package in $$(go list ./internal/...); do \

@@ -30,8 +30,8 @@ func adminSocket(cfg *config.Config) string {
 const maxSocketPath = 107
 
 // adminEndpoint serves administration on the socket.
-func (r *resources) adminEndpoint(cfg *config.Config, log *slog.Logger) (server.Endpoint, error) {
-	api, err := strongroom.New(r.office, version, auth.Chain{Without: peer.Strategy{}, Failures: r.audit}, log)
+func (r *resources) adminEndpoint(cfg *config.Config, program strongroom.Program, log *slog.Logger) (server.Endpoint, error) {
+	api, err := strongroom.New(r.office, program, auth.Chain{Without: peer.Strategy{}, Failures: r.audit}, log)
 	if err != nil {
 		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
 	}
@@ -124,7 +124,9 @@ func withoutServer(c *cobra.Command, cfg *config.Config, do func(context.Context
 	if err := r.office.WaitForReseal(c.Context()); err != nil {
 		return err
 	}
-	endpoint, err := r.adminEndpoint(cfg, log)
+	now := time.Now()
+	program := strongroom.Program{Version: version, Config: func() strongroom.Config { return strongroom.Config{Since: now} }}
+	endpoint, err := r.adminEndpoint(cfg, program, log)
 	if err != nil {
 		return err
 	}

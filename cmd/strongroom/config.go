@@ -36,8 +36,9 @@ func configCheckCommand() *cobra.Command {
 				return err
 			}
 			_, keyErr := keySource(cfg.State.Key).Key(c.Context())
+			_, tlsErr := openTLS(cfg.Listen.TLS)
 			s, authErr := openStrategies(cfg)
-			if err := errors.Join(keyErr, authErr, s.Close()); err != nil {
+			if err := errors.Join(keyErr, tlsErr, authErr, s.Close()); err != nil {
 				return fmt.Errorf("%s:\n%w", file, err)
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), "the config is good")

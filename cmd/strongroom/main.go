@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		initCommand(), serveCommand(), configCommand(), versionCommand(),
+		initCommand(), serveCommand(), statusCommand(), configCommand(), versionCommand(),
 		secretCommand(), ownerCommand(), auditCommand(), keyringCommand(),
 		backupCommand(), restoreCommand(), compactCommand(), doctorCommand(),
 	)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,22 +28,27 @@ import (
 type policy struct {
 	http.Handler
 	strategies
+	tls *tls.Config // nil without
 }
 
 var _ server.Policy = (*policy)(nil)
 
 // newPolicy builds what the config decides, on the resources.
 func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, error) {
-	s, err := openStrategies(cfg)
-	if err != nil {
-		return nil, err
+	certificate, tlsErr := openTLS(cfg.Listen.TLS)
+	s, authErr := openStrategies(cfg)
+	if err := errors.Join(tlsErr, authErr); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	apis, err := r.apis(cfg, s, log)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return &policy{apis, s}, nil
+	return &policy{apis, s, certificate}, nil
 }
+
+// TLS implements [server.Policy].
+func (p *policy) TLS() *tls.Config { return p.tls }
 
 // apis are what the listener serves.
 func (r *resources) apis(cfg *config.Config, s strategies, log *slog.Logger) (http.Handler, error) {

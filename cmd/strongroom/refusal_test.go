@@ -24,6 +24,16 @@ var refusals = []struct {
 		"several mistakes in the config", edit("strongroom.yaml", "  drain: 10s", "  drian: 10s\ntls: {}"), "--listen 127.0.0.1:0",
 		[]string{"{dir}/strongroom.yaml:\nlisten.drian: there is no such field (line 6)\ntls: there is no such field (line 7)\n"},
 	},
+	{"a certificate that is not there", edit("strongroom.yaml", "drain: 10s", "tls: {certificate: tls.crt, key: keys/state.key}"), "", []string{
+		"listen.tls.certificate: open {dir}/tls.crt: no such file",
+	}},
+	{"a certificate that is none, and a broken keys file", func(t *testing.T, i install) {
+		t.Helper()
+		edit("strongroom.yaml", "drain: 10s", "tls: {certificate: keys/psks.yaml, key: keys/state.key}")(t, i)
+		overwrite("keys/session-keys.yaml", "keys: []\n")(t, i)
+	}, "", []string{
+		"listen.tls: tls: failed to find any PEM data in certificate input\nauth.session-key.api_key.keys_file: ",
+	}},
 	{"an address without a port", nothing, "--listen 127.0.0.1", []string{"--listen: listen.address: must be host:port"}},
 
 	{"no state file", remove("data/strongroom.db"), "", []string{

@@ -6,30 +6,28 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 
 	"github.com/spf13/cobra"
 
+	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/internal/state"
 )
 
 func serveCommand() *cobra.Command {
-	var file, listen string
+	var file configSource
 	c := &cobra.Command{
 		Use:   "serve --config FILE",
 		Short: "Serve the APIs until told to stop (SIGTERM)",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(file)
-			if err != nil {
-				return err
-			}
-			return serve(c, cfg, listen)
+			return serve(c, file)
 		},
 	}
-	configFlag(c, &file)
-	c.Flags().StringVar(&listen, "listen", "", "`address` to listen on instead of the config's")
+	configFlag(c, &file.path)
+	c.Flags().StringVar(&file.listen, "listen", "", "`address` to listen on instead of the config's")
 	return c
 }
 
@@ -38,43 +36,66 @@ func configFlag(c *cobra.Command, file *string) {
 	_ = c.MarkFlagRequired("config") // fails only for a flag that does not exist
 }
 
-func serve(c *cobra.Command, cfg *config.Config, listen string) (err error) {
+func serve(c *cobra.Command, file configSource) (err error) {
 	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
-	if listen != "" {
-		if err := cfg.ListenOn(listen); err != nil {
-			return fmt.Errorf("--listen: %w", err)
-		}
+	seen := digests{}
+	seen.take(file.path)
+	cfg, err := file.load()
+	if err != nil {
+		return err
 	}
 	r, err := open(c.Context(), cfg, c.OutOrStdout(), log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	p, err := r.newPolicy(cfg, log)
+	reloads, err := newReloader(file, cfg, seen, r, log)
 	if err != nil {
 		return err
 	}
-	current := server.NewCurrent(p, log)
-	defer func() { err = errors.Join(err, current.Close()) }()
-	administration, err := r.adminEndpoint(cfg, log)
+	defer func() { err = errors.Join(err, reloads.current.Close()) }()
+	endpoints, err := r.listen(cfg, reloads, log)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", cfg.Listen.Address)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listening: %w", err), administration.Listener.Close())
-	}
+	r.reportDamage(log)
+	ctx, stop := untilBroken(c.Context(), r.file)
+	var background sync.WaitGroup
+	background.Go(func() { reloads.run(ctx) })
+	log.Info("listening", "address", endpoints[0].Listener.Addr().String(), "version", version)
+	err = server.Serve(ctx, cfg.Listen.Drain, log, endpoints...)
+	stop()
+	background.Wait()
+	return errors.Join(r.file.Err(), err)
+}
+
+// reportDamage says what was damaged before, and does not keep the server from
+// serving.
+func (r *resources) reportDamage(log *slog.Logger) {
 	if damage := r.file.Damage(); damage != "" {
 		log.Warn("the state file was damaged, and what is left is whole: take a backup", "damage", damage)
 	}
 	if err := r.audit.Check(); err != nil {
 		log.Error("the audit log is damaged: see strongroom audit verify, and strongroom audit mend", "error", err)
 	}
-	log.Info("listening", "address", listener.Addr().String(), "version", version)
-	ctx, stop := untilBroken(c.Context(), r.file)
-	defer stop()
-	err = server.Serve(ctx, cfg.Listen.Drain, log, server.Endpoint{Listener: listener, Handler: current}, administration)
-	return errors.Join(r.file.Err(), err)
+}
+
+// listen opens the listeners: that of the APIs, and the administration's.
+func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logger) ([]server.Endpoint, error) {
+	program := strongroom.Program{Version: version, Serving: true, Config: reloads.config}
+	administration, err := r.adminEndpoint(cfg, program, log)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", cfg.Listen.Address)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listening: %w", err), administration.Listener.Close())
+	}
+	apis := server.Endpoint{Listener: listener, Handler: reloads.current}
+	if cfg.Listen.TLS != nil {
+		apis.TLS = reloads.current.TLS
+	}
+	return []server.Endpoint{apis, administration}, nil
 }
 
 // untilBroken returns a context that also ends when nothing can be written to

@@ -32,6 +32,18 @@ type AuditReport struct {
 	Problem string `json:"problem"`
 }
 
+// Config defines model for Config.
+type Config struct {
+	// NeedsRestart Fields that have changed and that only a restart heeds.
+	NeedsRestart []string `json:"needs_restart"`
+
+	// Problem Why the config as it is in the files now is not in force; empty if it is.
+	Problem string `json:"problem"`
+
+	// Since When the config that is in force was put in force.
+	Since time.Time `json:"since"`
+}
+
 // Count defines model for Count.
 type Count struct {
 	Count int `json:"count"`
@@ -109,7 +121,11 @@ type SecretRef struct {
 
 // Status defines model for Status.
 type Status struct {
+	Config  Config  `json:"config"`
 	Keyring Keyring `json:"keyring"`
+
+	// Serving Whether a server answers, or a command from the state file alone.
+	Serving bool `json:"serving"`
 
 	// State Id of the state file.
 	State   string   `json:"state"`

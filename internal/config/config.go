@@ -36,6 +36,20 @@ type Listen struct {
 	// Drain is how long requests under way may take when the server is told
 	// to stop. Default 10s.
 	Drain time.Duration `yaml:"drain"`
+	// TLS serves HTTPS, and HTTP/2 with it, instead of plain HTTP, which is for
+	// loopback and for a proxy in front.
+	TLS *TLS `yaml:"tls"`
+}
+
+// TLS is how the server shows who it is.
+type TLS struct {
+	// Certificate is a PEM file: the server's own, then those that signed it.
+	Certificate string `yaml:"certificate"`
+	// Key is a PEM file with the certificate's private key, readable by no one
+	// but owner and group.
+	Key string `yaml:"key"`
+	// MinVersion of TLS that clients must speak: "1.3" or "1.2". Default 1.3.
+	MinVersion string `yaml:"min_version"`
 }
 
 // State is the state file, of which one process at a time has the use.
@@ -176,6 +190,9 @@ func (c *Config) setDefaults() {
 	if c.Listen.Drain == 0 {
 		c.Listen.Drain = 10 * time.Second
 	}
+	if c.Listen.TLS != nil && c.Listen.TLS.MinVersion == "" {
+		c.Listen.TLS.MinVersion = "1.3"
+	}
 	if c.APIs.OpenHands != nil && c.APIs.OpenHands.Names == "" {
 		c.APIs.OpenHands.Names = "any"
 	}
@@ -204,14 +221,9 @@ func setDefault[T any](field **T, value T) {
 
 // resolve makes paths relative to the directory of the config file.
 func (c *Config) resolve(dir string) {
-	paths := []*string{&c.State.Path, &c.State.Key.File}
+	paths := append(c.reloaded(), &c.State.Path, &c.State.Key.File)
 	if c.Audit.Anchor != nil {
 		paths = append(paths, &c.Audit.Anchor.File)
-	}
-	for _, s := range c.Auth {
-		if s.APIKey != nil {
-			paths = append(paths, &s.APIKey.KeysFile)
-		}
 	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {

@@ -160,10 +160,15 @@ func mustLoad(t *testing.T, file string) *config.Config {
 func mustWrite(t *testing.T, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "strongroom.yaml")
+	mustOverwrite(t, file, text)
+	return file
+}
+
+func mustOverwrite(t *testing.T, file, text string) {
+	t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return file
 }
 
 func mustGlob(t *testing.T, pattern string) []string {

@@ -29,6 +29,11 @@ func (c *Config) validate() error {
 		m.bad(err != nil || portErr != nil, "listen.address: must be host:port")
 	}
 	m.bad(c.Listen.Drain < 0, "listen.drain: must not be negative")
+	if t := c.Listen.TLS; t != nil {
+		m.bad(t.Certificate == "", "listen.tls.certificate: must be set")
+		m.bad(t.Key == "", "listen.tls.key: must be set")
+		m.bad(!oneOf(t.MinVersion, "1.2", "1.3"), "listen.tls.min_version: must be 1.2 or 1.3, in quotes")
+	}
 	m.bad(c.State.Path == "", "state.path: must be set")
 	c.State.Key.validate(&m)
 	m.bad(c.Audit.Retention != 0 && c.Audit.Retention < 24*time.Hour, "audit.retention: must be at least 24h")

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 type Policy interface {
 	http.Handler
 	io.Closer
+	// TLS is for handshakes; nil where there are none.
+	TLS() *tls.Config
 }
 
 // Current is the policy in force, which can be replaced at any time: a request
@@ -60,6 +63,14 @@ func (c *Current) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer c.letGo(h)
 	h.ServeHTTP(w, r)
+}
+
+// TLS returns the config of the policy in force, and nil without one.
+func (c *Current) TLS() *tls.Config {
+	if h := c.inForce.Load(); h != nil {
+		return h.TLS()
+	}
+	return nil
 }
 
 func (c *Current) letGo(h *held) {

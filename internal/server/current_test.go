@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +29,8 @@ func (p *policy) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 	_, _ = fmt.Fprint(w, p.number)
 }
+
+func (p *policy) TLS() *tls.Config { return nil }
 
 func (p *policy) Close() error {
 	p.closed.Add(1)
@@ -126,4 +129,5 @@ func BenchmarkCurrent(b *testing.B) {
 type nothing struct{}
 
 func (nothing) ServeHTTP(http.ResponseWriter, *http.Request) {}
+func (nothing) TLS() *tls.Config                             { return nil }
 func (nothing) Close() error                                 { return nil }

@@ -5,6 +5,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +17,7 @@ import (
 
 // Timeouts keep slow or silent clients from holding on to connections.
 const (
-	headerTimeout = 10 * time.Second
+	headerTimeout = 10 * time.Second // for a handshake, too
 	readTimeout   = 60 * time.Second
 	writeTimeout  = readTimeout + 30*time.Second // counted from the same moment
 	idleTimeout   = 120 * time.Second
@@ -27,6 +28,8 @@ const (
 type Endpoint struct {
 	Listener net.Listener
 	Handler  http.Handler
+	// TLS is asked for at each handshake; nil serves without.
+	TLS func() *tls.Config
 	// ConnContext may add what is known of a connection to the contexts of its
 	// requests; nil adds nothing.
 	ConnContext func(context.Context, net.Conn) context.Context
@@ -43,7 +46,7 @@ func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints
 	for _, e := range endpoints {
 		s := e.server(log)
 		servers = append(servers, s)
-		go func() { ended <- s.Serve(e.Listener) }()
+		go func() { ended <- e.serve(s) }()
 	}
 	var failed error
 	select {
@@ -64,6 +67,13 @@ func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints
 		err = fmt.Errorf("draining: requests were still under way after %s: %w", drain, err)
 	}
 	return errors.Join(failed, err)
+}
+
+func (e Endpoint) serve(s *http.Server) error {
+	if e.TLS == nil {
+		return s.Serve(e.Listener)
+	}
+	return s.ServeTLS(e.Listener, "", "") // the files are in the config
 }
 
 // shutDown ends the servers at the same time.
@@ -94,6 +104,9 @@ func (e Endpoint) server(log *slog.Logger) *http.Server {
 	}
 	if e.Patient {
 		s.WriteTimeout = 0
+	}
+	if e.TLS != nil {
+		s.TLSConfig = perHandshake(e.TLS)
 	}
 	return s
 }

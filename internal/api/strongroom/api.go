@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -23,17 +24,37 @@ import (
 // maxBody bounds a request's body in bytes.
 const maxBody = 64 << 10
 
+// A Program is what runs, for those who ask how it is.
+type Program struct {
+	Version string
+	// Serving is whether it serves more than administration.
+	Serving bool
+	// Config says how the config stands. It is asked by requests at the same
+	// time.
+	Config func() Config
+}
+
+// Config is how the config that is in force and that in the files stand.
+type Config struct {
+	// Since is when it was put in force.
+	Since time.Time
+	// Problem is why the one in the files is not in force: nil if it is.
+	Problem error
+	// NeedsRestart are fields that have changed and that only a restart heeds.
+	NeedsRestart []string
+}
+
 // New returns the API on the office, for callers whom the chain knows.
-func New(office *admin.Office, version string, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+func New(office *admin.Office, program Program, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.Strongroom, MaxBody: maxBody, Answer: answer,
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{office, version}, nil)) },
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{office, program}, nil)) },
 	}.New(chain, log)
 }
 
 type handlers struct {
 	office  *admin.Office
-	version string
+	program Program
 }
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
@@ -41,8 +62,18 @@ var _ gen.StrictServerInterface = (*handlers)(nil)
 // Status says what is running.
 func (a *handlers) Status(context.Context, gen.StatusRequestObject) (gen.StatusResponseObject, error) {
 	return gen.Status200JSONResponse{
-		Version: a.version, State: a.office.File.ID(), Stores: a.office.StoreNames(), Keyring: keyring(a.office.KeyringNow()),
+		Version: a.program.Version, Serving: a.program.Serving, State: a.office.File.ID(), Stores: a.office.StoreNames(),
+		Keyring: keyring(a.office.KeyringNow()), Config: a.config(),
 	}, nil
+}
+
+func (a *handlers) config() gen.Config {
+	c := a.program.Config()
+	out := gen.Config{Since: c.Since, NeedsRestart: append([]string{}, c.NeedsRestart...)}
+	if c.Problem != nil {
+		out.Problem = c.Problem.Error()
+	}
+	return out
 }
 
 // RotateKeyring seals with a new key from now on.

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/api/strongroom"
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// A configSource is where the config is, and what the command line puts in the
+// place of a part of it.
+type configSource struct{ path, listen string }
+
+func (f configSource) load() (*config.Config, error) {
+	cfg, err := config.Load(f.path)
+	if err != nil || f.listen == "" {
+		return cfg, err
+	}
+	if err := cfg.ListenOn(f.listen); err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	return cfg, nil
+}
+
+// lookEvery is how long a change of a file goes unnoticed. Contents are
+// compared, which finds what any file system and any way of replacing files
+// can do, symbolic links of Kubernetes included.
+const lookEvery = time.Second
+
+// A reloader keeps in force what the config file and the files that it names
+// say. What is broken changes nothing.
+type reloader struct {
+	file      configSource
+	running   *config.Config // that the resources were opened for
+	resources *resources
+	current   *server.Current
+	log       *slog.Logger
+	seen      digests // when the files were last read
+
+	mu     sync.Mutex // guards what follows
+	status strongroom.Config
+}
+
+// newReloader puts in force what the config says. The digests were taken
+// before it was read.
+func newReloader(file configSource, cfg *config.Config, seen digests, r *resources, log *slog.Logger) (*reloader, error) {
+	seen.take(cfg.Files()...)
+	p, err := r.newPolicy(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	return &reloader{
+		file: file, running: cfg, resources: r, current: server.NewCurrent(p, log), log: log, seen: seen,
+		status: strongroom.Config{Since: time.Now()},
+	}, nil
+}
+
+// run reloads when a file changes, and on SIGHUP in any case, until ctx is
+// done.
+func (r *reloader) run(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-hangup:
+			r.reload()
+		case <-look.C:
+			if r.seen.changed() {
+				r.reload()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *reloader) reload() {
+	fields, err := r.replace()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status.Problem = err
+	if err != nil {
+		r.log.Error("the config is broken, and what was in force stays so", "error", err)
+		return
+	}
+	r.status.Since, r.status.NeedsRestart = time.Now(), fields
+	r.log.Info("the config has been reloaded")
+	if len(fields) > 0 {
+		r.log.Warn("some of the config takes a restart", "fields", strings.Join(fields, " "))
+	}
+}
+
+// replace puts in force what the files say now, and names the fields that take
+// a restart.
+func (r *reloader) replace() (fields []string, err error) {
+	// Each file before it is read: what changes then is seen next time.
+	r.seen.take(r.file.path)
+	cfg, err := r.file.load()
+	if err != nil {
+		return nil, err
+	}
+	fields, wrong := cfg.Keep(r.running)
+	r.seen = digests{r.file.path: r.seen[r.file.path]}
+	r.seen.take(cfg.Files()...)
+	if wrong != nil {
+		return nil, fmt.Errorf("%s, with %s as before, since that takes a restart:\n%w", r.file.path, strings.Join(fields, " "), wrong)
+	}
+	p, err := r.resources.newPolicy(cfg, r.log)
+	if err != nil {
+		return nil, err
+	}
+	r.current.Put(p)
+	return fields, nil
+}
+
+// config says how the config stands, for administrators.
+func (r *reloader) config() strongroom.Config {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status
+}
+
+// digests are what files were like, by path.
+type digests map[string][sha256.Size]byte
+
+func (d digests) take(paths ...string) {
+	for _, p := range paths {
+		d[p] = digest(p)
+	}
+}
+
+func (d digests) changed() bool {
+	for path, was := range d {
+		if digest(path) != was {
+			return true
+		}
+	}
+	return false
+}
+
+// digest is of all that decides what reading the file gives: its content, its
+// mode, or why it cannot be read.
+func digest(path string) [sha256.Size]byte {
+	info, err := os.Stat(path)
+	if err != nil {
+		return sha256.Sum256([]byte(err.Error()))
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return sha256.Sum256([]byte(err.Error()))
+	}
+	return sha256.Sum256(append(text, info.Mode().String()...))
+}

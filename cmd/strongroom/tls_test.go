@@ -1,0 +1,137 @@
+package main_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An identity is a certificate for 127.0.0.1 that signs itself, and its key, in
+// PEM.
+type identity struct{ certificate, key string }
+
+func newIdentity(t *testing.T) identity {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identity{encodePEM("CERTIFICATE", certificate), encodePEM("PRIVATE KEY", private)}
+}
+
+func encodePEM(kind string, bytes []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}))
+}
+
+func (id identity) mustWrite(t *testing.T, i install) {
+	t.Helper()
+	mustWrite(t, i.path("tls.key"), id.key)
+	mustWrite(t, i.path("tls.crt"), id.certificate)
+}
+
+// client trusts nobody but the identity, and speaks no newer version.
+func (id identity) client(t *testing.T, maxVersion uint16) *http.Client {
+	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(id.certificate))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MaxVersion: maxVersion}, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: patience}
+}
+
+// mustServeTLS starts a server that shows the identity.
+func mustServeTLS(t *testing.T, i install, id identity) *process {
+	t.Helper()
+	id.mustWrite(t, i)
+	i.mustEdit(t, "strongroom.yaml", "drain: 10s", "tls: {certificate: tls.crt, key: tls.key}")
+	return mustServe(t, i)
+}
+
+func ready(client *http.Client, p *process) (*http.Response, error) {
+	resp, err := client.Get("https://" + p.address + "/readyz")
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	return resp, err
+}
+
+func TestTLSIsOfVersion13WithHTTP2(t *testing.T) {
+	i, id := mustInit(t), newIdentity(t)
+	p := mustServeTLS(t, i, id)
+	resp, err := ready(id.client(t, 0), p)
+	if err != nil || resp.StatusCode != 200 || resp.ProtoMajor != 2 || resp.TLS.Version != tls.VersionTLS13 {
+		t.Fatalf("got %v, %v", resp, err)
+	}
+	if _, err := ready(id.client(t, tls.VersionTLS12), p); err == nil || !strings.Contains(err.Error(), "protocol version") {
+		t.Errorf("TLS 1.2: %v", err)
+	}
+	if a := p.mustDo(t, "GET", "/readyz", "", ""); a.status != 400 {
+		t.Errorf("plain HTTP: %d %s", a.status, a.body)
+	}
+	i.mustEdit(t, "strongroom.yaml", "key: tls.key", `key: tls.key, min_version: "1.2"`)
+	p.mustSay(t, reloaded)
+	resp, err = ready(id.client(t, tls.VersionTLS12), p)
+	if err != nil || resp.ProtoMajor != 2 || resp.TLS.Version != tls.VersionTLS12 || !strings.Contains(tls.CipherSuiteName(resp.TLS.CipherSuite), "_GCM_") {
+		t.Errorf("TLS 1.2 by choice: %v, %v", resp, err)
+	}
+	if resp, err := ready(id.client(t, 0), p); err != nil || resp.TLS.Version != tls.VersionTLS13 {
+		t.Errorf("TLS 1.3 beside it: %v, %v", resp, err)
+	}
+}
+
+func TestACertificateIsReplacedWithItsKeyOrNotAtAll(t *testing.T) {
+	i, first, second := mustInit(t), newIdentity(t), newIdentity(t)
+	p := mustServeTLS(t, i, first)
+	connected := first.client(t, 0)
+	if _, err := ready(connected, p); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, i.path("tls.crt"), second.certificate)
+	p.mustSay(t, regexp.MustCompile(broken.String()+"listen.tls: tls: private key does not match public key"))
+	if _, err := ready(first.client(t, 0), p); err != nil {
+		t.Errorf("with half of another, the first is not shown any more: %v", err)
+	}
+	mustWrite(t, i.path("tls.key"), second.key)
+	p.mustSay(t, reloaded)
+	if _, err := ready(second.client(t, 0), p); err != nil {
+		t.Errorf("the second is not shown: %v", err)
+	}
+	if _, err := ready(first.client(t, 0), p); err == nil {
+		t.Error("the first is still shown")
+	}
+	if _, err := ready(connected, p); err != nil {
+		t.Errorf("a connection from before does not go on: %v", err)
+	}
+}
+
+func TestTLSIsNotTurnedOffWithoutARestart(t *testing.T) {
+	i, id := mustInit(t), newIdentity(t)
+	p := mustServeTLS(t, i, id)
+	i.mustEdit(t, "strongroom.yaml", "tls: {certificate: tls.crt, key: tls.key}", "drain: 10s")
+	p.mustSay(t, regexp.MustCompile(`takes a restart" fields=listen.tls`))
+	if _, err := ready(id.client(t, 0), p); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,72 @@
+package config_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const running = `
+listen: {address: "127.0.0.1:3000", tls: {certificate: tls.crt, key: tls.key}}
+state: {path: strongroom.db, key: {env: STATE_KEY}}
+stores: {embedded: {bolt: {}}}
+auth: {psk: {api_key: {header: Authorization-PSK, keys_file: psks.yaml}}}
+apis: {nx1: {store: embedded, auth: [psk]}}
+`
+
+func TestWhatAProcessCannotChangeStaysAsItIs(t *testing.T) {
+	for _, tc := range []struct{ from, to, fields, wrong string }{
+		{"", "", "", ""},
+		{"auth: [psk]", "auth: [psk], masked_values: keep", "", ""},
+		{"psks.yaml", "others.yaml", "", ""},
+		{"tls.crt", "other.crt", "", ""},
+		{"key: tls.key", `key: tls.key, min_version: "1.2"`, "", ""},
+		{"3000", "3001", "listen.address", ""},
+		{"tls: {certificate: tls.crt, key: tls.key}", "drain: 1s", "listen.drain listen.tls", ""},
+		{"strongroom.db", "other.db", "state.path", ""},
+		{"STATE_KEY", "OTHER_KEY", "state.key", ""},
+		{"stores:", "audit: {retention: 48h}\nstores:", "audit", ""},
+		{"bolt: {}", "bolt: {versions: 3}", "stores", ""},
+		{"bolt: {}}", "bolt: {}}\n  other: {bolt: {}}", "stores", ""},
+		{"embedded", "other", "stores", "apis.nx1.store: must be a name under stores"},
+	} {
+		changed := strings.ReplaceAll(running, "{embedded: {bolt: {}}}", "\n  embedded: {bolt: {}}")
+		file := mustWrite(t, changed)
+		old := mustLoad(t, file)
+		mustOverwrite(t, file, strings.ReplaceAll(changed, tc.from, tc.to))
+		c := mustLoad(t, file)
+		fields, err := c.Keep(old)
+		if got := strings.Join(fields, " "); got != tc.fields {
+			t.Errorf("%s → %s: needs a restart for %q, want %q", tc.from, tc.to, got, tc.fields)
+		}
+		if (err == nil) != (tc.wrong == "") || (err != nil && err.Error() != tc.wrong) {
+			t.Errorf("%s → %s: %v, want %q", tc.from, tc.to, err, tc.wrong)
+		}
+		if again, _ := c.Keep(old); len(again) > 0 {
+			t.Errorf("%s → %s: %v are not as they were", tc.from, tc.to, again)
+		}
+	}
+}
+
+// A listener that is open to others stays so until a restart.
+func TestNobodyIsAnonymousBehindAnAddressThatIsYetToChange(t *testing.T) {
+	file := mustWrite(t, strings.ReplaceAll(running, "127.0.0.1", "0.0.0.0"))
+	old := mustLoad(t, file)
+	mustOverwrite(t, file, strings.ReplaceAll(strings.ReplaceAll(running, "auth: {psk", "auth: {a: {anonymous: {}}, psk"), "[psk]", "[psk, a]"))
+	_, err := mustLoad(t, file).Keep(old)
+	if err == nil || !strings.Contains(err.Error(), "auth.a.anonymous: needs a listen.address on loopback") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFilesAreAllThatAreReadAgain(t *testing.T) {
+	file := mustWrite(t, strings.ReplaceAll(running, "auth: {psk", "auth: {same: {api_key: {header: X, keys_file: psks.yaml}}, psk"))
+	var want []string
+	for _, name := range []string{"psks.yaml", "tls.crt", "tls.key"} {
+		want = append(want, filepath.Join(filepath.Dir(file), name))
+	}
+	if got := mustLoad(t, file).Files(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
