@@ -165,8 +165,9 @@ func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Rev
 }
 
 // admit authorizes, does and audits. Every operation goes through it, and
-// what cannot be recorded does not happen or is not answered: lists are noted,
-// everything else is on record for good before admit returns.
+// what cannot be recorded does not happen or is not answered: what was shown of
+// secrets without their values is noted, everything else is on record for good
+// before admit returns.
 func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(*Event) error) error {
 	event := Event{
 		Time: time.Now().UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
@@ -181,6 +182,10 @@ func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref R
 	}
 	if action.showsOnly() {
 		err := do(&event)
+		// A caller who waited longer where it may not look would know why.
+		if errors.Is(err, ErrNotFound) {
+			return s.record(ctx, event, err, NotFound)
+		}
 		event.Outcome = OutcomeOf(err)
 		return firstOf(unrecorded(s.audit.Note(event)), err)
 	}

@@ -336,6 +336,58 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+// A diary says what was put on record and how, which is what takes long.
+type diary struct {
+	secret.Recorder
+	calls []string
+}
+
+func (d *diary) Record(_ context.Context, e secret.Event) error {
+	d.calls = append(d.calls, "record of "+e.Ref.Name)
+	return nil
+}
+
+func (d *diary) Note(e secret.Event) error {
+	d.calls = append(d.calls, "note of "+e.Ref.Name)
+	return nil
+}
+
+// Whether there is such a secret, a caller who may not know it must not learn
+// from how long it takes either.
+func TestAHiddenSecretCostsWhatAMissingOneCosts(t *testing.T) {
+	may := caller(grant(app, all...))
+	mayNot := caller(named(grant(app, all...), "x"))
+	for method, ask := range map[string]func(s *secret.Service, who secret.Caller, ref secret.Ref) error{
+		"Head": func(s *secret.Service, who secret.Caller, ref secret.Ref) error {
+			_, err := s.Head(t.Context(), who, ref)
+			return err
+		},
+		"Versions": func(s *secret.Service, who secret.Caller, ref secret.Ref) error {
+			_, err := s.Versions(t.Context(), who, ref)
+			return err
+		},
+	} {
+		for _, tc := range []struct {
+			what string
+			who  secret.Caller
+			name string
+		}{
+			{"missing", may, "none"},
+			{"hidden", mayNot, "db"},
+			{"hidden and missing", mayNot, "none"},
+		} {
+			var d diary
+			err := ask(secret.NewService(filled(t), &d), tc.who, on(app, tc.name))
+			if !errors.Is(err, secret.ErrNotFound) {
+				t.Errorf("%s of what is %s: got error %v, want %v", method, tc.what, err, secret.ErrNotFound)
+			}
+			if want := []string{"record of " + tc.name}; !slices.Equal(d.calls, want) {
+				t.Errorf("%s of what is %s: %q, want %q", method, tc.what, d.calls, want)
+			}
+		}
+	}
+}
+
 func TestListHasWhatTheCallerMayList(t *testing.T) {
 	st := memory.New()
 	var mine []string
