@@ -35,13 +35,14 @@ func IfMatch(header *string) (revision string, err error) {
 	return inner, nil
 }
 
-// NoneMatch reports whether an If-None-Match header admits an answer with this
-// entity tag; if not, the client has it already. Tags are compared weakly, as
+// NoneMatch reports whether an If-None-Match header admits an answer of this
+// revision; if not, the client has it already. Tags are compared weakly, as
 // RFC 9110, section 13.1.2 asks, and a malformed one matches nothing.
-func NoneMatch(header *string, etag string) bool {
+func NoneMatch(header *string, revision string) bool {
 	if header == nil {
 		return true
 	}
+	etag := ETag(revision)
 	for tag := range strings.SplitSeq(*header, ",") {
 		tag = strings.TrimSpace(tag)
 		if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 )
@@ -16,6 +17,24 @@ func WriteJSON(w http.ResponseWriter, status int, body any) error {
 	}
 	return WriteText(w, status, text)
 }
+
+// WriteAppended answers with JSON that is appended to a buffer, which is
+// cleared, for there may be values in it, and used again.
+func WriteAppended[T interface{ AppendTo([]byte) []byte }](w http.ResponseWriter, status int, body T) error {
+	buffer := buffers.Get().(*[]byte)
+	text := body.AppendTo(*buffer)
+	err := WriteText(w, status, text)
+	clear(text)
+	if cap(text) <= maxBuffer {
+		*buffer = text[:0]
+		buffers.Put(buffer)
+	}
+	return err
+}
+
+const maxBuffer = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // WriteText answers with JSON that is encoded already.
 func WriteText(w http.ResponseWriter, status int, text []byte) error {

@@ -36,11 +36,11 @@ func revealed(info secret.Info, data map[string]secret.Value) (detail, error) {
 	return detail{info, data}, nil
 }
 
-// appendTo writes the detail as JSON. It is most of what is asked for, and by
+// AppendTo writes the detail as JSON. It is most of what is asked for, and by
 // reflection would take most of the time. Its keys are sorted.
 //
 //	{"secret_name":"db","k8s_name":"nx1-…","data":[{"key":"USER","value":"****"}],"created_at":"2026-11-21T12:00:00Z"}
-func (d detail) appendTo(text []byte) []byte {
+func (d detail) AppendTo(text []byte) []byte {
 	text = quote(append(text, `{"secret_name":`...), d.Name)
 	text = quote(append(text, `,"k8s_name":`...), d.StoredAs)
 	text = append(text, `,"data":[`...)
@@ -69,11 +69,8 @@ func quote(text []byte, s string) []byte {
 
 func (d detail) write(w http.ResponseWriter) error {
 	server.SetETag(w.Header(), string(d.Revision))
-	return server.WriteText(w, http.StatusOK, d.appendTo(make([]byte, 0, detailBytes)))
+	return server.WriteAppended(w, http.StatusOK, d)
 }
-
-// detailBytes is about what a detail takes.
-const detailBytes = 256
 
 func (d detail) VisitCreateSecretResponse(w http.ResponseWriter) error { return d.write(w) }
 func (d detail) VisitGetSecretResponse(w http.ResponseWriter) error    { return d.write(w) }
@@ -83,15 +80,20 @@ func (d detail) VisitRevealSecretResponse(w http.ResponseWriter) error { return 
 // listed is the body of a list: a bare array.
 type listed []secret.Info
 
-func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
-	text := append(make([]byte, 0, 2+len(l)*detailBytes), '[')
+// AppendTo writes the list as JSON.
+func (l listed) AppendTo(text []byte) []byte {
+	text = append(text, '[')
 	for i, info := range l {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = masked(info).appendTo(text)
+		text = masked(info).AppendTo(text)
 	}
-	return server.WriteText(w, http.StatusOK, append(text, ']'))
+	return append(text, ']')
+}
+
+func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
+	return server.WriteAppended(w, http.StatusOK, l)
 }
 
 // deleted is the body of a deletion, the document's DeleteResponse.

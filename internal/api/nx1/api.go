@@ -79,8 +79,8 @@ func (a *handlers) GetSecret(ctx context.Context, req gen.GetSecretRequestObject
 	if err != nil {
 		return nil, err
 	}
-	if etag := server.ETag(string(info.Revision)); !server.NoneMatch(req.Params.IfNoneMatch, etag) {
-		return gen.GetSecret304Response{Headers: gen.GetSecret304ResponseHeaders{ETag: etag}}, nil
+	if revision := string(info.Revision); !server.NoneMatch(req.Params.IfNoneMatch, revision) {
+		return gen.GetSecret304Response{Headers: gen.GetSecret304ResponseHeaders{ETag: server.ETag(revision)}}, nil
 	}
 	return masked(info), nil
 }
