@@ -10,8 +10,11 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/strongroom/strongroom/internal/api/agentserver"
 	"github.com/strongroom/strongroom/internal/api/nx1"
 	"github.com/strongroom/strongroom/internal/api/openhands"
+	"github.com/strongroom/strongroom/internal/api/openhandsv1"
+	"github.com/strongroom/strongroom/internal/api/sandbox"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/anonymous"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
@@ -62,16 +65,46 @@ func (r *resources) apis(cfg *config.Config, s strategies, log *slog.Logger) (ht
 		front.Mount("/api/app", h)
 		front.Publish("/openapi/nx1.json", specs.Nx1)
 	}
-	if api := cfg.APIs.OpenHands; api != nil {
-		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, r.chain(cfg, s, api.Auth), log)
-		if err != nil {
+	if cfg.APIs.OpenHands != nil {
+		if err := r.mountOpenHands(front, cfg, s, log); err != nil {
 			return nil, fmt.Errorf("apis.openhands: %w", err)
 		}
-		front.Mount("/api/secrets", h)
-		front.Publish("/openapi/openhands.json", specs.OpenHands)
 	}
 	return front, nil
+}
+
+// mountOpenHands serves custom secrets by all of OpenHands' APIs. That of
+// 0.53.0 comes last, so that it has what nobody claims.
+func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, s strategies, log *slog.Logger) error {
+	api := cfg.APIs.OpenHands
+	service := secret.NewService(r.stores[api.Store], r.audit)
+	for _, surface := range []struct {
+		config.Surface
+		name, prefix string
+		document     []byte
+		new          func(*secret.Service, auth.Chain, *slog.Logger) (http.Handler, error)
+	}{
+		{api.AgentServer, "agentserver", "/api/settings/secrets", specs.AgentServer, agentserver.New},
+		{api.Sandboxes, "sandbox", "/api/v1/sandboxes", specs.Sandbox, sandbox.New},
+		{api.V1, "openhandsv1", "/api/v1/secrets", specs.OpenHandsV1, openhandsv1.New},
+	} {
+		if surface.Disabled {
+			continue
+		}
+		h, err := surface.new(service, r.chain(cfg, s, surface.Auth), log)
+		if err != nil {
+			return fmt.Errorf("%s: %w", surface.name, err)
+		}
+		front.Mount(surface.prefix, h)
+		front.Publish("/openapi/"+surface.name+".json", surface.document)
+	}
+	h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, r.chain(cfg, s, api.Auth), log)
+	if err != nil {
+		return err
+	}
+	front.Mount("/api/secrets", h)
+	front.Publish("/openapi/openhands.json", specs.OpenHands)
+	return nil
 }
 
 // chain is how an API's callers are known: by these strategies, in this order.

@@ -32,7 +32,7 @@ var refusals = []struct {
 		edit("strongroom.yaml", "drain: 10s", "tls: {certificate: keys/psks.yaml, key: keys/state.key}")(t, i)
 		overwrite("keys/session-keys.yaml", "keys: []\n")(t, i)
 	}, "", []string{
-		"listen.tls: tls: failed to find any PEM data in certificate input\nauth.session-key.api_key.keys_file: ",
+		"listen.tls: tls: failed to find any PEM data in certificate input\n", "auth.session-key.api_key.keys_file: ",
 	}},
 	{"an address without a port", nothing, "--listen 127.0.0.1", []string{"--listen: listen.address: must be host:port"}},
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/strictyaml"
@@ -134,7 +135,8 @@ type Anonymous struct {
 
 // APIs are what is served.
 type APIs struct {
-	// OpenHands is OpenHands' custom secrets: /api/secrets.
+	// OpenHands is OpenHands' custom secrets: /api/secrets, and the same secrets
+	// by the routes of its newer APIs.
 	OpenHands *OpenHands `yaml:"openhands"`
 	// Nx1 is Nx1's app secrets: /api/app/{app_id}/secrets.
 	Nx1 *Nx1 `yaml:"nx1"`
@@ -149,6 +151,25 @@ type OpenHands struct {
 	// Names that new secrets may have: any, or env for those that an
 	// environment variable can have. Default any.
 	Names string `yaml:"names"`
+	// AgentServer is the routes of OpenHands' agent server, which also give
+	// values to those who may reveal: /api/settings/secrets.
+	AgentServer Surface `yaml:"agent_server"`
+	// V1 is the routes of OpenHands' V1 API: /api/v1/secrets.
+	V1 Surface `yaml:"v1"`
+	// Sandboxes is what keys that were made for a sandbox read there:
+	// /api/v1/sandboxes/{sandbox_id}/settings/secrets. By default nobody is
+	// anonymous here.
+	Sandboxes Surface `yaml:"sandboxes"`
+}
+
+// Surface is one more API to the secrets of another. It is served unless it is
+// disabled.
+type Surface struct {
+	// Disabled leaves it out.
+	Disabled bool `yaml:"disabled"`
+	// Auth are the ways to know its callers, in this order: names under auth.
+	// Default: those of the API that it belongs to.
+	Auth []string `yaml:"auth"`
 }
 
 // Nx1 is the API of Nx1.
@@ -193,8 +214,8 @@ func (c *Config) setDefaults() {
 	if c.Listen.TLS != nil && c.Listen.TLS.MinVersion == "" {
 		c.Listen.TLS.MinVersion = "1.3"
 	}
-	if c.APIs.OpenHands != nil && c.APIs.OpenHands.Names == "" {
-		c.APIs.OpenHands.Names = "any"
+	if c.APIs.OpenHands != nil {
+		c.APIs.OpenHands.setDefaults(c.Auth)
 	}
 	if c.APIs.Nx1 != nil && c.APIs.Nx1.MaskedValues == "" {
 		c.APIs.Nx1.MaskedValues = "reject"
@@ -210,6 +231,20 @@ func (c *Config) setDefaults() {
 		if s.Anonymous != nil && s.Anonymous.User == "" {
 			s.Anonymous.User = "default"
 		}
+	}
+}
+
+func (o *OpenHands) setDefaults(auth map[string]Strategy) {
+	if o.Names == "" {
+		o.Names = "any"
+	}
+	for _, s := range []*Surface{&o.AgentServer, &o.V1} {
+		if s.Auth == nil {
+			s.Auth = o.Auth
+		}
+	}
+	if o.Sandboxes.Auth == nil {
+		o.Sandboxes.Auth = slices.DeleteFunc(slices.Clone(o.Auth), func(name string) bool { return auth[name].Anonymous != nil })
 	}
 }
 

@@ -98,6 +98,23 @@ apis:
 	}
 }
 
+func TestSurfacesHaveTheAuthOfTheirAPI(t *testing.T) {
+	c := mustLoad(t, mustWrite(t, `
+state: {path: strongroom.db, key: {env: STATE_KEY}}
+stores: {embedded: {bolt: {}}}
+auth:
+  here: {anonymous: {}}
+  key: {api_key: {header: X-Session-API-Key, keys_file: keys.yaml}}
+  token: {api_key: {header: X-Access-Token, keys_file: keys.yaml}}
+apis: {openhands: {store: embedded, auth: [key, here], v1: {auth: [token]}}}
+`)).APIs.OpenHands
+	got := [][]string{c.Auth, c.AgentServer.Auth, c.V1.Auth, c.Sandboxes.Auth}
+	want := [][]string{{"key", "here"}, {"key", "here"}, {"token"}, {"key"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("auth (-want +got):\n%s", diff)
+	}
+}
+
 func TestAnotherAddressIsHeldToTheSameRules(t *testing.T) {
 	anonymous := `
 state: {path: strongroom.db, key: {env: STATE_KEY}}

@@ -87,6 +87,9 @@ func (a APIs) validate(m *mistakes, c *Config) {
 	if a.OpenHands != nil {
 		c.checkAPI(m, "apis.openhands", a.OpenHands.Store, a.OpenHands.Auth)
 		m.bad(!oneOf(a.OpenHands.Names, "any", "env"), "apis.openhands.names: must be any or env")
+		c.checkAuth(m, "apis.openhands.agent_server", a.OpenHands.AgentServer.Auth)
+		c.checkAuth(m, "apis.openhands.v1", a.OpenHands.V1.Auth)
+		c.checkAuth(m, "apis.openhands.sandboxes", a.OpenHands.Sandboxes.Auth)
 	}
 	if a.Nx1 != nil {
 		c.checkAPI(m, "apis.nx1", a.Nx1.Store, a.Nx1.Auth)
@@ -98,6 +101,10 @@ func (c *Config) checkAPI(m *mistakes, path, store string, auth []string) {
 	_, ok := c.Stores[store]
 	m.bad(!ok, "%s.store: must be a name under stores", path)
 	m.bad(len(auth) == 0, "%s.auth: must name at least one strategy: without, nobody could call", path)
+	c.checkAuth(m, path, auth)
+}
+
+func (c *Config) checkAuth(m *mistakes, path string, auth []string) {
 	for i, name := range auth {
 		_, ok := c.Auth[name]
 		m.bad(!ok, "%s.auth[%d]: must be a name under auth", path, i)

@@ -7,13 +7,15 @@ import (
 
 // routes are all of the documents, and what is in none of them.
 func routes() (calls [][2]string) {
-	fill := strings.NewReplacer("{app_id}", shop, "{secret_id}", "MINE", "{secret_name}", "MINE")
+	fill := strings.NewReplacer("{app_id}", shop, "{secret_id}", "MINE", "{secret_name}", "MINE", "{name}", "MINE", "{sandbox_id}", "box")
 	each(func(_ *promise, method, path string, _ operation) {
 		calls = append(calls, [2]string{method, fill.Replace(path)})
 	})
 	for _, path := range []string{
 		"/", "/api", "/api/", "/api/secrets/", "/api/secrets/a/b", "/api/secrets%2FA", "/api/secretsX", "/API/SECRETS", "/api/settings", "/admin",
 		"/metrics", "/debug/pprof/", "/healthz/", "/healthz/x", "/openapi/", "/openapi/nx1.yaml", "/openapi/nx1.json/", "//healthz",
+		"/api/settings/secrets/", "/api/settings/secrets/MINE/", "/api/v1", "/api/v1/secrets/", "/api/v1/secrets/search/x",
+		"/api/v1/sandboxes", "/api/v1/sandboxes/box/settings", "/api/v1/sandboxes//settings/secrets",
 		"/api/app", "/api/app/", "/api/app/" + shop, "/api/app/x/secrets/a", secrets + "/", secrets + "/MINE/", secrets + "/MINE/reveal/x",
 	} {
 		for _, method := range []string{"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "CONNECT", "WHATEVER"} {
@@ -33,6 +35,10 @@ func TestNothingIsThereForThoseWithoutAKey(t *testing.T) {
 			if d.key == sessionKey {
 				others = psk
 			}
+			token := d.noKey // of no interest
+			if d.name == nx1.name {
+				token = d.badKey
+			}
 			for _, tc := range []struct{ name, header, value, want string }{
 				{"no key", "X", "", d.noKey},
 				{"an empty key", d.key, "", d.badKey},
@@ -41,7 +47,7 @@ func TestNothingIsThereForThoseWithoutAKey(t *testing.T) {
 				{"the key and more", d.key, key + "x", d.badKey},
 				{"the other API's key", others, s.printed[others], d.noKey},
 				{"the other API's key as ours", d.key, s.printed[others], d.badKey},
-				{"a token", "Authorization", "Bearer " + canary, d.badKey},
+				{"a token", "Authorization", "Bearer " + canary, token},
 				{"the key in a cookie", "Cookie", d.key + "=" + key, d.noKey},
 			} {
 				for _, body := range []string{"", "{" + canary} {

@@ -63,11 +63,39 @@ func inBoth(t *testing.T, test func(t *testing.T, d dialect)) {
 
 // spokenAt is the dialect at a path; what is no API's is OpenHands'.
 func spokenAt(path string) dialect {
-	if rest, ok := strings.CutPrefix(path, "/api/app"); ok && (rest == "" || rest[0] == '/') {
-		return nx1
+	for _, d := range []struct {
+		prefix string
+		dialect
+	}{{"/api/app", nx1}, {"/api/settings/secrets", agentserver}, {"/api/v1/sandboxes", sandbox}, {"/api/v1/secrets", openhandsv1}} {
+		if rest, ok := strings.CutPrefix(path, d.prefix); ok && (rest == "" || rest[0] == '/') {
+			return d.dialect
+		}
 	}
 	return openhands
 }
+
+// Of the newer of OpenHands' APIs, all of which say what is wrong in one place.
+var (
+	agentserver = newer("agentserver", "Unauthorized", "Unauthorized")
+	openhandsv1 = newer("openhandsv1", "Unauthorized", "Unauthorized")
+	sandbox     = newer("sandbox", "X-Session-API-Key header is required", "Invalid session API key")
+)
+
+func newer(name, noKey, badKey string) dialect {
+	return dialect{
+		name: name, key: sessionKey,
+		noKey: says(noKey), badKey: says(badKey), twoKeys: says("Send one credential only"),
+		forbidden: says("Forbidden"),
+		lost:      says("Not Found"), notSo: says("Method Not Allowed"),
+		absent:    says("Secret not found"),
+		malformed: says("If-Match must be one strong entity tag or *"), repeated: says("Send every header once"),
+		stale:      says("Secret has changed"),
+		unreadable: says("There was an error parsing the body"), tooLarge: says("Request body is too large"),
+	}
+}
+
+// says is a problem in their words.
+func says(text string) string { return `{"detail":"` + text + `"}` }
 
 // What OpenHands says of a job well done.
 const (

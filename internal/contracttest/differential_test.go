@@ -30,7 +30,7 @@ func TestCheckAgreesWithAJSONSchemaValidator(t *testing.T) {
 		*seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("repeat with -seed %d -bodies %d", *seed, *bodies)
-	for _, name := range []string{"openhands", "nx1"} {
+	for _, name := range []string{"openhands", "nx1", "agentserver", "openhandsv1"} {
 		doc := mustOpen(t, name)
 		tried := 0
 		for path, item := range doc.tree["paths"].(map[string]any) {

@@ -32,10 +32,13 @@ func TestWhatIsThereForEverybody(t *testing.T) {
 		contentType string
 		body        []byte
 	}{
-		"/healthz":                {"text/plain; charset=utf-8", []byte("ok\n")},
-		"/readyz":                 {"text/plain; charset=utf-8", []byte("ready\n")},
-		"/openapi/openhands.json": {"application/json", mustReadFile("../../specs/merged/openhands.json")},
-		"/openapi/nx1.json":       {"application/json", mustReadFile("../../specs/merged/nx1.json")},
+		"/healthz":                  {"text/plain; charset=utf-8", []byte("ok\n")},
+		"/readyz":                   {"text/plain; charset=utf-8", []byte("ready\n")},
+		"/openapi/openhands.json":   {"application/json", mustReadFile("../../specs/merged/openhands.json")},
+		"/openapi/nx1.json":         {"application/json", mustReadFile("../../specs/merged/nx1.json")},
+		"/openapi/agentserver.json": {"application/json", mustReadFile("../../specs/merged/agentserver.json")},
+		"/openapi/openhandsv1.json": {"application/json", mustReadFile("../../specs/merged/openhandsv1.json")},
+		"/openapi/sandbox.json":     {"application/json", mustReadFile("../../specs/merged/sandbox.json")},
 	} {
 		a, body := get(t, "GET", "http://"+s.address+path)
 		if a.StatusCode != 200 || !bytes.Equal(body, want.body) || a.Header.Get("Content-Type") != want.contentType {

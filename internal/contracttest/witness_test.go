@@ -75,13 +75,19 @@ func manners(r *http.Request, a answer) (missing []string) {
 	if id := a.header.Get("X-Request-ID"); len(id) != 26 || !unseen(id) {
 		missing = append(missing, fmt.Sprintf("X-Request-ID is %q, want a new one", id))
 	}
-	if revealing := strings.HasSuffix(r.URL.Path, "/reveal") && a.status == http.StatusOK; leaks(a.body) && !revealing {
+	if leaks(a.body) && !(reveals(r) && a.status == http.StatusOK) {
 		missing = append(missing, "there is something secret in it")
 	}
 	if a.status >= 500 {
 		missing = append(missing, "nothing that is sent may be the server's fault")
 	}
 	return missing
+}
+
+// reveals reports whether the answer is to have values.
+func reveals(r *http.Request) bool {
+	_, name, raw := strings.Cut(r.URL.Path, "/settings/secrets/")
+	return strings.HasSuffix(r.URL.Path, "/reveal") || raw && name != "" && r.Method == http.MethodGet
 }
 
 // broken are the ways in which the answer breaks the promise.
@@ -97,8 +103,9 @@ func (p *promise) broken(r *http.Request, path string, a answer) (ways []string)
 	if !p.paths[path][r.Method].freeForm(a.status) {
 		ask("merged document, strictly", p.strict)
 	}
-	if r.Method == http.MethodPut && !slices.Contains(p.unsaid, a.status) {
-		ask("original document", p.original)
+	known := p.published != nil && p.published.operation(r.Method, path) != nil
+	if known && !disagrees(p.name(r.Method, path, a.status)) {
+		ask("published document", p.published)
 	}
 	return ways
 }
@@ -128,9 +135,12 @@ func (p *promise) misjudged(r *http.Request, sent []byte, path string, a answer)
 
 // stricter reports whether a 422 is about what no schema says.
 func stricter(body string) bool {
+	if body == says(badName) {
+		return true
+	}
 	var problem struct{ Detail []struct{ Type string } }
 	return json.Unmarshal([]byte(body), &problem) == nil && len(problem.Detail) > 0 &&
-		slices.Contains([]string{"value_error", "json_invalid"}, problem.Detail[0].Type)
+		slices.Contains([]string{"value_error", "json_invalid", "string_unicode"}, problem.Detail[0].Type)
 }
 
 // explain leaves out the object in question, which is in the message already.

@@ -118,15 +118,16 @@ const putAttempts = 10
 
 // Put replaces the secret, which takes the right to write, or creates it where
 // there is none, which takes the right to create, too. Without a description a
-// secret that is there keeps its own. Each attempt is on record.
-func (s *Service) Put(ctx context.Context, caller Caller, ref Ref, description *string, data map[string]Value) (Info, error) {
+// secret that is there keeps its own. With a condition it only replaces. Each
+// attempt is on record.
+func (s *Service) Put(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, description *string, data map[string]Value) (Info, error) {
 	draft := Draft{Data: data}
 	if description != nil {
 		draft.Description = *description
 	}
 	for range putAttempts {
-		info, err := s.Replace(ctx, caller, ref, "", Change{Set: data, Description: description})
-		if !errors.Is(err, ErrNotFound) {
+		info, err := s.Replace(ctx, caller, ref, onlyIf, Change{Set: data, Description: description})
+		if !errors.Is(err, ErrNotFound) || onlyIf != "" {
 			return info, err
 		}
 		info, err = s.Create(ctx, caller, ref, draft)

@@ -49,7 +49,7 @@ func arguments() map[string][]any {
 		"Reveal":   {ref},
 		"Create":   {on(app, "new"), secret.Draft{Data: map[string]secret.Value{"k": "v"}}},
 		"Replace":  {ref, secret.Revision(""), secret.Change{Set: map[string]secret.Value{"k": "new"}}},
-		"Put":      {ref, (*string)(nil), map[string]secret.Value{"k": "new"}},
+		"Put":      {ref, secret.Revision(""), (*string)(nil), map[string]secret.Value{"k": "new"}},
 		"Describe": {ref, secret.Revision(""), "renamed", "described"},
 		"Delete":   {ref, secret.Revision("")},
 		"Versions": {ref},

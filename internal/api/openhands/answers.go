@@ -3,6 +3,7 @@ package openhands
 import (
 	"net/http"
 
+	"github.com/strongroom/strongroom/internal/api/custom"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -17,17 +18,9 @@ import (
 type listed []secret.Info
 
 func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
-	type item struct {
-		Name        string `json:"name"`
-		Description string `json:"description"`
-	}
-	items := make([]item, len(l))
-	for i, info := range l {
-		items[i] = item{info.Name, info.Description}
-	}
 	return server.WriteJSON(w, http.StatusOK, struct {
-		CustomSecrets []item `json:"custom_secrets"`
-	}{items})
+		CustomSecrets []custom.Item `json:"custom_secrets"`
+	}{custom.Items(l)})
 }
 
 // done says that a change was made, and the revision that it made if there is

@@ -7,24 +7,16 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"regexp"
 
 	"github.com/labstack/echo/v4"
-	"github.com/oapi-codegen/nullable"
 
 	gen "github.com/strongroom/strongroom/gen/openhands"
 	"github.com/strongroom/strongroom/internal/api"
+	"github.com/strongroom/strongroom/internal/api/custom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
-)
-
-const (
-	// maxBody bounds a request's body in bytes.
-	maxBody = 4 << 20
-	// valueKey is the one key of a custom secret's data.
-	valueKey = "value"
 )
 
 // Options are what an installation decides about the API.
@@ -36,7 +28,7 @@ type Options struct {
 // New returns the API over the secrets, for callers whom the chain knows.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
-		Document: specs.OpenHands, MaxBody: maxBody, Answer: answer,
+		Document: specs.OpenHands, MaxBody: custom.MaxBody, Answer: answer,
 		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
 	}.New(chain, log)
 }
@@ -64,9 +56,9 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 		return nil, err
 	}
 	caller := auth.Caller(ctx)
-	info, err := a.secrets.Create(ctx, caller, ref(caller, req.Body.Name), secret.Draft{
-		Description: text(req.Body.Description),
-		Data:        map[string]secret.Value{valueKey: secret.Value(req.Body.Value)},
+	info, err := a.secrets.Create(ctx, caller, custom.Ref(caller, req.Body.Name), secret.Draft{
+		Description: custom.Text(req.Body.Description),
+		Data:        custom.Data(req.Body.Value),
 	})
 	if err != nil {
 		return nil, about(err, "", req.Body.Name)
@@ -86,8 +78,8 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 		return nil, err
 	}
 	caller := auth.Caller(ctx)
-	info, err := a.secrets.Describe(ctx, caller, ref(caller, req.SecretId), secret.Revision(onlyIf),
-		req.Body.Name, text(req.Body.Description))
+	info, err := a.secrets.Describe(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf),
+		req.Body.Name, custom.Text(req.Body.Description))
 	if err != nil {
 		return nil, about(err, req.SecretId, req.Body.Name)
 	}
@@ -101,27 +93,15 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 		return nil, err
 	}
 	caller := auth.Caller(ctx)
-	if err := a.secrets.Delete(ctx, caller, ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
+	if err := a.secrets.Delete(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
 		return nil, about(err, req.SecretId, "")
 	}
 	return done{http.StatusOK, "Secret deleted successfully", ""}, nil
 }
 
-func ref(caller secret.Caller, name string) secret.Ref {
-	return secret.Ref{Owner: secret.User(caller.User), Name: name}
-}
-
-// text is the string, and nothing for null or none.
-func text(n nullable.Nullable[string]) string {
-	s, _ := n.Get()
-	return s
-}
-
-var envName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
-
 func (a *handlers) checkName(name string) error {
-	if a.opts.EnvNames && !envName.MatchString(name) {
-		return &secret.InvalidError{Field: "name", Reason: "must be the name of an environment variable"}
+	if a.opts.EnvNames {
+		return custom.CheckEnvName(name)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/strongroom/strongroom/internal/api/custom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -41,7 +42,7 @@ func answer(err error) server.Answer {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
 	}
 	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok {
-		return server.Answer{Status: http.StatusUnprocessableEntity, Body: unprocessable(invalid)}
+		return server.Answer{Status: http.StatusUnprocessableEntity, Body: custom.Unprocessable(invalid)}
 	}
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
@@ -97,16 +98,4 @@ func message(status int, text string) server.Answer {
 
 func failure(status int, text string) server.Answer {
 	return server.Answer{Status: status, Body: problem{Error: text}}
-}
-
-// unprocessable words a mistake of the domain's as pydantic does those of its
-// validators.
-func unprocessable(invalid *secret.InvalidError) *fastapi.ValidationError {
-	field := invalid.Field
-	if field == "data" {
-		field = "value"
-	}
-	return &fastapi.ValidationError{Detail: []fastapi.Detail{{
-		Type: "value_error", Loc: []any{"body", field}, Msg: "Value error, " + invalid.Reason,
-	}}}
 }

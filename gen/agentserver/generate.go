@@ -1,0 +1,5 @@
+// Package agentserver is generated from specs/merged/agentserver.json: the types of
+// that document and an echo server that calls a StrictServerInterface.
+package agentserver
+
+//go:generate go tool -modfile=../../internal/tools/go.mod oapi-codegen -config cfg.yaml ../../specs/merged/agentserver.json

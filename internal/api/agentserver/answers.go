@@ -1,0 +1,40 @@
+package agentserver
+
+import (
+	"net/http"
+
+	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// listed is the body of a list:
+//
+//	{"secrets":[{"name":"API_KEY","description":""}]}
+type listed struct {
+	Secrets []custom.Item `json:"secrets"`
+}
+
+func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
+	return server.WriteJSON(w, http.StatusOK, l)
+}
+
+// put shows what was stored, without its value.
+type put struct{ secret.Info }
+
+func (p put) VisitPutSecretResponse(w http.ResponseWriter) error {
+	server.SetETag(w.Header(), string(p.Revision))
+	return server.WriteJSON(w, http.StatusOK, custom.Item{Name: p.Name, Description: p.Description})
+}
+
+type plain struct{ custom.Plain }
+
+func (p plain) VisitGetSecretValueResponse(w http.ResponseWriter) error { return p.Write(w) }
+
+type deleted struct {
+	Deleted bool `json:"deleted"`
+}
+
+func (d deleted) VisitDeleteSecretResponse(w http.ResponseWriter) error {
+	return server.WriteJSON(w, http.StatusOK, d)
+}

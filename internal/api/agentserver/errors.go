@@ -1,0 +1,29 @@
+package agentserver
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// errName is a name in a path that no secret can have here.
+var errName = errors.New("illegal name")
+
+const (
+	illegalName = "must begin with a letter and have only letters, digits and underscores, 64 characters at most"
+	// clients show this one, so it is as they know it
+	illegalNameInPath = "Invalid secret name format. Must start with a letter, contain only letters, numbers, and underscores, " +
+		"and be 1-64 characters long."
+)
+
+var dialect = custom.Dialect{NoKey: "Unauthorized", BadKey: "Unauthorized"}
+
+// answer turns errors into the agent server's responses.
+func answer(err error) server.Answer {
+	if errors.Is(err, errName) {
+		return custom.Problem(http.StatusUnprocessableEntity, illegalNameInPath)
+	}
+	return dialect.Answer(err)
+}

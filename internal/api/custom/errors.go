@@ -1,0 +1,123 @@
+package custom
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// ErrNoValue means that the secret has no value of the kind that custom secrets
+// have, which others than these APIs can have made.
+var ErrNoValue = errors.New("secret has no value")
+
+// An OutsideError is a creation outside of what the caller may see, where to say
+// not found would be odd.
+type OutsideError struct{ error }
+
+func (e *OutsideError) Unwrap() error { return e.error }
+
+// Outside marks the error of a call that may create.
+func Outside(err error) error {
+	if errors.Is(err, secret.ErrNotFound) {
+		return &OutsideError{err}
+	}
+	return err
+}
+
+// A Dialect is how an API words what the newer of OpenHands' APIs tell alike:
+//
+//	{"detail":"Secret not found"}
+type Dialect struct{ NoKey, BadKey string }
+
+type problem struct {
+	Detail string `json:"detail"`
+}
+
+// Answer turns errors into responses.
+func (d Dialect) Answer(err error) server.Answer {
+	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
+		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
+	}
+	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok {
+		return server.Answer{Status: http.StatusUnprocessableEntity, Body: Unprocessable(invalid)}
+	}
+	if _, ok := errors.AsType[*OutsideError](err); ok {
+		return Problem(http.StatusForbidden, "Forbidden")
+	}
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(auth.ErrNoCredential):
+		return unauthorized(d.NoKey)
+	case is(auth.ErrBadCredential):
+		return unauthorized(d.BadKey)
+	case is(auth.ErrTwoCredentials):
+		return Problem(http.StatusBadRequest, "Send one credential only")
+	case is(auth.ErrElsewhere), is(secret.ErrForbidden):
+		return Problem(http.StatusForbidden, "Forbidden")
+	case is(secret.ErrNotFound):
+		return Problem(http.StatusNotFound, "Secret not found")
+	case is(ErrNoValue):
+		return Problem(http.StatusNotFound, "Secret has no value")
+	case is(secret.ErrExists):
+		return Problem(http.StatusBadRequest, "Secret name already exists")
+	case is(server.ErrPrecondition):
+		return Problem(http.StatusBadRequest, server.ErrPrecondition.Error())
+	case is(secret.ErrChanged):
+		return Problem(http.StatusPreconditionFailed, "Secret has changed")
+	case is(fastapi.ErrTooLarge):
+		return Problem(http.StatusRequestEntityTooLarge, "Request body is too large")
+	case is(secret.ErrFull):
+		return Problem(http.StatusInsufficientStorage, "No space left to keep secrets")
+	case is(secret.ErrUnavailable), is(context.Canceled), is(context.DeadlineExceeded):
+		a := Problem(http.StatusServiceUnavailable, "Try again later")
+		a.Header = http.Header{"Retry-After": {"1"}}
+		return a
+	}
+	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
+		return fromEcho(err, he)
+	}
+	return Problem(http.StatusInternalServerError, "Something went wrong")
+}
+
+// fromEcho answers what never reached an operation. Echo's own words may
+// repeat what was sent.
+func fromEcho(err error, he *echo.HTTPError) server.Answer {
+	switch {
+	case errors.Is(err, fastapi.ErrNotText):
+		return Problem(http.StatusBadRequest, "There was an error parsing the body")
+	case he.Code == http.StatusBadRequest: // all that the generated code has left to find
+		return Problem(http.StatusBadRequest, "Send every header once")
+	default:
+		return Problem(he.Code, http.StatusText(he.Code))
+	}
+}
+
+// Problem is an answer that says what is wrong.
+func Problem(status int, text string) server.Answer {
+	return server.Answer{Status: status, Body: problem{text}}
+}
+
+func unauthorized(text string) server.Answer {
+	a := Problem(http.StatusUnauthorized, text)
+	a.Header = http.Header{"Www-Authenticate": {"APIKey"}}
+	return a
+}
+
+// Unprocessable words a mistake of the domain's as pydantic does those of its
+// validators.
+func Unprocessable(invalid *secret.InvalidError) *fastapi.ValidationError {
+	field := invalid.Field
+	if field == "data" {
+		field = valueKey
+	}
+	return &fastapi.ValidationError{Detail: []fastapi.Detail{{
+		Type: "value_error", Loc: []any{"body", field}, Msg: "Value error, " + invalid.Reason,
+	}}}
+}

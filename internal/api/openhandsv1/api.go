@@ -1,0 +1,114 @@
+// Package openhandsv1 is what OpenHands' V1 API has for custom secrets:
+// specs/openhandsv1.yaml. A POST overwrites, a list comes in pages, and the value
+// never comes back.
+package openhandsv1
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	gen "github.com/strongroom/strongroom/gen/openhandsv1"
+	"github.com/strongroom/strongroom/internal/api"
+	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/specs"
+)
+
+// maxPage is how many secrets a page has if nobody asks for less.
+const maxPage = 100
+
+// New returns the API over the secrets, for callers whom the chain knows.
+func New(secrets *secret.Service, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+	return api.Spec{
+		Document: specs.OpenHandsV1, MaxBody: custom.MaxBody, Answer: dialect.Answer,
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets}, nil)) },
+	}.New(chain, log)
+}
+
+var dialect = custom.Dialect{NoKey: "Unauthorized", BadKey: "Unauthorized"}
+
+type handlers struct{ secrets *secret.Service }
+
+var _ gen.StrictServerInterface = (*handlers)(nil)
+
+// SearchSecrets returns a page of the caller's secrets, in order of name.
+func (a *handlers) SearchSecrets(ctx context.Context, req gen.SearchSecretsRequestObject) (gen.SearchSecretsResponseObject, error) {
+	limit := *or(req.Params.Limit, maxPage)
+	part := strings.ToLower(*or(req.Params.NameContains, ""))
+	want := secret.Page{After: *or(req.Params.PageId, "")}
+	if part == "" {
+		want.Limit = limit + 1 // one more tells whether there are more
+	}
+	caller := auth.Caller(ctx)
+	infos, err := a.secrets.List(ctx, caller, secret.User(caller.User), want)
+	if err != nil {
+		return nil, err
+	}
+	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return !strings.Contains(strings.ToLower(i.Name), part) })
+	return pageOf(infos, limit), nil
+}
+
+func or[T any](value *T, otherwise T) *T {
+	if value == nil {
+		return &otherwise
+	}
+	return value
+}
+
+// SaveSecret makes a secret or overwrites the value of the one that is there,
+// which keeps its description if none is sent.
+func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObject) (gen.SaveSecretResponseObject, error) {
+	if err := custom.CheckEnvName(req.Body.Name); err != nil {
+		return nil, err
+	}
+	var description *string
+	if sent, err := req.Body.Description.Get(); err == nil {
+		description = &sent
+	}
+	caller := auth.Caller(ctx)
+	info, err := a.secrets.Put(ctx, caller, custom.Ref(caller, req.Body.Name), "", description, custom.Data(req.Body.Value))
+	if err != nil {
+		return nil, custom.Outside(err)
+	}
+	return done{http.StatusCreated, "Secret saved successfully", info.Revision}, nil
+}
+
+// UpdateSecret renames and describes; a description that is null or left out
+// is cleared.
+func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
+	onlyIf, err := server.IfMatch(req.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	// A name that another API allows may stay.
+	if err := custom.CheckEnvName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
+		return nil, err
+	}
+	caller := auth.Caller(ctx)
+	info, err := a.secrets.Describe(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf),
+		req.Body.Name, custom.Text(req.Body.Description))
+	if err != nil {
+		return nil, err
+	}
+	return done{http.StatusOK, "Secret updated successfully", info.Revision}, nil
+}
+
+// DeleteSecret removes a secret. A second time it is not found.
+func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
+	onlyIf, err := server.IfMatch(req.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	caller := auth.Caller(ctx)
+	if err := a.secrets.Delete(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
+		return nil, err
+	}
+	return done{http.StatusOK, "Secret deleted successfully", ""}, nil
+}

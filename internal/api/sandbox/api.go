@@ -1,0 +1,90 @@
+// Package sandbox is what a sandbox of OpenHands' V1 API may know of its user's
+// custom secrets: specs/sandbox.yaml. The key names the sandbox it was made for.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	gen "github.com/strongroom/strongroom/gen/sandbox"
+	"github.com/strongroom/strongroom/internal/api"
+	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/specs"
+)
+
+// New returns the API over the secrets, for callers whom the chain knows.
+func New(secrets *secret.Service, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+	return api.Spec{
+		Document: specs.Sandbox, MaxBody: custom.MaxBody, Answer: answer,
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets}, nil)) },
+	}.New(chain, log)
+}
+
+type handlers struct{ secrets *secret.Service }
+
+var _ gen.StrictServerInterface = (*handlers)(nil)
+
+// ListSecrets lists what the key is good for, in order of name.
+func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
+	v := visit(auth.Caller(ctx), req.SandboxId)
+	infos, err := a.secrets.List(ctx, v.Caller, secret.User(v.User), secret.Page{})
+	if err != nil {
+		return nil, v.refused(err)
+	}
+	return listed{custom.Items(infos)}, nil
+}
+
+// GetSecretValue returns a value.
+func (a *handlers) GetSecretValue(ctx context.Context, req gen.GetSecretValueRequestObject) (gen.GetSecretValueResponseObject, error) {
+	v := visit(auth.Caller(ctx), req.SandboxId)
+	value, err := custom.Reveal(ctx, a.secrets, v.Caller, req.SecretName)
+	if err != nil {
+		return nil, v.refused(err)
+	}
+	return plain{value}, nil
+}
+
+// A visitor is a caller at a sandbox's routes.
+type visitor struct {
+	secret.Caller
+	stranger bool // whose key was not made for this sandbox
+}
+
+// visit takes all grants from a stranger, so that the service refuses what it
+// asks for and puts that on record.
+func visit(caller secret.Caller, sandbox string) visitor {
+	v := visitor{caller, caller.Sandbox != sandbox}
+	if v.stranger {
+		v.Grants = nil
+	}
+	return v
+}
+
+func (v visitor) refused(err error) error {
+	if v.stranger && errors.Is(err, secret.ErrForbidden) {
+		return errStranger
+	}
+	return err
+}
+
+// listed is the body of a list:
+//
+//	{"secrets":[{"name":"API_KEY","description":""}]}
+type listed struct {
+	Secrets []custom.Item `json:"secrets"`
+}
+
+func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
+	return server.WriteJSON(w, http.StatusOK, l)
+}
+
+type plain struct{ custom.Plain }
+
+func (p plain) VisitGetSecretValueResponse(w http.ResponseWriter) error { return p.Write(w) }
