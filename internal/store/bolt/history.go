@@ -125,9 +125,8 @@ func (s *Store) Undelete(ctx context.Context, op secret.Op) (secret.Info, error)
 
 // unbury is the reverse of bury.
 func (s *Store) unbury(tx *state.Tx, o *ownerRow, d deletedRow, r record) error {
-	rows, deleted, past := tx.Bucket(s.secrets), tx.Bucket(s.deleted), tx.Bucket(s.past)
-	values := versionKey(r.id, r.valuesAt)
-	o.past -= size(d.key, d.stored) + size(values, past.Get(values))
+	rows, deleted := tx.Bucket(s.secrets), tx.Bucket(s.deleted)
+	o.past -= size(d.key, d.stored) + s.valuesSize(tx, r)
 	return errors.Join(deleted.Delete(d.key), rows.Put(r.key[:], d.stored))
 }
 

@@ -32,10 +32,18 @@ func (s *Store) shelve(tx *state.Tx, o *ownerRow, old, next record) error {
 	}
 	o.past += size(pastKey(old), stored)
 	if old.valuesAt != next.valuesAt {
-		k := versionKey(old.id, old.valuesAt)
-		o.past += size(k, past.Get(k))
+		o.past += s.valuesSize(tx, old)
+		if next.valuesAt != next.version { // restored: what was past is not any more
+			o.past -= s.valuesSize(tx, next)
+		}
 	}
 	return s.tidy(tx, o, next)
+}
+
+// valuesSize is how many bytes the record's values take.
+func (s *Store) valuesSize(tx *state.Tx, r record) int64 {
+	past, key := tx.Bucket(s.past), versionKey(r.id, r.valuesAt)
+	return size(key, past.Get(key))
 }
 
 func size(key, value []byte) int64 { return int64(len(key) + len(value)) }
@@ -115,8 +123,7 @@ func (s *Store) dropAll(tx *state.Tx, o *ownerRow, id recordID, live *record) er
 		keys = append(keys, bytes.Clone(key))
 	}
 	if live != nil {
-		k := versionKey(id, live.valuesAt)
-		o.past += size(k, past.Get(k))
+		o.past += s.valuesSize(tx, *live)
 	}
 	return s.dropPast(tx, o, keys)
 }
@@ -130,12 +137,11 @@ func (s *Store) bury(tx *state.Tx, o *ownerRow, r record, now time.Time) error {
 		return err
 	}
 	key := deletedKey(r, now)
-	deleted, past := tx.Bucket(s.deleted), tx.Bucket(s.past)
+	deleted := tx.Bucket(s.deleted)
 	if err := deleted.Put(key, stored); err != nil {
 		return err
 	}
-	values := versionKey(r.id, r.valuesAt)
-	o.past += size(key, stored) + size(values, past.Get(values))
+	o.past += size(key, stored) + s.valuesSize(tx, r)
 	return s.tidy(tx, o, r)
 }
 

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/strongroom/strongroom/internal/seal"
-	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 )
 
@@ -26,8 +27,8 @@ func (r *Report) problem(format string, args ...any) {
 func (s *Store) Verify(ctx context.Context) (*Report, error) {
 	report := &Report{}
 	err := s.file.View(func(tx *state.Tx) error {
-		v := &verifier{s, tx, report, map[recordID]bool{}}
-		for _, step := range []func(context.Context) error{v.secrets, v.deleted, v.orphans} {
+		v := &verifier{s, tx, report, map[recordID]bool{}, map[string]*tally{}}
+		for _, step := range []func(context.Context) error{v.secrets, v.deleted, v.orphans, v.counts} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -42,19 +43,20 @@ type verifier struct {
 	tx     *state.Tx
 	report *Report
 	known  map[recordID]bool
+	owners map[string]*tally // by the owner's key
+}
+
+// A tally is what an owner's row counts, and what is there.
+type tally struct {
+	row     ownerRow
+	secrets int
+	past    int64
 }
 
 // secrets goes through the owners' rows and those of their secrets, which
 // follow them.
 func (v *verifier) secrets(ctx context.Context) error {
-	var owner ownerRow
-	var ownerKey []byte
-	found := 0
-	checkCount := func() {
-		if ownerKey != nil && owner.count != found {
-			v.report.problem("owner %s: %d secrets are counted and %d are there", owner.owner, owner.count, found)
-		}
-	}
+	of := &tally{}
 	rows := v.tx.Bucket(v.Store.secrets)
 	for key, stored := range rows.From([]byte{0}) {
 		if err := ctx.Err(); err != nil {
@@ -62,37 +64,56 @@ func (v *verifier) secrets(ctx context.Context) error {
 		}
 		switch {
 		case len(key) == seal.MACBytes:
-			checkCount()
 			o, err := v.openOwner(key, stored)
 			if err != nil {
 				v.report.problem("owner row %x: %v", key, err)
 			}
-			owner, ownerKey, found = o, bytes.Clone(key), 0
+			of = &tally{row: o}
+			v.owners[string(key)] = of
 			v.report.Owners++
-		case len(key) != rowKeyBytes || !bytes.HasPrefix(key, ownerKey) || ownerKey == nil:
+		case len(key) != rowKeyBytes || v.owners[string(key[:seal.MACBytes])] != of:
 			v.report.problem("secret row %x belongs to no owner", key)
 		default:
-			found++
+			of.secrets++
 			v.report.Secrets++
-			v.live(owner.owner, key, stored)
+			v.live(of, key, stored)
 		}
 	}
-	checkCount()
 	return nil
 }
 
-func (v *verifier) live(owner secret.Owner, key, stored []byte) {
+// counts compares what is there with what the owners' rows say.
+func (v *verifier) counts(context.Context) error {
+	for _, key := range slices.Sorted(maps.Keys(v.owners)) {
+		switch of := v.owners[key]; {
+		case of.row.sealed == nil: // reported already
+		case of.row.count != of.secrets:
+			v.report.problem("owner %s: %d secrets are counted and %d are there", of.row.owner, of.row.count, of.secrets)
+		case of.row.past != of.past:
+			v.report.problem("owner %s: %d bytes of earlier versions and deleted secrets are counted and %d are there",
+				of.row.owner, of.row.past, of.past)
+		}
+	}
+	return nil
+}
+
+func (v *verifier) live(of *tally, key, stored []byte) {
+	owner := of.row.owner
 	r, err := v.openRecord(owner, stored)
 	if err != nil {
 		v.report.problem("secret row %x of %s: %v", key, owner, err)
 	} else if at := v.rowKey(r.info.Ref); !bytes.Equal(at[:], key) {
 		v.report.problem("secret %s is in the row of another", r.info.Ref)
 	}
-	v.record(owner, r, stored)
+	if head, err := headOf(stored); err == nil {
+		of.past -= v.valuesSize(v.tx, head) // which is among what record finds
+	}
+	v.record(of, r, stored)
 }
 
 // record looks at the values of a record, live or deleted, and at its past.
-func (v *verifier) record(owner secret.Owner, r record, stored []byte) {
+func (v *verifier) record(of *tally, r record, stored []byte) {
+	owner := of.row.owner
 	head, err := headOf(stored)
 	if err != nil {
 		return // reported by whoever tried to open it
@@ -107,6 +128,7 @@ func (v *verifier) record(owner secret.Owner, r record, stored []byte) {
 		v.report.problem("secret %s: its values are missing", name)
 	}
 	for key, stored := range past.Prefix(head.id[:]) {
+		of.past += size(key, stored)
 		place := v.valuesPlace(owner, key)
 		sealed, what := stored, "values"
 		if key[len(key)-1] == descriptionMark && len(key) == pastKeyBytes {
@@ -135,21 +157,19 @@ func (v *verifier) deleted(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		owner, err := v.ownerOf(v.tx, key)
-		if err != nil {
+		of := v.owners[string(key[:min(len(key), seal.MACBytes)])]
+		if of == nil || len(key) != deletedKeyBytes {
 			v.report.problem("deleted row %x belongs to no owner", key)
 			continue
 		}
-		if len(key) != deletedKeyBytes {
-			v.report.problem("deleted row %x of %s: %v", key, owner, errDamaged)
-			continue
-		}
+		owner := of.row.owner
+		of.past += size(key, stored)
 		r, err := v.openAt(owner, deletedRow{key, stored}.live(), stored)
 		if err != nil {
 			v.report.problem("deleted row %x of %s: %v", key, owner, err)
 		}
 		v.report.Deleted++
-		v.record(owner, r, stored)
+		v.record(of, r, stored)
 	}
 	return nil
 }
