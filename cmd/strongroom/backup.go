@@ -14,6 +14,7 @@ import (
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
 func backupCommand() *cobra.Command {
@@ -53,7 +54,10 @@ func (a *adminClient) takeBackup(ctx context.Context, out, recipient string) (er
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(draft, out)
+	if err := os.Rename(draft, out); err != nil {
+		return err
+	}
+	return state.SyncDir(filepath.Dir(out))
 }
 
 func (a *adminClient) receiveBackup(ctx context.Context, recipient string, w io.Writer) error {

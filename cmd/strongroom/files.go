@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
 func readKeys(path string) ([]apikey.Key, error) {
@@ -54,5 +56,5 @@ func writeNew(path string, content []byte) error {
 		return err
 	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(err, f.Sync(), f.Close(), state.SyncDir(filepath.Dir(path)))
 }

@@ -45,10 +45,13 @@ func (o *Office) Backup(ctx context.Context, caller secret.Caller, recipient str
 		if err != nil {
 			return err
 		}
-		if _, err := o.File.WriteTo(enc); err != nil {
-			return err
+		if _, err = o.File.WriteTo(enc); err == nil {
+			err = enc.Close()
 		}
-		return enc.Close()
+		if err != nil { // whoever asked sees no more than that it broke off
+			o.log.Error("taking a backup", "error", err)
+		}
+		return err
 	})
 }
 

@@ -123,7 +123,7 @@ func (f *File) replace(draft string, file *os.File) error {
 // syncPlace makes the new file durable under its name. If that fails, the next
 // start may find the old one, so nothing may be committed to the new one.
 func (f *File) syncPlace() error {
-	err := syncDir(filepath.Dir(f.path))
+	err := SyncDir(filepath.Dir(f.path))
 	if err != nil {
 		f.breakWith(fmt.Errorf("%w: %w", ErrBroken, err))
 	}

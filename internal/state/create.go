@@ -47,7 +47,7 @@ func place(path string, write func(draft string) error) error {
 	if err := os.Link(draft, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 func write(draft, id string, keyring []byte) (err error) {
@@ -75,8 +75,9 @@ func commitAgain(db *bbolt.DB) error {
 	return db.Update(func(*bbolt.Tx) error { return nil })
 }
 
-// syncDir makes a new name in the directory durable.
-func syncDir(dir string) error {
+// SyncDir makes the names in a directory durable: a file that is synced is not
+// yet in it for good (fsync(2)).
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
