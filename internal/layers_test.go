@@ -18,7 +18,7 @@ const module = "github.com/strongroom/strongroom/"
 // README.md says why.
 var imports = []struct{ pkg, may string }{
 	{"internal/state", "internal/secret"},
-	{"internal/auth", "internal/secret"},
+	{"internal/auth", "internal/secret internal/ratelimit"},
 	{"internal/config", "internal/strictyaml"},
 	{"internal/grant", "internal/secret"},
 	{"internal/auth/apikey", "internal/auth internal/secret internal/grant internal/strictyaml"},

@@ -43,7 +43,8 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 	if err := errors.Join(tlsErr, authErr); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	apis, err := r.apis(cfg, s, log)
+	everybody := auth.Chain{Failures: r.audit, Limits: limits(cfg.Limits), Proxies: cfg.Listen.Networks()}
+	apis, err := r.apis(cfg, func(names []string) auth.Chain { return s.chain(cfg, everybody, names) }, log)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -53,12 +54,20 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 // TLS implements [server.Policy].
 func (p *policy) TLS() *tls.Config { return p.tls }
 
+func limits(l config.Limits) *auth.Limits {
+	return auth.NewLimits(auth.Rate(l.Requests), auth.Rate(*l.Denials), auth.Rate(*l.Failures))
+}
+
+// chains makes the chain that knows an API's callers, from the names of its
+// strategies.
+type chains func(names []string) auth.Chain
+
 // apis are what the listener serves.
-func (r *resources) apis(cfg *config.Config, s strategies, log *slog.Logger) (http.Handler, error) {
+func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (http.Handler, error) {
 	front := server.NewFront(r.ready, log)
 	if api := cfg.APIs.Nx1; api != nil {
 		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, r.chain(cfg, s, api.Auth), log)
+		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, chain(api.Auth), log)
 		if err != nil {
 			return nil, fmt.Errorf("apis.nx1: %w", err)
 		}
@@ -66,7 +75,7 @@ func (r *resources) apis(cfg *config.Config, s strategies, log *slog.Logger) (ht
 		front.Publish("/openapi/nx1.json", specs.Nx1)
 	}
 	if cfg.APIs.OpenHands != nil {
-		if err := r.mountOpenHands(front, cfg, s, log); err != nil {
+		if err := r.mountOpenHands(front, cfg, chain, log); err != nil {
 			return nil, fmt.Errorf("apis.openhands: %w", err)
 		}
 	}
@@ -75,7 +84,7 @@ func (r *resources) apis(cfg *config.Config, s strategies, log *slog.Logger) (ht
 
 // mountOpenHands serves custom secrets by all of OpenHands' APIs. That of
 // 0.53.0 comes last, so that it has what nobody claims.
-func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, s strategies, log *slog.Logger) error {
+func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
 	api := cfg.APIs.OpenHands
 	service := secret.NewService(r.stores[api.Store], r.audit)
 	for _, surface := range []struct {
@@ -91,14 +100,14 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, s st
 		if surface.Disabled {
 			continue
 		}
-		h, err := surface.new(service, r.chain(cfg, s, surface.Auth), log)
+		h, err := surface.new(service, chain(surface.Auth), log)
 		if err != nil {
 			return fmt.Errorf("%s: %w", surface.name, err)
 		}
 		front.Mount(surface.prefix, h)
 		front.Publish("/openapi/"+surface.name+".json", surface.document)
 	}
-	h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, r.chain(cfg, s, api.Auth), log)
+	h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, chain(api.Auth), log)
 	if err != nil {
 		return err
 	}
@@ -107,9 +116,17 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, s st
 	return nil
 }
 
-// chain is how an API's callers are known: by these strategies, in this order.
-func (r *resources) chain(cfg *config.Config, s strategies, names []string) auth.Chain {
-	chain := auth.Chain{Failures: r.audit}
+// strategies are the ways to know a caller that a config names.
+type strategies struct {
+	byName map[string]auth.Strategy
+	// background is what they have running, to be closed with the policy.
+	background []io.Closer
+}
+
+// chain is how an API's callers are known: as everybody's, and by these
+// strategies in this order.
+func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []string) auth.Chain {
+	chain := everybody
 	for _, name := range names {
 		if cfg.Auth[name].Anonymous != nil {
 			chain.Without = s.byName[name]
@@ -118,13 +135,6 @@ func (r *resources) chain(cfg *config.Config, s strategies, names []string) auth
 		}
 	}
 	return chain
-}
-
-// strategies are the ways to know a caller that a config names.
-type strategies struct {
-	byName map[string]auth.Strategy
-	// background is what they have running, to be closed with the policy.
-	background []io.Closer
 }
 
 // openStrategies makes the strategies, and returns every mistake in the files

@@ -100,6 +100,9 @@ type PreconditionFailed = Problem
 // TooLarge defines model for TooLarge.
 type TooLarge = Problem
 
+// TooMany defines model for TooMany.
+type TooMany = Problem
+
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = Problem
 
@@ -367,6 +370,15 @@ type PreconditionFailedJSONResponse Problem
 
 type TooLargeJSONResponse Problem
 
+type TooManyResponseHeaders struct {
+	RetryAfter int
+}
+type TooManyJSONResponse struct {
+	Body Problem
+
+	Headers TooManyResponseHeaders
+}
+
 type UnauthorizedJSONResponse Problem
 
 type UnavailableJSONResponse Problem
@@ -432,6 +444,21 @@ func (response ListSecrets403JSONResponse) VisitListSecretsResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets429JSONResponse struct{ TooManyJSONResponse }
+
+func (response ListSecrets429JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -607,6 +634,21 @@ func (response PutSecret422JSONResponse) VisitPutSecretResponse(w http.ResponseW
 	return err
 }
 
+type PutSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response PutSecret429JSONResponse) VisitPutSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PutSecret500JSONResponse struct{ InternalErrorJSONResponse }
 
 func (response PutSecret500JSONResponse) VisitPutSecretResponse(w http.ResponseWriter) error {
@@ -756,6 +798,21 @@ func (response DeleteSecret422JSONResponse) VisitDeleteSecretResponse(w http.Res
 	return err
 }
 
+type DeleteSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response DeleteSecret429JSONResponse) VisitDeleteSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteSecret500JSONResponse struct{ InternalErrorJSONResponse }
 
 func (response DeleteSecret500JSONResponse) VisitDeleteSecretResponse(w http.ResponseWriter) error {
@@ -891,6 +948,21 @@ func (response GetSecretValue422JSONResponse) VisitGetSecretValueResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSecretValue429JSONResponse struct{ TooManyJSONResponse }
+
+func (response GetSecretValue429JSONResponse) VisitGetSecretValueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -123,6 +123,9 @@ type PreconditionFailed = ErrorResponse
 // TooLarge defines model for TooLarge.
 type TooLarge = ErrorResponse
 
+// TooMany defines model for TooMany.
+type TooMany = ErrorResponse
+
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = ErrorResponse
 
@@ -507,6 +510,15 @@ type PreconditionFailedJSONResponse ErrorResponse
 
 type TooLargeJSONResponse ErrorResponse
 
+type TooManyResponseHeaders struct {
+	RetryAfter int
+}
+type TooManyJSONResponse struct {
+	Body ErrorResponse
+
+	Headers TooManyResponseHeaders
+}
+
 type UnauthorizedJSONResponse ErrorResponse
 
 type UnavailableJSONResponse ErrorResponse
@@ -601,6 +613,21 @@ func (response ListSecrets422JSONResponse) VisitListSecretsResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets429JSONResponse struct{ TooManyJSONResponse }
+
+func (response ListSecrets429JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -776,6 +803,21 @@ func (response CreateSecret422JSONResponse) VisitCreateSecretResponse(w http.Res
 	return err
 }
 
+type CreateSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response CreateSecret429JSONResponse) VisitCreateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSecret500JSONResponse struct{ InternalErrorJSONResponse }
 
 func (response CreateSecret500JSONResponse) VisitCreateSecretResponse(w http.ResponseWriter) error {
@@ -922,6 +964,21 @@ func (response DeleteSecret422JSONResponse) VisitDeleteSecretResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response DeleteSecret429JSONResponse) VisitDeleteSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1080,6 +1137,21 @@ func (response GetSecret422JSONResponse) VisitGetSecretResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response GetSecret429JSONResponse) VisitGetSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1257,6 +1329,21 @@ func (response UpdateSecret422JSONResponse) VisitUpdateSecretResponse(w http.Res
 	return err
 }
 
+type UpdateSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response UpdateSecret429JSONResponse) VisitUpdateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateSecret500JSONResponse struct{ InternalErrorJSONResponse }
 
 func (response UpdateSecret500JSONResponse) VisitUpdateSecretResponse(w http.ResponseWriter) error {
@@ -1410,6 +1497,21 @@ func (response RevealSecret422JSONResponse) VisitRevealSecretResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response RevealSecret429JSONResponse) VisitRevealSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }

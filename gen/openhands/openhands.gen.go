@@ -46,7 +46,7 @@ type HTTPValidationError struct {
 
 // Problem What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type Problem struct {
 	Detail  *string `json:"detail,omitempty"`
@@ -74,55 +74,61 @@ type ValidationError_Loc_Item struct {
 
 // BadRequest What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type BadRequest = Problem
 
 // Forbidden What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type Forbidden = Problem
 
 // Full What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type Full = Problem
 
 // InternalError What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type InternalError = Problem
 
 // NotFound What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type NotFound = Problem
 
 // PreconditionFailed What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type PreconditionFailed = Problem
 
 // TooLarge What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type TooLarge = Problem
 
+// TooMany What went wrong, in one sentence. Which property carries it depends on the status, because clients of
+// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// that is not text.
+type TooMany = Problem
+
 // Unauthorized What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type Unauthorized = Problem
 
 // Unavailable What went wrong, in one sentence. Which property carries it depends on the status, because clients of
 // OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
+// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
 // that is not text.
 type Unavailable = Problem
 
@@ -390,6 +396,15 @@ type PreconditionFailedJSONResponse Problem
 
 type TooLargeJSONResponse Problem
 
+type TooManyResponseHeaders struct {
+	RetryAfter int
+}
+type TooManyJSONResponse struct {
+	Body Problem
+
+	Headers TooManyResponseHeaders
+}
+
 type UnauthorizedJSONResponse Problem
 
 type UnavailableJSONResponse Problem
@@ -455,6 +470,21 @@ func (response ListSecrets403JSONResponse) VisitListSecretsResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets429JSONResponse struct{ TooManyJSONResponse }
+
+func (response ListSecrets429JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -597,6 +627,21 @@ func (response CreateSecret422JSONResponse) VisitCreateSecretResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response CreateSecret429JSONResponse) VisitCreateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -746,6 +791,21 @@ func (response DeleteSecret422JSONResponse) VisitDeleteSecretResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response DeleteSecret429JSONResponse) VisitDeleteSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -918,6 +978,21 @@ func (response UpdateSecret422JSONResponse) VisitUpdateSecretResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSecret429JSONResponse struct{ TooManyJSONResponse }
+
+func (response UpdateSecret429JSONResponse) VisitUpdateSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }

@@ -8,8 +8,8 @@ package auth
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -50,27 +50,51 @@ type Chain struct {
 	Without Strategy
 	// Failures is told of requests that none of them lets in.
 	Failures Failures
+	// Limits are how often is too often; nil sets none.
+	Limits *Limits
+	// Proxies are believed when they say whom they ask for.
+	Proxies Proxies
 }
 
 // Require lets only callers through whom the chain knows; the error is
-// otherwise one of this package's. The headers are all in which the API's
+// otherwise one of this package's or the strategy's. The headers are all in which the API's
 // document lets a credential be sent: more than one at a time is refused,
 // whether or not a strategy knows it.
 func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			from := peer(c.Request())
-			caller, err := chain.authenticate(c.Request(), headers)
+			from, now := chain.Proxies.Client(c.Request()), time.Now()
+			caller, err := chain.letIn(c.Request(), headers, from, now)
 			if err != nil {
-				chain.Failures.Failed(from)
 				return err
 			}
 			caller.From = from
 			caller.Request = c.Response().Header().Get("X-Request-Id")
 			c.SetRequest(c.Request().WithContext(WithCaller(c.Request().Context(), caller)))
-			return next(c)
+			err = next(c)
+			if secret.IsDenial(err) {
+				chain.Limits.denied(caller, now)
+			}
+			return err
 		}
 	}
+}
+
+// letIn returns the caller of a request that is within the limits.
+func (chain Chain) letIn(r *http.Request, headers []string, from string, now time.Time) (secret.Caller, error) {
+	if err := chain.Limits.attempt(from, now); err != nil {
+		chain.Failures.Failed(from)
+		return secret.Caller{}, err
+	}
+	caller, err := chain.authenticate(r, headers)
+	if err != nil {
+		chain.Failures.Failed(from)
+		if !errors.Is(err, secret.ErrUnavailable) { // which says nothing of the credential
+			chain.Limits.failed(from, now)
+		}
+		return secret.Caller{}, err
+	}
+	return caller, chain.Limits.request(caller, now)
 }
 
 func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Caller, error) {
@@ -94,15 +118,6 @@ func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Calle
 		return chain.Without.Authenticate(r)
 	}
 	return secret.Caller{}, ErrNoCredential
-}
-
-// peer is the address at the other end of the connection, without the port.
-func peer(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 type callerKey struct{}

@@ -6,6 +6,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,8 +27,35 @@ type Config struct {
 	Stores map[string]Store `yaml:"stores"`
 	// Auth are the ways to know a caller, by names of your choice.
 	Auth map[string]Strategy `yaml:"auth"`
+	// Limits are how often is too often.
+	Limits Limits `yaml:"limits"`
 	// APIs are what is served: at least one.
 	APIs APIs `yaml:"apis"`
+}
+
+// Limits are how often is too often. What is above them is answered with 429
+// before anything but its headers is read. Counting begins anew when the
+// config is reloaded.
+type Limits struct {
+	// Requests of one credential. Default: no limit.
+	Requests Rate `yaml:"requests"`
+	// Denials to one credential: what it asks for and may not have. One that is
+	// above it gets nothing at all until the rate allows for another denial.
+	// Default {per_second: 100, burst: 10000}.
+	Denials *Rate `yaml:"denials"`
+	// Failures to authenticate from one address; of IPv6, from one /64. Nobody
+	// gets in from one that is above it until the rate allows for another
+	// failure: with a proxy in front, name it in listen.proxies. Default
+	// {per_second: 100, burst: 10000}.
+	Failures *Rate `yaml:"failures"`
+}
+
+// Rate is so many a second in the long run.
+type Rate struct {
+	// PerSecond may be less than 1; 0 is no limit.
+	PerSecond float64 `yaml:"per_second"`
+	// Burst is how many there may be at once: at least 1.
+	Burst int `yaml:"burst"`
 }
 
 // Listen is where and how the APIs are served.
@@ -40,6 +68,10 @@ type Listen struct {
 	// TLS serves HTTPS, and HTTP/2 with it, instead of plain HTTP, which is for
 	// loopback and for a proxy in front.
 	TLS *TLS `yaml:"tls"`
+	// Proxies are the addresses and networks (10.0.0.0/8) of proxies in front,
+	// whose X-Forwarded-For is believed: a request then comes, for the audit
+	// log and for limits, from the last address in it that is no proxy's.
+	Proxies []string `yaml:"proxies"`
 }
 
 // TLS is how the server shows who it is.
@@ -214,6 +246,8 @@ func (c *Config) setDefaults() {
 	if c.Listen.TLS != nil && c.Listen.TLS.MinVersion == "" {
 		c.Listen.TLS.MinVersion = "1.3"
 	}
+	setDefault(&c.Limits.Denials, Rate{PerSecond: 100, Burst: 10_000})
+	setDefault(&c.Limits.Failures, Rate{PerSecond: 100, Burst: 10_000})
 	if c.APIs.OpenHands != nil {
 		c.APIs.OpenHands.setDefaults(c.Auth)
 	}
@@ -265,6 +299,23 @@ func (c *Config) resolve(dir string) {
 			*p = filepath.Join(dir, *p)
 		}
 	}
+}
+
+// Networks are those of the proxies.
+func (l Listen) Networks() (networks []netip.Prefix) {
+	for _, p := range l.Proxies {
+		network, _ := parseNetwork(p) // an error has been reported by Load
+		networks = append(networks, network)
+	}
+	return networks
+}
+
+// parseNetwork takes a single address as well.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Prefix(addr.BitLen())
+	}
+	return netip.ParsePrefix(s)
 }
 
 // ListenOn puts another address in the place of the file's.

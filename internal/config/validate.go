@@ -34,6 +34,10 @@ func (c *Config) validate() error {
 		m.bad(t.Key == "", "listen.tls.key: must be set")
 		m.bad(!oneOf(t.MinVersion, "1.2", "1.3"), "listen.tls.min_version: must be 1.2 or 1.3, in quotes")
 	}
+	for i, p := range c.Listen.Proxies {
+		_, err := parseNetwork(p)
+		m.bad(err != nil, "listen.proxies[%d]: must be an address, or a network such as 10.0.0.0/8", i)
+	}
 	m.bad(c.State.Path == "", "state.path: must be set")
 	c.State.Key.validate(&m)
 	m.bad(c.Audit.Retention != 0 && c.Audit.Retention < 24*time.Hour, "audit.retention: must be at least 24h")
@@ -51,6 +55,7 @@ func (c *Config) validate() error {
 	for name, s := range sorted(c.Auth) {
 		s.validate(&m, "auth."+name, c.Listen.Address)
 	}
+	c.Limits.validate(&m)
 	c.APIs.validate(&m, c)
 	return errors.Join(m...)
 }
@@ -81,6 +86,25 @@ func (s Strategy) validate(m *mistakes, path, address string) {
 	m.bad(s.Anonymous != nil && !loopback(address),
 		"%s.anonymous: needs a listen.address on loopback, or everybody could write here", path)
 }
+
+func (l Limits) validate(m *mistakes) {
+	l.Requests.validate(m, "limits.requests")
+	if l.Denials != nil {
+		l.Denials.validate(m, "limits.denials")
+	}
+	if l.Failures != nil {
+		l.Failures.validate(m, "limits.failures")
+	}
+}
+
+func (r Rate) validate(m *mistakes, path string) {
+	m.bad(!(r.PerSecond >= 0 && r.PerSecond <= maxPerSecond), "%s.per_second: must be 0 to %d", path, maxPerSecond)
+	m.bad(r.PerSecond > 0 && r.Burst < 1, "%s.burst: must be at least 1", path)
+	m.bad(r.Burst < 0, "%s.burst: must not be negative", path)
+}
+
+// maxPerSecond is what nobody can reach: above it, none is meant.
+const maxPerSecond = 1_000_000
 
 func (a APIs) validate(m *mistakes, c *Config) {
 	m.bad(a.OpenHands == nil && a.Nx1 == nil, "apis: must have at least one of openhands, nx1")

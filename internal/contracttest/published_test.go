@@ -37,7 +37,7 @@ var disagreements = []struct{ answers, reason string }{
 		"OpenHands' documents ask for a credential and do not say what becomes of those who have none",
 	},
 	{
-		`^\S+ \S+ \S+ (412|413|500|503|507)$`,
+		`^\S+ \S+ \S+ (412|413|429|500|503|507)$`,
 		"preconditions, limits and failures are our own to tell; no document has them",
 	},
 }

@@ -126,9 +126,9 @@ func (c Caller) refusal(ref Ref) error {
 	case c.sees(ref):
 		return ErrForbidden
 	case c.sees(whole):
-		return ErrNotFound
+		return errHidden
 	case ref.Owner.Kind == KindApp && c.seesSome(KindApp):
-		return ErrNotFound
+		return errHidden
 	default:
 		return ErrForbidden
 	}

@@ -1,6 +1,9 @@
 package secret
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What a store or the service answers when the answer is no. Stores translate
 // their backend's errors into these; each API turns these into its responses.
@@ -16,6 +19,14 @@ var (
 	// ErrFull means that there is no room left to write.
 	ErrFull = errors.New("store is full")
 )
+
+// errHidden is an ErrNotFound for what the caller may not know of.
+var errHidden = fmt.Errorf("%w", ErrNotFound)
+
+// IsDenial reports whether the error is that the caller may not. An
+// ErrNotFound is one if the caller may not even know, whether or not there is
+// such a secret.
+func IsDenial(err error) bool { return errors.Is(err, ErrForbidden) || errors.Is(err, errHidden) }
 
 // An InvalidError is input that can never be right. It names the field, or
 // the key of the data, and never says what was sent.

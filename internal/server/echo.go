@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -17,6 +19,13 @@ type Answer struct {
 	Status int
 	Header http.Header // may be nil
 	Body   any         // to be encoded as JSON
+}
+
+// RetryAfter is the header of an answer that says when to ask again, in whole
+// seconds (RFC 9110, section 10.2.3).
+func RetryAfter(d time.Duration) http.Header {
+	seconds := (d + time.Second - 1) / time.Second
+	return http.Header{"Retry-After": {strconv.Itoa(max(1, int(seconds)))}}
 }
 
 // NewEcho returns an echo with what every API shares: an id for each request,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -51,6 +52,11 @@ func (d Dialect) Answer(err error) server.Answer {
 	if _, ok := errors.AsType[*OutsideError](err); ok {
 		return Problem(http.StatusForbidden, "Forbidden")
 	}
+	if tooMany, ok := errors.AsType[*auth.TooManyError](err); ok {
+		a := Problem(http.StatusTooManyRequests, "Too many requests: try again later")
+		a.Header = server.RetryAfter(tooMany.After)
+		return a
+	}
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case is(auth.ErrNoCredential):
@@ -77,7 +83,7 @@ func (d Dialect) Answer(err error) server.Answer {
 		return Problem(http.StatusInsufficientStorage, "No space left to keep secrets")
 	case is(secret.ErrUnavailable), is(context.Canceled), is(context.DeadlineExceeded):
 		a := Problem(http.StatusServiceUnavailable, "Try again later")
-		a.Header = http.Header{"Retry-After": {"1"}}
+		a.Header = server.RetryAfter(time.Second)
 		return a
 	}
 	if he, ok := errors.AsType[*echo.HTTPError](err); ok {

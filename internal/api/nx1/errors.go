@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -28,6 +29,11 @@ var errNotText = errors.New("value is not text")
 func answer(err error) server.Answer {
 	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
+	}
+	if tooMany, ok := errors.AsType[*auth.TooManyError](err); ok {
+		a := failure(http.StatusTooManyRequests, "Too many requests: try again later.")
+		a.Header = server.RetryAfter(tooMany.After)
+		return a
 	}
 	is := func(target error) bool { return errors.Is(err, target) }
 	invalid, isInvalid := errors.AsType[*secret.InvalidError](err)
@@ -60,7 +66,7 @@ func answer(err error) server.Answer {
 		return failure(http.StatusInsufficientStorage, "No space left to keep secrets.")
 	case is(secret.ErrUnavailable), is(context.Canceled), is(context.DeadlineExceeded):
 		a := failure(http.StatusServiceUnavailable, "Try again later.")
-		a.Header = http.Header{"Retry-After": {"1"}}
+		a.Header = server.RetryAfter(time.Second)
 		return a
 	}
 	// Echo's own words may repeat what was sent.

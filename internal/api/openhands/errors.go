@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -44,6 +45,11 @@ func answer(err error) server.Answer {
 	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: custom.Unprocessable(invalid)}
 	}
+	if tooMany, ok := errors.AsType[*auth.TooManyError](err); ok {
+		a := failure(http.StatusTooManyRequests, "Too many requests: try again later")
+		a.Header = server.RetryAfter(tooMany.After)
+		return a
+	}
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case is(auth.ErrNoCredential), is(auth.ErrBadCredential):
@@ -71,7 +77,7 @@ func answer(err error) server.Answer {
 		return failure(http.StatusInsufficientStorage, "No space left to keep secrets")
 	case is(secret.ErrUnavailable), is(context.Canceled), is(context.DeadlineExceeded):
 		a := failure(http.StatusServiceUnavailable, "Try again later")
-		a.Header = http.Header{"Retry-After": {"1"}}
+		a.Header = server.RetryAfter(time.Second)
 		return a
 	}
 	if he, ok := errors.AsType[*echo.HTTPError](err); ok {

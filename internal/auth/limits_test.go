@@ -1,0 +1,174 @@
+package auth_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// try sends a request through the chain to a handler that ends with the error.
+func try(chain auth.Chain, r *http.Request, end error) error {
+	c := echo.New().NewContext(r, httptest.NewRecorder())
+	return auth.Require([]string{"A"}, chain)(func(echo.Context) error { return end })(c)
+}
+
+func from(address, credential string) *http.Request {
+	r := httptest.NewRequest("GET", "/", http.NoBody)
+	r.RemoteAddr = address
+	if credential != "" {
+		r.Header.Set("A", credential)
+	}
+	return r
+}
+
+func limited(requests, denials, failures auth.Rate) (auth.Chain, *[]string) {
+	asked := &[]string{}
+	return auth.Chain{
+		Strategies: []auth.Strategy{strategy{"A", asked}}, Failures: &counted{}, Limits: auth.NewLimits(requests, denials, failures),
+	}, asked
+}
+
+func wantTooMany(t *testing.T, err error) {
+	t.Helper()
+	if tooMany, ok := errors.AsType[*auth.TooManyError](err); !ok || tooMany.After <= 0 {
+		t.Errorf("got %v, want a TooManyError with a time", err)
+	}
+}
+
+func wantError(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+var (
+	none  auth.Rate
+	twice = auth.Rate{PerSecond: 0.001, Burst: 2}
+)
+
+func TestRequestsAreCountedByCredential(t *testing.T) {
+	chain, _ := limited(twice, none, none)
+	for range 2 {
+		wantError(t, try(chain, from("192.0.2.1:1", "ann"), nil), nil)
+	}
+	wantTooMany(t, try(chain, from("192.0.2.2:1", "ann"), nil))
+	wantError(t, try(chain, from("192.0.2.1:1", "bob"), nil), nil)
+}
+
+func TestFailuresAreCountedByAddressAndNobodyIsAskedAnyMore(t *testing.T) {
+	for _, tc := range []struct{ first, same, other string }{
+		{"192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1"},
+		{"192.0.2.1:1", "[::ffff:192.0.2.1]:1", "[2001:db8::1]:1"},
+		{"[2001:db8::1]:1", "[2001:db8::ffff:1]:1", "[2001:db8:0:1::1]:1"},
+		{"[fe80::1%eth0]:1", "[fe80::1%eth1]:1", "[fe81::1%eth0]:1"},
+	} {
+		chain, asked := limited(none, none, twice)
+		wantError(t, try(chain, from(tc.first, "bad"), nil), auth.ErrBadCredential)
+		wantError(t, try(chain, from(tc.first, "ann"), nil), nil)
+		wantError(t, try(chain, from(tc.first, "broken"), nil), errBroken) // which counts
+		before := len(*asked)
+		wantTooMany(t, try(chain, from(tc.same, "ann"), nil))
+		if len(*asked) != before {
+			t.Errorf("%s: a strategy was asked", tc.same)
+		}
+		wantError(t, try(chain, from(tc.other, "bad"), nil), auth.ErrBadCredential)
+	}
+}
+
+// unavailable cannot tell at the moment.
+type unavailable struct{}
+
+func (unavailable) Authenticate(*http.Request) (secret.Caller, error) {
+	return secret.Caller{}, fmt.Errorf("asking the issuer: %w", secret.ErrUnavailable)
+}
+
+func TestWhoCannotBeAskedAboutHasNotFailed(t *testing.T) {
+	chain, _ := limited(none, none, twice)
+	chain.Strategies = []auth.Strategy{unavailable{}}
+	for range 5 {
+		wantError(t, try(chain, from("192.0.2.1:1", "ann"), nil), secret.ErrUnavailable)
+	}
+}
+
+func TestWhoIsDeniedTooOftenGetsNothing(t *testing.T) {
+	chain, _ := limited(none, twice, none)
+	for range 5 {
+		wantError(t, try(chain, from("192.0.2.1:1", "ann"), secret.ErrNotFound), secret.ErrNotFound)
+	}
+	for range 2 {
+		wantError(t, try(chain, from("192.0.2.1:1", "ann"), secret.ErrForbidden), secret.ErrForbidden)
+	}
+	wantTooMany(t, try(chain, from("192.0.2.1:1", "ann"), nil))
+	wantError(t, try(chain, from("192.0.2.1:1", "bob"), nil), nil)
+}
+
+func TestAProxySaysWhereARequestComesFrom(t *testing.T) {
+	proxies := auth.Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for _, tc := range []struct {
+		peer      string
+		forwarded []string
+		want      string
+	}{
+		{"192.0.2.1:1", []string{"198.51.100.1"}, "192.0.2.1"}, // it is none
+		{"10.0.0.1:1", nil, "10.0.0.1"},
+		{"10.0.0.1:1", []string{"198.51.100.1"}, "198.51.100.1"},
+		{"[::ffff:10.0.0.1]:1", []string{"198.51.100.1"}, "198.51.100.1"},
+		{"[fd00::1]:1", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"10.0.0.1:1", []string{"203.0.113.9, 198.51.100.1 ,10.0.0.2"}, "198.51.100.1"},
+		{"10.0.0.1:1", []string{"203.0.113.9", "198.51.100.1", "10.0.0.2"}, "198.51.100.1"},
+		{"10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+		{"10.0.0.1:1", []string{"198.51.100.1:4711"}, "198.51.100.1"},
+		{"10.0.0.1:1", []string{"[2001:db8::1]:4711"}, "2001:db8::1"},
+		{"10.0.0.1:1", []string{"198.51.100.1, unknown, 10.0.0.2"}, "10.0.0.2"},
+		{"10.0.0.1:1", []string{"198.51.100.1,"}, "10.0.0.1"},
+		{"10.0.0.1:1", []string{""}, "10.0.0.1"},
+		{"@", []string{"198.51.100.1"}, "@"},
+	} {
+		r := from(tc.peer, "")
+		for _, f := range tc.forwarded {
+			r.Header.Add("X-Forwarded-For", f)
+		}
+		if got := proxies.Client(r); got != tc.want {
+			t.Errorf("%s for %q: %s, want %s", tc.peer, tc.forwarded, got, tc.want)
+		}
+		if got := (auth.Proxies{}).Client(r); len(tc.forwarded) > 0 && tc.peer != "@" && got == tc.want && tc.want == "198.51.100.1" {
+			t.Errorf("%s for %q: believed without being ours", tc.peer, tc.forwarded)
+		}
+	}
+}
+
+// BenchmarkRequire is what a request costs that is let in: as the config is by
+// default, without limits, and with one on requests.
+func BenchmarkRequire(b *testing.B) {
+	generous := auth.Rate{PerSecond: 1e9, Burst: 1e9}
+	for name, l := range map[string]*auth.Limits{
+		"none": nil, "default": auth.NewLimits(none, generous, generous), "requests": auth.NewLimits(generous, generous, generous),
+	} {
+		b.Run(name, func(b *testing.B) {
+			h := auth.Require([]string{"A"}, auth.Chain{Strategies: []auth.Strategy{known{}}, Limits: l})(func(echo.Context) error { return nil })
+			c := echo.New().NewContext(nil, httptest.NewRecorder())
+			r := from("192.0.2.1:1", "ann")
+			b.ReportAllocs()
+			for b.Loop() {
+				c.SetRequest(r)
+				_ = h(c)
+			}
+		})
+	}
+}
+
+// known is a strategy that takes no time.
+type known struct{}
+
+func (known) Authenticate(*http.Request) (secret.Caller, error) {
+	return secret.Caller{Subject: "ann", Key: "k1"}, nil
+}
