@@ -94,6 +94,9 @@ func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err 
 			return fmt.Errorf("nothing was made: %w", err)
 		}
 		made = append(made, path)
+		if f.name == stateFile {
+			made = append(made, besideState(path)...)
+		}
 	}
 	_, _ = fmt.Fprintf(stderr, "made %s; these keys are shown once:\n", filepath.Join(dir, configFile))
 	_, err = fmt.Fprintf(stdout, "X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk)
@@ -118,7 +121,33 @@ func newKeysFile(header string) (key string, file []byte, err error) {
 }
 
 func newState(ctx context.Context, path, keyFile string) error {
-	return state.Create(path, func(id string) ([]byte, error) {
-		return keyring.New(ctx, keyring.FromFile(keyFile), id)
-	})
+	source := keyring.FromFile(keyFile)
+	err := state.Create(path, func(id string) ([]byte, error) { return keyring.New(ctx, source, id) })
+	if err != nil {
+		return err
+	}
+	if err = beginLog(ctx, path, source); err != nil {
+		for _, file := range append(besideState(path), path) {
+			_ = os.Remove(file)
+		}
+	}
+	return err
+}
+
+// besideState are the files that opening a state file leaves beside it.
+func besideState(path string) []string { return []string{path + ".holder", path + ".reserve"} }
+
+// beginLog puts the first entry on record, without which a log that was wiped
+// would look like a new one.
+func beginLog(ctx context.Context, path string, source keyring.Source) error {
+	file, err := state.Open(path)
+	if err != nil {
+		return err
+	}
+	keys, err := keyring.Open(ctx, file, source)
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	log := openLog(file, keys.Ring())
+	return errors.Join(log.Begin(ctx), log.Close(), file.Close())
 }

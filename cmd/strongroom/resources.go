@@ -47,7 +47,7 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 	}
 	ring := keys.Ring()
 	r := &resources{file: file, stores: map[string]secret.Store{}}
-	r.audit = audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
+	r.audit = openLog(file, ring)
 	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, stdout, log); err != nil {
 		return nil, errors.Join(err, r.audit.Close(), file.Close())
 	}
@@ -60,6 +60,10 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 	}
 	r.office = admin.Open(parts, log)
 	return r, nil
+}
+
+func openLog(file *state.File, ring *seal.Ring) *audit.Log {
+	return audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
 }
 
 // anchor keeps the head of the audit log outside, where the config wants it

@@ -12,7 +12,10 @@ import (
 func (l *Log) Check() error {
 	return l.file.View(func(tx *state.Tx) error {
 		log := tx.Bucket(bucket)
-		_, err := l.checkEnd(&log)
+		end, err := l.checkEnd(&log)
+		if err == nil && end.Seq == 0 {
+			err = &Break{What: Wiped}
+		}
 		return err
 	})
 }

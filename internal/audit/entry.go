@@ -10,6 +10,7 @@ import (
 // Actions that are not a caller's on a secret. Whoever administers the server
 // records theirs under names of their own.
 const (
+	Beginning    secret.Action = "init"
 	Authenticate secret.Action = "authenticate" // failed, so many times
 	Pruning      secret.Action = "audit prune"
 	Mending      secret.Action = "audit mend"

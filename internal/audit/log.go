@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -52,6 +53,12 @@ func Open(file *state.File, entry, chain Key) *Log {
 	l.notes = startNotes(l.appendAll)
 	l.failures = startFailures(l.appendAll)
 	return l
+}
+
+// Begin puts on record that the log begins. A log without any entry therefore
+// was wiped: [Log.Check] and [Log.Verify] say so.
+func (l *Log) Begin(ctx context.Context) error {
+	return l.Record(ctx, secret.Event{Time: time.Now().UTC(), Subject: "init", Action: Beginning, Outcome: secret.Done})
 }
 
 // Close puts on record what has been noted and counted.

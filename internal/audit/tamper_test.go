@@ -117,6 +117,7 @@ func TestVerifyNamesTheFirstPlaceThatDoesNotHold(t *testing.T) {
 		{"a gap, and more at the end", all(drop(5, 6, 7), copyTo(seq(4), seq(8))), audit.Break{What: audit.Missing, Seq: 5, Last: 7}, 1},
 		{"an entry again at the end", copyTo(seq(7), seq(8)), audit.Break{What: audit.Beyond, Seq: 8}, 4},
 		{"an entry far behind the end", copyTo(seq(7), seq(1000)), audit.Break{What: audit.Beyond, Seq: 1000}, 4},
+		{"nothing at all", drop(0, 4, 5, 6, 7, math.MaxUint64), audit.Break{What: audit.Wiped}, 0},
 		{"something between", copyTo(seq(5), append(seq(5), 1)), audit.Break{What: audit.Foreign, Seq: 6}, 2},
 		{"something where entries were pruned", copyTo(seq(5), seq(2)), audit.Break{What: audit.Foreign, Seq: 4}, 0},
 		{"an edited head", flip(headKey, 3), audit.Break{What: audit.BadHead, Seq: 7}, 4},
@@ -169,11 +170,15 @@ func TestBreaksReadAsSentences(t *testing.T) {
 
 func TestVerifyReportsWhatIsThere(t *testing.T) {
 	f := mustFile(t)
-	r, err := mustLog(t, f).Verify(t.Context())
-	if err != nil || r.Entries != 0 || r.Checkpoint != nil {
-		t.Errorf("of an empty log: %+v, %v", r, err)
+	l := mustLog(t, f)
+	if err := l.Begin(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	r, err = mustPruned(t, f).Verify(t.Context())
+	r, err := l.Verify(t.Context())
+	if err != nil || r.Entries != 1 || r.First.Event.Action != audit.Beginning || r.Checkpoint != nil {
+		t.Errorf("of a new log: %+v, %v", r, err)
+	}
+	r, err = mustPruned(t, mustFile(t)).Verify(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

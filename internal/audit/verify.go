@@ -29,6 +29,7 @@ const (
 	Truncated     Tampering = "truncated"
 	Beyond        Tampering = "beyond the head"
 	Foreign       Tampering = "foreign"
+	Wiped         Tampering = "wiped"
 	BadHead       Tampering = "head damaged"
 	BadCheckpoint Tampering = "checkpoint damaged"
 )
@@ -50,6 +51,8 @@ func (b *Break) where() string {
 		return fmt.Sprintf("entry %d is behind what the head says is the last", b.Seq)
 	case Foreign:
 		return fmt.Sprintf("before entry %d is something that does not belong there", b.Seq)
+	case Wiped:
+		return "it is empty, and never is: its beginning was the first entry"
 	case BadHead:
 		return "the head, which says where it ends, is not the one that was written"
 	case BadCheckpoint:
@@ -87,6 +90,9 @@ func (l *Log) Verify(ctx context.Context) (Report, error) {
 	})
 	if start, startErr := l.Checkpoint(); startErr == nil && start.Seq > 0 {
 		r.Checkpoint = &start
+	}
+	if err == nil && r.Entries == 0 && r.Checkpoint == nil {
+		err = &Break{What: Wiped}
 	}
 	return r, err
 }
