@@ -29,9 +29,21 @@ func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := server.NewEcho(s.Answer, log)
+	e := server.NewEcho(s.asking(chain.Schemes), log)
 	e.Binder = fastapi.Binder{}
 	e.Use(auth.Require(doc.CredentialHeaders(), chain), doc.Check(s.MaxBody))
 	s.Register(e)
 	return e, doc.Covers(e.Routes())
+}
+
+// asking returns what answers errors, and asks those whom the API refuses for
+// a credential of one of the schemes.
+func (s Spec) asking(schemes []auth.Scheme) func(error) server.Answer {
+	return func(err error) server.Answer {
+		a := s.Answer(err)
+		if a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden {
+			a.Header = auth.Challenge(schemes, a.Status, err)
+		}
+		return a
+	}
 }

@@ -8,7 +8,9 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -23,6 +25,9 @@ var (
 	// ErrBadCredential means that there is one and it is not good, which is
 	// final. It does not say why: callers may be guessing.
 	ErrBadCredential = errors.New("credential is not valid")
+	// ErrBadToken is an ErrBadCredential that came as a bearer token, which
+	// RFC 6750 has words for.
+	ErrBadToken = fmt.Errorf("bearer token: %w", ErrBadCredential)
 	// ErrTwoCredentials means that the request has more than one credential,
 	// so that it is not clear in whose name it comes.
 	ErrTwoCredentials = errors.New("more than one credential")
@@ -35,7 +40,10 @@ var (
 type Strategy interface {
 	// Authenticate returns the caller that the request's credential stands
 	// for. If the request has no credential of this kind it returns
-	// ErrNoCredential; any other error is final.
+	// ErrNoCredential, also where it has one of another kind in the same
+	// header: a token of another issuer, or what lacks the strategy's prefix.
+	// Any other error is final; secret.ErrUnavailable means that it could not
+	// be told.
 	Authenticate(r *http.Request) (secret.Caller, error)
 }
 
@@ -54,6 +62,11 @@ type Chain struct {
 	Limits *Limits
 	// Proxies are believed when they say whom they ask for.
 	Proxies Proxies
+	// Headers are those in which the strategies look for credentials, whether
+	// or not the API's document has them.
+	Headers []string
+	// Schemes are what a 401 asks for, in this order.
+	Schemes []Scheme
 }
 
 // Require lets only callers through whom the chain knows; the error is
@@ -61,6 +74,7 @@ type Chain struct {
 // document lets a credential be sent: more than one at a time is refused,
 // whether or not a strategy knows it.
 func Require(headers []string, chain Chain) echo.MiddlewareFunc {
+	headers = canonical(append(slices.Clone(headers), chain.Headers...))
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			from, now := chain.Proxies.Client(c.Request()), time.Now()
@@ -105,6 +119,14 @@ func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Calle
 	if credentials > 1 {
 		return secret.Caller{}, ErrTwoCredentials
 	}
+	caller, err := chain.ask(r, credentials > 0)
+	if _, bearer := Bearer(r); bearer && errors.Is(err, ErrBadCredential) {
+		err = ErrBadToken
+	}
+	return caller, err
+}
+
+func (chain Chain) ask(r *http.Request, credential bool) (secret.Caller, error) {
 	for _, s := range chain.Strategies {
 		caller, err := s.Authenticate(r)
 		if !errors.Is(err, ErrNoCredential) {
@@ -112,12 +134,22 @@ func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Calle
 		}
 	}
 	switch {
-	case credentials > 0: // which nobody knows, and which nobody may pass by as no one
+	case credential: // which nobody knows, and which nobody may pass by as no one
 		return secret.Caller{}, ErrBadCredential
 	case chain.Without != nil:
 		return chain.Without.Authenticate(r)
 	}
 	return secret.Caller{}, ErrNoCredential
+}
+
+// canonical returns the headers by the names that requests have them under,
+// each once.
+func canonical(headers []string) []string {
+	for i, h := range headers {
+		headers[i] = http.CanonicalHeaderKey(h)
+	}
+	slices.Sort(headers)
+	return slices.Compact(headers)
 }
 
 type callerKey struct{}

@@ -43,9 +43,9 @@ func answer(err error) server.Answer {
 	case isInvalid:
 		return failure(http.StatusBadRequest, invalid.Error())
 	case is(auth.ErrNoCredential):
-		return unauthorized("Send a key in the header Authorization-PSK.")
+		return failure(http.StatusUnauthorized, "Send a key in the header Authorization-PSK.")
 	case is(auth.ErrBadCredential):
-		return unauthorized("The credential is not valid.")
+		return failure(http.StatusUnauthorized, "The credential is not valid.")
 	case is(auth.ErrTwoCredentials):
 		return failure(http.StatusBadRequest, "Send one credential only.")
 	case is(auth.ErrElsewhere), is(secret.ErrForbidden):
@@ -84,12 +84,6 @@ func answer(err error) server.Answer {
 
 func failure(status int, text string) server.Answer {
 	return server.Answer{Status: status, Body: problem{text, status}}
-}
-
-func unauthorized(text string) server.Answer {
-	a := failure(http.StatusUnauthorized, text)
-	a.Header = http.Header{"Www-Authenticate": {"APIKey"}}
-	return a
 }
 
 // sentence ends an error's text the way Nx1's end.

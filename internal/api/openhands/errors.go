@@ -53,10 +53,7 @@ func answer(err error) server.Answer {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case is(auth.ErrNoCredential), is(auth.ErrBadCredential):
-		return server.Answer{
-			Status: http.StatusUnauthorized, Body: problem{Detail: "Unauthorized"},
-			Header: http.Header{"Www-Authenticate": {"APIKey"}},
-		}
+		return server.Answer{Status: http.StatusUnauthorized, Body: problem{Detail: "Unauthorized"}}
 	case is(auth.ErrTwoCredentials):
 		return message(http.StatusBadRequest, "Send one credential only")
 	case is(auth.ErrElsewhere), is(secret.ErrForbidden):

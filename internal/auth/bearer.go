@@ -1,0 +1,132 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/http"
+	"strings"
+)
+
+// What a token may be before anything in it is verified. Issuers stay far
+// below; a header of HTTP would hold no more.
+const (
+	maxToken  = 8 << 10 // bytes
+	maxIssuer = 512     // bytes
+	maxDepth  = 16      // of arrays and objects in each other
+)
+
+// Bearer returns the token in the request's Authorization header (RFC 6750,
+// section 2.1), and whether there is one.
+func Bearer(r *http.Request) (token string, ok bool) {
+	sent := r.Header["Authorization"]
+	if len(sent) != 1 {
+		return "", false
+	}
+	scheme, token, ok := strings.Cut(sent[0], " ")
+	return token, ok && strings.EqualFold(scheme, "Bearer")
+}
+
+// IsToken reports whether a credential has the form of a signed token (a JWS
+// in compact form, RFC 7515), of at most 8 KiB. Encrypted ones have more dots.
+func IsToken(credential string) bool {
+	if len(credential) > maxToken || strings.Count(credential, ".") != 2 {
+		return false
+	}
+	// Base64 would pass over line breaks.
+	return !strings.ContainsFunc(credential, func(r rune) bool {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		return !letter && r != '-' && r != '_' && r != '.'
+	})
+}
+
+// Base64 is the encoding of a token's parts, which has one way to write each.
+var Base64 = base64.RawURLEncoding.Strict()
+
+// Issuer returns the issuer that a token names, which is how the strategies
+// that share the Authorization header tell whose it is. Nothing in it is
+// verified. It is false for what is no token, or names none or several.
+func Issuer(token string) (issuer string, ok bool) {
+	if !IsToken(token) {
+		return "", false
+	}
+	_, rest, _ := strings.Cut(token, ".")
+	encoded, _, _ := strings.Cut(rest, ".")
+	var payload [maxToken * 3 / 4]byte // on the stack: what nobody has verified costs nothing
+	n, err := Base64.Decode(payload[:], []byte(encoded))
+	if err != nil {
+		return "", false
+	}
+	return issuerIn(payload[:n])
+}
+
+// issuerIn finds the issuer in the payload without reading the rest as JSON.
+// Behind the signature the strategy does, and compares the issuer again.
+func issuerIn(payload []byte) (issuer string, ok bool) {
+	depth := 0
+	for i := 0; i < len(payload); i++ {
+		switch payload[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case '"':
+			text := quoted(payload[i:])
+			if i += len(text) - 1; depth != 1 || string(text) != `"iss"` {
+				continue
+			}
+			value, named := valueOf(payload[i+1:])
+			if !named {
+				continue // the word, not the name
+			}
+			if ok || len(value) < 2 || len(value) > maxIssuer || bytes.IndexByte(value, '\\') >= 0 {
+				return "", false
+			}
+			issuer, ok = string(value[1:len(value)-1]), true
+		}
+	}
+	return issuer, ok && depth == 0
+}
+
+// quoted returns the JSON string at the beginning of the text, or all of the
+// text if it does not end.
+func quoted(text []byte) []byte {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return text[:i+1]
+		}
+	}
+	return text
+}
+
+// valueOf returns the string behind a colon, nil if the value is something
+// else, and whether there is a colon.
+func valueOf(text []byte) (value []byte, named bool) {
+	const space = " \t\r\n"
+	text, named = bytes.CutPrefix(bytes.TrimLeft(text, space), []byte(":"))
+	if text = bytes.TrimLeft(text, space); bytes.HasPrefix(text, []byte(`"`)) {
+		value = quoted(text)
+	}
+	return value, named
+}
+
+// Shallow reports whether arrays and objects are nested as little as any
+// issuer would: what reads JSON keeps account of each.
+func Shallow(text []byte) bool {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			i += len(quoted(text[i:])) - 1
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return false
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return true
+}
