@@ -19,7 +19,8 @@ import (
 type Line struct {
 	// Actions are some of list, create, write, delete, reveal and admin.
 	Actions []secret.Action `yaml:"actions,flow" json:"actions"`
-	// Owner is user/<id>, user/*, app/<uuid> or app/*.
+	// Owner is user/<id>, user/*, app/<uuid>, app/*, or self: the custom
+	// secrets of whoever has the grant.
 	Owner string `yaml:"owner" json:"owner"`
 	// Names limits the grant to these secrets of the owner.
 	Names []string `yaml:"names,omitempty" json:"names,omitempty"`
@@ -29,10 +30,28 @@ type Line struct {
 	Until time.Time `yaml:"until,omitempty" json:"until,omitzero"`
 }
 
+// self is an owner that depends on the caller.
+const self = "self"
+
+// For returns the grants as they are for a caller with this user: those on
+// self are on the user, or left out if that is no single one.
+func For(user string, grants []secret.Grant) (own []secret.Grant) {
+	for _, g := range grants {
+		if g.Owner == (secret.Owner{}) {
+			if user == "" || user == secret.AnyID {
+				continue
+			}
+			g.Owner = secret.User(user)
+		}
+		own = append(own, g)
+	}
+	return own
+}
+
 // Parse returns the grants that the lines stand for. The error joins every
 // mistake, each with its path, of which path is the beginning: keys[0].grants.
 // Source says where a line is written, by its path, for [secret.Grant.Source];
-// with nil, its path says that.
+// with nil, its path says that. A grant on self has no owner yet: see [For].
 func Parse(lines []Line, path string, source func(path string) string) (grants []secret.Grant, err error) {
 	var wrong []error
 	for i, line := range lines {
@@ -58,7 +77,7 @@ func (l Line) parse(path string) (secret.Grant, error) {
 	}
 	owner, ok := parseOwner(l.Owner)
 	if !ok {
-		wrong = append(wrong, errors.New(path+"owner: must be user/<id>, user/*, app/<uuid> or app/*"))
+		wrong = append(wrong, errors.New(path+"owner: must be user/<id>, user/*, app/<uuid>, app/* or self"))
 	}
 	for _, name := range l.Names {
 		if err := secret.CheckName(name); err != nil {
@@ -75,6 +94,8 @@ var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{1
 func parseOwner(s string) (secret.Owner, bool) {
 	kind, id, _ := strings.Cut(s, "/")
 	switch {
+	case s == self:
+		return secret.Owner{}, true
 	case kind == secret.KindUser && id != "" && (id == secret.AnyID || !strings.Contains(id, secret.AnyID)):
 		return secret.User(id), true
 	case kind == secret.KindApp && (id == secret.AnyID || uuid.MatchString(id)):

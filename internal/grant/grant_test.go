@@ -24,6 +24,7 @@ func TestALineStandsForItsGrant(t *testing.T) {
 		{grant.Line{Actions: list, Owner: "user/alice"}, secret.Grant{Actions: list, Owner: secret.User("alice")}},
 		{grant.Line{Actions: list, Owner: "user/*"}, secret.Grant{Actions: list, Owner: secret.User(secret.AnyID)}},
 		{grant.Line{Actions: list, Owner: "app/0F8FAD5B-d9cb-469f-a165-70867728950e"}, secret.Grant{Actions: list, Owner: secret.App(appID)}},
+		{grant.Line{Actions: list, Owner: "self"}, secret.Grant{Actions: list}},
 		{
 			grant.Line{Actions: secret.Actions(), Owner: "app/*", Names: []string{"a", "*"}, Deny: true, Until: end},
 			secret.Grant{Actions: secret.Actions(), Owner: secret.App(secret.AnyID), Names: []string{"a", "*"}, Deny: true, Until: end},
@@ -38,7 +39,7 @@ func TestALineStandsForItsGrant(t *testing.T) {
 }
 
 func TestMistakesAreNamedWithTheirPathsAllAtOnce(t *testing.T) {
-	const owner = "owner: must be user/<id>, user/*, app/<uuid> or app/*"
+	const owner = "owner: must be user/<id>, user/*, app/<uuid>, app/* or self"
 	for _, tc := range []struct {
 		lines []grant.Line
 		want  string
@@ -77,5 +78,22 @@ func TestALineSurvivesJSON(t *testing.T) {
 		if err := json.Unmarshal(text, &back); err != nil || cmp.Diff(line, back) != "" {
 			t.Errorf("%s: %v %s", text, err, cmp.Diff(line, back))
 		}
+	}
+}
+
+func TestSelfIsWhoeverHasTheGrant(t *testing.T) {
+	grants := []secret.Grant{{Actions: list}, {Actions: list, Owner: secret.User("bob"), Deny: true}}
+	want := []secret.Grant{{Actions: list, Owner: secret.User("alice")}, grants[1]}
+	if diff := cmp.Diff(want, grant.For("alice", grants)); diff != "" {
+		t.Error(diff)
+	}
+	for _, user := range []string{"", "*"} {
+		if diff := cmp.Diff(want[1:], grant.For(user, grants)); diff != "" {
+			t.Errorf("for %q: %s", user, diff)
+		}
+	}
+	ref := secret.Ref{Owner: secret.User("")}
+	if (secret.Caller{Grants: grants}).May(secret.List, ref) {
+		t.Error("a grant on nobody yet is one on somebody")
 	}
 }

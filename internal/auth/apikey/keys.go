@@ -92,6 +92,6 @@ func (k *Key) check(path string, source func(path string) string) (wrong []error
 	if err != nil {
 		wrong = append(wrong, err)
 	}
-	k.grants = grants
+	k.grants = grant.For(k.User, grants)
 	return wrong
 }
