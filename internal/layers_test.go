@@ -19,9 +19,10 @@ const module = "github.com/strongroom/strongroom/"
 var imports = []struct{ pkg, may string }{
 	{"internal/state", "internal/secret"},
 	{"internal/auth", "internal/secret internal/ratelimit"},
-	{"internal/config", "internal/strictyaml"},
+	{"internal/config", "internal/strictyaml internal/grant"},
 	{"internal/grant", "internal/secret"},
 	{"internal/auth/apikey", "internal/auth internal/secret internal/grant internal/strictyaml"},
+	{"internal/auth/oidc", "internal/auth internal/secret internal/grant"},
 	{"internal/auth/*", "internal/auth internal/secret"},
 	{"internal/audit", "internal/secret internal/state"},
 	{"internal/keyring", "internal/seal"},

@@ -1,0 +1,165 @@
+package oidc
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/grant"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// maxID bounds what a token's subject or user may be, in bytes: those of
+// OpenID Connect Core 1.0, section 2.
+const maxID = 255
+
+// claims are what is read of a token's payload.
+type claims struct {
+	Issuer       string         `json:"iss"`
+	Subject      string         `json:"sub"`
+	Audience     audience       `json:"aud"`
+	Expires      *moment        `json:"exp"`
+	NotBefore    *moment        `json:"nbf"`
+	IssuedAt     *moment        `json:"iat"`
+	ID           string         `json:"jti"`
+	Type         string         `json:"typ"`
+	Party        string         `json:"azp"`
+	Client       string         `json:"client_id"`
+	Confirmation jsontext.Value `json:"cnf"`
+
+	all jsontext.Value // of them
+}
+
+// claims reads the payload. A name that is there twice, anywhere, makes it
+// void, as does a member of the wrong type.
+func (t token) claims() (*claims, bool) {
+	payload, err := auth.Base64.DecodeString(t.payload)
+	if err != nil || !auth.Shallow(payload) {
+		return nil, false
+	}
+	c := &claims{all: payload}
+	return c, json.Unmarshal(payload, c) == nil
+}
+
+// admit reports whether the token is one of the issuer's that the rules let in
+// at this time.
+func (rules *Rules) admit(t token, c *claims, now time.Time) bool {
+	isAccess := c.Type == "Bearer" || c.Type == "" && t.header.kind() == explicit
+	switch {
+	case c.Issuer != rules.Issuer, !isAccess, !c.current(now), !rules.meantForUs(c):
+		return false
+	case c.Confirmation != nil: // it is good in one holder's hands only (RFC 7800), and we could not tell
+		return false
+	}
+	return presentable(c.Subject)
+}
+
+// meantForUs reports whether the token was issued for the audience, and to one
+// of the clients. One of both is always asked for.
+func (rules *Rules) meantForUs(c *claims) bool {
+	if rules.Audience == "" && len(rules.Clients) == 0 {
+		return false
+	}
+	audience := rules.Audience == "" || slices.Contains(c.Audience, rules.Audience)
+	client := len(rules.Clients) == 0 || slices.Contains(rules.Clients, cmp.Or(c.Party, c.Client))
+	return audience && client
+}
+
+// current reports whether it is past the token's beginning and before its end.
+func (c *claims) current(now time.Time) bool {
+	begun := func(m *moment) bool { return m == nil || !m.After(now.Add(leeway)) }
+	return c.Expires != nil && c.Expires.After(now.Add(-leeway)) && begun(c.NotBefore) && begun(c.IssuedAt)
+}
+
+// caller is who the token stands for.
+func (rules *Rules) caller(c *claims) secret.Caller {
+	caller := secret.Caller{Subject: c.Subject, User: c.text(rules.UserClaim)}
+	if !presentable(caller.User) {
+		caller.User = ""
+	}
+	for _, role := range c.list(rules.RolesClaim) {
+		caller.Grants = append(caller.Grants, grant.For(caller.User, rules.Roles[role])...)
+	}
+	return caller
+}
+
+// presentable reports whether it can be an id, and be put on record.
+func presentable(id string) bool {
+	return id != "" && len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, unicode.IsControl)
+}
+
+// text is the claim of that name, empty if it is not text.
+func (c *claims) text(name string) (text string) {
+	if json.Unmarshal(c.at([]string{name}), &text) != nil {
+		return ""
+	}
+	return text
+}
+
+// list is the list at that path, without what is not text in it.
+func (c *claims) list(path []string) (list []string) {
+	var values []jsontext.Value
+	if json.Unmarshal(c.at(path), &values) != nil {
+		return nil
+	}
+	for _, v := range values {
+		var text string
+		if v.Kind() == '"' && json.Unmarshal(v, &text) == nil {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// at returns what is at the path in the payload, nil if there is nothing.
+func (c *claims) at(path []string) jsontext.Value {
+	at := c.all
+	for _, name := range path {
+		var object map[string]jsontext.Value
+		if json.Unmarshal(at, &object) != nil {
+			return nil
+		}
+		at = object[name]
+	}
+	return at
+}
+
+// An audience is one or several (RFC 7519, section 4.1.3).
+type audience []string
+
+// UnmarshalJSON takes a string or a list of them.
+func (a *audience) UnmarshalJSON(text []byte) error {
+	if bytes.HasPrefix(text, []byte(`"`)) {
+		*a = audience{""}
+		return json.Unmarshal(text, &(*a)[0])
+	}
+	return json.Unmarshal(text, (*[]string)(a))
+}
+
+// A moment is a NumericDate: seconds since 1970, not necessarily whole ones.
+type moment struct{ time.Time }
+
+var errMoment = errors.New("not a date")
+
+// UnmarshalJSON takes a number of seconds in the next thousands of years.
+func (m *moment) UnmarshalJSON(text []byte) error {
+	var seconds float64
+	if err := json.Unmarshal(text, &seconds); err != nil {
+		return err
+	}
+	if seconds < 0 || seconds > 1<<38 {
+		return errMoment
+	}
+	m.Time = time.Unix(int64(math.Floor(seconds)), 0)
+	return nil
+}

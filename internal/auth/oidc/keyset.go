@@ -1,0 +1,265 @@
+package oidc
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+const (
+	refreshEvery = 5 * time.Minute
+	// forceEvery is how often a key that is not known may make us ask for it:
+	// whoever sends us tokens chooses the key's id.
+	forceEvery   = 30 * time.Second
+	retryFirst   = time.Second // after a failure, doubled up to retryMost
+	retryMost    = 30 * time.Second
+	fetchTimeout = 10 * time.Second
+	maxDocument  = 1 << 20 // bytes of what an issuer publishes
+)
+
+// A Source is where an issuer publishes its keys.
+type Source struct {
+	// Issuer is the URL by which tokens name it. Its discovery document
+	// (OpenID Connect Discovery 1.0) says where the keys are.
+	Issuer string
+	// JWKS is the URL of the keys, where discovery is not wanted: in a cluster
+	// the issuer often has another address than outside.
+	JWKS string
+	// CA has the certificates, in PEM, that the issuer's host is known by;
+	// empty: the system's.
+	CA string
+}
+
+// client returns one that asks the source and nobody else. It keeps no
+// connection for the minutes in between.
+func (s Source) client() (*http.Client, error) {
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, ForceAttemptHTTP2: true}
+	if s.CA != "" {
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM([]byte(s.CA)) {
+			return nil, errors.New("has no certificate in PEM")
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: transport, CheckRedirect: stay}, nil
+}
+
+// A KeySet is what an issuer signs with at present. It is kept up to date in
+// the background: every five minutes, and at once for a key that is not in it,
+// if the last time was half a minute ago. While the issuer is away the keys
+// stay that it had. It is safe for concurrent use.
+type KeySet struct {
+	source Source
+	client *http.Client
+	log    *slog.Logger
+	keys   atomic.Pointer[map[string]*key] // by id; never changed in place
+
+	fetching chan struct{} // holds one item while somebody fetches, who guards:
+	forced   time.Time     // when a missing key was last asked for
+	failed   error         // how the last fetch ended
+
+	started sync.Once
+	ctx     context.Context // of the fetching in the background
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+}
+
+// NewKeySet returns a key set that has yet to be started. The error is about
+// the source's CA.
+func NewKeySet(source Source, log *slog.Logger) (*KeySet, error) {
+	client, err := source.client()
+	if err != nil {
+		return nil, err
+	}
+	s := &KeySet{source: source, client: client, log: log.With("issuer", source.Issuer), fetching: make(chan struct{}, 1)}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.keys.Store(&map[string]*key{})
+	s.fetching <- struct{}{} // so that whoever comes first waits for the first keys
+	return s, nil
+}
+
+// Start begins to fetch the keys.
+func (s *KeySet) Start() { s.started.Do(func() { s.stopped.Go(s.run) }) }
+
+// Close ends the fetching.
+func (s *KeySet) Close() error {
+	s.stop()
+	s.stopped.Wait()
+	return nil
+}
+
+// run fetches until the set is closed; it begins with the right to.
+func (s *KeySet) run() {
+	retry := retryFirst
+	for {
+		wait := refreshEvery
+		if s.fetch(s.ctx) != nil {
+			wait, retry = retry, min(2*retry, retryMost)
+		} else {
+			retry = retryFirst
+		}
+		<-s.fetching
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		s.fetching <- struct{}{}
+	}
+}
+
+// get returns the key of that id, nil if the issuer has none. It waits for a
+// fetch if that may bring it. Whether there is one cannot be told while the
+// issuer is away: secret.ErrUnavailable.
+func (s *KeySet) get(ctx context.Context, id string) (*key, error) {
+	if k := s.known(id); k != nil {
+		return k, nil
+	}
+	select {
+	case s.fetching <- struct{}{}:
+		defer func() { <-s.fetching }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if k := s.known(id); k != nil { // which somebody has fetched meanwhile
+		return k, nil
+	}
+	if s.forced.IsZero() || time.Since(s.forced) >= forceEvery {
+		s.forced = time.Now()
+		// Not the request's: others wait for the same, and it may be cut off.
+		_ = s.fetch(context.WithoutCancel(ctx)) // remembered in failed
+	}
+	k := s.known(id)
+	if k == nil && s.failed != nil {
+		return nil, fmt.Errorf("the issuer's keys cannot be fetched: %w", secret.ErrUnavailable)
+	}
+	return k, nil
+}
+
+func (s *KeySet) known(id string) *key { return (*s.keys.Load())[id] }
+
+// has reports whether the key is still one of the issuer's.
+func (s *KeySet) has(k *key) bool { return s.known(k.id) == k }
+
+// fetch replaces the keys with those that the issuer has now. What has not
+// changed stays the same in memory, so that has knows it. The caller has the
+// right to fetch.
+func (s *KeySet) fetch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	fresh, err := s.download(ctx)
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	before := *s.keys.Load()
+	switch {
+	case err != nil && (s.failed == nil):
+		s.log.Warn("the issuer's keys cannot be fetched; tokens signed with those known are good until they expire", "known", len(before), "error", err)
+	case err == nil && (s.failed != nil || len(before) == 0):
+		s.log.Info("the issuer's keys were fetched", "keys", len(fresh))
+	}
+	s.failed = err
+	if err != nil {
+		return err
+	}
+	for id, k := range fresh {
+		if old := before[id]; old != nil && old.equal(k) {
+			fresh[id] = old
+		}
+	}
+	s.keys.Store(&fresh)
+	return nil
+}
+
+func (s *KeySet) download(ctx context.Context) (map[string]*key, error) {
+	at := s.source.JWKS
+	if at == "" {
+		var err error
+		if at, err = s.discover(ctx); err != nil {
+			return nil, err
+		}
+	}
+	text, err := s.read(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := parseKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", at, err)
+	}
+	return keys, nil
+}
+
+// discover returns the URL of the keys.
+func (s *KeySet) discover(ctx context.Context) (string, error) {
+	at := strings.TrimSuffix(s.source.Issuer, "/") + "/.well-known/openid-configuration"
+	text, err := s.read(ctx, at)
+	if err != nil {
+		return "", err
+	}
+	var document struct {
+		Issuer string `json:"issuer"`
+		JWKS   string `json:"jwks_uri"`
+	}
+	if err := json.Unmarshal(text, &document); err != nil {
+		return "", fmt.Errorf("reading %s: it is not a discovery document", at)
+	}
+	switch {
+	case document.Issuer != s.source.Issuer: // OpenID Connect Discovery 1.0, section 4.3
+		return "", fmt.Errorf("reading %s: it is of another issuer", at)
+	case !unforgeable(document.JWKS):
+		return "", fmt.Errorf("reading %s: its jwks_uri is not https", at)
+	}
+	return document.JWKS, nil
+}
+
+// unforgeable reports whether nobody between us and the URL can change what it
+// says: it is https, or on this machine.
+func unforgeable(at string) bool {
+	u, err := url.Parse(at)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && addr.IsLoopback())
+}
+
+func (s *KeySet) read(ctx context.Context, at string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("reading %s: the answer was %d", at, resp.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", at, err)
+	case len(text) > maxDocument:
+		return nil, fmt.Errorf("reading %s: it is larger than 1 MiB", at)
+	}
+	return text, nil
+}

@@ -1,0 +1,118 @@
+// Package oidc knows callers by the access tokens of an OpenID Connect issuer,
+// such as a realm of Keycloak: as a resource server, without asking the issuer
+// about each.
+//
+// No JWT library takes part: what they parse before anything is verified, and
+// how leniently, is more than what is left for them to do.
+//
+// Start reading at [Strategy.Authenticate]. What a token must be is in token.go
+// (its form, its signature) and claims.go (what it says), and where the
+// issuer's keys come from in keyset.go.
+package oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// leeway is how far the issuer's clock and ours may differ.
+const leeway = 30 * time.Second
+
+// Rules are what a token must say, and what it is good for then.
+type Rules struct {
+	// Issuer that the token must name, to the byte.
+	Issuer string
+	// Audience that the token must be for; empty takes any, and then Clients
+	// must not be empty.
+	Audience string
+	// Clients may have obtained the token (azp, or client_id as in RFC 9068);
+	// empty: any.
+	Clients []string
+	// Algorithms that may have signed it, as RS256.
+	Algorithms []string
+	// RolesClaim is the way to the list of the caller's roles, as realm_access
+	// and roles.
+	RolesClaim []string
+	// UserClaim says whose custom secrets are meant. Its values must be the
+	// issuer's to choose, not the user's.
+	UserClaim string
+	// Roles are what the holders of a role may do; see grant.For for grants
+	// without an owner.
+	Roles map[string][]secret.Grant
+}
+
+// Strategy is an [auth.Strategy] for tokens of one issuer. It is safe for
+// concurrent use.
+type Strategy struct {
+	rules    Rules
+	keys     *KeySet
+	verified cache
+}
+
+var _ auth.Strategy = (*Strategy)(nil)
+
+// New returns a strategy for tokens that keep the rules and are signed with
+// one of the keys. Closing the keys remains the caller's.
+func New(rules Rules, keys *KeySet) *Strategy { return &Strategy{rules: rules, keys: keys} }
+
+// Authenticate implements [auth.Strategy]. A token that names another issuer is
+// none of ours. secret.ErrUnavailable means that the issuer's keys are not
+// there to tell.
+func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
+	token, ok := auth.Bearer(r)
+	if !ok || !auth.IsToken(token) {
+		return secret.Caller{}, auth.ErrNoCredential
+	}
+	// Found by its hash, so that timing says nothing about a near miss.
+	hash := hashOf(token)
+	if v, ok := s.verified.get(hash); ok && s.keys.has(v.key) {
+		return v.caller, nil
+	}
+	if issuer, ok := auth.Issuer(token); !ok || issuer != s.rules.Issuer {
+		return secret.Caller{}, auth.ErrNoCredential
+	}
+	v, err := s.verify(r.Context(), token, hash)
+	if err != nil {
+		return secret.Caller{}, err
+	}
+	s.verified.put(hash, v)
+	return v.caller, nil
+}
+
+func hashOf(token string) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	write(h, token)
+	h.Sum(sum[:0])
+	return sum
+}
+
+// verify finds out whose the token is. Nothing that it says is believed, or
+// even read, before its signature is.
+func (s *Strategy) verify(ctx context.Context, token string, hash [sha256.Size]byte) (verified, error) {
+	t, ok := parse(token)
+	if !ok || !t.algorithmIn(s.rules.Algorithms) {
+		return verified{}, auth.ErrBadCredential
+	}
+	k, err := s.keys.get(ctx, t.header.KeyID)
+	if err != nil {
+		return verified{}, err
+	}
+	if k == nil || !t.signedWith(k) {
+		return verified{}, auth.ErrBadCredential
+	}
+	c, ok := t.claims()
+	if !ok || !s.rules.admit(t, c, time.Now()) {
+		return verified{}, auth.ErrBadCredential
+	}
+	caller := s.rules.caller(c)
+	if caller.Key = c.ID; !presentable(c.ID) {
+		caller.Key = hex.EncodeToString(hash[:8])
+	}
+	return verified{caller, k, c.Expires.Time}, nil
+}
