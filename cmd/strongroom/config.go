@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
+	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
 )
 
@@ -37,7 +39,7 @@ func configCheckCommand() *cobra.Command {
 			}
 			_, keyErr := keySource(cfg.State.Key).Key(c.Context())
 			_, tlsErr := openTLS(cfg.Listen.TLS)
-			s, authErr := openStrategies(cfg)
+			s, authErr := openStrategies(cfg, &oidc.KeySets{}, slog.New(slog.DiscardHandler))
 			if err := errors.Join(keyErr, tlsErr, authErr, s.Close()); err != nil {
 				return fmt.Errorf("%s:\n%w", file, err)
 			}

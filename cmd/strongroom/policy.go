@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/strongroom/strongroom/internal/api/agentserver"
 	"github.com/strongroom/strongroom/internal/api/nx1"
@@ -18,6 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/anonymous"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
@@ -39,10 +41,11 @@ var _ server.Policy = (*policy)(nil)
 // newPolicy builds what the config decides, on the resources.
 func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, error) {
 	certificate, tlsErr := openTLS(cfg.Listen.TLS)
-	s, authErr := openStrategies(cfg)
+	s, authErr := openStrategies(cfg, &r.issuers, log)
 	if err := errors.Join(tlsErr, authErr); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.start()
 	everybody := auth.Chain{Failures: r.audit, Limits: limits(cfg.Limits), Proxies: cfg.Listen.Networks()}
 	apis, err := r.apis(cfg, func(names []string) auth.Chain { return s.chain(cfg, everybody, names) }, log)
 	if err != nil {
@@ -120,7 +123,13 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chai
 type strategies struct {
 	byName map[string]auth.Strategy
 	// background is what they have running, to be closed with the policy.
-	background []io.Closer
+	background []background
+}
+
+// A background is what a strategy has running.
+type background interface {
+	Start()
+	io.Closer
 }
 
 // chain is how an API's callers are known: as everybody's, and by these
@@ -132,15 +141,31 @@ func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []stri
 			chain.Without = s.byName[name]
 		} else {
 			chain.Strategies = append(chain.Strategies, s.byName[name])
+			header, scheme := sentIn(cfg.Auth[name])
+			chain.Headers = append(chain.Headers, header)
+			if !slices.Contains(chain.Schemes, scheme) {
+				chain.Schemes = append(chain.Schemes, scheme)
+			}
 		}
 	}
 	return chain
 }
 
+// sentIn says where a strategy looks for a credential, and what to call that.
+func sentIn(s config.Strategy) (header string, scheme auth.Scheme) {
+	if s.APIKey == nil {
+		return "Authorization", auth.SchemeBearer
+	}
+	if strings.EqualFold(s.APIKey.Header, "Authorization") && strings.EqualFold(s.APIKey.Prefix, "Bearer ") {
+		return s.APIKey.Header, auth.SchemeBearer
+	}
+	return s.APIKey.Header, auth.SchemeAPIKey
+}
+
 // openStrategies makes the strategies, and returns every mistake in the files
 // that the config names for them at once. It asks nobody over the network, and
 // needs no resources: a config can be checked beside a server that runs.
-func openStrategies(cfg *config.Config) (strategies, error) {
+func openStrategies(cfg *config.Config, issuers *oidc.KeySets, log *slog.Logger) (strategies, error) {
 	all := strategies{byName: map[string]auth.Strategy{}}
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // always the same order of mistakes
@@ -148,18 +173,33 @@ func openStrategies(cfg *config.Config) (strategies, error) {
 		switch {
 		case s.Anonymous != nil:
 			all.byName[name] = anonymous.New(s.Anonymous.User)
+		case s.OIDC != nil:
+			strategy, keys, err := openOIDC(name, s.OIDC, issuers, log)
+			if err != nil {
+				wrong = append(wrong, err)
+				continue
+			}
+			all.byName[name] = strategy
+			all.background = append(all.background, keys)
 		case s.APIKey != nil:
 			keys, err := readKeys(s.APIKey.KeysFile)
 			if err != nil {
 				wrong = append(wrong, fmt.Errorf("auth.%s.api_key.keys_file: %w", name, err))
 			}
-			all.byName[name] = apikey.New(s.APIKey.Header, keys)
+			all.byName[name] = apikey.New(s.APIKey.Header, s.APIKey.Prefix, keys)
 		}
 	}
 	if len(wrong) > 0 {
 		return strategies{}, errors.Join(append(wrong, all.Close())...)
 	}
 	return all, nil
+}
+
+// start has the strategies run what they run in the background.
+func (s strategies) start() {
+	for _, b := range s.background {
+		b.Start()
+	}
 }
 
 // Close ends what the strategies have running.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
@@ -26,6 +27,7 @@ type resources struct {
 	anchorer *audit.Anchorer // nil if the log is not anchored
 	office   *admin.Office
 	stores   map[string]secret.Store
+	issuers  oidc.KeySets // of those whose tokens are taken
 }
 
 // open opens what the config describes; anchors go to stdout if the config has

@@ -145,6 +145,9 @@ type Bolt struct {
 type Strategy struct {
 	// APIKey knows callers by a key in a header.
 	APIKey *APIKey `yaml:"api_key"`
+	// OIDC knows callers by access tokens of an OpenID Connect issuer, sent as
+	// Authorization: Bearer.
+	OIDC *OIDC `yaml:"oidc"`
 	// Anonymous lets in whoever sends no key from this machine, to do
 	// everything but reveal: for the stock OpenHands web page. It needs a
 	// listen address on loopback.
@@ -155,6 +158,9 @@ type Strategy struct {
 type APIKey struct {
 	// Header that carries the key, as X-Session-API-Key.
 	Header string `yaml:"header"`
+	// Prefix stands before the key, as "Bearer ". Then the header can be shared
+	// with other strategies; a key must not look like a token (two dots).
+	Prefix string `yaml:"prefix"`
 	// KeysFile holds the hashes of the keys and what their holders may do.
 	KeysFile string `yaml:"keys_file"`
 }
@@ -264,6 +270,9 @@ func (c *Config) setDefaults() {
 	for _, s := range c.Auth {
 		if s.Anonymous != nil && s.Anonymous.User == "" {
 			s.Anonymous.User = "default"
+		}
+		if s.OIDC != nil {
+			s.OIDC.setDefaults()
 		}
 	}
 }

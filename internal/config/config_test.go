@@ -115,6 +115,42 @@ apis: {openhands: {store: embedded, auth: [key, here], v1: {auth: [token]}}}
 	}
 }
 
+const withIssuer = `
+state: {path: strongroom.db, key: {env: STATE_KEY}}
+stores: {embedded: {bolt: {}}}
+auth:
+  sso: {oidc: {issuer: "https://sso.example/realms/r", audience: strongroom, ca_file: ca.pem, MORE roles: {manager: [{actions: [list], owner: self}]}}}
+  other: {oidc: {issuer: "https://sso.example/realms/s", audience: strongroom, roles: {manager: [{actions: [list], owner: app/*}]}}}
+  keys: {api_key: {header: Authorization, prefix: "Bearer ", keys_file: keys.yaml}}
+  psk: {api_key: {header: Authorization, prefix: "PSK ", keys_file: psks.yaml}}
+apis: {nx1: {store: embedded, auth: [psk, keys, sso, other]}}
+`
+
+func TestWhatIsLeftOutOfAnIssuerHasTheDefaultsOfTheManual(t *testing.T) {
+	file := mustWrite(t, strings.Replace(withIssuer, "MORE", "", 1))
+	o := mustLoad(t, file).Auth["sso"].OIDC
+	if !slices.Equal(o.Algorithms, []string{"RS256"}) || !slices.Equal(o.RolesPath(), []string{"realm_access", "roles"}) || o.UserClaim != "sub" {
+		t.Errorf("got %+v", o)
+	}
+	if want := filepath.Join(filepath.Dir(file), "ca.pem"); o.CAFile != want {
+		t.Errorf("ca_file is %s, want %s", o.CAFile, want)
+	}
+}
+
+func TestARolesClaimIsAPath(t *testing.T) {
+	for claim, want := range map[string][]string{
+		"groups":                        {"groups"},
+		"resource_access.portal.roles":  {"resource_access", "portal", "roles"},
+		`resource_access.my\.app.roles`: {"resource_access", "my.app", "roles"},
+		`https://example\.com/roles`:    {"https://example.com/roles"},
+	} {
+		c := mustLoad(t, mustWrite(t, strings.Replace(withIssuer, "MORE", "roles_claim: '"+claim+"',", 1)))
+		if got := c.Auth["sso"].OIDC.RolesPath(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", claim, got, want)
+		}
+	}
+}
+
 func TestAnotherAddressIsHeldToTheSameRules(t *testing.T) {
 	anonymous := `
 state: {path: strongroom.db, key: {env: STATE_KEY}}

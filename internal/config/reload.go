@@ -25,6 +25,9 @@ func (c *Config) reloaded() (paths []*string) {
 		if s.APIKey != nil {
 			paths = append(paths, &s.APIKey.KeysFile)
 		}
+		if s.OIDC != nil {
+			paths = append(paths, &s.OIDC.CAFile)
+		}
 	}
 	return paths
 }

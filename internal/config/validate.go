@@ -21,6 +21,12 @@ func (m *mistakes) bad(is bool, format string, args ...any) {
 	}
 }
 
+func (m *mistakes) add(err error) {
+	if err != nil {
+		*m = append(*m, err)
+	}
+}
+
 func (c *Config) validate() error {
 	var m mistakes
 	if c.Listen.Address != "" {
@@ -78,10 +84,20 @@ func (k Key) validate(m *mistakes) {
 }
 
 func (s Strategy) validate(m *mistakes, path, address string) {
-	m.bad((s.APIKey == nil) == (s.Anonymous == nil), "%s: must set exactly one of api_key, anonymous", path)
+	kinds := 0
+	for _, set := range []bool{s.APIKey != nil, s.OIDC != nil, s.Anonymous != nil} {
+		if set {
+			kinds++
+		}
+	}
+	m.bad(kinds != 1, "%s: must set exactly one of api_key, oidc, anonymous", path)
 	if s.APIKey != nil {
 		m.bad(s.APIKey.KeysFile == "", "%s.api_key.keys_file: must be set", path)
 		m.bad(!headerName(s.APIKey.Header), "%s.api_key.header: must be the name of a header", path)
+		m.bad(!printable(s.APIKey.Prefix), "%s.api_key.prefix: must be printable ASCII", path)
+	}
+	if s.OIDC != nil {
+		s.OIDC.validate(m, path+".oidc")
 	}
 	m.bad(s.Anonymous != nil && !loopback(address),
 		"%s.anonymous: needs a listen.address on loopback, or everybody could write here", path)
@@ -132,7 +148,11 @@ func (c *Config) checkAuth(m *mistakes, path string, auth []string) {
 	for i, name := range auth {
 		_, ok := c.Auth[name]
 		m.bad(!ok, "%s.auth[%d]: must be a name under auth", path, i)
-		m.bad(slices.Contains(auth[:i], name), "%s.auth[%d]: is named twice", path, i)
+		twice := slices.Contains(auth[:i], name)
+		m.bad(twice, "%s.auth[%d]: is named twice", path, i)
+		for _, before := range auth[:i] {
+			m.bad(!twice && c.Auth[before].hides(c.Auth[name]), "%s.auth[%d]: would never be asked, since %s takes the same credentials", path, i, before)
+		}
 	}
 }
 

@@ -64,7 +64,7 @@ func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 	must(err)
 	service := secret.NewService(store, forgetful{})
 	chain := func(header string) auth.Chain {
-		return auth.Chain{Strategies: []auth.Strategy{apikey.New(header, keys)}, Failures: forgetful{}}
+		return auth.Chain{Strategies: []auth.Strategy{apikey.New(header, "", keys)}, Failures: forgetful{}}
 	}
 	front := server.NewFront(func(context.Context) error { return nil }, discard)
 	apps, err := nx1.New(service, nx1.Options{Masked: "reject"}, chain("Authorization-PSK"), discard)

@@ -5,6 +5,7 @@ package apikey
 import (
 	"crypto/subtle"
 	"net/http"
+	"strings"
 
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -13,14 +14,16 @@ import (
 // Strategy is an [auth.Strategy] for keys in one header.
 type Strategy struct {
 	header string
+	prefix string
 	keys   map[Hash]Key
 }
 
 var _ auth.Strategy = (*Strategy)(nil)
 
-// New returns a strategy for the keys in the header.
-func New(header string, keys []Key) *Strategy {
-	s := &Strategy{header: http.CanonicalHeaderKey(header), keys: map[Hash]Key{}}
+// New returns a strategy for the keys in the header, behind the prefix if it is
+// not empty, as "Bearer ": then what lacks it, or is a token, is another's.
+func New(header, prefix string, keys []Key) *Strategy {
+	s := &Strategy{header: http.CanonicalHeaderKey(header), prefix: prefix, keys: map[Hash]Key{}}
 	for _, k := range keys {
 		s.keys[k.SHA256] = k
 	}
@@ -33,15 +36,33 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if len(sent) == 0 {
 		return secret.Caller{}, auth.ErrNoCredential
 	}
+	credential, ours := s.cut(sent[0])
+	if !ours {
+		return secret.Caller{}, auth.ErrNoCredential
+	}
 	// Keys are found and compared by their hashes, so timing says nothing
 	// about a near miss. An unknown one takes the same way as a known one.
-	hash := HashOf(sent[0])
+	hash := HashOf(credential)
 	key, known := s.keys[hash]
 	same := subtle.ConstantTimeCompare(hash[:], key.SHA256[:]) == 1
 	if len(sent) > 1 || !known || !same {
 		return secret.Caller{}, auth.ErrBadCredential
 	}
 	return key.caller(), nil
+}
+
+// cut takes the prefix off, and reports whether what is left can be a key. The
+// prefix may be a scheme, which is the same in any case (RFC 9110, section
+// 11.1).
+func (s *Strategy) cut(sent string) (credential string, ours bool) {
+	n := len(s.prefix)
+	if n == 0 {
+		return sent, true
+	}
+	if len(sent) < n || !strings.EqualFold(sent[:n], s.prefix) {
+		return "", false
+	}
+	return sent[n:], !auth.IsToken(sent[n:])
 }
 
 func (k Key) caller() secret.Caller {

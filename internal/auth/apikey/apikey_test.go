@@ -53,7 +53,7 @@ func TestGeneratedKeysAreInTheirFormat(t *testing.T) {
 
 func TestKeyStandsForItsCaller(t *testing.T) {
 	key, _ := apikey.Generate()
-	s := apikey.New("x-session-api-key", mustParse(t, keysFile(key, ", user: al, grants: [{actions: [list], owner: app/*}]")))
+	s := apikey.New("x-session-api-key", "", mustParse(t, keysFile(key, ", user: al, grants: [{actions: [list], owner: app/*}]")))
 	caller, err := s.Authenticate(request(key))
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestKeyStandsForItsCaller(t *testing.T) {
 }
 
 func TestKeyWithoutUserIsTheDefaultUsers(t *testing.T) {
-	s := apikey.New(header, mustParse(t, keysFile("k", "")))
+	s := apikey.New(header, "", mustParse(t, keysFile("k", "")))
 	if caller, err := s.Authenticate(request("k")); err != nil || caller.User != apikey.DefaultUser {
 		t.Errorf("got user %q, %v", caller.User, err)
 	}
@@ -76,7 +76,7 @@ func TestKeyWithoutUserIsTheDefaultUsers(t *testing.T) {
 
 func TestOtherKeysAreRefused(t *testing.T) {
 	key, _ := apikey.Generate()
-	s := apikey.New(header, mustParse(t, keysFile(key, "")))
+	s := apikey.New(header, "", mustParse(t, keysFile(key, "")))
 	for _, tc := range []struct {
 		what string
 		sent []string
@@ -92,6 +92,30 @@ func TestOtherKeysAreRefused(t *testing.T) {
 		{"behind another", []string{"x", key}, auth.ErrBadCredential},
 	} {
 		if caller, err := s.Authenticate(request(tc.sent...)); !errors.Is(err, tc.want) || caller.Subject != "" {
+			t.Errorf("%s: %q, %v, want %v", tc.what, caller.Subject, err, tc.want)
+		}
+	}
+}
+
+func TestBehindAPrefixWhatLacksItIsAnothers(t *testing.T) {
+	key, _ := apikey.Generate()
+	s := apikey.New(header, "Bearer ", mustParse(t, keysFile(key, "")))
+	for _, tc := range []struct {
+		what, sent string
+		want       error
+	}{
+		{"the key", "Bearer " + key, nil},
+		{"the scheme in lower case", "bearer " + key, nil},
+		{"a wrong key", "Bearer " + key + "a", auth.ErrBadCredential},
+		{"no key", "Bearer ", auth.ErrBadCredential},
+		{"two spaces", "Bearer  " + key, auth.ErrBadCredential},
+		{"the key alone", key, auth.ErrNoCredential},
+		{"another scheme", "Basic " + key, auth.ErrNoCredential},
+		{"the scheme alone", "Bearer", auth.ErrNoCredential},
+		{"a token", "Bearer e30.e30.c2ln", auth.ErrNoCredential},
+		{"with one dot", "Bearer e30.e30", auth.ErrBadCredential},
+	} {
+		if caller, err := s.Authenticate(request(tc.sent)); !errors.Is(err, tc.want) || (err == nil) != (caller.Subject != "") {
 			t.Errorf("%s: %q, %v, want %v", tc.what, caller.Subject, err, tc.want)
 		}
 	}
@@ -146,7 +170,7 @@ func TestAGrantSaysWhereItIsWritten(t *testing.T) {
 	file := keysFile("k", ", grants: [{actions: [list], owner: app/*}]") +
 		"  - id: k2\n    sha256: " + apikey.HashOf("k2").String() + "\n    subject: bob\n    grants:\n" +
 		"      - {actions: [list], owner: user/bob}\n      - actions: [reveal]\n        owner: user/*\n"
-	s := apikey.New(header, mustParse(t, file))
+	s := apikey.New(header, "", mustParse(t, file))
 	for key, want := range map[string][]string{"k": {"keys.yaml:2"}, "k2": {"keys.yaml:7", "keys.yaml:8"}} {
 		caller, err := s.Authenticate(request(key))
 		if err != nil {

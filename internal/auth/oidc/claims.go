@@ -31,7 +31,6 @@ type claims struct {
 	Expires      *moment        `json:"exp"`
 	NotBefore    *moment        `json:"nbf"`
 	IssuedAt     *moment        `json:"iat"`
-	ID           string         `json:"jti"`
 	Type         string         `json:"typ"`
 	Party        string         `json:"azp"`
 	Client       string         `json:"client_id"`
@@ -71,9 +70,13 @@ func (rules *Rules) meantForUs(c *claims) bool {
 		return false
 	}
 	audience := rules.Audience == "" || slices.Contains(c.Audience, rules.Audience)
-	client := len(rules.Clients) == 0 || slices.Contains(rules.Clients, cmp.Or(c.Party, c.Client))
+	client := len(rules.Clients) == 0 || slices.Contains(rules.Clients, c.client())
 	return audience && client
 }
+
+// client is who obtained the token: azp as Keycloak has it, client_id as RFC
+// 9068 does.
+func (c *claims) client() string { return cmp.Or(c.Party, c.Client) }
 
 // current reports whether it is past the token's beginning and before its end.
 func (c *claims) current(now time.Time) bool {
@@ -81,9 +84,13 @@ func (c *claims) current(now time.Time) bool {
 	return c.Expires != nil && c.Expires.After(now.Add(-leeway)) && begun(c.NotBefore) && begun(c.IssuedAt)
 }
 
-// caller is who the token stands for.
+// caller is who the token stands for. Its key is the client that obtained the
+// token, not the token, or fetching another would reset what limits count.
 func (rules *Rules) caller(c *claims) secret.Caller {
-	caller := secret.Caller{Subject: c.Subject, User: c.text(rules.UserClaim)}
+	caller := secret.Caller{Subject: c.Subject, Key: c.client(), User: c.text(rules.UserClaim)}
+	if !presentable(caller.Key) {
+		caller.Key = ""
+	}
 	if !presentable(caller.User) {
 		caller.User = ""
 	}

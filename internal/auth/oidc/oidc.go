@@ -13,7 +13,6 @@ package oidc
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"time"
 
@@ -77,7 +76,7 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if issuer, ok := auth.Issuer(token); !ok || issuer != s.rules.Issuer {
 		return secret.Caller{}, auth.ErrNoCredential
 	}
-	v, err := s.verify(r.Context(), token, hash)
+	v, err := s.verify(r.Context(), token)
 	if err != nil {
 		return secret.Caller{}, err
 	}
@@ -94,7 +93,7 @@ func hashOf(token string) (sum [sha256.Size]byte) {
 
 // verify finds out whose the token is. Nothing that it says is believed, or
 // even read, before its signature is.
-func (s *Strategy) verify(ctx context.Context, token string, hash [sha256.Size]byte) (verified, error) {
+func (s *Strategy) verify(ctx context.Context, token string) (verified, error) {
 	t, ok := parse(token)
 	if !ok || !t.algorithmIn(s.rules.Algorithms) {
 		return verified{}, auth.ErrBadCredential
@@ -110,9 +109,5 @@ func (s *Strategy) verify(ctx context.Context, token string, hash [sha256.Size]b
 	if !ok || !s.rules.admit(t, c, time.Now()) {
 		return verified{}, auth.ErrBadCredential
 	}
-	caller := s.rules.caller(c)
-	if caller.Key = c.ID; !presentable(c.ID) {
-		caller.Key = hex.EncodeToString(hash[:8])
-	}
-	return verified{caller, k, c.Expires.Time}, nil
+	return verified{s.rules.caller(c), k, c.Expires.Time}, nil
 }
