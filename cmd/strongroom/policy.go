@@ -107,14 +107,14 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chai
 		if err != nil {
 			return fmt.Errorf("%s: %w", surface.name, err)
 		}
-		front.Mount(surface.prefix, h)
+		front.Mount(surface.prefix, server.CORS(api.Origins, h))
 		front.Publish("/openapi/"+surface.name+".json", surface.document)
 	}
 	h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, chain(api.Auth), log)
 	if err != nil {
 		return err
 	}
-	front.Mount("/api/secrets", h)
+	front.Mount("/api/secrets", server.CORS(api.Origins, h))
 	front.Publish("/openapi/openhands.json", specs.OpenHands)
 	return nil
 }

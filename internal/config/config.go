@@ -198,6 +198,10 @@ type OpenHands struct {
 	// /api/v1/sandboxes/{sandbox_id}/settings/secrets. By default nobody is
 	// anonymous here.
 	Sandboxes Surface `yaml:"sandboxes"`
+	// Origins are those of web pages that may use these APIs from a browser
+	// (CORS), as https://canvas.example or http://localhost:3001. Default: none
+	// but pages that come from this server's own address.
+	Origins []string `yaml:"origins"`
 }
 
 // Surface is one more API to the secrets of another. It is served unless it is

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,6 +131,9 @@ func (a APIs) validate(m *mistakes, c *Config) {
 		c.checkAuth(m, "apis.openhands.agent_server", a.OpenHands.AgentServer.Auth)
 		c.checkAuth(m, "apis.openhands.v1", a.OpenHands.V1.Auth)
 		c.checkAuth(m, "apis.openhands.sandboxes", a.OpenHands.Sandboxes.Auth)
+		for i, o := range a.OpenHands.Origins {
+			m.bad(!origin(o), "apis.openhands.origins[%d]: must be https://host or http://host:port in lower case, and no more, as browsers send it", i)
+		}
 	}
 	if a.Nx1 != nil {
 		c.checkAPI(m, "apis.nx1", a.Nx1.Store, a.Nx1.Auth)
@@ -163,6 +167,22 @@ func oneOf(s string, choices ...string) bool { return s == "" || slices.Contains
 func headerName(s string) bool {
 	illegal := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }
 	return s != "" && !strings.ContainsFunc(s, illegal)
+}
+
+// origin reports whether a browser could send this as a page's origin (RFC 6454,
+// section 6.2), and it is not null, which any page can come to send.
+func origin(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || s != u.Scheme+"://"+u.Host || s != strings.ToLower(s) {
+		return false
+	}
+	switch port := u.Port(); u.Scheme {
+	case "https":
+		return port != "443" && !strings.HasSuffix(s, ":")
+	case "http":
+		return port != "80" && !strings.HasSuffix(s, ":")
+	}
+	return false
 }
 
 // loopback reports whether only this machine can connect to the address.
