@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	apis "github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/agentserver"
 	"github.com/strongroom/strongroom/internal/api/nx1"
 	"github.com/strongroom/strongroom/internal/api/openhands"
@@ -70,7 +71,7 @@ func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (ht
 	front := server.NewFront(r.ready, log)
 	if api := cfg.APIs.Nx1; api != nil {
 		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := nx1.New(service, nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues)}, chain(api.Auth), log)
+		h, err := nx1.New(service, nx1Options(api), chain(api.Auth), log)
 		if err != nil {
 			return nil, fmt.Errorf("apis.nx1: %w", err)
 		}
@@ -88,35 +89,45 @@ func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (ht
 // mountOpenHands serves custom secrets by all of OpenHands' APIs. That of
 // 0.53.0 comes last, so that it has what nobody claims.
 func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
-	api := cfg.APIs.OpenHands
+	api, suspicious := cfg.APIs.OpenHands, apis.SuspiciousValues(cfg.APIs.OpenHands.SuspiciousValues)
 	service := secret.NewService(r.stores[api.Store], r.audit)
 	for _, surface := range []struct {
 		config.Surface
 		name, prefix string
 		document     []byte
-		new          func(*secret.Service, auth.Chain, *slog.Logger) (http.Handler, error)
+		new          func(auth.Chain) (http.Handler, error)
 	}{
-		{api.AgentServer, "agentserver", "/api/settings/secrets", specs.AgentServer, agentserver.New},
-		{api.Sandboxes, "sandbox", "/api/v1/sandboxes", specs.Sandbox, sandbox.New},
-		{api.V1, "openhandsv1", "/api/v1/secrets", specs.OpenHandsV1, openhandsv1.New},
+		{api.AgentServer, "agentserver", "/api/settings/secrets", specs.AgentServer, func(c auth.Chain) (http.Handler, error) {
+			return agentserver.New(service, suspicious, c, log)
+		}},
+		{api.Sandboxes, "sandbox", "/api/v1/sandboxes", specs.Sandbox, func(c auth.Chain) (http.Handler, error) {
+			return sandbox.New(service, c, log)
+		}},
+		{api.V1, "openhandsv1", "/api/v1/secrets", specs.OpenHandsV1, func(c auth.Chain) (http.Handler, error) {
+			return openhandsv1.New(service, suspicious, c, log)
+		}},
 	} {
 		if surface.Disabled {
 			continue
 		}
-		h, err := surface.new(service, chain(surface.Auth), log)
+		h, err := surface.new(chain(surface.Auth))
 		if err != nil {
 			return fmt.Errorf("%s: %w", surface.name, err)
 		}
 		front.Mount(surface.prefix, server.CORS(api.Origins, h))
 		front.Publish("/openapi/"+surface.name+".json", surface.document)
 	}
-	h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env"}, chain(api.Auth), log)
+	h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env", Suspicious: suspicious}, chain(api.Auth), log)
 	if err != nil {
 		return err
 	}
 	front.Mount("/api/secrets", server.CORS(api.Origins, h))
 	front.Publish("/openapi/openhands.json", specs.OpenHands)
 	return nil
+}
+
+func nx1Options(api *config.Nx1) nx1.Options {
+	return nx1.Options{Masked: nx1.MaskedValues(api.MaskedValues), Suspicious: apis.SuspiciousValues(api.SuspiciousValues)}
 }
 
 // strategies are the ways to know a caller that a config names.

@@ -515,7 +515,8 @@ type PutSecretResponseObject interface {
 }
 
 type PutSecret200ResponseHeaders struct {
-	ETag string
+	ETag               string
+	XStrongroomWarning *string
 }
 
 type PutSecret200JSONResponse struct {
@@ -531,6 +532,9 @@ func (response PutSecret200JSONResponse) VisitPutSecretResponse(w http.ResponseW
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XStrongroomWarning != nil {
+		w.Header().Set("X-Strongroom-Warning", fmt.Sprint(*response.Headers.XStrongroomWarning))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err

@@ -684,7 +684,8 @@ type CreateSecretResponseObject interface {
 }
 
 type CreateSecret200ResponseHeaders struct {
-	ETag string
+	ETag               string
+	XStrongroomWarning *string
 }
 
 type CreateSecret200JSONResponse struct {
@@ -700,6 +701,9 @@ func (response CreateSecret200JSONResponse) VisitCreateSecretResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XStrongroomWarning != nil {
+		w.Header().Set("X-Strongroom-Warning", fmt.Sprint(*response.Headers.XStrongroomWarning))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1210,7 +1214,8 @@ type UpdateSecretResponseObject interface {
 }
 
 type UpdateSecret200ResponseHeaders struct {
-	ETag string
+	ETag               string
+	XStrongroomWarning *string
 }
 
 type UpdateSecret200JSONResponse struct {
@@ -1226,6 +1231,9 @@ func (response UpdateSecret200JSONResponse) VisitUpdateSecretResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XStrongroomWarning != nil {
+		w.Header().Set("X-Strongroom-Warning", fmt.Sprint(*response.Headers.XStrongroomWarning))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err

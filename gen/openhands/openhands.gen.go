@@ -540,7 +540,8 @@ type CreateSecretResponseObject interface {
 }
 
 type CreateSecret201ResponseHeaders struct {
-	ETag string
+	ETag               string
+	XStrongroomWarning *string
 }
 
 type CreateSecret201JSONResponse struct {
@@ -556,6 +557,9 @@ func (response CreateSecret201JSONResponse) VisitCreateSecretResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XStrongroomWarning != nil {
+		w.Header().Set("X-Strongroom-Warning", fmt.Sprint(*response.Headers.XStrongroomWarning))
+	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err

@@ -426,7 +426,8 @@ type SaveSecretResponseObject interface {
 }
 
 type SaveSecret201ResponseHeaders struct {
-	ETag string
+	ETag               string
+	XStrongroomWarning *string
 }
 
 type SaveSecret201JSONResponse struct {
@@ -442,6 +443,9 @@ func (response SaveSecret201JSONResponse) VisitSaveSecretResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XStrongroomWarning != nil {
+		w.Header().Set("X-Strongroom-Warning", fmt.Sprint(*response.Headers.XStrongroomWarning))
+	}
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err

@@ -189,6 +189,11 @@ type OpenHands struct {
 	// Names that new secrets may have: any, or env for those that an
 	// environment variable can have. Default any.
 	Names string `yaml:"names"`
+	// SuspiciousValues says what to do with a value that looks like a mistake:
+	// one line that ends with a newline, a placeholder, or fewer than 6 bytes.
+	// warn stores it and says so in the header X-Strongroom-Warning, reject
+	// refuses the request, accept says nothing. Default warn.
+	SuspiciousValues string `yaml:"suspicious_values"`
 	// AgentServer is the routes of OpenHands' agent server, which also give
 	// values to those who may reveal: /api/settings/secrets.
 	AgentServer Surface `yaml:"agent_server"`
@@ -224,6 +229,8 @@ type Nx1 struct {
 	// the request, keep the stored value, or store the asterisks. Default
 	// reject.
 	MaskedValues string `yaml:"masked_values"`
+	// SuspiciousValues is as for OpenHands.
+	SuspiciousValues string `yaml:"suspicious_values"`
 }
 
 // Load reads the config file and returns every mistake in it at once, each
@@ -261,8 +268,8 @@ func (c *Config) setDefaults() {
 	if c.APIs.OpenHands != nil {
 		c.APIs.OpenHands.setDefaults(c.Auth)
 	}
-	if c.APIs.Nx1 != nil && c.APIs.Nx1.MaskedValues == "" {
-		c.APIs.Nx1.MaskedValues = "reject"
+	if c.APIs.Nx1 != nil {
+		c.APIs.Nx1.setDefaults()
 	}
 	for _, s := range c.Stores {
 		if s.Bolt != nil {
@@ -285,6 +292,9 @@ func (o *OpenHands) setDefaults(auth map[string]Strategy) {
 	if o.Names == "" {
 		o.Names = "any"
 	}
+	if o.SuspiciousValues == "" {
+		o.SuspiciousValues = "warn"
+	}
 	for _, s := range []*Surface{&o.AgentServer, &o.V1} {
 		if s.Auth == nil {
 			s.Auth = o.Auth
@@ -292,6 +302,15 @@ func (o *OpenHands) setDefaults(auth map[string]Strategy) {
 	}
 	if o.Sandboxes.Auth == nil {
 		o.Sandboxes.Auth = slices.DeleteFunc(slices.Clone(o.Auth), func(name string) bool { return auth[name].Anonymous != nil })
+	}
+}
+
+func (n *Nx1) setDefaults() {
+	if n.MaskedValues == "" {
+		n.MaskedValues = "reject"
+	}
+	if n.SuspiciousValues == "" {
+		n.SuspiciousValues = "warn"
 	}
 }
 

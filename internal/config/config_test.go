@@ -90,9 +90,10 @@ apis:
 `))
 	got := []string{
 		c.Listen.Address, c.Listen.Drain.String(), c.APIs.OpenHands.Names, c.APIs.Nx1.MaskedValues,
+		c.APIs.OpenHands.SuspiciousValues, c.APIs.Nx1.SuspiciousValues,
 		c.Auth["here"].Anonymous.User, c.State.Key.File,
 	}
-	want := []string{"127.0.0.1:3000", (10 * time.Second).String(), "any", "reject", "default", ""}
+	want := []string{"127.0.0.1:3000", (10 * time.Second).String(), "any", "reject", "warn", "warn", "default", ""}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -128,6 +128,7 @@ func (a APIs) validate(m *mistakes, c *Config) {
 	if a.OpenHands != nil {
 		c.checkAPI(m, "apis.openhands", a.OpenHands.Store, a.OpenHands.Auth)
 		m.bad(!oneOf(a.OpenHands.Names, "any", "env"), "apis.openhands.names: must be any or env")
+		checkSuspicious(m, "apis.openhands", a.OpenHands.SuspiciousValues)
 		c.checkAuth(m, "apis.openhands.agent_server", a.OpenHands.AgentServer.Auth)
 		c.checkAuth(m, "apis.openhands.v1", a.OpenHands.V1.Auth)
 		c.checkAuth(m, "apis.openhands.sandboxes", a.OpenHands.Sandboxes.Auth)
@@ -138,7 +139,12 @@ func (a APIs) validate(m *mistakes, c *Config) {
 	if a.Nx1 != nil {
 		c.checkAPI(m, "apis.nx1", a.Nx1.Store, a.Nx1.Auth)
 		m.bad(!oneOf(a.Nx1.MaskedValues, "reject", "keep", "store"), "apis.nx1.masked_values: must be reject, keep or store")
+		checkSuspicious(m, "apis.nx1", a.Nx1.SuspiciousValues)
 	}
+}
+
+func checkSuspicious(m *mistakes, path, values string) {
+	m.bad(!oneOf(values, "warn", "reject", "accept"), "%s.suspicious_values: must be warn, reject or accept", path)
 }
 
 func (c *Config) checkAPI(m *mistakes, path, store string, auth []string) {

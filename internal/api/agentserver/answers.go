@@ -3,6 +3,7 @@ package agentserver
 import (
 	"net/http"
 
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/custom"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
@@ -20,9 +21,13 @@ func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
 }
 
 // put shows what was stored, without its value.
-type put struct{ secret.Info }
+type put struct {
+	secret.Info
+	warnings api.Warnings
+}
 
 func (p put) VisitPutSecretResponse(w http.ResponseWriter) error {
+	p.warnings.Set(w.Header())
 	server.SetETag(w.Header(), string(p.Revision))
 	return server.WriteJSON(w, http.StatusOK, custom.Item{Name: p.Name, Description: p.Description})
 }

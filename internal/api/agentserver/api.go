@@ -21,15 +21,19 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// New returns the API over the secrets, for callers whom the chain knows.
-func New(secrets *secret.Service, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+// New returns the API over the secrets, for callers whom the chain knows. It does
+// as it is told with values that look like mistakes.
+func New(secrets *secret.Service, suspicious api.SuspiciousValues, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.AgentServer, MaxBody: custom.MaxBody, Answer: answer,
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets}, nil)) },
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, suspicious}, nil)) },
 	}.New(chain, log)
 }
 
-type handlers struct{ secrets *secret.Service }
+type handlers struct {
+	secrets    *secret.Service
+	suspicious api.SuspiciousValues
+}
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
@@ -54,6 +58,10 @@ func (a *handlers) PutSecret(ctx context.Context, req gen.PutSecretRequestObject
 	if !legalName(req.Body.Name) {
 		return nil, &secret.InvalidError{Field: "name", Reason: illegalName}
 	}
+	warnings, err := a.suspicious.Check("value", "", secret.Value(req.Body.Value))
+	if err != nil {
+		return nil, err
+	}
 	caller, description := auth.Caller(ctx), custom.Text(req.Body.Description)
 	info, err := a.secrets.Put(ctx, caller, custom.Ref(caller, req.Body.Name), secret.Revision(onlyIf), &description,
 		custom.Data(req.Body.Value))
@@ -63,7 +71,7 @@ func (a *handlers) PutSecret(ctx context.Context, req gen.PutSecretRequestObject
 	if err != nil {
 		return nil, err
 	}
-	return put{info}, nil
+	return put{info, warnings}, nil
 }
 
 // GetSecretValue returns a value.

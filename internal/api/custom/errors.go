@@ -60,9 +60,9 @@ func (d Dialect) Answer(err error) server.Answer {
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case is(auth.ErrNoCredential):
-		return unauthorized(d.NoKey)
+		return Problem(http.StatusUnauthorized, d.NoKey)
 	case is(auth.ErrBadCredential):
-		return unauthorized(d.BadKey)
+		return Problem(http.StatusUnauthorized, d.BadKey)
 	case is(auth.ErrTwoCredentials):
 		return Problem(http.StatusBadRequest, "Send one credential only")
 	case is(auth.ErrElsewhere), is(secret.ErrForbidden):
@@ -108,12 +108,6 @@ func fromEcho(err error, he *echo.HTTPError) server.Answer {
 // Problem is an answer that says what is wrong.
 func Problem(status int, text string) server.Answer {
 	return server.Answer{Status: status, Body: problem{text}}
-}
-
-func unauthorized(text string) server.Answer {
-	a := Problem(http.StatusUnauthorized, text)
-	a.Header = http.Header{"Www-Authenticate": {"APIKey"}}
-	return a
 }
 
 // Unprocessable words a mistake of the domain's as pydantic does those of its

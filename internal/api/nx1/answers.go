@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -19,11 +20,17 @@ import (
 // if there are any, and else with masks in their place.
 type detail struct {
 	secret.Info
-	data map[string]secret.Value
+	data     map[string]secret.Value
+	warnings api.Warnings // of what was written
 }
 
 // masked shows a secret as everybody may see it who may list it.
 func masked(info secret.Info) detail { return detail{Info: info} }
+
+// written shows a secret that was just written, masked.
+func written(info secret.Info, warnings api.Warnings) detail {
+	return detail{Info: info, warnings: warnings}
+}
 
 // revealed shows a secret with its values. Those that are not text, which only
 // others than this API can have stored, cannot be shown in JSON.
@@ -33,7 +40,7 @@ func revealed(info secret.Info, data map[string]secret.Value) (detail, error) {
 			return detail{}, fmt.Errorf("%w: %s", errNotText, key)
 		}
 	}
-	return detail{info, data}, nil
+	return detail{Info: info, data: data}, nil
 }
 
 // AppendTo writes the detail as JSON. It is most of what is asked for, and by
@@ -68,6 +75,7 @@ func quote(text []byte, s string) []byte {
 }
 
 func (d detail) write(w http.ResponseWriter) error {
+	d.warnings.Set(w.Header())
 	server.SetETag(w.Header(), string(d.Revision))
 	return server.WriteAppended(w, http.StatusOK, d)
 }

@@ -27,6 +27,8 @@ const maxBody = 4 << 20
 type Options struct {
 	// Masked says what to do with a value that is the mask itself.
 	Masked MaskedValues
+	// Suspicious says what to do with a value that looks like a mistake.
+	Suspicious api.SuspiciousValues
 }
 
 // New returns the API over the secrets, for callers whom the chain knows.
@@ -58,7 +60,7 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	if !legalName(req.Body.SecretName) {
 		return nil, errName
 	}
-	change, err := a.change(req.Body.Data)
+	change, warnings, err := a.change(req.Body.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	if err != nil {
 		return nil, err
 	}
-	return masked(info), nil
+	return written(info, warnings), nil
 }
 
 // GetSecret returns a secret with its values masked.
@@ -91,7 +93,7 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	if err != nil {
 		return nil, err
 	}
-	change, err := a.change(req.Body.Data)
+	change, warnings, err := a.change(req.Body.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,7 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	if err != nil {
 		return nil, err
 	}
-	return masked(info), nil
+	return written(info, warnings), nil
 }
 
 // DeleteSecret removes a secret.

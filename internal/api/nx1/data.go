@@ -5,6 +5,7 @@ import (
 	"regexp"
 
 	gen "github.com/strongroom/strongroom/gen/nx1"
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -36,16 +37,16 @@ var errName = &secret.InvalidError{
 
 // change reads a request's list of keys and values. A mistake is named by its
 // place in the list, and by its key if that is a legal one; values are never
-// repeated.
-func (a *handlers) change(data []gen.SecretKeyValue) (secret.Change, error) {
-	c := secret.Change{Set: map[string]secret.Value{}}
+// repeated. Warnings are about what is to be set.
+func (a *handlers) change(data []gen.SecretKeyValue) (c secret.Change, warnings api.Warnings, err error) {
+	c.Set = map[string]secret.Value{}
 	places := map[string]int{}
 	for i, kv := range data {
 		if err := secret.CheckKey(kv.Key); err != nil {
-			return c, fmt.Errorf("data[%d].%w", i, err)
+			return c, nil, fmt.Errorf("data[%d].%w", i, err)
 		}
 		if first, taken := places[kv.Key]; taken {
-			return c, &secret.InvalidError{
+			return c, nil, &secret.InvalidError{
 				Field: fmt.Sprintf("data[%d].key", i), Key: kv.Key, Reason: fmt.Sprintf("is data[%d]'s already", first),
 			}
 		}
@@ -53,13 +54,18 @@ func (a *handlers) change(data []gen.SecretKeyValue) (secret.Change, error) {
 		switch {
 		case kv.Value != secret.Mask || a.opts.Masked == StoreMasked:
 			c.Set[kv.Key] = secret.Value(kv.Value)
+			more, err := a.opts.Suspicious.Check(fmt.Sprintf("data[%d].value", i), kv.Key, c.Set[kv.Key])
+			if err != nil {
+				return c, nil, err
+			}
+			warnings = append(warnings, more...)
 		case a.opts.Masked == KeepMasked:
 			c.Keep = append(c.Keep, kv.Key)
 		default:
-			return c, &secret.InvalidError{
+			return c, nil, &secret.InvalidError{
 				Field: fmt.Sprintf("data[%d].value", i), Key: kv.Key, Reason: "is the mask ****: send the real value",
 			}
 		}
 	}
-	return c, nil
+	return c, warnings, nil
 }

@@ -3,6 +3,7 @@ package openhands
 import (
 	"net/http"
 
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/custom"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
@@ -29,9 +30,11 @@ type done struct {
 	status   int
 	message  string
 	revision secret.Revision
+	warnings api.Warnings
 }
 
 func (d done) write(w http.ResponseWriter) error {
+	d.warnings.Set(w.Header())
 	if d.revision != "" {
 		server.SetETag(w.Header(), string(d.revision))
 	}

@@ -23,6 +23,8 @@ import (
 type Options struct {
 	// EnvNames takes only names that an environment variable can have.
 	EnvNames bool
+	// Suspicious says what to do with a value that looks like a mistake.
+	Suspicious api.SuspiciousValues
 }
 
 // New returns the API over the secrets, for callers whom the chain knows.
@@ -55,6 +57,10 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	if err := a.checkName(req.Body.Name); err != nil {
 		return nil, err
 	}
+	warnings, err := a.opts.Suspicious.Check("value", "", secret.Value(req.Body.Value))
+	if err != nil {
+		return nil, err
+	}
 	caller := auth.Caller(ctx)
 	info, err := a.secrets.Create(ctx, caller, custom.Ref(caller, req.Body.Name), secret.Draft{
 		Description: custom.Text(req.Body.Description),
@@ -63,7 +69,7 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	if err != nil {
 		return nil, about(err, "", req.Body.Name)
 	}
-	return done{http.StatusCreated, "Secret created successfully", info.Revision}, nil
+	return done{http.StatusCreated, "Secret created successfully", info.Revision, warnings}, nil
 }
 
 // UpdateSecret renames and describes; a description that is null or left out
@@ -83,7 +89,7 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	if err != nil {
 		return nil, about(err, req.SecretId, req.Body.Name)
 	}
-	return done{http.StatusOK, "Secret updated successfully", info.Revision}, nil
+	return done{http.StatusOK, "Secret updated successfully", info.Revision, nil}, nil
 }
 
 // DeleteSecret removes a secret. A second time it is not found.
@@ -96,7 +102,7 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 	if err := a.secrets.Delete(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
 		return nil, about(err, req.SecretId, "")
 	}
-	return done{http.StatusOK, "Secret deleted successfully", ""}, nil
+	return done{status: http.StatusOK, message: "Secret deleted successfully"}, nil
 }
 
 func (a *handlers) checkName(name string) error {

@@ -24,17 +24,21 @@ import (
 // maxPage is how many secrets a page has if nobody asks for less.
 const maxPage = 100
 
-// New returns the API over the secrets, for callers whom the chain knows.
-func New(secrets *secret.Service, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+// New returns the API over the secrets, for callers whom the chain knows. It does
+// as it is told with values that look like mistakes.
+func New(secrets *secret.Service, suspicious api.SuspiciousValues, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.OpenHandsV1, MaxBody: custom.MaxBody, Answer: dialect.Answer,
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets}, nil)) },
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, suspicious}, nil)) },
 	}.New(chain, log)
 }
 
 var dialect = custom.Dialect{NoKey: "Unauthorized", BadKey: "Unauthorized"}
 
-type handlers struct{ secrets *secret.Service }
+type handlers struct {
+	secrets    *secret.Service
+	suspicious api.SuspiciousValues
+}
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
@@ -68,6 +72,10 @@ func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObje
 	if err := custom.CheckEnvName(req.Body.Name); err != nil {
 		return nil, err
 	}
+	warnings, err := a.suspicious.Check("value", "", secret.Value(req.Body.Value))
+	if err != nil {
+		return nil, err
+	}
 	var description *string
 	if sent, err := req.Body.Description.Get(); err == nil {
 		description = &sent
@@ -77,7 +85,7 @@ func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObje
 	if err != nil {
 		return nil, custom.Outside(err)
 	}
-	return done{http.StatusCreated, "Secret saved successfully", info.Revision}, nil
+	return done{http.StatusCreated, "Secret saved successfully", info.Revision, warnings}, nil
 }
 
 // UpdateSecret renames and describes; a description that is null or left out
@@ -97,7 +105,7 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	if err != nil {
 		return nil, err
 	}
-	return done{http.StatusOK, "Secret updated successfully", info.Revision}, nil
+	return done{http.StatusOK, "Secret updated successfully", info.Revision, nil}, nil
 }
 
 // DeleteSecret removes a secret. A second time it is not found.
@@ -110,5 +118,5 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 	if err := a.secrets.Delete(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
 		return nil, err
 	}
-	return done{http.StatusOK, "Secret deleted successfully", ""}, nil
+	return done{status: http.StatusOK, message: "Secret deleted successfully"}, nil
 }

@@ -1,0 +1,69 @@
+package contracttest
+
+import (
+	"fmt"
+	"testing"
+)
+
+// writes are all calls that write a value, given as JSON, and what they answer.
+var writes = []struct {
+	method, path, body, field string
+	status                    int
+}{
+	{"POST", "/api/secrets", `{"name":"NEW","value":%s}`, "value", 201},
+	{"PUT", settings, `{"name":"MINE","value":%s}`, "value", 200},
+	{"POST", v1, `{"name":"MINE","value":%s}`, "value", 201},
+	{"POST", secrets, `{"secret_name":"NEW","data":[{"key":"FINE","value":"` + canary + `"},{"key":"K","value":%s}]}`, "data[1].value: K", 200},
+	{"PUT", secrets + "/MINE", `{"data":[{"key":"K","value":%s}]}`, "data[0].value: K", 200},
+}
+
+var suspects = []struct{ value, reason string }{
+	{`"` + canary + `ry\n"`, "ends with a newline"},
+	{`"your-` + canary + `-key"`, "looks like a placeholder"},
+	{`"true"`, "is shorter than 6 bytes"},
+	{`""`, "is shorter than 6 bytes"},
+}
+
+func TestAValueThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
+	for _, suspect := range suspects {
+		s := stocked(t)
+		for _, w := range writes {
+			a := s.caller(t, spokenAt(w.path).key, admin).do(w.method, w.path, fmt.Sprintf(w.body, suspect.value))
+			a.wantsStatus(w.status).wantsHeader("X-Strongroom-Warning", w.field+": "+suspect.reason)
+		}
+	}
+	s := stocked(t)
+	for _, w := range writes {
+		c := s.caller(t, spokenAt(w.path).key, admin)
+		c.do(w.method, w.path, fmt.Sprintf(w.body, `"`+canary+`"`)).wantsStatus(w.status).wantsHeader("X-Strongroom-Warning", "")
+	}
+	s.openhands(t, admin).put(settings, `{"name":"A","value":"todo\n"}`).wantsStatus(200).wantsHeader("X-Strongroom-Warning",
+		"value: ends with a newline | value: looks like a placeholder | value: is shorter than 6 bytes")
+}
+
+func TestAValueThatLooksLikeAMistakeIsRefusedIfTheConfigSaysSo(t *testing.T) {
+	s := serve(t, set("names: any", "names: any, suspicious_values: reject"), set("masked_values: reject", "masked_values: reject, suspicious_values: reject"))
+	s.undisturbed(t, func() {
+		for _, suspect := range suspects {
+			for _, w := range writes {
+				a := s.caller(t, spokenAt(w.path).key, admin).do(w.method, w.path, fmt.Sprintf(w.body, suspect.value))
+				if spokenAt(w.path).name == nx1.name {
+					a.wants(400, problem(400, w.field+": "+suspect.reason))
+				} else {
+					a.wants(422, refused(noValue("value", suspect.reason)))
+				}
+			}
+		}
+	})
+}
+
+func TestAValueThatLooksLikeAMistakeIsNobodysBusinessIfTheConfigSaysSo(t *testing.T) {
+	s := serve(t, set("names: any", "names: any, suspicious_values: accept"), set("masked_values: reject", "masked_values: store, suspicious_values: accept"))
+	s.openhands(t, admin).post("/api/secrets", `{"name":"MINE","value":"1"}`).wants(201, created)
+	s.nx1(t, admin).post(secrets, secret("MINE", "K", "1"))
+	for _, w := range writes {
+		c := s.caller(t, spokenAt(w.path).key, admin)
+		c.do(w.method, w.path, fmt.Sprintf(w.body, `"****"`)).wantsStatus(w.status).wantsHeader("X-Strongroom-Warning", "")
+	}
+	s.openhands(t, admin).get(settings + "/MINE").wantsValue("****")
+}
