@@ -104,6 +104,12 @@ func (c Caller) Decides(action Action, ref Ref) (by *Grant) {
 	return by
 }
 
+// tellsNamesApart reports whether some of an owner's secrets may be another
+// matter to the caller than the rest.
+func (c Caller) tellsNamesApart() bool {
+	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return len(g.Names) > 0 })
+}
+
 // gains reports whether a rename is not the caller's to make: it may not write
 // under the new name, or may there what it may not under the old one.
 func (c Caller) gains(from, to Ref) bool {

@@ -49,19 +49,18 @@ func revealed(info secret.Info, data map[string]secret.Value) (detail, error) {
 //	{"secret_name":"db","k8s_name":"nx1-…","data":[{"key":"USER","value":"****"}],"created_at":"2026-11-21T12:00:00Z"}
 func (d detail) AppendTo(text []byte) []byte {
 	text = quote(append(text, `{"secret_name":`...), d.Name)
-	text = quote(append(text, `,"k8s_name":`...), d.StoredAs)
-	text = append(text, `,"data":[`...)
+	text = append(append(text, `,"k8s_name":"`...), d.StoredAs...) // letters, digits and hyphens
+	text = append(text, `","data":[`...)
 	for i, key := range d.Keys {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		value := secret.Mask
-		if d.data != nil {
-			value = string(d.data[key])
-		}
 		text = quote(append(text, `{"key":`...), key)
-		text = quote(append(text, `,"value":`...), value)
-		text = append(text, '}')
+		if d.data == nil {
+			text = append(text, `,"value":"`+secret.Mask+`"}`...)
+		} else {
+			text = append(quote(append(text, `,"value":`...), string(d.data[key])), '}')
+		}
 	}
 	text = append(text, `],"created_at":"`...)
 	text = d.Created.UTC().AppendFormat(text, time.RFC3339)
