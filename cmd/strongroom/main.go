@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		initCommand(), serveCommand(), statusCommand(), configCommand(), versionCommand(),
-		secretCommand(), ownerCommand(), auditCommand(), keyringCommand(),
+		secretCommand(), ownerCommand(), importCommand(), auditCommand(), keyringCommand(),
 		backupCommand(), restoreCommand(), compactCommand(), doctorCommand(),
 	)
 	root.SetArgs(args)

@@ -204,6 +204,22 @@ type RewrapKeyringJSONBody struct {
 	Key string `json:"key"`
 }
 
+// ImportSecretJSONBody defines parameters for ImportSecret.
+type ImportSecretJSONBody struct {
+	Data []struct {
+		Key   string `json:"key"`
+		Value string `json:"value"`
+	} `json:"data"`
+	Description string `json:"description"`
+	Name        string `json:"name"`
+
+	// Owner As in user/alice or app/0f8fad5b-d9cb-469f-a165-70867728950e.
+	Owner string `json:"owner"`
+
+	// Store A name under stores in the config.
+	Store string `json:"store"`
+}
+
 // RestoreSecretJSONBody defines parameters for RestoreSecret.
 type RestoreSecretJSONBody struct {
 	Name string `json:"name"`
@@ -240,6 +256,9 @@ type DestroySecretJSONRequestBody = SecretRef
 
 // SecretHistoryJSONRequestBody defines body for SecretHistory for application/json ContentType.
 type SecretHistoryJSONRequestBody = SecretRef
+
+// ImportSecretJSONRequestBody defines body for ImportSecret for application/json ContentType.
+type ImportSecretJSONRequestBody ImportSecretJSONBody
 
 // RestoreSecretJSONRequestBody defines body for RestoreSecret for application/json ContentType.
 type RestoreSecretJSONRequestBody RestoreSecretJSONBody
@@ -569,6 +588,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/secret/history (the `SecretHistory` operationId).
 	SecretHistory(ctx context.Context, body SecretHistoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportSecretWithBody Take over a secret from elsewhere
+	//
+	// Makes a secret. One that is there already stays as it is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
+	ImportSecretWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportSecret Take over a secret from elsewhere
+	//
+	// Makes a secret. One that is there already stays as it is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
+	ImportSecret(ctx context.Context, body ImportSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RestoreSecretWithBody Put an earlier version back
 	//
@@ -1015,6 +1052,44 @@ func (c *Client) SecretHistoryWithBody(ctx context.Context, contentType string, 
 // Corresponds with POST /strongroom/v1/secret/history (the `SecretHistory` operationId).
 func (c *Client) SecretHistory(ctx context.Context, body SecretHistoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSecretHistoryRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportSecretWithBody Take over a secret from elsewhere
+//
+// Makes a secret. One that is there already stays as it is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
+func (c *Client) ImportSecretWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportSecretRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportSecret Take over a secret from elsewhere
+//
+// Makes a secret. One that is there already stays as it is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
+func (c *Client) ImportSecret(ctx context.Context, body ImportSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportSecretRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1607,6 +1682,46 @@ func NewSecretHistoryRequestWithBody(server string, contentType string, body io.
 	return req, nil
 }
 
+// NewImportSecretRequest calls the generic ImportSecret builder with application/json body
+func NewImportSecretRequest(server string, body ImportSecretJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewImportSecretRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewImportSecretRequestWithBody constructs an http.Request for the ImportSecret method, with any body, and a specified content type
+func NewImportSecretRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/secret/import")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewRestoreSecretRequest calls the generic RestoreSecret builder with application/json body
 func NewRestoreSecretRequest(server string, body RestoreSecretJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1954,6 +2069,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/secret/history (the `SecretHistory` operationId).
 	SecretHistoryWithResponse(ctx context.Context, body SecretHistoryJSONRequestBody, reqEditors ...RequestEditorFn) (*SecretHistoryResponse, error)
+
+	// ImportSecretWithBodyWithResponse Take over a secret from elsewhere
+	//
+	// Makes a secret. One that is there already stays as it is.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
+	ImportSecretWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportSecretResponse, error)
+
+	// ImportSecretWithResponse Take over a secret from elsewhere
+	//
+	// Makes a secret. One that is there already stays as it is.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
+	ImportSecretWithResponse(ctx context.Context, body ImportSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ImportSecretResponse, error)
 
 	// RestoreSecretWithBodyWithResponse Put an earlier version back
 	//
@@ -3173,6 +3306,110 @@ func (r SecretHistoryResponse) ContentType() string {
 	return ""
 }
 
+type ImportSecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Version
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *TooLarge
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *Unprocessable
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Failed
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// JSON507 the response for an HTTP 507 `application/json` response
+	JSON507 *Full
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ImportSecretResponse) GetJSON200() *Version {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ImportSecretResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ImportSecretResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ImportSecretResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r ImportSecretResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r ImportSecretResponse) GetJSON413() *TooLarge {
+	return r.JSON413
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r ImportSecretResponse) GetJSON422() *Unprocessable {
+	return r.JSON422
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ImportSecretResponse) GetJSON500() *Failed {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ImportSecretResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetJSON507 returns the response for an HTTP 507 `application/json` response
+func (r ImportSecretResponse) GetJSON507() *Full {
+	return r.JSON507
+}
+
+// GetBody returns the raw response body bytes
+func (r ImportSecretResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ImportSecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ImportSecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ImportSecretResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type RestoreSecretResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3776,6 +4013,36 @@ func (c *ClientWithResponses) SecretHistoryWithResponse(ctx context.Context, bod
 		return nil, err
 	}
 	return ParseSecretHistoryResponse(rsp)
+}
+
+// ImportSecretWithBodyWithResponse Take over a secret from elsewhere
+//
+// Makes a secret. One that is there already stays as it is.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
+func (c *ClientWithResponses) ImportSecretWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportSecretResponse, error) {
+	rsp, err := c.ImportSecretWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImportSecretResponse(rsp)
+}
+
+// ImportSecretWithResponse Take over a secret from elsewhere
+//
+// Makes a secret. One that is there already stays as it is.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
+func (c *ClientWithResponses) ImportSecretWithResponse(ctx context.Context, body ImportSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ImportSecretResponse, error) {
+	rsp, err := c.ImportSecret(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImportSecretResponse(rsp)
 }
 
 // RestoreSecretWithBodyWithResponse Put an earlier version back
@@ -4813,6 +5080,95 @@ func ParseSecretHistoryResponse(rsp *http.Response) (*SecretHistoryResponse, err
 	return response, nil
 }
 
+// ParseImportSecretResponse parses an HTTP response from a ImportSecretWithResponse call
+func ParseImportSecretResponse(rsp *http.Response) (*ImportSecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ImportSecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Version
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
+		var dest Full
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON507 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseRestoreSecretResponse parses an HTTP response from a RestoreSecretWithResponse call
 func ParseRestoreSecretResponse(rsp *http.Response) (*RestoreSecretResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -5082,6 +5438,9 @@ type ServerInterface interface {
 	// SecretHistory What a secret has been
 	// (POST /strongroom/v1/secret/history)
 	SecretHistory(ctx echo.Context) error
+	// ImportSecret Take over a secret from elsewhere
+	// (POST /strongroom/v1/secret/import)
+	ImportSecret(ctx echo.Context) error
 	// RestoreSecret Put an earlier version back
 	// (POST /strongroom/v1/secret/restore)
 	RestoreSecret(ctx echo.Context) error
@@ -5224,6 +5583,15 @@ func (w *ServerInterfaceWrapper) SecretHistory(ctx echo.Context) error {
 	return err
 }
 
+// ImportSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) ImportSecret(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImportSecret(ctx)
+	return err
+}
+
 // RestoreSecret converts echo context to params.
 func (w *ServerInterfaceWrapper) RestoreSecret(ctx echo.Context) error {
 	var err error
@@ -5312,6 +5680,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/strongroom/v1/owner/erase", wrapper.EraseOwner, options.OperationMiddlewares["eraseOwner"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/destroy", wrapper.DestroySecret, options.OperationMiddlewares["destroySecret"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/history", wrapper.SecretHistory, options.OperationMiddlewares["secretHistory"]...)
+	router.POST(options.BaseURL+"/strongroom/v1/secret/import", wrapper.ImportSecret, options.OperationMiddlewares["importSecret"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/restore", wrapper.RestoreSecret, options.OperationMiddlewares["restoreSecret"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/undelete", wrapper.UndeleteSecret, options.OperationMiddlewares["undeleteSecret"]...)
 	router.GET(options.BaseURL+"/strongroom/v1/status", wrapper.Status, options.OperationMiddlewares["status"]...)
@@ -6859,6 +7228,154 @@ func (response SecretHistory507JSONResponse) VisitSecretHistoryResponse(w http.R
 	return err
 }
 
+type ImportSecretRequestObject struct {
+	Body *ImportSecretJSONRequestBody
+}
+
+type ImportSecretResponseObject interface {
+	VisitImportSecretResponse(w http.ResponseWriter) error
+}
+
+type ImportSecret200JSONResponse Version
+
+func (response ImportSecret200JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSecret400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ImportSecret400JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSecret403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImportSecret403JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSecret404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ImportSecret404JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSecret409JSONResponse struct{ ConflictJSONResponse }
+
+func (response ImportSecret409JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSecret413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ImportSecret413JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSecret422JSONResponse struct{ UnprocessableJSONResponse }
+
+func (response ImportSecret422JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSecret500JSONResponse struct{ FailedJSONResponse }
+
+func (response ImportSecret500JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSecret503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ImportSecret503JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSecret507JSONResponse struct{ FullJSONResponse }
+
+func (response ImportSecret507JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RestoreSecretRequestObject struct {
 	Body *RestoreSecretJSONRequestBody
 }
@@ -7262,6 +7779,9 @@ type StrictServerInterface interface {
 	// SecretHistory What a secret has been
 	// (POST /strongroom/v1/secret/history)
 	SecretHistory(ctx context.Context, request SecretHistoryRequestObject) (SecretHistoryResponseObject, error)
+	// ImportSecret Take over a secret from elsewhere
+	// (POST /strongroom/v1/secret/import)
+	ImportSecret(ctx context.Context, request ImportSecretRequestObject) (ImportSecretResponseObject, error)
 	// RestoreSecret Put an earlier version back
 	// (POST /strongroom/v1/secret/restore)
 	RestoreSecret(ctx context.Context, request RestoreSecretRequestObject) (RestoreSecretResponseObject, error)
@@ -7808,6 +8328,52 @@ func (sh *strictHandler) SecretHistory(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(SecretHistoryResponseObject); ok {
 		return validResponse.VisitSecretHistoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ImportSecret operation middleware
+func (sh *strictHandler) ImportSecret(ctx echo.Context) error {
+	var request ImportSecretRequestObject
+
+	var body ImportSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImportSecret(ctx.Request().Context(), request.(ImportSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImportSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ImportSecretResponseObject); ok {
+		return validResponse.VisitImportSecretResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -10,6 +10,7 @@ import (
 const (
 	Admin    Action = "admin"
 	History  Action = "history" // versions and deleted secrets, without values
+	Import   Action = "import"  // a secret from elsewhere
 	Restore  Action = "restore"
 	Undelete Action = "undelete"
 	Destroy  Action = "destroy"
@@ -19,7 +20,7 @@ const (
 // asGranted is the action that a grant names for this one.
 func (a Action) asGranted() Action {
 	switch a {
-	case History, Restore, Undelete, Destroy, Erase:
+	case History, Import, Restore, Undelete, Destroy, Erase:
 		return Admin
 	}
 	return a
@@ -31,6 +32,16 @@ func (a Action) showsOnly() bool { return a == List || a == History }
 
 // ErrNoHistory means that the store does not remember what was.
 var ErrNoHistory = errors.New("not kept by this store")
+
+// Import makes a secret of what was kept elsewhere. It returns ErrExists, and
+// changes nothing, if the name is taken.
+func (s *Service) Import(ctx context.Context, caller Caller, ref Ref, draft Draft) (info Info, err error) {
+	err = s.admit(ctx, caller, Import, ref, func(e *Event) (err error) {
+		info, err = s.create(ctx, Op{Ref: ref, Event: e}, draft)
+		return err
+	})
+	return answer(info, err)
+}
 
 // Versions returns what a secret has been, newest first.
 func (s *Service) Versions(ctx context.Context, caller Caller, ref Ref) (versions []Info, err error) {

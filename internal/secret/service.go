@@ -92,13 +92,17 @@ func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map
 func (s *Service) Create(ctx context.Context, caller Caller, ref Ref, draft Draft) (Info, error) {
 	var info Info
 	err := s.admit(ctx, caller, Create, ref, func(e *Event) (err error) {
-		if err := firstOf(CheckName(ref.Name), checkDescription(draft.Description), checkData(draft.Data)); err != nil {
-			return err
-		}
-		info, err = s.store.Create(ctx, Op{Ref: ref, Event: e}, draft)
+		info, err = s.create(ctx, Op{Ref: ref, Event: e}, draft)
 		return err
 	})
 	return answer(info, err)
+}
+
+func (s *Service) create(ctx context.Context, op Op, draft Draft) (Info, error) {
+	if err := firstOf(CheckName(op.Ref.Name), checkDescription(draft.Description), checkData(draft.Data)); err != nil {
+		return Info{}, err
+	}
+	return s.store.Create(ctx, op, draft)
 }
 
 // Replace puts new content in the place of all that the secret has.

@@ -17,8 +17,8 @@ import (
 // MaxBody bounds a request's body in bytes.
 const MaxBody = 4 << 20
 
-// valueKey is the one key of a custom secret's data.
-const valueKey = "value"
+// ValueKey is the one key of a custom secret's data.
+const ValueKey = "value"
 
 // Ref points to a custom secret of the caller's user.
 func Ref(caller secret.Caller, name string) secret.Ref {
@@ -27,7 +27,7 @@ func Ref(caller secret.Caller, name string) secret.Ref {
 
 // Data is that of a custom secret with the value.
 func Data(value string) map[string]secret.Value {
-	return map[string]secret.Value{valueKey: secret.Value(value)}
+	return map[string]secret.Value{ValueKey: secret.Value(value)}
 }
 
 // Text is the string, and nothing for null or none.
@@ -57,7 +57,7 @@ func Reveal(ctx context.Context, secrets *secret.Service, caller secret.Caller, 
 	if err != nil {
 		return Plain{}, err
 	}
-	value, ok := data[valueKey]
+	value, ok := data[ValueKey]
 	if !ok { // somebody else wrote it
 		return Plain{}, ErrNoValue
 	}

@@ -115,7 +115,7 @@ func Problem(status int, text string) server.Answer {
 func Unprocessable(invalid *secret.InvalidError) *fastapi.ValidationError {
 	field := invalid.Field
 	if field == "data" {
-		field = valueKey
+		field = ValueKey
 	}
 	return &fastapi.ValidationError{Detail: []fastapi.Detail{{
 		Type: "value_error", Loc: []any{"body", field}, Msg: "Value error, " + invalid.Reason,

@@ -22,7 +22,7 @@ import (
 )
 
 // maxBody bounds a request's body in bytes.
-const maxBody = 64 << 10
+const maxBody = 4 << 20
 
 // A Program is what runs, for those who ask how it is.
 type Program struct {

@@ -25,6 +25,23 @@ func (a *handlers) SecretHistory(ctx context.Context, req gen.SecretHistoryReque
 	return versions, nil
 }
 
+// ImportSecret makes a secret of what was kept elsewhere.
+func (a *handlers) ImportSecret(ctx context.Context, req gen.ImportSecretRequestObject) (gen.ImportSecretResponseObject, error) {
+	s, ref, err := a.find(gen.SecretRef{Store: req.Body.Store, Owner: req.Body.Owner, Name: req.Body.Name})
+	if err != nil {
+		return nil, err
+	}
+	draft := secret.Draft{Description: req.Body.Description, Data: map[string]secret.Value{}}
+	for _, d := range req.Body.Data {
+		draft.Data[d.Key] = secret.Value(d.Value)
+	}
+	info, err := s.Import(ctx, auth.Caller(ctx), ref, draft)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ImportSecret200JSONResponse(version(info)), nil
+}
+
 // RestoreSecret puts an earlier version back.
 func (a *handlers) RestoreSecret(ctx context.Context, req gen.RestoreSecretRequestObject) (gen.RestoreSecretResponseObject, error) {
 	s, ref, err := a.find(gen.SecretRef{Store: req.Body.Store, Owner: req.Body.Owner, Name: req.Body.Name})
