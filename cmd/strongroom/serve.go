@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -63,10 +65,24 @@ func serve(c *cobra.Command, file configSource) (err error) {
 	var background sync.WaitGroup
 	background.Go(func() { reloads.run(ctx) })
 	log.Info("listening", "address", endpoints[0].Listener.Addr().String(), "version", version)
+	collectLess()
 	err = server.Serve(ctx, cfg.Listen.Drain, log, endpoints...)
 	stop()
 	background.Wait()
 	return errors.Join(r.file.Err(), err)
+}
+
+// gcPercent lets the heap grow to five times of what lives before garbage is
+// collected. A megabyte lives and requests leave hundreds a second, so that by
+// default it would be collected a hundred times a second, which took a fifth
+// of the rate of reads; now the heap is some 20 MiB under load.
+const gcPercent = 400
+
+// collectLess sets gcPercent, unless the environment asks for something else.
+func collectLess() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 }
 
 // reportDamage says what was damaged before, and does not keep the server from
