@@ -120,6 +120,34 @@ func TestUnknownKeysAreAskedForEveryHalfMinuteAtMost(t *testing.T) {
 	})
 }
 
+func TestSignaturesOfOtherLengthsAreRefused(t *testing.T) {
+	i := newES256(t, "a")
+	s := i.newStrategy(t, i.rules())
+	token := i.token(t, "a")
+	mustLetIn(t, s, "as it is", token)
+	at := strings.LastIndexByte(token, '.') + 1
+	for _, n := range []int{0, 2, 4, 42, 43, 84} {
+		wantError(t, s, "cut short", token[:at+n], auth.ErrBadCredential)
+	}
+	wantError(t, s, "with more behind it", token+"AA", auth.ErrBadCredential)
+	wantError(t, s, "twice", token+token[at:], auth.ErrBadCredential)
+}
+
+// Nobody makes the server ask the issuer with a token that names no key, or no
+// algorithm that could be right.
+func TestNothingIsAskedForWhatCannotBeGood(t *testing.T) {
+	i := newES256(t, "a")
+	s := i.newStrategy(t, i.rules())
+	mustLetIn(t, s, "a good one", i.token(t, "a"))
+	before := i.fetches()
+	for _, h := range []object{{"alg": "ES256", "typ": "JWT"}, {"alg": "ES256", "typ": "JWT", "kid": ""}, {"alg": "RS256", "typ": "JWT", "kid": "z"}, {"alg": "none", "typ": "JWT", "kid": "z"}} {
+		wantError(t, s, "a bad one", sign(t, jwt.SigningMethodES256, i.keys["a"], mustJSON(t, h), mustJSON(t, i.claims())), auth.ErrBadCredential)
+	}
+	if got := i.fetches() - before; got != 0 {
+		t.Errorf("the keys were fetched %d times", got)
+	}
+}
+
 func TestManyWhoWaitForANewKeyWaitForOneFetch(t *testing.T) {
 	i := newES256(t, "a")
 	s := i.newStrategy(t, i.rules())
@@ -277,6 +305,29 @@ func TestWhatAnIssuerPublishesIsHeldToTheRules(t *testing.T) {
 	} {
 		discovery, keys, status = tc.discovery, tc.keys, tc.status
 		wantError(t, i.newStrategy(t, i.rules()), name, token, tc.want)
+	}
+}
+
+func TestKeysAreNotFetchedWhereOthersCouldChangeThem(t *testing.T) {
+	var log bytes.Buffer
+	s := httptest.NewServer(nil)
+	t.Cleanup(s.Close)
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(object{"issuer": s.URL, "jwks_uri": "http://issuer.example/keys"})
+	})
+	keys, err := oidc.NewKeySet(oidc.Source{Issuer: s.URL}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys.Start()
+	i := newES256(t, "a")
+	i.issuer.Server = s
+	wantError(t, oidc.New(i.rules(), keys), "over plain HTTP", i.token(t, "a"), secret.ErrUnavailable)
+	if err := keys.Close(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "its jwks_uri is not https") {
+		t.Errorf("the log is %s", log.String())
 	}
 }
 

@@ -131,6 +131,30 @@ func TestKeysOfEveryAlgorithm(t *testing.T) {
 	}
 }
 
+func TestAnAlgorithmIsTheConfigsAndTheKeys(t *testing.T) {
+	i := newIssuer(t)
+	published := jwk(t, "k1", rsaKey().Public())
+	text := sign(t, jwt.SigningMethodRS512, rsaKey(), mustJSON(t, with(header(), "alg", "RS512")), mustJSON(t, i.claims()))
+	for _, tc := range []struct {
+		name   string
+		config []string
+		key    object
+		ok     bool
+	}{
+		{"both", []string{"RS256", "RS512"}, with(published, "alg", "RS512"), true},
+		{"the config's, and any of the key's", []string{"RS512"}, without(published, "alg"), true},
+		{"the key's alone", []string{"RS256"}, without(published, "alg"), false},
+		{"the config's alone", []string{"RS256", "RS512"}, with(published, "alg", "RS256"), false},
+	} {
+		i.publish(tc.key)
+		rules := i.rules()
+		rules.Algorithms = tc.config
+		if _, err := i.newStrategy(t, rules).Authenticate(request(text)); (err == nil) != tc.ok {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+}
+
 func TestRolesAreWhereTheConfigSaysTheyAre(t *testing.T) {
 	i := newIssuer(t)
 	c := i.claims()
