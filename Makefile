@@ -28,6 +28,8 @@ test: kubetest ## Run all tests
 	cd internal/tools && go test ./...
 	@echo '== contract tests (compiling their validator for the first time takes minutes)'
 	cd internal/contracttest && go test -count=1 ./... # the cache does not see the server change
+	@echo '== tests with a real OpenID provider'
+	cd internal/oidctest && go test -count=1 ./...
 
 lint: ## Check formatting, vet and staticcheck, in every module
 	@echo '== gofumpt'
@@ -80,6 +82,9 @@ fuzz: ## Fuzz our own parsers, each for N=10s
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(N),10s) -fuzzminimizetime 1s $$package; \
 		done; \
 	done
+
+tokens: ## Mutate a good token N=1000000 times
+	STRONGROOM_MUTATIONS=$(or $(N),1000000) $(PROOF) -run TestMutationsOfAGoodToken ./internal/auth/oidc
 
 scale: ## Compare N=1000 owners of 1,000 secrets with one
 	STRONGROOM_SCALE=$(or $(N),1000) $(PROOF) -run TestAMillionSecrets ./cmd/strongroom

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/ory/fosite"
+	"github.com/ory/fosite/compose"
+	"github.com/ory/fosite/storage"
+	"github.com/ory/fosite/token/jwt"
+)
+
+// A realm issues tokens to the users and services of people.go, at the paths
+// that Keycloak's have.
+type realm struct {
+	issuer string
+	keys   *keyring
+	oauth  fosite.OAuth2Provider
+}
+
+// path is the realm's, below the provider's address.
+const path = "/realms/test"
+
+func newRealm(address string) (*realm, error) {
+	issuer := "http://" + address + path
+	keys, err := newKeyring()
+	if err != nil {
+		return nil, err
+	}
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	cfg := &fosite.Config{
+		GlobalSecret: secret, AccessTokenIssuer: issuer, IDTokenIssuer: issuer, AccessTokenLifespan: 5 * time.Minute,
+		EnforcePKCEForPublicClients: true, JWTScopeClaimKey: jwt.JWTScopeFieldString,
+	}
+	store := storage.NewMemoryStore()
+	if store.Clients, err = clients(); err != nil {
+		return nil, err
+	}
+	strategy := &compose.CommonStrategy{
+		CoreStrategy:               compose.NewOAuth2JWTStrategy(keys.signer, compose.NewOAuth2HMACStrategy(cfg), cfg),
+		OpenIDConnectTokenStrategy: compose.NewOpenIDConnectStrategy(keys.signer, cfg),
+		Signer:                     &jwt.DefaultSigner{GetPrivateKey: keys.signer},
+	}
+	oauth := compose.Compose(cfg, store, strategy,
+		compose.OAuth2AuthorizeExplicitFactory, compose.OAuth2PKCEFactory, compose.OAuth2RefreshTokenGrantFactory,
+		compose.OAuth2ClientCredentialsGrantFactory, compose.OpenIDConnectExplicitFactory, compose.OpenIDConnectRefreshFactory)
+	return &realm{issuer, keys, oauth}, nil
+}
+
+func (r *realm) handler() http.Handler {
+	const protocol = "/protocol/openid-connect"
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+path+protocol+"/auth", r.authorize)
+	mux.HandleFunc("POST "+path+protocol+"/token", r.token)
+	mux.HandleFunc("GET "+path+protocol+"/certs", func(w http.ResponseWriter, _ *http.Request) { answer(w, r.keys.published()) })
+	mux.HandleFunc("GET "+path+"/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{
+			"issuer": r.issuer, "jwks_uri": r.issuer + protocol + "/certs",
+			"authorization_endpoint": r.issuer + protocol + "/auth", "token_endpoint": r.issuer + protocol + "/token",
+			"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
+			"id_token_signing_alg_values_supported": []string{"RS256"}, "code_challenge_methods_supported": []string{"S256"},
+		})
+	})
+	mux.HandleFunc("POST /rotate", func(w http.ResponseWriter, _ *http.Request) {
+		if err := r.keys.rotate(); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	mux.HandleFunc("POST /retire", func(http.ResponseWriter, *http.Request) { r.keys.retire() })
+	return mux
+}
+
+func answer(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(body) // fails only if nobody listens any more
+}
+
+// authorize lets in the user that login names: it stands for the form with the
+// password.
+func (r *realm) authorize(w http.ResponseWriter, req *http.Request) {
+	ctx := req.Context()
+	request, err := r.oauth.NewAuthorizeRequest(ctx, req)
+	if err != nil {
+		r.oauth.WriteAuthorizeError(ctx, w, request, err)
+		return
+	}
+	user := req.URL.Query().Get("login")
+	roles, known := users[user]
+	if !known {
+		r.oauth.WriteAuthorizeError(ctx, w, request, fosite.ErrAccessDenied)
+		return
+	}
+	for _, scope := range request.GetRequestedScopes() {
+		request.GrantScope(scope)
+	}
+	client := request.GetClient()
+	for _, a := range client.GetAudience() {
+		request.GrantAudience(a)
+	}
+	s := newSession()
+	s.of(user, client.GetID(), roles)
+	response, err := r.oauth.NewAuthorizeResponse(ctx, request, s)
+	if err != nil {
+		r.oauth.WriteAuthorizeError(ctx, w, request, err)
+		return
+	}
+	r.oauth.WriteAuthorizeResponse(ctx, w, request, response)
+}
+
+// token exchanges a code, a refresh token or a service's credentials.
+func (r *realm) token(w http.ResponseWriter, req *http.Request) {
+	r.keys.mu.RLock() // the header names the key that signs
+	defer r.keys.mu.RUnlock()
+	ctx := req.Context()
+	request, err := r.oauth.NewAccessRequest(ctx, req, newSession())
+	if err != nil {
+		r.oauth.WriteAccessError(ctx, w, request, err)
+		return
+	}
+	s := request.GetSession().(*session)
+	s.signedWith(r.keys.activeLocked().KeyID)
+	client := request.GetClient()
+	if service, ok := services[client.GetID()]; ok {
+		s.of("service-account-"+client.GetID(), client.GetID(), service.roles)
+		for _, a := range client.GetAudience() {
+			request.GrantAudience(a)
+		}
+	}
+	response, err := r.oauth.NewAccessResponse(ctx, request)
+	if err != nil {
+		r.oauth.WriteAccessError(ctx, w, request, err)
+		return
+	}
+	r.oauth.WriteAccessResponse(ctx, w, request, response)
+}
