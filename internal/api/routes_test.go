@@ -1,0 +1,187 @@
+package api_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/strongroom/strongroom/internal/api/agentserver"
+	"github.com/strongroom/strongroom/internal/api/nx1"
+	"github.com/strongroom/strongroom/internal/api/openhands"
+	"github.com/strongroom/strongroom/internal/api/openhandsv1"
+	"github.com/strongroom/strongroom/internal/api/sandbox"
+	"github.com/strongroom/strongroom/internal/api/strongroom"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/auth/peer"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// header takes the key of the tests, on every API.
+const header, key = "X-Test-Key", "k"
+
+type uncounted struct{}
+
+func (uncounted) Failed(string) {}
+
+func chain(t *testing.T) auth.Chain {
+	t.Helper()
+	keys, err := apikey.ParseKeys("keys.yaml", []byte("keys: [{id: k, sha256: "+apikey.HashOf(key).String()+", subject: s}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return auth.Chain{Strategies: []auth.Strategy{apikey.New(header, "", keys)}, Headers: []string{header}, Failures: uncounted{}}
+}
+
+// apis are all that there are, by their packages, over secrets that nobody may
+// touch: a call of the service would be one through nil, and a panic.
+func apis(t *testing.T) map[string]*echo.Echo {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	secrets, c := (*secret.Service)(nil), chain(t)
+	all := map[string]*echo.Echo{}
+	add := func(name string, h http.Handler, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = h.(*echo.Echo)
+	}
+	h, err := nx1.New(secrets, nx1.Options{}, c, log)
+	add("nx1", h, err)
+	h, err = openhands.New(secrets, openhands.Options{}, c, log)
+	add("openhands", h, err)
+	h, err = agentserver.New(secrets, "", c, log)
+	add("agentserver", h, err)
+	h, err = openhandsv1.New(secrets, "", c, log)
+	add("openhandsv1", h, err)
+	h, err = sandbox.New(secrets, c, log)
+	add("sandbox", h, err)
+	h, err = strongroom.New(nil, strongroom.Program{}, auth.Chain{Without: peer.Strategy{}, Failures: uncounted{}}, log)
+	add("strongroom", h, err)
+	return all
+}
+
+func TestTheseAreAllAPIs(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := apis(t)
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "custom" && all[e.Name()] == nil { // custom is what several have in common
+			t.Errorf("there is an API %s, which this test does not know", e.Name())
+		}
+	}
+}
+
+var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"}
+
+// The routes are the router's own. Of the exceptions, those that need no
+// credential at all, none is one of them: see the front's below.
+func TestNoRouteLetsAnybodyInWithoutACredential(t *testing.T) {
+	for name, api := range apis(t) {
+		want := http.StatusUnauthorized
+		if name == "strongroom" {
+			want = http.StatusForbidden // its socket asks for no credential, but who has connected
+		}
+		routes := api.Routes()
+		if len(routes) == 0 {
+			t.Errorf("%s has no routes", name)
+		}
+		for _, route := range routes {
+			for _, method := range append(methods, route.Method) {
+				for _, body := range []string{"", `{"name":"n","value":"v","secret_name":"n","data":[]}`} {
+					if got := call(api, method, path(route.Path), body, ""); got != want {
+						t.Errorf("%s: %s %s: %d, want %d", name, method, route.Path, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Were it let in, a request would have touched the secrets: the routes are
+// those that it would have taken.
+func TestWithACredentialTheRoutesLeadToTheSecrets(t *testing.T) {
+	for name, api := range apis(t) {
+		reached := 0
+		for _, route := range api.Routes() {
+			body := ""
+			if route.Method != http.MethodGet && route.Method != http.MethodDelete {
+				body = `{"name":"n","value":"v","secret_name":"n","data":[{"key":"K","value":"v"}]}`
+			}
+			switch got := call(api, route.Method, path(route.Path), body, key); {
+			case got == http.StatusUnauthorized:
+				t.Errorf("%s: %s %s: 401 with the key", name, route.Method, route.Path)
+			case got == http.StatusInternalServerError: // the panic
+				reached++
+			}
+		}
+		if reached == 0 && name != "strongroom" && name != "sandbox" { // where this key is nobody's
+			t.Errorf("%s: no request reached the secrets", name)
+		}
+	}
+}
+
+// The exceptions of the front: whether the server lives, whether it can work,
+// and the documents. Everything else, unknown paths included, is some API's.
+func TestTheFrontLetsNobodyInEither(t *testing.T) {
+	front := server.NewFront(func(context.Context) error { return nil }, slog.New(slog.DiscardHandler))
+	all := apis(t)
+	front.Publish("/openapi/nx1.json", []byte("{}"))
+	front.Mount("/api/app", all["nx1"])
+	front.Mount("/api/secrets", all["openhands"])
+	for _, open := range []string{"/healthz", "/readyz", "/openapi/nx1.json"} {
+		if got := call(front, "GET", open, "", ""); got != http.StatusOK {
+			t.Errorf("%s: %d", open, got)
+		}
+	}
+	paths := []string{"/", "/metrics", "/openapi/openhands.json", "/healthz/", "/.well-known/x", "/api"}
+	for _, name := range []string{"nx1", "openhands"} {
+		for _, route := range all[name].Routes() {
+			paths = append(paths, path(route.Path))
+		}
+	}
+	for _, path := range slices.Compact(slices.Sorted(slices.Values(paths))) {
+		for _, method := range methods {
+			if got := call(front, method, path, "", ""); got != http.StatusUnauthorized {
+				t.Errorf("%s %s: %d", method, path, got)
+			}
+		}
+	}
+}
+
+// path fills a route's parameters.
+func path(route string) string {
+	parts := strings.Split(route, "/")
+	for i, part := range parts {
+		switch {
+		case part == ":app_id":
+			parts[i] = "0f8fad5b-d9cb-469f-a165-70867728950e"
+		case strings.HasPrefix(part, ":"):
+			parts[i] = "n"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func call(h http.Handler, method, path, body, credential string) (status int) {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if credential != "" {
+		r.Header.Set(header, credential)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code
+}
