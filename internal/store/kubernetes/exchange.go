@@ -1,0 +1,100 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// What a request asks to be answered with.
+const (
+	wholeObject  = "application/json"
+	onlyMetadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+	listMetadata = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+)
+
+const jsonPatch = "application/json-patch+json"
+
+// A request is one to the API server. The same one may be sent twice.
+type request struct {
+	method string
+	path   string
+	query  url.Values
+	accept string // default wholeObject
+	kind   string // of the body; default application/json
+	body   []byte
+}
+
+// do sends the request and has the answer read. If the answer is lost on the
+// way, or the token has just expired, it sends the request once more; again
+// says that the first one may have been served all the same.
+func (c *client) do(ctx context.Context, r request, read func(io.Reader) error) (again bool, err error) {
+	err = c.once(ctx, r, read)
+	switch {
+	case errors.Is(err, errUnauthorized):
+		// The transport has dropped the token and will look for a newer one.
+		return false, c.once(ctx, r, read)
+	case errors.Is(err, errLost) && ctx.Err() == nil:
+		return true, c.once(ctx, r, read)
+	}
+	return false, err
+}
+
+func (c *client) once(ctx context.Context, r request, read func(io.Reader) error) error {
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base.JoinPath(r.path).String(), bytes.NewReader(r.body))
+	if err != nil {
+		return err
+	}
+	req.URL.RawQuery = r.query.Encode()
+	req.Header.Set("Accept", either(r.accept, wholeObject))
+	req.Header.Set("Content-Type", either(r.kind, "application/json"))
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return lost(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return refusalOf(r, resp)
+	}
+	if err := read(resp.Body); err != nil {
+		return lost(ctx, err)
+	}
+	return nil
+}
+
+func either(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}
+
+// into returns a reader of answers that decodes them.
+func into(object any) func(io.Reader) error {
+	return func(r io.Reader) error { return json.NewDecoder(r).Decode(object) }
+}
+
+func ignored(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
+
+// errLost is an answer that did not come: what it was asked for may have
+// happened or not.
+var errLost = errors.New("no answer from the API server")
+
+// lost says why there was no answer. Of the error itself it tells no more than
+// can be without a word of what was answered.
+func lost(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return done(ctx)
+	}
+	return fmt.Errorf("%w: %w: %s", secret.ErrUnavailable, errLost, harmless(err))
+}

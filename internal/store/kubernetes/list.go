@@ -1,0 +1,151 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// List implements [secret.Store] with one request. The values of what it lists
+// are passed over as they come.
+func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) ([]secret.Info, error) {
+	ctx, end, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	var infos []secret.Info
+	label, id := ownerLabel(owner)
+	r := s.request(http.MethodGet, "", wholeObject, nil)
+	r.query = url.Values{"labelSelector": {managedBy + "=" + us + "," + label + "=" + id}}
+	_, err = each(ctx, s, r, func(o masked) {
+		ref := secret.Ref{Owner: owner, Name: o.Metadata.Annotations.Name}
+		if o.Metadata.is(ref) && o.Type == opaque {
+			infos = append(infos, o.Metadata.info(ref, o.keys()))
+		}
+	}, func() { infos = nil })
+	return cut(infos, page, func(i secret.Info) string { return i.Name }), err
+}
+
+// ownersAtOnce bounds an answer of the API server's.
+const ownersAtOnce = "500"
+
+// Owners implements [secret.Store]. It looks at the metadata of everything.
+func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, error) {
+	ctx, end, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	seen := map[secret.Owner]bool{}
+	r := s.request(http.MethodGet, "", listMetadata, nil)
+	r.query = url.Values{"labelSelector": {managedBy + "=" + us}, "limit": {ownersAtOnce}}
+	for more := true; more; {
+		next, err := each(ctx, s, r, func(o masked) {
+			if ref, ok := o.Metadata.ref(); ok {
+				seen[ref.Owner] = true
+			}
+		}, func() {})
+		if err != nil {
+			return nil, err
+		}
+		r.query.Set("continue", next)
+		more = next != ""
+	}
+	var owners []secret.Owner
+	for owner := range seen {
+		owners = append(owners, owner)
+	}
+	return cut(owners, page, secret.Owner.String), nil
+}
+
+// cut puts the items in order of name and returns the page of them.
+func cut[T any](items []T, page secret.Page, name func(T) string) []T {
+	items = slices.DeleteFunc(items, func(item T) bool { return name(item) <= page.After })
+	slices.SortFunc(items, func(a, b T) int { return strings.Compare(name(a), name(b)) })
+	if page.Limit > 0 && len(items) > page.Limit {
+		items = items[:page.Limit]
+	}
+	return items
+}
+
+// errNoList is an answer that is not what a list is.
+var errNoList = errors.New("the API server's list cannot be read")
+
+// each makes a request for a list and calls do with one item after the other,
+// so that there is never more than one in memory; should the list have to be
+// asked for once more, it calls restart first. It returns the token of the next
+// part, or "" if that was the last.
+func each[V any](ctx context.Context, s *Store, r request, do func(object[V]), restart func()) (next string, err error) {
+	_, err = s.client.do(ctx, r, func(body io.Reader) error {
+		restart()
+		next, err = items(json.NewDecoder(body), do)
+		return err
+	})
+	return next, err
+}
+
+// items reads a list: {"metadata": {"continue": "…"}, "items": [{…}, …], …}.
+func items[V any](from *json.Decoder, do func(object[V])) (next string, err error) {
+	if err := expect(from, '{'); err != nil {
+		return "", err
+	}
+	for from.More() {
+		member, err := from.Token()
+		if err != nil {
+			return "", err
+		}
+		switch member {
+		case "metadata":
+			var m struct {
+				Continue string `json:"continue"`
+			}
+			if err := from.Decode(&m); err != nil {
+				return "", err
+			}
+			next = m.Continue
+		case "items":
+			if err := elements(from, do); err != nil {
+				return "", err
+			}
+		default:
+			if err := from.Decode(&skipped{}); err != nil {
+				return "", err
+			}
+		}
+	}
+	return next, expect(from, '}')
+}
+
+// elements may be null, which is none.
+func elements[V any](from *json.Decoder, do func(object[V])) error {
+	switch token, err := from.Token(); {
+	case err != nil || token == nil:
+		return err
+	case token != json.Delim('['):
+		return errNoList
+	}
+	for from.More() {
+		var o object[V]
+		if err := from.Decode(&o); err != nil {
+			return err
+		}
+		do(o)
+	}
+	return expect(from, ']')
+}
+
+func expect(from *json.Decoder, delim json.Delim) error {
+	token, err := from.Token()
+	if err == nil && token != delim {
+		err = errNoList
+	}
+	return err
+}

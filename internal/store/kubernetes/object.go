@@ -1,0 +1,167 @@
+package kubernetes
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// What is ours carries the label managedBy with the value us, and labels and
+// annotations under our own prefix. A name goes into an annotation, since a
+// label holds only 63 characters of few kinds.
+const (
+	us     = "strongroom"
+	prefix = "strongroom.github.io/"
+
+	managedBy  = "app.kubernetes.io/managed-by"
+	appLabel   = prefix + "app-id" // an app's id, which is a UUID
+	userLabel  = prefix + "user"   // a hash of a user's id, which can be any text
+	leaving    = prefix + "leaving"
+	ownerNote  = prefix + "owner" // as in user/alice
+	nameNote   = prefix + "name"
+	aboutNote  = prefix + "description"
+	createdOn  = prefix + "created" // only if it is not when the object was
+	updatedOn  = prefix + "updated"
+	writeNote  = prefix + "write"      // which write was the last
+	leavingFor = prefix + "leaving-to" // the name that a secret is being renamed to
+	cameFrom   = prefix + "came-from"  // uid and resourceVersion of what it was renamed from
+
+	// kubectl apply keeps a copy here of what was applied, values included.
+	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+	opaque = "Opaque"
+)
+
+// An object is a Secret as the API has it. Of values, V takes what is wanted:
+// their bytes, or nothing.
+type object[V any] struct {
+	Metadata metadata     `json:"metadata"`
+	Type     string       `json:"type,omitempty"`
+	Data     map[string]V `json:"data,omitempty"`
+}
+
+// A masked object's values are passed over as they are read.
+type masked = object[skipped]
+
+type skipped struct{}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (*skipped) UnmarshalJSON([]byte) error { return nil }
+
+// metadata has the annotations that are ours and no others.
+type metadata struct {
+	Name              string     `json:"name"`
+	UID               string     `json:"uid,omitempty"`
+	ResourceVersion   string     `json:"resourceVersion,omitempty"`
+	CreationTimestamp time.Time  `json:"creationTimestamp,omitzero"`
+	DeletionTimestamp *time.Time `json:"deletionTimestamp,omitempty"`
+	Labels            labels     `json:"labels"`
+	Annotations       notes      `json:"annotations"`
+}
+
+type labels struct {
+	ManagedBy string `json:"app.kubernetes.io/managed-by,omitempty"`
+	AppID     string `json:"strongroom.github.io/app-id,omitempty"`
+	User      string `json:"strongroom.github.io/user,omitempty"`
+	Leaving   string `json:"strongroom.github.io/leaving,omitempty"`
+}
+
+type notes struct {
+	Owner       string `json:"strongroom.github.io/owner,omitempty"`
+	Name        string `json:"strongroom.github.io/name,omitempty"`
+	Description string `json:"strongroom.github.io/description,omitempty"`
+	Created     string `json:"strongroom.github.io/created,omitempty"`
+	Updated     string `json:"strongroom.github.io/updated,omitempty"`
+	Write       string `json:"strongroom.github.io/write,omitempty"`
+	LeavingFor  string `json:"strongroom.github.io/leaving-to,omitempty"`
+	CameFrom    string `json:"strongroom.github.io/came-from,omitempty"`
+}
+
+// ownerLabel is the label that an owner's secrets carry, and its value.
+func ownerLabel(owner secret.Owner) (label, value string) {
+	if owner.Kind == secret.KindApp {
+		return appLabel, owner.ID
+	}
+	hash := sha256.Sum256([]byte(owner.ID))
+	return userLabel, strings.ToLower(base32.StdEncoding.EncodeToString(hash[:]))[:26]
+}
+
+func labelsOf(owner secret.Owner) labels {
+	l := labels{ManagedBy: us}
+	if label, value := ownerLabel(owner); label == appLabel {
+		l.AppID = value
+	} else {
+		l.User = value
+	}
+	return l
+}
+
+// is reports whether the object is this secret: ours, its owner's, under its
+// name, and not on its way out.
+func (m *metadata) is(ref secret.Ref) bool {
+	l := m.Labels
+	l.Leaving = ""
+	return m.DeletionTimestamp == nil && l == labelsOf(ref.Owner) && m.Annotations.Name == ref.Name && m.Name == ref.StoredAs()
+}
+
+// ref is the secret that the object says it is; of another's making, ok is
+// false.
+func (m *metadata) ref() (ref secret.Ref, ok bool) {
+	kind, id, _ := strings.Cut(m.Annotations.Owner, "/")
+	ref = secret.Ref{Owner: secret.Owner{Kind: kind, ID: id}, Name: m.Annotations.Name}
+	return ref, m.is(ref)
+}
+
+// info is what the object says of the secret, given its keys. Times that
+// somebody has made a mess of are those of the object.
+func (m *metadata) info(ref secret.Ref, keys []string) secret.Info {
+	i := secret.Info{
+		Ref: ref, Description: m.Annotations.Description, Keys: keys, Created: m.CreationTimestamp.UTC(),
+		Revision: secret.Revision(m.ResourceVersion), StoredAs: m.Name,
+	}
+	if created, err := time.Parse(time.RFC3339Nano, m.Annotations.Created); err == nil {
+		i.Created = created
+	}
+	i.Updated = i.Created
+	if updated, err := time.Parse(time.RFC3339Nano, m.Annotations.Updated); err == nil {
+		i.Updated = updated
+	}
+	return i
+}
+
+// stamp is how a time stands in an annotation.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+func (o *object[V]) keys() []string { return slices.Sorted(maps.Keys(o.Data)) }
+
+// encoded are the values as JSON takes bytes.
+func encoded(data map[string]secret.Value) map[string][]byte {
+	bytes := make(map[string][]byte, len(data))
+	for key, value := range data {
+		bytes[key] = []byte(value)
+	}
+	return bytes
+}
+
+func decoded(data map[string][]byte) map[string]secret.Value {
+	values := make(map[string]secret.Value, len(data))
+	for key, bytes := range data {
+		values[key] = secret.Value(bytes)
+	}
+	return values
+}
+
+// mustJSON encodes what always can be: structs and maps of text and bytes.
+func mustJSON(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // no type of this package's returns one
+	}
+	return text
+}

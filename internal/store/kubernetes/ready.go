@@ -1,0 +1,119 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// verbs are what the store does with Secrets. The Role of configs/kubernetes
+// has these and get on the namespace.
+var verbs = []string{"create", "get", "list", "patch", "delete"}
+
+// checkEvery is how long an answer of Check counts: anybody may ask whether we
+// are ready.
+const checkEvery = time.Second
+
+// checks keeps the last answer.
+type checks struct {
+	turn *semaphore.Weighted // held while asking; guards what follows
+	at   time.Time
+	err  error
+}
+
+func newChecks() *checks { return &checks{turn: semaphore.NewWeighted(1)} }
+
+// Check implements [secret.Store]: the namespace is there and stays, and we have
+// every right that we need in it.
+func (s *Store) Check(ctx context.Context) error {
+	ctx, end, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := s.checks.turn.Acquire(ctx, 1); err != nil {
+		return done(ctx)
+	}
+	defer s.checks.turn.Release(1)
+	if time.Since(s.checks.at) > checkEvery {
+		s.checks.err = s.check(ctx)
+		s.checks.at = time.Now()
+	}
+	return s.checks.err
+}
+
+func (s *Store) check(ctx context.Context) error {
+	if err := s.checkRights(ctx); err != nil {
+		return err
+	}
+	if err := s.checkNamespace(ctx); err != nil {
+		return err
+	}
+	return s.settle(ctx)
+}
+
+func (s *Store) checkNamespace(ctx context.Context) error {
+	var ns struct {
+		Status struct {
+			Phase string `json:"phase"`
+		} `json:"status"`
+	}
+	_, err := s.client.do(ctx, request{method: http.MethodGet, path: "api/v1/namespaces/" + s.Namespace}, into(&ns))
+	switch {
+	case errors.Is(err, secret.ErrNotFound):
+		return fmt.Errorf("namespace %s: there is none: make it, or put another one into the config", s.Namespace)
+	case errors.Is(err, errForbidden):
+		return fmt.Errorf("namespace %s: we may not get it: give us get on this namespace (configs/kubernetes has a Role)", s.Namespace)
+	case err != nil:
+		return fmt.Errorf("namespace %s: %w", s.Namespace, err)
+	case ns.Status.Phase != "Active":
+		return fmt.Errorf("namespace %s: it is being deleted", s.Namespace)
+	}
+	return nil
+}
+
+// checkRights asks about each right by itself, all at the same time.
+func (s *Store) checkRights(ctx context.Context) error {
+	allowed, errs := make([]bool, len(verbs)), make([]error, len(verbs))
+	var wg sync.WaitGroup
+	for i, verb := range verbs {
+		wg.Go(func() { allowed[i], errs[i] = s.may(ctx, verb) })
+	}
+	wg.Wait()
+	var missing []string
+	for i, verb := range verbs {
+		if errs[i] != nil {
+			return fmt.Errorf("asking what we may do in namespace %s: %w", s.Namespace, errs[i])
+		}
+		if !allowed[i] {
+			missing = append(missing, verb)
+		}
+	}
+	if missing != nil {
+		return fmt.Errorf("namespace %s: we may not %s secrets: give us these rights (configs/kubernetes has a Role)",
+			s.Namespace, strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+func (s *Store) may(ctx context.Context, verb string) (bool, error) {
+	type m = map[string]any
+	var review struct {
+		Status struct {
+			Allowed bool `json:"allowed"`
+		} `json:"status"`
+	}
+	body := mustJSON(m{"spec": m{"resourceAttributes": m{"namespace": s.Namespace, "verb": verb, "resource": "secrets"}}})
+	_, err := s.client.do(ctx, request{
+		method: http.MethodPost, path: "apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body: body,
+	}, into(&review))
+	return review.Status.Allowed, err
+}

@@ -1,0 +1,356 @@
+// Package kubernetes keeps secrets as Secret objects in one namespace of a
+// cluster, where pods can mount them.
+//
+// What it keeps is labelled as Strongroom's, and it never reads, changes or
+// deletes anything else. Replace is one JSON Patch that says on which condition
+// it is to happen, so no value that is being replaced enters this process, and
+// there is nothing between looking and writing for others to change. Start
+// reading at patch.go; how the API server's answers become errors is in
+// refusal.go, and how a secret is renamed where nothing can be in rename.go.
+package kubernetes
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// Options are about where the secrets are.
+type Options struct {
+	Namespace string
+	// Timeout is how long any operation may take.
+	Timeout time.Duration
+	// UserAgent is what the cluster's audit log calls us.
+	UserAgent string
+}
+
+// A Store keeps secrets in a namespace. It is safe for concurrent use. Several
+// processes may have the same namespace; each operation but a rename is one
+// step for them, too.
+type Store struct {
+	Options
+	client *client
+	turns  turns
+	moves  *moves
+	checks *checks
+
+	open   sync.RWMutex // held for reading by every operation
+	closed bool         // guarded by open
+}
+
+var _ secret.Store = (*Store)(nil)
+
+// Open returns a store in a cluster, which may be away for now: nothing is asked
+// of it yet.
+func Open(cfg *rest.Config, opts Options) (*Store, error) {
+	c, err := newClient(cfg, opts.UserAgent)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Options: opts, client: c, turns: newTurns(), moves: newMoves(), checks: newChecks()}, nil
+}
+
+// Close implements [secret.Store].
+func (s *Store) Close() error {
+	s.open.Lock()
+	defer s.open.Unlock()
+	s.closed = true
+	s.client.http.CloseIdleConnections()
+	return nil
+}
+
+// begin starts an operation: it gives it its deadline, which is our own if the
+// caller has none earlier, and keeps the store open until end is called.
+func (s *Store) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+	s.open.RLock()
+	if s.closed {
+		s.open.RUnlock()
+		return nil, nil, fmt.Errorf("%w: it is closed", secret.ErrUnavailable)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, errTimeout)
+	return ctx, func() { cancel(); s.open.RUnlock() }, nil
+}
+
+var errTimeout = fmt.Errorf("%w: the API server took too long", secret.ErrUnavailable)
+
+// beginWrite is begin for what changes an owner's secrets: no rename of theirs
+// is under way until end is called, or left over from before.
+func (s *Store) beginWrite(ctx context.Context, owner secret.Owner) (_ context.Context, end func(), err error) {
+	ctx, closing, err := s.begin(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	leave, err := s.turn(ctx, owner)
+	if err != nil {
+		closing()
+		return nil, nil, err
+	}
+	return ctx, func() { leave(); closing() }, nil
+}
+
+func (s *Store) turn(ctx context.Context, owner secret.Owner) (leave func(), err error) {
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	return s.turns.share(ctx, owner)
+}
+
+// Head implements [secret.Store].
+func (s *Store) Head(ctx context.Context, ref secret.Ref) (secret.Info, error) {
+	ctx, end, err := s.begin(ctx)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	defer end()
+	o, err := s.find(ctx, ref)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	return o.Metadata.info(ref, o.keys()), nil
+}
+
+// Reveal implements [secret.Store].
+func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[string]secret.Value, error) {
+	ctx, end, err := s.begin(ctx)
+	if err != nil {
+		return secret.Info{}, nil, err
+	}
+	defer end()
+	o, err := get[[]byte](ctx, s, op.Ref)
+	if err != nil {
+		return secret.Info{}, nil, err
+	}
+	info := o.Metadata.info(op.Ref, o.keys())
+	if !op.Matches(info.Revision) {
+		return secret.Info{}, nil, secret.ErrChanged
+	}
+	return info, decoded(o.Data), nil
+}
+
+// Create implements [secret.Store].
+func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
+	ctx, end, err := s.beginWrite(ctx, op.Ref.Owner)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	defer end()
+	return s.create(ctx, op.Ref, encoded(draft.Data), notes{
+		Description: draft.Description, Created: createdAt(draft.Created),
+	})
+}
+
+func createdAt(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return stamp(t)
+}
+
+// create makes an object. If the answer to a first attempt was lost, one that
+// is there and says that it is of this write is it.
+func (s *Store) create(ctx context.Context, ref secret.Ref, data map[string][]byte, n notes) (secret.Info, error) {
+	w := newWrite()
+	n.Owner, n.Name, n.Updated, n.Write = ref.Owner.String(), ref.Name, stamp(w.at), w.id
+	o := object[[]byte]{Metadata: metadata{Name: ref.StoredAs(), Labels: labelsOf(ref.Owner), Annotations: n}, Type: opaque, Data: data}
+	made, again, err := s.post(ctx, mustJSON(o))
+	if again && errors.Is(err, secret.ErrExists) {
+		if made, err = s.find(ctx, ref); err == nil && made.Metadata.Annotations.Write != w.id {
+			err = secret.ErrExists
+		}
+	}
+	if err != nil {
+		return secret.Info{}, err
+	}
+	return made.Metadata.info(ref, o.keys()), nil
+}
+
+func (s *Store) post(ctx context.Context, body []byte) (made masked, again bool, err error) {
+	for range attempts {
+		again, err = s.client.do(ctx, s.request(http.MethodPost, "", onlyMetadata, body), into(&made))
+		if !errors.Is(err, errConflict) {
+			return made, again, err
+		}
+	}
+	return made, again, errKeepsChanging
+}
+
+// Replace implements [secret.Store] with one request, unless it is refused.
+func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
+	ctx, end, err := s.beginWrite(ctx, op.Ref.Owner)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	defer end()
+	o, err := s.patch(ctx, op, onlyMetadata, replacing(change), change.Keep...)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	return o.Metadata.info(op.Ref, keysAfter(change)), nil
+}
+
+// Describe implements [secret.Store]; a change of the name is more than one step.
+func (s *Store) Describe(ctx context.Context, op secret.Op, name, description string) (secret.Info, error) {
+	if name != op.Ref.Name {
+		return s.rename(ctx, op, name, description)
+	}
+	ctx, end, err := s.beginWrite(ctx, op.Ref.Owner)
+	if err != nil {
+		return secret.Info{}, err
+	}
+	defer end()
+	o, err := s.patch(ctx, op, wholeObject, describing(description))
+	if err != nil {
+		return secret.Info{}, err
+	}
+	return o.Metadata.info(op.Ref, o.keys()), nil
+}
+
+// attempts are how often something starts again that others keep changing.
+const attempts = 10
+
+// patch has the API server take the steps on the secret that the op is about,
+// and returns what it answers, without values. It finds out why one is refused.
+func (s *Store) patch(ctx context.Context, op secret.Op, accept string, steps []step, keep ...string) (o masked, err error) {
+	if err := possible(op); err != nil {
+		return o, s.unless(ctx, op.Ref, err)
+	}
+	w := newWrite()
+	r := s.request(http.MethodPatch, op.Ref.StoredAs(), accept, mustJSON(append(w.on(op), steps...)))
+	r.kind = jsonPatch
+	for range attempts {
+		again, err := s.client.do(ctx, r, into(&o))
+		refused := errors.Is(err, errTest) || errors.Is(err, errConflict)
+		if !refused {
+			return o, err
+		}
+		found, err := s.find(ctx, op.Ref)
+		switch {
+		case err != nil:
+			return o, err
+		case again && found.Metadata.Annotations.Write == w.id:
+			return found, nil
+		case !op.Matches(secret.Revision(found.Metadata.ResourceVersion)):
+			return o, secret.ErrChanged
+		case found.Metadata.Labels.Leaving != "":
+			return o, s.moves.left(errBeingRenamed)
+		}
+		for _, key := range keep {
+			if _, ok := found.Data[key]; !ok {
+				return o, &secret.InvalidError{Field: "data", Key: key, Reason: "is not stored, so it cannot be kept"}
+			}
+		}
+	}
+	return o, errKeepsChanging
+}
+
+var (
+	errKeepsChanging = fmt.Errorf("%w: others keep changing the object", secret.ErrUnavailable)
+	errBeingRenamed  = fmt.Errorf("%w: another process is renaming the secret", secret.ErrUnavailable)
+	revisionFormat   = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
+)
+
+// possible returns ErrChanged for a condition that no object of the cluster can
+// meet, and that the API server would take for a mistake of ours, or for none.
+func possible(op secret.Op) error {
+	if op.OnlyIf == "" || op.OnlyIf == secret.AnyRevision || revisionFormat.MatchString(string(op.OnlyIf)) {
+		return nil
+	}
+	return secret.ErrChanged
+}
+
+// unless returns err if the secret is there.
+func (s *Store) unless(ctx context.Context, ref secret.Ref, err error) error {
+	if _, missing := s.find(ctx, ref); missing != nil {
+		return missing
+	}
+	return err
+}
+
+// Delete implements [secret.Store] with two requests: what is deleted is what
+// was looked at, or nothing.
+func (s *Store) Delete(ctx context.Context, op secret.Op) error {
+	ctx, end, err := s.beginWrite(ctx, op.Ref.Owner)
+	if err != nil {
+		return err
+	}
+	defer end()
+	for range attempts {
+		m, err := s.metadata(ctx, op.Ref)
+		switch {
+		case err != nil:
+			return err
+		case !op.Matches(secret.Revision(m.ResourceVersion)):
+			return secret.ErrChanged
+		case m.Labels.Leaving != "":
+			return s.moves.left(errBeingRenamed)
+		}
+		if err := s.remove(ctx, m); !errors.Is(err, errConflict) {
+			return err
+		}
+	}
+	return errKeepsChanging
+}
+
+// remove deletes the object if it is as it was when it was looked at.
+func (s *Store) remove(ctx context.Context, m metadata) error {
+	body := mustJSON(map[string]any{"preconditions": map[string]string{"uid": m.UID, "resourceVersion": m.ResourceVersion}})
+	again, err := s.client.do(ctx, s.request(http.MethodDelete, m.Name, onlyMetadata, body), ignored)
+	if again && errors.Is(err, secret.ErrNotFound) {
+		return nil // it was the first of the two
+	}
+	return err
+}
+
+// find returns the secret without its values.
+func (s *Store) find(ctx context.Context, ref secret.Ref) (masked, error) {
+	return get[skipped](ctx, s, ref)
+}
+
+func get[V any](ctx context.Context, s *Store, ref secret.Ref) (o object[V], err error) {
+	if secret.CheckName(ref.Name) != nil {
+		return o, secret.ErrNotFound // and no path of the API
+	}
+	_, err = s.client.do(ctx, s.request(http.MethodGet, ref.StoredAs(), wholeObject, nil), into(&o))
+	if err != nil {
+		return object[V]{}, err
+	}
+	if !o.Metadata.is(ref) || o.Type != opaque {
+		return object[V]{}, secret.ErrNotFound
+	}
+	return o, nil
+}
+
+// metadata returns what there is to know of the secret without its data.
+func (s *Store) metadata(ctx context.Context, ref secret.Ref) (metadata, error) {
+	if secret.CheckName(ref.Name) != nil {
+		return metadata{}, secret.ErrNotFound
+	}
+	var o masked
+	_, err := s.client.do(ctx, s.request(http.MethodGet, ref.StoredAs(), onlyMetadata, nil), into(&o))
+	if err == nil && !o.Metadata.is(ref) {
+		err = secret.ErrNotFound
+	}
+	return o.Metadata, err
+}
+
+// request is one about a Secret or, without a name, all of them.
+func (s *Store) request(method, name, accept string, body []byte) request {
+	r := request{method: method, path: path.Join("api/v1/namespaces", s.Namespace, "secrets", name), accept: accept, body: body}
+	if method == http.MethodPost || method == http.MethodPatch {
+		r.query = url.Values{"fieldManager": {us}}
+	}
+	return r
+}
+
+func newWrite() write { return write{rand.Text(), time.Now()} }
