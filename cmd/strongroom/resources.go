@@ -16,6 +16,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
+	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
 
 // resources are what a process opens once: the state file and all that is kept
@@ -53,12 +54,24 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, stdout, log); err != nil {
 		return nil, errors.Join(err, r.audit.Close(), file.Close())
 	}
-	parts := admin.Parts{File: file, Audit: r.audit, Keyring: keys, Stores: map[string]*bolt.Store{}, Retention: cfg.Audit.Retention}
+	parts := admin.Parts{
+		File: file, Audit: r.audit, Keyring: keys, Retention: cfg.Audit.Retention,
+		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
+	}
 	for name, s := range cfg.Stores {
-		parts.Stores[name] = bolt.Open(file, name, ring, r.audit, bolt.Options{
-			Versions: *s.Bolt.Versions, DeletedFor: *s.Bolt.DeletedFor, PastBytes: *s.Bolt.PastBytes,
-		})
-		r.stores[name] = parts.Stores[name]
+		if s.Kubernetes == nil {
+			parts.Stores[name] = bolt.Open(file, name, ring, r.audit, bolt.Options{
+				Versions: *s.Bolt.Versions, DeletedFor: *s.Bolt.DeletedFor, PastBytes: *s.Bolt.PastBytes,
+			})
+			r.stores[name] = parts.Stores[name]
+			continue
+		}
+		st, err := openKubernetes(s.Kubernetes)
+		if err != nil {
+			err = fmt.Errorf("stores.%s.kubernetes: %w", name, err)
+			return nil, errors.Join(err, r.closeStores(), r.audit.Close(), file.Close())
+		}
+		parts.Elsewhere[name], r.stores[name] = st, st
 	}
 	r.office = admin.Open(parts, log)
 	return r, nil
@@ -66,6 +79,21 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 
 func openLog(file *state.File, ring *seal.Ring) *audit.Log {
 	return audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
+}
+
+// openKubernetes does not ask the cluster for anything yet: one that is away
+// keeps nobody from starting.
+func openKubernetes(k *config.Kubernetes) (*kubernetes.Store, error) {
+	cluster, err := kubernetes.InCluster()
+	if k.Kubeconfig != "" {
+		cluster, err = kubernetes.FromKubeconfig(k.Kubeconfig, k.Context)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return kubernetes.Open(cluster, kubernetes.Options{
+		Namespace: k.Namespace, Timeout: k.Timeout, UserAgent: "strongroom/" + version,
+	})
 }
 
 // anchor keeps the head of the audit log outside, where the config wants it
@@ -111,15 +139,19 @@ func (from keySource) field() (name string, source keyring.Source) {
 
 // Close closes what was opened, the last first.
 func (r *resources) Close() error {
-	errs := []error{r.office.Close()}
-	for _, s := range r.stores {
-		errs = append(errs, s.Close())
-	}
-	errs = append(errs, r.audit.Close())
+	errs := []error{r.office.Close(), r.closeStores(), r.audit.Close()}
 	if r.anchorer != nil {
 		errs = append(errs, r.anchorer.Close()) // with what the log has just been closed with
 	}
 	return errors.Join(append(errs, r.file.Close())...)
+}
+
+func (r *resources) closeStores() error {
+	var errs []error
+	for _, s := range r.stores {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (r *resources) ready(ctx context.Context) error {

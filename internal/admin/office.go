@@ -31,6 +31,8 @@ type Parts struct {
 	Keyring *keyring.Keyring
 	// Stores that are parts of the state file, by their names in the config.
 	Stores map[string]*bolt.Store
+	// Elsewhere are the other stores, by their names.
+	Elsewhere map[string]secret.Store
 	// Retention is how far back the audit log goes; 0: to its beginning.
 	Retention time.Duration
 }
@@ -74,15 +76,22 @@ func (o *Office) Close() error {
 
 // Service returns the service on a store.
 func (o *Office) Service(store string) (*secret.Service, error) {
-	s, ok := o.Stores[store]
-	if !ok {
-		return nil, ErrNoStore
+	if s, ok := o.Stores[store]; ok {
+		return secret.NewService(s, o.Audit), nil
 	}
-	return secret.NewService(s, o.Audit), nil
+	if s, ok := o.Elsewhere[store]; ok {
+		return secret.NewService(s, o.Audit), nil
+	}
+	return nil, ErrNoStore
 }
 
 // StoreNames are those of all stores, in order.
-func (o *Office) StoreNames() []string { return slices.Sorted(maps.Keys(o.Stores)) }
+func (o *Office) StoreNames() []string {
+	return slices.Sorted(func(yield func(string) bool) {
+		maps.Keys(o.Stores)(yield)
+		maps.Keys(o.Elsewhere)(yield)
+	})
+}
 
 // record puts on record what an administrator does to no secret in particular.
 func (o *Office) record(ctx context.Context, caller secret.Caller, action secret.Action, do func() error) error {

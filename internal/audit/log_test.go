@@ -104,13 +104,37 @@ func TestWhatIsRecordedIsReadBack(t *testing.T) {
 	}
 }
 
+// How each attempt ended is to be found by its request.
+func TestNotesOfWhatIsNoReadAreEntriesOfTheirOwn(t *testing.T) {
+	l := open(mustFile(t))
+	for i := range 10 {
+		e := event("db")
+		e.Request = fmt.Sprint(i)
+		if err := l.Note(e); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := entries(t, l)
+	if len(got) != 10 {
+		t.Fatalf("got %d entries, want 10", len(got))
+	}
+	for i, e := range got {
+		if e.Event.Request != fmt.Sprint(i) || e.Event.Ref.Name != "db" || e.Count != 1 {
+			t.Errorf("entry %d: got request %q of %q, counted %d", i, e.Event.Request, e.Event.Ref.Name, e.Count)
+		}
+	}
+}
+
 func TestNotesAlikeAreOneEntry(t *testing.T) {
 	l := open(mustFile(t))
 	var wg sync.WaitGroup
 	for i := range 100 {
 		wg.Go(func() {
 			e := event(fmt.Sprint("secret", i%2))
-			e.Request, e.Time = fmt.Sprint(i), time.Now()
+			e.Action, e.Request, e.Time = secret.List, fmt.Sprint(i), time.Now()
 			if err := l.Note(e); err != nil {
 				t.Error(err)
 			}

@@ -33,7 +33,8 @@ type notes struct {
 	err     error // why the last flush failed
 }
 
-// A note counts events that differ in time, request and secret only.
+// A note counts reads that differ in time, request and secret only, or is one
+// other event.
 type note struct {
 	first secret.Event
 	names map[string]int // how often which secret; empty names stand for lists
@@ -45,7 +46,12 @@ type likeness struct {
 	named bool
 }
 
+// likenessOf has only reads be alike: how something that was begun has ended is
+// an entry of its own.
 func likenessOf(e secret.Event) likeness {
+	if e.Action != secret.List && e.Action != secret.History {
+		return likeness{event: e}
+	}
 	named := e.Ref.Name != ""
 	e.Time, e.Request, e.Ref.Name = time.Time{}, "", ""
 	return likeness{e, named}

@@ -127,6 +127,8 @@ type Anchor struct {
 type Store struct {
 	// Bolt keeps them in the state file, sealed: bolt: {}.
 	Bolt *Bolt `yaml:"bolt"`
+	// Kubernetes keeps them as Secrets of a cluster, where pods can mount them.
+	Kubernetes *Kubernetes `yaml:"kubernetes"`
 }
 
 // Bolt keeps secrets in a part of the state file, and some of their past.
@@ -139,6 +141,21 @@ type Bolt struct {
 	// PastBytes are how many bytes one owner's earlier versions and deleted
 	// secrets may take, the oldest of which go first. Default 67108864.
 	PastBytes *int64 `yaml:"past_bytes"`
+}
+
+// Kubernetes keeps secrets as Secrets of one namespace.
+type Kubernetes struct {
+	// Namespace that holds the secrets, and best nothing else: whoever may list
+	// Secrets there can read them all.
+	Namespace string `yaml:"namespace"`
+	// Kubeconfig is a file that says where the cluster is and who we are there.
+	// Default: the cluster and the service account of the pod that we run in.
+	Kubeconfig string `yaml:"kubeconfig"`
+	// Context in the kubeconfig. Default: its current one.
+	Context string `yaml:"context"`
+	// Timeout is how long an operation may take, after which it is answered
+	// with 503. Default 10s.
+	Timeout time.Duration `yaml:"timeout"`
 }
 
 // Strategy is a way to know a caller: exactly one of these.
@@ -277,6 +294,9 @@ func (c *Config) setDefaults() {
 			setDefault(&s.Bolt.DeletedFor, 30*24*time.Hour)
 			setDefault(&s.Bolt.PastBytes, 64<<20)
 		}
+		if s.Kubernetes != nil && s.Kubernetes.Timeout == 0 {
+			s.Kubernetes.Timeout = 10 * time.Second
+		}
 	}
 	for _, s := range c.Auth {
 		if s.Anonymous != nil && s.Anonymous.User == "" {
@@ -325,6 +345,11 @@ func (c *Config) resolve(dir string) {
 	paths := append(c.reloaded(), &c.State.Path, &c.State.Key.File)
 	if c.Audit.Anchor != nil {
 		paths = append(paths, &c.Audit.Anchor.File)
+	}
+	for _, s := range c.Stores {
+		if s.Kubernetes != nil {
+			paths = append(paths, &s.Kubernetes.Kubeconfig)
+		}
 	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {

@@ -39,8 +39,12 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("accepted without an address, a drain or a state file: %+v", c)
 		}
 		for name, s := range c.Stores {
-			if s.Bolt == nil || s.Bolt.Versions == nil || s.Bolt.DeletedFor == nil || s.Bolt.PastBytes == nil {
-				t.Errorf("accepted a store %q of no kind", name)
+			b, k := s.Bolt, s.Kubernetes
+			if (b == nil) == (k == nil) {
+				t.Errorf("accepted a store %q of no kind, or two", name)
+			}
+			if b != nil && (b.Versions == nil || b.DeletedFor == nil || b.PastBytes == nil) || k != nil && (k.Namespace == "" || k.Timeout <= 0) {
+				t.Errorf("accepted a store %q that lacks something", name)
 			}
 		}
 		used := map[string][]string{}

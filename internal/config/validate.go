@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,10 +54,7 @@ func (c *Config) validate() error {
 	}
 	m.bad(len(c.Stores) == 0, "stores: must have at least one")
 	for name, s := range sorted(c.Stores) {
-		m.bad(s.Bolt == nil, "stores.%s: must set bolt: {}", name)
-		if s.Bolt != nil {
-			s.Bolt.validate(&m, "stores."+name+".bolt")
-		}
+		s.validate(&m, "stores."+name)
 		m.bad(name == "" || strings.ContainsAny(name, "/ "), "stores.%s: the name must not be empty or have spaces or slashes", name)
 	}
 	for name, s := range sorted(c.Auth) {
@@ -66,6 +64,25 @@ func (c *Config) validate() error {
 	c.APIs.validate(&m, c)
 	return errors.Join(m...)
 }
+
+func (s Store) validate(m *mistakes, path string) {
+	m.bad((s.Bolt == nil) == (s.Kubernetes == nil), "%s: must set exactly one of bolt, kubernetes", path)
+	if s.Bolt != nil {
+		s.Bolt.validate(m, path+".bolt")
+	}
+	if s.Kubernetes != nil {
+		s.Kubernetes.validate(m, path+".kubernetes")
+	}
+}
+
+func (k *Kubernetes) validate(m *mistakes, path string) {
+	m.bad(!namespaceName.MatchString(k.Namespace), "%s.namespace: must be the name of a namespace", path)
+	m.bad(k.Context != "" && k.Kubeconfig == "", "%s.context: is of no use without a kubeconfig", path)
+	m.bad(k.Timeout < 0, "%s.timeout: must not be negative", path)
+}
+
+// namespaceName is a DNS label (RFC 1123).
+var namespaceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 func (b *Bolt) validate(m *mistakes, path string) {
 	m.bad(b.Versions != nil && (*b.Versions < 0 || *b.Versions > 100), "%s.versions: must be 0 to 100", path)

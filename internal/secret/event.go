@@ -69,7 +69,8 @@ type Recorder interface {
 	// action it stands for must not happen, or not be answered.
 	Record(ctx context.Context, e Event) error
 
-	// Note puts the event on record within a second. It returns an error if
-	// events can no longer be put on record.
+	// Note puts the event on record within a second, reads that are alike
+	// counted as one. It returns an error if events can no longer be put on
+	// record.
 	Note(e Event) error
 }

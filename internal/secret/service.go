@@ -204,7 +204,10 @@ func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref R
 		return err
 	}
 	err := do(&event)
-	return s.record(ctx, event, err, OutcomeOf(err))
+	// The outcome follows: without it the attempt reads as unknown, and nobody
+	// has to wait for the disk twice.
+	event.Outcome = OutcomeOf(err)
+	return firstOf(unrecorded(s.audit.Note(event)), err)
 }
 
 // doRecorded does what a Recording store records; what ended before it

@@ -1,0 +1,185 @@
+package kubernetes_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+	"k8s.io/client-go/rest"
+
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+const configs = "../../../configs/kubernetes"
+
+// read returns the objects in a file of configs/kubernetes.
+func read(t testing.TB, name string) (objects []object) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(configs, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var o object
+		switch err := documents.Decode(&o); {
+		case errors.Is(err, io.EOF):
+			return objects
+		case err != nil:
+			t.Fatalf("%s: %v", name, err)
+		}
+		objects = append(objects, o)
+	}
+}
+
+// installed is an API server on which configs/kubernetes was applied, and
+// nothing else.
+func installed(t testing.TB) *kubetest.Server {
+	t.Helper()
+	server := kubetest.Start(t)
+	install.Do(func() {
+		for _, name := range read(t, "kustomization.yaml")[0]["resources"].([]any) {
+			for _, o := range read(t, name.(string)) {
+				server.Apply(t, o)
+			}
+		}
+	})
+	return server
+}
+
+var install sync.Once
+
+// asStrongroom is how the pod of configs/kubernetes reaches the server.
+func asStrongroom(t testing.TB, server *kubetest.Server) *rest.Config {
+	t.Helper()
+	return server.As(server.Token(t, "strongroom", "strongroom"))
+}
+
+// newNamespace is one like app-secrets: in it Strongroom's service account has
+// the rights that configs/kubernetes gives it, and no others.
+func newNamespace(t testing.TB, server *kubetest.Server) string {
+	t.Helper()
+	namespace := server.Namespace(t)
+	for _, o := range read(t, "rbac.yaml") {
+		metadata := o["metadata"].(object)
+		if metadata["namespace"] != "app-secrets" {
+			continue
+		}
+		metadata["namespace"] = namespace
+		if rules, ok := o["rules"].([]any); ok {
+			for _, rule := range rules {
+				if r := rule.(object); r["resourceNames"] != nil {
+					r["resourceNames"] = []string{namespace}
+				}
+			}
+		}
+		server.Apply(t, o)
+	}
+	return namespace
+}
+
+func TestEverythingInConfigsCanBeApplied(t *testing.T) {
+	server := installed(t)
+	for _, o := range read(t, "init.yaml") {
+		server.Apply(t, o)
+	}
+	st := open(t, asStrongroom(t, server), "app-secrets")
+	await(t, "the role to count", func() bool { return st.Check(t.Context()) == nil })
+}
+
+func TestConfigInTheConfigMapLoads(t *testing.T) {
+	text := read(t, "config.yaml")[0]["data"].(object)["strongroom.yaml"].(string)
+	file := filepath.Join(t.TempDir(), "strongroom.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.Stores["cluster"].Kubernetes.Namespace; got != "app-secrets" {
+		t.Errorf("the store is in namespace %q", got)
+	}
+}
+
+// TestPolicyKeepsUsAwayFromForeignSecrets does with our account what a bug of
+// ours might.
+func TestPolicyKeepsUsAwayFromForeignSecrets(t *testing.T) {
+	server := installed(t)
+	namespace := newNamespace(t, server)
+	us := asStrongroom(t, server)
+	secrets := "/api/v1/namespaces/" + namespace + "/secrets"
+	st := open(t, us, namespace)
+	await(t, "the role to count", func() bool { return st.Check(t.Context()) == nil })
+
+	managed, foreign := object{"app.kubernetes.io/managed-by": "strongroom"}, object{"app.kubernetes.io/managed-by": "helm"}
+	server.Must(t, http.MethodPost, secrets, object{"metadata": object{"name": "theirs", "labels": foreign}, "data": object{"k": "dg=="}})
+	server.Must(t, http.MethodPost, secrets, object{"metadata": object{"name": "unlabelled"}, "data": object{"k": "dg=="}})
+	server.Must(t, http.MethodPost, secrets, object{"metadata": object{"name": "ours", "labels": managed}})
+	await(t, "the policy to count", func() bool {
+		status, _ := kubetest.Do(t, us, http.MethodPost, secrets+"?dryRun=All", object{"metadata": object{"name": "new"}})
+		return status == http.StatusForbidden
+	})
+	patch := func(name, ops string) func() (int, object) {
+		return func() (int, object) { return kubetest.JSONPatch(t, us, secrets+"/"+name, ops) }
+	}
+	do := func(method, path string, body any) func() (int, object) {
+		return func() (int, object) { return kubetest.Do(t, us, method, path, body) }
+	}
+	const label = `/metadata/labels/app.kubernetes.io~1managed-by`
+	for _, tc := range []struct {
+		name string
+		do   func() (int, object)
+		want int
+	}{
+		{"create without the label", do(http.MethodPost, secrets, object{"metadata": object{"name": "a"}}), http.StatusForbidden},
+		{"create with another's", do(http.MethodPost, secrets, object{"metadata": object{"name": "a", "labels": foreign}}), http.StatusForbidden},
+		{"create of another type", do(http.MethodPost, secrets, object{
+			"metadata": object{"name": "a", "labels": managed}, "type": "kubernetes.io/basic-auth", "data": object{"username": "dg=="},
+		}), http.StatusForbidden},
+		{"change theirs", patch("theirs", `[{"op":"add","path":"/data/k","value":"dw=="}]`), http.StatusForbidden},
+		{"take theirs over", patch("theirs", `[{"op":"replace","path":"`+label+`","value":"strongroom"}]`), http.StatusForbidden},
+		{"take an unlabelled one over", patch("unlabelled", `[{"op":"add","path":"/metadata/labels","value":{"app.kubernetes.io/managed-by":"strongroom"}}]`), http.StatusForbidden},
+		{"give ours away", patch("ours", `[{"op":"remove","path":"`+label+`"}]`), http.StatusForbidden},
+		{"delete theirs", do(http.MethodDelete, secrets+"/theirs", nil), http.StatusForbidden},
+		{"delete an unlabelled one", do(http.MethodDelete, secrets+"/unlabelled", nil), http.StatusForbidden},
+		{"delete all", do(http.MethodDelete, secrets, nil), http.StatusForbidden},
+		{"change ours", patch("ours", `[{"op":"add","path":"/data","value":{"k":"dw=="}}]`), http.StatusOK},
+		{"delete ours", do(http.MethodDelete, secrets+"/ours", nil), http.StatusOK},
+	} {
+		if got, answer := tc.do(); got != tc.want {
+			t.Errorf("%s: got %d, want %d: %v", tc.name, got, tc.want, answer["message"])
+		}
+	}
+	for _, name := range []string{"theirs", "unlabelled"} {
+		if got := server.Must(t, http.MethodGet, secrets+"/"+name, nil)["data"].(object)["k"]; got != "dg==" {
+			t.Errorf("%s was changed", name)
+		}
+	}
+}
+
+// Our own code is refused like any other where it would overstep.
+func TestRefusalOfThePolicyIsNotTheCallers(t *testing.T) {
+	server := installed(t)
+	namespace := newNamespace(t, server)
+	st := open(t, asStrongroom(t, server), namespace)
+	await(t, "the role to count", func() bool { return st.Check(t.Context()) == nil })
+	op := at("db")
+	server.Must(t, http.MethodPost, "/api/v1/namespaces/"+namespace+"/secrets", object{
+		"metadata": object{"name": op.Ref.StoredAs()}, "data": object{"k": "dg=="},
+	})
+	if _, err := st.Create(t.Context(), op, secret.Draft{}); !errors.Is(err, secret.ErrExists) {
+		t.Errorf("Create where a foreign Secret is: got %v, want that it exists", err)
+	}
+	if _, err := st.Head(t.Context(), op.Ref); !errors.Is(err, secret.ErrNotFound) {
+		t.Errorf("Head of a foreign Secret: got %v, want that it is not found", err)
+	}
+}
