@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
@@ -33,22 +34,41 @@ const (
 )
 
 func initCommand() *cobra.Command {
-	var dir string
+	var dir, file string
 	c := &cobra.Command{
 		Use:   "init --dir DIR",
 		Short: "Make a config, keys and an empty state file",
 		Long: `Make a config, keys and an empty state file in DIR, for serve --config DIR/strongroom.yaml.
 
 It prints one key for each API, once: only their hashes are kept. They may do
-everything, reveal included. Nothing that exists is overwritten.`,
+everything, reveal included. Nothing that exists is overwritten.
+
+With --config FILE instead, make only the empty state file that this config
+names, for the key that it names.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if file != "" {
+				return initializeState(c.Context(), file)
+			}
 			return initialize(c.Context(), dir, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "the `directory`, made if there is none")
-	_ = c.MarkFlagRequired("dir") // fails only for a flag that does not exist
+	c.Flags().StringVar(&file, "config", "", "the config `file`")
+	c.MarkFlagsOneRequired("dir", "config")
+	c.MarkFlagsMutuallyExclusive("dir", "config")
 	return c
+}
+
+func initializeState(ctx context.Context, file string) error {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	if err := newState(ctx, cfg.State.Path, keySource(cfg.State.Key)); err != nil {
+		return fmt.Errorf("nothing was made: %w", err)
+	}
+	return nil
 }
 
 // initialize makes everything or, if something is in the way, nothing. The
@@ -86,7 +106,7 @@ func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err 
 		{stateKeyFile, func(path string) error { return writeNew(path, []byte(seal.NewKey().Encode()+"\n")) }},
 		{sessionKeysFile, func(path string) error { return writeNew(path, sessionKeys) }},
 		{pskFile, func(path string) error { return writeNew(path, psks) }},
-		{stateFile, func(path string) error { return newState(ctx, path, keyFile) }},
+		{stateFile, func(path string) error { return newState(ctx, path, keyring.FromFile(keyFile)) }},
 		{configFile, func(path string) error { return writeNew(path, initialConfig) }},
 	} {
 		path := filepath.Join(dir, f.name)
@@ -120,8 +140,7 @@ func newKeysFile(header string) (key string, file []byte, err error) {
 	return key, append([]byte("# Keys for the header "+header+". Only their hashes are kept.\n"), file...), nil
 }
 
-func newState(ctx context.Context, path, keyFile string) error {
-	source := keyring.FromFile(keyFile)
+func newState(ctx context.Context, path string, source keyring.Source) error {
 	err := state.Create(path, func(id string) ([]byte, error) { return keyring.New(ctx, source, id) })
 	if err != nil {
 		return err

@@ -124,3 +124,22 @@ func TestInitMakesNothingWhenItsKeysCannotBeShown(t *testing.T) {
 		t.Errorf("it made something: %v", mustSnapshot(t, dir))
 	}
 }
+
+// Where config and keys come from elsewhere, only the state file is missing.
+func TestInitOfAConfigMakesItsStateFileAndNoOther(t *testing.T) {
+	i := mustInit(t)
+	if r := run(t, "init", "--config", i.config()); r.code == 0 {
+		t.Error("it made a state file where there is one")
+	}
+	if err := os.Rename(i.path("data/strongroom.db"), filepath.Join(t.TempDir(), "first.db")); err != nil {
+		t.Fatal(err)
+	}
+	before := mustSnapshot(t, i.dir)
+	mustRun(t, "init", "--config", i.config())
+	after := mustSnapshot(t, i.dir)
+	delete(after, "data/strongroom.db")
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("it changed other things (-before +after):\n%s", diff)
+	}
+	mustServe(t, i)
+}

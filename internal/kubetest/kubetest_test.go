@@ -42,6 +42,18 @@ func TestServerKnowsServiceAccountsAndTheirRights(t *testing.T) {
 	}
 }
 
+func TestTokenIsGoodUntilItIsOver(t *testing.T) {
+	s := kubetest.Start(t)
+	namespace := s.Namespace(t)
+	s.ServiceAccount(t, namespace, "app")
+	for until, want := range map[time.Duration]int{time.Minute: http.StatusForbidden, -time.Minute: http.StatusUnauthorized} {
+		app := s.As(s.TokenUntil(t, namespace, "app", time.Now().Add(until)))
+		if got, _ := kubetest.Do(t, app, http.MethodGet, secretsOf(namespace), nil); got != want {
+			t.Errorf("until %v from now: got %d, want %d", until, got, want)
+		}
+	}
+}
+
 func TestEveryRequestIsInTheAuditLog(t *testing.T) {
 	s := kubetest.Start(t)
 	namespace := s.Namespace(t)

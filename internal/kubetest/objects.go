@@ -26,6 +26,16 @@ func Do(t testing.TB, cfg *rest.Config, method, path string, body any) (status i
 	return status, answer
 }
 
+// JSONPatch does the same with a JSON Patch.
+func JSONPatch(t testing.TB, cfg *rest.Config, path, steps string) (status int, answer Object) {
+	t.Helper()
+	status, answer, err := send(t, cfg, http.MethodPatch, path, "application/json-patch+json", json.RawMessage(steps))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status, answer
+}
+
 // Try does the same with a server that may not answer.
 func Try(t testing.TB, cfg *rest.Config, method, path string, body any) (status int, err error) {
 	t.Helper()
@@ -101,6 +111,7 @@ var resources = map[string]string{
 	"ClusterRole":                      "/apis/rbac.authorization.k8s.io/v1/clusterroles",
 	"ClusterRoleBinding":               "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 	"StatefulSet":                      "/apis/apps/v1/namespaces/%s/statefulsets",
+	"Job":                              "/apis/batch/v1/namespaces/%s/jobs",
 	"NetworkPolicy":                    "/apis/networking.k8s.io/v1/namespaces/%s/networkpolicies",
 	"ValidatingAdmissionPolicy":        "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
 	"ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/transport"
 )
 
 // InCluster is how a pod reaches the API server of its cluster, as its service
@@ -35,6 +36,12 @@ func newClient(cfg *rest.Config, userAgent string) (*client, error) {
 	cfg.UserAgent = userAgent
 	cfg.Timeout = 0 // contexts say how long
 	cfg.DisableCompression = true
+	if cfg.BearerTokenFile != "" {
+		// Left to itself, client-go looks at the file once a minute; this way
+		// it does so when a token is refused, too.
+		cfg.Wrap(transport.ResettableTokenSourceWrapTransport(transport.NewCachedFileTokenSource(cfg.BearerTokenFile)))
+		cfg.BearerToken, cfg.BearerTokenFile = "", ""
+	}
 	base, _, err := rest.DefaultServerUrlFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("the address of the API server: %w", err)

@@ -105,9 +105,12 @@ func labelsOf(owner secret.Owner) labels {
 // is reports whether the object is this secret: ours, its owner's, under its
 // name, and not on its way out.
 func (m *metadata) is(ref secret.Ref) bool {
-	l := m.Labels
-	l.Leaving = ""
-	return m.DeletionTimestamp == nil && l == labelsOf(ref.Owner) && m.Annotations.Name == ref.Name && m.Name == ref.StoredAs()
+	owned := m.Labels.AppID
+	label, id := ownerLabel(ref.Owner)
+	if label == userLabel {
+		owned = m.Labels.User
+	}
+	return m.DeletionTimestamp == nil && m.Labels.ManagedBy == us && owned == id && m.Annotations.Name == ref.Name && m.Name == ref.StoredAs()
 }
 
 // ref is the secret that the object says it is; of another's making, ok is

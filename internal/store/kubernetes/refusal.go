@@ -121,11 +121,11 @@ func (r *refusal) means() error {
 		return secret.ErrNotFound
 	case r.code == http.StatusConflict && r.reason == "AlreadyExists":
 		return secret.ErrExists
-	case r.code == http.StatusConflict:
+	case r.code == http.StatusConflict && r.method != http.MethodGet:
 		return errConflict
 	case r.code == http.StatusUnprocessableEntity && r.reason == "Invalid" && !r.named && len(r.causes) == 0:
 		return errTest
-	case r.code == http.StatusTooManyRequests, r.code == http.StatusGone, r.code >= http.StatusInternalServerError:
+	case r.code == http.StatusTooManyRequests, r.code == http.StatusConflict, r.code == http.StatusGone, r.code >= http.StatusInternalServerError:
 		return secret.ErrUnavailable
 	}
 	return nil

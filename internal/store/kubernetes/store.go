@@ -331,16 +331,10 @@ func get[V any](ctx context.Context, s *Store, ref secret.Ref) (o object[V], err
 	return o, nil
 }
 
-// metadata returns what there is to know of the secret without its data.
+// metadata returns what there is to know of the secret without its data. It
+// asks for the whole object all the same: its type is no part of the metadata.
 func (s *Store) metadata(ctx context.Context, ref secret.Ref) (metadata, error) {
-	if secret.CheckName(ref.Name) != nil {
-		return metadata{}, secret.ErrNotFound
-	}
-	var o masked
-	_, err := s.client.do(ctx, s.request(http.MethodGet, ref.StoredAs(), onlyMetadata, nil), into(&o))
-	if err == nil && !o.Metadata.is(ref) {
-		err = secret.ErrNotFound
-	}
+	o, err := s.find(ctx, ref)
 	return o.Metadata, err
 }
 
