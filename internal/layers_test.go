@@ -23,6 +23,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/grant", "internal/secret"},
 	{"internal/auth/apikey", "internal/auth internal/secret internal/grant internal/strictyaml"},
 	{"internal/auth/oidc", "internal/auth internal/secret internal/grant"},
+	{"internal/issued", "internal/auth/apikey internal/grant internal/secret internal/seal internal/state"},
 	{"internal/auth/*", "internal/auth internal/secret"},
 	{"internal/audit", "internal/secret internal/state"},
 	{"internal/keyring", "internal/seal"},
@@ -37,8 +38,8 @@ var imports = []struct{ pkg, may string }{
 	{"internal/api/openhandsv1", "internal/api internal/api/custom internal/secret internal/auth internal/server specs gen/openhandsv1"},
 	{"internal/api/sandbox", "internal/api internal/api/custom internal/secret internal/auth internal/server specs gen/sandbox"},
 	{"internal/api/nx1", "internal/api internal/secret internal/auth internal/server internal/fastapi specs gen/nx1"},
-	{"internal/admin", "internal/secret internal/seal internal/state internal/audit internal/keyring internal/backup internal/store/bolt"},
-	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin specs gen/strongroom"},
+	{"internal/admin", "internal/secret internal/seal internal/state internal/audit internal/issued internal/keyring internal/backup internal/store/bolt"},
+	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin internal/grant internal/issued specs gen/strongroom"},
 	{"internal/kubetest/prebuild", "internal/kubetest"},
 	{"cmd/*", "*"},
 }

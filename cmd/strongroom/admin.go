@@ -125,7 +125,17 @@ func withoutServer(c *cobra.Command, cfg *config.Config, do func(context.Context
 		return err
 	}
 	now := time.Now()
-	program := strongroom.Program{Version: version, Config: func() strongroom.Config { return strongroom.Config{Since: now} }}
+	program := strongroom.Program{
+		Version: version,
+		Config:  func() strongroom.Config { return strongroom.Config{Since: now} },
+		Callers: func(ctx context.Context, credential string) ([]strongroom.Known, error) {
+			s, err := openStrategies(cfg, &r.issuers, r.keys, log)
+			if err != nil {
+				return nil, err
+			}
+			return s.known(ctx, credential), s.Close()
+		},
+	}
 	endpoint, err := r.adminEndpoint(cfg, program, log)
 	if err != nil {
 		return err

@@ -68,12 +68,22 @@ func mustHaveAPast(t *testing.T) install {
 	p.mustStop(t)
 
 	mustWrite(t, i.path("identity"), ageIdentity+"\n")
+	// The ids, which are in the keys.
+	mustWrite(t, i.path("psk"), i.psk+"\n")
+	mustWrite(t, i.path("key"), idIn(i.mustAdminister(t, "apikey", "create", "--subject", "ci", "--user", "alice", "--strategy", "psk", "--grant", dbOnly)))
+	mustWrite(t, i.path("agent"), idIn(i.mustAdminister(t, "grant", "create", theUser, "NEW", "--sandbox", "box", "--reads", "5")))
 	i.mustAdminister(t, "backup", "--out", i.path("backup"))
 	i.mustAdminister(t, "backup", "--out", i.path("backup.age"), "--recipient", ageRecipient)
 	mustWrite(t, i.path("anchor"), i.mustAdminister(t, "audit", "verify"))
 	mustWrite(t, i.path("elsewhere.yaml"), strings.Replace(mustRead(t, i.config()), "data/strongroom.db", "elsewhere.db", 1))
 	return i
 }
+
+// dbOnly is a grant.
+const dbOnly = "{actions: [list, reveal], owner: " + theApp + ", names: [db]}"
+
+// idIn is the id that is a part of an issued key: srk_<id>_….
+func idIn(key string) string { return strings.Split(key, "_")[1] }
 
 // An age key pair for tests.
 const (
@@ -84,7 +94,7 @@ const (
 // commands are what an administrator can say, and what the answer is: stdout
 // as a whole, with … for anything, or else a refusal.
 var commands = []struct {
-	args   string // {dir} and {first}, the revision that db had at first
+	args   string // {dir}, {first}, the revision that db had at first, {key} and {agent}, ids of issued ones; ' quotes words
 	prints string
 	says   string // of a refusal
 	after  func(t *testing.T, p *process, i install)
@@ -117,6 +127,53 @@ var commands = []struct {
 		p.want(t, 200, "PUT", "/api/secrets/NEW", i.sessionHeader(), `{"name":"NEW"}`)
 	}},
 	{args: "owner erase user/nobody", says: "secret not found"},
+	{args: "apikey create --subject ci --grant '{actions: [list], owner: user/*}'", prints: "srk_…\n"},
+	{args: "apikey create --subject ci --for 24h --strategy psk --strategy session-key --grant '" + dbOnly + "'", prints: "srk_…\n"},
+	{args: "apikey create --subject ci --grant '{actions: [list], owner: app/x}'", says: "--grant: [0].owner: must be user/<id>, user/*, app/<uuid>, app/* or self"},
+	{args: "apikey create --subject ci --grant '{actions: [list], owner: user/*, reads: 1}'", says: "--grant: reads: there is no such field (line 1)"},
+	{args: "apikey create --subject ci --strategy sso --grant '{actions: [list], owner: user/*}'", says: "--strategy: must be of the kind api_key: "},
+	{args: "apikey create --subject '' --grant '{actions: [list], owner: user/*}'", says: "subject: must not be empty"},
+	{args: "apikey create --subject ci --for 1ms --grant '{actions: [list], owner: user/*}'", says: "--for: must be whole seconds"},
+	{args: "apikey list", prints: "KEY  works  ci  alice  list,reveal " + theApp + " (db)  psk  used never\n"},
+	{args: "apikey revoke {key}", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
+		t.Helper()
+		if out := i.mustAdminister(t, "apikey", "list"); !strings.Contains(out, "was revoked") {
+			t.Errorf("it is\n%s", out)
+		}
+	}},
+	{args: "apikey revoke {agent}", says: "secret not found"},
+	{args: "apikey rotate {key} --overlap 1h", prints: "srk_…\n", after: func(t *testing.T, _ *process, i install) {
+		t.Helper()
+		if out := i.mustAdminister(t, "apikey", "list"); strings.Count(out, "\n") != 2 || strings.Count(out, "works until") != 1 {
+			t.Errorf("there are\n%s", out)
+		}
+	}},
+	{args: "apikey rotate {key} --overlap 9999h", says: "overlap: must be at most 90 days"},
+	{args: "apikey rotate never", says: "secret not found"},
+	{args: "grant create " + theUser + " NEW OLD --for 10m --reads 1 --sandbox other --subject me", prints: "srk_…\n"},
+	{args: "grant create " + theApp + " db", prints: "srk_…\n"},
+	{args: "grant create user/* NEW", says: "owner: must be user/<id> or app/<uuid>"},
+	{args: "grant create " + theUser + " a/b", says: "name: must not contain slashes or control characters"},
+	{args: "grant create " + theUser + " NEW --for 0s", says: "lifetime: must be more than nothing and at most 30 days"},
+	{args: "grant list", prints: "KEY  works until T  sandbox box  list,reveal user/default (NEW)  delivered 0 of 5  last never\n"},
+	{args: "grant revoke {agent}", prints: "KEY was revoked T\n"},
+	{args: "grant revoke --sandbox box", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
+		t.Helper()
+		if out := i.mustAdminister(t, "grant", "revoke", "--sandbox", "box"); out != "" {
+			t.Errorf("again, it revokes\n%s", out)
+		}
+	}},
+	{args: "grant revoke --sandbox another", says: "secret not found"},
+	{args: "grant revoke", says: "id: must be set, or sandbox, and not both"},
+	{args: "grant revoke {agent} --sandbox box", says: "id: must be set, or sandbox, and not both"},
+	{args: "explain --as ci reveal " + theApp + "/db", prints: "yes: psk, ci, key KEY: by issued key KEY, grants[0]\n"},
+	{args: "explain --as ci write " + theApp + "/db", says: "no: psk, ci, key KEY: no grant is about it"},
+	{args: "explain --as admin reveal user/default", prints: "yes: …, admin, key …: by DIR/keys/session-keys.yaml:8\n…"},
+	{args: "explain --as nobody list user/default", says: "nobody is known by that"},
+	{args: "explain --credential-file {dir}/psk reveal " + theApp + "/db", prints: "yes: psk, admin, key …: by DIR/keys/psks.yaml:…\n"},
+	{args: "explain --credential-file {dir}/anchor list user/default", says: "nobody is known by that"},
+	{args: "explain --as admin juggle user/default", says: "action: must be one of list, create, write, delete, reveal, admin"},
+	{args: "explain --as admin list default", says: "target: must be user/<id> or app/<uuid>, and /<name> for a secret of it"},
 	{args: "keyring show", prints: "key 1 seals; retired: []\n"},
 	{args: "keyring rotate", prints: "key 2 seals; retired: [1]\n…", after: hasValue("db", "third")},
 	{args: "keyring prune", prints: "key 1 seals; retired: []\nsealing anew is done: … rows\n", after: hasValue("db", "third")},
@@ -193,14 +250,26 @@ func TestEveryCommandDoesAndSaysTheSameWithAServerAndWithoutOne(t *testing.T) {
 // differs between one run and the next.
 func runRow(t *testing.T, i install, args, first string) result {
 	t.Helper()
-	text := strings.NewReplacer("{dir}", i.dir, "{first}", first).Replace(args)
-	words := strings.Fields(text)
+	text := strings.NewReplacer("{dir}", i.dir, "{first}", first, "{key}", mustRead(t, i.path("key")), "{agent}", mustRead(t, i.path("agent"))).Replace(args)
+	words := wordsOf(text)
 	if !strings.Contains(text, "--config") {
 		words = append(words, "--config", i.config())
 	}
 	r := run(t, words...)
 	r.stdout, r.stderr = steady(i, r.stdout), steady(i, r.stderr)
 	return r
+}
+
+// wordsOf splits a line as a shell does that knows one kind of quotes.
+func wordsOf(text string) (words []string) {
+	for n, part := range strings.Split(text, "'") {
+		if n%2 == 1 {
+			words = append(words, part)
+		} else {
+			words = append(words, strings.Fields(part)...)
+		}
+	}
+	return words
 }
 
 var changing = []struct {
@@ -212,6 +281,8 @@ var changing = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "R"},
 	{regexp.MustCompile(`"request":"[A-Z2-7]{26}"`), `"request":"ID"`},
 	{regexp.MustCompile(`\d+ MiB`), "N MiB"},
+	{regexp.MustCompile(`\bsrk_[a-z2-7_]+`), "srk_KEY"},
+	{regexp.MustCompile(`(key |^)[a-z2-7]{8}( |,|:)`), "${1}KEY$2"},
 	{regexp.MustCompile(`\.verify-\d+`), ".verify"},
 	{regexp.MustCompile(`sealing anew.*`), "sealing anew is done: N rows"}, // or is about to be
 }

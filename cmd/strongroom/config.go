@@ -39,7 +39,7 @@ func configCheckCommand() *cobra.Command {
 			}
 			_, keyErr := keySource(cfg.State.Key).Key(c.Context())
 			_, tlsErr := openTLS(cfg.Listen.TLS)
-			s, authErr := openStrategies(cfg, &oidc.KeySets{}, slog.New(slog.DiscardHandler))
+			s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, slog.New(slog.DiscardHandler))
 			if err := errors.Join(keyErr, tlsErr, authErr, s.Close()); err != nil {
 				return fmt.Errorf("%s:\n%w", file, err)
 			}

@@ -45,7 +45,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		initCommand(), serveCommand(), statusCommand(), configCommand(), versionCommand(),
-		secretCommand(), ownerCommand(), importCommand(), auditCommand(), keyringCommand(),
+		secretCommand(), ownerCommand(), apiKeyCommand(), grantCommand(), explainCommand(), importCommand(),
+		auditCommand(), keyringCommand(),
 		backupCommand(), restoreCommand(), compactCommand(), doctorCommand(),
 	)
 	root.SetArgs(args)

@@ -22,6 +22,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
@@ -42,7 +43,7 @@ var _ server.Policy = (*policy)(nil)
 // newPolicy builds what the config decides, on the resources.
 func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, error) {
 	certificate, tlsErr := openTLS(cfg.Listen.TLS)
-	s, authErr := openStrategies(cfg, &r.issuers, log)
+	s, authErr := openStrategies(cfg, &r.issuers, r.keys, log)
 	if err := errors.Join(tlsErr, authErr); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -70,7 +71,7 @@ type chains func(names []string) auth.Chain
 func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (http.Handler, error) {
 	front := server.NewFront(r.ready, log)
 	if api := cfg.APIs.Nx1; api != nil {
-		service := secret.NewService(r.stores[api.Store], r.audit)
+		service := secret.NewService(r.stores[api.Store], r.keys)
 		h, err := nx1.New(service, nx1Options(api), chain(api.Auth), log)
 		if err != nil {
 			return nil, fmt.Errorf("apis.nx1: %w", err)
@@ -90,7 +91,7 @@ func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (ht
 // 0.53.0 comes last, so that it has what nobody claims.
 func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
 	api, suspicious := cfg.APIs.OpenHands, apis.SuspiciousValues(cfg.APIs.OpenHands.SuspiciousValues)
-	service := secret.NewService(r.stores[api.Store], r.audit)
+	service := secret.NewService(r.stores[api.Store], r.keys)
 	for _, surface := range []struct {
 		config.Surface
 		name, prefix string
@@ -133,6 +134,8 @@ func nx1Options(api *config.Nx1) nx1.Options {
 // strategies are the ways to know a caller that a config names.
 type strategies struct {
 	byName map[string]auth.Strategy
+	// sends say where a strategy looks for a credential, if it looks for one.
+	sends map[string]credential
 	// background is what they have running, to be closed with the policy.
 	background []background
 }
@@ -175,9 +178,10 @@ func sentIn(s config.Strategy) (header string, scheme auth.Scheme) {
 
 // openStrategies makes the strategies, and returns every mistake in the files
 // that the config names for them at once. It asks nobody over the network, and
-// needs no resources: a config can be checked beside a server that runs.
-func openStrategies(cfg *config.Config, issuers *oidc.KeySets, log *slog.Logger) (strategies, error) {
-	all := strategies{byName: map[string]auth.Strategy{}}
+// needs no resources: a config can be checked, without issued keys, beside a
+// server that runs.
+func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys, log *slog.Logger) (strategies, error) {
+	all := strategies{byName: map[string]auth.Strategy{}, sends: map[string]credential{}}
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // always the same order of mistakes
 		s := cfg.Auth[name]
@@ -185,19 +189,23 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, log *slog.Logger)
 		case s.Anonymous != nil:
 			all.byName[name] = anonymous.New(s.Anonymous.User)
 		case s.OIDC != nil:
-			strategy, keys, err := openOIDC(name, s.OIDC, issuers, log)
+			strategy, lease, err := openOIDC(name, s.OIDC, issuers, log)
 			if err != nil {
 				wrong = append(wrong, err)
 				continue
 			}
-			all.byName[name] = strategy
-			all.background = append(all.background, keys)
+			all.byName[name], all.sends[name] = strategy, credential{"Authorization", "Bearer "}
+			all.background = append(all.background, lease)
 		case s.APIKey != nil:
-			keys, err := readKeys(s.APIKey.KeysFile)
+			fromFile, err := readKeys(s.APIKey.KeysFile)
 			if err != nil {
 				wrong = append(wrong, fmt.Errorf("auth.%s.api_key.keys_file: %w", name, err))
 			}
-			all.byName[name] = apikey.New(s.APIKey.Header, s.APIKey.Prefix, keys)
+			var more []apikey.Issuer
+			if keys != nil {
+				more = append(more, keys.For(name))
+			}
+			all.byName[name], all.sends[name] = apikey.New(s.APIKey.Header, s.APIKey.Prefix, fromFile, more...), credential{s.APIKey.Header, s.APIKey.Prefix}
 		}
 	}
 	if len(wrong) > 0 {
@@ -205,6 +213,9 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, log *slog.Logger)
 	}
 	return all, nil
 }
+
+// A credential goes into a header, behind a prefix.
+type credential struct{ header, prefix string }
 
 // start has the strategies run what they run in the background.
 func (s strategies) start() {

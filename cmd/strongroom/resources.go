@@ -11,6 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -25,6 +26,7 @@ import (
 type resources struct {
 	file     *state.File
 	audit    *audit.Log
+	keys     *issued.Keys    // that were issued; they keep the record, before the log
 	anchorer *audit.Anchorer // nil if the log is not anchored
 	office   *admin.Office
 	stores   map[string]secret.Store
@@ -54,13 +56,16 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, stdout, log); err != nil {
 		return nil, errors.Join(err, r.audit.Close(), file.Close())
 	}
+	if r.keys, err = issued.Open(file, ring, r.audit, issued.SystemClock(), log); err != nil {
+		return nil, errors.Join(fmt.Errorf("issued keys: %w", err), r.closeLog(), file.Close())
+	}
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keyring: keys, Retention: cfg.Audit.Retention,
+		File: file, Audit: r.audit, Keys: r.keys, Keyring: keys, Retention: cfg.Audit.Retention,
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {
 		if s.Kubernetes == nil {
-			parts.Stores[name] = bolt.Open(file, name, ring, r.audit, bolt.Options{
+			parts.Stores[name] = bolt.Open(file, name, ring, r.keys, bolt.Options{
 				Versions: *s.Bolt.Versions, DeletedFor: *s.Bolt.DeletedFor, PastBytes: *s.Bolt.PastBytes,
 			})
 			r.stores[name] = parts.Stores[name]
@@ -69,7 +74,7 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 		st, err := openKubernetes(s.Kubernetes)
 		if err != nil {
 			err = fmt.Errorf("stores.%s.kubernetes: %w", name, err)
-			return nil, errors.Join(err, r.closeStores(), r.audit.Close(), file.Close())
+			return nil, errors.Join(err, r.closeStores(), r.keys.Close(), r.closeLog(), file.Close())
 		}
 		parts.Elsewhere[name], r.stores[name] = st, st
 	}
@@ -139,11 +144,15 @@ func (from keySource) field() (name string, source keyring.Source) {
 
 // Close closes what was opened, the last first.
 func (r *resources) Close() error {
-	errs := []error{r.office.Close(), r.closeStores(), r.audit.Close()}
+	return errors.Join(r.office.Close(), r.closeStores(), r.keys.Close(), r.closeLog(), r.file.Close())
+}
+
+func (r *resources) closeLog() error {
+	err := r.audit.Close()
 	if r.anchorer != nil {
-		errs = append(errs, r.anchorer.Close()) // with what the log has just been closed with
+		err = errors.Join(err, r.anchorer.Close()) // with what the log has just been closed with
 	}
-	return errors.Join(append(errs, r.file.Close())...)
+	return err
 }
 
 func (r *resources) closeStores() error {

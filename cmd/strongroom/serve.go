@@ -98,7 +98,7 @@ func (r *resources) reportDamage(log *slog.Logger) {
 
 // listen opens the listeners: that of the APIs, and the administration's.
 func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logger) ([]server.Endpoint, error) {
-	program := strongroom.Program{Version: version, Serving: true, Config: reloads.config}
+	program := strongroom.Program{Version: version, Serving: true, Config: reloads.config, Callers: reloads.callers}
 	administration, err := r.adminEndpoint(cfg, program, log)
 	if err != nil {
 		return nil, err

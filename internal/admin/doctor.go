@@ -46,6 +46,11 @@ func (o *Office) Examine(ctx context.Context) ([]Finding, error) {
 	default:
 		findings = append(findings, fine("audit log", "%d entries, and the chain holds", report.Entries))
 	}
+	keys, err := o.examineKeys()
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, keys...)
 	for _, name := range o.StoreNames() {
 		more, err := o.examineStore(ctx, name)
 		if err != nil {
@@ -116,6 +121,18 @@ func (o *Office) examineKeyring() []Finding {
 	default:
 		return []Finding{fine("keyring", "key %d seals, and there is no other", k.Primary)}
 	}
+}
+
+func (o *Office) examineKeys() (findings []Finding, err error) {
+	const about = "issued keys"
+	n, problems, err := o.Keys.Verify()
+	for _, problem := range problems {
+		findings = append(findings, wrong(about, "%s. It does not work: issue another.", problem))
+	}
+	if len(findings) == 0 {
+		findings = append(findings, fine(about, "%d: all open", n))
+	}
+	return findings, err
 }
 
 func (o *Office) examineStore(ctx context.Context, name string) ([]Finding, error) {

@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -124,11 +126,20 @@ func (o *Office) endReseal() {
 	o.reseal.done = nil
 }
 
+// A resealer is a part of the state file that the ring has sealed.
+type resealer interface {
+	Reseal(ctx context.Context, progress func(rows int)) error
+}
+
 func (o *Office) resealAll(ctx context.Context) error {
+	var all []resealer
+	for _, name := range slices.Sorted(maps.Keys(o.Stores)) {
+		all = append(all, o.Stores[name])
+	}
 	before := 0
-	for _, name := range o.StoreNames() {
+	for _, part := range append(all, o.Keys) {
 		rows := 0
-		err := o.Stores[name].Reseal(ctx, func(n int) {
+		err := part.Reseal(ctx, func(n int) {
 			rows = n
 			o.mu.Lock()
 			defer o.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -33,6 +34,8 @@ type Parts struct {
 	Stores map[string]*bolt.Store
 	// Elsewhere are the other stores, by their names.
 	Elsewhere map[string]secret.Store
+	// Keys that the server has issued.
+	Keys *issued.Keys
 	// Retention is how far back the audit log goes; 0: to its beginning.
 	Retention time.Duration
 }

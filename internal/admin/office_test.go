@@ -16,6 +16,8 @@ import (
 
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/grant"
+	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -67,12 +69,14 @@ func (p *place) open(t *testing.T) (o *admin.Office, closeAll func()) {
 	must(err)
 	log := audit.Open(file, keys.Ring().Derive("entry"), keys.Ring().Derive("chain"))
 	store := bolt.Open(file, "embedded", keys.Ring(), log, p.opts)
+	issuedKeys, err := issued.Open(file, keys.Ring(), log, issued.SystemClock(), slog.New(slog.DiscardHandler))
+	must(err)
 	o = admin.Open(admin.Parts{
-		File: file, Audit: log, Keyring: keys, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention,
+		File: file, Audit: log, Keys: issuedKeys, Keyring: keys, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention,
 	}, slog.New(slog.DiscardHandler))
 	return o, func() {
 		t.Helper()
-		must(errors.Join(o.Close(), log.Close(), file.Close()))
+		must(errors.Join(o.Close(), issuedKeys.Close(), log.Close(), file.Close()))
 	}
 }
 
@@ -276,6 +280,7 @@ func TestPruningSealsAnewWhatStillNeedsARetiredKey(t *testing.T) {
 	o, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	mustCreate(t, o, db)
+	mustIssue(t, o)
 	if _, err := o.Parts.Keyring.Rotate(t.Context()); err != nil { // which alone seals nothing anew
 		t.Fatal(err)
 	}
@@ -284,6 +289,19 @@ func TestPruningSealsAnewWhatStillNeedsARetiredKey(t *testing.T) {
 	}
 	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: db}); err != nil {
 		t.Error(err)
+	}
+	if n, problems, err := o.Keys.Verify(); n != 1 || problems != nil || err != nil {
+		t.Errorf("%d issued keys, %q, %v", n, problems, err)
+	}
+}
+
+func mustIssue(t *testing.T, o *admin.Office) {
+	t.Helper()
+	_, _, err := o.Keys.Create(t.Context(), root, issued.Draft{
+		Subject: "ci", Grants: []grant.Line{{Actions: secret.Actions(), Owner: "user/alice"}},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -427,6 +445,7 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 	o, closeAll := p.open(t)
 	defer closeAll()
 	mustCreate(t, o, db)
+	mustIssue(t, o)
 	wrong := func() (all []string) {
 		t.Helper()
 		findings, err := o.Examine(t.Context())
@@ -451,7 +470,8 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 	}{
 		{"the file is open to others", chmod(p.path, 0o640), chmod(p.path, 0o600), "permissions: " + p.path + " is open to others (mode 0640): run chmod go-rwx on it"},
 		{"the directory is open to others", chmod(filepath.Dir(p.path), 0o755), chmod(filepath.Dir(p.path), 0o700), "is open to others (mode 0755)"},
-		{"values are damaged", spoilValues(t, o), nil, "store embedded: secret user/alice/db: values"},
+		{"an issued key is damaged", spoilFirst(t, o, "issued"), nil, "issued keys: issued key in row"},
+		{"values are damaged", spoilFirst(t, o, "store/embedded/past"), nil, "store embedded: secret user/alice/db: values"},
 		{"the clock has gone back", func() error {
 			return o.Audit.Record(t.Context(), secret.Event{Time: time.Now().Add(time.Hour)})
 		}, nil, "clock: it is 1h0m0s behind the last entry of the audit log"},
@@ -469,7 +489,7 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 			}
 		}
 	}
-	if got := wrong(); len(got) != len(healthy)+2 {
+	if got := wrong(); len(got) != len(healthy)+3 {
 		t.Errorf("in the end: %q", got)
 	}
 }
@@ -478,17 +498,17 @@ func chmod(path string, mode os.FileMode) func() error {
 	return func() error { return os.Chmod(path, mode) }
 }
 
-func spoilValues(t *testing.T, o *admin.Office) func() error {
+func spoilFirst(t *testing.T, o *admin.Office, bucket string) func() error {
 	t.Helper()
 	return func() error {
 		return o.File.Update(t.Context(), func(tx *state.Tx) error {
-			past := tx.Bucket("store/embedded/past")
-			for key, sealed := range past.From([]byte{0}) {
+			rows := tx.Bucket(bucket)
+			for key, sealed := range rows.From([]byte{0}) {
 				changed := bytes.Clone(sealed)
 				changed[len(changed)-1] ^= 1
-				return past.Put(bytes.Clone(key), changed)
+				return rows.Put(bytes.Clone(key), changed)
 			}
-			return errors.New("there are no values")
+			return errors.New("there are no rows")
 		})
 	}
 }

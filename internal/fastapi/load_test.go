@@ -154,3 +154,30 @@ func TestCoversComparesBothWays(t *testing.T) {
 		}
 	}
 }
+
+func TestATruthValueIsTrueOrFalse(t *testing.T) {
+	fixture, err := os.ReadFile("testdata/api.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const value = `"value": {"type": "string", "format": "password", "writeOnly": true}`
+	d, err := fastapi.Load([]byte(strings.Replace(string(fixture), value, `"value": {"type": "boolean"}`, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := echo.New()
+	e.HTTPErrorHandler = render
+	e.Use(d.Check(maxBody))
+	e.POST("/api/secrets", echoParams)
+	for body, want := range map[string]int{
+		"true": 200, "false": 200, `"true"`: 422, "1": 422, "0": 422, "null": 422, "[true]": 422, "{}": 422,
+	} {
+		status, answer := send(e, "POST", "/api/secrets", "", `{"name":"n","value":`+body+"}")
+		if status != want {
+			t.Errorf("%s: %d %s, want %d", body, status, answer, want)
+		}
+		if mistake := `bool_type ["body","value"] Input should be a valid boolean`; want == 422 && mistakes(t, answer) != mistake {
+			t.Errorf("%s: %s, want %s", body, answer, mistake)
+		}
+	}
+}

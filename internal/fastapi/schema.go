@@ -36,6 +36,7 @@ var (
 	kindText   = &kind{`"`, "string_type", "Input should be a valid string"}
 	kindList   = &kind{`[`, "list_type", "Input should be a valid list"}
 	kindWhole  = &kind{"-0123456789", "int_type", "Input should be a valid integer"}
+	kindTruth  = &kind{"tf", "bool_type", "Input should be a valid boolean"}
 	kindObject = &kind{`{`, "model_attributes_type", "Input should be a valid dictionary or object to extract fields from"}
 )
 
@@ -122,6 +123,8 @@ func (c components) schema(raw jsontext.Value, depth int) (*schema, error) {
 		return &schema{kind: kindText}, nil
 	case t.Type == "integer" && t.Format == "":
 		return &schema{kind: kindWhole, above: t.Above, most: t.Most}, nil
+	case t.Type == "boolean":
+		return &schema{kind: kindTruth}, nil
 	case t.Type == "array":
 		items, err := c.schema(t.Items, depth+1)
 		return &schema{kind: kindList, items: items}, err

@@ -79,6 +79,10 @@ type Caller struct {
 	// elsewhere its grants say, as always: an agent grant's are the names and
 	// values of the secrets that it was made for, on any route of their owner.
 	Sandbox string
+
+	// Counted callers get as much as their credential is good for: the record
+	// of a delivery counts it.
+	Counted bool
 }
 
 // May reports whether some grant of the caller's covers the action and none

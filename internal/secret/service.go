@@ -178,7 +178,7 @@ func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Rev
 func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(*Event) error) error {
 	event := Event{
 		Time: time.Now().UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
-		Action: action, Ref: ref, Outcome: Unknown,
+		Action: action, Ref: ref, Outcome: Unknown, Counted: caller.Counted,
 	}
 	// What cannot be a name may be anything, a value in the wrong place too.
 	if CheckName(ref.Name) != nil {

@@ -54,15 +54,30 @@ func (c *Current) replace(h *held) {
 }
 
 func (c *Current) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := c.inForce.Load()
-	for h != nil && !h.hold() { // it was replaced in between, and closed
-		h = c.inForce.Load()
-	}
+	h := c.hold()
 	if h == nil {
 		panic(http.ErrAbortHandler) // the server has ended
 	}
 	defer c.letGo(h)
 	h.ServeHTTP(w, r)
+}
+
+// Use calls fn with the policy in force, which is not closed meanwhile, and
+// without one does nothing.
+func (c *Current) Use(fn func(Policy)) {
+	if h := c.hold(); h != nil {
+		defer c.letGo(h)
+		fn(h.Policy)
+	}
+}
+
+// hold returns the policy in force, to be let go, or nil.
+func (c *Current) hold() *held {
+	h := c.inForce.Load()
+	for h != nil && !h.hold() { // it was replaced in between, and closed
+		h = c.inForce.Load()
+	}
+	return h
 }
 
 // TLS returns the config of the policy in force, and nil without one.

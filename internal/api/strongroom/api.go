@@ -32,6 +32,9 @@ type Program struct {
 	// Config says how the config stands. It is asked by requests at the same
 	// time.
 	Config func() Config
+	// Callers are those who are known by the credential, or with none all
+	// whom keys stand for. It is asked by requests at the same time.
+	Callers func(ctx context.Context, credential string) ([]Known, error)
 }
 
 // Config is how the config that is in force and that in the files stand.

@@ -5,25 +5,38 @@ package apikey
 import (
 	"crypto/subtle"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
+// An Issuer knows keys that are in no file. It is part of issued.Keys.
+type Issuer interface {
+	// Caller returns the caller for whom the key of this hash stands. It
+	// compares hashes in constant time, and takes as long for one that it does
+	// not know.
+	Caller(hash Hash) (secret.Caller, bool)
+	// Callers are all whom its keys stand for.
+	Callers() []secret.Caller
+}
+
 // Strategy is an [auth.Strategy] for keys in one header.
 type Strategy struct {
-	header string
-	prefix string
-	keys   map[Hash]Key
+	header  string
+	prefix  string
+	keys    map[Hash]Key
+	issuers []Issuer
 }
 
 var _ auth.Strategy = (*Strategy)(nil)
 
 // New returns a strategy for the keys in the header, behind the prefix if it is
-// not empty, as "Bearer ": then what lacks it, or is a token, is another's.
-func New(header, prefix string, keys []Key) *Strategy {
-	s := &Strategy{header: http.CanonicalHeaderKey(header), prefix: prefix, keys: map[Hash]Key{}}
+// not empty, as "Bearer ": then what lacks it, or is a token, is another's. It
+// also knows the keys that the issuers know.
+func New(header, prefix string, keys []Key, issuers ...Issuer) *Strategy {
+	s := &Strategy{header: http.CanonicalHeaderKey(header), prefix: prefix, keys: map[Hash]Key{}, issuers: issuers}
 	for _, k := range keys {
 		s.keys[k.SHA256] = k
 	}
@@ -45,10 +58,18 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	hash := HashOf(credential)
 	key, known := s.keys[hash]
 	same := subtle.ConstantTimeCompare(hash[:], key.SHA256[:]) == 1
-	if len(sent) > 1 || !known || !same {
+	switch {
+	case len(sent) > 1:
 		return secret.Caller{}, auth.ErrBadCredential
+	case known && same:
+		return key.caller(), nil
 	}
-	return key.caller(), nil
+	for _, issuer := range s.issuers {
+		if caller, ok := issuer.Caller(hash); ok {
+			return caller, nil
+		}
+	}
+	return secret.Caller{}, auth.ErrBadCredential
 }
 
 // cut takes the prefix off, and reports whether what is left can be a key. The
@@ -67,4 +88,17 @@ func (s *Strategy) cut(sent string) (credential string, ours bool) {
 
 func (k Key) caller() secret.Caller {
 	return secret.Caller{Subject: k.Subject, Key: k.ID, User: k.User, Grants: k.grants}
+}
+
+// Callers are all whom keys stand for: those of the file, then issued ones.
+func (s *Strategy) Callers() []secret.Caller {
+	var callers []secret.Caller
+	for _, k := range s.keys {
+		callers = append(callers, k.caller())
+	}
+	slices.SortFunc(callers, func(a, b secret.Caller) int { return strings.Compare(a.Key, b.Key) })
+	for _, issuer := range s.issuers {
+		callers = append(callers, issuer.Callers()...)
+	}
+	return callers
 }

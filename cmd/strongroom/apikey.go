@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/grant"
+	"github.com/strongroom/strongroom/internal/strictyaml"
+)
+
+func apiKeyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "apikey",
+		Short: "Issue API keys, and look after those that were issued",
+		Long: `Issue API keys, and look after those that were issued. They work beside those in the keys files, at once and without a
+restart, and are kept in the state file, as hashes.`,
+		Args: cobra.NoArgs, RunE: showHelp,
+	}
+	c.AddCommand(
+		createAPIKeyCommand(),
+		adminCommand("list", "List issued keys, the oldest first", cobra.NoArgs, listAPIKeys),
+		adminCommand("revoke ID", "Stop a key for good, at once", cobra.ExactArgs(1), revokeAPIKey),
+		rotateAPIKeyCommand(),
+	)
+	return c
+}
+
+// lifetime is a flag's, in whole seconds.
+func lifetime(flag string, d time.Duration) (seconds int, err error) {
+	if d < 0 || d%time.Second != 0 {
+		return 0, fmt.Errorf("--%s: must be whole seconds", flag)
+	}
+	return int(d / time.Second), nil
+}
+
+func createAPIKeyCommand() *cobra.Command {
+	var subject, user string
+	var grants, strategies []string
+	var ends time.Duration
+	c := adminCommand("create --subject WHO --grant GRANT", "Issue a key and print it, once", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+		body := gen.CreateApiKeyJSONRequestBody{Subject: subject, User: &user}
+		for _, text := range grants {
+			g, err := parseGrant(text)
+			if err != nil {
+				return fmt.Errorf("--grant: %w", err)
+			}
+			body.Grants = append(body.Grants, g)
+		}
+		seconds, err := lifetime("for", ends)
+		if err != nil {
+			return err
+		}
+		if body.Strategies, err = a.strategies(strategies); err != nil {
+			return err
+		}
+		body.Lifetime = &seconds
+		resp, err := a.CreateApiKeyWithResponse(ctx, body)
+		if err := refusal(resp, err); err != nil {
+			return err
+		}
+		return a.printNewKey(*resp.JSON200)
+	})
+	f := c.Flags()
+	f.StringVar(&subject, "subject", "", "`who` has the key, for the audit log")
+	f.StringVar(&user, "user", "", "`user` whose custom secrets the key is for (default \"default\")")
+	f.StringArrayVar(&grants, "grant", nil, "`grant` as in a keys file, as '{actions: [list, reveal], owner: user/alice, names: [DB]}'; for several, several times")
+	f.DurationVar(&ends, "for", 0, "`time` for which it works, as 720h (default without end)")
+	strategyFlag(c, &strategies)
+	for _, name := range []string{"subject", "grant"} {
+		_ = c.MarkFlagRequired(name) // fails only for a flag that does not exist
+	}
+	return c
+}
+
+func strategyFlag(c *cobra.Command, strategies *[]string) {
+	c.Flags().StringArrayVar(strategies, "strategy", nil,
+		"`name` under auth of an api_key strategy that is to know the key; for several, several times (default all)")
+}
+
+// strategies makes sure that they exist: a key for others would work nowhere.
+func (a *adminClient) strategies(names []string) (*[]string, error) {
+	for _, name := range names {
+		if a.cfg.Auth[name].APIKey == nil {
+			keys := maps.Clone(a.cfg.Auth)
+			maps.DeleteFunc(keys, func(_ string, s config.Strategy) bool { return s.APIKey == nil })
+			return nil, fmt.Errorf("--strategy: must be of the kind api_key: %s", strings.Join(slices.Sorted(maps.Keys(keys)), ", "))
+		}
+	}
+	if names == nil {
+		return nil, nil
+	}
+	return &names, nil
+}
+
+// parseGrant reads a line of a keys file.
+func parseGrant(text string) (gen.Grant, error) {
+	var line grant.Line
+	err := strictyaml.Decode([]byte(text), &line)
+	if err == nil {
+		_, err = grant.Parse([]grant.Line{line}, "", nil)
+	}
+	if err != nil {
+		return gen.Grant{}, err
+	}
+	g := gen.Grant{Owner: line.Owner, Deny: &line.Deny}
+	for _, action := range line.Actions {
+		g.Actions = append(g.Actions, string(action))
+	}
+	if line.Names != nil {
+		g.Names = &line.Names
+	}
+	if !line.Until.IsZero() {
+		until := line.Until.Format(time.RFC3339)
+		g.Until = &until
+	}
+	return g, nil
+}
+
+func listAPIKeys(ctx context.Context, a *adminClient, _ []string) error {
+	resp, err := a.ListApiKeysWithResponse(ctx)
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	return a.printKeys(*resp.JSON200, func(k gen.IssuedKey) []string {
+		return []string{k.Id, stateOf(k), k.Subject, k.User, grantsOf(k), strings.Join(k.Strategies, ","), "used " + when(k.Used)}
+	})
+}
+
+func revokeAPIKey(ctx context.Context, a *adminClient, args []string) error {
+	resp, err := a.RevokeApiKeyWithResponse(ctx, gen.RevokeApiKeyJSONRequestBody{Id: args[0]})
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	return a.printf("%s %s\n", resp.JSON200.Id, stateOf(*resp.JSON200))
+}
+
+func rotateAPIKeyCommand() *cobra.Command {
+	var overlap time.Duration
+	c := adminCommand("rotate ID", "Issue a key for the same caller, print it once, and let the old one work for a while", cobra.ExactArgs(1), func(ctx context.Context, a *adminClient, args []string) error {
+		seconds, err := lifetime("overlap", overlap)
+		if err != nil {
+			return err
+		}
+		resp, err := a.RotateApiKeyWithResponse(ctx, gen.RotateApiKeyJSONRequestBody{Id: args[0], Overlap: seconds})
+		if err := refusal(resp, err); err != nil {
+			return err
+		}
+		return a.printNewKey(*resp.JSON200)
+	})
+	c.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "`time` for which the old key works on, at most 2160h")
+	return c
+}
+
+// printNewKey writes the key, and nothing else, to standard output.
+func (a *adminClient) printNewKey(k gen.NewKey) error {
+	_, err := fmt.Fprintf(a.out.ErrOrStderr(), "key %s %s; it is shown this once:\n", k.Issued.Id, stateOf(k.Issued))
+	return errors.Join(err, a.printf("%s\n", k.Key))
+}
+
+func (a *adminClient) printKeys(keys []gen.IssuedKey, line func(gen.IssuedKey) []string) error {
+	table := tabwriter.NewWriter(a.out.OutOrStdout(), 0, 0, 2, ' ', 0)
+	for _, k := range keys {
+		if _, err := fmt.Fprintln(table, strings.Join(line(k), "\t")); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}
+
+// stateOf says whether the key works, and until or since when.
+func stateOf(k gen.IssuedKey) string {
+	switch {
+	case k.Revoked != nil:
+		return "was revoked " + when(k.Revoked)
+	case k.Works && k.Ends == nil:
+		return "works"
+	case k.Works:
+		return "works until " + when(k.Ends)
+	case k.Reads != nil && k.Delivered != nil && *k.Delivered >= *k.Reads:
+		return "was spent " + when(k.LastDelivery)
+	default:
+		return "ended " + when(k.Ends)
+	}
+}
+
+func when(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// grantsOf says what the key's holder may do, as in
+//
+//	list,reveal app/0f8fad5b-d9cb-469f-a165-70867728950e (db), not write app/*
+func grantsOf(k gen.IssuedKey) string {
+	var all []string
+	for _, g := range k.Grants {
+		text := strings.Join(g.Actions, ",") + " " + g.Owner
+		if g.Deny != nil && *g.Deny {
+			text = "not " + text
+		}
+		if g.Names != nil {
+			text += " (" + strings.Join(*g.Names, ", ") + ")"
+		}
+		if g.Until != nil {
+			text += " until " + *g.Until
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
+}
+
+// deliveriesOf says how many there were, and of how many.
+func deliveriesOf(k gen.IssuedKey) string {
+	n := 0
+	if k.Delivered != nil {
+		n = *k.Delivered
+	}
+	text := strconv.Itoa(n)
+	if k.Reads != nil {
+		text += " of " + strconv.Itoa(*k.Reads)
+	}
+	return text
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/api/strongroom"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+func explainCommand() *cobra.Command {
+	var subject, credential string
+	c := adminCommand("explain --as SUBJECT | --credential-file FILE ACTION TARGET", "Say whether a caller may do something, and by which line", cobra.ExactArgs(2),
+		func(ctx context.Context, a *adminClient, args []string) error {
+			body := gen.ExplainJSONRequestBody{Action: args[0], Target: args[1], Subject: &subject}
+			if credential != "" {
+				text, err := a.credential(credential)
+				if err != nil {
+					return fmt.Errorf("--credential-file: %w", err)
+				}
+				body.Credential = &text
+			}
+			resp, err := a.ExplainWithResponse(ctx, body)
+			if err := refusal(resp, err); err != nil {
+				return err
+			}
+			return a.printVerdicts(*resp.JSON200)
+		})
+	c.Long = `Say whether a caller may do something, and by which line: of a keys file, of the config, or of an issued key. ACTION is
+list, create, write, delete, reveal or admin; TARGET is a secret, as user/alice/GITHUB_TOKEN or app/<uuid>/db, or all
+of an owner, as user/alice. The exit code is 0 for a yes.`
+	f := c.Flags()
+	f.StringVar(&subject, "as", "", "`subject` of keys; who has a token has it by its roles, see --credential-file")
+	f.StringVar(&credential, "credential-file", "", "`file` with a key or token, - for standard input")
+	c.MarkFlagsMutuallyExclusive("as", "credential-file")
+	c.MarkFlagsOneRequired("as", "credential-file")
+	return c
+}
+
+// maxCredential is more than any credential has bytes.
+const maxCredential = 16 << 10
+
+func (a *adminClient) credential(path string) (string, error) {
+	from := a.out.InOrStdin()
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = file.Close() }()
+		from = file
+	}
+	text, err := io.ReadAll(io.LimitReader(from, maxCredential))
+	return strings.TrimSpace(string(text)), err
+}
+
+// printVerdicts writes what each credential may. If that is nothing, it is what
+// went wrong.
+func (a *adminClient) printVerdicts(verdicts []gen.Verdict) error {
+	if len(verdicts) == 0 {
+		return errors.New("nobody is known by that")
+	}
+	var lines []string
+	allowed := false
+	for _, v := range verdicts {
+		lines = append(lines, verdictLine(v))
+		allowed = allowed || v.Allowed
+	}
+	if !allowed {
+		return errors.New(strings.Join(lines, "\n"))
+	}
+	return a.printf("%s\n", strings.Join(lines, "\n"))
+}
+
+func verdictLine(v gen.Verdict) string {
+	who, text, by := v.Subject, "no", "by "+v.By
+	if v.Key != "" {
+		who += ", key " + v.Key
+	}
+	if v.Allowed {
+		text = "yes"
+	}
+	if v.By == "" {
+		by = "no grant is about it"
+	}
+	return fmt.Sprintf("%s: %s, %s: %s", text, v.Strategy, who, by)
+}
+
+// known are the callers whom the strategies know by a credential, or with none
+// all whom keys stand for.
+func (s strategies) known(ctx context.Context, credential string) (all []strongroom.Known) {
+	for _, name := range slices.Sorted(maps.Keys(s.byName)) {
+		for _, caller := range s.callers(ctx, name, credential) {
+			all = append(all, strongroom.Known{Strategy: name, Caller: caller})
+		}
+	}
+	return all
+}
+
+func (s strategies) callers(ctx context.Context, name, credential string) []secret.Caller {
+	strategy := s.byName[name]
+	if credential == "" {
+		if lists, ok := strategy.(interface{ Callers() []secret.Caller }); ok {
+			return lists.Callers()
+		}
+		return nil
+	}
+	sends, ok := s.sends[name]
+	if !ok {
+		return nil // whoever it knows has no credential
+	}
+	r := (&http.Request{Header: http.Header{}}).WithContext(ctx)
+	r.Header.Set(sends.header, sends.prefix+credential)
+	caller, err := strategy.Authenticate(r)
+	if err != nil {
+		return nil
+	}
+	return []secret.Caller{caller}
+}
+
+// callers are whom the policy in force knows.
+func (r *reloader) callers(ctx context.Context, credential string) (known []strongroom.Known, err error) {
+	r.current.Use(func(p server.Policy) { known = p.(*policy).known(ctx, credential) })
+	return known, nil
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+)
+
+func grantCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "grant",
+		Short: "Give an agent the values of some secrets for a while",
+		Long: `Give an agent the values of some secrets for a while: by a key that is good for their names and values, and for nothing
+else. Its deliveries are counted, and after its end, its last read or its revocation there are none.`,
+		Args: cobra.NoArgs, RunE: showHelp,
+	}
+	c.AddCommand(
+		createGrantCommand(),
+		adminCommand("list", "List agents' keys and what they delivered, the oldest first", cobra.NoArgs, listGrants),
+		revokeGrantCommand(),
+	)
+	return c
+}
+
+func createGrantCommand() *cobra.Command {
+	var body gen.CreateGrantJSONRequestBody
+	var sandbox, subject string
+	var strategies []string
+	var reads int
+	var ends time.Duration
+	c := adminCommand("create OWNER NAME…", "Issue an agent's key for these secrets and print it, once", cobra.MinimumNArgs(2), func(ctx context.Context, a *adminClient, args []string) (err error) {
+		if body.Lifetime, err = lifetime("for", ends); err != nil {
+			return err
+		}
+		if body.Strategies, err = a.strategies(strategies); err != nil {
+			return err
+		}
+		body.Owner, body.Names = args[0], args[1:]
+		body.Sandbox, body.Subject, body.Reads = &sandbox, &subject, &reads
+		resp, err := a.CreateGrantWithResponse(ctx, body)
+		if err := refusal(resp, err); err != nil {
+			return err
+		}
+		return a.printNewKey(*resp.JSON200)
+	})
+	f := c.Flags()
+	f.DurationVar(&ends, "for", time.Hour, "`time` for which it works, at most 720h")
+	f.IntVar(&reads, "reads", 0, "`number` of deliveries for which it is good (default any)")
+	f.StringVar(&sandbox, "sandbox", "", "`id` of the sandbox that it is for: it is of no use on the routes of another")
+	f.StringVar(&subject, "subject", "", "`who` has the key, for the audit log (default the sandbox)")
+	strategyFlag(c, &strategies)
+	return c
+}
+
+func listGrants(ctx context.Context, a *adminClient, _ []string) error {
+	resp, err := a.ListGrantsWithResponse(ctx)
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	return a.printKeys(*resp.JSON200, func(k gen.IssuedKey) []string {
+		return []string{k.Id, stateOf(k), k.Subject, grantsOf(k), "delivered " + deliveriesOf(k), "last " + when(k.LastDelivery)}
+	})
+}
+
+func revokeGrantCommand() *cobra.Command {
+	var sandbox string
+	c := adminCommand("revoke ID | --sandbox ID", "Stop an agent's key, or all of a sandbox, for good and at once", cobra.MaximumNArgs(1), func(ctx context.Context, a *adminClient, args []string) error {
+		body := gen.RevokeGrantsJSONRequestBody{Sandbox: &sandbox}
+		if len(args) > 0 {
+			body.Id = &args[0]
+		}
+		resp, err := a.RevokeGrantsWithResponse(ctx, body)
+		if err := refusal(resp, err); err != nil {
+			return err
+		}
+		for _, k := range *resp.JSON200 {
+			if err := a.printf("%s %s\n", k.Id, stateOf(k)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	c.Flags().StringVar(&sandbox, "sandbox", "", "`id` of the sandbox whose keys are to be revoked")
+	return c
+}

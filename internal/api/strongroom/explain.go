@@ -1,0 +1,62 @@
+package strongroom
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// A Known is a caller as a strategy of the config knows one.
+type Known struct {
+	Strategy string
+	Caller   secret.Caller
+}
+
+// Explain says who may do what, and why.
+func (a *handlers) Explain(ctx context.Context, req gen.ExplainRequestObject) (gen.ExplainResponseObject, error) {
+	action := secret.Action(req.Body.Action)
+	if !slices.Contains(secret.Actions(), action) {
+		return nil, &secret.InvalidError{Field: "action", Reason: "must be one of list, create, write, delete, reveal, admin"}
+	}
+	ref, err := parseTarget(req.Body.Target)
+	if err != nil {
+		return nil, err
+	}
+	subject, credential := optional(req.Body.Subject), optional(req.Body.Credential)
+	if (subject == "") == (credential == "") {
+		return nil, &secret.InvalidError{Field: "subject", Reason: "must be set, or credential, and not both"}
+	}
+	known, err := a.program.Callers(ctx, credential)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := gen.Explain200JSONResponse{}
+	for _, k := range known {
+		if subject == "" || k.Caller.Subject == subject {
+			verdicts = append(verdicts, verdict(k, action, ref))
+		}
+	}
+	return verdicts, nil
+}
+
+func verdict(k Known, action secret.Action, ref secret.Ref) gen.Verdict {
+	v := gen.Verdict{Strategy: k.Strategy, Subject: k.Caller.Subject, Key: k.Caller.Key, Allowed: k.Caller.May(action, ref)}
+	if by := k.Caller.Decides(action, ref); by != nil {
+		v.By = by.Source
+	}
+	return v
+}
+
+// parseTarget reads kind/id/name, and kind/id for all that is the owner's.
+func parseTarget(text string) (secret.Ref, error) {
+	kind, rest, _ := strings.Cut(text, "/")
+	id, name, named := strings.Cut(rest, "/")
+	owner, err := parseOwner(kind + "/" + id)
+	if err != nil || (named && secret.CheckName(name) != nil) {
+		return secret.Ref{}, &secret.InvalidError{Field: "target", Reason: "must be user/<id> or app/<uuid>, and /<name> for a secret of it"}
+	}
+	return secret.Ref{Owner: owner, Name: name}, nil
+}

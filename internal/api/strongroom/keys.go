@@ -1,0 +1,178 @@
+package strongroom
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/grant"
+	"github.com/strongroom/strongroom/internal/issued"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// CreateApiKey issues a key.
+func (a *handlers) CreateApiKey(ctx context.Context, req gen.CreateApiKeyRequestObject) (gen.CreateApiKeyResponseObject, error) {
+	grants, err := grantLines(req.Body.Grants)
+	if err != nil {
+		return nil, err
+	}
+	key, k, err := a.office.Keys.Create(ctx, auth.Caller(ctx), issued.Draft{
+		Subject: req.Body.Subject, User: optional(req.Body.User), Strategies: optional(req.Body.Strategies),
+		Grants: grants, Lifetime: seconds(optional(req.Body.Lifetime)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gen.CreateApiKey200JSONResponse(a.newKey(key, k)), nil
+}
+
+// ListApiKeys lists issued keys.
+func (a *handlers) ListApiKeys(context.Context, gen.ListApiKeysRequestObject) (gen.ListApiKeysResponseObject, error) {
+	return gen.ListApiKeys200JSONResponse(a.issuedKeys(a.office.Keys.List(false))), nil
+}
+
+// RevokeApiKey stops an issued key.
+func (a *handlers) RevokeApiKey(ctx context.Context, req gen.RevokeApiKeyRequestObject) (gen.RevokeApiKeyResponseObject, error) {
+	k, err := a.office.Keys.Revoke(ctx, auth.Caller(ctx), req.Body.Id, false)
+	if err != nil {
+		return nil, err
+	}
+	return gen.RevokeApiKey200JSONResponse(a.issuedKey(k)), nil
+}
+
+// RotateApiKey issues a key in the place of another.
+func (a *handlers) RotateApiKey(ctx context.Context, req gen.RotateApiKeyRequestObject) (gen.RotateApiKeyResponseObject, error) {
+	key, k, err := a.office.Keys.Rotate(ctx, auth.Caller(ctx), req.Body.Id, seconds(req.Body.Overlap))
+	if err != nil {
+		return nil, err
+	}
+	return gen.RotateApiKey200JSONResponse(a.newKey(key, k)), nil
+}
+
+// CreateGrant issues a key for an agent.
+func (a *handlers) CreateGrant(ctx context.Context, req gen.CreateGrantRequestObject) (gen.CreateGrantResponseObject, error) {
+	owner, err := parseOwner(req.Body.Owner)
+	if err != nil {
+		return nil, err
+	}
+	key, k, err := a.office.Keys.CreateAgent(ctx, auth.Caller(ctx), issued.AgentDraft{
+		Owner: owner, Names: req.Body.Names, Sandbox: optional(req.Body.Sandbox), Reads: optional(req.Body.Reads),
+		Lifetime: seconds(req.Body.Lifetime), Subject: optional(req.Body.Subject), Strategies: optional(req.Body.Strategies),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gen.CreateGrant200JSONResponse(a.newKey(key, k)), nil
+}
+
+// ListGrants lists agents' keys.
+func (a *handlers) ListGrants(context.Context, gen.ListGrantsRequestObject) (gen.ListGrantsResponseObject, error) {
+	return gen.ListGrants200JSONResponse(a.issuedKeys(a.office.Keys.List(true))), nil
+}
+
+// RevokeGrants stops one agent's key, or all of a sandbox.
+func (a *handlers) RevokeGrants(ctx context.Context, req gen.RevokeGrantsRequestObject) (gen.RevokeGrantsResponseObject, error) {
+	id, sandbox := optional(req.Body.Id), optional(req.Body.Sandbox)
+	if (id == "") == (sandbox == "") {
+		return nil, &secret.InvalidError{Field: "id", Reason: "must be set, or sandbox, and not both"}
+	}
+	var revoked []issued.Key
+	var err error
+	if sandbox != "" {
+		revoked, err = a.office.Keys.RevokeSandbox(ctx, auth.Caller(ctx), sandbox)
+	} else {
+		var k issued.Key
+		k, err = a.office.Keys.Revoke(ctx, auth.Caller(ctx), id, true)
+		revoked = []issued.Key{k}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return gen.RevokeGrants200JSONResponse(a.issuedKeys(revoked)), nil
+}
+
+func (a *handlers) newKey(key string, k issued.Key) gen.NewKey {
+	return gen.NewKey{Key: key, Issued: a.issuedKey(k)}
+}
+
+func (a *handlers) issuedKeys(keys []issued.Key) []gen.IssuedKey {
+	out := []gen.IssuedKey{}
+	for _, k := range keys {
+		out = append(out, a.issuedKey(k))
+	}
+	return out
+}
+
+func (a *handlers) issuedKey(k issued.Key) gen.IssuedKey {
+	out := gen.IssuedKey{
+		Id: k.ID, Subject: k.Subject, User: k.User, Strategies: append([]string{}, k.Strategies...), Created: k.Created,
+		Works: a.office.Keys.Works(k), Ends: set(k.Ends), Revoked: set(k.Revoked), Used: set(k.Used), Replaces: set(k.Replaces),
+		Grants: []gen.Grant{},
+	}
+	for _, line := range k.Grants {
+		out.Grants = append(out.Grants, grantOf(line))
+	}
+	if agent := k.Agent; agent != nil {
+		out.Sandbox, out.Reads, out.Delivered, out.LastDelivery = set(agent.Sandbox), set(agent.Reads), &agent.Delivered, set(agent.Last)
+	}
+	return out
+}
+
+func grantOf(line grant.Line) gen.Grant {
+	out := gen.Grant{Actions: []string{}, Owner: line.Owner, Deny: set(line.Deny)}
+	for _, action := range line.Actions {
+		out.Actions = append(out.Actions, string(action))
+	}
+	if line.Names != nil {
+		out.Names = &line.Names
+	}
+	if !line.Until.IsZero() {
+		until := line.Until.Format(time.RFC3339)
+		out.Until = &until
+	}
+	return out
+}
+
+func grantLines(grants []gen.Grant) (lines []grant.Line, err error) {
+	for i, g := range grants {
+		line := grant.Line{Owner: g.Owner, Names: optional(g.Names), Deny: optional(g.Deny)}
+		for _, action := range g.Actions {
+			line.Actions = append(line.Actions, secret.Action(action))
+		}
+		if g.Until != nil {
+			if line.Until, err = time.Parse(time.RFC3339, *g.Until); err != nil {
+				return nil, &secret.InvalidError{Field: "grants", Reason: fmt.Sprintf("[%d].until: must be a time as in RFC 3339", i)}
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+// seconds is as long as can be where it is longer.
+func seconds(n int) time.Duration {
+	if n > math.MaxInt64/int(time.Second) {
+		return math.MaxInt64
+	}
+	return time.Duration(max(n, -1)) * time.Second
+}
+
+// optional is what was sent, and nothing where nothing was.
+func optional[T any](sent *T) (value T) {
+	if sent != nil {
+		value = *sent
+	}
+	return value
+}
+
+// set leaves out what is not.
+func set[T comparable](value T) *T {
+	var none T
+	if value == none {
+		return nil
+	}
+	return &value
+}

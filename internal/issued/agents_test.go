@@ -1,0 +1,332 @@
+package issued_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/issued"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/store/memory"
+)
+
+func TestAnAgentGetsItsSecretsAndNothingElse(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	bob := secret.User("bob")
+	s.mustHold(t, on(alice, "db"), on(alice, "cache"), on(alice, "root"), on(bob, "db"))
+	key, created := s.mustCreateAgent(t, issued.AgentDraft{Names: []string{"db", "cache"}, Sandbox: "box-7", Reads: 3})
+	who, ok := s.knows(key)
+	if !ok || who.Sandbox != "box-7" || !who.Counted || who.User != "alice" || who.Subject != "sandbox box-7" || who.Key != created.ID {
+		t.Fatalf("%v, %+v", ok, who)
+	}
+	mine := []secret.Ref{on(alice, "db"), on(alice, "cache")}
+	for _, ref := range []secret.Ref{
+		on(alice, "db"), on(alice, "cache"), on(alice, "root"), on(alice, ""), on(bob, "db"), on(bob, ""),
+		on(secret.App("0f8fad5b-d9cb-469f-a165-70867728950e"), "db"),
+	} {
+		for _, action := range append(secret.Actions(), secret.History, secret.Restore, secret.Destroy) {
+			// That there is something of the owner's to list is no secret.
+			want := (action == secret.List || action == secret.Reveal) && (slices.Contains(mine, ref) || ref == on(alice, ""))
+			if got := who.May(action, ref); got != want {
+				t.Errorf("may %s %s: %v, want %v", action, ref, got, want)
+			}
+		}
+	}
+	infos, err := s.service().List(t.Context(), who, alice, secret.Page{})
+	if err != nil || len(infos) != 2 {
+		t.Errorf("lists %+v, %v", infos, err)
+	}
+	for _, ref := range []secret.Ref{on(alice, "root"), on(bob, "db"), on(alice, "none")} {
+		if _, data, err := s.service().Reveal(t.Context(), who, ref); err == nil {
+			t.Errorf("reveals %s: %d values", ref, len(data))
+		}
+	}
+	// None of this took a delivery.
+	for n := range 4 {
+		_, data, err := s.service().Reveal(t.Context(), who, mine[n%2])
+		if want := n < 3; (err == nil) != want || (len(data) > 0) != want {
+			t.Errorf("delivery %d: %d values, %v", n+1, len(data), err)
+		}
+	}
+	s.wantKnown(t, key, false, "after the last read")
+}
+
+// delivers tells how often the key delivers to so many at once, until nobody
+// gets anything any more.
+func delivers(t *testing.T, s *secret.Service, who secret.Caller, crowd, times int) int {
+	t.Helper()
+	var delivered atomic.Int64
+	var all sync.WaitGroup
+	for range crowd {
+		all.Go(func() {
+			for range times {
+				_, data, err := s.Reveal(t.Context(), who, on(alice, "db"))
+				switch {
+				case err == nil && string(data["value"]) == "value of db":
+					delivered.Add(1)
+				case !errors.Is(err, secret.ErrForbidden) || data != nil:
+					t.Errorf("got %d values, %v", len(data), err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return int(delivered.Load())
+}
+
+// Between them the store that records and one that does not stand for all.
+func TestReadsAreNeverOneTooMany(t *testing.T) {
+	const reads = 100
+	for name, service := range map[string]func(*stack) *secret.Service{
+		"recording": (*stack).service,
+		"not recording": func(s *stack) *secret.Service {
+			st := memory.New()
+			draft := secret.Draft{Data: map[string]secret.Value{"value": "value of db"}}
+			if _, err := st.Create(context.Background(), secret.Op{Ref: on(alice, "db")}, draft); err != nil {
+				panic(err) // a map takes everything
+			}
+			return secret.NewService(st, s.Keys)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock()
+			s := newStack(t, c.clock())
+			s.mustHold(t, on(alice, "db"))
+			key, created := s.mustCreateAgent(t, issued.AgentDraft{Reads: reads})
+			other, _ := s.mustCreateAgent(t, issued.AgentDraft{Reads: 1})
+			who, _ := s.knows(key)
+			delivered := delivers(t, service(s), who, 16, 4) // and then there are 36 left
+			s = s.mustCrash(t, c.clock())
+			s.wantKnown(t, key, true, "before the last read, after a crash")
+			delivered += delivers(t, service(s), who, 16, 10)
+			if delivered != reads {
+				t.Errorf("%d deliveries, want %d", delivered, reads)
+			}
+			for _, when := range []string{"at once", "after a restart"} {
+				s.wantKnown(t, key, false, "spent, "+when)
+				s.wantKnown(t, other, true, "another, "+when)
+				s = s.mustReopen(t, c.clock())
+			}
+			for _, k := range s.List(true) {
+				if k.ID == created.ID && k.Agent.Delivered != reads {
+					t.Errorf("%d deliveries are counted, want %d", k.Agent.Delivered, reads)
+				}
+			}
+		})
+	}
+}
+
+func TestEveryDeliveryIsOnRecord(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	s.mustHold(t, on(alice, "db"))
+	key, created := s.mustCreateAgent(t, issued.AgentDraft{Reads: 5, Sandbox: "box"})
+	who, _ := s.knows(key)
+	delivers(t, s.service(), who, 4, 2)
+	outcomes := map[secret.Outcome]int{}
+	for _, e := range s.mustTail(t) {
+		if e.Action == secret.Reveal && e.Key == created.ID && e.Subject == "sandbox box" && e.Ref == on(alice, "db") {
+			outcomes[e.Outcome]++
+		}
+	}
+	if outcomes[secret.Done] != 5 || outcomes[secret.Denied] != 3 || len(outcomes) != 2 {
+		t.Errorf("on record: %v, want 5 done and 3 denied", outcomes)
+	}
+}
+
+// Who asks before the revocation, and is answered after it, gets nothing.
+func TestAfterARevocationNothingIsDelivered(t *testing.T) {
+	for name, revoke := range map[string]func(*testing.T, *stack, issued.Key) error{
+		"of the key": func(t *testing.T, s *stack, k issued.Key) error {
+			t.Helper()
+			_, err := s.Revoke(t.Context(), root, k.ID, true)
+			return err
+		},
+		"of the sandbox": func(t *testing.T, s *stack, _ issued.Key) error {
+			t.Helper()
+			_, err := s.RevokeSandbox(t.Context(), root, "box")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock()
+			s := newStack(t, c.clock())
+			s.mustHold(t, on(alice, "db"))
+			other, _ := s.mustCreateAgent(t, issued.AgentDraft{Sandbox: "box-2"})
+			for range 10 {
+				key, created := s.mustCreateAgent(t, issued.AgentDraft{Sandbox: "box"})
+				who, _ := s.knows(key)
+				var revoked atomic.Bool
+				var all sync.WaitGroup
+				for range 8 {
+					all.Go(func() {
+						for over := false; !over; {
+							over = revoked.Load()
+							_, _, err := s.service().Reveal(t.Context(), who, on(alice, "db"))
+							if over && err == nil {
+								t.Error("it was revoked and delivers")
+							}
+						}
+					})
+				}
+				if err := revoke(t, s, created); err != nil {
+					t.Error(err)
+				}
+				revoked.Store(true)
+				s.wantKnown(t, key, false, "revoked")
+				all.Wait()
+			}
+			s = s.mustReopen(t, c.clock())
+			for _, k := range s.List(true) {
+				if s.Works(k) != (k.Agent.Sandbox == "box-2") {
+					t.Errorf("after a restart %+v works: %v", k, s.Works(k))
+				}
+			}
+			s.wantKnown(t, other, true, "another sandbox's")
+		})
+	}
+}
+
+func TestThereIsNothingToRevokeForASandboxThatHadNothing(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	s.mustCreateAgent(t, issued.AgentDraft{})
+	for _, sandbox := range []string{"box", ""} {
+		if _, err := s.RevokeSandbox(t.Context(), root, sandbox); !errors.Is(err, secret.ErrNotFound) {
+			t.Errorf("%q: %v, want ErrNotFound", sandbox, err)
+		}
+	}
+}
+
+// Whatever the clock on the wall is set to, a key works no longer than it was
+// to, and one that has ended does not work again.
+func TestAClockThatIsSetBackNeverBringsAKeyBack(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		live func(t *testing.T, s *stack, c *fakeClock) *stack
+		want bool
+	}{
+		{"set back before the end", func(_ *testing.T, s *stack, c *fakeClock) *stack {
+			c.pass(30 * time.Minute)
+			c.step(-24 * time.Hour)
+			c.pass(29 * time.Minute)
+			return s
+		}, true},
+		{"set back before the end, which comes", func(_ *testing.T, s *stack, c *fakeClock) *stack {
+			c.pass(30 * time.Minute)
+			c.step(-24 * time.Hour)
+			c.pass(31 * time.Minute)
+			return s
+		}, false},
+		{"set back behind the end", func(_ *testing.T, s *stack, c *fakeClock) *stack {
+			c.pass(2 * time.Hour)
+			c.step(-24 * time.Hour)
+			return s
+		}, false},
+		{"set ahead, and back", func(t *testing.T, s *stack, c *fakeClock) *stack {
+			t.Helper()
+			c.step(2 * time.Hour)
+			s.wantKnown(t, "", false, "so that somebody looks at the clock")
+			c.step(-2 * time.Hour)
+			return s
+		}, false},
+		{"set back while it does not run", func(t *testing.T, s *stack, c *fakeClock) *stack {
+			t.Helper()
+			c.pass(30 * time.Minute)
+			if err := s.close(); err != nil {
+				t.Fatal(err)
+			}
+			c.step(-24 * time.Hour)
+			c.reboot()
+			s = openStack(t, s.path, c.clock())
+			c.pass(29 * time.Minute)
+			return s
+		}, true},
+		{"set back while it does not run, and the end comes", func(t *testing.T, s *stack, c *fakeClock) *stack {
+			t.Helper()
+			c.pass(30 * time.Minute)
+			if err := s.close(); err != nil {
+				t.Fatal(err)
+			}
+			c.step(-24 * time.Hour)
+			c.reboot()
+			s = openStack(t, s.path, c.clock())
+			c.pass(31 * time.Minute)
+			return s
+		}, false},
+		{"set back behind the end while it does not run", func(t *testing.T, s *stack, c *fakeClock) *stack {
+			t.Helper()
+			c.pass(2 * time.Hour)
+			if err := s.close(); err != nil {
+				t.Fatal(err)
+			}
+			c.step(-24 * time.Hour)
+			c.reboot()
+			return openStack(t, s.path, c.clock())
+		}, false},
+		{"over while it does not run", func(t *testing.T, s *stack, c *fakeClock) *stack {
+			t.Helper()
+			if err := s.close(); err != nil {
+				t.Fatal(err)
+			}
+			c.pass(2 * time.Hour)
+			c.reboot()
+			return openStack(t, s.path, c.clock())
+		}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := newClock()
+			s := newStack(t, c.clock())
+			s.mustHold(t, on(alice, "db"))
+			key, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: time.Hour})
+			who, _ := s.knows(key)
+			s = tc.live(t, s, c)
+			s.wantKnown(t, key, tc.want, "in the end")
+			_, _, err := s.service().Reveal(t.Context(), who, on(alice, "db"))
+			if (err == nil) != tc.want {
+				t.Errorf("whoever was known by it before: %v", err)
+			}
+			// What is issued now works as long as it is to.
+			next, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: time.Hour})
+			c.pass(59 * time.Minute)
+			s.wantKnown(t, next, true, "a new one")
+			c.pass(2 * time.Minute)
+			s.wantKnown(t, next, false, "a new one, at its end")
+		})
+	}
+}
+
+// The disk knows at once that a key has ended, so that not even a crash and a
+// clock that is set back bring it back.
+func TestAnEndOutlivesACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStack(t, issued.SystemClock())
+		key, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: 10 * time.Second})
+		time.Sleep(10*time.Second + time.Millisecond) // of the bubble, which takes none
+		synctest.Wait()
+		back := issued.SystemClock()
+		wall := back.Wall
+		back.Wall = func() time.Time { return wall().Add(-24 * time.Hour) }
+		after := s.mustCrash(t, back)
+		after.wantKnown(t, key, false, "after a crash")
+		if err := errors.Join(after.close(), s.close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A file from another day, or one whose time was taken out, says when it was.
+func TestTheNewestKeySaysHowLateItIsAtLeast(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	key, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: time.Hour})
+	c.pass(2 * time.Hour)
+	_, newest := s.mustCreate(t, issued.Draft{}) // does not end
+	c.step(-24 * time.Hour)
+	s = s.mustCrash(t, c.clock())
+	s.wantKnown(t, key, false, fmt.Sprint("with a key of ", newest.Created))
+}

@@ -1,0 +1,352 @@
+// Package issued keeps the keys that a server has issued while it ran, for
+// people and programs and, counted, for agents. Of a key there is but its hash,
+// sealed in the state file; the keys files, which people write, are no business
+// of this package.
+//
+// Start reading at [Keys.Find], which knows a caller by a key. What an agent's
+// key delivers is counted where it goes on record: see [Keys.Append].
+package issued
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// A Ring seals records and hides what they are found by. It is *seal.Ring.
+type Ring interface {
+	Seal(text, place []byte) []byte
+	Open(sealed, place []byte) ([]byte, error)
+	SealedByPrimary(sealed []byte) bool
+	MAC(name []byte) [16]byte
+}
+
+// A Log keeps the record of what is done to keys and with them. It is
+// *audit.Log.
+type Log interface {
+	secret.Recorder
+	Append(tx *state.Tx, e secret.Event) error
+}
+
+// Keys are the issued keys of a state file. They are safe for concurrent use.
+//
+// What is known of a key is in memory, as it is on disk: it is replaced by the
+// commit that changes it, before whoever asked for the change is answered.
+type Keys struct {
+	file  *state.File
+	ring  Ring
+	audit Log
+	log   *slog.Logger
+	clock steadyClock
+
+	damaged []string  // rows that do not open
+	marked  time.Time // what the disk knows of how late it is; of whoever flushes
+	wake    chan struct{}
+	stop    chan struct{}
+	done    chan struct{} // closed when nothing runs in the background
+
+	mu     sync.RWMutex // guards what follows
+	byHash map[apikey.Hash]*entry
+	byID   map[string]*entry
+}
+
+// An entry is a key in memory. It is replaced, not changed, but for used.
+type entry struct {
+	Key
+	caller secret.Caller
+	used   *atomic.Int64 // last use, in hours since 1970; what replaces the entry shares it
+}
+
+// nobody is found where there is no key, so that to look for one that is
+// unknown and for one that does not work takes the same steps.
+var nobody = &entry{Key: Key{Revoked: time.Unix(1, 0)}, used: new(atomic.Int64)}
+
+// Open returns the keys in the file. What does not open is as good as revoked,
+// and said to the log. Close them before the audit log.
+func Open(file *state.File, ring Ring, audit Log, clock Clock, log *slog.Logger) (*Keys, error) {
+	k := &Keys{
+		file: file, ring: ring, audit: audit, log: log, clock: steadyClock{Clock: clock},
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		byHash: map[apikey.Hash]*entry{}, byID: map[string]*entry{},
+	}
+	if err := k.load(); err != nil {
+		return nil, err
+	}
+	for _, problem := range k.damaged {
+		log.Error("an issued key cannot be read, and does not work", "problem", problem)
+	}
+	go k.run()
+	return k, nil
+}
+
+// For returns the keys as a strategy of the config knows them.
+func (k *Keys) For(strategy string) apikey.Issuer { return known{k, strategy} }
+
+type known struct {
+	keys     *Keys
+	strategy string
+}
+
+// Caller implements [apikey.Issuer].
+func (k known) Caller(hash apikey.Hash) (secret.Caller, bool) { return k.keys.Find(hash, k.strategy) }
+
+// Find returns the caller for whom the key of this hash stands, if it works and
+// the strategy is one that it was issued for. It waits for no disk.
+func (k *Keys) Find(hash apikey.Hash, strategy string) (caller secret.Caller, ok bool) {
+	k.mu.RLock()
+	e := k.byHash[hash]
+	k.mu.RUnlock()
+	if e == nil {
+		e = nobody
+	}
+	now := k.clock.now()
+	same := subtle.ConstantTimeCompare(hash[:], e.SHA256[:]) == 1
+	if _, over := e.over(now); over || !same || !e.knownTo(strategy) {
+		return secret.Caller{}, false
+	}
+	if hour := now.Unix() / 3600; e.used.Load() != hour {
+		e.used.Store(hour)
+	}
+	return e.caller, true
+}
+
+// Create issues a key, which is returned and kept nowhere. Errors: an
+// InvalidError, and those of the state file.
+func (k *Keys) Create(ctx context.Context, by secret.Caller, d Draft) (key string, created Key, err error) {
+	draft, err := d.key()
+	if err != nil {
+		return "", Key{}, err
+	}
+	return k.issue(ctx, by, "create", draft, nil)
+}
+
+// CreateAgent issues an agent's key.
+func (k *Keys) CreateAgent(ctx context.Context, by secret.Caller, d AgentDraft) (key string, created Key, err error) {
+	draft, err := d.key()
+	if err != nil {
+		return "", Key{}, err
+	}
+	return k.issue(ctx, by, "create", draft, nil)
+}
+
+var errTooMany = &secret.InvalidError{Field: "keys", Reason: "are too many: 100000 are there already"}
+
+// issue issues the key that draft says, which may change another before: both
+// are one step.
+func (k *Keys) issue(ctx context.Context, by secret.Caller, verb string, draft Key, before func(*state.Tx) error) (string, Key, error) {
+	if k.count() >= MaxKeys {
+		return "", Key{}, errTooMany
+	}
+	key, id := apikey.Generate()
+	draft.ID, draft.SHA256 = id, apikey.HashOf(key)
+	draft.Created = k.clock.now()
+	if draft.Lifetime > 0 {
+		draft.Ends = draft.Created.Add(draft.Lifetime)
+	}
+	err := k.file.Update(ctx, func(tx *state.Tx) error {
+		if before != nil {
+			if err := before(tx); err != nil {
+				return err
+			}
+		}
+		return firstOf(k.write(tx, draft), k.note(tx, by, verb, draft))
+	})
+	if err != nil {
+		return "", Key{}, err
+	}
+	k.wakeUp()
+	return key, draft, nil
+}
+
+func (k *Keys) count() int {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return len(k.byID)
+}
+
+// Rotate issues a key for the same caller in the place of one, which works on
+// for the overlap. If that had a lifetime, the new one has as much. Errors:
+// secret.ErrNotFound, also for an agent's key; an InvalidError.
+func (k *Keys) Rotate(ctx context.Context, by secret.Caller, id string, overlap time.Duration) (key string, created Key, err error) {
+	if overlap < 0 || overlap > MaxOverlap {
+		return "", Key{}, &secret.InvalidError{Field: "overlap", Reason: "must be at most 90 days"}
+	}
+	old, ok := k.get(id)
+	if !ok || old.Agent != nil {
+		return "", Key{}, secret.ErrNotFound
+	}
+	next := Key{
+		Subject: old.Subject, User: old.User, Strategies: old.Strategies, Grants: old.Grants, Lifetime: old.Lifetime, Replaces: old.ID,
+	}
+	return k.issue(ctx, by, "rotate", next, func(tx *state.Tx) error { return k.retire(tx, id, overlap) })
+}
+
+func (k *Keys) retire(tx *state.Tx, id string, overlap time.Duration) error {
+	old, err := k.read(tx, id)
+	if err != nil {
+		return err
+	}
+	now := k.clock.now()
+	if _, over := old.over(now); over {
+		return &secret.InvalidError{Field: "id", Reason: "is that of a key that does not work any more"}
+	}
+	if end := now.Add(overlap); old.Ends.IsZero() || end.Before(old.Ends) {
+		old.Ends = end
+	}
+	return k.write(tx, old)
+}
+
+// Revoke stops a key for good, and at once: once it returns, nobody is known by
+// it, and no agent's key delivers what it has been asked for already. One that
+// does not work any more is left as it is. Error: secret.ErrNotFound.
+func (k *Keys) Revoke(ctx context.Context, by secret.Caller, id string, agents bool) (Key, error) {
+	key, ok := k.get(id)
+	if !ok || (key.Agent != nil) != agents {
+		return Key{}, secret.ErrNotFound
+	}
+	revoked, err := k.revoke(ctx, by, []Key{key})
+	if err != nil || len(revoked) == 0 {
+		return key, err
+	}
+	return revoked[0], nil
+}
+
+// RevokeSandbox revokes all that was issued for a sandbox, and returns it.
+// Error: secret.ErrNotFound if nothing ever was, as far as is remembered.
+func (k *Keys) RevokeSandbox(ctx context.Context, by secret.Caller, sandbox string) ([]Key, error) {
+	keys := slices.DeleteFunc(k.List(true), func(key Key) bool { return sandbox == "" || key.Agent.Sandbox != sandbox })
+	if len(keys) == 0 {
+		return nil, secret.ErrNotFound
+	}
+	return k.revoke(ctx, by, keys)
+}
+
+// revoke has room on a full disk. It reads what it changes in the transaction:
+// a delivery may have been counted since.
+func (k *Keys) revoke(ctx context.Context, by secret.Caller, keys []Key) (revoked []Key, err error) {
+	now := k.clock.now()
+	err = k.file.UpdateReserved(ctx, func(tx *state.Tx) error {
+		revoked = nil
+		for _, key := range keys {
+			key, err := k.read(tx, key.ID)
+			if err != nil {
+				return err
+			}
+			if _, over := key.over(now); over {
+				continue
+			}
+			key.Revoked = now
+			if err := firstOf(k.write(tx, key), k.note(tx, by, "revoke", key)); err != nil {
+				return err
+			}
+			revoked = append(revoked, key)
+		}
+		return nil
+	})
+	return revoked, err
+}
+
+// List returns what is known of the keys, or of those of agents, in order of
+// their creation.
+func (k *Keys) List(agents bool) (keys []Key) {
+	k.mu.RLock()
+	for _, e := range k.byID {
+		if (e.Agent != nil) == agents {
+			keys = append(keys, e.now())
+		}
+	}
+	k.mu.RUnlock()
+	slices.SortFunc(keys, func(a, b Key) int {
+		if c := a.Created.Compare(b.Created); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return keys
+}
+
+// Works reports whether the key works now.
+func (k *Keys) Works(key Key) bool {
+	_, over := key.over(k.clock.now())
+	return !over
+}
+
+// Callers implements [apikey.Issuer]: those whom working keys stand for, in
+// order of their ids.
+func (known known) Callers() (callers []secret.Caller) {
+	k := known.keys
+	now := k.clock.now()
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for _, id := range slices.Sorted(maps.Keys(k.byID)) {
+		e := k.byID[id]
+		if _, over := e.over(now); !over && e.knownTo(known.strategy) {
+			callers = append(callers, e.caller)
+		}
+	}
+	return callers
+}
+
+func (k *Keys) get(id string) (Key, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	e, ok := k.byID[id]
+	if !ok {
+		return Key{}, false
+	}
+	return e.now(), true
+}
+
+// now is the key with the last use that is known by now.
+func (e *entry) now() Key {
+	key := e.Key
+	if hour := e.used.Load(); hour > 0 {
+		key.Used = time.Unix(hour*3600, 0).UTC()
+	}
+	return key
+}
+
+// put has memory know of what is on disk.
+func (k *Keys) put(key Key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e := &entry{Key: key}
+	if old := k.byID[key.ID]; old != nil {
+		e.caller, e.used = old.caller, old.used
+	} else {
+		e.caller, e.used = key.caller(), new(atomic.Int64)
+		if !key.Used.IsZero() {
+			e.used.Store(key.Used.Unix() / 3600)
+		}
+	}
+	k.byID[key.ID], k.byHash[key.SHA256] = e, e
+}
+
+func (k *Keys) drop(key Key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.byID, key.ID)
+	delete(k.byHash, key.SHA256)
+}
+
+// Close writes what is to be known of the next time, and ends.
+func (k *Keys) Close() error {
+	close(k.stop)
+	<-k.done
+	err := k.flush()
+	if errors.Is(err, secret.ErrFull) {
+		return nil // of times only
+	}
+	return err
+}

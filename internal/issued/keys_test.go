@@ -1,0 +1,413 @@
+package issued_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/grant"
+	"github.com/strongroom/strongroom/internal/issued"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+func TestAKeyStandsForItsCallerAlsoAfterARestart(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	key, created := s.mustCreate(t, issued.Draft{Subject: "ci", User: "alice"})
+	for _, when := range []string{"at once", "after a restart"} {
+		got, ok := s.knows(key)
+		if !ok || got.Subject != "ci" || got.User != "alice" || got.Key != created.ID || got.Counted || got.Sandbox != "" {
+			t.Errorf("%s: %v, %+v", when, ok, got)
+		}
+		if by := got.Decides(secret.Reveal, on(alice, "db")); by == nil || by.Source != "issued key "+created.ID+", grants[0]" {
+			t.Errorf("%s: reveal is decided by %+v", when, by)
+		}
+		for what, other := range map[string]string{
+			"the last character changed": key[:len(key)-1] + "!", "nothing": "", "its id": created.ID, "its hash": created.SHA256.String(),
+			"one more character": key + "a",
+		} {
+			if got, ok := s.knows(other); ok || got.Subject != "" {
+				t.Errorf("%s: %s is known as %+v", when, what, got)
+			}
+		}
+		s = s.mustReopen(t, c.clock())
+	}
+}
+
+func TestAKeyWithoutUserIsTheDefaultUsers(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	key, _ := s.mustCreate(t, issued.Draft{})
+	if got, _ := s.knows(key); got.User != apikey.DefaultUser {
+		t.Errorf("got user %q", got.User)
+	}
+}
+
+func TestAKeyIsKnownToTheStrategiesItIsFor(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	all, _ := s.mustCreate(t, issued.Draft{})
+	some, _ := s.mustCreate(t, issued.Draft{Strategies: []string{"session-key", "other"}})
+	for _, tc := range []struct {
+		key, strategy string
+		want          bool
+	}{{all, "psk", true}, {all, "session-key", true}, {some, "psk", false}, {some, "session-key", true}, {some, "other", true}} {
+		if _, got := s.For(tc.strategy).Caller(apikey.HashOf(tc.key)); got != tc.want {
+			t.Errorf("known to %s: %v, want %v", tc.strategy, got, tc.want)
+		}
+	}
+}
+
+func TestNothingOfAKeyIsReadableInTheFile(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	key, created := s.mustCreate(t, issued.Draft{Subject: "subject-of-the-key", User: "user-of-the-key"})
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{key, created.ID, created.SHA256.String(), string(created.SHA256[:]), "subject-of-the-key", "user-of-the-key", "alice"} {
+		if bytes.Contains(file, []byte(text)) {
+			t.Errorf("the file has %q", text)
+		}
+	}
+}
+
+func TestARevokedKeyIsKnownToNobodyFromThenOn(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	key, created := s.mustCreate(t, issued.Draft{})
+	other, _ := s.mustCreate(t, issued.Draft{})
+	if _, err := s.Revoke(t.Context(), root, created.ID, true); !errors.Is(err, secret.ErrNotFound) {
+		t.Errorf("as an agent's: %v, want ErrNotFound", err)
+	}
+	c.pass(time.Minute)
+	revoked, err := s.Revoke(t.Context(), root, created.ID, false)
+	if err != nil || !revoked.Revoked.Equal(created.Created.Add(time.Minute)) {
+		t.Errorf("revoked at %v, %v", revoked.Revoked, err)
+	}
+	c.pass(time.Minute)
+	again, err := s.Revoke(t.Context(), root, created.ID, false)
+	if err != nil || !again.Revoked.Equal(revoked.Revoked) {
+		t.Errorf("revoked again, at %v, %v", again.Revoked, err)
+	}
+	for _, when := range []string{"at once", "after a restart"} {
+		s.wantKnown(t, key, false, when)
+		s.wantKnown(t, other, true, when+", another")
+		s = s.mustReopen(t, c.clock())
+	}
+	if _, err := s.Revoke(t.Context(), root, "aaaaaaaa", false); !errors.Is(err, secret.ErrNotFound) {
+		t.Errorf("one that is unknown: %v, want ErrNotFound", err)
+	}
+}
+
+func TestAKeyEndsWithItsLifetime(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	key, created := s.mustCreate(t, issued.Draft{Lifetime: time.Hour})
+	if !created.Ends.Equal(created.Created.Add(time.Hour)) {
+		t.Errorf("created %v, ends %v", created.Created, created.Ends)
+	}
+	c.pass(time.Hour - 1)
+	s.wantKnown(t, key, true, "just before")
+	c.pass(1)
+	s.wantKnown(t, key, false, "at its end")
+}
+
+func TestBothKeysWorkWhileOneIsRotated(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	old, oldKey := s.mustCreate(t, issued.Draft{Subject: "ci", User: "alice", Strategies: []string{"psk"}, Lifetime: 100 * time.Hour})
+	c.pass(time.Hour)
+	next, nextKey, err := s.Rotate(t.Context(), root, oldKey.ID, 2*time.Hour)
+	if err != nil || nextKey.Replaces != oldKey.ID || !nextKey.Ends.Equal(nextKey.Created.Add(100*time.Hour)) {
+		t.Fatalf("got %+v, %v", nextKey, err)
+	}
+	c.pass(2*time.Hour - 1)
+	for _, when := range []string{"at once", "after a restart"} {
+		was, ok := s.knows(old)
+		is, ok2 := s.knows(next)
+		was.Key, is.Key = "", ""
+		for i := range was.Grants {
+			was.Grants[i].Source, is.Grants[i].Source = "", ""
+		}
+		if diff := cmp.Diff(was, is); !ok || !ok2 || diff != "" {
+			t.Errorf("%s: %v, %v, and the callers differ:\n%s", when, ok, ok2, diff)
+		}
+		s = s.mustReopen(t, c.clock())
+	}
+	c.pass(1)
+	s.wantKnown(t, old, false, "the old one, after the overlap")
+	s.wantKnown(t, next, true, "the new one, after the overlap")
+	if _, _, err := s.Rotate(t.Context(), root, oldKey.ID, 0); err == nil {
+		t.Error("one that has ended was rotated")
+	}
+	last, _, err := s.Rotate(t.Context(), root, nextKey.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wantKnown(t, next, false, "without an overlap")
+	s.wantKnown(t, last, true, "the last")
+}
+
+// An overlap never lets a key work longer than it would have.
+func TestRotationPutsOffNoEnd(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	key, created := s.mustCreate(t, issued.Draft{Lifetime: time.Hour})
+	if _, _, err := s.Rotate(t.Context(), root, created.ID, 24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	c.pass(time.Hour)
+	s.wantKnown(t, key, false, "at its end")
+}
+
+func TestRotationNeverBringsBackWhatWasRevoked(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	for range 50 {
+		key, created := s.mustCreate(t, issued.Draft{})
+		var both sync.WaitGroup
+		both.Go(func() { _, _ = s.Revoke(t.Context(), root, created.ID, false) })
+		both.Go(func() { _, _, _ = s.Rotate(t.Context(), root, created.ID, time.Hour) })
+		both.Wait()
+		if _, ok := s.knows(key); ok {
+			t.Fatal("it was revoked and works")
+		}
+	}
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	long := strings.Repeat("x", 257)
+	agent := func(change func(*issued.AgentDraft)) any {
+		d := issued.AgentDraft{Owner: alice, Names: []string{"db"}, Lifetime: time.Hour}
+		change(&d)
+		return d
+	}
+	for _, tc := range []struct {
+		draft any
+		want  string
+	}{
+		{issued.Draft{Grants: everything}, "subject: must not be empty"},
+		{issued.Draft{Subject: long, Grants: everything}, "subject: must not be longer than 256 bytes"},
+		{issued.Draft{Subject: "a\nb", Grants: everything}, "subject: must be UTF-8 without control characters"},
+		{issued.Draft{Subject: "ci", User: "*", Grants: everything}, "user: must be one, not *"},
+		{issued.Draft{Subject: "ci"}, "grants: must have at least one: without, its holder may do nothing"},
+		{issued.Draft{Subject: "ci", Grants: []grant.Line{{Owner: "user/a"}}}, "grants: [0].actions: must name at least one"},
+		{issued.Draft{Subject: "ci", Grants: make([]grant.Line, 101)}, "grants: must not have more than 100"},
+		{issued.Draft{Subject: "ci", Grants: everything, Lifetime: -1}, "lifetime: must not be negative"},
+		{issued.Draft{Subject: "ci", Grants: everything, Strategies: []string{""}}, "strategies: must not be empty"},
+		{agent(func(d *issued.AgentDraft) { d.Names = nil }), "names: must name at least one secret"},
+		{agent(func(d *issued.AgentDraft) { d.Names = []string{""} }), "name: must not be empty"},
+		{agent(func(d *issued.AgentDraft) { d.Owner = secret.User("*") }), "owner: must be one, not *"},
+		{agent(func(d *issued.AgentDraft) { d.Owner = secret.App("x") }), "grants: [0].owner: must be user/<id>, user/*, app/<uuid>, app/* or self"},
+		{agent(func(d *issued.AgentDraft) { d.Reads = -1 }), "reads: must not be negative"},
+		{agent(func(d *issued.AgentDraft) { d.Lifetime = 0 }), "lifetime: must be more than nothing and at most 30 days"},
+		{agent(func(d *issued.AgentDraft) { d.Lifetime = issued.MaxAgentLifetime + 1 }), "lifetime: must be more than nothing and at most 30 days"},
+		{agent(func(d *issued.AgentDraft) { d.Sandbox = "a/b" }), "sandbox: must be at most 256 bytes of UTF-8 without control characters and slashes"},
+	} {
+		var err error
+		switch d := tc.draft.(type) {
+		case issued.Draft:
+			_, _, err = s.Create(t.Context(), root, d)
+		case issued.AgentDraft:
+			_, _, err = s.CreateAgent(t.Context(), root, d)
+		}
+		if err == nil || err.Error() != tc.want {
+			t.Errorf("%+v: %v, want %s", tc.draft, err, tc.want)
+		}
+	}
+	if len(s.List(false))+len(s.List(true)) > 0 {
+		t.Error("keys were issued nevertheless")
+	}
+}
+
+func TestWhatIsDoneToKeysIsOnRecord(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	by := root
+	by.From, by.Request = "@", "request"
+	_, a, err := s.Create(t.Context(), by, issued.Draft{Subject: "ci", Grants: everything})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, b, _ := s.Rotate(t.Context(), by, a.ID, time.Hour)
+	_, _ = s.Revoke(t.Context(), by, a.ID, false)
+	_, c := s.mustCreateAgent(t, issued.AgentDraft{Sandbox: "box"})
+	_, _ = s.RevokeSandbox(t.Context(), by, "box")
+	var got []string
+	for _, e := range s.mustTail(t) {
+		if e.Outcome != secret.Done || e.Subject != "root" {
+			t.Errorf("got %+v", e)
+		}
+		got = append(got, string(e.Action)+" "+e.Ref.Owner.String())
+	}
+	want := []string{
+		"apikey create apikey/" + a.ID, "apikey rotate apikey/" + b.ID, "apikey revoke apikey/" + a.ID,
+		"grant create grant/" + c.ID, "grant revoke grant/" + c.ID,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func (s *stack) mustTail(t *testing.T) (events []secret.Event) {
+	t.Helper()
+	entries, err := s.log.Tail(1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		events = append(events, e.Event)
+	}
+	return events
+}
+
+func TestToKnowACallerAllocatesNothing(t *testing.T) {
+	s := newStack(t, issued.SystemClock())
+	key, _ := s.mustCreate(t, issued.Draft{Lifetime: time.Hour, Strategies: []string{"psk"}})
+	hash, known := apikey.HashOf(key), s.For("psk")
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, ok := known.Caller(hash); !ok {
+			t.Error("it is not known")
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestTheLastUseIsKeptToTheHour(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	key, created := s.mustCreate(t, issued.Draft{})
+	used := func() time.Time { t.Helper(); return s.List(false)[0].Used }
+	if got := used(); !got.IsZero() {
+		t.Errorf("unused, it was used at %v", got)
+	}
+	c.pass(90 * time.Minute)
+	s.knows(key)
+	want := created.Created.Add(time.Hour)
+	for _, when := range []string{"at once", "after a restart", "after another"} {
+		if got := used(); !got.Equal(want) {
+			t.Errorf("%s: used at %v, want %v", when, got, want)
+		}
+		s = s.mustReopen(t, c.clock())
+	}
+}
+
+func TestTheDiskKnowsTheLastUseWithinAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStack(t, issued.SystemClock())
+		key, _ := s.mustCreate(t, issued.Draft{})
+		s.knows(key)
+		time.Sleep(time.Minute + time.Second) // of the bubble, which takes none
+		synctest.Wait()
+		after := s.mustCrash(t, issued.SystemClock())
+		if after.List(false)[0].Used.IsZero() {
+			t.Error("after a crash it was never used")
+		}
+		if err := errors.Join(after.close(), s.close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestKeysThatEndedLongAgoAreForgotten(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	_, revoked := s.mustCreate(t, issued.Draft{})
+	if _, err := s.Revoke(t.Context(), root, revoked.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	s.mustCreate(t, issued.Draft{Lifetime: time.Hour})
+	lives, _ := s.mustCreate(t, issued.Draft{})
+	for _, tc := range []struct {
+		passes time.Duration
+		left   int
+	}{{issued.Remembered - time.Minute, 3}, {3 * time.Minute, 2}, {time.Hour, 1}, {10 * issued.Remembered, 1}} {
+		c.pass(tc.passes)
+		s = s.mustReopen(t, c.clock())
+		if got := len(s.List(false)); got != tc.left {
+			t.Errorf("%v later: %d are known, want %d", tc.passes, got, tc.left)
+		}
+	}
+	if keys, problems, err := s.Verify(); keys != 1 || problems != nil || err != nil {
+		t.Errorf("%d keys are left, %v, %v", keys, problems, err)
+	}
+	s.wantKnown(t, lives, true, "the one that lives")
+}
+
+func TestWhatIsDamagedDoesNotWorkAndIsNamed(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	keys := map[string]bool{}
+	for range 3 {
+		key, _ := s.mustCreate(t, issued.Draft{})
+		keys[key] = true
+	}
+	err := s.file.Update(t.Context(), func(tx *state.Tx) error {
+		rows := tx.Bucket("issued")
+		var all [][]byte
+		for key, sealed := range rows.From([]byte{0}) {
+			all = append(all, bytes.Clone(key), bytes.Clone(sealed))
+		}
+		all[1][len(all[1])/2] ^= 1
+		return errors.Join(rows.Put(all[0], all[1]), rows.Put(all[2], all[5])) // and one in the place of another
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = s.mustReopen(t, c.clock())
+	known := 0
+	for key := range keys {
+		if _, ok := s.knows(key); ok {
+			known++
+		}
+	}
+	if known != 1 {
+		t.Errorf("%d keys work, want 1", known)
+	}
+	if n, problems, err := s.Verify(); n != 3 || len(problems) != 2 || err != nil {
+		t.Errorf("%d keys, %q, %v, want 3 and 2 problems", n, problems, err)
+	}
+}
+
+func TestWhatIsSealedAnewNeedsTheOldKeyNoMore(t *testing.T) {
+	c := newClock()
+	s := newStack(t, c.clock())
+	var keys []string
+	for range 150 { // more than a step
+		key, _ := s.mustCreate(t, issued.Draft{Lifetime: time.Hour})
+		keys = append(keys, key)
+	}
+	s = s.mustReopen(t, c.clock()) // which has written the time
+	s.ring.Adopt(s.ring.Rotated())
+	rows := 0
+	if err := s.Reseal(t.Context(), func(n int) { rows = n }); err != nil || rows != len(keys)+1 {
+		t.Fatalf("%d rows, %v", rows, err)
+	}
+	pruned, _ := s.ring.Pruned()
+	wrapped, err := pruned.Wrap(kek, s.file.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ring.Adopt(pruned)
+	if err := s.file.SetKeyring(t.Context(), wrapped); err != nil {
+		t.Fatal(err)
+	}
+	s = s.mustReopen(t, c.clock())
+	for _, key := range keys {
+		s.wantKnown(t, key, true, "sealed anew")
+	}
+	if n, problems, err := s.Verify(); n != len(keys) || problems != nil || err != nil {
+		t.Errorf("%d keys, %q, %v", n, problems, err)
+	}
+}

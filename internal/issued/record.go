@@ -1,0 +1,210 @@
+package issued
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// The bucket of issued keys:
+//
+//	MAC(id) (16)  sealed key, in JSON
+//	time          sealed: the latest time seen, as Unix nanoseconds (8)
+const (
+	bucket   = "issued"
+	rowBytes = seal.MACBytes
+)
+
+var timeKey = []byte("time")
+
+var errDamaged = errors.New("its row is damaged, or not its own")
+
+func (k *Keys) rowKey(id string) []byte {
+	mac := k.ring.MAC(seal.Place("issued key", id))
+	return mac[:]
+}
+
+func (k *Keys) place(row []byte) []byte { return seal.Place("issued", k.file.ID(), string(row)) }
+
+func (k *Keys) load() error {
+	return k.file.View(func(tx *state.Tx) error {
+		rows := tx.Bucket(bucket)
+		for row, sealed := range rows.From([]byte{0}) {
+			if err := k.loadRow(row, sealed); err != nil {
+				k.damaged = append(k.damaged, fmt.Sprintf("row %x: %v", row, err))
+			}
+		}
+		return nil
+	})
+}
+
+func (k *Keys) loadRow(row, sealed []byte) error {
+	if bytes.Equal(row, timeKey) {
+		text, err := k.ring.Open(sealed, k.place(row))
+		if err != nil || len(text) != 8 {
+			return errDamaged
+		}
+		k.marked = time.Unix(0, int64(binary.BigEndian.Uint64(text)))
+		k.clock.setAhead(k.marked)
+		return nil
+	}
+	key, err := k.open(row, sealed)
+	if err != nil {
+		return err
+	}
+	for _, seen := range []time.Time{key.Created, key.Revoked} {
+		if !seen.IsZero() {
+			k.clock.setAhead(seen)
+		}
+	}
+	k.put(key)
+	return nil
+}
+
+func (k *Keys) open(row, sealed []byte) (Key, error) {
+	text, err := k.ring.Open(sealed, k.place(row))
+	if err != nil {
+		return Key{}, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	var key Key
+	if err := json.Unmarshal(text, &key); err != nil {
+		return Key{}, errDamaged
+	}
+	return key, nil
+}
+
+// read returns the key as the transaction finds it, or secret.ErrNotFound.
+func (k *Keys) read(tx *state.Tx, id string) (Key, error) {
+	rows, row := tx.Bucket(bucket), k.rowKey(id)
+	sealed := rows.Get(row)
+	if sealed == nil {
+		return Key{}, secret.ErrNotFound
+	}
+	return k.open(row, sealed)
+}
+
+// write writes the key, which memory then knows of when it is on disk.
+func (k *Keys) write(tx *state.Tx, key Key) error {
+	text, err := json.Marshal(key)
+	if err != nil {
+		return fmt.Errorf("encoding an issued key: %w", err)
+	}
+	rows, row := tx.Bucket(bucket), k.rowKey(key.ID)
+	if err := rows.Put(row, k.ring.Seal(text, k.place(row))); err != nil {
+		return err
+	}
+	tx.OnCommit(func() { k.put(key) })
+	return nil
+}
+
+// note puts on record who did what to the key.
+func (k *Keys) note(tx *state.Tx, by secret.Caller, verb string, key Key) error {
+	kind := key.kind()
+	return k.audit.Append(tx, secret.Event{
+		Time: time.Now().UTC(), Subject: by.Subject, Key: by.Key, From: by.From, Request: by.Request,
+		Action: secret.Action(kind + " " + verb), Ref: secret.Ref{Owner: secret.Owner{Kind: kind, ID: key.ID}}, Outcome: secret.Done,
+	})
+}
+
+// stepRows bounds how many rows one transaction seals anew or writes besides.
+const stepRows = 64
+
+// Reseal seals with the ring's primary key what another has sealed, and calls
+// progress with the number of rows that it has looked at.
+func (k *Keys) Reseal(ctx context.Context, progress func(rows int)) error {
+	rows, err := k.rows()
+	if err != nil {
+		return err
+	}
+	looked := 0
+	for step := range slices.Chunk(rows, stepRows) {
+		if err := k.file.Update(ctx, func(tx *state.Tx) error { return k.resealRows(tx, step) }); err != nil {
+			return err
+		}
+		looked += len(step)
+		progress(looked)
+	}
+	return nil
+}
+
+func (k *Keys) rows() (all [][]byte, err error) {
+	err = k.file.View(func(tx *state.Tx) error {
+		rows := tx.Bucket(bucket)
+		for row := range rows.From([]byte{0}) {
+			all = append(all, bytes.Clone(row))
+		}
+		return nil
+	})
+	return all, err
+}
+
+func (k *Keys) resealRows(tx *state.Tx, step [][]byte) error {
+	rows := tx.Bucket(bucket)
+	for _, row := range step {
+		sealed := rows.Get(row)
+		if sealed == nil || k.ring.SealedByPrimary(sealed) {
+			continue
+		}
+		text, err := k.ring.Open(sealed, k.place(row))
+		if err != nil {
+			return fmt.Errorf("issued key in row %x: %w", row, errDamaged)
+		}
+		if err := rows.Put(row, k.ring.Seal(text, k.place(row))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Verify opens everything, and says how many keys there are and what is wrong.
+func (k *Keys) Verify() (keys int, problems []string, err error) {
+	err = k.file.View(func(tx *state.Tx) error {
+		rows := tx.Bucket(bucket)
+		for row, sealed := range rows.From([]byte{0}) {
+			var err error
+			if bytes.Equal(row, timeKey) {
+				_, err = k.ring.Open(sealed, k.place(row))
+			} else {
+				keys++
+				_, err = k.open(row, sealed)
+			}
+			if err != nil {
+				problems = append(problems, fmt.Sprintf("issued key in row %x: %v", row, err))
+			}
+		}
+		return nil
+	})
+	return keys, problems, err
+}
+
+func invalid(is bool, field, reason string) error {
+	if !is {
+		return nil
+	}
+	return &secret.InvalidError{Field: field, Reason: reason}
+}
+
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
