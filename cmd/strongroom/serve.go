@@ -107,7 +107,7 @@ func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logg
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listening: %w", err), administration.Listener.Close())
 	}
-	apis := server.Endpoint{Listener: listener, Handler: reloads.current}
+	apis := server.Endpoint{Listener: listener, Handler: reloads.current, Connections: cfg.Listen.Connections}
 	if cfg.Listen.TLS != nil {
 		apis.TLS = reloads.current.TLS
 	}

@@ -31,7 +31,7 @@ func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	}
 	e := server.NewEcho(s.asking(chain.Schemes), log)
 	e.Binder = fastapi.Binder{}
-	e.Use(auth.Require(doc.CredentialHeaders(), chain), doc.Check(s.MaxBody))
+	e.Use(auth.Require(doc.CredentialHeaders(), chain), server.LetIn, doc.Check(s.MaxBody))
 	s.Register(e)
 	return e, doc.Covers(e.Routes())
 }

@@ -68,6 +68,10 @@ type Listen struct {
 	// TLS serves HTTPS, and HTTP/2 with it, instead of plain HTTP, which is for
 	// loopback and for a proxy in front.
 	TLS *TLS `yaml:"tls"`
+	// Connections are how many there may be at a time. Where there is no room
+	// for another, those are closed that have been waited for longest, half-open
+	// ones first. Default 2048.
+	Connections int `yaml:"connections"`
 	// Proxies are the addresses and networks (10.0.0.0/8) of proxies in front,
 	// whose X-Forwarded-For is believed: a request then comes, for the audit
 	// log and for limits, from the last address in it that is no proxy's.
@@ -276,6 +280,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Listen.Drain == 0 {
 		c.Listen.Drain = 10 * time.Second
+	}
+	if c.Listen.Connections == 0 {
+		c.Listen.Connections = 2048
 	}
 	if c.Listen.TLS != nil && c.Listen.TLS.MinVersion == "" {
 		c.Listen.TLS.MinVersion = "1.3"

@@ -38,6 +38,7 @@ func (c *Config) reloaded() (paths []*string) {
 func (c *Config) Keep(running *Config) (fields []string, err error) {
 	keep(&fields, "listen.address", &c.Listen.Address, running.Listen.Address)
 	keep(&fields, "listen.drain", &c.Listen.Drain, running.Listen.Drain)
+	keep(&fields, "listen.connections", &c.Listen.Connections, running.Listen.Connections)
 	if (c.Listen.TLS == nil) != (running.Listen.TLS == nil) { // the rest of it can change
 		keep(&fields, "listen.tls", &c.Listen.TLS, running.Listen.TLS)
 	}

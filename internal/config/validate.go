@@ -46,6 +46,7 @@ func (c *Config) validate() error {
 		_, err := parseNetwork(p)
 		m.bad(err != nil, "listen.proxies[%d]: must be an address, or a network such as 10.0.0.0/8", i)
 	}
+	m.bad(c.Listen.Connections < 0, "listen.connections: must not be negative")
 	m.bad(c.State.Path == "", "state.path: must be set")
 	c.State.Key.validate(&m)
 	m.bad(c.Audit.Retention != 0 && c.Audit.Retention < 24*time.Hour, "audit.retention: must be at least 24h")

@@ -22,16 +22,20 @@ const (
 	writeTimeout  = readTimeout + 30*time.Second // counted from the same moment
 	idleTimeout   = 120 * time.Second
 	headerBytes   = 64 << 10
+	streams       = 100 // of one HTTP/2 connection at a time
 )
 
 // An Endpoint is a listener and what is served on it.
 type Endpoint struct {
 	Listener net.Listener
 	Handler  http.Handler
+	// Connections there may be at a time; 0 is any number. The listener must be
+	// of TCP then.
+	Connections int
 	// TLS is asked for at each handshake; nil serves without.
 	TLS func() *tls.Config
 	// ConnContext may add what is known of a connection to the contexts of its
-	// requests; nil adds nothing.
+	// requests; nil adds nothing. It is not for endpoints with Connections.
 	ConnContext func(context.Context, net.Conn) context.Context
 	// Patient lets an answer take as long as it needs.
 	Patient bool
@@ -45,6 +49,7 @@ func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints
 	var servers []*http.Server
 	for _, e := range endpoints {
 		s := e.server(log)
+		e.bound(s)
 		servers = append(servers, s)
 		go func() { ended <- e.serve(s) }()
 	}
@@ -67,6 +72,15 @@ func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints
 		err = fmt.Errorf("draining: requests were still under way after %s: %w", drain, err)
 	}
 	return errors.Join(failed, err)
+}
+
+// bound bounds the number of connections, if it is to be.
+func (e *Endpoint) bound(s *http.Server) {
+	if e.Connections == 0 {
+		return
+	}
+	e.Listener = newCrowd(e.Listener.(*net.TCPListener), e.Connections)
+	s.Handler, s.ConnState, s.ConnContext = expecting(s.Handler), noteState, withMember
 }
 
 func (e Endpoint) serve(s *http.Server) error {
@@ -100,6 +114,7 @@ func (e Endpoint) server(log *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: streams},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	if e.Patient {

@@ -1,0 +1,246 @@
+package main_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const (
+	floodEnv     = "STRONGROOM_FLOOD" // how many half-open handshakes; make flood asks for more
+	defaultFlood = 600
+	fullFlood    = 10_000
+	// floodMemory is what the server may take for it, in KiB.
+	floodMemory = 150 << 10
+)
+
+// Handshakes that never end, and half as many headers and bodies that do not:
+// more than there may be connections. The bodies are sent with
+// a good key, for without one nobody waits for them. Meanwhile others are
+// served, whether they stay connected or come anew each time.
+func TestAFloodOfUnfinishedRequestsDrownsNobody(t *testing.T) {
+	size := mustCount(t, floodEnv, defaultFlood)
+	i, id := mustInit(t), newIdentity(t)
+	id.mustWrite(t, i)
+	settings := "tls: {certificate: tls.crt, key: tls.key}"
+	if size < fullFlood { // else the default
+		settings += fmt.Sprintf("\n  connections: %d", size)
+	}
+	i.mustEdit(t, "strongroom.yaml", "drain: 10s", settings)
+	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	good := newGoodClients(i, id, p)
+	if a := good.ask(id.client(t, 0), "POST", app, `{"secret_name":"db","data":[{"key":"k","value":"v"}]}`); a != nil {
+		t.Fatal(a)
+	}
+	idle := p.mustMemory(t, "VmRSS")
+	f := &flood{t: t, p: p, i: i, roots: id.client(t, 0).Transport.(*http.Transport).TLSClientConfig}
+	defer f.close()
+	calm := good.measure(t, 3*time.Second, func() {})
+	rising := good.measure(t, 0, func() { f.rise(size) })
+	risen := good.measure(t, 3*time.Second, func() {})
+	taken := p.mustMemory(t, "VmHWM") - idle
+	t.Logf("%d connections that do not finish, %d of them left; %d MiB over %d\ncalm    %s\nrising  %s\nrisen   %s",
+		f.opened.Load(), p.connections(t), taken>>10, idle>>10, calm, rising, risen)
+	if calm.failed+rising.failed+risen.failed > 0 {
+		t.Errorf("requests failed, the first with %v", good.err.Load())
+	}
+	if taken > floodMemory {
+		t.Errorf("it took %d MiB more", taken>>10)
+	}
+	if os.Getenv(floodEnv) != "" && risen.connected > 2*calm.connected {
+		t.Error("the median has more than doubled")
+	}
+}
+
+// goodClients ask for a secret, some over connections that stay and some over
+// new ones.
+type goodClients struct {
+	install install
+	id      identity
+	p       *process
+	err     atomic.Value // the first
+}
+
+func newGoodClients(i install, id identity, p *process) *goodClients {
+	return &goodClients{install: i, id: id, p: p}
+}
+
+func (g *goodClients) ask(client *http.Client, method, path, body string) error {
+	r, err := http.NewRequest(method, "https://"+g.p.address+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization-PSK", g.install.psk)
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d, %w", resp.StatusCode, err)
+	}
+	return nil
+}
+
+// A measurement is of some time: medians, and what went wrong.
+type measurement struct {
+	connected, anew  time.Duration
+	requests, failed int
+}
+
+func (m measurement) String() string {
+	return fmt.Sprintf("%d requests, %d failed; p50 %s connected, %s anew", m.requests, m.failed, m.connected, m.anew)
+}
+
+// measure lets eight clients stay connected and two come anew, each with a
+// pause between its requests, until meanwhile is over and then for a while.
+func (g *goodClients) measure(t *testing.T, longer time.Duration, meanwhile func()) (m measurement) {
+	t.Helper()
+	stop := make(chan struct{})
+	var mu sync.Mutex
+	times := map[bool][]time.Duration{}
+	wait := atOnce(10, func(n int) {
+		stays := n < 8
+		client := g.id.client(t, 0)
+		client.Transport.(*http.Transport).DisableKeepAlives = !stays
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			began := time.Now()
+			err := g.ask(client, "GET", app+"/db", "")
+			took := time.Since(began)
+			mu.Lock()
+			times[stays] = append(times[stays], took)
+			if err != nil {
+				m.failed++
+				g.err.CompareAndSwap(nil, err.Error())
+			}
+			mu.Unlock()
+		}
+	})
+	meanwhile()
+	time.Sleep(longer) // so long is measured
+	close(stop)
+	wait()
+	m.connected, m.anew = median(times[true]), median(times[false])
+	m.requests = len(times[true]) + len(times[false])
+	return m
+}
+
+func median(of []time.Duration) time.Duration {
+	slices.Sort(of)
+	return of[len(of)/2]
+}
+
+// A flood is of connections that nothing comes of.
+type flood struct {
+	t      *testing.T
+	p      *process
+	i      install
+	roots  *tls.Config
+	opened atomic.Int64
+
+	mu    sync.Mutex // guards what follows
+	conns []net.Conn
+}
+
+// rise opens so many half-open handshakes, and half as many slow requests.
+func (f *flood) rise(size int) {
+	atOnce(32, func(worker int) {
+		for n := worker; n < size; n += 32 {
+			f.open("127.0.0.2", func(c net.Conn) error {
+				_, err := c.Write([]byte{22, 3, 1}) // the beginning of a ClientHello
+				return err
+			})
+			switch n % 4 {
+			case 0:
+				f.open("127.0.0.3", f.begin("GET "+app+"/db HTTP/1.1\r\nHost: x\r\n"))
+			case 2:
+				f.open("127.0.0.4", f.begin("PUT "+app+"/db HTTP/1.1\r\nHost: x\r\n"+f.i.pskHeader()+
+					"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+			}
+		}
+	})()
+}
+
+// begin makes a handshake and sends the beginning of a request.
+func (f *flood) begin(text string) func(net.Conn) error {
+	return func(c net.Conn) error {
+		config := f.roots.Clone()
+		config.ServerName = "127.0.0.1"
+		secure := tls.Client(c, config)
+		_ = secure.SetDeadline(time.Now().Add(patience))
+		if err := secure.Handshake(); err != nil {
+			return err
+		}
+		_, err := io.WriteString(secure, text)
+		return err
+	}
+}
+
+// open is not disappointed if the server closes at once, as it may.
+func (f *flood) open(from string, begin func(net.Conn) error) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := dialer.Dial("tcp", f.p.address)
+	if err != nil {
+		f.t.Errorf("connecting from %s: %v", from, err)
+		return
+	}
+	f.opened.Add(1)
+	f.mu.Lock()
+	f.conns = append(f.conns, conn)
+	f.mu.Unlock()
+	_ = begin(conn)
+}
+
+func (f *flood) close() {
+	for _, c := range f.conns {
+		_ = c.Close()
+	}
+}
+
+// connections are how many sockets the process has open.
+func (p *process) connections(t *testing.T) (open int) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if to, _ := os.Readlink(dir + "/" + f.Name()); strings.HasPrefix(to, "socket:") {
+			open++
+		}
+	}
+	return open
+}
+
+// mustMemory returns a line of the process's status, in KiB (proc(5)).
+func (p *process) mustMemory(t *testing.T, line string) int {
+	t.Helper()
+	status := mustRead(t, fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	found := regexp.MustCompile(line + `:\s+(\d+) kB`).FindStringSubmatch(status)
+	if found == nil {
+		t.Fatalf("there is no %s in\n%s", line, status)
+	}
+	kib, err := strconv.Atoi(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib
+}
