@@ -52,7 +52,7 @@ func TestNothingIsThereForThoseWithoutAKey(t *testing.T) {
 			} {
 				for _, body := range []string{"", "{" + canary} {
 					s.stranger(t).with(tc.header, tc.value).raw(call[0], call[1], body).
-						wants(401, tc.want).wantsHeader("WWW-Authenticate", "APIKey")
+						wants(401, tc.want).wantsHeader("WWW-Authenticate", d.challenge(tc.header))
 				}
 				if t.Failed() {
 					t.Fatalf("that was %s for %s", tc.name, call)
@@ -60,6 +60,19 @@ func TestNothingIsThereForThoseWithoutAKey(t *testing.T) {
 			}
 		}
 	})
+}
+
+// challenge is what a 401 asks for. The V1 API is the one to which init lets a key be sent as a
+// bearer's.
+func (d dialect) challenge(sent string) string {
+	switch {
+	case d.name != openhandsv1.name:
+		return "APIKey"
+	case sent == "Authorization":
+		return `APIKey | Bearer realm="strongroom", error="invalid_token"`
+	default:
+		return `APIKey | Bearer realm="strongroom"`
+	}
 }
 
 func TestTwoCredentialsAreOneTooMany(t *testing.T) {

@@ -69,7 +69,8 @@ func mustRead(api, published string) *promise {
 	p := &promise{
 		api: api, paths: paths,
 		merged: mustRefer(merged),
-		strict: mustRefer(merged, config.WithStrictMode(), config.WithStrictIgnoredHeadersExtra("X-Content-Type-Options")),
+		strict: mustRefer(merged, config.WithStrictMode(), config.WithStrictIgnoredHeadersExtra("X-Content-Type-Options",
+			"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers")),
 	}
 	if published != "" {
 		p.published = mustRefer(published)

@@ -1,0 +1,87 @@
+package contracttest
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// compatibility is the table in the README: for every client and call, what that client sends,
+// byte for byte as far as it is known, and what it relies on in the answer.
+var compatibility = []struct {
+	client, call string
+	test         func(t *testing.T)
+}{
+	{"OpenHands 0.53.0, web page", "GET /api/secrets", pageLists},
+	{"OpenHands 0.53.0, web page", "POST /api/secrets", pageCreates},
+	{"OpenHands 0.53.0, web page", "PUT /api/secrets/{id}", pageUpdates},
+	{"OpenHands 0.53.0, web page", "DELETE /api/secrets/{id}", pageDeletes},
+	{"OpenHands 0.53.0, web page", "all, behind a proxy that adds the key", pageBehindAProxy},
+	{"OpenHands 0.53.0, web page", "all, from another origin", pageFromAnotherOrigin},
+	{"OpenHands 0.53.0, pushing server", "POST /api/secrets", serverPushes},
+	{"OpenHands 0.53.0, pushing server", "POST /api/secrets, resuming", serverResumes},
+	{"OpenHands SDK, RemoteWorkspace", "GET /api/settings/secrets", workspaceLists},
+	{"OpenHands SDK, RemoteWorkspace", "GET /api/settings/secrets/{name}", workspaceReads},
+	{"OpenHands SDK, LookupSecret", "GET of a value", lookupSecret},
+	{"agent-canvas, local", "GET, PUT, DELETE /api/settings/secrets", canvasLocally},
+	{"agent-canvas, local", "rename", canvasRenames},
+	{"agent-canvas, cloud", "GET /api/v1/secrets/search", canvasSearches},
+	{"agent-canvas, cloud", "POST, PUT, DELETE /api/v1/secrets", canvasSaves},
+	{"agent-canvas, newer cloud", "PUT, then POST /api/v1/secrets", canvasSavesInTwoSteps},
+	{"OpenHands extensions, automations", "GET /api/settings/secrets[/{name}]", automationReads},
+	{"clients generated from the V1 document", "all, with X-Access-Token", generatedForV1},
+	{"Nx1 SDK", "list, create, get, update, delete, reveal", nx1SDK},
+	{"Nx1 SDK", "what it shows of errors", nx1SDKErrors},
+	{"External Secrets Operator, webhook", "GET /api/settings/secrets/{name}", operatorReadsCustomSecrets},
+	{"External Secrets Operator, webhook", "GET /api/app/{app_id}/secrets/{name}/reveal", operatorReadsAppsSecrets},
+}
+
+func TestClients(t *testing.T) {
+	for _, row := range compatibility {
+		t.Run(row.client+", "+row.call, row.test)
+	}
+}
+
+// The README promises what is tested, and nothing else.
+func TestTheReadmesTableOfClients(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| ([^|`]+) \\| (`?)([^|]+?)(`?) \\| [^|]+ \\|$")
+	_, rest, _ := strings.Cut(string(text), "<!-- clients -->")
+	table, _, found := strings.Cut(rest, "<!-- /clients -->")
+	if !found {
+		t.Fatal("the README has no table of clients")
+	}
+	var promised, tested []string
+	for _, row := range rows.FindAllStringSubmatch(table, -1) {
+		if row[1] != "client" {
+			promised = append(promised, row[1]+" | "+strings.ReplaceAll(row[3], "`", ""))
+		}
+	}
+	for _, row := range compatibility {
+		tested = append(tested, row.client+" | "+row.call)
+	}
+	if got, want := strings.Join(promised, "\n"), strings.Join(tested, "\n"); got != want {
+		t.Errorf("the README promises\n%s\nand tested is\n%s", got, want)
+	}
+}
+
+// sends writes a request as it stands, with its lines ended as on the wire. HOST, KEY and
+// LENGTH become what they are called.
+func (c caller) sends(key, text string) answer {
+	c.t.Helper()
+	head, body, _ := strings.Cut(text, "\n\n")
+	head = strings.ReplaceAll(strings.TrimPrefix(head, "\n"), "\n", "\r\n")
+	head = strings.NewReplacer("HOST", c.address, "KEY", key, "LENGTH", fmt.Sprint(len(body))).Replace(head)
+	return c.send(head + "\r\n\r\n" + body)
+}
+
+// sends is of a stranger, who has no headers but those in the text.
+func (s *server) sends(t *testing.T, key, text string) answer {
+	t.Helper()
+	return s.stranger(t).sends(key, text)
+}
