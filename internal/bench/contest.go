@@ -12,13 +12,13 @@ import (
 type field struct {
 	d dialect
 
-	server, echo, commits *runner
-	rival                 *runner // may be nil
-	raw                   *committer
-	disk                  *disk
+	server, echo, commits, batches *runner
+	rival                          *runner // may be nil
+	raw                            *committer
+	disk                           *disk
 
-	all            []*runner
-	get, list, put *operation
+	all                    []*runner
+	get, list, put, reveal *operation
 }
 
 // A runner is a process and the client that sends it requests.
@@ -56,7 +56,8 @@ func (f *field) learn(spec *floorSpec) error {
 	f.get = &operation{part: "get", name: "GET one", requests: f.d.gets()}
 	f.list = &operation{part: "list", name: fmt.Sprintf("GET a list of %d", secretsPer), requests: f.d.lists()}
 	f.put = &operation{part: "put", name: "PUT", requests: f.d.puts()}
-	for op, known := range map[*operation]*answer{f.get: &spec.Get, f.list: &spec.List, f.put: &spec.Put} {
+	f.reveal = &operation{part: "reveal", name: "GET the values of one", requests: f.d.reveals()}
+	for op, known := range map[*operation]*answer{f.get: &spec.Get, f.list: &spec.List, f.put: &spec.Put, f.reveal: &spec.Reveal} {
 		var err error
 		if op.answer, err = ask(f.server.address, op.requests[0]); err != nil {
 			return fmt.Errorf("%s: %w", op.name, err)
@@ -87,13 +88,14 @@ const (
 	theRival   = "another strongroom"
 	theEcho    = "echo, same bytes"
 	theCommits = "echo + bbolt, same rows"
+	theBatches = "echo + bbolt.Batch, same rows"
 	theRaw     = "bbolt, same rows"
 	theDisk    = "fdatasync of a page"
 )
 
 // contests is the programme of a round.
 func (f *field) contests(opts options) (contests []*contest) {
-	for _, op := range []*operation{f.get, f.list, f.put} {
+	for _, op := range []*operation{f.get, f.list, f.put, f.reveal} {
 		if !slices.Contains(opts.only, op.part) {
 			continue
 		}
@@ -104,8 +106,11 @@ func (f *field) contests(opts options) (contests []*contest) {
 				r.enter(theRival, f.rival)
 			}
 			r.enter(theEcho, f.echo)
-			if op == f.put {
+			if op == f.put || op == f.reveal {
 				r.enter(theCommits, f.commits)
+			}
+			if op == f.reveal && conns > 1 {
+				r.enter(theBatches, f.batches)
 			}
 			if op == f.put && i == 0 { // they have no connections
 				r.repeat(theRaw, f.raw.commit)

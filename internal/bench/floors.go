@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -22,11 +23,20 @@ const floorCommand = "floor"
 // A floorSpec is what a floor reads from its standard input. It lives until
 // that ends, and so never longer than the bench.
 type floorSpec struct {
-	Get, List, Put answer
-	File           string // to commit to; empty: a PUT is only answered
-	Rows           []row  // to commit
-	Secrets        int    // to write to, of all that the file has
+	Get, List, Put, Reveal answer
+	File                   string // to commit to; empty: requests are only answered
+	Rows                   []row  // of a PUT, to commit
+	RevealRows             []row
+	Secrets                int  // to write to, of all that the file has
+	Batch                  bool // what comes together shares a commit
 }
+
+// What bbolt's own way to share commits is set to: as many as there are
+// connections at most, and not the 10 ms for which it would let them gather.
+const (
+	batchSize  = 64
+	batchDelay = 2 * time.Millisecond
+)
 
 // startFloor starts a floor as a process of its own.
 func startFloor(ctx context.Context, spec floorSpec) (*process, error) {
@@ -69,16 +79,26 @@ func serveFloor(input io.Reader, output io.Writer) error {
 	e := echo.New()
 	e.GET("/api/app/:app_id/secrets", answering(spec.List))
 	e.GET("/api/app/:app_id/secrets/:secret_name", answering(spec.Get))
-	put := answering(spec.Put)
+	put, reveal := answering(spec.Put), answering(spec.Reveal)
 	if spec.File != "" {
-		c, err := newCommitter(spec.File, spec.Rows, spec.Secrets)
+		db, err := openFile(spec.File)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = c.db.Close() }()
-		put = committing(c, put)
+		defer func() { _ = db.Close() }()
+		if spec.Batch {
+			db.MaxBatchSize, db.MaxBatchDelay = batchSize, batchDelay
+		}
+		puts, putErr := newCommitter(db, spec.Rows, spec.Secrets)
+		reveals, revealErr := newCommitter(db, spec.RevealRows, spec.Secrets)
+		if err := errors.Join(putErr, revealErr); err != nil {
+			return err
+		}
+		puts.batch, reveals.batch = spec.Batch, spec.Batch
+		put, reveal = committing(puts, put), committing(reveals, reveal)
 	}
 	e.PUT("/api/app/:app_id/secrets/:secret_name", put)
+	e.GET("/api/app/:app_id/secrets/:secret_name/reveal", reveal)
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

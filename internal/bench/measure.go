@@ -13,13 +13,14 @@ import (
 // results are all that was measured.
 type results struct {
 	rows     []row // that a PUT commits
+	reveal   []row // that a reading of values commits
 	contests []*contest
 	starts   []start // of the server, with all secrets in it
 	loaded   memory  // of the server after the last round
 }
 
-// measure is the whole story: a server with secrets in it, what a PUT of it
-// commits, how it starts, and then the contests.
+// measure is the whole story: a server with secrets in it, what requests to it
+// commit, how it starts, and then the contests.
 func measure(ctx context.Context, opts options, dir string) (*results, error) {
 	say("building and filling a server with %d secrets", apps*secretsPer)
 	in, err := install(ctx, opts.binary, dir)
@@ -31,8 +32,11 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 		return nil, fmt.Errorf("filling the server: %w", err)
 	}
 	res := &results{}
-	if res.rows, err = in.rowsOfPut(ctx, d); err != nil {
+	if res.rows, err = in.rowsOf(ctx, d.puts()[0]); err != nil {
 		return nil, fmt.Errorf("looking at what a PUT commits: %w", err)
+	}
+	if res.reveal, err = in.rowsOf(ctx, d.reveals()[0]); err != nil {
+		return nil, fmt.Errorf("looking at what a reading of values commits: %w", err)
 	}
 	if slices.Contains(opts.only, "idle") {
 		say("starting it %d times", opts.rounds)
@@ -65,9 +69,9 @@ func (in *installation) fill(ctx context.Context, d dialect) (err error) {
 	return c.each(op, 64)
 }
 
-// rowsOfPut finds out what one PUT commits, from the state file before and
+// rowsOf finds out what one request commits, from the state file before and
 // after.
-func (in *installation) rowsOfPut(ctx context.Context, d dialect) ([]row, error) {
+func (in *installation) rowsOf(ctx context.Context, request []byte) ([]row, error) {
 	before, err := snapshotOf(in.stateFile())
 	if err != nil {
 		return nil, err
@@ -76,7 +80,7 @@ func (in *installation) rowsOfPut(ctx context.Context, d dialect) ([]row, error)
 	if err != nil {
 		return nil, err
 	}
-	_, err = ask(p.address, d.puts()[0])
+	_, err = ask(p.address, request)
 	if err := errors.Join(err, p.stop()); err != nil {
 		return nil, err
 	}
@@ -111,8 +115,8 @@ func (in *installation) measureStarts(ctx context.Context, times int) (starts []
 
 // contest starts the server and its floors, and runs all rounds.
 func (res *results) contest(ctx context.Context, opts options, in *installation, d dialect, dir string) (err error) {
-	spec := floorSpec{Rows: res.rows, Secrets: opts.apps * secretsPer}
-	copies := []string{filepath.Join(dir, "commits.db"), filepath.Join(dir, "raw.db")}
+	spec := floorSpec{Rows: res.rows, RevealRows: res.reveal, Secrets: opts.apps * secretsPer}
+	copies := []string{filepath.Join(dir, "commits.db"), filepath.Join(dir, "raw.db"), filepath.Join(dir, "batches.db")}
 	for _, path := range copies {
 		if err := copyFile(in.stateFile(), path); err != nil {
 			return fmt.Errorf("copying the state file: %w", err)
@@ -142,9 +146,17 @@ func (res *results) contest(ctx context.Context, opts options, in *installation,
 	if f.commits, err = f.add(startFloor(ctx, spec)); err != nil {
 		return err
 	}
-	spec.File = copies[1]
-	if f.raw, err = newCommitter(spec.File, spec.Rows, spec.Secrets); err != nil {
+	spec.File, spec.Batch = copies[2], true
+	if f.batches, err = f.add(startFloor(ctx, spec)); err != nil {
 		return err
+	}
+	spec.File = copies[1]
+	raw, err := openFile(spec.File)
+	if err != nil {
+		return err
+	}
+	if f.raw, err = newCommitter(raw, spec.Rows, spec.Secrets); err != nil {
+		return errors.Join(err, raw.Close())
 	}
 	if f.disk, err = openDisk(dir); err != nil {
 		return err

@@ -115,6 +115,10 @@ func (p *printer) bars() {
 	if one != nil && many != nil {
 		p.atLeast("PUT at 64 connections: rate over that at 1", overRounds(many[theServer], one[theServer], rate), 5)
 	}
+	if c := p.contest("reveal", 64); c != nil {
+		p.atLeast("values at 64 connections: rate over echo + bbolt's", overRounds(c[theServer], c[theCommits], rate), 0.5)
+		p.atLeast("values at 64 connections: over echo + bbolt.Batch's", overRounds(c[theServer], c[theBatches], rate), 0.5)
+	}
 	if starts := p.res.starts; len(starts) > 0 {
 		p.below("idle memory (RSS)", medianOf(starts, func(s start) float64 { return mebibytes(s.idle.resident) }), 30, "MiB")
 		p.below("ready, from exec to the first 200 of /readyz", medianOf(starts, func(s start) float64 { return millis(s.ready) }), 50, "ms")

@@ -64,6 +64,15 @@ func (d dialect) gets() (requests [][]byte) {
 	return shuffled(requests)
 }
 
+func (d dialect) reveals() (requests [][]byte) {
+	for app := range d.apps {
+		for n := range secretsPer {
+			requests = append(requests, d.request("GET", listPath(app)+"/"+secretName(n)+"/reveal", ""))
+		}
+	}
+	return shuffled(requests)
+}
+
 func (d dialect) lists() (requests [][]byte) {
 	for app := range d.apps {
 		requests = append(requests, d.request("GET", listPath(app), ""))

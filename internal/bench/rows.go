@@ -15,7 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A row is one of those that a PUT writes to the state file, as a look at the
+// A row is one of those that a request writes to the state file, as a look at the
 // file before and after shows. The floors write rows like it.
 type row struct {
 	Bucket     string
@@ -100,24 +100,21 @@ func rowsBetween(before, after snapshot) (rows []row) {
 	return rows
 }
 
-// A committer commits the rows of one PUT at a time to a copy of the state
+// A committer commits the rows of one request at a time to a copy of the state
 // file, so that trees and pages are as large as the server's.
 type committer struct {
 	db    *bbolt.DB
+	batch bool // share commits
 	rows  []row
 	keys  [][][]byte // by row: the keys that may be changed or moved
 	value []byte     // long enough for any row; what it says does not matter
 }
 
 // newCommitter returns a committer that writes to so many secrets of the file.
-func newCommitter(file string, rows []row, secrets int) (*committer, error) {
-	db, err := openFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("opening a copy of the state file: %w", err)
-	}
+func newCommitter(db *bbolt.DB, rows []row, secrets int) (*committer, error) {
 	c := &committer{db: db, rows: rows, keys: make([][][]byte, len(rows)), value: make([]byte, bytesOf(rows))}
 	_, _ = rand.Read(c.value)
-	err = db.View(func(tx *bbolt.Tx) error {
+	err := db.View(func(tx *bbolt.Tx) error {
 		for i, r := range rows {
 			keys := shuffled(keysLike(r, tx.Bucket([]byte(r.Bucket))))
 			c.keys[i] = keys[:min(secrets, len(keys))]
@@ -140,9 +137,13 @@ func keysLike(r row, b *bbolt.Bucket) (keys [][]byte) {
 	return keys
 }
 
-// commit is one transaction of its own.
+// commit is one transaction, its own unless they are shared.
 func (c *committer) commit() error {
-	return c.db.Update(func(tx *bbolt.Tx) error {
+	commit := c.db.Update
+	if c.batch {
+		commit = c.db.Batch
+	}
+	return commit(func(tx *bbolt.Tx) error {
 		for i, r := range c.rows {
 			if err := c.put(tx.Bucket([]byte(r.Bucket)), r, c.keys[i]); err != nil {
 				return err
