@@ -10,7 +10,6 @@ import (
 	_ "crypto/sha512"
 	"errors"
 	"fmt"
-	"hash"
 	"math/big"
 	"slices"
 	"strings"
@@ -77,18 +76,8 @@ func digestOf(algorithm, text string) (crypto.Hash, []byte) {
 		hash = crypto.SHA384
 	}
 	h := hash.New()
-	write(h, text)
+	auth.Feed(h, text)
 	return hash, h.Sum(nil)
-}
-
-// write hashes the text without a copy of all of it.
-func write(h hash.Hash, text string) {
-	var part [512]byte
-	for text != "" {
-		n := copy(part[:], text)
-		_, _ = h.Write(part[:n])
-		text = text[n:]
-	}
 }
 
 // A jwk is what is read of a JSON Web Key (RFC 7517, RFC 8037).

@@ -12,7 +12,6 @@ package oidc
 
 import (
 	"context"
-	"crypto/sha256"
 	"net/http"
 	"time"
 
@@ -51,7 +50,14 @@ type Rules struct {
 type Strategy struct {
 	rules    Rules
 	keys     *KeySet
-	verified cache
+	verified auth.Memory[verified] // until they expire
+}
+
+// verified is what is known of a token that has been verified.
+type verified struct {
+	caller  secret.Caller
+	key     *key // that signed it
+	expires time.Time
 }
 
 var _ auth.Strategy = (*Strategy)(nil)
@@ -68,9 +74,8 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if !ok || !auth.IsToken(token) {
 		return secret.Caller{}, auth.ErrNoCredential
 	}
-	// Found by its hash, so that timing says nothing about a near miss.
-	hash := hashOf(token)
-	if v, ok := s.verified.get(hash); ok && s.keys.has(v.key) {
+	hash := auth.HashOf(token)
+	if v, ok := s.verified.Get(hash); ok && s.keys.has(v.key) {
 		return v.caller, nil
 	}
 	if issuer, ok := auth.Issuer(token); !ok || issuer != s.rules.Issuer {
@@ -80,15 +85,8 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if err != nil {
 		return secret.Caller{}, err
 	}
-	s.verified.put(hash, v)
+	s.verified.Put(hash, v, v.expires)
 	return v.caller, nil
-}
-
-func hashOf(token string) (sum [sha256.Size]byte) {
-	h := sha256.New()
-	write(h, token)
-	h.Sum(sum[:0])
-	return sum
 }
 
 // verify finds out whose the token is. Nothing that it says is believed, or
