@@ -23,6 +23,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/grant", "internal/secret"},
 	{"internal/auth/apikey", "internal/auth internal/secret internal/grant internal/strictyaml"},
 	{"internal/auth/oidc", "internal/auth internal/secret internal/grant"},
+	{"internal/auth/serviceaccount", "internal/auth internal/secret internal/grant"},
 	{"internal/issued", "internal/auth/apikey internal/grant internal/secret internal/seal internal/state"},
 	{"internal/auth/*", "internal/auth internal/secret"},
 	{"internal/audit", "internal/secret internal/state"},
@@ -51,7 +52,7 @@ var external = []struct{ module, pkgs string }{
 	{"go.etcd.io/bbolt", "internal/state internal/bench"},
 	{"go.yaml.in/yaml/", "internal/strictyaml cmd/strongroom"},
 	{"github.com/spf13/", "cmd/*"},
-	{"k8s.io/", "internal/kubetest internal/store/kubernetes"},
+	{"k8s.io/", "internal/kubetest internal/store/kubernetes internal/auth/serviceaccount"},
 }
 
 type pkg struct {

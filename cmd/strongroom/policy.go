@@ -196,6 +196,13 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 			}
 			all.byName[name], all.sends[name] = strategy, credential{"Authorization", "Bearer "}
 			all.background = append(all.background, lease)
+		case s.ServiceAccount != nil:
+			strategy, err := openServiceAccount(name, s.ServiceAccount)
+			if err != nil {
+				wrong = append(wrong, err)
+				continue
+			}
+			all.byName[name], all.sends[name] = strategy, credential{"Authorization", "Bearer "}
 		case s.APIKey != nil:
 			fromFile, err := readKeys(s.APIKey.KeysFile)
 			if err != nil {

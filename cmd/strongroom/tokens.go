@@ -6,9 +6,11 @@ import (
 	"os"
 
 	"github.com/strongroom/strongroom/internal/auth/oidc"
+	"github.com/strongroom/strongroom/internal/auth/serviceaccount"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
 
 // openOIDC makes the strategy of that name, whose keys are to be started and,
@@ -23,13 +25,9 @@ func openOIDC(name string, c *config.OIDC, issuers *oidc.KeySets, log *slog.Logg
 		}
 		source.CA = string(text)
 	}
-	roles := map[string][]secret.Grant{}
-	for role, lines := range c.Roles {
-		grants, err := grant.Parse(lines, path+".roles."+role, nil)
-		if err != nil {
-			return nil, nil, err
-		}
-		roles[role] = grants
+	roles, err := grantsBy(c.Roles, path+".roles.")
+	if err != nil {
+		return nil, nil, err
 	}
 	keys, err := issuers.Open(source, log)
 	if err != nil {
@@ -39,4 +37,39 @@ func openOIDC(name string, c *config.OIDC, issuers *oidc.KeySets, log *slog.Logg
 		Issuer: c.Issuer, Audience: c.Audience, Clients: c.Clients, Algorithms: c.Algorithms,
 		RolesClaim: c.RolesPath(), UserClaim: c.UserClaim, Roles: roles,
 	}, keys.KeySet), keys, nil
+}
+
+// openServiceAccount makes the strategy of that name. It does not ask the
+// cluster for anything.
+func openServiceAccount(name string, c *config.ServiceAccount) (*serviceaccount.Strategy, error) {
+	path := "auth." + name + ".service_account"
+	accounts, err := grantsBy(c.Accounts, path+".accounts.")
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := kubernetes.InCluster()
+	if c.Kubeconfig != "" {
+		cluster, err = kubernetes.FromKubeconfig(c.Kubeconfig, c.Context)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s.kubeconfig: %w", path, err)
+	}
+	s, err := serviceaccount.New(serviceaccount.Rules{Issuer: c.Issuer, Audience: c.Audience, Accounts: accounts}, cluster)
+	if err != nil {
+		return nil, fmt.Errorf("%s.kubeconfig: %w", path, err)
+	}
+	return s, nil
+}
+
+// grantsBy parses what the config gives to each role or account.
+func grantsBy(lists map[string][]grant.Line, path string) (map[string][]secret.Grant, error) {
+	by := map[string][]secret.Grant{}
+	for name, lines := range lists {
+		grants, err := grant.Parse(lines, path+name, nil)
+		if err != nil {
+			return nil, err
+		}
+		by[name] = grants
+	}
+	return by, nil
 }

@@ -169,6 +169,9 @@ type Strategy struct {
 	// OIDC knows callers by access tokens of an OpenID Connect issuer, sent as
 	// Authorization: Bearer.
 	OIDC *OIDC `yaml:"oidc"`
+	// ServiceAccount knows pods of a Kubernetes cluster by the tokens of their
+	// service accounts, sent as Authorization: Bearer.
+	ServiceAccount *ServiceAccount `yaml:"service_account"`
 	// Anonymous lets in whoever sends no key from this machine, to do
 	// everything but reveal: for the stock OpenHands web page. It needs a
 	// listen address on loopback.
@@ -311,6 +314,9 @@ func (c *Config) setDefaults() {
 		}
 		if s.OIDC != nil {
 			s.OIDC.setDefaults()
+		}
+		if s.ServiceAccount != nil {
+			s.ServiceAccount.setDefaults()
 		}
 	}
 }

@@ -28,6 +28,9 @@ func (c *Config) reloaded() (paths []*string) {
 		if s.OIDC != nil {
 			paths = append(paths, &s.OIDC.CAFile)
 		}
+		if s.ServiceAccount != nil {
+			paths = append(paths, &s.ServiceAccount.Kubeconfig)
+		}
 	}
 	return paths
 }

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // hides reports whether no credential would get past one strategy to the
 // other, or only some that the other knows, too: exactly one may claim each.
@@ -8,14 +11,23 @@ func (s Strategy) hides(other Strategy) bool {
 	switch {
 	case s.APIKey != nil && other.APIKey != nil:
 		return strings.EqualFold(s.APIKey.Header, other.APIKey.Header) && overlap(s.APIKey.Prefix, other.APIKey.Prefix)
-	case s.APIKey != nil && other.OIDC != nil:
+	case s.APIKey != nil && other.issuer() != "":
 		return s.APIKey.Prefix == "" && strings.EqualFold(s.APIKey.Header, "Authorization")
-	case s.OIDC != nil && other.OIDC != nil:
-		return s.OIDC.Issuer == other.OIDC.Issuer
-	case other.APIKey != nil && s.APIKey == nil:
+	case other.APIKey != nil && s.issuer() != "":
 		return other.hides(s)
 	}
-	return false
+	return s.issuer() != "" && s.issuer() == other.issuer()
+}
+
+// issuer is whose tokens the strategy takes, empty if it takes none.
+func (s Strategy) issuer() string {
+	switch {
+	case s.OIDC != nil:
+		return s.OIDC.Issuer
+	case s.ServiceAccount != nil:
+		return cmp.Or(s.ServiceAccount.Issuer, clusterIssuer)
+	}
+	return ""
 }
 
 // overlap reports whether something can begin with both.

@@ -104,12 +104,12 @@ func (k Key) validate(m *mistakes) {
 
 func (s Strategy) validate(m *mistakes, path, address string) {
 	kinds := 0
-	for _, set := range []bool{s.APIKey != nil, s.OIDC != nil, s.Anonymous != nil} {
+	for _, set := range []bool{s.APIKey != nil, s.OIDC != nil, s.ServiceAccount != nil, s.Anonymous != nil} {
 		if set {
 			kinds++
 		}
 	}
-	m.bad(kinds != 1, "%s: must set exactly one of api_key, oidc, anonymous", path)
+	m.bad(kinds != 1, "%s: must set exactly one of api_key, oidc, service_account, anonymous", path)
 	if s.APIKey != nil {
 		m.bad(s.APIKey.KeysFile == "", "%s.api_key.keys_file: must be set", path)
 		m.bad(!headerName(s.APIKey.Header), "%s.api_key.header: must be the name of a header", path)
@@ -117,6 +117,9 @@ func (s Strategy) validate(m *mistakes, path, address string) {
 	}
 	if s.OIDC != nil {
 		s.OIDC.validate(m, path+".oidc")
+	}
+	if s.ServiceAccount != nil {
+		s.ServiceAccount.validate(m, path+".service_account")
 	}
 	m.bad(s.Anonymous != nil && !loopback(address),
 		"%s.anonymous: needs a listen.address on loopback, or everybody could write here", path)

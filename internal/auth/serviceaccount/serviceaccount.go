@@ -1,0 +1,146 @@
+// Package serviceaccount knows callers in the same cluster by the token of their
+// pod's service account, so that apps need no secret to get at their secrets.
+// Whether a token is good the API server says (TokenReview), who also knows
+// whether the pod is still there.
+package serviceaccount
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/grant"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// How long the API server is not asked again about a token, so that it need
+// not answer for each request. So long one is good whose pod is gone.
+const (
+	goodFor = 30 * time.Second
+	badFor  = 10 * time.Second
+)
+
+// Rules are what a token must be, and what it is good for then.
+type Rules struct {
+	// Issuer that the cluster's tokens name.
+	Issuer string
+	// Audience that the token must be bound to: not the API server's own, or
+	// everybody who is sent one could use it there.
+	Audience string
+	// Accounts are what service accounts may do, by namespace/name; see
+	// grant.For for grants without an owner.
+	Accounts map[string][]secret.Grant
+}
+
+// Strategy is an [auth.Strategy] for tokens of a cluster's service accounts. It
+// is safe for concurrent use.
+type Strategy struct {
+	rules     Rules
+	api       *reviewer
+	good, bad auth.Memory[secret.Caller]
+}
+
+var _ auth.Strategy = (*Strategy)(nil)
+
+// New returns a strategy that asks the cluster, in which it must be allowed to
+// create tokenreviews (ClusterRole system:auth-delegator). The error is about
+// how to reach it; it is not asked anything yet.
+func New(rules Rules, cluster *rest.Config) (*Strategy, error) {
+	api, err := newReviewer(cluster)
+	if err != nil {
+		return nil, err
+	}
+	return &Strategy{rules: rules, api: api}, nil
+}
+
+// Authenticate implements [auth.Strategy]. A token that names another issuer is
+// none of ours. secret.ErrUnavailable means that the API server could not say.
+func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
+	token, ok := auth.Bearer(r)
+	if !ok || !auth.IsToken(token) {
+		return secret.Caller{}, auth.ErrNoCredential
+	}
+	hash := auth.HashOf(token)
+	if caller, ok := s.good.Get(hash); ok {
+		return caller, nil
+	}
+	if issuer, ok := auth.Issuer(token); !ok || issuer != s.rules.Issuer {
+		return secret.Caller{}, auth.ErrNoCredential
+	}
+	if _, ok := s.bad.Get(hash); ok {
+		return secret.Caller{}, auth.ErrBadCredential
+	}
+	caller, until, err := s.review(r.Context(), token)
+	switch {
+	case err == nil:
+		s.good.Put(hash, caller, until)
+	case errors.Is(err, auth.ErrBadCredential):
+		s.bad.Put(hash, caller, time.Now().Add(badFor))
+	}
+	return caller, err
+}
+
+// review has the API server say whose the token is, and until when that holds.
+func (s *Strategy) review(ctx context.Context, token string) (caller secret.Caller, until time.Time, err error) {
+	asked := time.Now()
+	status, err := s.api.review(ctx, token, s.rules.Audience)
+	if err != nil {
+		return secret.Caller{}, time.Time{}, err
+	}
+	account, ok := status.account(s.rules.Audience)
+	if !ok {
+		return secret.Caller{}, time.Time{}, auth.ErrBadCredential
+	}
+	until = asked.Add(goodFor)
+	if expires := expiry(token); expires.Before(until) {
+		until = expires
+	}
+	return s.rules.caller(account, status), until, nil
+}
+
+// prefix is what Kubernetes calls service accounts by.
+const prefix = "system:serviceaccount:"
+
+// account is whose the token is, as namespace/name, if it is a service
+// account's and bound to the audience. An API server that knows nothing of
+// audiences would leave them out.
+func (s *status) account(audience string) (account string, ok bool) {
+	bound := false
+	for _, a := range s.Audiences {
+		bound = bound || a == audience
+	}
+	name, ok := strings.CutPrefix(s.User.Username, prefix)
+	namespace, name, named := strings.Cut(name, ":")
+	return namespace + "/" + name, s.Authenticated && bound && ok && named && s.Error == ""
+}
+
+// caller is who the service account is. Its key is the pod, if the token is
+// bound to one.
+func (rules *Rules) caller(account string, s *status) secret.Caller {
+	caller := secret.Caller{Subject: s.User.Username, User: s.User.Username}
+	if pods := s.User.Extra["authentication.kubernetes.io/pod-name"]; len(pods) == 1 {
+		caller.Key = pods[0]
+	}
+	caller.Grants = grant.For(caller.User, rules.Accounts[account])
+	return caller
+}
+
+// expiry reads when a token ends that the API server has found good.
+func expiry(token string) time.Time {
+	_, rest, _ := strings.Cut(token, ".")
+	encoded, _, _ := strings.Cut(rest, ".")
+	var claims struct {
+		Expires int64 `json:"exp"`
+	}
+	payload, err := auth.Base64.DecodeString(encoded)
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return time.Time{} // so that it is not remembered
+	}
+	return time.Unix(claims.Expires, 0)
+}
