@@ -75,6 +75,31 @@ func workspaceReads(t *testing.T) {
 	s.sends(t, s.printed[sessionKey], "GET /api/settings/secrets/B HTTP/1.1"+httpx+"\n\n").wants(404, agentserver.absent)
 }
 
+func cloudWorkspaceLists(t *testing.T) {
+	s := stocked(t)
+	key := s.boxKey(t, "box", "MINE")
+	a := s.sends(t, key, "GET /api/v1/sandboxes/box/settings/secrets HTTP/1.1"+httpx+"\n\n").wantsStatus(200)
+	var body struct {
+		Secrets []struct{ Name, Description string }
+	}
+	if err := json.Unmarshal([]byte(a.body), &body); err != nil || fmt.Sprint(body.Secrets) != "[{MINE }]" {
+		t.Errorf("%s, %v", a.body, err)
+	}
+}
+
+func cloudWorkspaceReads(t *testing.T) {
+	s := stocked(t)
+	key := s.boxKey(t, "box", "MINE", "MISSING")
+	read := func(name string) answer {
+		return s.sends(t, key, "GET /api/v1/sandboxes/box/settings/secrets/"+name+" HTTP/1.1"+httpx+"\n\n")
+	}
+	read("MINE").wantsValue(canary)
+	read("MISSING").wants(404, says("Secret not found"))
+	read("PAYROLL").wants(404, says("Secret not found"))
+	s.administer(t, "grant", "revoke", "--sandbox", "box")
+	read("MINE").wants(401, says("Invalid session API key"))
+}
+
 // An agent asks once for each command that names the secret, with the headers of its start
 // request and no others, follows no redirect, takes any 2xx, and takes the whole text for the
 // value.
@@ -85,6 +110,9 @@ func lookupSecret(t *testing.T) {
 		a := s.sends(t, s.printed[sessionKey], "GET /api/settings/secrets/A HTTP/1.1"+httpx+"\n\n").wantsValue(canary)
 		a.wantsHeader("Content-Length", fmt.Sprint(len(canary))).wantsHeader("Location", "").wantsHeader("Content-Encoding", "")
 	}
+	key := s.boxKey(t, "box", "A")
+	s.sends(t, key, "GET /api/v1/sandboxes/box/settings/secrets/A HTTP/1.1"+httpx+"\n\n").wantsValue(canary)
+	s.sends(t, key, "GET /api/settings/secrets/A HTTP/1.1"+httpx+"\n\n").wantsValue(canary)
 	s.sends(t, canary, "GET /api/settings/secrets/A HTTP/1.1"+httpx+"\n\n").wants(401, agentserver.badKey)
 	s.sends(t, keyOf("lister", sessionKey), "GET /api/settings/secrets/A HTTP/1.1"+httpx+"\n\n").wants(403, agentserver.forbidden)
 }

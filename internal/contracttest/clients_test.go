@@ -24,6 +24,8 @@ var compatibility = []struct {
 	{"OpenHands 0.53.0, pushing server", "POST /api/secrets, resuming", serverResumes},
 	{"OpenHands SDK, RemoteWorkspace", "GET /api/settings/secrets", workspaceLists},
 	{"OpenHands SDK, RemoteWorkspace", "GET /api/settings/secrets/{name}", workspaceReads},
+	{"OpenHands SDK, OpenHandsCloudWorkspace", "GET /api/v1/sandboxes/{id}/settings/secrets", cloudWorkspaceLists},
+	{"OpenHands SDK, OpenHandsCloudWorkspace", "GET /api/v1/sandboxes/{id}/settings/secrets/{name}", cloudWorkspaceReads},
 	{"OpenHands SDK, LookupSecret", "GET of a value", lookupSecret},
 	{"agent-canvas, local", "GET, PUT, DELETE /api/settings/secrets", canvasLocally},
 	{"agent-canvas, local", "rename", canvasRenames},

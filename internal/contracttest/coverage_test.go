@@ -16,13 +16,8 @@ var excused = []struct{ suffix, reason string }{
 	{" 503", "the embedded store is there as long as the process is"},
 	{" 507", "it takes a disk that is full"},
 	{"/reveal 409", "it takes a store to which others write what is not text"},
-	{"/{sandbox_id}/settings/secrets 200", forSandboxes},
-	{"/settings/secrets/{secret_name} 200", forSandboxes},
-	{"/settings/secrets/{secret_name} 404", forSandboxes},
 	{"DELETE /api/secrets/{secret_id} 422", "any text is right there, and a path is always text"},
 }
-
-const forSandboxes = "it takes a key that was made for a sandbox; the tests of internal/api/sandbox have one"
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -17,3 +17,32 @@ func TestASandboxIsForKeysThatWereMadeForIt(t *testing.T) {
 		s.openhands(t, admin).get(box+"/a/b").wants(404, sandbox.lost)
 	})
 }
+
+// boxKey is a key for some secrets of the default user in a sandbox.
+func (s *server) boxKey(t *testing.T, sandbox string, names ...string) string {
+	t.Helper()
+	return s.administer(t, append([]string{"grant", "create", "--sandbox", sandbox, "user/default"}, names...)...)
+}
+
+func TestASandboxReadsWhatItsKeyWasMadeFor(t *testing.T) {
+	s := stocked(t)
+	key := s.boxKey(t, "box", "MINE", "MISSING")
+	c := s.stranger(t).with(sessionKey, key)
+	c.get(box).wants(200, entries(entry("MINE", "")))
+	tag := c.get(box + "/MINE").wantsValue(canary).etag()
+	c.with("If-None-Match", tag).get(box + "/MINE").wantsValue(canary)
+	c.get(box+"/MISSING").wants(404, sandbox.absent)
+	c.get(box+"/PAYROLL").wants(404, sandbox.absent)
+	for _, path := range []string{"/api/v1/sandboxes/other/settings/secrets", "/api/v1/sandboxes/BOX/settings/secrets/MINE"} {
+		c.get(path).wants(403, says("Session API key does not match sandbox"))
+	}
+	// On other routes of the user's it is good for the same, and no more.
+	c.get(settings + "/MINE").wantsValue(canary)
+	c.get(settings+"/PAYROLL").wants(404, agentserver.absent)
+	c.get("/api/secrets").wants(200, list("MINE"))
+	c.put("/api/secrets/MINE", `{"name":"MINE"}`).wants(403, openhands.forbidden)
+
+	s.administer(t, "grant", "revoke", "--sandbox", "box")
+	c.get(box).wants(401, says("Invalid session API key"))
+	c.get(box+"/MINE").wants(401, says("Invalid session API key"))
+}

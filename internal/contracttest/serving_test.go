@@ -46,6 +46,7 @@ func run(t *testing.T, args ...string) *exec.Cmd {
 // A server is the real program in a process of its own, with files of its own.
 type server struct {
 	address string            // host:port
+	config  string            // path of its config
 	printed map[string]string // the keys that init printed, by their headers
 }
 
@@ -81,11 +82,11 @@ func rewrite(t *testing.T, path string, edit func(string) string) {
 func serve(t *testing.T, changes ...change) *server {
 	t.Helper()
 	dir := t.TempDir()
-	s := &server{printed: initialize(t, dir)}
+	s := &server{printed: initialize(t, dir), config: filepath.Join(dir, "strongroom.yaml")}
 	for _, change := range append(changes, hire) {
 		change(t, dir)
 	}
-	cmd := run(t, "serve", "--config", filepath.Join(dir, "strongroom.yaml"), "--listen", "127.0.0.1:0")
+	cmd := run(t, "serve", "--config", s.config, "--listen", "127.0.0.1:0")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +104,16 @@ func serve(t *testing.T, changes ...change) *server {
 		t.Fatalf("serve said %q, %v", first, err)
 	}
 	return s
+}
+
+// administer runs a command on the server and returns what it prints.
+func (s *server) administer(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := run(t, append(args, "--config", s.config)...).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", strings.Join(args, " "), err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // initialize returns the keys by their headers.

@@ -12,6 +12,7 @@ func TestValuesArriveToTheByte(t *testing.T) {
 	s := serve(t)
 	c := s.openhands(t, admin)
 	nx := s.nx1(t, admin)
+	inBox := s.stranger(t).with(sessionKey, s.boxKey(t, "box", "V0", "V1", "V2"))
 	for name, value := range map[string]string{
 		"64 KiB":                    strings.Repeat("0123456789abcdef", 4<<10),
 		"a mebibyte":                strings.Repeat("x", mebibyte),
@@ -52,6 +53,7 @@ func TestValuesArriveToTheByte(t *testing.T) {
 				}
 				a := c.raw("GET", settings+"/"+name, "").wantsValue(value)
 				a.wantsHeader("Content-Length", fmt.Sprint(len(value))).wantsHeader("Transfer-Encoding", "")
+				inBox.on(t).raw("GET", box+"/"+name, "").wantsValue(value)
 				c.delete(settings+"/"+name).wants(200, goneThere)
 			}
 			nx.post(secrets, `{"secret_name":"db","data":[{"key":"K","value":`+quoted(value)+`}]}`).wantsStatus(200)
