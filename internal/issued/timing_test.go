@@ -1,0 +1,166 @@
+package issued_test
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/issued"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+const (
+	timingEnv    = "STRONGROOM_TIMING" // how many samples of each kind; make timing asks for a million
+	timingHeader = "X-Session-Api-Key"
+	knownKeys    = 64 // of a file, and as many issued ones
+	// What is measured may not be told apart at the one, and an early exit must
+	// be at the other.
+	undetected, detected = 4.5, 10
+)
+
+// The kinds of keys that are refused.
+var refused = []string{"unknown id", "known id, last byte wrong", "known id, random"}
+
+// Somebody who measures how long a refusal takes learns nothing of the keys
+// that there are: by Welch's t-test, for keys that share more and less with a
+// known one. The same test finds a comparison that stops at the first
+// difference.
+func TestTimingOfARefusalSaysNothing(t *testing.T) {
+	if os.Getenv(timingEnv) == "" {
+		t.Skip("takes a while, and a machine without much else to do: make timing")
+	}
+	samples, err := strconv.Atoi(os.Getenv(timingEnv))
+	if err != nil || samples < 1000 {
+		t.Fatalf("%s must be a number, 1000 at least", timingEnv)
+	}
+	s := newStack(t, issued.SystemClock())
+	var keys []string
+	var inFile []apikey.Key
+	for range knownKeys {
+		key, id := apikey.Generate()
+		inFile = append(inFile, apikey.Key{ID: id, SHA256: apikey.HashOf(key), Subject: id})
+		issuedKey, _ := s.mustCreate(t, issued.Draft{})
+		keys = append(keys, key, issuedKey)
+	}
+	ours := apikey.New(timingHeader, "", inFile, s.For("session-key"))
+	if t1 := worst(t, "ours", measure(t, ours, keys, samples)); t1 >= undetected {
+		t.Errorf("t is %.2f, want less than %v", t1, undetected)
+	}
+	if t2 := worst(t, "one with an early exit", measure(t, newHasty(keys), keys, samples)); t2 <= detected {
+		t.Errorf("an early exit gives a t of %.2f, want more than %v: nothing was measured", t2, detected)
+	}
+}
+
+// hasty compares byte by byte with the key of the id, and stops early.
+type hasty map[string]string
+
+func newHasty(keys []string) hasty {
+	h := hasty{}
+	for _, k := range keys {
+		h[idOf(k)] = k
+	}
+	return h
+}
+
+func idOf(key string) string {
+	_, rest, _ := strings.Cut(key, "_")
+	id, _, _ := strings.Cut(rest, "_")
+	return id
+}
+
+func (h hasty) Authenticate(r *http.Request) (secret.Caller, error) {
+	sent := r.Header.Get(timingHeader)
+	key, known := h[idOf(sent)]
+	if !known || len(key) != len(sent) {
+		return secret.Caller{}, auth.ErrBadCredential
+	}
+	for i := range len(key) {
+		if key[i] != sent[i] {
+			return secret.Caller{}, auth.ErrBadCredential
+		}
+	}
+	return secret.Caller{}, nil
+}
+
+// measure takes so many samples of each kind, in nanoseconds. A key of every
+// kind is made anew for each, by the same work, and they take turns at random.
+func measure(t *testing.T, s auth.Strategy, keys []string, samples int) (times [3][]float64) {
+	t.Helper()
+	requests := [3]*http.Request{}
+	for kind := range requests {
+		requests[kind] = &http.Request{Header: http.Header{timingHeader: {""}}}
+		times[kind] = make([]float64, 0, samples)
+	}
+	var buffer []byte
+	for range samples {
+		known := keys[rand.IntN(len(keys))]
+		fresh, _ := apikey.Generate()
+		wrong := byte(1 + rand.IntN(255)) // or a few hashes would be asked for over and over
+		tail := len("srk_") + len(idOf(known)) + 1
+		parts := [3][2]string{{fresh[:tail], fresh[tail:]}, {known[:tail], known[tail:]}, {known[:tail], fresh[tail:]}}
+		// In turns as well, since what was written last is read fastest; and by
+		// way of a buffer, so that all are written alike.
+		for _, kind := range rand.Perm(3) {
+			buffer = append(append(buffer[:0], parts[kind][0]...), parts[kind][1]...)
+			buffer[len(buffer)-1] ^= wrong
+			requests[kind].Header[timingHeader][0] = string(buffer)
+		}
+		for _, kind := range rand.Perm(3) {
+			began := time.Now()
+			_, err := s.Authenticate(requests[kind])
+			took := time.Since(began)
+			if !errors.Is(err, auth.ErrBadCredential) {
+				t.Fatalf("%s: %v", refused[kind], err)
+			}
+			times[kind] = append(times[kind], float64(took.Nanoseconds()))
+		}
+	}
+	return times
+}
+
+// worst is the largest t of any two kinds, without the slowest 5 % of all.
+func worst(t *testing.T, what string, times [3][]float64) (largest float64) {
+	t.Helper()
+	all := slices.Concat(times[0], times[1], times[2])
+	slices.Sort(all)
+	limit := all[len(all)*95/100]
+	for kind := range times {
+		times[kind] = slices.DeleteFunc(times[kind], func(took float64) bool { return took > limit })
+	}
+	for a := range times {
+		for b := range a {
+			value := welch(times[a], times[b])
+			largest = max(largest, math.Abs(value))
+			t.Logf("%s: %s against %s: t = %.2f (%d and %d samples)", what, refused[a], refused[b], value, len(times[a]), len(times[b]))
+		}
+	}
+	return largest
+}
+
+// welch is Welch's t: the difference of the means in units of its own
+// deviation.
+func welch(a, b []float64) float64 {
+	meanA, varianceA := moments(a)
+	meanB, varianceB := moments(b)
+	return (meanA - meanB) / math.Sqrt(varianceA/float64(len(a))+varianceB/float64(len(b)))
+}
+
+func moments(of []float64) (mean, variance float64) {
+	for _, x := range of {
+		mean += x
+	}
+	mean /= float64(len(of))
+	for _, x := range of {
+		variance += (x - mean) * (x - mean)
+	}
+	return mean, variance / float64(len(of)-1)
+}
