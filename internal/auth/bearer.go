@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-// What a token may be before anything in it is verified. Issuers stay far
-// below; a header of HTTP would hold no more.
+// MaxToken is what a token may be before anything in it is verified, in bytes:
+// issuers stay far below.
+const MaxToken = 8 << 10
+
 const (
-	maxToken  = 8 << 10 // bytes
-	maxIssuer = 512     // bytes
-	maxDepth  = 16      // of arrays and objects in each other
+	maxIssuer = 512 // bytes
+	maxDepth  = 16  // of arrays and objects in each other
 )
 
 // Bearer returns the token in the request's Authorization header (RFC 6750,
@@ -29,14 +30,20 @@ func Bearer(r *http.Request) (token string, ok bool) {
 // IsToken reports whether a credential has the form of a signed token (a JWS
 // in compact form, RFC 7515), of at most 8 KiB. Encrypted ones have more dots.
 func IsToken(credential string) bool {
-	if len(credential) > maxToken || strings.Count(credential, ".") != 2 {
+	if len(credential) > MaxToken {
 		return false
 	}
-	// Base64 would pass over line breaks.
-	return !strings.ContainsFunc(credential, func(r rune) bool {
-		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-		return !letter && r != '-' && r != '_' && r != '.'
-	})
+	dots := 0
+	for i := range len(credential) {
+		switch c := credential[i]; {
+		case c == '.':
+			dots++
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+		default: // base64 would pass over line breaks
+			return false
+		}
+	}
+	return dots == 2
 }
 
 // Base64 is the encoding of a token's parts, which has one way to write each.
@@ -51,7 +58,7 @@ func Issuer(token string) (issuer string, ok bool) {
 	}
 	_, rest, _ := strings.Cut(token, ".")
 	encoded, _, _ := strings.Cut(rest, ".")
-	var payload [maxToken * 3 / 4]byte // on the stack: what nobody has verified costs nothing
+	var payload [MaxToken * 3 / 4]byte // on the stack: what nobody has verified costs nothing
 	n, err := Base64.Decode(payload[:], []byte(encoded))
 	if err != nil {
 		return "", false
