@@ -10,7 +10,8 @@ import (
 
 // A field is everybody who takes part in the contests.
 type field struct {
-	d dialect
+	d     dialect
+	token string
 
 	server, echo, commits, batches *runner
 	rival                          *runner // may be nil
@@ -86,6 +87,7 @@ type contender struct {
 const (
 	theServer  = "strongroom"
 	theRival   = "another strongroom"
+	byKey      = "strongroom, by API key"
 	theEcho    = "echo, same bytes"
 	theCommits = "echo + bbolt, same rows"
 	theBatches = "echo + bbolt.Batch, same rows"
@@ -119,14 +121,32 @@ func (f *field) contests(opts options) (contests []*contest) {
 			contests = append(contests, r)
 		}
 	}
+	if slices.Contains(opts.only, "token") {
+		for _, conns := range opts.conns {
+			contests = append(contests, f.byToken(conns))
+		}
+	}
 	return contests
 }
 
-func (r *contest) enter(name string, with *runner) {
+// byToken is the contest of the server with itself: the same request by an
+// access token and by an API key. Verifying the token is in the warm-up.
+func (f *field) byToken(conns int) *contest {
+	tokens := dialect{"Authorization: Bearer " + f.token, f.d.apps}
+	op := &operation{part: "token", name: "GET one, by access token", requests: tokens.gets(), answer: f.get.answer}
+	r := &contest{op: op, conns: conns}
+	r.enter(theServer, f.server)
+	r.enterFor(byKey, f.server, f.get)
+	return r
+}
+
+func (r *contest) enter(name string, with *runner) { r.enterFor(name, with, r.op) }
+
+func (r *contest) enterFor(name string, with *runner, op *operation) {
 	r.contenders = append(r.contenders, &contender{
 		name: name, process: with.process,
 		do: func(start, end time.Time) ([]time.Duration, error) {
-			return with.client.load(start, end, r.op, r.conns)
+			return with.client.load(start, end, op, r.conns)
 		},
 	})
 }

@@ -37,7 +37,7 @@ type options struct {
 }
 
 // parts are what --only can name.
-var parts = []string{"get", "list", "put", "reveal", "idle"}
+var parts = []string{"get", "token", "list", "put", "reveal", "idle"}
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == floorCommand {

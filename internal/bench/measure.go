@@ -27,7 +27,17 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := dialect{in.psk, opts.apps}
+	tokens, err := newIssuer()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tokens.listener.Close() }()
+	if slices.Contains(opts.only, "token") {
+		if err := in.takeTokens(tokens); err != nil {
+			return nil, err
+		}
+	}
+	d := dialect{"Authorization-PSK: " + in.psk, opts.apps}
 	if err := in.fill(ctx, d); err != nil {
 		return nil, fmt.Errorf("filling the server: %w", err)
 	}
@@ -45,7 +55,7 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 		}
 	}
 	if slices.ContainsFunc(opts.only, func(part string) bool { return part != "idle" }) {
-		err = res.contest(ctx, opts, in, d, dir)
+		err = res.contest(ctx, opts, in, d, tokens.token, dir)
 	}
 	return res, err
 }
@@ -114,7 +124,7 @@ func (in *installation) measureStarts(ctx context.Context, times int) (starts []
 }
 
 // contest starts the server and its floors, and runs all rounds.
-func (res *results) contest(ctx context.Context, opts options, in *installation, d dialect, dir string) (err error) {
+func (res *results) contest(ctx context.Context, opts options, in *installation, d dialect, token, dir string) (err error) {
 	spec := floorSpec{Rows: res.rows, RevealRows: res.reveal, Secrets: opts.apps * secretsPer}
 	copies := []string{filepath.Join(dir, "commits.db"), filepath.Join(dir, "raw.db"), filepath.Join(dir, "batches.db")}
 	for _, path := range copies {
@@ -126,7 +136,7 @@ func (res *results) contest(ctx context.Context, opts options, in *installation,
 	if err != nil {
 		return err
 	}
-	f := &field{d: d}
+	f := &field{d: d, token: token}
 	defer func() { err = errors.Join(err, f.close()) }()
 	if f.server, err = f.add(in.start(ctx)); err != nil {
 		return err

@@ -108,6 +108,9 @@ func (p *printer) bars() {
 	if c := p.contest("list", 16); c != nil {
 		p.atLeast("list at 16 connections: rate over echo's", overRounds(c[theServer], c[theEcho], rate), 0.6)
 	}
+	if c := p.contest("token", 1); c != nil {
+		p.atMost("GET by token at 1 connection: p50 over by key", overRounds(c[theServer], c[byKey], p50), 1.15)
+	}
 	one, many := p.contest("put", 1), p.contest("put", 64)
 	if one != nil {
 		p.atMost("PUT at 1 connection: p50 over echo + bbolt's", overRounds(one[theServer], one[theCommits], p50), 1.15)

@@ -15,13 +15,13 @@ const (
 
 // A dialect makes requests.
 type dialect struct {
-	psk  string
-	apps int // whose secrets they are for
+	credential string // a header
+	apps       int    // whose secrets they are for
 }
 
 func (d dialect) request(method, path, body string) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nAuthorization-PSK: %s\r\n", method, path, d.psk)
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n%s\r\n", method, path, d.credential)
 	if body != "" {
 		fmt.Fprintf(&b, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
 	}
