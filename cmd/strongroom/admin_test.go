@@ -61,6 +61,7 @@ func mustHaveAPast(t *testing.T) install {
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"first"}]}`)
 	p.want(t, 200, "PUT", app+"/db", i.pskHeader(), `{"data":[{"key":"k","value":"second"}]}`)
 	p.want(t, 200, "PUT", app+"/db", i.pskHeader(), `{"data":[{"key":"k","value":"third"},{"key":"l","value":"3"}]}`)
+	p.want(t, 200, "GET", app+"/db/reveal", i.pskHeader(), "")
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"gone","data":[{"key":"k","value":"deleted"}]}`)
 	p.want(t, 200, "DELETE", app+"/gone", i.pskHeader(), "")
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"OLD","value":"v","description":"before"}`)
@@ -99,6 +100,10 @@ var commands = []struct {
 	says   string // of a refusal
 	after  func(t *testing.T, p *process, i install)
 }{
+	{args: "secret list " + theApp, prints: "db  k,l  updated T  delivered T to admin, key KEY  \n"},
+	{args: "secret list " + theUser, prints: "NEW  value  updated T  delivered never  after\n"},
+	{args: "secret list user/nobody"},
+	{args: "secret list " + theApp + " db", says: "accepts 1 arg(s), received 2"},
 	{args: "secret history " + theApp + " db", prints: "R  T  db  k,l  \nR  T  db  k    \nR  T  db  k    \n"},
 	{args: "secret history " + theUser + " NEW", prints: "R  T  NEW  value  after\nR  T  OLD  value  before\n"},
 	{args: "secret history " + theUser + " OLD", says: "secret not found"},

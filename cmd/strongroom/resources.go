@@ -11,6 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/delivery"
 	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
@@ -26,7 +27,8 @@ import (
 type resources struct {
 	file     *state.File
 	audit    *audit.Log
-	keys     *issued.Keys    // that were issued; they keep the record, before the log
+	keys     *issued.Keys    // that were issued; they stand before the log
+	book     *delivery.Book  // of last deliveries; it stands before the keys, and is told what goes on record
 	anchorer *audit.Anchorer // nil if the log is not anchored
 	office   *admin.Office
 	stores   map[string]secret.Store
@@ -59,13 +61,16 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 	if r.keys, err = issued.Open(file, ring, r.audit, issued.SystemClock(), log); err != nil {
 		return nil, errors.Join(fmt.Errorf("issued keys: %w", err), r.closeLog(), file.Close())
 	}
+	if r.book, err = delivery.Open(file, ring, r.keys, r.audit, log); err != nil {
+		return nil, errors.Join(fmt.Errorf("last deliveries: %w", err), r.keys.Close(), r.closeLog(), file.Close())
+	}
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, Keyring: keys, Retention: cfg.Audit.Retention,
+		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Retention: cfg.Audit.Retention,
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {
 		if s.Kubernetes == nil {
-			parts.Stores[name] = bolt.Open(file, name, ring, r.keys, bolt.Options{
+			parts.Stores[name] = bolt.Open(file, name, ring, r.book, bolt.Options{
 				Versions: *s.Bolt.Versions, DeletedFor: *s.Bolt.DeletedFor, PastBytes: *s.Bolt.PastBytes,
 			})
 			r.stores[name] = parts.Stores[name]
@@ -74,7 +79,7 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 		st, err := openKubernetes(s.Kubernetes)
 		if err != nil {
 			err = fmt.Errorf("stores.%s.kubernetes: %w", name, err)
-			return nil, errors.Join(err, r.closeStores(), r.keys.Close(), r.closeLog(), file.Close())
+			return nil, errors.Join(err, r.closeStores(), r.book.Close(), r.keys.Close(), r.closeLog(), file.Close())
 		}
 		parts.Elsewhere[name], r.stores[name] = st, st
 	}
@@ -144,7 +149,7 @@ func (from keySource) field() (name string, source keyring.Source) {
 
 // Close closes what was opened, the last first.
 func (r *resources) Close() error {
-	return errors.Join(r.office.Close(), r.closeStores(), r.keys.Close(), r.closeLog(), r.file.Close())
+	return errors.Join(r.office.Close(), r.closeStores(), r.book.Close(), r.keys.Close(), r.closeLog(), r.file.Close())
 }
 
 func (r *resources) closeLog() error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,12 +18,13 @@ const secretArgs = "OWNER NAME"
 func secretCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "secret",
-		Short: "Look at secrets' history and put back what was",
-		Long: `Look at secrets' history and put back what was. OWNER is user/<id> or app/<uuid>.
+		Short: "Look at secrets and their history, and put back what was",
+		Long: `Look at secrets and their history, and put back what was. OWNER is user/<id> or app/<uuid>.
 No value is shown.`,
 		Args: cobra.NoArgs, RunE: showHelp,
 	}
 	c.AddCommand(
+		secretAction("list OWNER", "List what an owner has, and when the values were last delivered", 1, listSecrets),
 		secretAction("history "+secretArgs, "List what a secret has been, newest first", 2, secretHistory),
 		secretAction("restore "+secretArgs+" REVISION", "Give a secret the content of an earlier revision", 3, restoreSecret),
 		secretAction("undelete "+secretArgs, "Put back what was last deleted under a name", 2, undeleteSecret),
@@ -59,6 +61,33 @@ func secretAction(use, short string, args int, do func(context.Context, *adminCl
 	})
 	c.Flags().StringVar(&store, "store", "", "`name` of the store, if the config has several")
 	return c
+}
+
+func listSecrets(ctx context.Context, a *adminClient, t target) error {
+	resp, err := a.ListSecretsWithResponse(ctx, gen.OwnerRef{Store: t.Store, Owner: t.Owner})
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(a.out.OutOrStdout(), 0, 0, 2, ' ', 0)
+	for _, v := range *resp.JSON200 {
+		line := []string{v.Name, strings.Join(v.Keys, ","), "updated " + when(&v.Updated), "delivered " + deliveryOf(v), v.Description}
+		if _, err := fmt.Fprintln(table, strings.Join(line, "\t")); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}
+
+// deliveryOf says when the values were last delivered, and to whom.
+func deliveryOf(v gen.Version) string {
+	text := when(v.Delivered)
+	if v.DeliveredTo != nil {
+		text += " to " + *v.DeliveredTo
+	}
+	if v.DeliveredBy != nil {
+		text += ", key " + *v.DeliveredBy
+	}
+	return text
 }
 
 func secretHistory(ctx context.Context, a *adminClient, t target) error {

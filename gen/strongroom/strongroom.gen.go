@@ -209,13 +209,22 @@ type Verdict struct {
 
 // Version defines model for Version.
 type Version struct {
-	Created     time.Time  `json:"created"`
-	Deleted     *time.Time `json:"deleted,omitempty"`
-	Description string     `json:"description"`
-	Keys        []string   `json:"keys"`
-	Name        string     `json:"name"`
-	Revision    string     `json:"revision"`
-	Updated     time.Time  `json:"updated"`
+	Created time.Time  `json:"created"`
+	Deleted *time.Time `json:"deleted,omitempty"`
+
+	// Delivered In a list: when its values were last delivered, if ever.
+	Delivered *time.Time `json:"delivered,omitempty"`
+
+	// DeliveredBy Id of the key.
+	DeliveredBy *string `json:"delivered_by,omitempty"`
+
+	// DeliveredTo To whom, as the audit log calls them.
+	DeliveredTo *string   `json:"delivered_to,omitempty"`
+	Description string    `json:"description"`
+	Keys        []string  `json:"keys"`
+	Name        string    `json:"name"`
+	Revision    string    `json:"revision"`
+	Updated     time.Time `json:"updated"`
 }
 
 // BadRequest defines model for BadRequest.
@@ -422,6 +431,9 @@ type SecretHistoryJSONRequestBody = SecretRef
 
 // ImportSecretJSONRequestBody defines body for ImportSecret for application/json ContentType.
 type ImportSecretJSONRequestBody ImportSecretJSONBody
+
+// ListSecretsJSONRequestBody defines body for ListSecrets for application/json ContentType.
+type ListSecretsJSONRequestBody = OwnerRef
 
 // RestoreSecretJSONRequestBody defines body for RestoreSecret for application/json ContentType.
 type RestoreSecretJSONRequestBody RestoreSecretJSONBody
@@ -897,6 +909,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
 	ImportSecret(ctx context.Context, body ImportSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSecretsWithBody What an owner has
+	//
+	// Without values, but with the last delivery of each.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
+	ListSecretsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSecrets What an owner has
+	//
+	// Without values, but with the last delivery of each.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
+	ListSecrets(ctx context.Context, body ListSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RestoreSecretWithBody Put an earlier version back
 	//
@@ -1649,6 +1679,44 @@ func (c *Client) ImportSecretWithBody(ctx context.Context, contentType string, b
 // Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
 func (c *Client) ImportSecret(ctx context.Context, body ImportSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewImportSecretRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSecretsWithBody What an owner has
+//
+// Without values, but with the last delivery of each.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
+func (c *Client) ListSecretsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSecretsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSecrets What an owner has
+//
+// Without values, but with the last delivery of each.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
+func (c *Client) ListSecrets(ctx context.Context, body ListSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSecretsRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2575,6 +2643,46 @@ func NewImportSecretRequestWithBody(server string, contentType string, body io.R
 	return req, nil
 }
 
+// NewListSecretsRequest calls the generic ListSecrets builder with application/json body
+func NewListSecretsRequest(server string, body ListSecretsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewListSecretsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewListSecretsRequestWithBody constructs an http.Request for the ListSecrets method, with any body, and a specified content type
+func NewListSecretsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/secret/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewRestoreSecretRequest calls the generic RestoreSecret builder with application/json body
 func NewRestoreSecretRequest(server string, body RestoreSecretJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3072,6 +3180,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
 	ImportSecretWithResponse(ctx context.Context, body ImportSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ImportSecretResponse, error)
+
+	// ListSecretsWithBodyWithResponse What an owner has
+	//
+	// Without values, but with the last delivery of each.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
+	ListSecretsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ListSecretsResponse, error)
+
+	// ListSecretsWithResponse What an owner has
+	//
+	// Without values, but with the last delivery of each.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
+	ListSecretsWithResponse(ctx context.Context, body ListSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*ListSecretsResponse, error)
 
 	// RestoreSecretWithBodyWithResponse Put an earlier version back
 	//
@@ -5094,6 +5220,103 @@ func (r ImportSecretResponse) ContentType() string {
 	return ""
 }
 
+type ListSecretsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Version
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *TooLarge
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *Unprocessable
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Failed
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// JSON507 the response for an HTTP 507 `application/json` response
+	JSON507 *Full
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSecretsResponse) GetJSON200() *[]Version {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListSecretsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListSecretsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListSecretsResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r ListSecretsResponse) GetJSON413() *TooLarge {
+	return r.JSON413
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r ListSecretsResponse) GetJSON422() *Unprocessable {
+	return r.JSON422
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ListSecretsResponse) GetJSON500() *Failed {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListSecretsResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetJSON507 returns the response for an HTTP 507 `application/json` response
+func (r ListSecretsResponse) GetJSON507() *Full {
+	return r.JSON507
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSecretsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSecretsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSecretsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSecretsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type RestoreSecretResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5943,6 +6166,36 @@ func (c *ClientWithResponses) ImportSecretWithResponse(ctx context.Context, body
 		return nil, err
 	}
 	return ParseImportSecretResponse(rsp)
+}
+
+// ListSecretsWithBodyWithResponse What an owner has
+//
+// Without values, but with the last delivery of each.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
+func (c *ClientWithResponses) ListSecretsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ListSecretsResponse, error) {
+	rsp, err := c.ListSecretsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSecretsResponse(rsp)
+}
+
+// ListSecretsWithResponse What an owner has
+//
+// Without values, but with the last delivery of each.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
+func (c *ClientWithResponses) ListSecretsWithResponse(ctx context.Context, body ListSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*ListSecretsResponse, error) {
+	rsp, err := c.ListSecrets(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSecretsResponse(rsp)
 }
 
 // RestoreSecretWithBodyWithResponse Put an earlier version back
@@ -7648,6 +7901,88 @@ func ParseImportSecretResponse(rsp *http.Response) (*ImportSecretResponse, error
 	return response, nil
 }
 
+// ParseListSecretsResponse parses an HTTP response from a ListSecretsWithResponse call
+func ParseListSecretsResponse(rsp *http.Response) (*ListSecretsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSecretsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Version
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
+		var dest Full
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON507 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseRestoreSecretResponse parses an HTTP response from a RestoreSecretWithResponse call
 func ParseRestoreSecretResponse(rsp *http.Response) (*RestoreSecretResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7944,6 +8279,9 @@ type ServerInterface interface {
 	// ImportSecret Take over a secret from elsewhere
 	// (POST /strongroom/v1/secret/import)
 	ImportSecret(ctx echo.Context) error
+	// ListSecrets What an owner has
+	// (POST /strongroom/v1/secret/list)
+	ListSecrets(ctx echo.Context) error
 	// RestoreSecret Put an earlier version back
 	// (POST /strongroom/v1/secret/restore)
 	RestoreSecret(ctx echo.Context) error
@@ -8167,6 +8505,15 @@ func (w *ServerInterfaceWrapper) ImportSecret(ctx echo.Context) error {
 	return err
 }
 
+// ListSecrets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSecrets(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSecrets(ctx)
+	return err
+}
+
 // RestoreSecret converts echo context to params.
 func (w *ServerInterfaceWrapper) RestoreSecret(ctx echo.Context) error {
 	var err error
@@ -8264,6 +8611,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/strongroom/v1/secret/destroy", wrapper.DestroySecret, options.OperationMiddlewares["destroySecret"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/history", wrapper.SecretHistory, options.OperationMiddlewares["secretHistory"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/import", wrapper.ImportSecret, options.OperationMiddlewares["importSecret"]...)
+	router.POST(options.BaseURL+"/strongroom/v1/secret/list", wrapper.ListSecrets, options.OperationMiddlewares["listSecrets"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/restore", wrapper.RestoreSecret, options.OperationMiddlewares["restoreSecret"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/undelete", wrapper.UndeleteSecret, options.OperationMiddlewares["undeleteSecret"]...)
 	router.GET(options.BaseURL+"/strongroom/v1/status", wrapper.Status, options.OperationMiddlewares["status"]...)
@@ -10875,6 +11223,140 @@ func (response ImportSecret507JSONResponse) VisitImportSecretResponse(w http.Res
 	return err
 }
 
+type ListSecretsRequestObject struct {
+	Body *ListSecretsJSONRequestBody
+}
+
+type ListSecretsResponseObject interface {
+	VisitListSecretsResponse(w http.ResponseWriter) error
+}
+
+type ListSecrets200JSONResponse []Version
+
+func (response ListSecrets200JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSecrets400JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListSecrets403JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListSecrets404JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response ListSecrets413JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets422JSONResponse struct{ UnprocessableJSONResponse }
+
+func (response ListSecrets422JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets500JSONResponse struct{ FailedJSONResponse }
+
+func (response ListSecrets500JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ListSecrets503JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets507JSONResponse struct{ FullJSONResponse }
+
+func (response ListSecrets507JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RestoreSecretRequestObject struct {
 	Body *RestoreSecretJSONRequestBody
 }
@@ -11305,6 +11787,9 @@ type StrictServerInterface interface {
 	// ImportSecret Take over a secret from elsewhere
 	// (POST /strongroom/v1/secret/import)
 	ImportSecret(ctx context.Context, request ImportSecretRequestObject) (ImportSecretResponseObject, error)
+	// ListSecrets What an owner has
+	// (POST /strongroom/v1/secret/list)
+	ListSecrets(ctx context.Context, request ListSecretsRequestObject) (ListSecretsResponseObject, error)
 	// RestoreSecret Put an earlier version back
 	// (POST /strongroom/v1/secret/restore)
 	RestoreSecret(ctx context.Context, request RestoreSecretRequestObject) (RestoreSecretResponseObject, error)
@@ -12219,6 +12704,52 @@ func (sh *strictHandler) ImportSecret(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ImportSecretResponseObject); ok {
 		return validResponse.VisitImportSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSecrets operation middleware
+func (sh *strictHandler) ListSecrets(ctx echo.Context) error {
+	var request ListSecretsRequestObject
+
+	var body ListSecretsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSecrets(ctx.Request().Context(), request.(ListSecretsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSecrets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSecretsResponseObject); ok {
+		return validResponse.VisitListSecretsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

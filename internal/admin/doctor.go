@@ -51,6 +51,11 @@ func (o *Office) Examine(ctx context.Context) ([]Finding, error) {
 		return nil, err
 	}
 	findings = append(findings, keys...)
+	deliveries, err := o.examineDeliveries()
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, deliveries...)
 	for _, name := range o.StoreNames() {
 		more, err := o.examineStore(ctx, name)
 		if err != nil {
@@ -131,6 +136,14 @@ func (o *Office) examineKeys() (findings []Finding, err error) {
 	}
 	if len(findings) == 0 {
 		findings = append(findings, fine(about, "%d: all open", n))
+	}
+	return findings, err
+}
+
+func (o *Office) examineDeliveries() (findings []Finding, err error) {
+	problems, err := o.Deliveries.Verify()
+	for _, problem := range problems {
+		findings = append(findings, wrong("last deliveries", "%s. Look for it in the audit log.", problem))
 	}
 	return findings, err
 }

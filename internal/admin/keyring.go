@@ -137,7 +137,7 @@ func (o *Office) resealAll(ctx context.Context) error {
 		all = append(all, o.Stores[name])
 	}
 	before := 0
-	for _, part := range append(all, o.Keys) {
+	for _, part := range append(all, o.Keys, o.Deliveries) {
 		rows := 0
 		err := part.Reseal(ctx, func(n int) {
 			rows = n

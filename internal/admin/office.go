@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/delivery"
 	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -36,6 +37,8 @@ type Parts struct {
 	Elsewhere map[string]secret.Store
 	// Keys that the server has issued.
 	Keys *issued.Keys
+	// Deliveries are the last ones of secrets.
+	Deliveries *delivery.Book
 	// Retention is how far back the audit log goes; 0: to its beginning.
 	Retention time.Duration
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/delivery"
 	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
@@ -71,12 +72,14 @@ func (p *place) open(t *testing.T) (o *admin.Office, closeAll func()) {
 	store := bolt.Open(file, "embedded", keys.Ring(), log, p.opts)
 	issuedKeys, err := issued.Open(file, keys.Ring(), log, issued.SystemClock(), slog.New(slog.DiscardHandler))
 	must(err)
+	book, err := delivery.Open(file, keys.Ring(), issuedKeys, log, slog.New(slog.DiscardHandler))
+	must(err)
 	o = admin.Open(admin.Parts{
-		File: file, Audit: log, Keys: issuedKeys, Keyring: keys, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention,
+		File: file, Audit: log, Keys: issuedKeys, Deliveries: book, Keyring: keys, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention,
 	}, slog.New(slog.DiscardHandler))
 	return o, func() {
 		t.Helper()
-		must(errors.Join(o.Close(), issuedKeys.Close(), log.Close(), file.Close()))
+		must(errors.Join(o.Close(), book.Close(), issuedKeys.Close(), log.Close(), file.Close()))
 	}
 }
 

@@ -8,6 +8,31 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
+// ListSecrets lists what an owner has.
+func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
+	s, owner, err := a.findOwner(*req.Body)
+	if err != nil {
+		return nil, err
+	}
+	infos, err := s.List(ctx, auth.Caller(ctx), owner, secret.Page{})
+	if err != nil {
+		return nil, err
+	}
+	listed := gen.ListSecrets200JSONResponse{}
+	for _, info := range infos {
+		v := version(info)
+		last, ok, err := a.office.Deliveries.Last(info.Ref)
+		if err != nil {
+			return nil, err
+		}
+		if ok && !last.Time.Before(info.Created) { // or else one of that name, which is gone, was delivered
+			v.Delivered, v.DeliveredTo, v.DeliveredBy = &last.Time, &last.Subject, set(last.Key)
+		}
+		listed = append(listed, v)
+	}
+	return listed, nil
+}
+
 // SecretHistory lists what a secret has been.
 func (a *handlers) SecretHistory(ctx context.Context, req gen.SecretHistoryRequestObject) (gen.SecretHistoryResponseObject, error) {
 	s, ref, err := a.find(*req.Body)

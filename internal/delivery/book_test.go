@@ -1,0 +1,292 @@
+package delivery_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/delivery"
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/store/bolt"
+	"github.com/strongroom/strongroom/internal/store/memory"
+)
+
+var (
+	_ delivery.Ring    = (*seal.Ring)(nil)
+	_ delivery.Log     = (*audit.Log)(nil)
+	_ delivery.Archive = (*audit.Log)(nil)
+
+	kek   = seal.NewKey()
+	alice = secret.User("alice")
+	bob   = secret.User("bob")
+)
+
+func on(owner secret.Owner, name string) secret.Ref { return secret.Ref{Owner: owner, Name: name} }
+
+func who(subject, key string) secret.Caller {
+	c := secret.Caller{Subject: subject, Key: key}
+	for _, owner := range []secret.Owner{alice, bob} {
+		c.Grants = append(c.Grants, secret.Grant{Actions: secret.Actions(), Owner: owner})
+	}
+	return c
+}
+
+// A stack is a book with all that it stands on, and a store of secrets.
+type stack struct {
+	*delivery.Book
+	path string
+	file *state.File
+	ring *seal.Ring
+	log  *audit.Log
+	*secret.Service
+}
+
+func newStack(t *testing.T) *stack {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "state.db")
+	err := state.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openStack(t, path)
+}
+
+func openStack(t *testing.T, path string) *stack {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	file, err := state.Open(path)
+	must(err)
+	wrapped, err := file.Keyring()
+	must(err)
+	ring, err := seal.Unwrap(wrapped, kek, file.ID())
+	must(err)
+	log := audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
+	book, err := delivery.Open(file, ring, log, log, slog.New(slog.DiscardHandler))
+	must(err)
+	store := bolt.Open(file, "embedded", ring, book, bolt.Options{Versions: 1, DeletedFor: time.Hour, PastBytes: 1 << 20})
+	s := &stack{book, path, file, ring, log, secret.NewService(store, book)}
+	t.Cleanup(func() { _ = s.close() })
+	return s
+}
+
+func (s *stack) close() error {
+	if s.file == nil {
+		return nil
+	}
+	err := errors.Join(s.Book.Close(), s.log.Close(), s.file.Close())
+	s.file = nil
+	return err
+}
+
+func (s *stack) mustReopen(t *testing.T) *stack {
+	t.Helper()
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	return openStack(t, s.path)
+}
+
+// mustCrash opens what the disk has at this moment.
+func (s *stack) mustCrash(t *testing.T) *stack {
+	t.Helper()
+	from, err := os.Open(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = from.Close() }()
+	path := filepath.Join(t.TempDir(), "state.db")
+	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(to, from)
+	if err := errors.Join(err, to.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return openStack(t, path)
+}
+
+func (s *stack) mustCreate(t *testing.T, refs ...secret.Ref) {
+	t.Helper()
+	for _, ref := range refs {
+		if _, err := s.Create(t.Context(), who("owner", "k"), ref, secret.Draft{Data: map[string]secret.Value{"k": "v"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (s *stack) mustDeliver(t *testing.T, subject string, ref secret.Ref) {
+	t.Helper()
+	if _, _, err := s.Reveal(t.Context(), who(subject, "key of "+subject), ref); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantLast asks to whom the secret was last delivered; empty: to nobody.
+func (s *stack) wantLast(t *testing.T, ref secret.Ref, subject, when string) {
+	t.Helper()
+	last, ok, err := s.Last(ref)
+	if err != nil || ok != (subject != "") || last.Subject != subject || (ok && (last.Key != "key of "+subject || last.Time.IsZero())) {
+		t.Errorf("%s: %s was last delivered to %+v, %v, %v, want %q", when, ref, last, ok, err, subject)
+	}
+}
+
+// everywhen looks at once, after a restart and after a crash.
+func (s *stack) everywhen(t *testing.T, look func(s *stack, when string)) {
+	t.Helper()
+	look(s, "at once")
+	look(s.mustCrash(t), "after a crash")
+	s = s.mustReopen(t)
+	look(s, "after a restart")
+	look(s.mustCrash(t), "after a restart and a crash")
+}
+
+func TestTheLastDeliveryIsKnown(t *testing.T) {
+	s := newStack(t)
+	db, cache, other := on(alice, "db"), on(alice, "cache"), on(bob, "db")
+	s.mustCreate(t, db, cache, other)
+	s.mustDeliver(t, "ann", db)
+	s.mustDeliver(t, "ben", other)
+	s.mustDeliver(t, "cem", db)
+	if _, _, err := s.Reveal(t.Context(), secret.Caller{Subject: "eve"}, db); err == nil {
+		t.Error("eve may")
+	}
+	if _, err := s.Head(t.Context(), who("list", ""), db); err != nil {
+		t.Error(err)
+	}
+	s.everywhen(t, func(s *stack, when string) {
+		s.wantLast(t, db, "cem", when)
+		s.wantLast(t, other, "ben", when)
+		s.wantLast(t, cache, "", when)
+	})
+}
+
+func TestARenameCarriesTheLastDeliveryAlong(t *testing.T) {
+	for name, before := range map[string]func(t *testing.T, s *stack) *stack{
+		"at once":         func(_ *testing.T, s *stack) *stack { return s },
+		"after a restart": func(t *testing.T, s *stack) *stack { t.Helper(); return s.mustReopen(t) },
+		"after a crash":   func(t *testing.T, s *stack) *stack { t.Helper(); return s.mustCrash(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStack(t)
+			s.mustCreate(t, on(alice, "a"), on(alice, "b"), on(alice, "gone"))
+			s.mustDeliver(t, "ann", on(alice, "a"))
+			s.mustDeliver(t, "old", on(alice, "gone"))
+			s = before(t, s)
+			if err := s.Delete(t.Context(), who("owner", ""), on(alice, "gone"), ""); err != nil {
+				t.Fatal(err)
+			}
+			for from, to := range map[string]string{"a": "renamed", "b": "gone"} {
+				if _, err := s.Describe(t.Context(), who("owner", ""), on(alice, from), "", to, ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.everywhen(t, func(s *stack, when string) {
+				s.wantLast(t, on(alice, "renamed"), "ann", when)
+				s.wantLast(t, on(alice, "a"), "", when)
+				s.wantLast(t, on(alice, "gone"), "", when)
+			})
+		})
+	}
+}
+
+func TestNothingIsKnownOfWhatIsDestroyed(t *testing.T) {
+	for _, restarts := range []bool{false, true} {
+		s := newStack(t)
+		s.mustCreate(t, on(alice, "a"), on(alice, "b"), on(bob, "a"), on(bob, "b"))
+		for _, ref := range []secret.Ref{on(alice, "a"), on(alice, "b"), on(bob, "a"), on(bob, "b")} {
+			s.mustDeliver(t, "ann", ref)
+		}
+		if restarts {
+			s = s.mustReopen(t)
+		}
+		err := errors.Join(s.Destroy(t.Context(), who("owner", ""), on(alice, "a")), s.Erase(t.Context(), who("owner", ""), bob))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.everywhen(t, func(s *stack, when string) {
+			s.wantLast(t, on(alice, "a"), "", when)
+			s.wantLast(t, on(alice, "b"), "ann", when)
+			s.wantLast(t, on(bob, "a"), "", when)
+			s.wantLast(t, on(bob, "b"), "", when)
+		})
+	}
+}
+
+// A store that does not record has the outcomes noted.
+func TestDeliveriesOfAnyStoreAreKnown(t *testing.T) {
+	s := newStack(t)
+	s.Service = secret.NewService(memory.New(), s.Book)
+	s.mustCreate(t, on(alice, "a"), on(alice, "b"))
+	s.mustDeliver(t, "ann", on(alice, "a"))
+	s.mustDeliver(t, "ann", on(alice, "b"))
+	s.wantLast(t, on(alice, "a"), "ann", "at once")
+	if err := s.log.Close(); err != nil { // which writes notes, and can be done again
+		t.Fatal(err)
+	}
+	after := s.mustCrash(t)
+	after.wantLast(t, on(alice, "a"), "ann", "after a crash")
+	after.wantLast(t, on(alice, "b"), "ann", "after a crash")
+	after = after.mustReopen(t)
+	after.wantLast(t, on(alice, "a"), "ann", "after a restart")
+}
+
+// More than memory is to hold is written before the minute is over.
+func TestManyDeliveriesAreAllKnown(t *testing.T) {
+	s := newStack(t)
+	const secrets = 5000
+	for n := 0; n < secrets; n += 100 {
+		err := s.file.Update(t.Context(), func(tx *state.Tx) error {
+			for m := range 100 {
+				err := s.Append(tx, secret.Event{
+					Time: time.Now(), Subject: "ann", Key: "key of ann", Action: secret.Reveal,
+					Ref: on(alice, fmt.Sprint(n+m)), Outcome: secret.Done,
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.everywhen(t, func(s *stack, when string) {
+		for _, n := range []int{0, 1, secrets / 2, secrets - 1} {
+			s.wantLast(t, on(alice, fmt.Sprint(n)), "ann", when)
+		}
+	})
+}
+
+func TestWhatIsSealedAnewNeedsTheOldKeyNoMore(t *testing.T) {
+	s := newStack(t)
+	s.mustCreate(t, on(alice, "a"), on(alice, "b"))
+	s.mustDeliver(t, "ann", on(alice, "a"))
+	s.mustDeliver(t, "ben", on(alice, "b"))
+	s = s.mustReopen(t)
+	s.ring.Adopt(s.ring.Rotated())
+	rows := 0
+	if err := s.Reseal(t.Context(), func(n int) { rows = n }); err != nil || rows != 2 {
+		t.Fatalf("%d rows, %v", rows, err)
+	}
+	pruned, _ := s.ring.Pruned()
+	s.ring.Adopt(pruned)
+	s.wantLast(t, on(alice, "a"), "ann", "sealed anew")
+	if problems, err := s.Verify(); problems != nil || err != nil {
+		t.Errorf("%q, %v", problems, err)
+	}
+}
