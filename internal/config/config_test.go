@@ -178,12 +178,15 @@ apis: {openhands: {store: embedded, auth: [here]}}
 }
 
 func TestEverySampleLoads(t *testing.T) {
-	samples := []string{"../../cmd/strongroom/init.yaml"}
-	samples = append(samples, mustGlob(t, "../../configs/*.yaml")...)
-	samples = append(samples, mustGlob(t, "../../configs/*/strongroom.yaml")...)
-	for _, file := range samples {
+	for _, file := range samples(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) { mustLoad(t, file) })
 	}
+}
+
+func samples(t *testing.T) []string {
+	t.Helper()
+	return slices.Concat([]string{"../../cmd/strongroom/init.yaml"},
+		mustGlob(t, "../../configs/*.yaml"), mustGlob(t, "../../configs/*/strongroom.yaml"))
 }
 
 // wanted reads the comments that a broken file begins with.

@@ -70,3 +70,13 @@ func TestFilesAreAllThatAreReadAgain(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// A config that has defaults and whole paths by now is held to the same rules
+// once more.
+func TestEverySampleCanBeReloadedAsItIs(t *testing.T) {
+	for _, file := range samples(t) {
+		if fields, err := mustLoad(t, file).Keep(mustLoad(t, file)); len(fields) > 0 || err != nil {
+			t.Errorf("%s: %v, %v", file, fields, err)
+		}
+	}
+}
