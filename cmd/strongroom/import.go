@@ -26,7 +26,7 @@ func importCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "import", Short: "Take over secrets that others have kept", Args: cobra.NoArgs, RunE: showHelp,
 	}
-	c.AddCommand(importOpenHandsCommand())
+	c.AddCommand(importOpenHandsCommand(), importKubernetesCommand())
 	return c
 }
 
@@ -129,10 +129,7 @@ func (a *adminClient) importOne(ctx context.Context, ref gen.SecretRef, f foreig
 	}
 	body := gen.ImportSecretJSONRequestBody{Store: ref.Store, Owner: ref.Owner, Name: ref.Name, Description: f.description}
 	for _, key := range slices.Sorted(maps.Keys(f.data)) {
-		body.Data = append(body.Data, struct {
-			Key   string `json:"key"`
-			Value string `json:"value"`
-		}{key, f.data[key]})
+		body.Data = append(body.Data, gen.KeyValue{Key: key, Value: f.data[key]})
 	}
 	resp, err := a.ImportSecretWithResponse(ctx, body)
 	if err != nil {

@@ -130,6 +130,14 @@ type IssuedKey struct {
 	Works bool `json:"works"`
 }
 
+// KeyValue defines model for KeyValue.
+type KeyValue struct {
+	// Base64 The value is bytes in base64 and not text.
+	Base64 *bool  `json:"base64,omitempty"`
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+}
+
 // Keyring defines model for Keyring.
 type Keyring struct {
 	// Keys All that open.
@@ -143,6 +151,24 @@ type Keyring struct {
 
 	// Resealing Whether records are being sealed anew.
 	Resealing bool `json:"resealing"`
+}
+
+// Migration defines model for Migration.
+type Migration struct {
+	Copied int `json:"copied"`
+
+	// Deleted So many were deleted at the source.
+	Deleted int `json:"deleted"`
+
+	// Left Those that were left alone.
+	Left []struct {
+		Name  string `json:"name"`
+		Owner string `json:"owner"`
+		Why   string `json:"why"`
+	} `json:"left"`
+
+	// Present So many had been copied before.
+	Present int `json:"present"`
 }
 
 // NewKey defines model for NewKey.
@@ -358,14 +384,23 @@ type RewrapKeyringJSONBody struct {
 	Key string `json:"key"`
 }
 
+// MigrateJSONBody defines parameters for Migrate.
+type MigrateJSONBody struct {
+	// DeleteSource Delete each secret at the source once its copy is there.
+	DeleteSource *bool `json:"delete_source,omitempty"`
+
+	// From A name under stores in the config.
+	From string `json:"from"`
+
+	// To Another name under stores in the config.
+	To string `json:"to"`
+}
+
 // ImportSecretJSONBody defines parameters for ImportSecret.
 type ImportSecretJSONBody struct {
-	Data []struct {
-		Key   string `json:"key"`
-		Value string `json:"value"`
-	} `json:"data"`
-	Description string `json:"description"`
-	Name        string `json:"name"`
+	Data        []KeyValue `json:"data"`
+	Description string     `json:"description"`
+	Name        string     `json:"name"`
 
 	// Owner As in user/alice or app/0f8fad5b-d9cb-469f-a165-70867728950e.
 	Owner string `json:"owner"`
@@ -416,6 +451,9 @@ type RevokeGrantsJSONRequestBody RevokeGrantsJSONBody
 
 // RewrapKeyringJSONRequestBody defines body for RewrapKeyring for application/json ContentType.
 type RewrapKeyringJSONRequestBody RewrapKeyringJSONBody
+
+// MigrateJSONRequestBody defines body for Migrate for application/json ContentType.
+type MigrateJSONRequestBody MigrateJSONBody
 
 // DeletedSecretsJSONRequestBody defines body for DeletedSecrets for application/json ContentType.
 type DeletedSecretsJSONRequestBody = OwnerRef
@@ -831,6 +869,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/keyring/rotate (the `RotateKeyring` operationId).
 	RotateKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MigrateWithBody Copy secrets from one store to another
+	//
+	// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
+	// what is there already with the same content is left as it is. What secrets have been is not copied.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
+	MigrateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Migrate Copy secrets from one store to another
+	//
+	// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
+	// what is there already with the same content is left as it is. What secrets have been is not copied.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
+	Migrate(ctx context.Context, body MigrateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeletedSecretsWithBody What an owner has deleted
 	//
@@ -1501,6 +1559,46 @@ func (c *Client) RewrapKeyring(ctx context.Context, body RewrapKeyringJSONReques
 // Corresponds with POST /strongroom/v1/keyring/rotate (the `RotateKeyring` operationId).
 func (c *Client) RotateKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateKeyringRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MigrateWithBody Copy secrets from one store to another
+//
+// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
+// what is there already with the same content is left as it is. What secrets have been is not copied.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
+func (c *Client) MigrateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMigrateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Migrate Copy secrets from one store to another
+//
+// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
+// what is there already with the same content is left as it is. What secrets have been is not copied.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
+func (c *Client) Migrate(ctx context.Context, body MigrateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMigrateRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2443,6 +2541,46 @@ func NewRotateKeyringRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewMigrateRequest calls the generic Migrate builder with application/json body
+func NewMigrateRequest(server string, body MigrateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewMigrateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewMigrateRequestWithBody constructs an http.Request for the Migrate method, with any body, and a specified content type
+func NewMigrateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/migrate")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewDeletedSecretsRequest calls the generic DeletedSecrets builder with application/json body
 func NewDeletedSecretsRequest(server string, body DeletedSecretsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3102,6 +3240,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/keyring/rotate (the `RotateKeyring` operationId).
 	RotateKeyringWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RotateKeyringResponse, error)
+
+	// MigrateWithBodyWithResponse Copy secrets from one store to another
+	//
+	// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
+	// what is there already with the same content is left as it is. What secrets have been is not copied.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
+	MigrateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MigrateResponse, error)
+
+	// MigrateWithResponse Copy secrets from one store to another
+	//
+	// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
+	// what is there already with the same content is left as it is. What secrets have been is not copied.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
+	MigrateWithResponse(ctx context.Context, body MigrateJSONRequestBody, reqEditors ...RequestEditorFn) (*MigrateResponse, error)
 
 	// DeletedSecretsWithBodyWithResponse What an owner has deleted
 	//
@@ -4742,6 +4900,110 @@ func (r RotateKeyringResponse) ContentType() string {
 	return ""
 }
 
+type MigrateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Migration
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *TooLarge
+	// JSON422 the response for an HTTP 422 `application/json` response
+	JSON422 *Unprocessable
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Failed
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// JSON507 the response for an HTTP 507 `application/json` response
+	JSON507 *Full
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r MigrateResponse) GetJSON200() *Migration {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r MigrateResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r MigrateResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r MigrateResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r MigrateResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r MigrateResponse) GetJSON413() *TooLarge {
+	return r.JSON413
+}
+
+// GetJSON422 returns the response for an HTTP 422 `application/json` response
+func (r MigrateResponse) GetJSON422() *Unprocessable {
+	return r.JSON422
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r MigrateResponse) GetJSON500() *Failed {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r MigrateResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetJSON507 returns the response for an HTTP 507 `application/json` response
+func (r MigrateResponse) GetJSON507() *Full {
+	return r.JSON507
+}
+
+// GetBody returns the raw response body bytes
+func (r MigrateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r MigrateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r MigrateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r MigrateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type DeletedSecretsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6028,6 +6290,38 @@ func (c *ClientWithResponses) RotateKeyringWithResponse(ctx context.Context, req
 		return nil, err
 	}
 	return ParseRotateKeyringResponse(rsp)
+}
+
+// MigrateWithBodyWithResponse Copy secrets from one store to another
+//
+// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
+// what is there already with the same content is left as it is. What secrets have been is not copied.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
+func (c *ClientWithResponses) MigrateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MigrateResponse, error) {
+	rsp, err := c.MigrateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMigrateResponse(rsp)
+}
+
+// MigrateWithResponse Copy secrets from one store to another
+//
+// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
+// what is there already with the same content is left as it is. What secrets have been is not copied.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
+func (c *ClientWithResponses) MigrateWithResponse(ctx context.Context, body MigrateJSONRequestBody, reqEditors ...RequestEditorFn) (*MigrateResponse, error) {
+	rsp, err := c.Migrate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMigrateResponse(rsp)
 }
 
 // DeletedSecretsWithBodyWithResponse What an owner has deleted
@@ -7492,6 +7786,95 @@ func ParseRotateKeyringResponse(rsp *http.Response) (*RotateKeyringResponse, err
 	return response, nil
 }
 
+// ParseMigrateResponse parses an HTTP response from a MigrateWithResponse call
+func ParseMigrateResponse(rsp *http.Response) (*MigrateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &MigrateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Migration
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Unprocessable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
+		var dest Full
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON507 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseDeletedSecretsResponse parses an HTTP response from a DeletedSecretsWithResponse call
 func ParseDeletedSecretsResponse(rsp *http.Response) (*DeletedSecretsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8264,6 +8647,9 @@ type ServerInterface interface {
 	// RotateKeyring Seal with a new key from now on
 	// (POST /strongroom/v1/keyring/rotate)
 	RotateKeyring(ctx echo.Context) error
+	// Migrate Copy secrets from one store to another
+	// (POST /strongroom/v1/migrate)
+	Migrate(ctx echo.Context) error
 	// DeletedSecrets What an owner has deleted
 	// (POST /strongroom/v1/owner/deleted)
 	DeletedSecrets(ctx echo.Context) error
@@ -8460,6 +8846,15 @@ func (w *ServerInterfaceWrapper) RotateKeyring(ctx echo.Context) error {
 	return err
 }
 
+// Migrate converts echo context to params.
+func (w *ServerInterfaceWrapper) Migrate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.Migrate(ctx)
+	return err
+}
+
 // DeletedSecrets converts echo context to params.
 func (w *ServerInterfaceWrapper) DeletedSecrets(ctx echo.Context) error {
 	var err error
@@ -8606,6 +9001,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/strongroom/v1/keyring/prune", wrapper.PruneKeyring, options.OperationMiddlewares["pruneKeyring"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/keyring/rewrap", wrapper.RewrapKeyring, options.OperationMiddlewares["rewrapKeyring"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/keyring/rotate", wrapper.RotateKeyring, options.OperationMiddlewares["rotateKeyring"]...)
+	router.POST(options.BaseURL+"/strongroom/v1/migrate", wrapper.Migrate, options.OperationMiddlewares["migrate"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/owner/deleted", wrapper.DeletedSecrets, options.OperationMiddlewares["deletedSecrets"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/owner/erase", wrapper.EraseOwner, options.OperationMiddlewares["eraseOwner"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/destroy", wrapper.DestroySecret, options.OperationMiddlewares["destroySecret"]...)
@@ -10551,6 +10947,154 @@ func (response RotateKeyring507JSONResponse) VisitRotateKeyringResponse(w http.R
 	return err
 }
 
+type MigrateRequestObject struct {
+	Body *MigrateJSONRequestBody
+}
+
+type MigrateResponseObject interface {
+	VisitMigrateResponse(w http.ResponseWriter) error
+}
+
+type Migrate200JSONResponse Migration
+
+func (response Migrate200JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Migrate400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response Migrate400JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Migrate403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response Migrate403JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Migrate404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response Migrate404JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Migrate409JSONResponse struct{ ConflictJSONResponse }
+
+func (response Migrate409JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Migrate413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response Migrate413JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Migrate422JSONResponse struct{ UnprocessableJSONResponse }
+
+func (response Migrate422JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Migrate500JSONResponse struct{ FailedJSONResponse }
+
+func (response Migrate500JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Migrate503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response Migrate503JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Migrate507JSONResponse struct{ FullJSONResponse }
+
+func (response Migrate507JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeletedSecretsRequestObject struct {
 	Body *DeletedSecretsJSONRequestBody
 }
@@ -11772,6 +12316,9 @@ type StrictServerInterface interface {
 	// RotateKeyring Seal with a new key from now on
 	// (POST /strongroom/v1/keyring/rotate)
 	RotateKeyring(ctx context.Context, request RotateKeyringRequestObject) (RotateKeyringResponseObject, error)
+	// Migrate Copy secrets from one store to another
+	// (POST /strongroom/v1/migrate)
+	Migrate(ctx context.Context, request MigrateRequestObject) (MigrateResponseObject, error)
 	// DeletedSecrets What an owner has deleted
 	// (POST /strongroom/v1/owner/deleted)
 	DeletedSecrets(ctx context.Context, request DeletedSecretsRequestObject) (DeletedSecretsResponseObject, error)
@@ -12474,6 +13021,52 @@ func (sh *strictHandler) RotateKeyring(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(RotateKeyringResponseObject); ok {
 		return validResponse.VisitRotateKeyringResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// Migrate operation middleware
+func (sh *strictHandler) Migrate(ctx echo.Context) error {
+	var request MigrateRequestObject
+
+	var body MigrateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.Migrate(ctx.Request().Context(), request.(MigrateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Migrate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(MigrateResponseObject); ok {
+		return validResponse.VisitMigrateResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -82,11 +82,19 @@ func (o *Office) Close() error {
 
 // Service returns the service on a store.
 func (o *Office) Service(store string) (*secret.Service, error) {
-	if s, ok := o.Stores[store]; ok {
-		return secret.NewService(s, o.Audit), nil
+	s, err := o.store(store)
+	if err != nil {
+		return nil, err
 	}
-	if s, ok := o.Elsewhere[store]; ok {
-		return secret.NewService(s, o.Audit), nil
+	return secret.NewService(s, o.Audit), nil
+}
+
+func (o *Office) store(name string) (secret.Store, error) {
+	if s, ok := o.Stores[name]; ok {
+		return s, nil
+	}
+	if s, ok := o.Elsewhere[name]; ok {
+		return s, nil
 	}
 	return nil, ErrNoStore
 }

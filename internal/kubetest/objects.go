@@ -139,3 +139,17 @@ func (s *Server) Apply(t testing.TB, object Object) {
 		t.Fatalf("applying the %s %v: %d: %v", kind, metadata["name"], status, answer["message"])
 	}
 }
+
+// Kubeconfig is a file that says how to reach the server with this token.
+func (s *Server) Kubeconfig(token string) []byte {
+	text, err := json.Marshal(Object{
+		"apiVersion": "v1", "kind": "Config", "current-context": "test",
+		"clusters": []Object{{"name": "test", "cluster": Object{"server": s.URL, "certificate-authority-data": []byte(s.CA)}}},
+		"users":    []Object{{"name": "test", "user": Object{"token": token}}},
+		"contexts": []Object{{"name": "test", "context": Object{"cluster": "test", "user": "test"}}},
+	})
+	if err != nil {
+		panic(err) // text and bytes always can be encoded
+	}
+	return text
+}

@@ -11,6 +11,7 @@ const (
 	Admin    Action = "admin"
 	History  Action = "history" // versions and deleted secrets, without values
 	Import   Action = "import"  // a secret from elsewhere
+	Migrate  Action = "migrate" // from one store to another
 	Restore  Action = "restore"
 	Undelete Action = "undelete"
 	Destroy  Action = "destroy"
@@ -20,7 +21,7 @@ const (
 // asGranted is the action that a grant names for this one.
 func (a Action) asGranted() Action {
 	switch a {
-	case History, Import, Restore, Undelete, Destroy, Erase:
+	case History, Import, Migrate, Restore, Undelete, Destroy, Erase:
 		return Admin
 	}
 	return a

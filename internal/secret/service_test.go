@@ -53,6 +53,7 @@ func arguments() map[string][]any {
 		"Describe": {ref, secret.Revision(""), "renamed", "described"},
 		"Delete":   {ref, secret.Revision("")},
 		"Import":   {on(app, "new"), secret.Draft{Data: map[string]secret.Value{"k": "v"}}},
+		"CopyTo":   {ref, secret.NewService(memory.New(), &ledger{})},
 		"Versions": {ref},
 		"Deleted":  {app},
 		"Restore":  {ref, secret.Revision("r")},
@@ -155,11 +156,11 @@ func TestEveryMethodTakesItsAction(t *testing.T) {
 	takes := map[string]secret.Action{
 		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "Create": secret.Create,
 		"Replace": secret.Write, "Put": secret.Write, "Describe": secret.Write, "Delete": secret.Delete,
-		"Import": secret.Admin, "Versions": secret.Admin, "Deleted": secret.Admin, "Restore": secret.Admin, "Undelete": secret.Admin,
+		"Import": secret.Admin, "CopyTo": secret.Admin, "Versions": secret.Admin, "Deleted": secret.Admin, "Restore": secret.Admin, "Undelete": secret.Admin,
 		"Destroy": secret.Admin, "Erase": secret.Admin,
 	}
 	says := map[string]secret.Action{
-		"Import": secret.Import, "Versions": secret.History, "Deleted": secret.History, "Restore": secret.Restore, "Undelete": secret.Undelete,
+		"Import": secret.Import, "CopyTo": secret.Migrate, "Versions": secret.History, "Deleted": secret.History, "Restore": secret.Restore, "Undelete": secret.Undelete,
 		"Destroy": secret.Destroy, "Erase": secret.Erase,
 	}
 	forEveryMethod(t, func(t *testing.T, method string) {

@@ -34,6 +34,7 @@ func answer(err error) server.Answer {
 		{admin.ErrNoStore, http.StatusNotFound},
 		{secret.ErrExists, http.StatusConflict},
 		{admin.ErrResealing, http.StatusConflict},
+		{secret.ErrSamePlace, http.StatusConflict},
 		{secret.ErrFull, http.StatusInsufficientStorage},
 		{secret.ErrUnavailable, http.StatusServiceUnavailable},
 		{context.Canceled, http.StatusServiceUnavailable},

@@ -2,6 +2,8 @@ package strongroom
 
 import (
 	"context"
+	"encoding/base64"
+	"fmt"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/auth"
@@ -57,14 +59,45 @@ func (a *handlers) ImportSecret(ctx context.Context, req gen.ImportSecretRequest
 		return nil, err
 	}
 	draft := secret.Draft{Description: req.Body.Description, Data: map[string]secret.Value{}}
-	for _, d := range req.Body.Data {
-		draft.Data[d.Key] = secret.Value(d.Value)
+	for i, d := range req.Body.Data {
+		value, err := valueOf(d)
+		if err != nil {
+			return nil, &secret.InvalidError{Field: fmt.Sprintf("data[%d].value", i), Reason: "must be base64"}
+		}
+		draft.Data[d.Key] = value
 	}
 	info, err := s.Import(ctx, auth.Caller(ctx), ref, draft)
 	if err != nil {
 		return nil, err
 	}
 	return gen.ImportSecret200JSONResponse(version(info)), nil
+}
+
+func valueOf(d gen.KeyValue) (secret.Value, error) {
+	if d.Base64 == nil || !*d.Base64 {
+		return secret.Value(d.Value), nil
+	}
+	bytes, err := base64.StdEncoding.DecodeString(d.Value)
+	return secret.Value(bytes), err
+}
+
+// Migrate copies secrets from one store to another.
+func (a *handlers) Migrate(ctx context.Context, req gen.MigrateRequestObject) (gen.MigrateResponseObject, error) {
+	deleteSource := req.Body.DeleteSource != nil && *req.Body.DeleteSource
+	m, err := a.office.Migrate(ctx, auth.Caller(ctx), req.Body.From, req.Body.To, deleteSource)
+	if err != nil {
+		return nil, err
+	}
+	out := gen.Migrate200JSONResponse{Copied: m.Copied, Present: m.Present, Deleted: m.Deleted}
+	out.Left = make([]struct {
+		Name  string `json:"name"`
+		Owner string `json:"owner"`
+		Why   string `json:"why"`
+	}, len(m.Left))
+	for i, left := range m.Left {
+		out.Left[i].Owner, out.Left[i].Name, out.Left[i].Why = left.Ref.Owner.String(), left.Ref.Name, left.Why.Error()
+	}
+	return out, nil
 }
 
 // RestoreSecret puts an earlier version back.

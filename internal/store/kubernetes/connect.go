@@ -15,12 +15,15 @@ import (
 func InCluster() (*rest.Config, error) { return rest.InClusterConfig() }
 
 // FromKubeconfig is what a kubeconfig says, exec plugins included, in this
-// context of it or, if empty, in its current one.
+// context of it or, if empty, in its current one. Without a file it is the one
+// that kubectl would take.
 func FromKubeconfig(file, context string) (*rest.Config, error) {
-	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
-		&clientcmd.ClientConfigLoadingRules{ExplicitPath: file},
-		&clientcmd.ConfigOverrides{CurrentContext: context},
-	).ClientConfig()
+	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: file}
+	if file == "" {
+		rules = clientcmd.NewDefaultClientConfigLoadingRules()
+	}
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: context}
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
 }
 
 // A client sends requests to an API server, through client-go's transport but

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+)
+
+func migrateCommand() *cobra.Command {
+	var from, to string
+	var deleteSource bool
+	c := adminCommand("migrate --from STORE --to STORE", "Copy all secrets from one store to another", cobra.NoArgs,
+		func(ctx context.Context, a *adminClient, _ []string) error {
+			return migrate(ctx, a, gen.MigrateJSONRequestBody{From: from, To: to, DeleteSource: &deleteSource})
+		})
+	c.Long = `Copy all secrets from one store to another: values, descriptions and times of creation, not what
+they have been. Each copy is looked at before the next is made. It can be run again: what is there
+already with the same content counts as copied, and another secret of the same name is left alone.`
+	c.Flags().StringVar(&from, "from", "", "`name` of the store to copy from")
+	c.Flags().StringVar(&to, "to", "", "`name` of the store to copy to")
+	c.Flags().BoolVar(&deleteSource, "delete-source", false, "delete each secret at the source once its copy is there")
+	for _, flag := range []string{"from", "to"} {
+		_ = c.MarkFlagRequired(flag) // fails only for a flag that does not exist
+	}
+	return c
+}
+
+// migrate prints what became of the secrets, and fails if some were left.
+func migrate(ctx context.Context, a *adminClient, what gen.MigrateJSONRequestBody) error {
+	resp, err := a.MigrateWithResponse(ctx, what)
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	m := resp.JSON200
+	for _, left := range m.Left {
+		if err := a.printf("left alone: %q of %s: %s\n", left.Name, left.Owner, left.Why); err != nil {
+			return err
+		}
+	}
+	if err := a.printf("copied %d, there already %d, deleted at the source %d\n", m.Copied, m.Present, m.Deleted); err != nil {
+		return err
+	}
+	if len(m.Left) > 0 {
+		return fmt.Errorf("%d secrets were left alone", len(m.Left))
+	}
+	return nil
+}

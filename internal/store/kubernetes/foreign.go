@@ -1,0 +1,33 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// Foreign returns the values of a Secret that is not Strongroom's, for whoever
+// asks for it by its name. The Secret stays as it is.
+func Foreign(ctx context.Context, cluster *rest.Config, userAgent, namespace, name string) (map[string]secret.Value, error) {
+	c, err := newClient(cluster, userAgent)
+	if err != nil {
+		return nil, err
+	}
+	var o object[[]byte]
+	_, err = c.do(ctx, request{method: http.MethodGet, path: path.Join("api/v1/namespaces", namespace, "secrets", name)}, into(&o))
+	switch {
+	case errors.Is(err, secret.ErrNotFound):
+		return nil, fmt.Errorf("there is no Secret %s in the namespace %s", name, namespace)
+	case err != nil:
+		return nil, err
+	case o.Metadata.Labels.ManagedBy == us:
+		return nil, errors.New("it is Strongroom's own already")
+	}
+	return decoded(o.Data), nil
+}
