@@ -43,6 +43,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/admin", "internal/secret internal/seal internal/state internal/audit internal/delivery internal/issued internal/keyring internal/backup internal/store/bolt"},
 	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin internal/grant internal/issued specs gen/strongroom"},
 	{"internal/kubetest/prebuild", "internal/kubetest"},
+	{"internal/bench", "internal/kubetest"},
 	{"cmd/*", "*"},
 }
 
@@ -53,7 +54,7 @@ var external = []struct{ module, pkgs string }{
 	{"go.etcd.io/bbolt", "internal/state internal/bench"},
 	{"go.yaml.in/yaml/", "internal/strictyaml cmd/strongroom"},
 	{"github.com/spf13/", "cmd/*"},
-	{"k8s.io/", "internal/kubetest internal/store/kubernetes internal/auth/serviceaccount"},
+	{"k8s.io/", "internal/kubetest internal/store/kubernetes internal/auth/serviceaccount internal/bench"},
 }
 
 type pkg struct {

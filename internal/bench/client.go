@@ -68,10 +68,14 @@ func (c *client) close() {
 }
 
 // exchange sends a request and reads the answer, which must be a 200 of that
-// many bytes.
+// many bytes; with 0, of any number.
 func (c *conn) exchange(request []byte, want int) error {
 	if _, err := c.Write(request); err != nil {
 		return fmt.Errorf("sending a request: %w", err)
+	}
+	if want == 0 {
+		_, err := readAnswer(c)
+		return err
 	}
 	for n := 0; n < want; {
 		more, err := c.Read(c.buf[n:])

@@ -22,11 +22,16 @@ type results struct {
 // measure is the whole story: a server with secrets in it, what requests to it
 // commit, how it starts, and then the contests.
 func measure(ctx context.Context, opts options, dir string) (*results, error) {
-	say("building and filling a server with %d secrets", apps*secretsPer)
+	say("building the server")
 	in, err := install(ctx, opts.binary, dir)
 	if err != nil {
 		return nil, err
 	}
+	res := &results{}
+	if slices.Equal(opts.only, []string{"kubernetes"}) {
+		return res, res.kubernetes(ctx, opts, in.binary, dir)
+	}
+	say("filling it with %d secrets", apps*secretsPer)
 	tokens, err := newIssuer()
 	if err != nil {
 		return nil, err
@@ -41,7 +46,6 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 	if err := in.fill(ctx, d); err != nil {
 		return nil, fmt.Errorf("filling the server: %w", err)
 	}
-	res := &results{}
 	if res.rows, err = in.rowsOf(ctx, d.puts()[0]); err != nil {
 		return nil, fmt.Errorf("looking at what a PUT commits: %w", err)
 	}
@@ -54,8 +58,11 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 			return nil, err
 		}
 	}
-	if slices.ContainsFunc(opts.only, func(part string) bool { return part != "idle" }) {
+	if slices.ContainsFunc(opts.only, func(part string) bool { return part != "idle" && part != "kubernetes" }) {
 		err = res.contest(ctx, opts, in, d, tokens.token, dir)
+	}
+	if err == nil && slices.Contains(opts.only, "kubernetes") {
+		err = res.kubernetes(ctx, opts, in.binary, dir)
 	}
 	return res, err
 }

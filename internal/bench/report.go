@@ -122,9 +122,28 @@ func (p *printer) bars() {
 		p.atLeast("values at 64 connections: rate over echo + bbolt's", overRounds(c[theServer], c[theCommits], rate), 0.5)
 		p.atLeast("values at 64 connections: over echo + bbolt.Batch's", overRounds(c[theServer], c[theBatches], rate), 0.5)
 	}
+	p.kubernetesBars()
 	if starts := p.res.starts; len(starts) > 0 {
 		p.below("idle memory (RSS)", medianOf(starts, func(s start) float64 { return mebibytes(s.idle.resident) }), 30, "MiB")
 		p.below("ready, from exec to the first 200 of /readyz", medianOf(starts, func(s start) float64 { return millis(s.ready) }), 50, "ms")
+	}
+}
+
+// kubernetesBars are those of a PUT into a cluster: it adds a commit of the
+// audit log to what the cluster takes.
+func (p *printer) kubernetesBars() {
+	one := p.contest("kubernetes", kubeConns[0])
+	if one == nil {
+		return
+	}
+	for _, conns := range kubeConns {
+		c := p.contest("kubernetes", conns)
+		sum := &contender{}
+		for i, f := range c[thePatch].rounds {
+			sum.rounds = append(sum.rounds, figures{p50: f.p50 + one[theRaw].rounds[i].p50})
+		}
+		p.atMost(fmt.Sprintf("PUT into a cluster at %d: p50 over patch + commit", conns), overRounds(c[theServer], sum, p50), 1.15)
+		p.atLeast(fmt.Sprintf("PUT into a cluster at %d: rate over the patch's", conns), overRounds(c[theServer], c[thePatch], rate), 0.8)
 	}
 }
 

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	cryptorand "crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/strongroom/strongroom/internal/kubetest"
+)
+
+// What a PUT into a cluster is compared with.
+const (
+	thePatch = "the same JSON Patch, directly"
+	theNaive = "GET, then PUT, directly"
+)
+
+// kubeConns are the numbers of connections for the contests with a cluster.
+var kubeConns = []int{1, 32}
+
+// A kubeField is who takes part in the contests with a cluster: a server that
+// keeps its secrets in one, and what could be done to these without it.
+type kubeField struct {
+	cluster   *kubetest.Server
+	namespace string
+	direct    *http.Client
+	base      string // of the namespace's secrets
+	stored    []stored
+	server    *runner
+	put       *operation
+	raw       *committer
+}
+
+// A stored secret is one in the cluster.
+type stored struct{ app, name, object string }
+
+// kubernetes measures PUTs into a real API server whose etcd waits for the disk.
+func (res *results) kubernetes(ctx context.Context, opts options, binary, dir string) (err error) {
+	if !kubetest.IsBuilt() {
+		say("NOT MEASURED with Kubernetes: the API server is not built, make kubetest does that")
+		return nil
+	}
+	say("starting an API server of Kubernetes, and a server that keeps %d secrets there", opts.apps*secretsPer)
+	f := &kubeField{}
+	defer func() { err = errors.Join(err, f.close()) }()
+	if f.cluster, err = kubetest.Run(ctx, kubetest.Options{Fsync: true, NoAudit: true}); err != nil {
+		return err
+	}
+	if err := f.open(ctx, opts, binary, dir); err != nil {
+		return err
+	}
+	contests := f.contests()
+	res.contests = append(res.contests, contests...)
+	for round := range opts.rounds {
+		say("round %d of %d, with Kubernetes", round+1, opts.rounds)
+		for _, c := range contests {
+			if err := c.run(ctx, opts.slice); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *kubeField) close() error {
+	var errs []error
+	if f.server != nil {
+		f.server.client.close()
+		errs = append(errs, f.server.stop())
+	}
+	if f.raw != nil {
+		errs = append(errs, f.raw.db.Close())
+	}
+	if f.cluster != nil {
+		f.cluster.Stop()
+	}
+	return errors.Join(errs...)
+}
+
+func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) (err error) {
+	admin := f.cluster.Admin()
+	if f.direct, err = rest.HTTPClientFor(admin); err != nil {
+		return err
+	}
+	f.namespace = "bench"
+	namespaces := admin.Host + "/api/v1/namespaces"
+	f.base = namespaces + "/bench/secrets"
+	if _, err := f.send(ctx, http.MethodPost, namespaces, "application/json", []byte(`{"metadata":{"name":"bench"}}`)); err != nil {
+		return err
+	}
+	in, err := f.install(ctx, binary, dir)
+	if err != nil {
+		return err
+	}
+	d := dialect{"Authorization-PSK: " + in.psk, opts.apps}
+	if err := f.fill(ctx, in, d); err != nil {
+		return err
+	}
+	rows, err := in.rowsOf(ctx, d.puts()[0])
+	if err != nil {
+		return err
+	}
+	copied := filepath.Join(dir, "kubernetes-raw.db")
+	if err := copyFile(in.stateFile(), copied); err != nil {
+		return err
+	}
+	db, err := openFile(copied)
+	if err != nil {
+		return err
+	}
+	if f.raw, err = newCommitter(db, rows, 1); err != nil {
+		return err
+	}
+	p, err := in.start(ctx)
+	if err != nil {
+		return err
+	}
+	f.server = &runner{p, &client{address: p.address}}
+	f.put = &operation{part: "kubernetes", name: "PUT into a cluster", requests: d.puts()}
+	f.put.answer, err = ask(p.address, f.put.requests[0])
+	f.put.answer.Bytes = 0 // revisions are of different lengths
+	return err
+}
+
+// install makes an installation that keeps its secrets in the cluster.
+func (f *kubeField) install(ctx context.Context, binary, dir string) (*installation, error) {
+	dir = filepath.Join(dir, "kubernetes")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	in, err := install(ctx, binary, dir)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig := f.cluster.Kubeconfig(f.cluster.Admin().BearerToken)
+	if err := os.WriteFile(filepath.Join(in.dir, "kubeconfig"), kubeconfig, 0o600); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(in.dir, "strongroom.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	const embedded = "embedded: {bolt: {}}"
+	text = bytes.Replace(text, []byte(embedded), []byte("embedded: {kubernetes: {namespace: "+f.namespace+", kubeconfig: kubeconfig}}"), 1)
+	return in, os.WriteFile(file, text, 0o600)
+}
+
+// fill creates the secrets that requests go round, and finds out what they are
+// called in the cluster.
+func (f *kubeField) fill(ctx context.Context, in *installation, d dialect) (err error) {
+	p, err := in.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	op := &operation{name: "POST", requests: d.creates()[:d.apps*secretsPer]}
+	c := &client{address: p.address}
+	defer c.close()
+	if err := c.each(op, 16); err != nil {
+		return err
+	}
+	for app := range d.apps {
+		a, err := ask(p.address, d.request("GET", listPath(app), ""))
+		if err != nil {
+			return err
+		}
+		var listed []struct {
+			Name   string `json:"secret_name"`
+			Object string `json:"k8s_name"`
+		}
+		if err := json.Unmarshal(a.Body, &listed); err != nil {
+			return err
+		}
+		id := strings.Split(listPath(app), "/")[3]
+		for _, l := range listed {
+			f.stored = append(f.stored, stored{id, l.Name, l.Object})
+		}
+	}
+	return nil
+}
+
+func (f *kubeField) contests() (contests []*contest) {
+	for i, conns := range kubeConns {
+		c := &contest{op: f.put, conns: conns}
+		c.enter(theServer, f.server)
+		c.together(thePatch, conns, f.patch)
+		c.together(theNaive, conns, f.naive)
+		if i == 0 {
+			c.repeat(theRaw, f.raw.commit)
+		}
+		contests = append(contests, c)
+	}
+	return contests
+}
+
+// together enters so many who do the same at the same time.
+func (r *contest) together(name string, count int, what func() error) {
+	r.contenders = append(r.contenders, &contender{
+		name: name,
+		do: func(start, end time.Time) ([]time.Duration, error) {
+			took, errs := make([][]time.Duration, count), make([]error, count)
+			var wg sync.WaitGroup
+			for i := range count {
+				wg.Go(func() { took[i], errs[i] = repeat(start, end, what) })
+			}
+			wg.Wait()
+			var all []time.Duration
+			for _, t := range took {
+				all = append(all, t...)
+			}
+			return all, errors.Join(errs...)
+		},
+	})
+}
+
+// patch is what the store sends for a PUT, to one of the secrets.
+func (f *kubeField) patch() error {
+	s := f.stored[rand.IntN(len(f.stored))]
+	ours := func(name string) string { return "strongroom.github.io~1" + name }
+	body := fmt.Sprintf(`[`+
+		`{"op":"test","path":"/metadata/labels/app.kubernetes.io~1managed-by","value":"strongroom"},`+
+		`{"op":"test","path":"/metadata/labels/%s","value":%q},`+
+		`{"op":"test","path":"/metadata/annotations/%s","value":%q},`+
+		`{"op":"test","path":"/type","value":"Opaque"},`+
+		`{"op":"test","path":"/metadata/deletionTimestamp","value":null},`+
+		`{"op":"test","path":"/metadata/labels/%s","value":null},`+
+		`{"op":"add","path":"/metadata/annotations/%s","value":%q},`+
+		`{"op":"add","path":"/metadata/annotations/%s","value":%q},`+
+		`{"op":"add","path":"/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration","value":""},`+
+		`{"op":"remove","path":"/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"},`+
+		`{"op":"add","path":"/data","value":{"username":"c2VydmljZS11c2Vy","password":%q}}]`,
+		ours("app-id"), s.app, ours("name"), s.name, ours("leaving"),
+		ours("updated"), time.Now().UTC().Format(time.RFC3339Nano), ours("write"), cryptorand.Text(), newPassword())
+	_, err := f.send(context.Background(), http.MethodPatch, f.base+"/"+s.object, "application/json-patch+json", []byte(body))
+	return err
+}
+
+// newPassword is 64 letters and digits, which are good base64, too.
+func newPassword() []byte {
+	return []byte((cryptorand.Text() + cryptorand.Text() + cryptorand.Text())[:64])
+}
+
+// naive looks, changes and writes back, and starts again if somebody was
+// faster, as most programs do.
+func (f *kubeField) naive() error {
+	ctx, s := context.Background(), f.stored[rand.IntN(len(f.stored))]
+	for {
+		text, err := f.send(ctx, http.MethodGet, f.base+"/"+s.object, "application/json", nil)
+		if err != nil {
+			return err
+		}
+		var object map[string]any
+		if err := json.Unmarshal(text, &object); err != nil {
+			return err
+		}
+		object["data"] = map[string][]byte{"username": []byte("service-user"), "password": newPassword()}
+		body, err := json.Marshal(object)
+		if err != nil {
+			return err
+		}
+		_, err = f.send(ctx, http.MethodPut, f.base+"/"+s.object, "application/json", body)
+		if !errors.Is(err, errConflict) {
+			return err
+		}
+	}
+}
+
+var errConflict = errors.New("409 Conflict")
+
+func (f *kubeField) send(ctx context.Context, method, url, contentType string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Accept", "application/json")
+	if method == http.MethodPatch {
+		req.Header.Set("Accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
+	}
+	resp, err := f.direct.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.StatusCode == http.StatusConflict:
+		return nil, errConflict
+	case resp.StatusCode >= http.StatusMultipleChoices:
+		return nil, fmt.Errorf("%s %s: %s", method, url, resp.Status)
+	}
+	return text, nil
+}
