@@ -1,0 +1,186 @@
+package main_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/strongroom/strongroom/internal/kubetest"
+)
+
+// issuer publishes a key and signs whatever claims with it.
+type issuer struct {
+	*httptest.Server
+	key *rsa.PrivateKey
+}
+
+func newIssuer(t *testing.T) issuer {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := base64.RawURLEncoding.EncodeToString(key.N.Bytes())
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"keys":[{"kty":"RSA","kid":"k","use":"sig","n":%q,"e":"AQAB"}]}`, n)
+	}))
+	t.Cleanup(s.Close)
+	return issuer{s, key}
+}
+
+func (i issuer) token(t *testing.T, name string) string {
+	t.Helper()
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+		"iss": name, "sub": "alice", "aud": "strongroom", "typ": "Bearer", "exp": time.Now().Add(time.Hour).Unix(), "groups": []string{"managers"},
+	})
+	token.Header["kid"] = "k"
+	text, err := token.SignedString(i.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// kubeconfig is how somebody with this token reaches the cluster; JSON is YAML.
+func kubeconfig(t *testing.T, s *kubetest.Server, token string) string {
+	t.Helper()
+	type object = kubetest.Object
+	text, err := json.Marshal(object{
+		"apiVersion": "v1", "kind": "Config", "current-context": "test",
+		"clusters": []object{{"name": "test", "cluster": object{"server": s.URL, "certificate-authority-data": []byte(s.CA)}}},
+		"users":    []object{{"name": "test", "user": object{"token": token}}},
+		"contexts": []object{{"name": "test", "context": object{"cluster": "test", "user": "test"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// mustReviewTokens makes a service account that may, and an app's beside it.
+func mustReviewTokens(t *testing.T, s *kubetest.Server) (namespace string) {
+	t.Helper()
+	type object = kubetest.Object
+	namespace = s.Namespace(t)
+	for _, name := range []string{"strongroom", "web"} {
+		s.ServiceAccount(t, namespace, name)
+	}
+	s.Apply(t, object{
+		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": object{"name": "review-" + namespace},
+		"roleRef":  object{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:auth-delegator"},
+		"subjects": []object{{"kind": "ServiceAccount", "name": "strongroom", "namespace": namespace}},
+	})
+	return namespace
+}
+
+// Pods, an identity provider and keys share the Authorization header, whichever
+// comes first in the list.
+func TestStrategiesThatShareAHeaderClaimEachTheirOwn(t *testing.T) {
+	cluster := kubetest.Start(t)
+	namespace := mustReviewTokens(t, cluster)
+	sso := newIssuer(t)
+	i := mustInit(t)
+	mustWrite(t, i.path("kubeconfig"), kubeconfig(t, cluster, cluster.Token(t, namespace, "strongroom")))
+	i.mustEdit(t, "strongroom.yaml", "\nauth:\n", fmt.Sprintf(`
+auth:
+  keys: {api_key: {header: Authorization, prefix: "Bearer ", keys_file: keys/psks.yaml}}
+  pods:
+    service_account:
+      issuer: https://kubernetes.default.svc
+      audience: strongroom
+      kubeconfig: kubeconfig
+      accounts: {%s/web: [{actions: [list], owner: app/*}]}
+  sso:
+    oidc:
+      issuer: https://sso.example/realms/r
+      jwks_url: %s
+      audience: strongroom
+      roles_claim: groups
+      roles: {managers: [{actions: [list, create], owner: app/*}]}
+`, namespace, sso.URL))
+	pod := cluster.Token(t, namespace, "web", "strongroom")
+	for _, order := range []string{"keys, pods, sso, psk", "psk, sso, pods, keys"} {
+		j := i.mustCopy(t)
+		j.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded, auth: [psk]", "nx1: {store: embedded, auth: ["+order+"]")
+		p := mustServe(t, j)
+		p.awaitRights(t, pod)
+		for _, tc := range []struct {
+			name, credential string
+			status           int
+		}{
+			{"a pod", "Authorization: Bearer " + pod, 200},
+			{"a pod, for the API server", "Authorization: Bearer " + cluster.Token(t, namespace, "web"), 401},
+			{"a user", "Authorization: Bearer " + sso.token(t, "https://sso.example/realms/r"), 200},
+			{"a user, in lower case", "Authorization: bearer " + sso.token(t, "https://sso.example/realms/r"), 200},
+			{"a user who says to be a pod", "Authorization: Bearer " + sso.token(t, "https://kubernetes.default.svc"), 401},
+			{"a user of nobody's", "Authorization: Bearer " + sso.token(t, "https://sso.example/realms/s"), 401},
+			{"a key behind the prefix", "Authorization: Bearer " + i.psk, 200},
+			{"a key behind another", "Authorization: Basic " + i.psk, 401},
+			{"a wrong key", "Authorization: Bearer " + i.psk + "x", 401},
+			{"a key in its own header", i.pskHeader(), 200},
+		} {
+			a := p.want(t, tc.status, "GET", app, tc.credential, "")
+			if a.status != tc.status {
+				t.Errorf("that was %s, in the order %s", tc.name, order)
+			}
+			challenges := a.header.Values("WWW-Authenticate")
+			asks := slices.ContainsFunc(challenges, func(c string) bool { return strings.HasPrefix(c, `Bearer realm="strongroom"`) }) &&
+				slices.Contains(challenges, "APIKey")
+			if asks != (tc.status == 401) {
+				t.Errorf("%s: it asks for %q", tc.name, challenges)
+			}
+		}
+		p.mustStop(t)
+	}
+}
+
+// awaitRights waits until the API server lets us review tokens, as we were just
+// allowed to.
+func (p *process) awaitRights(t *testing.T, token string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); p.mustDo(t, "GET", app, "Authorization: Bearer "+token, "").status == 503; {
+		if time.Now().After(deadline) {
+			t.Fatal("we may not review tokens")
+		}
+	}
+}
+
+// A reload must not forget what cannot be fetched again just then.
+func TestTheKeysOfAnIssuerOutliveThePolicy(t *testing.T) {
+	sso := newIssuer(t)
+	i := mustInit(t)
+	i.mustEdit(t, "strongroom.yaml", "\nauth:\n", fmt.Sprintf(`
+auth:
+  sso:
+    oidc:
+      issuer: https://sso.example/realms/r
+      jwks_url: %s
+      audience: strongroom
+      roles_claim: groups
+      roles: {managers: [{actions: [list], owner: app/*}]}
+`, sso.URL))
+	i.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded, auth: [psk]", "nx1: {store: embedded, auth: [sso, psk]")
+	p := mustServe(t, i)
+	token := "Authorization: Bearer " + sso.token(t, "https://sso.example/realms/r")
+	p.want(t, 200, "GET", app, token, "")
+	sso.Close()
+	i.mustEdit(t, "strongroom.yaml", "roles: {managers:", "roles: {staff: [{actions: [list], owner: app/*}], managers:")
+	p.mustSay(t, regexp.MustCompile("the config has been reloaded"))
+	p.want(t, 200, "GET", app, token, "")
+	p.want(t, 200, "GET", app, "Authorization: Bearer "+sso.token(t, "https://sso.example/realms/r"), "")
+
+	i.mustEdit(t, "strongroom.yaml", ", managers:", ", others:")
+	p.mustSay(t, regexp.MustCompile("(?s)the config has been reloaded.*the config has been reloaded"))
+	p.want(t, 403, "GET", app, token, "") // what was remembered of it has gone with its policy
+}
