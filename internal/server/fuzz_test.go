@@ -10,8 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/strongroom/strongroom/internal/api/agentserver"
 	"github.com/strongroom/strongroom/internal/api/nx1"
 	"github.com/strongroom/strongroom/internal/api/openhands"
+	"github.com/strongroom/strongroom/internal/api/openhandsv1"
+	"github.com/strongroom/strongroom/internal/api/sandbox"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -49,7 +52,7 @@ func mustFill(tb testing.TB) *memory.Store {
 	return store
 }
 
-// mustOpenServer returns both APIs on one store, and knows one caller, who may
+// mustOpenServer returns all APIs on one store, and knows one caller, who may
 // do everything, but only with what is his own.
 func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 	tb.Helper()
@@ -71,7 +74,16 @@ func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 	must(err)
 	users, err := openhands.New(service, openhands.Options{}, chain("X-Session-API-Key"), discard)
 	must(err)
+	agents, err := agentserver.New(service, "warn", chain("X-Session-API-Key"), discard)
+	must(err)
+	boxes, err := sandbox.New(service, chain("X-Session-API-Key"), discard)
+	must(err)
+	v1, err := openhandsv1.New(service, "warn", chain("X-Session-API-Key"), discard)
+	must(err)
 	front.Mount("/api/app", apps)
+	front.Mount("/api/settings/secrets", server.CORS([]string{"http://localhost:3001"}, agents))
+	front.Mount("/api/v1/sandboxes", boxes)
+	front.Mount("/api/v1/secrets", v1)
 	front.Mount("/api/secrets", users)
 	return front
 }
@@ -92,7 +104,10 @@ func FuzzFront(f *testing.F) {
 		"/api/app/" + theirApp + "/secrets/db/reveal", "/api/app/" + ourApp + "%2f..%2f" + theirApp + "/secrets/db",
 		"/api/app/{" + theirApp + "}/secrets/db", "/api/app/" + strings.ToUpper(theirApp) + "/secrets", "/api/app/urn:uuid:" + theirApp + "/secrets",
 		"/api/secrets", "/api/secrets/db", "/api/secrets/" + theirs, "/api/secrets/%ff", "/api/secrets/a%00b", "/api/secrets/%2e%2e", "/api/secrets/..",
-		"/api/secrets?x=" + theirs, "/api//secrets", "/api/secrets/", "http://other/api/secrets", "*", "/strongroom/v1/status", "/api/app/%zz",
+		"/api/secrets?x=" + theirs, "/api//secrets", "/api/secrets/",
+		"/api/settings/secrets", "/api/settings/secrets/db", "/api/settings/secrets/" + theirs, "/api/settings/secrets/db/x", "/api/v1/secrets/search",
+		"/api/v1/secrets/search?limit=1&page_id=a&name__contains=D", "/api/v1/secrets/search?limit=%zz&limit=", "/api/v1/secrets", "/api/v1/secrets/db",
+		"/api/v1/sandboxes/box/settings/secrets/db", "/api/v1/sandboxes/%ff/settings/secrets", "http://other/api/secrets", "*", "/strongroom/v1/status", "/api/app/%zz",
 	} {
 		f.Add("GET", target, uint8(3), "", []byte{})
 		f.Add("DELETE", target, uint8(3), "", []byte{})
@@ -101,6 +116,7 @@ func FuzzFront(f *testing.F) {
 	}
 	f.Add("GET", "/api/secrets", uint8(0), "Authorization: Bearer x", []byte{})
 	f.Add("POST", "/api/secrets", uint8(1), "Content-Type: text/plain", []byte(`{"name":"`+theirs+`","value":null}`))
+	f.Add("OPTIONS", "/api/settings/secrets", uint8(0), "Origin: http://localhost:3001\r\nAccess-Control-Request-Method: PUT", []byte{})
 	f.Add("POST", apps, uint8(2), "Content-Type: application/json", []byte(`{"secret_name":"x","data":[{"key":"k","value":"****"}]}`))
 	current := &fresh{}
 	h := mustOpenServer(f, current)
