@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
 )
 
 // An Answer is an error as an API tells it: a status, and a body in the API's
@@ -30,19 +31,32 @@ func RetryAfter(d time.Duration) http.Header {
 
 // NewEcho returns an echo with what every API shares: an id for each request,
 // no caching, errors answered in the API's words and logged in ours. An error
-// of status 500 and above is logged, so it must not hold what was sent.
+// of status 500 and above is logged, so it must not hold what was sent; of many
+// of status 503 one a second, since they have one cause, and whoever sends a
+// token while its issuer is away causes one without a credential.
 func NewEcho(answer func(error) Answer, log *slog.Logger) *echo.Echo {
 	e := echo.New()
-	e.HTTPErrorHandler = func(err error, c echo.Context) { respond(c, err, answer(err), log) }
+	unavailable := &rate.Sometimes{First: 10, Interval: time.Second}
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		a := answer(err)
+		switch {
+		case a.Status == http.StatusServiceUnavailable:
+			unavailable.Do(func() { logFailure(c, err, a, log) })
+		case a.Status >= http.StatusInternalServerError:
+			logFailure(c, err, a, log)
+		}
+		respond(c, a, log)
+	}
 	e.Use(serving)
 	return e
 }
 
-func respond(c echo.Context, err error, a Answer, log *slog.Logger) {
-	if a.Status >= http.StatusInternalServerError {
-		log.Error("request failed", "request", RequestID(c.Response()), "method", c.Request().Method, "route", c.Path(),
-			"status", a.Status, "error", err)
-	}
+func logFailure(c echo.Context, err error, a Answer, log *slog.Logger) {
+	log.Error("request failed", "request", RequestID(c.Response()), "method", c.Request().Method, "route", c.Path(),
+		"status", a.Status, "error", err)
+}
+
+func respond(c echo.Context, a Answer, log *slog.Logger) {
 	if c.Response().Committed {
 		return
 	}

@@ -9,18 +9,26 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-var errTeapot = errors.New("short and stout")
+var (
+	errTeapot = errors.New("short and stout")
+	errAway   = errors.New("not at home")
+)
 
 // answer is a dialect.
 func answer(err error) server.Answer {
 	if errors.Is(err, errTeapot) {
 		return server.Answer{Status: 418, Header: http.Header{"X-Tea": {"black", "green"}}, Body: map[string]string{"tea": "<&>é"}}
+	}
+	if errors.Is(err, errAway) {
+		return server.Answer{Status: 503, Body: map[string]string{"wrong": "away"}}
 	}
 	return server.Answer{Status: 500, Body: map[string]string{"wrong": "something"}}
 }
@@ -59,6 +67,26 @@ func TestAPanicIsAnsweredInTheDialectAndItsValueIsNotLogged(t *testing.T) {
 			t.Errorf("%s: after that, %d", name, w.Code)
 		}
 	}
+}
+
+// Nobody fills the disk with what everybody can cause.
+func TestWhatIsUnavailableIsLoggedNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		e := newEcho(&log)
+		e.GET("/away", func(echo.Context) error { return errAway })
+		e.GET("/broken", func(echo.Context) error { return errors.New("broken") })
+		for path, want := range map[string]int{"/away": 19, "/broken": 1000} {
+			log.Reset()
+			for range 1000 {
+				ask(e, "GET", path)
+				time.Sleep(10 * time.Millisecond)
+			}
+			if got := strings.Count(log.String(), "request failed"); got != want {
+				t.Errorf("%s: logged %d times, want %d", path, got, want)
+			}
+		}
+	})
 }
 
 func TestAHandlerMayHangUp(t *testing.T) {
