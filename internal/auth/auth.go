@@ -70,9 +70,9 @@ type Chain struct {
 }
 
 // Require lets only callers through whom the chain knows; the error is
-// otherwise one of this package's or the strategy's. The headers are all in which the API's
-// document lets a credential be sent: more than one at a time is refused,
-// whether or not a strategy knows it.
+// otherwise one of this package's or the strategy's. The headers are all in
+// which the API's document lets a credential be sent: of these and the chain's
+// own more than one at a time is refused, whether or not a strategy knows it.
 func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 	headers = canonical(append(slices.Clone(headers), chain.Headers...))
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
