@@ -167,3 +167,14 @@ func TestAHiddenSecretLooksLikeAMissingOne(t *testing.T) {
 		}
 	}
 }
+
+func TestAStrategyWithoutAKeysFileKnowsIssuedKeysOnly(t *testing.T) {
+	i := mustInit(t)
+	i.mustEdit(t, "strongroom.yaml", ", keys_file: keys/psks.yaml", "")
+	p := mustServe(t, i)
+	key := i.mustIssue(t, "apikey", "create", "--subject", "ci", "--grant", "{actions: [list], owner: "+theApp+"}")
+	p.want(t, 200, "GET", app, "Authorization-PSK: "+key, "")
+	p.want(t, 401, "GET", app, i.pskHeader(), "")
+	i.mustAdminister(t, "apikey", "revoke", idIn(key))
+	p.want(t, 401, "GET", app, "Authorization-PSK: "+key, "")
+}

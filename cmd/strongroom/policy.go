@@ -204,9 +204,12 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 			}
 			all.byName[name], all.sends[name] = strategy, credential{"Authorization", "Bearer "}
 		case s.APIKey != nil:
-			fromFile, err := readKeys(s.APIKey.KeysFile)
-			if err != nil {
-				wrong = append(wrong, fmt.Errorf("auth.%s.api_key.keys_file: %w", name, err))
+			var fromFile []apikey.Key
+			if s.APIKey.KeysFile != "" {
+				var err error
+				if fromFile, err = readKeys(s.APIKey.KeysFile); err != nil {
+					wrong = append(wrong, fmt.Errorf("auth.%s.api_key.keys_file: %w", name, err))
+				}
 			}
 			var more []apikey.Issuer
 			if keys != nil {

@@ -637,7 +637,7 @@ type ClientInterface interface {
 
 	// ListApiKeys List issued keys
 	//
-	// Those that have ended are remembered for 30 days.
+	// Those that have ended are remembered for a week.
 	//
 	// Corresponds with GET /strongroom/v1/apikey/list (the `ListApiKeys` operationId).
 	ListApiKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -813,7 +813,7 @@ type ClientInterface interface {
 
 	// ListGrants List agents' keys
 	//
-	// Those that have ended are remembered for 30 days.
+	// Those that have ended are remembered for a week.
 	//
 	// Corresponds with GET /strongroom/v1/grant/list (the `ListGrants` operationId).
 	ListGrants(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1066,7 +1066,7 @@ func (c *Client) CreateApiKey(ctx context.Context, body CreateApiKeyJSONRequestB
 
 // ListApiKeys List issued keys
 //
-// Those that have ended are remembered for 30 days.
+// Those that have ended are remembered for a week.
 //
 // Corresponds with GET /strongroom/v1/apikey/list (the `ListApiKeys` operationId).
 func (c *Client) ListApiKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1442,7 +1442,7 @@ func (c *Client) CreateGrant(ctx context.Context, body CreateGrantJSONRequestBod
 
 // ListGrants List agents' keys
 //
-// Those that have ended are remembered for 30 days.
+// Those that have ended are remembered for a week.
 //
 // Corresponds with GET /strongroom/v1/grant/list (the `ListGrants` operationId).
 func (c *Client) ListGrants(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2994,7 +2994,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListApiKeysWithResponse List issued keys
 	//
-	// Those that have ended are remembered for 30 days.
+	// Those that have ended are remembered for a week.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3178,7 +3178,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListGrantsWithResponse List agents' keys
 	//
-	// Those that have ended are remembered for 30 days.
+	// Those that have ended are remembered for a week.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5883,7 +5883,7 @@ func (c *ClientWithResponses) CreateApiKeyWithResponse(ctx context.Context, body
 
 // ListApiKeysWithResponse List issued keys
 //
-// Those that have ended are remembered for 30 days.
+// Those that have ended are remembered for a week.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6187,7 +6187,7 @@ func (c *ClientWithResponses) CreateGrantWithResponse(ctx context.Context, body 
 
 // ListGrantsWithResponse List agents' keys
 //
-// Those that have ended are remembered for 30 days.
+// Those that have ended are remembered for a week.
 //
 // Returns a wrapper object for the known response body format(s).
 //

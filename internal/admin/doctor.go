@@ -113,6 +113,10 @@ func (o *Office) examineClock() []Finding {
 	if ahead := time.Until(last[0].Event.Time); ahead > time.Minute {
 		return []Finding{wrong("clock", "it is %s behind the last entry of the audit log: set it right", ahead.Round(time.Second))}
 	}
+	if ahead := o.Keys.Ahead(); ahead > time.Minute {
+		return []Finding{wrong("clock", "it has gone back by %s: issued keys go by what it was before, and end by so much earlier than they say",
+			ahead.Round(time.Second))}
+	}
 	return []Finding{fine("clock", "it has not gone back since the last entry of the audit log")}
 }
 

@@ -186,6 +186,7 @@ type APIKey struct {
 	// with other strategies; a key must not look like a token (two dots).
 	Prefix string `yaml:"prefix"`
 	// KeysFile holds the hashes of the keys and what their holders may do.
+	// Without one, only issued keys are known: see strongroom apikey.
 	KeysFile string `yaml:"keys_file"`
 }
 

@@ -111,7 +111,6 @@ func (s Strategy) validate(m *mistakes, path, address string) {
 	}
 	m.bad(kinds != 1, "%s: must set exactly one of api_key, oidc, service_account, anonymous", path)
 	if s.APIKey != nil {
-		m.bad(s.APIKey.KeysFile == "", "%s.api_key.keys_file: must be set", path)
 		m.bad(!headerName(s.APIKey.Header), "%s.api_key.header: must be the name of a header", path)
 		m.bad(!printable(s.APIKey.Prefix), "%s.api_key.prefix: must be printable ASCII", path)
 	}

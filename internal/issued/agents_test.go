@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -284,7 +285,13 @@ func TestAClockThatIsSetBackNeverBringsAKeyBack(t *testing.T) {
 			s.mustHold(t, on(alice, "db"))
 			key, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: time.Hour})
 			who, _ := s.knows(key)
+			if ahead := s.Ahead(); ahead != 0 {
+				t.Errorf("it is ahead by %v", ahead)
+			}
 			s = tc.live(t, s, c)
+			if ahead, back := s.Ahead(), strings.HasPrefix(tc.name, "set"); (ahead > time.Hour) != back {
+				t.Errorf("it is ahead by %v", ahead)
+			}
 			s.wantKnown(t, key, tc.want, "in the end")
 			_, _, err := s.service().Reveal(t.Context(), who, on(alice, "db"))
 			if (err == nil) != tc.want {

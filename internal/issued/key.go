@@ -15,13 +15,17 @@ import (
 const (
 	// MaxKeys bounds how many there are, those remembered included.
 	MaxKeys = 100_000
+	// manyKeys are so many that those which do not work are forgotten early.
+	manyKeys = MaxKeys / 2
 	// MaxAgentLifetime bounds how long an agent's key may work.
 	MaxAgentLifetime = 30 * 24 * time.Hour
 	// MaxOverlap bounds how long a key may work beside the one that takes its
 	// place.
 	MaxOverlap = 90 * 24 * time.Hour
 	// Remembered is how long a key can be looked at that no longer works.
-	Remembered = 30 * 24 * time.Hour
+	Remembered = 7 * 24 * time.Hour
+	// rememberedOfMany is that where there are many keys.
+	rememberedOfMany = time.Hour
 
 	maxTextBytes = 256
 	maxGrants    = 100

@@ -298,6 +298,10 @@ func (known known) Callers() (callers []secret.Caller) {
 	return callers
 }
 
+// Ahead is by how much the time at which keys end is ahead of the clock on the
+// wall, which was set back by as much.
+func (k *Keys) Ahead() time.Duration { return k.clock.now().Sub(k.clock.Wall()) }
+
 func (k *Keys) get(id string) (Key, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()

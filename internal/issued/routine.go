@@ -62,11 +62,8 @@ func (k *Keys) untilNext() time.Duration {
 func (k *Keys) flush() error {
 	now := k.clock.now()
 	used, forgotten, ending := k.due(now)
-	for step := range slices.Chunk(slices.Concat(used, forgotten), stepRows) {
-		err := k.file.Update(context.Background(), func(tx *state.Tx) error { return k.flushKeys(tx, step, now) })
-		if err != nil {
-			return err
-		}
+	if err := errors.Join(k.each(used, k.writeUsed), k.each(forgotten, k.forget)); err != nil {
+		return err
 	}
 	if !ending {
 		return nil
@@ -87,10 +84,14 @@ func (k *Keys) flush() error {
 func (k *Keys) due(now time.Time) (used, forgotten []string, ending bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
+	remembered := Remembered
+	if len(k.byID) > manyKeys {
+		remembered = rememberedOfMany
+	}
 	for id, e := range k.byID {
 		since, over := e.over(now)
 		switch {
-		case over && now.Sub(since) > Remembered:
+		case over && now.Sub(since) > remembered:
 			forgotten = append(forgotten, id)
 		case !e.now().Used.Equal(e.Used):
 			used = append(used, id)
@@ -100,21 +101,21 @@ func (k *Keys) due(now time.Time) (used, forgotten []string, ending bool) {
 	return used, forgotten, ending
 }
 
-func (k *Keys) flushKeys(tx *state.Tx, ids []string, now time.Time) error {
-	for _, id := range ids {
-		key, err := k.read(tx, id)
-		if errors.Is(err, secret.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if since, over := key.over(now); over && now.Sub(since) > Remembered {
-			err = k.forget(tx, key)
-		} else if known, ok := k.get(id); ok {
-			key.Used = known.Used
-			err = k.write(tx, key)
-		}
+// each does something to keys as they are on disk, some at a time.
+func (k *Keys) each(ids []string, do func(*state.Tx, Key) error) error {
+	for step := range slices.Chunk(ids, stepRows) {
+		err := k.file.Update(context.Background(), func(tx *state.Tx) error {
+			for _, id := range step {
+				key, err := k.read(tx, id)
+				if err == nil {
+					err = do(tx, key)
+				}
+				if err != nil && !errors.Is(err, secret.ErrNotFound) {
+					return err
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
@@ -122,6 +123,16 @@ func (k *Keys) flushKeys(tx *state.Tx, ids []string, now time.Time) error {
 	return nil
 }
 
+func (k *Keys) writeUsed(tx *state.Tx, key Key) error {
+	known, ok := k.get(key.ID)
+	if !ok {
+		return nil
+	}
+	key.Used = known.Used
+	return k.write(tx, key)
+}
+
+// forget is for keys that do not work, and never will again.
 func (k *Keys) forget(tx *state.Tx, key Key) error {
 	rows := tx.Bucket(bucket)
 	if err := rows.Delete(k.rowKey(key.ID)); err != nil {

@@ -30,8 +30,12 @@ func New(user string) *Strategy {
 	return &Strategy{secret.Caller{Subject: "anonymous", User: user, Grants: []secret.Grant{{
 		Actions: []secret.Action{secret.List, secret.Create, secret.Write, secret.Delete},
 		Owner:   secret.User(user),
+		Source:  "anonymous in the config",
 	}}}}
 }
+
+// Callers are all whom the strategy knows.
+func (s *Strategy) Callers() []secret.Caller { return []secret.Caller{s.caller} }
 
 // Authenticate implements [auth.Strategy]. A request from another machine or
 // for another site's page is refused: [auth.ErrElsewhere].
