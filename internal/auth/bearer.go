@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // MaxToken is what a token may be before anything in it is verified, in bytes:
@@ -85,10 +87,14 @@ func issuerIn(payload []byte) (issuer string, ok bool) {
 			if !named {
 				continue // the word, not the name
 			}
-			if ok || len(value) < 2 || len(value) > maxIssuer || bytes.IndexByte(value, '\\') >= 0 {
+			if ok || len(value) > maxIssuer {
 				return "", false
 			}
-			issuer, ok = string(value[1:len(value)-1]), true
+			text, err := jsontext.AppendUnquote(nil, value)
+			if err != nil {
+				return "", false
+			}
+			issuer, ok = string(text), true
 		}
 	}
 	return issuer, ok && depth == 0

@@ -38,7 +38,8 @@ func TestIssuerIsWhatThePayloadNames(t *testing.T) {
 	for payload, want := range map[string]string{
 		`{"iss":"a"}`: "a",
 		` { "x" : [1, {"iss":"b"}], "iss" : "a" } `: "a",
-		`{"iss":"\u0061"}`:                          "-", // no issuer writes itself like that
+		`{"iss":"https:\/\/a\u0062"}`:               "https://ab", // as PHP writes it
+		`{"iss":"\x"}`:                              "-",
 		`{"x":"iss","y":["iss"],"iss":"a"}`:         "a",
 		`{"iss" : "a","z":"iss"}`:                   "a",
 		`{"x":"\"iss\":\"b\"","iss":"a"}`:           "a",

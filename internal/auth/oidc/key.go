@@ -36,9 +36,13 @@ type key struct {
 }
 
 func (k *key) equal(other *key) bool {
+	return k.samePublic(other) && slices.Equal(k.algorithms, other.algorithms)
+}
+
+func (k *key) samePublic(other *key) bool {
 	type public interface{ Equal(crypto.PublicKey) bool }
 	mine, ok := k.public.(public)
-	return ok && mine.Equal(other.public) && slices.Equal(k.algorithms, other.algorithms)
+	return ok && mine.Equal(other.public)
 }
 
 // verify reports whether the signature is one of the text under the algorithm,
@@ -96,8 +100,9 @@ type jwk struct {
 
 // parseKeys reads a JWK set and returns its keys by their ids. What is not for
 // verifying signatures is left out, as is what cannot be read: issuers publish
-// keys for encryption, too, and kinds of keys to come. So are keys that have
-// one id in common, for it would not say which is meant.
+// keys for encryption, too, and kinds of keys to come. So are different keys that
+// have one id in common, for it would not say which is meant; the same one may
+// be there for several algorithms.
 func parseKeys(text []byte) (map[string]*key, error) {
 	var set struct {
 		Keys []jsontext.Value `json:"keys"`
@@ -115,11 +120,14 @@ func parseKeys(text []byte) (map[string]*key, error) {
 			continue
 		}
 		k, err := j.key()
-		if _, twice := keys[j.ID]; twice {
-			k = nil
-		}
-		if err == nil {
+		switch other, twice := keys[j.ID]; {
+		case err != nil:
+		case !twice:
 			keys[j.ID] = k
+		case other != nil && other.samePublic(k):
+			other.algorithms = append(other.algorithms, k.algorithms...)
+		default:
+			keys[j.ID] = nil
 		}
 	}
 	for id, k := range keys {

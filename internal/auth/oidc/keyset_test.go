@@ -250,6 +250,7 @@ func TestNoMoreTokensAreRememberedThanFit(t *testing.T) {
 func TestWhatAnIssuerPublishesIsHeldToTheRules(t *testing.T) {
 	i := newES256(t, "a")
 	good := jwk(t, "a", i.keys["a"].Public())
+	another, third := jwk(t, "a", mustECDSA(t, elliptic.P256()).Public()), jwk(t, "a", mustECDSA(t, elliptic.P256()).Public())
 	var discovery, keys any
 	var status int
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -289,8 +290,10 @@ func TestWhatAnIssuerPublishesIsHeldToTheRules(t *testing.T) {
 		"too many":                     {fine, object{"keys": repeat(good, 101)}, 200, secret.ErrUnavailable},
 		"an error":                     {fine, object{"keys": []any{good}}, 500, secret.ErrUnavailable},
 		"elsewhere":                    {fine, object{"keys": []any{good}}, 302, secret.ErrUnavailable},
-		"twice under one id":           {fine, object{"keys": []any{good, good, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
-		"three times under one id":     {fine, object{"keys": []any{good, good, good, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
+		"beside another of its id":     {fine, object{"keys": []any{good, another, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
+		"between others of its id":     {fine, object{"keys": []any{another, good, third, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
+		"after others of its id":       {fine, object{"keys": []any{another, third, good, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
+		"twice":                        {fine, object{"keys": []any{with(good, "alg", "ES256"), good}}, 200, nil},
 		"for encryption":               {fine, object{"keys": []any{with(good, "use", "enc")}}, 200, secret.ErrUnavailable},
 		"to sign with":                 {fine, object{"keys": []any{with(good, "key_ops", []string{"sign"})}}, 200, secret.ErrUnavailable},
 		"for another algorithm":        {fine, object{"keys": []any{with(good, "alg", "ES384")}}, 200, secret.ErrUnavailable},

@@ -138,15 +138,16 @@ func TestAnAlgorithmIsTheConfigsAndTheKeys(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		config []string
-		key    object
+		keys   []object
 		ok     bool
 	}{
-		{"both", []string{"RS256", "RS512"}, with(published, "alg", "RS512"), true},
-		{"the config's, and any of the key's", []string{"RS512"}, without(published, "alg"), true},
-		{"the key's alone", []string{"RS256"}, without(published, "alg"), false},
-		{"the config's alone", []string{"RS256", "RS512"}, with(published, "alg", "RS256"), false},
+		{"both", []string{"RS256", "RS512"}, []object{with(published, "alg", "RS512")}, true},
+		{"both, of a key that is there for each", []string{"RS512"}, []object{with(published, "alg", "RS256"), with(published, "alg", "RS512")}, true},
+		{"the config's, and any of the key's", []string{"RS512"}, []object{without(published, "alg")}, true},
+		{"the key's alone", []string{"RS256"}, []object{without(published, "alg")}, false},
+		{"the config's alone", []string{"RS256", "RS512"}, []object{with(published, "alg", "RS256")}, false},
 	} {
-		i.publish(tc.key)
+		i.publish(tc.keys...)
 		rules := i.rules()
 		rules.Algorithms = tc.config
 		if _, err := i.newStrategy(t, rules).Authenticate(request(text)); (err == nil) != tc.ok {
