@@ -10,7 +10,7 @@ import (
 // no body, and does not escape what it puts into a path.
 const nx1Headers = `
 Host: HOST
-User-Agent: python-requests/2.32.5
+User-Agent: python-requests/2.34.2
 Accept-Encoding: gzip, deflate
 Accept: */*
 Connection: keep-alive

@@ -24,8 +24,8 @@ Content-Type: application/json`
 	urllib = `
 Accept-Encoding: identity
 Host: HOST
-User-Agent: Python-urllib/3.12
-X-session-api-key: KEY
+User-Agent: Python-urllib/3.13
+X-Session-Api-Key: KEY
 Connection: close`
 )
 
