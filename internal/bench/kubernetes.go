@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,6 +113,8 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	if err != nil {
 		return err
 	}
+	// What else is in the file changes when a server starts, not with a PUT.
+	rows = slices.DeleteFunc(rows, func(r row) bool { return r.Bucket != "audit" })
 	copied := filepath.Join(dir, "kubernetes-raw.db")
 	if err := copyFile(in.stateFile(), copied); err != nil {
 		return err
