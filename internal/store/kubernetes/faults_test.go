@@ -129,6 +129,29 @@ func TestAwayIsUnavailableWithinTheDeadline(t *testing.T) {
 	}
 }
 
+// A conflict that nobody's condition is about is tried again.
+func TestOneConflictIsNoRefusal(t *testing.T) {
+	server := installed(t)
+	for _, a := range acts() {
+		if !a.write {
+			continue
+		}
+		st, proxy, _ := staged(t, server, 20*time.Second)
+		conflict := kubetest.Once(kubetest.Answer(http.StatusConflict, "Conflict"))
+		proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == http.MethodGet {
+				next.ServeHTTP(w, r)
+				return
+			}
+			conflict(w, r, next)
+		})
+		if err := a.do(t.Context(), st); err != nil {
+			t.Errorf("%s: %v", a.name, err)
+		}
+		wantActed(t, st, a.name)
+	}
+}
+
 // A caller's own deadline is kept to, and is no fault of the cluster's.
 func TestCallersDeadlineIsHeeded(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), time.Minute)
