@@ -7,11 +7,11 @@ package serviceaccount
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	"k8s.io/client-go/rest"
 
 	"github.com/strongroom/strongroom/internal/auth"
@@ -44,6 +44,7 @@ type Strategy struct {
 	rules     Rules
 	api       *reviewer
 	good, bad auth.Memory[secret.Caller]
+	underWay  singleflight.Group // reviews, by the token's hash
 }
 
 var _ auth.Strategy = (*Strategy)(nil)
@@ -76,32 +77,32 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if _, ok := s.bad.Get(hash); ok {
 		return secret.Caller{}, auth.ErrBadCredential
 	}
-	caller, until, err := s.review(r.Context(), token)
-	switch {
-	case err == nil:
-		s.good.Put(hash, caller, until)
-	case errors.Is(err, auth.ErrBadCredential):
-		s.bad.Put(hash, caller, time.Now().Add(badFor))
-	}
-	return caller, err
+	// Not the request's context: others may wait for the same review.
+	caller, err, _ := s.underWay.Do(string(hash[:]), func() (any, error) {
+		return s.review(context.WithoutCancel(r.Context()), token, hash)
+	})
+	return caller.(secret.Caller), err
 }
 
-// review has the API server say whose the token is, and until when that holds.
-func (s *Strategy) review(ctx context.Context, token string) (caller secret.Caller, until time.Time, err error) {
+// review has the API server say whose the token is, and remembers it.
+func (s *Strategy) review(ctx context.Context, token string, hash auth.TokenHash) (secret.Caller, error) {
 	asked := time.Now()
 	status, err := s.api.review(ctx, token, s.rules.Audience)
 	if err != nil {
-		return secret.Caller{}, time.Time{}, err
+		return secret.Caller{}, err
 	}
 	account, ok := status.account(s.rules.Audience)
 	if !ok {
-		return secret.Caller{}, time.Time{}, auth.ErrBadCredential
+		s.bad.Put(hash, secret.Caller{}, asked.Add(badFor))
+		return secret.Caller{}, auth.ErrBadCredential
 	}
-	until = asked.Add(goodFor)
+	until := asked.Add(goodFor)
 	if expires := expiry(token); expires.Before(until) {
 		until = expires
 	}
-	return s.rules.caller(account, status), until, nil
+	caller := s.rules.caller(account, status)
+	s.good.Put(hash, caller, until)
+	return caller, nil
 }
 
 // prefix is what Kubernetes calls service accounts by.

@@ -215,6 +215,36 @@ func TestTheAPIServerIsNotAskedForEachRequest(t *testing.T) {
 	}
 }
 
+func TestManyWhoComeWithOneTokenWaitForOneReview(t *testing.T) {
+	c := newCluster(t)
+	proxy := c.NewProxy(t)
+	s := c.newStrategy(t, proxy.Config(c.reviewer(t)))
+	var asked atomic.Int32
+	all := make(chan struct{})
+	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		asked.Add(1)
+		<-all // until all have come
+		next.ServeHTTP(w, r)
+	})
+	token := c.Token(t, c.namespace, "worker", audience)
+	var come, done sync.WaitGroup
+	come.Add(50)
+	for range 50 {
+		done.Go(func() {
+			come.Done()
+			if _, err := s.Authenticate(request(token)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	come.Wait()
+	close(all)
+	done.Wait()
+	if got := asked.Load(); got != 1 {
+		t.Errorf("it was asked %d times", got)
+	}
+}
+
 func TestWithoutAnAnswerNobodyIsTurnedAwayForGood(t *testing.T) {
 	c := newCluster(t)
 	proxy := c.NewProxy(t)
