@@ -105,7 +105,9 @@ func (b *Book) catchUp() error {
 		}
 		for _, e := range entries {
 			from = e.Seq
-			b.heed(e.Event)
+			if e.Names == nil {
+				b.heed(e.Event)
+			}
 			for name := range e.Names { // that were delivered at about that time
 				e.Event.Ref.Name = name
 				b.heed(e.Event)
