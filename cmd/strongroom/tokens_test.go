@@ -156,10 +156,29 @@ func (p *process) awaitRights(t *testing.T, token string) {
 	}
 }
 
-// A reload must not forget what cannot be fetched again just then.
-func TestTheKeysOfAnIssuerOutliveThePolicy(t *testing.T) {
+// A running server knows the issuer's keys, and without one they are fetched.
+func TestExplainKnowsWhoseATokenIs(t *testing.T) {
 	sso := newIssuer(t)
 	i := mustInit(t)
+	i.takeTokens(t, sso)
+	mustWrite(t, i.path("token"), sso.token(t, "https://sso.example/realms/r"))
+	explain := func(action, want string) {
+		t.Helper()
+		got := mustRun(t, "explain", "--config", i.config(), "--credential-file", i.path("token"), action, theApp+"/db").stdout
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", action, got, want)
+		}
+	}
+	const by = "sso, alice: by auth.sso.oidc.roles.managers[0]"
+	explain("list", "yes: "+by)
+	p := mustServe(t, i)
+	explain("list", "yes: "+by)
+	p.mustStop(t)
+}
+
+// takeTokens lets the issuer's managers list apps' secrets.
+func (i install) takeTokens(t *testing.T, sso issuer) {
+	t.Helper()
 	i.mustEdit(t, "strongroom.yaml", "\nauth:\n", fmt.Sprintf(`
 auth:
   sso:
@@ -171,6 +190,13 @@ auth:
       roles: {managers: [{actions: [list], owner: app/*}]}
 `, sso.URL))
 	i.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded, auth: [psk]", "nx1: {store: embedded, auth: [sso, psk]")
+}
+
+// A reload must not forget what cannot be fetched again just then.
+func TestTheKeysOfAnIssuerOutliveThePolicy(t *testing.T) {
+	sso := newIssuer(t)
+	i := mustInit(t)
+	i.takeTokens(t, sso)
 	p := mustServe(t, i)
 	token := "Authorization: Bearer " + sso.token(t, "https://sso.example/realms/r")
 	p.want(t, 200, "GET", app, token, "")

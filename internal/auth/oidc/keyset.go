@@ -94,7 +94,7 @@ func NewKeySet(source Source, log *slog.Logger) (*KeySet, error) {
 	return s, nil
 }
 
-// Start begins to fetch the keys.
+// Start begins to fetch the keys, unless somebody's need for one has.
 func (s *KeySet) Start() { s.started.Do(func() { s.stopped.Go(s.run) }) }
 
 // Close ends the fetching.
@@ -131,6 +131,7 @@ func (s *KeySet) get(ctx context.Context, id string) (*key, error) {
 	if k := s.known(id); k != nil {
 		return k, nil
 	}
+	s.Start()
 	select {
 	case s.fetching <- struct{}{}:
 		defer func() { <-s.fetching }()
