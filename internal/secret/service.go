@@ -120,7 +120,7 @@ func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Re
 
 // putAttempts is how often Put starts again when somebody else creates and
 // deletes the secret at the same time.
-const putAttempts = 10
+const putAttempts = 100
 
 // Put replaces the secret, which takes the right to write, or creates it where
 // there is none, which takes the right to create, too. Without a description a
