@@ -149,6 +149,15 @@ func TestServerStartsWithoutItsCluster(t *testing.T) {
 	}
 }
 
+func TestAKubeconfigThatIsMissingIsFoundByTheCheckAndAtStart(t *testing.T) {
+	i := mustInit(t)
+	i.mustEdit(t, "strongroom.yaml", "embedded: {bolt: {}}", "embedded: {kubernetes: {namespace: app-secrets, kubeconfig: missing}}")
+	for _, command := range []string{"config check", "serve"} {
+		r := run(t, append(strings.Fields(command), "--config", i.config())...)
+		wantRefusal(t, r, "stores.embedded.kubernetes: ", "missing")
+	}
+}
+
 // What we may not do is for the log and the administrators; the caller did
 // nothing wrong.
 func TestRightsThatWeLackAreNoAnswerToTheCaller(t *testing.T) {

@@ -32,6 +32,7 @@ func answer(err error) server.Answer {
 		{secret.ErrForbidden, http.StatusForbidden},
 		{secret.ErrNotFound, http.StatusNotFound},
 		{admin.ErrNoStore, http.StatusNotFound},
+		{secret.ErrNoHistory, http.StatusBadRequest},
 		{secret.ErrExists, http.StatusConflict},
 		{admin.ErrResealing, http.StatusConflict},
 		{secret.ErrSamePlace, http.StatusConflict},

@@ -29,7 +29,8 @@ import (
 // Options are about where the secrets are.
 type Options struct {
 	Namespace string
-	// Timeout is how long any operation may take.
+	// Timeout is how long any operation may take; a rename that has begun may
+	// take as long again to end.
 	Timeout time.Duration
 	// UserAgent is what the cluster's audit log calls us.
 	UserAgent string
