@@ -269,6 +269,35 @@ func namesIn(t *testing.T, st secret.Store) (names []string) {
 	return names
 }
 
+// What somebody has changed since it was copied outweighs a rename that was
+// left unfinished: nothing is deleted.
+func TestRenameThatWasLeftDoesNotUndoAChangeFromOutside(t *testing.T) {
+	server := installed(t)
+	st, proxy, namespace := staged(t, server, 2*time.Second)
+	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodDelete {
+			kubetest.Cut(w, r, next)
+		}
+		next.ServeHTTP(w, r)
+	})
+	_, err := st.Describe(t.Context(), at("db"), "renamed", "")
+	wantError(t, "a rename that cannot delete", err, secret.ErrUnavailable)
+	path := "/api/v1/namespaces/" + namespace + "/secrets/" + at("db").Ref.StoredAs()
+	kubetest.JSONPatch(t, server.Admin(), path, `[{"op":"add","path":"/data/a","value":"ZnJvbSBvdXRzaWRl"}]`)
+	proxy.Set(nil)
+	if err := st.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]secret.Value{"db": "from outside", "renamed": "canary-old"} {
+		if _, values, err := st.Reveal(t.Context(), at(name)); err != nil || values["a"] != want {
+			t.Errorf("%s: another value, or %v", name, err)
+		}
+	}
+	if _, err := st.Replace(t.Context(), at("db"), secret.Change{Set: data{"a": "on"}}); err != nil {
+		t.Errorf("a write afterwards: %v", err)
+	}
+}
+
 // A process that does not heed the mark changes the original; neither its
 // change nor the secret is lost.
 func TestRenameGivesWayToAChangeFromOutside(t *testing.T) {

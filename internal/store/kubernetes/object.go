@@ -30,7 +30,7 @@ const (
 	updatedOn  = prefix + "updated"
 	writeNote  = prefix + "write"      // which write was the last
 	leavingFor = prefix + "leaving-to" // the name that a secret is being renamed to
-	cameFrom   = prefix + "came-from"  // uid and resourceVersion of what it was renamed from
+	cameFrom   = prefix + "came-from"  // the state of what it was renamed from
 
 	// kubectl apply keeps a copy here of what was applied, values included.
 	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -112,6 +112,9 @@ func (m *metadata) is(ref secret.Ref) bool {
 	}
 	return m.DeletionTimestamp == nil && m.Labels.ManagedBy == us && owned == id && m.Annotations.Name == ref.Name && m.Name == ref.StoredAs()
 }
+
+// state is one of the object's: a copy made of it says so.
+func (m *metadata) state() string { return m.UID + "@" + m.ResourceVersion }
 
 // ref is the secret that the object says it is; of another's making, ok is
 // false.

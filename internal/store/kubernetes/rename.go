@@ -16,7 +16,8 @@ import (
 // marked as leaving for it, which keeps others from changing it, then copied,
 // then deleted. In between it has both names; at no time neither. Whoever finds
 // a mark that nobody is working on deletes the original if there is a copy of
-// it, and removes the mark if there is none.
+// it as it is, and else removes the mark: what somebody has changed since is
+// not to be lost, even if the secret then stays under both names.
 
 // moves are what is known about renames that were left unfinished.
 type moves struct {
@@ -95,7 +96,7 @@ func (s *Store) finish(ctx context.Context, ref secret.Ref) error {
 	}
 	target, err := s.metadata(ctx, secret.Ref{Owner: ref.Owner, Name: m.Annotations.LeavingFor})
 	switch {
-	case err == nil && target.Annotations.CameFrom == m.UID:
+	case err == nil && target.Annotations.CameFrom == m.state():
 		return s.remove(ctx, m)
 	case err == nil, errors.Is(err, secret.ErrNotFound):
 		return s.unmark(ctx, m)
@@ -166,7 +167,7 @@ func (s *Store) move(ctx context.Context, op secret.Op, target secret.Ref, descr
 		return secret.Info{}, s.moves.leftIf(!nothingDone, err)
 	}
 	info, err := s.create(ctx, target, o.Data, notes{
-		Description: description, Created: stamp(o.Metadata.info(op.Ref, nil).Created), CameFrom: o.Metadata.UID,
+		Description: description, Created: stamp(o.Metadata.info(op.Ref, nil).Created), CameFrom: o.Metadata.state(),
 	})
 	if err != nil {
 		return secret.Info{}, s.moves.leftIf(s.unmark(ctx, o.Metadata) != nil, err)
