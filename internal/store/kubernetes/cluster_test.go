@@ -72,7 +72,7 @@ func TestEtcdThatIsCutOffAndBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	st, err := kubernetes.Open(server.Admin(), kubernetes.Options{Namespace: server.Namespace(t), Timeout: 2 * time.Second})
+	st, err := kubernetes.Open(server.Admin(), kubernetes.Options{Namespace: server.Namespace(t), Timeout: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestEtcdThatIsCutOffAndBack(t *testing.T) {
 			wantError(t, a.name, err, secret.ErrUnavailable)
 		}
 		if took := time.Since(start); took > 20*time.Second { // it may have been the machine
-			t.Errorf("%s: answered after %v, and had two seconds", a.name, took)
+			t.Errorf("%s: answered after %v, and had half a second", a.name, took)
 		}
 	}
 	link.Mend()
