@@ -155,25 +155,14 @@ func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []stri
 			chain.Without = s.byName[name]
 		} else {
 			chain.Strategies = append(chain.Strategies, s.byName[name])
-			header, scheme := sentIn(cfg.Auth[name])
-			chain.Headers = append(chain.Headers, header)
-			if !slices.Contains(chain.Schemes, scheme) {
-				chain.Schemes = append(chain.Schemes, scheme)
+			sent := s.sends[name]
+			chain.Headers = append(chain.Headers, sent.header)
+			if !slices.Contains(chain.Schemes, sent.scheme()) {
+				chain.Schemes = append(chain.Schemes, sent.scheme())
 			}
 		}
 	}
 	return chain
-}
-
-// sentIn says where a strategy looks for a credential, and what to call that.
-func sentIn(s config.Strategy) (header string, scheme auth.Scheme) {
-	if s.APIKey == nil {
-		return "Authorization", auth.SchemeBearer
-	}
-	if strings.EqualFold(s.APIKey.Header, "Authorization") && strings.EqualFold(s.APIKey.Prefix, "Bearer ") {
-		return s.APIKey.Header, auth.SchemeBearer
-	}
-	return s.APIKey.Header, auth.SchemeAPIKey
 }
 
 // openStrategies makes the strategies, and returns every mistake in the files
@@ -194,7 +183,7 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 				wrong = append(wrong, err)
 				continue
 			}
-			all.byName[name], all.sends[name] = strategy, credential{"Authorization", "Bearer "}
+			all.byName[name], all.sends[name] = strategy, bearer
 			all.background = append(all.background, lease)
 		case s.ServiceAccount != nil:
 			strategy, err := openServiceAccount(name, s.ServiceAccount)
@@ -202,7 +191,7 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 				wrong = append(wrong, err)
 				continue
 			}
-			all.byName[name], all.sends[name] = strategy, credential{"Authorization", "Bearer "}
+			all.byName[name], all.sends[name] = strategy, bearer
 		case s.APIKey != nil:
 			var fromFile []apikey.Key
 			if s.APIKey.KeysFile != "" {
@@ -226,6 +215,17 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 
 // A credential goes into a header, behind a prefix.
 type credential struct{ header, prefix string }
+
+// bearer is how tokens are sent.
+var bearer = credential{"Authorization", "Bearer "}
+
+// scheme is what answers call it that ask for one.
+func (c credential) scheme() auth.Scheme {
+	if strings.EqualFold(c.header, bearer.header) && strings.EqualFold(c.prefix, bearer.prefix) {
+		return auth.SchemeBearer
+	}
+	return auth.SchemeAPIKey
+}
 
 // start has the strategies run what they run in the background.
 func (s strategies) start() {
