@@ -74,8 +74,7 @@ type KeySet struct {
 	forced   time.Time     // when a missing key was last asked for
 	failed   error         // how the last fetch ended
 
-	started sync.Once
-	ctx     context.Context // of the fetching in the background
+	start   func() // the fetching in the background; does so once
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
@@ -88,14 +87,16 @@ func NewKeySet(source Source, log *slog.Logger) (*KeySet, error) {
 		return nil, err
 	}
 	s := &KeySet{source: source, client: client, log: log.With("issuer", source.Issuer), fetching: make(chan struct{}, 1)}
-	s.ctx, s.stop = context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.start = sync.OnceFunc(func() { s.stopped.Go(func() { s.run(ctx) }) })
 	s.keys.Store(&map[string]*key{})
 	s.fetching <- struct{}{} // so that whoever comes first waits for the first keys
 	return s, nil
 }
 
 // Start begins to fetch the keys, unless somebody's need for one has.
-func (s *KeySet) Start() { s.started.Do(func() { s.stopped.Go(s.run) }) }
+func (s *KeySet) Start() { s.start() }
 
 // Close ends the fetching.
 func (s *KeySet) Close() error {
@@ -104,19 +105,19 @@ func (s *KeySet) Close() error {
 	return nil
 }
 
-// run fetches until the set is closed; it begins with the right to.
-func (s *KeySet) run() {
+// run fetches until ctx is done; it begins with the right to.
+func (s *KeySet) run(ctx context.Context) {
 	retry := retryFirst
 	for {
 		wait := refreshEvery
-		if s.fetch(s.ctx) != nil {
+		if s.fetch(ctx) != nil {
 			wait, retry = retry, min(2*retry, retryMost)
 		} else {
 			retry = retryFirst
 		}
 		<-s.fetching
 		select {
-		case <-s.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-time.After(wait):
 		}
@@ -131,12 +132,12 @@ func (s *KeySet) get(ctx context.Context, id string) (*key, error) {
 	if k := s.known(id); k != nil {
 		return k, nil
 	}
-	s.Start()
+	s.start()
 	select {
 	case s.fetching <- struct{}{}:
 		defer func() { <-s.fetching }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("waiting for the issuer's keys: %w, %w", secret.ErrUnavailable, ctx.Err())
 	}
 	if k := s.known(id); k != nil { // which somebody has fetched meanwhile
 		return k, nil
