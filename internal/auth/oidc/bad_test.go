@@ -268,6 +268,18 @@ func allocated(what func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
+// costOf is what it takes, without what others may have taken meanwhile.
+func costOf(what func()) uint64 {
+	cost := allocated(what)
+	for range 3 {
+		if cost <= mostBytes {
+			break
+		}
+		cost = min(cost, allocated(what))
+	}
+	return cost
+}
+
 // In a bubble time stands still while there is something to do, and nothing is
 // fetched that would count.
 func inABubble(t *testing.T, i *issuer, test func(t *testing.T, s *oidc.Strategy)) {
@@ -293,7 +305,7 @@ func TestBadTokens(t *testing.T) {
 					t.Errorf("%s: %q, %v", tc.name, caller.Subject, err)
 				}
 			}
-			cost := slices.Min([]uint64{allocated(func() { _, _ = s.Authenticate(r) }), allocated(func() { _, _ = s.Authenticate(r) })})
+			cost := costOf(func() { _, _ = s.Authenticate(r) })
 			if most = max(most, cost); cost > mostBytes {
 				t.Errorf("%s: took %d bytes", tc.name, cost)
 			}
@@ -323,7 +335,7 @@ func TestMutationsOfAGoodToken(t *testing.T) {
 			}
 			r := request(bad)
 			var err error
-			cost := allocated(func() { _, err = s.Authenticate(r) })
+			cost := costOf(func() { _, err = s.Authenticate(r) })
 			if most = max(most, cost); cost > mostBytes {
 				t.Fatalf("took %d bytes: %s", cost, bad)
 			}
