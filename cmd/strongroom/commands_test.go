@@ -45,7 +45,7 @@ func TestCommandLinesThatMeanNothingAreRefused(t *testing.T) {
 		{"serve", `required flag(s) "config" not set`},
 		{"serve strongroom.yaml", `unknown command "strongroom.yaml"`},
 		{"config check", `required flag(s) "config" not set`},
-		{"init", `required flag(s) "dir" not set`},
+		{"init", "at least one of the flags in the group [dir config] is required"},
 		{"init --dir", "flag needs an argument: --dir"},
 		{"serve --conf x", "unknown flag: --conf"},
 		{"--verbose", "unknown flag: --verbose"},
