@@ -65,12 +65,16 @@ func newReloader(file configSource, cfg *config.Config, seen digests, r *resourc
 	}, nil
 }
 
-// run reloads when a file changes, and on SIGHUP in any case, until ctx is
-// done.
-func (r *reloader) run(ctx context.Context) {
+// hangups receives SIGHUP, which from then on does not end the process.
+func hangups() <-chan os.Signal {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+	return hangup
+}
+
+// run reloads when a file changes, and on a hangup in any case, until ctx is
+// done.
+func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {

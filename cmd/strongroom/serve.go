@@ -40,6 +40,7 @@ func configFlag(c *cobra.Command, file *string) {
 
 func serve(c *cobra.Command, file configSource) (err error) {
 	log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+	hangup := hangups()
 	seen := digests{}
 	seen.take(file.path)
 	cfg, err := file.load()
@@ -63,7 +64,7 @@ func serve(c *cobra.Command, file configSource) (err error) {
 	r.reportDamage(log)
 	ctx, stop := untilBroken(c.Context(), r.file)
 	var background sync.WaitGroup
-	background.Go(func() { reloads.run(ctx) })
+	background.Go(func() { reloads.run(ctx, hangup) })
 	log.Info("listening", "address", endpoints[0].Listener.Addr().String(), "version", version)
 	defer collectLess()()
 	err = server.Serve(ctx, cfg.Listen.Drain, log, endpoints...)
