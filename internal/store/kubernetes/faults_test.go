@@ -1,11 +1,13 @@
 package kubernetes_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,6 +188,27 @@ func TestLostAnswerIsNoLostWrite(t *testing.T) {
 				break // there was no such answer
 			}
 		}
+	}
+}
+
+// A list is taken item by item, and begun anew if it breaks off.
+func TestListThatBreaksOffIsBegunAnew(t *testing.T) {
+	st, proxy, _ := staged(t, installed(t), 20*time.Second)
+	for _, name := range []string{"a", "b", "c"} {
+		if _, err := st.Create(t.Context(), at(name), secret.Draft{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proxy.Set(kubetest.Once(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		text := answer.Body.Bytes()
+		_, _ = w.Write(text[:bytes.LastIndex(text, []byte(`"metadata"`))])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	if names := strings.Join(namesIn(t, st), " "); names != "a b c db" {
+		t.Errorf("the list is %q", names)
 	}
 }
 
