@@ -1,12 +1,17 @@
 package main_test
 
 import (
+	"bufio"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,14 +49,12 @@ func TestAFloodOfUnfinishedRequestsDrownsNobody(t *testing.T) {
 		t.Fatal(a)
 	}
 	idle := p.mustMemory(t, "VmRSS")
-	f := &flood{t: t, p: p, i: i, roots: id.client(t, 0).Transport.(*http.Transport).TLSClientConfig}
-	defer f.close()
 	calm := good.measure(t, 3*time.Second, func() {})
-	rising := good.measure(t, 0, func() { f.rise(size) })
+	rising := good.measure(t, 0, func() { mustFlood(t, flood{p.address, i.path("tls.crt"), i.pskHeader(), size}) })
 	risen := good.measure(t, 3*time.Second, func() {})
 	taken := p.mustMemory(t, "VmHWM") - idle
 	t.Logf("%d connections that do not finish, %d of them left; %d MiB over %d\ncalm    %s\nrising  %s\nrisen   %s",
-		f.opened.Load(), p.connections(t), taken>>10, idle>>10, calm, rising, risen)
+		size*3/2, p.connections(t), taken>>10, idle>>10, calm, rising, risen)
 	if calm.failed+rising.failed+risen.failed > 0 {
 		t.Errorf("requests failed, the first with %v", good.err.Load())
 	}
@@ -147,71 +150,96 @@ func median(of []time.Duration) time.Duration {
 	return of[len(of)/2]
 }
 
+// floodEnvOf names the variable that makes this very binary a flood: in a process
+// of its own, so that what it costs is not taken for the server's.
+const floodEnvOf = "STRONGROOM_TEST_FLOOD"
+
 // A flood is of connections that nothing comes of.
 type flood struct {
-	t      *testing.T
-	p      *process
-	i      install
-	roots  *tls.Config
-	opened atomic.Int64
-
-	mu    sync.Mutex // guards what follows
-	conns []net.Conn
+	Address, Certificate, Header string
+	Size                         int // half-open handshakes; and half as many slow requests
 }
 
-// rise opens so many half-open handshakes, and half as many slow requests.
-func (f *flood) rise(size int) {
-	atOnce(32, func(worker int) {
-		for n := worker; n < size; n += 32 {
-			f.open("127.0.0.2", func(c net.Conn) error {
-				_, err := c.Write([]byte{22, 3, 1}) // the beginning of a ClientHello
-				return err
+// mustFlood returns when all are open. They stay so until the test's end.
+func mustFlood(t *testing.T, f flood) {
+	t.Helper()
+	what, _ := json.Marshal(f)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), floodEnvOf+"="+string(what))
+	cmd.Stderr = os.Stderr
+	in, inErr := cmd.StdinPipe()
+	out, outErr := cmd.StdoutPipe()
+	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "risen\n" {
+		t.Fatalf("the flood says %q, %v", line, err)
+	}
+}
+
+// floodAs is what the other process does.
+func floodAs(what string) error {
+	var f flood
+	if err := json.Unmarshal([]byte(what), &f); err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	certificate, err := os.ReadFile(f.Certificate)
+	roots.AppendCertsFromPEM(certificate)
+	if err := errors.Join(err, f.rise(&tls.Config{RootCAs: roots, ServerName: "127.0.0.1"})); err != nil {
+		return err
+	}
+	fmt.Println("risen")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+func (f flood) rise(config *tls.Config) error {
+	const workers = 32
+	errs := make([]error, workers)
+	atOnce(workers, func(worker int) {
+		for n := worker; n < f.Size && errs[worker] == nil; n += workers {
+			errs[worker] = f.open("127.0.0.2", func(c net.Conn) {
+				_, _ = c.Write([]byte{22, 3, 1}) // the beginning of a ClientHello
 			})
 			switch n % 4 {
 			case 0:
-				f.open("127.0.0.3", f.begin("GET "+app+"/db HTTP/1.1\r\nHost: x\r\n"))
+				errs[worker] = errors.Join(errs[worker], f.open("127.0.0.3", begin(config, "GET "+app+"/db HTTP/1.1\r\nHost: x\r\n")))
 			case 2:
-				f.open("127.0.0.4", f.begin("PUT "+app+"/db HTTP/1.1\r\nHost: x\r\n"+f.i.pskHeader()+
-					"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"))
+				errs[worker] = errors.Join(errs[worker], f.open("127.0.0.4", begin(config, "PUT "+app+"/db HTTP/1.1\r\nHost: x\r\n"+f.Header+
+					"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")))
 			}
 		}
 	})()
+	return errors.Join(errs...)
 }
 
-// begin makes a handshake and sends the beginning of a request.
-func (f *flood) begin(text string) func(net.Conn) error {
-	return func(c net.Conn) error {
-		config := f.roots.Clone()
-		config.ServerName = "127.0.0.1"
+// begin makes a handshake and sends the beginning of a request. The server may
+// have closed the connection by then.
+func begin(config *tls.Config, text string) func(net.Conn) {
+	return func(c net.Conn) {
 		secure := tls.Client(c, config)
 		_ = secure.SetDeadline(time.Now().Add(patience))
-		if err := secure.Handshake(); err != nil {
-			return err
-		}
-		_, err := io.WriteString(secure, text)
-		return err
+		_, _ = io.WriteString(secure, text)
 	}
 }
 
-// open is not disappointed if the server closes at once, as it may.
-func (f *flood) open(from string, begin func(net.Conn) error) {
+// heldOpen are the connections, which the collector of garbage would close.
+var heldOpen sync.Map
+
+func (f flood) open(from string, begin func(net.Conn)) error {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-	conn, err := dialer.Dial("tcp", f.p.address)
+	conn, err := dialer.Dial("tcp", f.Address)
 	if err != nil {
-		f.t.Errorf("connecting from %s: %v", from, err)
-		return
+		return fmt.Errorf("connecting from %s: %w", from, err)
 	}
-	f.opened.Add(1)
-	f.mu.Lock()
-	f.conns = append(f.conns, conn)
-	f.mu.Unlock()
-	_ = begin(conn)
-}
-
-func (f *flood) close() {
-	for _, c := range f.conns {
-		_ = c.Close()
-	}
+	heldOpen.Store(conn, nil)
+	begin(conn)
+	return nil
 }
 
 // connections are how many sockets the process has open.

@@ -34,6 +34,13 @@ func TestMain(m *testing.M) {
 		askAsStranger(socket)
 		return
 	}
+	if what := os.Getenv(floodEnvOf); what != "" {
+		if err := floodAs(what); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(testProgram(m))
 }
 
