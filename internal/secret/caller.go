@@ -87,15 +87,20 @@ type Caller struct {
 
 // May reports whether some grant of the caller's covers the action and none
 // denies it.
-func (c Caller) May(action Action, ref Ref) bool {
-	by := c.Decides(action, ref)
+func (c Caller) May(action Action, ref Ref) bool { return c.mayAt(time.Now(), action, ref) }
+
+func (c *Caller) mayAt(now time.Time, action Action, ref Ref) bool {
+	by := c.decidesAt(now, action, ref)
 	return by != nil && !by.Deny
 }
 
 // Decides returns the grant by which the caller may or may not: one that
 // denies it, or else the first that allows it. With none, it may not.
 func (c Caller) Decides(action Action, ref Ref) (by *Grant) {
-	now := time.Now()
+	return c.decidesAt(time.Now(), action, ref)
+}
+
+func (c *Caller) decidesAt(now time.Time, action Action, ref Ref) (by *Grant) {
 	for i := range c.Grants {
 		g := &c.Grants[i]
 		if (by != nil && !g.Deny) || !g.covers(action, ref, now) {

@@ -176,15 +176,16 @@ func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Rev
 // secrets without their values is noted, everything else is on record for good
 // before admit returns.
 func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(*Event) error) error {
+	now := time.Now()
 	event := Event{
-		Time: time.Now().UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
+		Time: now.UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
 		Action: action, Ref: ref, Outcome: Unknown, Counted: caller.Counted,
 	}
 	// What cannot be a name may be anything, a value in the wrong place too.
 	if CheckName(ref.Name) != nil {
 		event.Ref.Name = ""
 	}
-	if !caller.May(action, ref) {
+	if !caller.mayAt(now, action, ref) {
 		return s.record(ctx, event, caller.refusal(ref), Denied)
 	}
 	if action.showsOnly() {
