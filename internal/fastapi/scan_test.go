@@ -138,7 +138,7 @@ func TestJSONThatWeRefuseAndCPythonTakes(t *testing.T) {
 	}
 }
 
-// A body that takes time by the square would take minutes.
+// A body that takes time by the square would take hours, on whatever machine.
 func TestHostileBodiesAreQuick(t *testing.T) {
 	tests := map[string]string{
 		"brackets":      strings.Repeat("[", maxBody),
@@ -157,7 +157,7 @@ func TestHostileBodiesAreQuick(t *testing.T) {
 	for name, body := range tests {
 		start := time.Now()
 		send(e, "PUT", "/api/secrets/A", "", body)
-		if took := time.Since(start); took > 10*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%s: took %v", name, took)
 		}
 	}
