@@ -2,6 +2,8 @@ package secret
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -57,6 +59,17 @@ type Change struct {
 type Page struct {
 	After string // the last name of the page before; empty: from the start
 	Limit int    // at most so many; 0 or less: all
+}
+
+// PageOf puts the items in order of name and returns the page of them. It may
+// use the items' memory.
+func PageOf[T any](items []T, page Page, name func(T) string) []T {
+	items = slices.DeleteFunc(items, func(item T) bool { return name(item) <= page.After })
+	slices.SortFunc(items, func(a, b T) int { return strings.Compare(name(a), name(b)) })
+	if page.Limit > 0 && len(items) > page.Limit {
+		items = items[:page.Limit]
+	}
+	return items
 }
 
 // A Store keeps secrets. One method for each thing that can be done to a

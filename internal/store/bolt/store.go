@@ -280,7 +280,7 @@ func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, e
 			if err != nil {
 				return err
 			}
-			if o.count > 0 && o.owner.String() > page.After {
+			if o.count > 0 {
 				owners = append(owners, o.owner)
 			}
 		}
@@ -289,11 +289,7 @@ func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, e
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(owners, func(a, b secret.Owner) int { return strings.Compare(a.String(), b.String()) })
-	if page.Limit > 0 && len(owners) > page.Limit {
-		owners = owners[:page.Limit]
-	}
-	return owners, nil
+	return secret.PageOf(owners, page, secret.Owner.String), nil
 }
 
 // Check implements [secret.Store].

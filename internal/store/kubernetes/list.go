@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/strongroom/strongroom/internal/secret"
 )
@@ -31,7 +29,7 @@ func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) 
 			infos = append(infos, o.Metadata.info(ref, o.keys()))
 		}
 	}, func() { infos = nil })
-	return cut(infos, page, func(i secret.Info) string { return i.Name }), err
+	return secret.PageOf(infos, page, func(i secret.Info) string { return i.Name }), err
 }
 
 // ownersAtOnce bounds an answer of the API server's.
@@ -63,17 +61,7 @@ func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, e
 	for owner := range seen {
 		owners = append(owners, owner)
 	}
-	return cut(owners, page, secret.Owner.String), nil
-}
-
-// cut puts the items in order of name and returns the page of them.
-func cut[T any](items []T, page secret.Page, name func(T) string) []T {
-	items = slices.DeleteFunc(items, func(item T) bool { return name(item) <= page.After })
-	slices.SortFunc(items, func(a, b T) int { return strings.Compare(name(a), name(b)) })
-	if page.Limit > 0 && len(items) > page.Limit {
-		items = items[:page.Limit]
-	}
-	return items
+	return secret.PageOf(owners, page, secret.Owner.String), nil
 }
 
 // errNoList is an answer that is not what a list is.

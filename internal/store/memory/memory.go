@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -42,7 +41,7 @@ func (s *Store) List(_ context.Context, owner secret.Owner, page secret.Page) ([
 			infos = append(infos, e.info)
 		}
 	}
-	return cut(infos, page, func(i secret.Info) string { return i.Name }), nil
+	return secret.PageOf(infos, page, func(i secret.Info) string { return i.Name }), nil
 }
 
 func (s *Store) Owners(_ context.Context, page secret.Page) ([]secret.Owner, error) {
@@ -52,17 +51,7 @@ func (s *Store) Owners(_ context.Context, page secret.Page) ([]secret.Owner, err
 	for ref := range s.entries {
 		owners[ref.Owner] = true
 	}
-	return cut(slices.Collect(maps.Keys(owners)), page, secret.Owner.String), nil
-}
-
-// cut puts the items in order of name and returns the page of them.
-func cut[T any](items []T, page secret.Page, name func(T) string) []T {
-	items = slices.DeleteFunc(items, func(item T) bool { return name(item) <= page.After })
-	slices.SortFunc(items, func(a, b T) int { return strings.Compare(name(a), name(b)) })
-	if page.Limit > 0 && len(items) > page.Limit {
-		items = items[:page.Limit]
-	}
-	return items
+	return secret.PageOf(slices.Collect(maps.Keys(owners)), page, secret.Owner.String), nil
 }
 
 func (s *Store) Head(_ context.Context, ref secret.Ref) (secret.Info, error) {
