@@ -279,9 +279,8 @@ func TestWhatIsSealedAnewNeedsTheOldKeyNoMore(t *testing.T) {
 	s.mustDeliver(t, "ben", on(alice, "b"))
 	s = s.mustReopen(t)
 	s.ring.Adopt(s.ring.Rotated())
-	rows := 0
-	if err := s.Reseal(t.Context(), func(n int) { rows = n }); err != nil || rows != 2 {
-		t.Fatalf("%d rows, %v", rows, err)
+	if err := s.Reseal(t.Context(), func(int) {}); err != nil {
+		t.Fatal(err)
 	}
 	pruned, _ := s.ring.Pruned()
 	s.ring.Adopt(pruned)

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -112,59 +111,23 @@ func (b *Book) writeWritten(tx *state.Tx, seq uint64) error {
 	return rows.Put(auditKey, binary.BigEndian.AppendUint64(nil, seq))
 }
 
-// stepRows bounds how many rows one transaction seals anew.
-const stepRows = 64
-
 // Reseal seals with the ring's primary key what another has sealed, and calls
 // progress with the number of rows that it has looked at.
 func (b *Book) Reseal(ctx context.Context, progress func(rows int)) error {
-	rows, err := b.rows()
-	if err != nil {
-		return err
-	}
-	looked := 0
-	for step := range slices.Chunk(rows, stepRows) {
-		if err := b.file.Update(ctx, func(tx *state.Tx) error { return b.resealRows(tx, step) }); err != nil {
-			return err
-		}
-		looked += len(step)
-		progress(looked)
-	}
-	return nil
+	return b.file.Sweep(ctx, bucket, b.resealRow, progress)
 }
 
-func (b *Book) rows() (all [][]byte, err error) {
-	err = b.file.View(func(tx *state.Tx) error {
-		rows := tx.Bucket(bucket)
-		for row := range rows.From([]byte{0}) {
-			if !bytes.Equal(row, auditKey) {
-				all = append(all, bytes.Clone(row))
-			}
-		}
+// resealRow drops what does not open: it can be found in the audit log.
+func (b *Book) resealRow(tx *state.Tx, row, sealed []byte) error {
+	if bytes.Equal(row, auditKey) || b.ring.SealedByPrimary(sealed) {
 		return nil
-	})
-	return all, err
-}
-
-// resealRows drops what does not open: it can be found in the audit log.
-func (b *Book) resealRows(tx *state.Tx, step [][]byte) error {
-	rows := tx.Bucket(bucket)
-	for _, row := range step {
-		sealed := rows.Get(row)
-		if sealed == nil || b.ring.SealedByPrimary(sealed) {
-			continue
-		}
-		text, err := b.ring.Open(sealed, b.place(row))
-		if err != nil {
-			err = rows.Delete(row)
-		} else {
-			err = rows.Put(row, b.ring.Seal(text, b.place(row)))
-		}
-		if err != nil {
-			return err
-		}
 	}
-	return nil
+	rows := tx.Bucket(bucket)
+	text, err := b.ring.Open(sealed, b.place(row))
+	if err != nil {
+		return rows.Delete(row)
+	}
+	return rows.Put(row, b.ring.Seal(text, b.place(row)))
 }
 
 // Verify opens everything, and says what is wrong.

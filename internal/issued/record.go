@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -118,54 +117,22 @@ func (k *Keys) note(tx *state.Tx, by secret.Caller, verb string, key Key) error 
 	})
 }
 
-// stepRows bounds how many rows one transaction seals anew or writes besides.
-const stepRows = 64
-
 // Reseal seals with the ring's primary key what another has sealed, and calls
 // progress with the number of rows that it has looked at.
 func (k *Keys) Reseal(ctx context.Context, progress func(rows int)) error {
-	rows, err := k.rows()
-	if err != nil {
-		return err
-	}
-	looked := 0
-	for step := range slices.Chunk(rows, stepRows) {
-		if err := k.file.Update(ctx, func(tx *state.Tx) error { return k.resealRows(tx, step) }); err != nil {
-			return err
-		}
-		looked += len(step)
-		progress(looked)
-	}
-	return nil
+	return k.file.Sweep(ctx, bucket, k.resealRow, progress)
 }
 
-func (k *Keys) rows() (all [][]byte, err error) {
-	err = k.file.View(func(tx *state.Tx) error {
-		rows := tx.Bucket(bucket)
-		for row := range rows.From([]byte{0}) {
-			all = append(all, bytes.Clone(row))
-		}
+func (k *Keys) resealRow(tx *state.Tx, row, sealed []byte) error {
+	if k.ring.SealedByPrimary(sealed) {
 		return nil
-	})
-	return all, err
-}
-
-func (k *Keys) resealRows(tx *state.Tx, step [][]byte) error {
-	rows := tx.Bucket(bucket)
-	for _, row := range step {
-		sealed := rows.Get(row)
-		if sealed == nil || k.ring.SealedByPrimary(sealed) {
-			continue
-		}
-		text, err := k.ring.Open(sealed, k.place(row))
-		if err != nil {
-			return fmt.Errorf("issued key in row %x: %w", row, errDamaged)
-		}
-		if err := rows.Put(row, k.ring.Seal(text, k.place(row))); err != nil {
-			return err
-		}
 	}
-	return nil
+	text, err := k.ring.Open(sealed, k.place(row))
+	if err != nil {
+		return fmt.Errorf("issued key in row %x: %w", row, errDamaged)
+	}
+	rows := tx.Bucket(bucket)
+	return rows.Put(row, k.ring.Seal(text, k.place(row)))
 }
 
 // Verify opens everything, and says how many keys there are and what is wrong.

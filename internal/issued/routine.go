@@ -101,9 +101,12 @@ func (k *Keys) due(now time.Time) (used, forgotten []string, ending bool) {
 	return used, forgotten, ending
 }
 
+// stepKeys bounds how many keys one transaction writes.
+const stepKeys = 64
+
 // each does something to keys as they are on disk, some at a time.
 func (k *Keys) each(ids []string, do func(*state.Tx, Key) error) error {
-	for step := range slices.Chunk(ids, stepRows) {
+	for step := range slices.Chunk(ids, stepKeys) {
 		err := k.file.Update(context.Background(), func(tx *state.Tx) error {
 			for _, id := range step {
 				key, err := k.read(tx, id)

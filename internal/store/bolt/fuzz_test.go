@@ -197,9 +197,13 @@ func (s *fuzzStore) wantOriginalOrError(t *testing.T) {
 	_, _ = s.Owners(ctx, secret.Page{})
 	_, _ = s.Verify(ctx)
 	_ = s.file.View(func(tx *state.Tx) error {
-		_, _, _ = s.resealFrom(tx, s.secrets, []byte{0})
-		_, _, err := s.resealFrom(tx, s.deleted, []byte{0})
-		return err
+		for _, bucket := range []string{s.secrets, s.deleted} {
+			rows := tx.Bucket(bucket)
+			for key, stored := range rows.From([]byte{0}) {
+				_ = s.resealRow(tx, bucket, bytes.Clone(key), bytes.Clone(stored))
+			}
+		}
+		return nil
 	})
 	_, _ = s.Expire(ctx, time.Now().Add(-time.Hour), 10) // and nothing is due
 }

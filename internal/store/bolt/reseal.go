@@ -9,57 +9,32 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// resealStep bounds how many records one transaction seals anew, so that
-// others do not wait for long.
-const resealStep = 64
-
 // Reseal seals with the ring's primary key whatever another key has sealed,
 // step by step beside everything else. It calls progress with the number of
 // records that it has looked at. Once it returns nil, no row needs any other
 // key: a write that comes in between is sealed by the primary key as well.
 func (s *Store) Reseal(ctx context.Context, progress func(records int)) error {
-	looked := 0
+	before, looked := 0, 0
 	for _, bucket := range []string{s.secrets, s.deleted} {
-		for from := []byte{0}; from != nil; {
-			var n int
-			err := s.file.Update(ctx, func(tx *state.Tx) (err error) {
-				from, n, err = s.resealFrom(tx, bucket, from)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			looked += n
+		reseal := func(tx *state.Tx, key, stored []byte) error { return s.resealRow(tx, bucket, key, stored) }
+		err := s.file.Sweep(ctx, bucket, reseal, func(rows int) {
+			looked = before + rows
 			progress(looked)
+		})
+		if err != nil {
+			return err
 		}
+		before = looked
 	}
 	return nil
 }
 
-// resealFrom seals some rows anew, starting at a key, and returns the key to
-// go on from, nil at the end.
-func (s *Store) resealFrom(tx *state.Tx, bucket string, from []byte) (next []byte, records int, err error) {
-	type row struct{ key, stored []byte }
-	var step []row
+func (s *Store) resealRow(tx *state.Tx, bucket string, key, stored []byte) error {
 	rows := tx.Bucket(bucket)
-	for key, stored := range rows.From(from) {
-		if len(step) == resealStep {
-			next = bytes.Clone(key)
-			break
-		}
-		step = append(step, row{bytes.Clone(key), bytes.Clone(stored)})
+	if len(key) == seal.MACBytes {
+		return s.resealText(&rows, key, stored, ownerHeadBytes, s.ownerPlace(key))
 	}
-	for _, r := range step {
-		if len(r.key) == seal.MACBytes {
-			err = s.resealText(&rows, r.key, r.stored, ownerHeadBytes, s.ownerPlace(r.key))
-		} else {
-			err = s.resealRecord(tx, &rows, r.key, r.stored)
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-	}
-	return next, len(step), nil
+	return s.resealRecord(tx, &rows, key, stored)
 }
 
 // resealRecord seals a record anew, its values and its past.
