@@ -34,7 +34,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/store/memory", "internal/secret"},
 	{"internal/store/*", "internal/secret internal/seal internal/state"},
 	{"internal/api", "internal/secret internal/auth internal/server internal/fastapi"},
-	{"internal/api/custom", "internal/secret internal/auth internal/server internal/fastapi"},
+	{"internal/api/custom", "internal/api internal/secret internal/auth internal/server internal/fastapi"},
 	{"internal/api/openhands", "internal/api internal/api/custom internal/secret internal/auth internal/server internal/fastapi specs gen/openhands"},
 	{"internal/api/agentserver", "internal/api internal/api/custom internal/secret internal/auth internal/server specs gen/agentserver"},
 	{"internal/api/openhandsv1", "internal/api internal/api/custom internal/secret internal/auth internal/server specs gen/openhandsv1"},

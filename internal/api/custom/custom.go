@@ -10,6 +10,7 @@ import (
 
 	"github.com/oapi-codegen/nullable"
 
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -49,6 +50,29 @@ func Items(infos []secret.Info) []Item {
 		items[i] = Item{info.Name, info.Description}
 	}
 	return items
+}
+
+// Done says that a change was made:
+//
+//	{"message":"Secret created successfully"}
+//
+// Revision is the one that the change made, empty if there is none.
+type Done struct {
+	Status   int
+	Message  string
+	Revision secret.Revision
+	Warnings api.Warnings
+}
+
+// Write answers with it.
+func (d Done) Write(w http.ResponseWriter) error {
+	d.Warnings.Set(w.Header())
+	if d.Revision != "" {
+		server.SetETag(w.Header(), string(d.Revision))
+	}
+	return server.WriteJSON(w, d.Status, struct {
+		Message string `json:"message"`
+	}{d.Message})
 }
 
 // Reveal returns the value of the caller's secret of this name.

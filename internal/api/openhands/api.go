@@ -69,7 +69,7 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	if err != nil {
 		return nil, about(err, "", req.Body.Name)
 	}
-	return done{http.StatusCreated, "Secret created successfully", info.Revision, warnings}, nil
+	return done{custom.Done{Status: http.StatusCreated, Message: "Secret created successfully", Revision: info.Revision, Warnings: warnings}}, nil
 }
 
 // UpdateSecret renames and describes; a description that is null or left out
@@ -89,7 +89,7 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	if err != nil {
 		return nil, about(err, req.SecretId, req.Body.Name)
 	}
-	return done{http.StatusOK, "Secret updated successfully", info.Revision, nil}, nil
+	return done{custom.Done{Status: http.StatusOK, Message: "Secret updated successfully", Revision: info.Revision}}, nil
 }
 
 // DeleteSecret removes a secret. A second time it is not found.
@@ -102,7 +102,7 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 	if err := a.secrets.Delete(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
 		return nil, about(err, req.SecretId, "")
 	}
-	return done{status: http.StatusOK, message: "Secret deleted successfully"}, nil
+	return done{custom.Done{Status: http.StatusOK, Message: "Secret deleted successfully"}}, nil
 }
 
 func (a *handlers) checkName(name string) error {

@@ -3,7 +3,6 @@ package openhandsv1
 import (
 	"net/http"
 
-	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/custom"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
@@ -29,25 +28,8 @@ func (p page) VisitSearchSecretsResponse(w http.ResponseWriter) error {
 	return server.WriteJSON(w, http.StatusOK, p)
 }
 
-// done says that a change was made, and the revision that it made if there is
-// one.
-type done struct {
-	status   int
-	message  string
-	revision secret.Revision
-	warnings api.Warnings
-}
+type done struct{ custom.Done }
 
-func (d done) write(w http.ResponseWriter) error {
-	d.warnings.Set(w.Header())
-	if d.revision != "" {
-		server.SetETag(w.Header(), string(d.revision))
-	}
-	return server.WriteJSON(w, d.status, struct {
-		Message string `json:"message"`
-	}{d.message})
-}
-
-func (d done) VisitSaveSecretResponse(w http.ResponseWriter) error   { return d.write(w) }
-func (d done) VisitUpdateSecretResponse(w http.ResponseWriter) error { return d.write(w) }
-func (d done) VisitDeleteSecretResponse(w http.ResponseWriter) error { return d.write(w) }
+func (d done) VisitSaveSecretResponse(w http.ResponseWriter) error   { return d.Write(w) }
+func (d done) VisitUpdateSecretResponse(w http.ResponseWriter) error { return d.Write(w) }
+func (d done) VisitDeleteSecretResponse(w http.ResponseWriter) error { return d.Write(w) }

@@ -85,7 +85,7 @@ func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObje
 	if err != nil {
 		return nil, custom.Outside(err)
 	}
-	return done{http.StatusCreated, "Secret saved successfully", info.Revision, warnings}, nil
+	return done{custom.Done{Status: http.StatusCreated, Message: "Secret saved successfully", Revision: info.Revision, Warnings: warnings}}, nil
 }
 
 // UpdateSecret renames and describes; a description that is null or left out
@@ -105,7 +105,7 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	if err != nil {
 		return nil, err
 	}
-	return done{http.StatusOK, "Secret updated successfully", info.Revision, nil}, nil
+	return done{custom.Done{Status: http.StatusOK, Message: "Secret updated successfully", Revision: info.Revision}}, nil
 }
 
 // DeleteSecret removes a secret. A second time it is not found.
@@ -118,5 +118,5 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 	if err := a.secrets.Delete(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
 		return nil, err
 	}
-	return done{status: http.StatusOK, message: "Secret deleted successfully"}, nil
+	return done{custom.Done{Status: http.StatusOK, Message: "Secret deleted successfully"}}, nil
 }
