@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/strongroom/strongroom/internal/config"
@@ -40,7 +41,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		for name, s := range c.Stores {
 			b, k := s.Bolt, s.Kubernetes
-			if (b == nil) == (k == nil) {
+			if countSet(b != nil, k != nil) != 1 {
 				t.Errorf("accepted a store %q of no kind, or two", name)
 			}
 			if b != nil && (b.Versions == nil || b.DeletedFor == nil || b.PastBytes == nil) || k != nil && (k.Namespace == "" || k.Timeout <= 0) {
@@ -49,10 +50,15 @@ func FuzzLoad(f *testing.F) {
 		}
 		used := map[string][]string{}
 		if api := c.APIs.OpenHands; api != nil {
-			used[api.Store] = append(used[api.Store], api.Auth...)
+			used[api.Store] = slices.Concat(api.Auth, api.AgentServer.Auth, api.V1.Auth, api.Sandboxes.Auth)
 		}
 		if api := c.APIs.Nx1; api != nil {
 			used[api.Store] = append(used[api.Store], api.Auth...)
+		}
+		for name, s := range c.Auth {
+			if o := s.OIDC; o != nil && (o.Issuer == "" || (o.Audience == "") != o.AnyAudience || len(o.Algorithms) == 0 || len(o.RolesPath()) == 0 || o.UserClaim == "") {
+				t.Errorf("accepted a strategy %q that lacks something", name)
+			}
 		}
 		if len(used) == 0 {
 			t.Error("accepted without an API")
@@ -62,10 +68,19 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("accepted an API on the store %q, which is none", store)
 			}
 			for _, name := range strategies {
-				if s, ok := c.Auth[name]; !ok || (s.APIKey == nil) == (s.Anonymous == nil) {
-					t.Errorf("accepted the strategy %q, which is none", name)
+				if s := c.Auth[name]; countSet(s.APIKey != nil, s.OIDC != nil, s.ServiceAccount != nil, s.Anonymous != nil) != 1 {
+					t.Errorf("accepted the strategy %q of no kind, or several", name)
 				}
 			}
 		}
 	})
+}
+
+func countSet(set ...bool) (n int) {
+	for _, is := range set {
+		if is {
+			n++
+		}
+	}
+	return n
 }
