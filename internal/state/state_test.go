@@ -271,6 +271,30 @@ func TestPanicReachesItsOwnCallerOnly(t *testing.T) {
 	}
 }
 
+// What is in memory may then differ from what is on disk, and nobody is told
+// that anything more has happened.
+func TestPanicOutsideOfAnUpdateEndsThemAll(t *testing.T) {
+	f := mustOpen(t, mustCreate(t))
+	err := f.Update(t.Context(), func(tx *state.Tx) error {
+		tx.OnCommit(func() { panic("boom") })
+		return put("a", "a")(tx)
+	})
+	if !errors.Is(err, state.ErrBroken) {
+		t.Errorf("the change itself: %v", err)
+	}
+	select {
+	case <-f.Broken():
+	default:
+		t.Error("nobody is told that the file is broken")
+	}
+	if err := f.Update(t.Context(), put("b", "b")); !errors.Is(err, state.ErrBroken) {
+		t.Errorf("a later change: %v", err)
+	}
+	if err := f.Close(); !errors.Is(err, state.ErrBroken) {
+		t.Errorf("closing: %v", err)
+	}
+}
+
 // While a commit runs, others queue: they must share the next one. That the
 // first one runs is made sure of by holding it up in its own function.
 func TestWaitingUpdatesShareACommit(t *testing.T) {
