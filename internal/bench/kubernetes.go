@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	cryptorand "crypto/rand"
 	"encoding/json"
@@ -25,6 +26,7 @@ import (
 // What a PUT into a cluster is compared with.
 const (
 	thePatch = "the same JSON Patch, directly"
+	theBoth  = "a commit, then the patch"
 	theNaive = "GET, then PUT, directly"
 )
 
@@ -41,7 +43,8 @@ type kubeField struct {
 	stored    []stored
 	server    *runner
 	put       *operation
-	raw       *committer
+	raw       *committer // for one
+	shared    *committer // for many at a time
 }
 
 // A stored secret is one in the cluster.
@@ -123,9 +126,13 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	if err != nil {
 		return err
 	}
+	db.MaxBatchSize, db.MaxBatchDelay = batchSize, batchDelay
 	if f.raw, err = newCommitter(db, rows, 1); err != nil {
 		return err
 	}
+	f.shared = &committer{}
+	*f.shared = *f.raw
+	f.shared.batch = true
 	p, err := in.start(ctx)
 	if err != nil {
 		return err
@@ -200,6 +207,11 @@ func (f *kubeField) contests() (contests []*contest) {
 		c := &contest{op: f.put, conns: conns}
 		c.enter(theServer, f.server)
 		c.together(thePatch, conns, f.patch)
+		commit := f.shared.commit
+		if i == 0 {
+			commit = f.raw.commit
+		}
+		c.together(theBoth, conns, func() error { return cmp.Or(commit(), f.patch()) })
 		c.together(theNaive, conns, f.naive)
 		if i == 0 {
 			c.repeat(theRaw, f.raw.commit)

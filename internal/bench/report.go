@@ -144,6 +144,7 @@ func (p *printer) kubernetesBars() {
 			sum.rounds = append(sum.rounds, figures{p50: f.p50 + one[theRaw].rounds[i].p50})
 		}
 		p.atMost(fmt.Sprintf("cluster PUT at %d: p50 over patch + commit", conns), overRounds(c[theServer], sum, p50), 1.15)
+		p.atMost(fmt.Sprintf("cluster PUT at %d: p50 over a commit, then the patch", conns), overRounds(c[theServer], c[theBoth], p50), 1.15)
 		if conns > 1 {
 			p.atLeast(fmt.Sprintf("cluster PUT at %d: rate over the patch's", conns), overRounds(c[theServer], c[thePatch], rate), 0.8)
 		}
