@@ -29,9 +29,9 @@ func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := server.NewEcho(s.asking(chain.Schemes), log)
+	e := server.NewEcho(s.asking(chain.Schemes), log,
+		auth.Require(doc.CredentialHeaders(), chain), server.LetIn, doc.Check(s.MaxBody))
 	e.Binder = fastapi.Binder{}
-	e.Use(auth.Require(doc.CredentialHeaders(), chain), server.LetIn, doc.Check(s.MaxBody))
 	s.Register(e)
 	return e, doc.Covers(e.Routes())
 }

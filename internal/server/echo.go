@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,11 +31,12 @@ func RetryAfter(d time.Duration) http.Header {
 }
 
 // NewEcho returns an echo with what every API shares: an id for each request,
-// no caching, errors answered in the API's words and logged in ours. An error
+// no caching, errors answered in the API's words and logged in ours. Behind
+// that, and before what echo has routed to, come the gates in their order. An error
 // of status 500 and above is logged, so it must not hold what was sent; of many
 // of status 503 one a second, since they have one cause, and whoever sends a
 // token while its issuer is away causes one without a credential.
-func NewEcho(answer func(error) Answer, log *slog.Logger) *echo.Echo {
+func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	unavailable := &rate.Sometimes{First: 10, Interval: time.Second}
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
@@ -47,8 +49,18 @@ func NewEcho(answer func(error) Answer, log *slog.Logger) *echo.Echo {
 		}
 		respond(c, a, log)
 	}
-	e.Use(serving)
+	e.Use(asOne(append([]echo.MiddlewareFunc{serving}, gates...)))
 	return e
+}
+
+// asOne is all the middleware in one piece. By itself, echo would put it
+// together anew for every request.
+func asOne(middleware []echo.MiddlewareFunc) echo.MiddlewareFunc {
+	whole := func(c echo.Context) error { return c.Handler()(c) }
+	for _, m := range slices.Backward(middleware) {
+		whole = m(whole)
+	}
+	return func(echo.HandlerFunc) echo.HandlerFunc { return whole }
 }
 
 func logFailure(c echo.Context, err error, a Answer, log *slog.Logger) {

@@ -46,7 +46,10 @@ func encode(b []byte) string { return strings.ToLower(digits.EncodeToString(b)) 
 type Hash [sha256.Size]byte
 
 // HashOf returns the hash of the key.
-func HashOf(key string) Hash { return sha256.Sum256([]byte(key)) }
+func HashOf(key string) Hash {
+	var room [128]byte // more than any of ours has, so that no copy of it is left on the heap
+	return sha256.Sum256(append(room[:0], key...))
+}
 
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
