@@ -20,16 +20,23 @@ import (
 
 func serveCommand() *cobra.Command {
 	var file configSource
+	var profile string
 	c := &cobra.Command{
 		Use:   "serve --config FILE",
 		Short: "Serve the APIs until told to stop (SIGTERM)",
 		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			stop, err := profileTo(profile)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, stop()) }()
 			return serve(c, file)
 		},
 	}
 	configFlag(c, &file.path)
 	c.Flags().StringVar(&file.listen, "listen", "", "`address` to listen on instead of the config's")
+	c.Flags().StringVar(&profile, "cpu-profile", "", "a `file` to write to at the end where CPU time went, for go tool pprof")
 	return c
 }
 

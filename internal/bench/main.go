@@ -33,6 +33,7 @@ type options struct {
 	only   []string // parts to run
 	dir    string   // where the files go, which decides on the disk
 	binary string   // the server, if it is not to be built
+	profile string  // where to leave the profile of the server, if anywhere
 	rival  string   // another server to compare it with, if any
 	apps   int      // whose secrets requests are for, of all there are
 }
@@ -68,6 +69,7 @@ func parse(args []string) (options, error) {
 	only := flags.String("only", strings.Join(parts, ","), "what to measure")
 	flags.StringVar(&opts.dir, "dir", ".run", "a `directory` on the disk to measure")
 	flags.StringVar(&opts.binary, "binary", "", "measure this server instead of building one")
+	flags.StringVar(&opts.profile, "profile", "", "leave a CPU profile of the server in this `file`")
 	flags.StringVar(&opts.rival, "against", "", "let this server take part, too")
 	flags.IntVar(&opts.apps, "apps", 25, fmt.Sprintf("read and write the secrets of so many of the %d apps", apps))
 	_ = flags.Parse(args) // exits on an error

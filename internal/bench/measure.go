@@ -59,6 +59,7 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 		}
 	}
 	if slices.ContainsFunc(opts.only, func(part string) bool { return part != "idle" && part != "kubernetes" }) {
+		in.profile = opts.profile
 		err = res.contest(ctx, opts, in, d, tokens.token, dir)
 	}
 	if err == nil && slices.Contains(opts.only, "kubernetes") {

@@ -18,9 +18,10 @@ import (
 
 // An installation is a server's binary and what init made for it.
 type installation struct {
-	binary string
-	dir    string
-	psk    string
+	binary  string
+	dir     string
+	psk     string
+	profile string // where to write one, empty for none
 }
 
 // install builds the server, the way make build does, and runs init.
@@ -50,7 +51,11 @@ func install(ctx context.Context, binary, dir string) (*installation, error) {
 func (in *installation) stateFile() string { return filepath.Join(in.dir, "data", "strongroom.db") }
 
 func (in *installation) command(ctx context.Context, address string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, in.binary, "serve", "--config", filepath.Join(in.dir, "strongroom.yaml"), "--listen", address)
+	args := []string{"serve", "--config", filepath.Join(in.dir, "strongroom.yaml"), "--listen", address}
+	if in.profile != "" {
+		args = append(args, "--cpu-profile", in.profile)
+	}
+	cmd := exec.CommandContext(ctx, in.binary, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = patience
 	return cmd
