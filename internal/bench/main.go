@@ -27,15 +27,15 @@ import (
 
 // options are what can be asked for.
 type options struct {
-	rounds int
-	slice  time.Duration
-	conns  []int
-	only   []string // parts to run
-	dir    string   // where the files go, which decides on the disk
-	binary string   // the server, if it is not to be built
-	profile string  // where to leave the profile of the server, if anywhere
-	rival  string   // another server to compare it with, if any
-	apps   int      // whose secrets requests are for, of all there are
+	rounds  int
+	slice   time.Duration
+	conns   []int
+	only    []string // parts to run
+	dir     string   // where the files go, which decides on the disk
+	binary  string   // the server, if it is not to be built
+	profile string   // where to leave the profile of the server, if anywhere
+	rival   string   // another server to compare it with, if any
+	apps    int      // whose secrets requests are for, of all there are
 }
 
 // parts are what --only can name.
