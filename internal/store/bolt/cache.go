@@ -18,14 +18,14 @@ func newInfoCache() *infoCache { return &infoCache{rows: map[rowKey]record{}} }
 // get returns the record in a row, which is known by its head: that is never
 // used for another content.
 func (c *infoCache) get(key rowKey, stored []byte) (record, bool) {
-	head, err := headOf(stored)
+	h, err := headOf(stored)
 	if err != nil {
 		return record{}, false
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	r, ok := c.rows[key]
-	return r, ok && r.id == head.id && r.version == head.version && r.valuesAt == head.valuesAt
+	return r, ok && r.head == h
 }
 
 func (c *infoCache) put(r record) {

@@ -229,7 +229,7 @@ func FuzzSealedRecord(f *testing.F) {
 	f.Add([]byte(`null`), []byte{0, 0})
 	f.Fuzz(func(t *testing.T, text, values []byte) {
 		key := s.rowKey(fuzzed)
-		s.mustPut(t, s.secrets, fuzzRow{key[:], append(r.head(), s.ring.Seal(text, s.descriptionPlace(fuzzed.Owner, r))...)})
+		s.mustPut(t, s.secrets, fuzzRow{key[:], append(r.stored(), s.ring.Seal(text, s.descriptionPlace(fuzzed.Owner, r.head))...)})
 		at := versionKey(r.id, r.valuesAt)
 		s.mustPut(t, s.past, fuzzRow{at, s.ring.Seal(values, s.valuesPlace(fuzzed.Owner, at))})
 		data, err := s.reveal(fuzzed)

@@ -40,8 +40,8 @@ func (s *Store) openEarlier(tx *state.Tx, r record) (versions []record, err erro
 		return nil, err
 	}
 	past := tx.Bucket(s.past)
-	for _, head := range heads {
-		e, err := s.openRecord(r.info.Owner, past.Get(pastKey(head)))
+	for _, h := range heads {
+		e, err := s.openRecord(r.info.Owner, past.Get(pastKey(h)))
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +126,7 @@ func (s *Store) Undelete(ctx context.Context, op secret.Op) (secret.Info, error)
 // unbury is the reverse of bury.
 func (s *Store) unbury(tx *state.Tx, o *ownerRow, d deletedRow, r record) error {
 	rows, deleted := tx.Bucket(s.secrets), tx.Bucket(s.deleted)
-	o.past -= size(d.key, d.stored) + s.valuesSize(tx, r)
+	o.past -= size(d.key, d.stored) + s.valuesSize(tx, r.head)
 	return errors.Join(deleted.Delete(d.key), rows.Put(r.key[:], d.stored))
 }
 
@@ -172,8 +172,8 @@ func (s *Store) Erase(ctx context.Context, op secret.Op) error {
 		var ids []recordID
 		for key, stored := range rows.Prefix(owner[:]) {
 			keys = append(keys, bytes.Clone(key))
-			if r, err := headOf(stored); err == nil && len(key) == rowKeyBytes {
-				ids = append(ids, r.id)
+			if h, err := headOf(stored); err == nil && len(key) == rowKeyBytes {
+				ids = append(ids, h.id)
 			}
 		}
 		for _, d := range s.deletedOf(tx, owner[:], nil) {

@@ -29,13 +29,18 @@ type ownerRow struct {
 // owner returns the owner's row, or a new one.
 func (s *Store) owner(tx *state.Tx, owner secret.Owner) ownerRow {
 	key := s.ownerKey(owner)
+	return s.ownerAt(tx, owner, key[:])
+}
+
+// ownerAt is owner where the row's key is known.
+func (s *Store) ownerAt(tx *state.Tx, owner secret.Owner, key []byte) ownerRow {
 	rows := tx.Bucket(s.secrets)
-	stored := rows.Get(key[:])
+	stored := rows.Get(key)
 	if len(stored) < ownerHeadBytes {
-		sealed := s.ring.Seal([]byte(owner.Kind+"\x00"+owner.ID), s.ownerPlace(key[:]))
-		return ownerRow{key: key[:], owner: owner, sealed: sealed}
+		sealed := s.ring.Seal([]byte(owner.Kind+"\x00"+owner.ID), s.ownerPlace(key))
+		return ownerRow{key: key, owner: owner, sealed: sealed}
 	}
-	o := readOwner(key[:], stored)
+	o := readOwner(key, stored)
 	o.owner = owner
 	return o
 }

@@ -20,29 +20,29 @@ func versionKey(id recordID, version uint64) []byte {
 	return binary.BigEndian.AppendUint64(slices.Clone(id[:]), version)
 }
 
-func pastKey(r record) []byte { return append(versionKey(r.id, r.version), descriptionMark) }
+func pastKey(h head) []byte { return append(versionKey(h.id, h.version), descriptionMark) }
 
 // shelve puts the version that another takes the place of into the past, and
 // tidies there: next is what takes its place.
 func (s *Store) shelve(tx *state.Tx, o *ownerRow, old, next record) error {
 	past, rows := tx.Bucket(s.past), tx.Bucket(s.secrets)
 	stored := bytes.Clone(rows.Get(old.key[:]))
-	if err := past.Put(pastKey(old), stored); err != nil {
+	if err := past.Put(pastKey(old.head), stored); err != nil {
 		return err
 	}
-	o.past += size(pastKey(old), stored)
+	o.past += size(pastKey(old.head), stored)
 	if old.valuesAt != next.valuesAt {
-		o.past += s.valuesSize(tx, old)
+		o.past += s.valuesSize(tx, old.head)
 		if next.valuesAt != next.version { // restored: what was past is not any more
-			o.past -= s.valuesSize(tx, next)
+			o.past -= s.valuesSize(tx, next.head)
 		}
 	}
-	return s.tidy(tx, o, next)
+	return s.tidy(tx, o, next.head)
 }
 
-// valuesSize is how many bytes the record's values take.
-func (s *Store) valuesSize(tx *state.Tx, r record) int64 {
-	past, key := tx.Bucket(s.past), versionKey(r.id, r.valuesAt)
+// valuesSize is how many bytes the values take that belong to the head.
+func (s *Store) valuesSize(tx *state.Tx, h head) int64 {
+	past, key := tx.Bucket(s.past), versionKey(h.id, h.valuesAt)
 	return size(key, past.Get(key))
 }
 
@@ -51,7 +51,7 @@ func size(key, value []byte) int64 { return int64(len(key) + len(value)) }
 // tidy drops versions of the record that are more than are to be kept, oldest
 // first, and as long as the owner's past is larger than it may be, first its
 // deleted secrets and then more of these versions.
-func (s *Store) tidy(tx *state.Tx, o *ownerRow, current record) error {
+func (s *Store) tidy(tx *state.Tx, o *ownerRow, current head) error {
 	for o.past > s.opts.PastBytes {
 		dropped, err := s.dropOldestDeleted(tx, o)
 		if err != nil {
@@ -66,38 +66,39 @@ func (s *Store) tidy(tx *state.Tx, o *ownerRow, current record) error {
 		return err
 	}
 	for len(versions) > 0 && (len(versions) > s.opts.Versions || o.past > s.opts.PastBytes) {
-		kept := versions[1:]
-		if err := s.dropVersion(tx, o, versions[0], slices.Concat(kept, []record{current})); err != nil {
+		oldest := versions[0]
+		versions = versions[1:]
+		shared := current.valuesAt == oldest.valuesAt ||
+			slices.ContainsFunc(versions, func(h head) bool { return h.valuesAt == oldest.valuesAt })
+		if err := s.dropVersion(tx, o, oldest, shared); err != nil {
 			return err
 		}
-		versions = kept
 	}
 	return nil
 }
 
 // earlier returns the heads of a record's earlier versions, oldest first.
-func (s *Store) earlier(tx *state.Tx, id recordID) (versions []record, err error) {
+func (s *Store) earlier(tx *state.Tx, id recordID) (versions []head, err error) {
 	past := tx.Bucket(s.past)
 	for key, stored := range past.Prefix(id[:]) {
 		if key[len(key)-1] != descriptionMark || len(key) != pastKeyBytes {
 			continue
 		}
-		r, err := headOf(stored)
+		h, err := headOf(stored)
 		if err != nil {
 			return nil, err
 		}
-		versions = append(versions, r)
+		versions = append(versions, h)
 	}
 	return versions, nil
 }
 
-// dropVersion removes a version and, unless one of the others has them too,
+// dropVersion removes a version and, unless they are shared with another one,
 // its values.
-func (s *Store) dropVersion(tx *state.Tx, o *ownerRow, r record, others []record) error {
-	keys := [][]byte{pastKey(r)}
-	shared := slices.ContainsFunc(others, func(other record) bool { return other.valuesAt == r.valuesAt })
+func (s *Store) dropVersion(tx *state.Tx, o *ownerRow, h head, shared bool) error {
+	keys := [][]byte{pastKey(h)}
 	if !shared {
-		keys = append(keys, versionKey(r.id, r.valuesAt))
+		keys = append(keys, versionKey(h.id, h.valuesAt))
 	}
 	return s.dropPast(tx, o, keys)
 }
@@ -123,7 +124,7 @@ func (s *Store) dropAll(tx *state.Tx, o *ownerRow, id recordID, live *record) er
 		keys = append(keys, bytes.Clone(key))
 	}
 	if live != nil {
-		o.past += s.valuesSize(tx, *live)
+		o.past += s.valuesSize(tx, live.head)
 	}
 	return s.dropPast(tx, o, keys)
 }
@@ -141,8 +142,8 @@ func (s *Store) bury(tx *state.Tx, o *ownerRow, r record, now time.Time) error {
 	if err := deleted.Put(key, stored); err != nil {
 		return err
 	}
-	o.past += size(key, stored) + s.valuesSize(tx, r)
-	return s.tidy(tx, o, r)
+	o.past += size(key, stored) + s.valuesSize(tx, r.head)
+	return s.tidy(tx, o, r.head)
 }
 
 // A deletedRow is a deleted secret's row.
@@ -189,7 +190,7 @@ func (s *Store) dropOldestDeleted(tx *state.Tx, o *ownerRow) (dropped bool, err 
 
 // dropDeleted removes a deleted secret for good.
 func (s *Store) dropDeleted(tx *state.Tx, o *ownerRow, d deletedRow) error {
-	r, err := headOf(d.stored)
+	h, err := headOf(d.stored)
 	if err != nil {
 		return err
 	}
@@ -198,5 +199,5 @@ func (s *Store) dropDeleted(tx *state.Tx, o *ownerRow, d deletedRow) error {
 		return err
 	}
 	o.past -= size(d.key, d.stored)
-	return s.dropAll(tx, o, r.id, nil)
+	return s.dropAll(tx, o, h.id, nil)
 }

@@ -48,11 +48,17 @@ func (k rowKey) name() []byte  { return k[seal.MACBytes:] }
 
 // A record is a secret as it is stored, without its values.
 type record struct {
-	key      rowKey // where it lies as long as it is not deleted
+	key rowKey // where it lies as long as it is not deleted
+	head
+	info secret.Info
+}
+
+// A head is the part of a stored record that is not sealed, but bound to the
+// rest: what the store needs to tidy up without opening anything.
+type head struct {
 	id       recordID
 	version  uint64
 	valuesAt uint64 // the version that wrote the values
-	info     secret.Info
 }
 
 // The sealed description of a secret.
@@ -68,7 +74,7 @@ type description struct {
 var errDamaged = errors.New("a record of the state file is damaged")
 
 func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) record {
-	r := record{key: key, version: 1, valuesAt: 1, info: secret.Info{
+	r := record{key: key, head: head{version: 1, valuesAt: 1}, info: secret.Info{
 		Ref: ref, Description: draft.Description, Keys: keysOf(draft.Data), Created: draft.Created, Updated: now,
 		StoredAs: ref.StoredAs(),
 	}}
@@ -107,19 +113,19 @@ func (s *Store) answer(r record, err error) (secret.Info, error) {
 
 func keysOf(data map[string]secret.Value) []string { return slices.Sorted(maps.Keys(data)) }
 
-// head is the part of a stored record that is not sealed, but bound to the
-// rest: what the store needs to tidy up without opening anything.
-func (r record) head() []byte {
-	head := binary.BigEndian.AppendUint64(slices.Clone(r.id[:]), r.version)
-	return binary.BigEndian.AppendUint64(head, r.valuesAt)
+// stored is the head as it begins a stored record.
+func (h head) stored() []byte {
+	text := append(make([]byte, 0, headBytes), h.id[:]...)
+	text = binary.BigEndian.AppendUint64(text, h.version)
+	return binary.BigEndian.AppendUint64(text, h.valuesAt)
 }
 
-// headOf reads a stored record as far as it is not sealed.
-func headOf(stored []byte) (record, error) {
+// headOf reads the head of a stored record.
+func headOf(stored []byte) (head, error) {
 	if len(stored) < headBytes {
-		return record{}, errDamaged
+		return head{}, errDamaged
 	}
-	return record{
+	return head{
 		id:       recordID(stored),
 		version:  binary.BigEndian.Uint64(stored[idBytes:]),
 		valuesAt: binary.BigEndian.Uint64(stored[idBytes+versionBytes:]),
@@ -140,8 +146,8 @@ func (s *Store) rowKey(ref secret.Ref) rowKey {
 
 // descriptionPlace is the same wherever the record lies, so that it can be
 // moved into the past and back as it is.
-func (s *Store) descriptionPlace(owner secret.Owner, r record) []byte {
-	return seal.Place("description", s.file.ID(), s.name, owner.Kind, owner.ID, string(r.head()))
+func (s *Store) descriptionPlace(owner secret.Owner, h head) []byte {
+	return seal.Place("description", s.file.ID(), s.name, owner.Kind, owner.ID, string(h.stored()))
 }
 
 // find returns the record, or ErrNotFound.
@@ -173,7 +179,7 @@ func (s *Store) put(tx *state.Tx, r record) error {
 		return fmt.Errorf("encoding a record: %w", err)
 	}
 	rows := tx.Bucket(s.secrets)
-	return rows.Put(r.key[:], append(r.head(), s.ring.Seal(text, s.descriptionPlace(r.info.Owner, r))...))
+	return rows.Put(r.key[:], append(r.stored(), s.ring.Seal(text, s.descriptionPlace(r.info.Owner, r.head))...))
 }
 
 // openLive opens the record in a row of the secrets, through the cache.
@@ -208,11 +214,11 @@ func (s *Store) openAt(owner secret.Owner, key rowKey, stored []byte) (record, e
 }
 
 func (s *Store) openRecord(owner secret.Owner, stored []byte) (record, error) {
-	r, err := headOf(stored)
+	h, err := headOf(stored)
 	if err != nil {
 		return record{}, err
 	}
-	text, err := s.ring.Open(stored[headBytes:], s.descriptionPlace(owner, r))
+	text, err := s.ring.Open(stored[headBytes:], s.descriptionPlace(owner, h))
 	if err != nil {
 		return record{}, fmt.Errorf("%w: %w", errDamaged, err)
 	}
@@ -221,9 +227,8 @@ func (s *Store) openRecord(owner secret.Owner, stored []byte) (record, error) {
 		return record{}, errDamaged
 	}
 	ref := secret.Ref{Owner: owner, Name: d.Name}
-	r.info = secret.Info{
+	return record{head: h, info: secret.Info{
 		Ref: ref, Description: d.Description, Keys: d.Keys, Created: d.Created, Updated: d.Updated,
 		Revision: secret.Revision(d.Revision), StoredAs: ref.StoredAs(),
-	}
-	return r, nil
+	}}, nil
 }

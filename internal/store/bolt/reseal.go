@@ -43,16 +43,16 @@ func (s *Store) resealRecord(tx *state.Tx, rows *state.Bucket, key, stored []byt
 	if err != nil {
 		return err
 	}
-	r, err := headOf(stored)
+	h, err := headOf(stored)
 	if err != nil {
 		return err
 	}
-	if err := s.resealText(rows, key, stored, headBytes, s.descriptionPlace(owner, r)); err != nil {
+	if err := s.resealText(rows, key, stored, headBytes, s.descriptionPlace(owner, h)); err != nil {
 		return err
 	}
 	past := tx.Bucket(s.past)
 	var keys [][]byte
-	for key := range past.Prefix(r.id[:]) {
+	for key := range past.Prefix(h.id[:]) {
 		keys = append(keys, bytes.Clone(key))
 	}
 	for _, key := range keys {
@@ -66,29 +66,29 @@ func (s *Store) resealRecord(tx *state.Tx, rows *state.Bucket, key, stored []byt
 func (s *Store) resealPast(past *state.Bucket, owner secret.Owner, key []byte) error {
 	stored := bytes.Clone(past.Get(key))
 	if key[len(key)-1] == descriptionMark && len(key) == pastKeyBytes {
-		r, err := headOf(stored)
+		h, err := headOf(stored)
 		if err != nil {
 			return err
 		}
-		return s.resealText(past, key, stored, headBytes, s.descriptionPlace(owner, r))
+		return s.resealText(past, key, stored, headBytes, s.descriptionPlace(owner, h))
 	}
 	return s.resealText(past, key, stored, 0, s.valuesPlace(owner, key))
 }
 
-// resealText seals anew what follows the head of a row.
-func (s *Store) resealText(rows *state.Bucket, key, stored []byte, head int, place []byte) error {
-	if len(stored) < head {
+// resealText seals anew what there is of a row from some byte on.
+func (s *Store) resealText(rows *state.Bucket, key, stored []byte, from int, place []byte) error {
+	if len(stored) < from {
 		return errDamaged
 	}
-	if s.ring.SealedByPrimary(stored[head:]) {
+	if s.ring.SealedByPrimary(stored[from:]) {
 		return nil
 	}
-	text, err := s.ring.Open(stored[head:], place)
+	text, err := s.ring.Open(stored[from:], place)
 	if err != nil {
 		return errDamaged
 	}
 	defer clear(text)
-	return rows.Put(key, append(stored[:head:head], s.ring.Seal(text, place)...))
+	return rows.Put(key, append(stored[:from:from], s.ring.Seal(text, place)...))
 }
 
 // ownerOf returns whose row it is, from the owner's row.

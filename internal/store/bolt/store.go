@@ -230,7 +230,7 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 
 // succeed puts next in the place of the record's version old.
 func (s *Store) succeed(tx *state.Tx, old, next record) error {
-	o := s.owner(tx, old.info.Owner)
+	o := s.ownerAt(tx, old.info.Owner, old.key.owner())
 	if err := s.shelve(tx, &o, old, next); err != nil {
 		return err
 	}

@@ -105,8 +105,8 @@ func (v *verifier) live(of *tally, key, stored []byte) {
 	} else if at := v.rowKey(r.info.Ref); !bytes.Equal(at[:], key) {
 		v.report.problem("secret %s is in the row of another", r.info.Ref)
 	}
-	if head, err := headOf(stored); err == nil {
-		of.past -= v.valuesSize(v.tx, head) // which is among what record finds
+	if h, err := headOf(stored); err == nil {
+		of.past -= v.valuesSize(v.tx, h) // which is among what record finds
 	}
 	v.record(of, r, stored)
 }
@@ -114,20 +114,20 @@ func (v *verifier) live(of *tally, key, stored []byte) {
 // record looks at the values of a record, live or deleted, and at its past.
 func (v *verifier) record(of *tally, r record, stored []byte) {
 	owner := of.row.owner
-	head, err := headOf(stored)
+	h, err := headOf(stored)
 	if err != nil {
 		return // reported by whoever tried to open it
 	}
-	v.known[head.id] = true
-	name := fmt.Sprintf("%s, record %x", owner, head.id)
+	v.known[h.id] = true
+	name := fmt.Sprintf("%s, record %x", owner, h.id)
 	if r.info.Name != "" {
 		name = r.info.Ref.String()
 	}
 	past := v.tx.Bucket(v.past)
-	if past.Get(versionKey(head.id, head.valuesAt)) == nil {
+	if past.Get(versionKey(h.id, h.valuesAt)) == nil {
 		v.report.problem("secret %s: its values are missing", name)
 	}
-	for key, stored := range past.Prefix(head.id[:]) {
+	for key, stored := range past.Prefix(h.id[:]) {
 		of.past += size(key, stored)
 		place := v.valuesPlace(owner, key)
 		sealed, what := stored, "values"
