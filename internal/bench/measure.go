@@ -84,8 +84,25 @@ func (in *installation) fill(ctx context.Context, d dialect) (err error) {
 	op.requests = op.requests[1:]
 	c := &client{address: p.address}
 	defer c.close()
-	return c.each(op, 64)
+	if err := c.each(op, 64); err != nil {
+		return err
+	}
+	op = &operation{name: "PUT", requests: d.puts()}
+	if op.answer, err = ask(p.address, op.requests[0]); err != nil {
+		return err
+	}
+	for range versionsKept {
+		if err := c.each(op, 64); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// versionsKept is how many earlier versions the server keeps of a secret unless
+// it is told otherwise. With so many, a PUT drops one, as nearly all do in the
+// long run.
+const versionsKept = 10
 
 // rowsOf finds out what one request commits, from the state file before and
 // after.
