@@ -24,6 +24,7 @@ type ownerRow struct {
 	count  int
 	past   int64 // bytes of earlier versions and deleted secrets
 	sealed []byte
+	stored []byte // as the row is, nil for a new one
 }
 
 // owner returns the owner's row, or a new one.
@@ -51,6 +52,7 @@ func readOwner(key, stored []byte) ownerRow {
 		count:  int(binary.BigEndian.Uint32(stored)),
 		past:   int64(binary.BigEndian.Uint64(stored[countBytes:])),
 		sealed: stored[ownerHeadBytes:],
+		stored: stored,
 	}
 }
 
@@ -62,7 +64,11 @@ func (s *Store) putOwner(tx *state.Tx, o ownerRow) error {
 	}
 	head := binary.BigEndian.AppendUint32(nil, uint32(max(o.count, 0)))
 	head = binary.BigEndian.AppendUint64(head, uint64(max(o.past, 0)))
-	return rows.Put(o.key, append(head, o.sealed...))
+	row := append(head, o.sealed...)
+	if bytes.Equal(row, o.stored) { // a version comes, and one as large goes
+		return nil
+	}
+	return rows.Put(o.key, row)
 }
 
 // openOwner finds out whose row it is.
