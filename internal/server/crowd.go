@@ -28,8 +28,6 @@ const (
 	// discardFor is how long a body may still take that nobody reads: net/http
 	// wants the rest of it before it answers.
 	discardFor = time.Second
-	// moment is how much earlier than asked for a write may be given up.
-	moment = time.Second
 )
 
 // A crowd is the connections of a listener, so many and no more. Where there
@@ -151,31 +149,12 @@ type member struct {
 	busy   atomic.Bool  // there is a request under way
 	bodies atomic.Int32 // that are being read
 	since  atomic.Int64 // it keeps us waiting: nanoseconds of Unix time
-
-	writeBy atomic.Int64 // the write deadline: nanoseconds of Unix time
 }
 
 // Close implements net.Conn.
 func (m *member) Close() error {
 	m.crowd.leave(m)
 	return m.TCPConn.Close()
-}
-
-// SetWriteDeadline implements net.Conn. One that is a moment later than the last
-// changes nothing: net/http sets one for every request, which costs as much as
-// finding out who sent it.
-func (m *member) SetWriteDeadline(t time.Time) error {
-	later := t.UnixNano() - m.writeBy.Load()
-	if !t.IsZero() && later >= 0 && later < int64(moment) {
-		return nil
-	}
-	m.writeBy.Store(t.UnixNano())
-	return m.TCPConn.SetWriteDeadline(t)
-}
-
-// SetDeadline implements net.Conn.
-func (m *member) SetDeadline(t time.Time) error {
-	return errors.Join(m.SetReadDeadline(t), m.SetWriteDeadline(t))
 }
 
 // noteState is an http.Server.ConnState.
