@@ -127,7 +127,7 @@ func (s *Store) Undelete(ctx context.Context, op secret.Op) (secret.Info, error)
 func (s *Store) unbury(tx *state.Tx, o *ownerRow, d deletedRow, r record) error {
 	rows, deleted := tx.Bucket(s.secrets), tx.Bucket(s.deleted)
 	o.past -= size(d.key, d.stored) + s.valuesSize(tx, r.head)
-	return errors.Join(deleted.Delete(d.key), rows.Put(r.key[:], d.stored))
+	return errors.Join(deleted.Delete(d.key), rows.Put(r.key[:], d.stored), s.resealMoved(tx, r.key, d.stored))
 }
 
 // Destroy implements [secret.Historian].

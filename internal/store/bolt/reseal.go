@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -35,6 +36,16 @@ func (s *Store) resealRow(tx *state.Tx, bucket string, key, stored []byte) error
 		return s.resealText(&rows, key, stored, ownerHeadBytes, s.ownerPlace(key))
 	}
 	return s.resealRecord(tx, &rows, key, stored)
+}
+
+// resealMoved is for a record that has a new key, which Reseal may have passed
+// already. What does not open needs no key any more.
+func (s *Store) resealMoved(tx *state.Tx, key rowKey, stored []byte) error {
+	rows := tx.Bucket(s.secrets)
+	if err := s.resealRecord(tx, &rows, key[:], stored); !errors.Is(err, errDamaged) {
+		return err
+	}
+	return nil
 }
 
 // resealRecord seals a record anew, its values and its past.

@@ -7,6 +7,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -234,12 +235,11 @@ func (s *Store) succeed(tx *state.Tx, old, next record) error {
 	if err := s.shelve(tx, &o, old, next); err != nil {
 		return err
 	}
-	if next.key != old.key {
-		if err := s.remove(tx, old); err != nil {
-			return err
-		}
+	if err := errors.Join(s.put(tx, next), s.putOwner(tx, o)); err != nil || next.key == old.key {
+		return err
 	}
-	return errors.Join(s.put(tx, next), s.putOwner(tx, o))
+	rows := tx.Bucket(s.secrets)
+	return errors.Join(s.remove(tx, old), s.resealMoved(tx, next.key, bytes.Clone(rows.Get(next.key[:]))))
 }
 
 func (s *Store) remove(tx *state.Tx, r record) error {
