@@ -370,6 +370,44 @@ func TestClosedFileRefuses(t *testing.T) {
 	}
 }
 
+func TestSweepSeesEveryRowAndKeepsWhatItDidBeforeAnError(t *testing.T) {
+	f := mustOpen(t, mustCreate(t))
+	const rows = 150
+	for i := range rows {
+		if err := f.Update(t.Context(), put(fmt.Sprintf("%03d", i), "old")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []string
+	var steps []int
+	renew := func(until int) func(*state.Tx, []byte, []byte) error {
+		return func(tx *state.Tx, key, value []byte) error {
+			if len(seen) == until {
+				return errors.ErrUnsupported
+			}
+			seen = append(seen, string(key))
+			b := tx.Bucket("test")
+			return b.Put(key, append(value, " and new"...))
+		}
+	}
+	progress := func(rows int) { steps = append(steps, rows) }
+	if err := f.Sweep(t.Context(), "test", renew(-1), progress); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != rows || !slices.IsSorted(seen) || len(slices.Compact(seen)) != rows || !slices.Equal(steps, []int{64, 128, 150}) {
+		t.Errorf("%d rows in steps of %v", len(seen), steps)
+	}
+	seen = nil
+	if err := f.Sweep(t.Context(), "test", renew(100), progress); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("the error of a row became %v", err)
+	}
+	for key, want := range map[string]string{"000": "old and new and new", "063": "old and new and new", "064": "old and new", "149": "old and new"} {
+		if got := get(t, f, key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+}
+
 func TestBucketsGoInOrder(t *testing.T) {
 	f := mustOpen(t, mustCreate(t))
 	err := f.Update(t.Context(), func(tx *state.Tx) error {

@@ -9,9 +9,9 @@ import (
 // others do not wait for long.
 const sweepRows = 64
 
-// Sweep calls fn once for every row of a bucket, in the order of their keys, a
-// few to a transaction: others read and write in between, and need not find
-// their rows swept. fn may write; what it is given are copies. A transaction
+// Sweep calls fn for every row of a bucket, in the order of their keys, a few to
+// a transaction: others read and write in between, and what they put behind the
+// sweep it does not see. fn may write; what it is given are copies. A transaction
 // that starts over calls fn again for its rows. After each one, progress is
 // called with the number of rows so far.
 //
