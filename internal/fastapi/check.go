@@ -13,8 +13,8 @@ import (
 )
 
 // Check holds every request against the document, before the generated code sees it. It
-// belongs behind routing and authentication (echo.Echo.Use), as it reads the body: no more
-// than maxBody bytes.
+// belongs behind routing and authentication, the last of the gates of server.NewEcho, as it
+// reads the body: no more than maxBody bytes.
 //
 // What is wrong with path, query and body comes as one *ValidationError. Others are ErrTooLarge,
 // ErrNotText, and echo.ErrNotFound for a path parameter that is empty, has a slash or is

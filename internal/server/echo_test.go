@@ -153,3 +153,35 @@ func TestWriteJSONSendsNothingOfWhatItCannotEncode(t *testing.T) {
 		t.Errorf("%v, %q", err, w.Body)
 	}
 }
+
+func TestGatesComeInTheirOrderBeforeWhateverEchoRoutesTo(t *testing.T) {
+	var came []string
+	gate := func(name string) echo.MiddlewareFunc {
+		return func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				if c.Response().Header().Get("X-Request-Id") == "" {
+					t.Errorf("%s comes before the request has an id", name)
+				}
+				came = append(came, name)
+				return next(c)
+			}
+		}
+	}
+	e := server.NewEcho(answer, slog.New(slog.DiscardHandler), gate("first"), gate("second"))
+	e.GET("/here", func(c echo.Context) error {
+		came = append(came, "handler")
+		return c.NoContent(http.StatusNoContent)
+	})
+	for _, tc := range []struct{ method, path, want string }{
+		{"GET", "/here", "first second handler"},
+		{"GET", "/elsewhere", "first second"},
+		{"PUT", "/here", "first second"},
+		{"OPTIONS", "/here", "first second"},
+	} {
+		came = nil
+		ask(e, tc.method, tc.path)
+		if got := strings.Join(came, " "); got != tc.want {
+			t.Errorf("%s %s: %s, want %s", tc.method, tc.path, got, tc.want)
+		}
+	}
+}
