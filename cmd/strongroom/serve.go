@@ -36,7 +36,7 @@ func serveCommand() *cobra.Command {
 	}
 	configFlag(c, &file.path)
 	c.Flags().StringVar(&file.listen, "listen", "", "`address` to listen on instead of the config's")
-	c.Flags().StringVar(&profile, "cpu-profile", "", "a `file` to write to at the end where CPU time went, for go tool pprof")
+	c.Flags().StringVar(&profile, "cpu-profile", "", "a new `file` that says in the end where CPU time went, for go tool pprof")
 	return c
 }
 
