@@ -60,9 +60,8 @@ verify: ## Fail if specs/merged or gen is not what generate makes
 bench: ## Run the benchmarks
 	go run ./internal/bench
 
-# Go takes default.pgo by itself, inlines more where the time goes, and so has
-# 4 to 10 % more from the same server. It is made without one, so that what it
-# says of a function does not depend on what an earlier one had inlined.
+# Go takes default.pgo by itself and inlines more where the time goes. It is made
+# without one, so that it does not depend on what an earlier one had inlined.
 profile: ## Measure anew what go build is to optimise for (cmd/strongroom/default.pgo)
 	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	CGO_ENABLED=0 go build -trimpath -pgo=off -o "$$dir/strongroom" ./cmd/strongroom; \

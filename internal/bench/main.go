@@ -69,7 +69,7 @@ func parse(args []string) (options, error) {
 	only := flags.String("only", strings.Join(parts, ","), "what to measure")
 	flags.StringVar(&opts.dir, "dir", ".run", "a `directory` on the disk to measure")
 	flags.StringVar(&opts.binary, "binary", "", "measure this server instead of building one")
-	flags.StringVar(&opts.profile, "profile", "", "leave a CPU profile of the server in this `file`")
+	flags.StringVar(&opts.profile, "profile", "", "leave a CPU profile of the server in the contests over HTTP in this new `file`")
 	flags.StringVar(&opts.rival, "against", "", "let this server take part, too")
 	flags.IntVar(&opts.apps, "apps", 25, fmt.Sprintf("read and write the secrets of so many of the %d apps", apps))
 	_ = flags.Parse(args) // exits on an error
