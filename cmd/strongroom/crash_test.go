@@ -19,7 +19,9 @@ const (
 	crashesEnv     = "STRONGROOM_CRASHES" // how many; make crash asks for more
 	defaultCrashes = 3
 	crashClients   = 16
-	verifications  = 20 // of the audit log, which takes longer each time
+	// The audit log is compared every so many crashes, and pruned, or each would
+	// take longer than the one before.
+	crashesBetween = 25
 )
 
 // One data directory lives through all the crashes. Clients write without a
@@ -40,13 +42,16 @@ func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
 		return mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	}
 	p := serve()
+	onRecord := newAuditRecord()
 	for round := 1; round <= crashes; round++ {
 		crashUnderLoad(t, p, clients, 20*time.Millisecond+time.Duration(random.Int64N(int64(380*time.Millisecond))))
 		p = serve()
 		p.want(t, 200, "GET", "/readyz", "", "")
 		compareAll(t, p, clients)
-		if round%max(1, crashes/verifications) == 0 {
+		if round%crashesBetween == 0 || round == crashes {
 			verifyAudit(t, clients[0].office)
+			onRecord.compare(t, i, clients)
+			mustPrint(t, "audit", "prune", "--keep", "1ns", "--config", i.config())
 		}
 		if t.Failed() {
 			t.Fatalf("that was after crash %d of seed %d", round, seed)
@@ -56,14 +61,14 @@ func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
 	for _, c := range clients {
 		sum.add(c.tally)
 	}
-	entries := compareWithAudit(t, i, clients, sum)
+	onRecord.wantAll(t, sum)
 	mustPrint(t, "doctor", "--config", i.config())
 	if t.Failed() {
 		t.Fatalf("that was with seed %d", seed)
 	}
 	t.Logf("%d crashes, %d acknowledged writes: 0 lost, 0 half, 0 phantom (%d secrets compared, %d revealed, %d versions); "+
 		"of %d writes under way %d had happened and %d had not; all that happened is among %d audit entries, and the doctor finds nothing wrong",
-		crashes, sum.acknowledged, sum.compared, sum.revealed, sum.versions, sum.happened+sum.not, sum.happened, sum.not, entries)
+		crashes, sum.acknowledged, sum.compared, sum.revealed, sum.versions, sum.happened+sum.not, sum.happened, sum.not, onRecord.entries)
 	if sum.acknowledged == 0 || sum.compared == 0 {
 		t.Error("nothing was put to the test")
 	}
@@ -82,41 +87,61 @@ func verifyAudit(t *testing.T, o office) {
 	}
 }
 
-// compareWithAudit makes sure that every acknowledged write is on record, and
-// beside them exactly as many as had happened without an answer. It returns
-// the number of all entries.
-func compareWithAudit(t *testing.T, i install, clients []*client, sum tally) (entries int) {
+// An auditRecord is what the audit log has said so far.
+type auditRecord struct {
+	last    uint64          // entry that was read
+	writes  map[string]bool // that happened, by the ids of their requests
+	entries int
+}
+
+func newAuditRecord() *auditRecord { return &auditRecord{writes: map[string]bool{}} }
+
+// compare reads what is new in the audit log, and makes sure that every write
+// that was acknowledged since the last time is in it.
+func (r *auditRecord) compare(t *testing.T, i install, clients []*client) {
 	t.Helper()
-	unrecorded := map[string]bool{}
+	r.read(t, i)
 	for _, c := range clients {
 		for _, id := range c.requests {
-			unrecorded[id] = true
+			if !r.writes[id] {
+				t.Errorf("request %s was acknowledged and is not on record as done", id)
+			}
 		}
+		c.requests = nil
 	}
-	if len(unrecorded) != sum.acknowledged {
-		t.Errorf("%d acknowledged writes have %d request ids", sum.acknowledged, len(unrecorded))
-	}
-	seen := map[string]bool{}
+}
+
+func (r *auditRecord) read(t *testing.T, i install) {
+	t.Helper()
 	lines := bufio.NewScanner(strings.NewReader(mustPrint(t, "audit", "export", "--config", i.config())))
-	for ; lines.Scan(); entries++ {
-		var e struct{ Request, Action, Outcome string }
+	for lines.Scan() {
+		var e struct {
+			Seq                      uint64
+			Request, Action, Outcome string
+		}
 		mustDecode(t, lines.Text(), &e)
-		if e.Outcome != "done" || slices.Contains([]string{"init", "list", "history", "reveal"}, e.Action) {
+		if e.Seq <= r.last {
 			continue
 		}
-		if seen[e.Request] {
+		r.last = e.Seq
+		r.entries++
+		if e.Outcome != "done" || slices.Contains([]string{"init", "list", "history", "reveal", "audit prune"}, e.Action) {
+			continue
+		}
+		if r.writes[e.Request] {
 			t.Errorf("request %s is on record twice", e.Request)
 		}
-		seen[e.Request] = true
-		delete(unrecorded, e.Request)
+		r.writes[e.Request] = true
 	}
-	if len(unrecorded) > 0 {
-		t.Errorf("%d of %d acknowledged writes are not on record as done", len(unrecorded), sum.acknowledged)
+}
+
+// wantAll makes sure that beside the acknowledged writes exactly as many are on
+// record as had happened without an answer.
+func (r *auditRecord) wantAll(t *testing.T, sum tally) {
+	t.Helper()
+	if want := sum.acknowledged + sum.happened; len(r.writes) != want {
+		t.Errorf("%d writes are on record, and %d happened", len(r.writes), want)
 	}
-	if want := sum.acknowledged + sum.happened; len(seen) != want {
-		t.Errorf("%d writes are on record, and %d happened", len(seen), want)
-	}
-	return entries
 }
 
 // mustPrint runs a command for as long as it takes and returns what it prints.
