@@ -1,0 +1,96 @@
+package kubernetes_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/store/kubernetes"
+)
+
+const (
+	podEnv  = "STRONGROOM_TEST_POD" // set in the process that stands for a pod
+	account = "/var/run/secrets/kubernetes.io/serviceaccount"
+)
+
+// A pod is what a process finds in one.
+type pod struct{ Host, Port, CA, Token, Namespace string }
+
+// Where a pod's account is cannot be chosen, so that the test runs once more, in
+// a process that has a /run of its own.
+func TestInAClusterThePodsAccountIsUsed(t *testing.T) {
+	if os.Getenv(podEnv) != "" {
+		testInPod(t)
+		return
+	}
+	server := installed(t)
+	namespace := newNamespace(t, server)
+	at, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(pod{at.Hostname(), at.Port(), server.CA, server.Token(t, "strongroom", "strongroom"), namespace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestInAClusterThePodsAccountIsUsed$", "-test.v")
+	cmd.Env = append(os.Environ(), podEnv+"=1")
+	cmd.Stdin = strings.NewReader(string(text))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, os.ErrPermission) {
+		t.Skip("NOT TESTED IN A POD: only root can give a process a /run of its own")
+	}
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func testInPod(t *testing.T) {
+	text, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p pod
+	if err := json.Unmarshal(text, &p); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), // nobody else sees what follows
+		unix.Mount("tmpfs", "/var/run", "tmpfs", 0, ""),
+		os.MkdirAll(account, 0o700),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	token := filepath.Join(account, "token")
+	mustWriteFile(t, filepath.Join(account, "ca.crt"), []byte(p.CA), 0o600)
+	mustWriteFile(t, token, []byte("nobody's"), 0o600)
+	t.Setenv("KUBERNETES_SERVICE_HOST", p.Host)
+	t.Setenv("KUBERNETES_SERVICE_PORT", p.Port)
+	cluster, err := kubernetes.InCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := open(t, cluster, p.Namespace)
+	list := func() error { _, err := st.List(t.Context(), shop, secret.Page{}); return err }
+	wantTrouble(t, "List with a token of nobody's", list())
+	mustWriteFile(t, token, []byte(p.Token), 0o600)
+	if err := list(); err != nil {
+		t.Errorf("List after the token was changed: %v", err)
+	}
+	if err := st.Check(t.Context()); err != nil {
+		t.Errorf("Check: %v", err)
+	}
+}
