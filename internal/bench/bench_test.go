@@ -51,9 +51,14 @@ func TestRowsBetweenTellsWhatAPutDid(t *testing.T) {
 	before := snapshot{"a": {"k1": "old", "k2": "same"}, "b": {"12345678": "v"}, "c": {"12345678": "v"}}
 	after := snapshot{"a": {"k1": "newer", "k2": "same"}, "b": {"12345679": "vv"}, "c": {"12345678": "v", "12345679": "w"}}
 	got := rowsBetween(before, after)
-	want := []row{{"a", changed, 2, 5}, {"b", moved, 8, 2}, {"c", appended, 8, 1}}
+	want := []row{{"a", changed, 2, 5, "k1"}, {"b", moved, 8, 2, "12345679"}, {"c", appended, 8, 1, "12345679"}}
 	if !slices.Equal(got, want) {
 		t.Errorf("rowsBetween = %v, want %v", got, want)
+	}
+	another := []row{{"a", changed, 2, 7, "k1"}, {"b", moved, 8, 2, "12345679"}}
+	want[1].Key, want[2].Key = "", ""
+	if got := inGeneral(got, another); !slices.Equal(got, want) {
+		t.Errorf("inGeneral = %v, want %v", got, want)
 	}
 }
 

@@ -112,7 +112,7 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	if err := f.fill(ctx, in, d); err != nil {
 		return err
 	}
-	rows, err := in.rowsOf(ctx, d.puts()[0])
+	rows, err := in.rowsOf(ctx, d.puts()[0], d.puts()[1])
 	if err != nil {
 		return err
 	}

@@ -46,10 +46,10 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 	if err := in.fill(ctx, d); err != nil {
 		return nil, fmt.Errorf("filling the server: %w", err)
 	}
-	if res.rows, err = in.rowsOf(ctx, d.puts()[0]); err != nil {
+	if res.rows, err = in.rowsOf(ctx, d.puts()[0], d.puts()[1]); err != nil {
 		return nil, fmt.Errorf("looking at what a PUT commits: %w", err)
 	}
-	if res.reveal, err = in.rowsOf(ctx, d.reveals()[0]); err != nil {
+	if res.reveal, err = in.rowsOf(ctx, d.reveals()[0], d.reveals()[1]); err != nil {
 		return nil, fmt.Errorf("looking at what a reading of values commits: %w", err)
 	}
 	if slices.Contains(opts.only, "idle") {
@@ -104,9 +104,18 @@ func (in *installation) fill(ctx context.Context, d dialect) (err error) {
 // long run.
 const versionsKept = 10
 
-// rowsOf finds out what one request commits, from the state file before and
-// after.
-func (in *installation) rowsOf(ctx context.Context, request []byte) ([]row, error) {
+// rowsOf finds out what a request commits, from one and another that is like it.
+func (in *installation) rowsOf(ctx context.Context, one, another []byte) ([]row, error) {
+	rows, err := in.rowsOfOne(ctx, one)
+	if err != nil {
+		return nil, err
+	}
+	others, err := in.rowsOfOne(ctx, another)
+	return inGeneral(rows, others), err
+}
+
+// rowsOfOne goes by the state file before and after.
+func (in *installation) rowsOfOne(ctx context.Context, request []byte) ([]row, error) {
 	before, err := snapshotOf(in.stateFile())
 	if err != nil {
 		return nil, err

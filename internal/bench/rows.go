@@ -22,6 +22,7 @@ type row struct {
 	Kind       rowKind
 	KeyBytes   int
 	ValueBytes int
+	Key        string // if every request changes this one
 }
 
 type rowKind string
@@ -90,7 +91,7 @@ func rowsBetween(before, after snapshot) (rows []row) {
 			}
 		}
 		for key, value := range now {
-			r := row{bucket, appended, len(key), len(value)}
+			r := row{bucket, appended, len(key), len(value), key}
 			switch old, there := before[bucket][key]; {
 			case there && old == value:
 				continue
@@ -107,13 +108,23 @@ func rowsBetween(before, after snapshot) (rows []row) {
 	return rows
 }
 
+// inGeneral leaves keys to those rows only that another request changes as well.
+func inGeneral(rows, others []row) []row {
+	for i, r := range rows {
+		if r.Kind != changed || !slices.ContainsFunc(others, func(o row) bool { return o.Bucket == r.Bucket && o.Key == r.Key }) {
+			rows[i].Key = ""
+		}
+	}
+	return rows
+}
+
 // A committer commits the rows of one request at a time to a copy of the state
 // file, so that trees and pages are as large as the server's.
 type committer struct {
 	db    *bbolt.DB
 	batch bool // share commits
 	rows  []row
-	keys  [][][]byte // by row: the keys that may be changed or moved
+	keys  [][][]byte // by row: the keys that may be changed or moved, by secret
 	value []byte     // long enough for any row; what it says does not matter
 }
 
@@ -123,8 +134,7 @@ func newCommitter(db *bbolt.DB, rows []row, secrets int) (*committer, error) {
 	_, _ = rand.Read(c.value)
 	err := db.View(func(tx *bbolt.Tx) error {
 		for i, r := range rows {
-			keys := shuffled(keysLike(r, tx.Bucket([]byte(r.Bucket))))
-			c.keys[i] = keys[:min(secrets, len(keys))]
+			c.keys[i] = spread(keysLike(r, tx.Bucket([]byte(r.Bucket))), secrets)
 		}
 		return nil
 	})
@@ -132,8 +142,11 @@ func newCommitter(db *bbolt.DB, rows []row, secrets int) (*committer, error) {
 }
 
 func keysLike(r row, b *bbolt.Bucket) (keys [][]byte) {
-	if r.Kind == appended {
+	switch {
+	case r.Kind == appended:
 		return nil
+	case r.Key != "":
+		return [][]byte{[]byte(r.Key)}
 	}
 	cursor := b.Cursor()
 	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
@@ -144,15 +157,30 @@ func keysLike(r row, b *bbolt.Bucket) (keys [][]byte) {
 	return keys
 }
 
+// spread returns so many of the keys, as far apart as they can be: those of the
+// same number in several lists are about as far into a bucket, as the rows of
+// one secret are that begin alike.
+func spread(keys [][]byte, count int) [][]byte {
+	if len(keys) <= count {
+		return keys
+	}
+	some := make([][]byte, count)
+	for i := range some {
+		some[i] = keys[i*len(keys)/count]
+	}
+	return some
+}
+
 // commit is one transaction, its own unless they are shared.
 func (c *committer) commit() error {
 	commit := c.db.Update
 	if c.batch {
 		commit = c.db.Batch
 	}
+	secret := mathrand.Int()
 	return commit(func(tx *bbolt.Tx) error {
 		for i, r := range c.rows {
-			if err := c.put(tx.Bucket([]byte(r.Bucket)), r, c.keys[i]); err != nil {
+			if err := c.put(tx.Bucket([]byte(r.Bucket)), r, c.keys[i], secret); err != nil {
 				return err
 			}
 		}
@@ -160,13 +188,13 @@ func (c *committer) commit() error {
 	})
 }
 
-func (c *committer) put(b *bbolt.Bucket, r row, keys [][]byte) error {
+func (c *committer) put(b *bbolt.Bucket, r row, keys [][]byte, secret int) error {
 	value := c.value[:r.ValueBytes]
 	switch r.Kind {
 	case changed:
-		return b.Put(keys[mathrand.IntN(len(keys))], value)
+		return b.Put(keys[secret%len(keys)], value)
 	case moved:
-		at := mathrand.IntN(len(keys))
+		at := secret % len(keys)
 		old := keys[at]
 		keys[at] = next(old)
 		return errors.Join(b.Delete(old), b.Put(keys[at], value))
