@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -49,7 +50,31 @@ type crowd struct {
 }
 
 func newCrowd(l *net.TCPListener, limit int) *crowd {
-	return &crowd{TCPListener: l, limit: limit, all: map[*member]struct{}{}}
+	c := &crowd{TCPListener: l, limit: limit, all: map[*member]struct{}{}}
+	go c.watch()
+	return c
+}
+
+// watch ends what has taken too long, until there is nobody left.
+func (c *crowd) watch() {
+	tick := time.NewTicker(deadlineStep)
+	defer tick.Stop()
+	for now := range tick.C {
+		members, closed := c.members()
+		if closed && len(members) == 0 {
+			return
+		}
+		for _, m := range members {
+			m.reading.enforce(now)
+			m.writing.enforce(now)
+		}
+	}
+}
+
+func (c *crowd) members() (all []*member, closed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.all)), c.closed
 }
 
 // Accept waits for a connection, and for room for it.
@@ -91,7 +116,7 @@ func (c *crowd) Close() error {
 }
 
 func (c *crowd) join(conn *net.TCPConn) *member {
-	m := &member{TCPConn: conn, crowd: c}
+	m := &member{TCPConn: conn, crowd: c, reading: deadline{set: conn.SetReadDeadline}, writing: deadline{set: conn.SetWriteDeadline}}
 	m.since.Store(time.Now().UnixNano())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,12 +174,25 @@ type member struct {
 	busy   atomic.Bool  // there is a request under way
 	bodies atomic.Int32 // that are being read
 	since  atomic.Int64 // it keeps us waiting: nanoseconds of Unix time
+
+	reading, writing deadline
 }
 
 // Close implements net.Conn.
 func (m *member) Close() error {
 	m.crowd.leave(m)
 	return m.TCPConn.Close()
+}
+
+// SetReadDeadline implements net.Conn; see deadline.
+func (m *member) SetReadDeadline(t time.Time) error { return m.reading.put(t) }
+
+// SetWriteDeadline implements net.Conn; see deadline.
+func (m *member) SetWriteDeadline(t time.Time) error { return m.writing.put(t) }
+
+// SetDeadline implements net.Conn; see deadline.
+func (m *member) SetDeadline(t time.Time) error {
+	return errors.Join(m.SetReadDeadline(t), m.SetWriteDeadline(t))
 }
 
 // noteState is an http.Server.ConnState.

@@ -241,3 +241,23 @@ func BenchmarkCrowd(b *testing.B) {
 		})
 	}
 }
+
+// With room for everybody, too: after ten seconds, the second for which they are
+// noted only, and what a busy machine adds.
+func TestWhoeverDoesNotEndAHeaderIsSentAway(t *testing.T) {
+	t.Parallel()
+	h := mustOpen(t, 64)
+	stranger := h.mustDial(t).say("GET /in HTTP/1.1\r\nHost:")
+	known := h.mustDial(t).get("/in")
+	known.mustHear(t, 200)
+	known.say("GET /in HTTP/1.1\r\nHost:")
+	idle := h.mustDial(t).get("/in")
+	idle.mustHear(t, 200)
+	began := time.Now()
+	stranger.mustBeSentAway(t)
+	known.mustBeSentAway(t)
+	if took := time.Since(began); took < 9*time.Second || took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	idle.get("/in").mustHear(t, 200)
+}
