@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -285,6 +286,39 @@ func TestWhatIsSealedAnewNeedsTheOldKeyNoMore(t *testing.T) {
 	pruned, _ := s.ring.Pruned()
 	s.ring.Adopt(pruned)
 	s.wantLast(t, on(alice, "a"), "ann", "sealed anew")
+	if problems, err := s.Verify(); problems != nil || err != nil {
+		t.Errorf("%q, %v", problems, err)
+	}
+}
+
+// It can be found in the audit log, and would stand in the way of dropping a key.
+func TestWhatDoesNotOpenIsDroppedRatherThanSealedAnew(t *testing.T) {
+	s := newStack(t)
+	s.mustCreate(t, on(alice, "a"), on(alice, "b"))
+	s.mustDeliver(t, "ann", on(alice, "a"))
+	s.mustDeliver(t, "ben", on(alice, "b"))
+	s = s.mustReopen(t)
+	damaged := 0
+	err := s.file.Update(t.Context(), func(tx *state.Tx) error {
+		rows := tx.Bucket("delivered")
+		for key, sealed := range rows.From([]byte{0}) {
+			if len(key) == 2*seal.MACBytes {
+				damaged++
+				return rows.Put(bytes.Clone(key), append(bytes.Clone(sealed), 0))
+			}
+		}
+		return nil
+	})
+	if err != nil || damaged != 1 {
+		t.Fatalf("%d damaged, %v", damaged, err)
+	}
+	if problems, err := s.Verify(); len(problems) != 1 || err != nil {
+		t.Fatalf("%q, %v", problems, err)
+	}
+	s.ring.Adopt(s.ring.Rotated())
+	if err := s.Reseal(t.Context(), func(int) {}); err != nil {
+		t.Fatal(err)
+	}
 	if problems, err := s.Verify(); problems != nil || err != nil {
 		t.Errorf("%q, %v", problems, err)
 	}

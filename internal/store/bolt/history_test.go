@@ -268,6 +268,24 @@ func TestPastHasALimit(t *testing.T) {
 	wantValue(t, s, db, large)
 }
 
+// The version that wrote the values may go before one that has them again.
+func TestRestoredValuesOutliveTheVersionThatWroteThem(t *testing.T) {
+	s := newStack(t) // ten earlier versions
+	defer mustClose(t, s)
+	mustCreate(t, s, db, "first")
+	for range 10 {
+		mustReplace(t, s, db, "another")
+	}
+	all := versions(t, s, db)
+	if _, err := s.Restore(ctx, secret.Op{Ref: db}, all[len(all)-1].Revision); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(versions(t, s, db)); got != 11 {
+		t.Errorf("%d versions, want the present one and ten", got)
+	}
+	wantValue(t, s, db, "first")
+}
+
 func TestResealLeavesNothingToOtherKeys(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestADeadlineIsSetOnceItHasPassedAndTakenBackWithTheNext(t *testing.T) {
+	var set []time.Time
+	d := deadline{set: func(at time.Time) error { set = append(set, at); return nil }}
+	now := time.Now()
+	soon, later, past := now.Add(time.Minute), now.Add(time.Hour), now.Add(-time.Minute)
+	for _, step := range []struct {
+		what string
+		do   func()
+		want []time.Time
+	}{
+		{"one to come is noted", func() { _ = d.put(soon) }, nil},
+		{"and does not count before", func() { d.enforce(soon) }, nil},
+		{"it counts when it has passed", func() { d.enforce(soon.Add(1)) }, []time.Time{soon}},
+		{"and need not be set again", func() { d.enforce(soon.Add(2)) }, nil},
+		{"the next takes it back", func() { _ = d.put(later) }, []time.Time{{}}},
+		{"and is noted itself", func() { d.enforce(soon.Add(3)) }, nil},
+		{"none takes it back as well", func() { _ = d.put(time.Time{}) }, nil},
+		{"and never counts", func() { d.enforce(later.Add(1)) }, nil},
+		{"one that has passed counts at once", func() { _ = d.put(past) }, []time.Time{past}},
+		{"until there is none", func() { _ = d.put(time.Time{}) }, []time.Time{{}}},
+	} {
+		set = nil
+		if step.do(); !slices.EqualFunc(set, step.want, time.Time.Equal) {
+			t.Errorf("%s: set %v, want %v", step.what, set, step.want)
+		}
+	}
+}
+
+func TestACrowdEndsReadsAndWritesThatTakeTooLong(t *testing.T) {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCrowd(l, 1)
+	defer func() { _ = c.Close() }()
+	other, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	conn, err := c.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("reading what nobody sends: %v", err)
+	}
+	for err == nil { // until what nobody reads has filled all buffers
+		_, err = conn.Write(make([]byte, 1<<20))
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("writing what nobody reads: %v", err)
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Errorf("reading without a deadline: %v", err)
+	}
+}
