@@ -64,11 +64,17 @@ func TestExecPluginsAreAskedForCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := open(t, cluster, namespace)
+	wantReadAnew(t, open(t, cluster, namespace), token, server.Token(t, "strongroom", "strongroom"))
+}
+
+// wantReadAnew makes sure that the store reads the token in the file again when
+// one is refused.
+func wantReadAnew(t *testing.T, st *kubernetes.Store, file, good string) {
+	t.Helper()
 	list := func() error { _, err := st.List(t.Context(), shop, secret.Page{}); return err }
-	mustWriteFile(t, token, []byte("nobody's"), 0o600)
+	mustWriteFile(t, file, []byte("nobody's"), 0o600)
 	wantTrouble(t, "List with a token of nobody's", list())
-	mustWriteFile(t, token, []byte(server.Token(t, "strongroom", "strongroom")), 0o600)
+	mustWriteFile(t, file, []byte(good), 0o600)
 	if err := list(); err != nil {
 		t.Errorf("List with a good token: %v", err)
 	}
