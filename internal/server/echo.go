@@ -33,10 +33,11 @@ func RetryAfter(d time.Duration) http.Header {
 // NewEcho returns an echo with what every API shares: an id for each request,
 // no caching, errors answered in the API's words and logged in ours. Behind
 // that, and before what echo has routed to, come the gates in their order; what
-// is added later with Use is never called. An error
-// of status 500 and above is logged, so it must not hold what was sent; of many
-// of status 503 one a second, since they have one cause, and whoever sends a
-// token while its issuer is away causes one without a credential.
+// is added later with Use is never called.
+//
+// An error of status 500 and above is logged, so it must not hold what was sent;
+// of many of status 503 one a second, since they have one cause, and whoever
+// sends a token while its issuer is away causes one without a credential.
 func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	unavailable := &rate.Sometimes{First: 10, Interval: time.Second}
