@@ -130,9 +130,9 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	if f.raw, err = newCommitter(db, rows, 1); err != nil {
 		return err
 	}
-	f.shared = &committer{}
-	*f.shared = *f.raw
-	f.shared.batch = true
+	shared := *f.raw
+	shared.batch = true
+	f.shared = &shared
 	p, err := in.start(ctx)
 	if err != nil {
 		return err

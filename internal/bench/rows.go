@@ -150,7 +150,7 @@ func keysLike(r row, b *bbolt.Bucket) (keys [][]byte) {
 	}
 	cursor := b.Cursor()
 	for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
-		if len(key) == r.KeyBytes {
+		if len(key) == r.KeyBytes && (r.Kind != moved || b.Get(next(key)) == nil) { // the newest of several versions
 			keys = append(keys, bytes.Clone(key))
 		}
 	}
