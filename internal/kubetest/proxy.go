@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -18,8 +19,9 @@ import (
 // A Proxy stands before an API server and lets everything through until it is
 // told otherwise.
 type Proxy struct {
-	server *httptest.Server
-	fault  atomic.Pointer[Fault]
+	server      *httptest.Server
+	fault       atomic.Pointer[Fault]
+	connections atomic.Int64
 }
 
 // A Fault is what a proxy does with a request instead of passing it on; next
@@ -52,11 +54,24 @@ func (s *Server) NewProxy(t testing.TB) *Proxy {
 		next.ServeHTTP(w, r)
 	}))
 	p.server.EnableHTTP2 = true
+	p.server.Config.ConnState = p.count
 	p.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	p.server.StartTLS()
 	t.Cleanup(p.server.Close)
 	return p
 }
+
+func (p *Proxy) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		p.connections.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		p.connections.Add(-1)
+	}
+}
+
+// Connections is how many clients have to it.
+func (p *Proxy) Connections() int64 { return p.connections.Load() }
 
 // Config is cfg by way of the proxy.
 func (p *Proxy) Config(cfg *rest.Config) *rest.Config {
@@ -85,7 +100,10 @@ func LoseReply(_ http.ResponseWriter, r *http.Request, next http.Handler) {
 }
 
 // Stall is the fault of a server that never answers.
-func Stall(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() }
+func Stall(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
+	_, _ = io.Copy(io.Discard, r.Body) // or a client that leaves goes unnoticed
+	<-r.Context().Done()
+}
 
 // Answer returns the fault of being answered with this status and reason, which
 // are those of the API: 429 TooManyRequests, 409 Conflict.

@@ -57,14 +57,14 @@ func (c *client) once(ctx context.Context, r request, read func(io.Reader) error
 	req.Header.Set("Content-Type", either(r.kind, "application/json"))
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return lost(ctx, err)
+		return c.lost(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		return refusalOf(r, resp)
 	}
 	if err := read(resp.Body); err != nil {
-		return lost(ctx, err)
+		return c.lost(ctx, err)
 	}
 	return nil
 }
@@ -92,8 +92,13 @@ var errLost = errors.New("no answer from the API server")
 
 // lost says why there was no answer. Of the error itself it tells no more than
 // can be without a word of what was answered.
-func lost(ctx context.Context, err error) error {
+func (c *client) lost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
+		// Where one connection is dead without a word, so may be the idle ones,
+		// and each would cost somebody a timeout.
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			c.hangUp()
+		}
 		return done(ctx)
 	}
 	return fmt.Errorf("%w: %w: %s", secret.ErrUnavailable, errLost, harmless(err))

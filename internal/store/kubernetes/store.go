@@ -67,7 +67,7 @@ func (s *Store) Close() error {
 	s.open.Lock()
 	defer s.open.Unlock()
 	s.closed = true
-	s.client.http.CloseIdleConnections()
+	s.client.hangUp()
 	return nil
 }
 
