@@ -37,8 +37,8 @@ var ErrNoHistory = errors.New("not kept by this store")
 // Import makes a secret of what was kept elsewhere. It returns ErrExists, and
 // changes nothing, if the name is taken.
 func (s *Service) Import(ctx context.Context, caller Caller, ref Ref, draft Draft) (info Info, err error) {
-	err = s.admit(ctx, caller, Import, ref, func(e *Event) (err error) {
-		info, err = s.create(ctx, Op{Ref: ref, Event: e}, draft)
+	err = s.admit(ctx, caller, Import, ref, func(op Op) (err error) {
+		info, err = s.create(ctx, op, draft)
 		return err
 	})
 	return answer(info, err)
@@ -46,7 +46,7 @@ func (s *Service) Import(ctx context.Context, caller Caller, ref Ref, draft Draf
 
 // Versions returns what a secret has been, newest first.
 func (s *Service) Versions(ctx context.Context, caller Caller, ref Ref) (versions []Info, err error) {
-	err = s.admitHistory(ctx, caller, History, ref, func(h Historian, _ *Event) (err error) {
+	err = s.admitHistory(ctx, caller, History, ref, func(h Historian, _ Op) (err error) {
 		versions, err = h.Versions(ctx, ref)
 		return err
 	})
@@ -55,7 +55,7 @@ func (s *Service) Versions(ctx context.Context, caller Caller, ref Ref) (version
 
 // Deleted returns what an owner has deleted, newest first.
 func (s *Service) Deleted(ctx context.Context, caller Caller, owner Owner) (deleted []Deleted, err error) {
-	err = s.admitHistory(ctx, caller, History, Ref{Owner: owner}, func(h Historian, _ *Event) (err error) {
+	err = s.admitHistory(ctx, caller, History, Ref{Owner: owner}, func(h Historian, _ Op) (err error) {
 		deleted, err = h.Deleted(ctx, owner)
 		return err
 	})
@@ -64,8 +64,8 @@ func (s *Service) Deleted(ctx context.Context, caller Caller, owner Owner) (dele
 
 // Restore gives a secret the content of an earlier revision.
 func (s *Service) Restore(ctx context.Context, caller Caller, ref Ref, revision Revision) (info Info, err error) {
-	err = s.admitHistory(ctx, caller, Restore, ref, func(h Historian, e *Event) (err error) {
-		info, err = h.Restore(ctx, Op{Ref: ref, Event: e}, revision)
+	err = s.admitHistory(ctx, caller, Restore, ref, func(h Historian, op Op) (err error) {
+		info, err = h.Restore(ctx, op, revision)
 		return err
 	})
 	return answer(info, err)
@@ -73,8 +73,8 @@ func (s *Service) Restore(ctx context.Context, caller Caller, ref Ref, revision 
 
 // Undelete puts back what was last deleted under the name.
 func (s *Service) Undelete(ctx context.Context, caller Caller, ref Ref) (info Info, err error) {
-	err = s.admitHistory(ctx, caller, Undelete, ref, func(h Historian, e *Event) (err error) {
-		info, err = h.Undelete(ctx, Op{Ref: ref, Event: e})
+	err = s.admitHistory(ctx, caller, Undelete, ref, func(h Historian, op Op) (err error) {
+		info, err = h.Undelete(ctx, op)
 		return err
 	})
 	return answer(info, err)
@@ -82,26 +82,26 @@ func (s *Service) Undelete(ctx context.Context, caller Caller, ref Ref) (info In
 
 // Destroy removes a secret for good, with all that was deleted under its name.
 func (s *Service) Destroy(ctx context.Context, caller Caller, ref Ref) error {
-	return s.admitHistory(ctx, caller, Destroy, ref, func(h Historian, e *Event) error {
-		return h.Destroy(ctx, Op{Ref: ref, Event: e})
+	return s.admitHistory(ctx, caller, Destroy, ref, func(h Historian, op Op) error {
+		return h.Destroy(ctx, op)
 	})
 }
 
 // Erase removes all that an owner has and had, for good.
 func (s *Service) Erase(ctx context.Context, caller Caller, owner Owner) error {
 	whole := Ref{Owner: owner}
-	return s.admitHistory(ctx, caller, Erase, whole, func(h Historian, e *Event) error {
-		return h.Erase(ctx, Op{Ref: whole, Event: e})
+	return s.admitHistory(ctx, caller, Erase, whole, func(h Historian, op Op) error {
+		return h.Erase(ctx, op)
 	})
 }
 
-func (s *Service) admitHistory(ctx context.Context, caller Caller, action Action, ref Ref, do func(Historian, *Event) error) error {
-	return s.admit(ctx, caller, action, ref, func(e *Event) error {
+func (s *Service) admitHistory(ctx context.Context, caller Caller, action Action, ref Ref, do func(Historian, Op) error) error {
+	return s.admit(ctx, caller, action, ref, func(op Op) error {
 		h, ok := s.store.(Historian)
 		if !ok {
 			return ErrNoHistory
 		}
-		return do(h, e)
+		return do(h, op)
 	})
 }
 

@@ -49,7 +49,7 @@ func TestInvalidInputDoesNotReachTheStore(t *testing.T) {
 			return err
 		},
 	} {
-		for _, store := range []secret.Store{untouchable{}, untouchableRecording{}} {
+		for _, store := range []secret.Store{untouchable{}, untouchableRecording{}, untouchableAwaiting{}} {
 			var log ledger
 			err := do(secret.NewService(store, &log))
 			if _, ok := errors.AsType[*secret.InvalidError](err); !ok {

@@ -24,8 +24,8 @@ type Copy struct {
 // already with the same values and description is a copy made before; any other
 // is ErrExists and stays as it is. What a secret has been is not copied.
 func (s *Service) CopyTo(ctx context.Context, caller Caller, ref Ref, to *Service) (c Copy, err error) {
-	err = s.admit(ctx, caller, Migrate, ref, func(e *Event) error {
-		from, data, err := s.store.Reveal(ctx, Op{Ref: ref, Event: e})
+	err = s.admit(ctx, caller, Migrate, ref, func(op Op) error {
+		from, data, err := s.store.Reveal(ctx, op)
 		if err != nil {
 			return err
 		}
@@ -38,9 +38,9 @@ func (s *Service) CopyTo(ctx context.Context, caller Caller, ref Ref, to *Servic
 
 // place is the other end of CopyTo.
 func (s *Service) place(ctx context.Context, caller Caller, from Info, data map[string]Value) (isNew bool, err error) {
-	err = s.admit(ctx, caller, Migrate, from.Ref, func(e *Event) error {
+	err = s.admit(ctx, caller, Migrate, from.Ref, func(op Op) error {
 		draft := Draft{Description: from.Description, Data: data, Created: from.Created}
-		_, created := s.store.Create(ctx, Op{Ref: from.Ref, Event: e}, draft)
+		_, created := s.store.Create(ctx, op, draft)
 		if created != nil && !errors.Is(created, ErrExists) {
 			return created
 		}

@@ -27,7 +27,7 @@ func NewService(store Store, audit Recorder) *Service { return &Service{store, a
 // List returns those of the owner's secrets that the caller may list.
 func (s *Service) List(ctx context.Context, caller Caller, owner Owner, page Page) ([]Info, error) {
 	var infos []Info
-	err := s.admit(ctx, caller, List, Ref{Owner: owner}, func(*Event) (err error) {
+	err := s.admit(ctx, caller, List, Ref{Owner: owner}, func(Op) (err error) {
 		infos, err = s.visible(ctx, caller, owner, page)
 		return err
 	})
@@ -66,7 +66,7 @@ func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page 
 // Head returns one secret without its values.
 func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error) {
 	var info Info
-	err := s.admit(ctx, caller, List, ref, func(*Event) (err error) {
+	err := s.admit(ctx, caller, List, ref, func(Op) (err error) {
 		info, err = s.store.Head(ctx, ref)
 		return err
 	})
@@ -77,8 +77,8 @@ func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error
 func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map[string]Value, error) {
 	var info Info
 	var data map[string]Value
-	err := s.admit(ctx, caller, Reveal, ref, func(e *Event) (err error) {
-		info, data, err = s.store.Reveal(ctx, Op{Ref: ref, Event: e})
+	err := s.admit(ctx, caller, Reveal, ref, func(op Op) (err error) {
+		info, data, err = s.store.Reveal(ctx, op)
 		return err
 	})
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map
 // for a name, key or size that no store keeps.
 func (s *Service) Create(ctx context.Context, caller Caller, ref Ref, draft Draft) (Info, error) {
 	var info Info
-	err := s.admit(ctx, caller, Create, ref, func(e *Event) (err error) {
-		info, err = s.create(ctx, Op{Ref: ref, Event: e}, draft)
+	err := s.admit(ctx, caller, Create, ref, func(op Op) (err error) {
+		info, err = s.create(ctx, op, draft)
 		return err
 	})
 	return answer(info, err)
@@ -108,11 +108,12 @@ func (s *Service) create(ctx context.Context, op Op, draft Draft) (Info, error) 
 // Replace puts new content in the place of all that the secret has.
 func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, change Change) (Info, error) {
 	var info Info
-	err := s.admit(ctx, caller, Write, ref, func(e *Event) (err error) {
+	err := s.admit(ctx, caller, Write, ref, func(op Op) (err error) {
 		if err := firstOf(change.checkDescription(), checkData(change.Set, change.Keep...)); err != nil {
 			return err
 		}
-		info, err = s.store.Replace(ctx, Op{Ref: ref, OnlyIf: onlyIf, Event: e}, change)
+		op.OnlyIf = onlyIf
+		info, err = s.store.Replace(ctx, op, change)
 		return err
 	})
 	return answer(info, err)
@@ -148,7 +149,7 @@ func (s *Service) Put(ctx context.Context, caller Caller, ref Ref, onlyIf Revisi
 // grants name secrets may not bring one within its reach by another name.
 func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, name, description string) (Info, error) {
 	var info Info
-	err := s.admit(ctx, caller, Write, ref, func(e *Event) (err error) {
+	err := s.admit(ctx, caller, Write, ref, func(op Op) (err error) {
 		if err := firstOf(CheckName(name), checkDescription(description)); err != nil {
 			return err
 		}
@@ -156,9 +157,10 @@ func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf R
 			return ErrForbidden
 		}
 		if name != ref.Name {
-			e.NewName = name
+			op.Event.NewName = name
 		}
-		info, err = s.store.Describe(ctx, Op{Ref: ref, OnlyIf: onlyIf, Event: e}, name, description)
+		op.OnlyIf = onlyIf
+		info, err = s.store.Describe(ctx, op, name, description)
 		return err
 	})
 	return answer(info, err)
@@ -166,8 +168,9 @@ func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf R
 
 // Delete removes a secret.
 func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Revision) error {
-	return s.admit(ctx, caller, Delete, ref, func(e *Event) error {
-		return s.store.Delete(ctx, Op{Ref: ref, OnlyIf: onlyIf, Event: e})
+	return s.admit(ctx, caller, Delete, ref, func(op Op) error {
+		op.OnlyIf = onlyIf
+		return s.store.Delete(ctx, op)
 	})
 }
 
@@ -175,50 +178,95 @@ func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Rev
 // what cannot be recorded does not happen or is not answered: what was shown of
 // secrets without their values is noted, everything else is on record for good
 // before admit returns.
-func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(*Event) error) error {
+func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(Op) error) error {
 	now := time.Now()
-	event := Event{
+	op := Op{Ref: ref, Event: &Event{
 		Time: now.UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
 		Action: action, Ref: ref, Outcome: Unknown, Counted: caller.Counted,
-	}
+	}}
 	// What cannot be a name may be anything, a value in the wrong place too.
 	if CheckName(ref.Name) != nil {
-		event.Ref.Name = ""
+		op.Event.Ref.Name = ""
 	}
 	if !caller.mayAt(now, action, ref) {
-		return s.record(ctx, event, caller.refusal(ref), Denied)
+		return s.record(ctx, *op.Event, caller.refusal(ref), Denied)
 	}
 	if action.showsOnly() {
-		err := do(&event)
+		err := do(op)
 		// A caller who waited longer where it may not look would know why.
 		if errors.Is(err, ErrNotFound) {
-			return s.record(ctx, event, err, NotFound)
+			return s.record(ctx, *op.Event, err, NotFound)
 		}
-		event.Outcome = OutcomeOf(err)
-		return firstOf(unrecorded(s.audit.Note(event)), err)
+		return s.note(op, err)
 	}
-	if _, ok := s.store.(Recording); ok {
-		return s.doRecorded(ctx, event, do)
+	switch s.store.(type) {
+	case Recording:
+		return s.doRecorded(ctx, op, do)
+	case Awaiting:
+		return s.doMeanwhile(ctx, op, do)
 	}
 	// The intent goes first: a crash in between must not hide an attempt.
-	if err := s.record(ctx, event, nil, Unknown); err != nil {
+	if err := s.record(ctx, *op.Event, nil, Unknown); err != nil {
 		return err
 	}
-	err := do(&event)
-	// The outcome follows: without it the attempt reads as unknown, and nobody
-	// has to wait for the disk twice.
-	event.Outcome = OutcomeOf(err)
-	return firstOf(unrecorded(s.audit.Note(event)), err)
+	return s.note(op, do(op))
 }
 
 // doRecorded does what a Recording store records; what ended before it
 // reached the store is recorded here.
-func (s *Service) doRecorded(ctx context.Context, event Event, do func(*Event) error) error {
-	err := do(&event)
-	if event.Outcome == Unknown {
-		return s.record(ctx, event, err, OutcomeOf(err))
+func (s *Service) doRecorded(ctx context.Context, op Op, do func(Op) error) error {
+	err := do(op)
+	if op.Event.Outcome == Unknown {
+		return s.record(ctx, *op.Event, err, OutcomeOf(err))
 	}
 	return err
+}
+
+// doMeanwhile has an Awaiting store begin while the intent is put on record.
+func (s *Service) doMeanwhile(ctx context.Context, op Op, do func(Op) error) error {
+	intent, recorded, unrecorded := *op.Event, make(chan struct{}), ErrUnavailable
+	op.Recorded = func() error {
+		<-recorded
+		return unrecorded
+	}
+	done := inBackground(func() error { return do(op) })
+	func() {
+		defer close(recorded)
+		unrecorded = s.record(ctx, intent, nil, Unknown)
+	}()
+	err := done()
+	if unrecorded != nil {
+		return unrecorded
+	}
+	return s.note(op, err)
+}
+
+// inBackground runs fn in a goroutine and returns a function that waits for what
+// it returns, or panics as it did.
+func inBackground(fn func() error) (wait func() error) {
+	var err error
+	var panicked any
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		err = fn()
+	}()
+	return func() error {
+		<-done
+		if panicked != nil {
+			panic(panicked)
+		}
+		return err
+	}
+}
+
+// note has the outcome follow the intent: without it the attempt reads as
+// unknown, and nobody has to wait for the disk twice. It returns err, or why the
+// outcome cannot follow.
+func (s *Service) note(op Op, err error) error {
+	op.Event.Outcome = OutcomeOf(err)
+	return firstOf(unrecorded(s.audit.Note(*op.Event)), err)
 }
 
 // record puts the event on record and returns err, or why it could not.

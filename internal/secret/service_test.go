@@ -132,10 +132,11 @@ func call(t *testing.T, s *secret.Service, who secret.Caller, method string) err
 type (
 	untouchable          struct{ secret.Store }
 	untouchableRecording struct{ secret.Recording }
+	untouchableAwaiting  struct{ secret.Awaiting }
 )
 
 func TestEveryMethodRefusesACallerWithoutGrants(t *testing.T) {
-	for _, store := range []secret.Store{untouchable{}, untouchableRecording{}} {
+	for _, store := range []secret.Store{untouchable{}, untouchableRecording{}, untouchableAwaiting{}} {
 		t.Run(fmt.Sprintf("%T", store), func(t *testing.T) {
 			forEveryMethod(t, func(t *testing.T, method string) {
 				var log ledger

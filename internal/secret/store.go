@@ -29,6 +29,20 @@ type Op struct {
 	Ref    Ref
 	OnlyIf Revision // empty: unconditionally
 	Event  *Event   // a [Recording] store puts it on record with the outcome
+
+	// Recorded waits until the attempt is on record and returns nil, or why it
+	// cannot be. It is for an [Awaiting] store, which calls Await; nil stands
+	// for what is on record already.
+	Recorded func() error
+}
+
+// Await returns nil once what the op asks for may happen. Any other error is to
+// be returned as it is, and nothing done.
+func (op Op) Await() error {
+	if op.Recorded == nil {
+		return nil
+	}
+	return op.Recorded()
 }
 
 // AnyRevision as an Op's condition asks that the secret exists, which every
@@ -130,6 +144,16 @@ type Recording interface {
 	Store
 	// RecordsEvents only marks the store as one.
 	RecordsEvents()
+}
+
+// An Awaiting store is given an operation while the attempt is still being put
+// on record, and does meanwhile what changes nothing. It calls [Op.Await] before
+// it changes anything or returns a value. Any other store that is not Recording
+// is given the operation afterwards.
+type Awaiting interface {
+	Store
+	// AwaitsRecord only marks the store as one.
+	AwaitsRecord()
 }
 
 // A Historian also remembers what was changed and deleted, as far back as it

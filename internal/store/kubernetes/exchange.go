@@ -30,6 +30,7 @@ type request struct {
 	accept string // default wholeObject
 	kind   string // of the body; default application/json
 	body   []byte
+	hold   func() error // returns nil once the body may leave; nil: it may
 }
 
 // do sends the request and has the answer read. If the answer is lost on the
@@ -52,11 +53,15 @@ func (c *client) once(ctx context.Context, r request, read func(io.Reader) error
 	if err != nil {
 		return err
 	}
+	r.holdBody(req)
 	req.URL.RawQuery = r.query.Encode()
 	req.Header.Set("Accept", either(r.accept, wholeObject))
 	req.Header.Set("Content-Type", either(r.kind, "application/json"))
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if held := r.held(); held != nil {
+			return held
+		}
 		return c.lost(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -67,6 +72,41 @@ func (c *client) once(ctx context.Context, r request, read func(io.Reader) error
 		return c.lost(ctx, err)
 	}
 	return nil
+}
+
+// held waits until the body may leave, and returns why it may not.
+func (r request) held() error {
+	if r.hold == nil {
+		return nil
+	}
+	return r.hold()
+}
+
+// holdBody has the body wait. The API server gets the head of the request, with
+// which it is busy for a while, and without the body it cannot do what it is
+// asked for.
+func (r request) holdBody(req *http.Request) {
+	if r.hold == nil {
+		return
+	}
+	whole := req.GetBody
+	req.GetBody = func() (io.ReadCloser, error) {
+		body, err := whole()
+		return &heldBody{body, r.hold}, err
+	}
+	req.Body, _ = req.GetBody() // of memory, which does not fail
+}
+
+type heldBody struct {
+	io.ReadCloser
+	until func() error
+}
+
+func (b *heldBody) Read(p []byte) (int, error) {
+	if err := b.until(); err != nil {
+		return 0, err
+	}
+	return b.ReadCloser.Read(p)
 }
 
 func either(s, otherwise string) string {

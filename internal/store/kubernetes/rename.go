@@ -166,7 +166,7 @@ func (s *Store) move(ctx context.Context, op secret.Op, target secret.Ref, descr
 		nothingDone := errors.Is(err, secret.ErrNotFound) || errors.Is(err, secret.ErrChanged)
 		return secret.Info{}, s.moves.leftIf(!nothingDone, err)
 	}
-	info, err := s.create(ctx, target, o.Data, notes{
+	info, err := s.create(ctx, secret.Op{Ref: target}, o.Data, notes{
 		Description: description, Created: stamp(o.Metadata.info(op.Ref, nil).Created), CameFrom: o.Metadata.state(),
 	})
 	if err != nil {
@@ -189,7 +189,8 @@ func (m *moves) leftIf(is bool, err error) error {
 	return err
 }
 
-// mark says where the secret is going, and returns it with its values.
+// mark says where the secret is going, once the rename is on record, and returns
+// it with its values.
 func (s *Store) mark(ctx context.Context, op secret.Op, name string) (o object[[]byte], err error) {
 	steps := []step{set(label(leaving), "true"), set(note(leavingFor), name)}
 	m, err := s.patch(ctx, op, onlyMetadata, steps)

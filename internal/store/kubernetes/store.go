@@ -50,7 +50,7 @@ type Store struct {
 	closed bool         // guarded by open
 }
 
-var _ secret.Store = (*Store)(nil)
+var _ secret.Awaiting = (*Store)(nil)
 
 // Open returns a store in a cluster, which may be away for now: nothing is asked
 // of it yet.
@@ -107,6 +107,9 @@ func (s *Store) turn(ctx context.Context, owner secret.Owner) (leave func(), err
 	return s.turns.share(ctx, owner)
 }
 
+// AwaitsRecord implements [secret.Awaiting].
+func (s *Store) AwaitsRecord() {}
+
 // Head implements [secret.Store].
 func (s *Store) Head(ctx context.Context, ref secret.Ref) (secret.Info, error) {
 	ctx, end, err := s.begin(ctx)
@@ -136,6 +139,9 @@ func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[stri
 	if !op.Matches(info.Revision) {
 		return secret.Info{}, nil, secret.ErrChanged
 	}
+	if err := op.Await(); err != nil {
+		return secret.Info{}, nil, err
+	}
 	return info, decoded(o.Data), nil
 }
 
@@ -146,7 +152,7 @@ func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (s
 		return secret.Info{}, err
 	}
 	defer end()
-	return s.create(ctx, op.Ref, encoded(draft.Data), notes{
+	return s.create(ctx, op, encoded(draft.Data), notes{
 		Description: draft.Description, Created: createdAt(draft.Created),
 	})
 }
@@ -160,11 +166,11 @@ func createdAt(t time.Time) string {
 
 // create makes an object. If the answer to a first attempt was lost, one that
 // is there and says that it is of this write is it.
-func (s *Store) create(ctx context.Context, ref secret.Ref, data map[string][]byte, n notes) (secret.Info, error) {
-	w := newWrite()
+func (s *Store) create(ctx context.Context, op secret.Op, data map[string][]byte, n notes) (secret.Info, error) {
+	w, ref := newWrite(), op.Ref
 	n.Owner, n.Name, n.Updated, n.Write = ref.Owner.String(), ref.Name, stamp(w.at), w.id
 	o := object[[]byte]{Metadata: metadata{Name: ref.StoredAs(), Labels: labelsOf(ref.Owner), Annotations: n}, Type: opaque, Data: data}
-	made, again, err := s.post(ctx, mustJSON(o))
+	made, again, err := s.post(ctx, mustJSON(o), op.Await)
 	if again && errors.Is(err, secret.ErrExists) {
 		if made, err = s.find(ctx, ref); err == nil && made.Metadata.Annotations.Write != w.id {
 			err = secret.ErrExists
@@ -176,9 +182,11 @@ func (s *Store) create(ctx context.Context, ref secret.Ref, data map[string][]by
 	return made.Metadata.info(ref, o.keys()), nil
 }
 
-func (s *Store) post(ctx context.Context, body []byte) (made masked, again bool, err error) {
+func (s *Store) post(ctx context.Context, body []byte, hold func() error) (made masked, again bool, err error) {
+	r := s.request(http.MethodPost, "", onlyMetadata, body)
+	r.hold = hold
 	for range attempts {
-		again, err = s.client.do(ctx, s.request(http.MethodPost, "", onlyMetadata, body), into(&made))
+		again, err = s.client.do(ctx, r, into(&made))
 		if !errors.Is(err, errConflict) {
 			return made, again, err
 		}
@@ -228,7 +236,7 @@ func (s *Store) patch(ctx context.Context, op secret.Op, accept string, steps []
 	}
 	w := newWrite()
 	r := s.request(http.MethodPatch, op.Ref.StoredAs(), accept, mustJSON(append(w.on(op), steps...)))
-	r.kind = jsonPatch
+	r.kind, r.hold = jsonPatch, op.Await
 	for range attempts {
 		again, err := s.client.do(ctx, r, into(&o))
 		refused := errors.Is(err, errTest) || errors.Is(err, errConflict)
@@ -295,6 +303,9 @@ func (s *Store) Delete(ctx context.Context, op secret.Op) error {
 			return secret.ErrChanged
 		case m.Labels.Leaving != "":
 			return s.moves.left(errBeingRenamed)
+		}
+		if err := op.Await(); err != nil {
+			return err
 		}
 		if err := s.remove(ctx, m); !errors.Is(err, errConflict) {
 			return err

@@ -323,6 +323,73 @@ func (m recordsAlways) Delete(ctx context.Context, op secret.Op) error {
 	return err
 }
 
+// awaits is a store that awaits the record of each operation but one; without
+// that it has no defect.
+type awaits struct {
+	secret.Store
+	forgets string
+}
+
+func (awaits) AwaitsRecord() {}
+
+func (m awaits) await(operation string, op secret.Op) error {
+	if operation == m.forgets {
+		return nil
+	}
+	return op.Await()
+}
+
+func (m awaits) Reveal(ctx context.Context, op secret.Op) (secret.Info, data, error) {
+	if err := m.await("Reveal", op); err != nil {
+		return secret.Info{}, nil, err
+	}
+	return m.Store.Reveal(ctx, op)
+}
+
+func (m awaits) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
+	if err := m.await("Create", op); err != nil {
+		return secret.Info{}, err
+	}
+	return m.Store.Create(ctx, op, draft)
+}
+
+func (m awaits) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
+	if err := m.await("Replace", op); err != nil {
+		return secret.Info{}, err
+	}
+	return m.Store.Replace(ctx, op, change)
+}
+
+func (m awaits) Describe(ctx context.Context, op secret.Op, name, description string) (secret.Info, error) {
+	if err := m.await("Describe", op); err != nil {
+		return secret.Info{}, err
+	}
+	return m.Store.Describe(ctx, op, name, description)
+}
+
+func (m awaits) Delete(ctx context.Context, op secret.Op) error {
+	if err := m.await("Delete", op); err != nil {
+		return err
+	}
+	return m.Store.Delete(ctx, op)
+}
+
+type replaceAwaitsLate struct{ awaits }
+
+func (m replaceAwaitsLate) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
+	info, err := m.Store.Replace(ctx, op, change)
+	return info, errors.Join(err, op.Await())
+}
+
+type replaceWantsNone struct{ awaits }
+
+func (m replaceWantsNone) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
+	if op.Recorded != nil {
+		return secret.Info{}, secret.ErrUnavailable
+	}
+	return m.Store.Replace(ctx, op, change)
+}
+
 type checkFails struct{ secret.Store }
 
 func (checkFails) Check(context.Context) error { return secret.ErrUnavailable }

@@ -140,6 +140,14 @@ func mutants() []mutant {
 		{"every outcome is done", recordsDone{records{m()}}, "OutcomeOfWhatWasRefusedIsOnRecord"},
 		{"an outcome is left out", recordsNoReveal{records{m()}}, "OutcomeOfWhatWasDoneIsOnRecord"},
 		{"an event must be there", recordsAlways{records{m()}}, "EventIsNotNeeded"},
+
+		{"Create does not await", awaits{m(), "Create"}, "NothingHappensThatIsNotOnRecord"},
+		{"Reveal does not await", awaits{m(), "Reveal"}, "NothingHappensThatIsNotOnRecord"},
+		{"Replace does not await", awaits{m(), "Replace"}, "NothingHappensThatIsNotOnRecord"},
+		{"Describe does not await", awaits{m(), "Describe"}, "NothingHappensThatIsNotOnRecord"},
+		{"Delete does not await", awaits{m(), "Delete"}, "NothingHappensThatIsNotOnRecord"},
+		{"Replace replaces, then awaits", replaceAwaitsLate{awaits{m(), ""}}, "NothingHappensThatIsNotOnRecord"},
+		{"Replace takes an attempt on record for none", replaceWantsNone{awaits{m(), ""}}, "WhatIsOnRecordHappens"},
 	}
 }
 
@@ -231,6 +239,7 @@ func TestEveryPromiseHoldsForAStoreThat(t *testing.T) {
 	for name, open := range map[string]func() secret.Store{
 		"keeps them all":      func() secret.Store { return memory.New() },
 		"wraps its errors":    func() secret.Store { return wrapsErrors{memory.New()} },
+		"awaits the record":   func() secret.Store { return awaits{memory.New(), ""} },
 		"minds the context":   func() secret.Store { return mindsContext{memory.New()} },
 		"skips empty changes": func() secret.Store { return skipsEmptyChanges{memory.New()} },
 		"counts in seconds":   func() secret.Store { return infos{memory.New(), toTheSecond} },

@@ -106,6 +106,6 @@ func promises() []promise {
 		keeping(), naming(), owning(), listing(),
 		creating(), replacing(), describing(), deleting(),
 		refusing(), revising(), copying(), cancelling(),
-		racing(), renaming(), recording(),
+		racing(), renaming(), recording(), awaiting(),
 	)
 }
