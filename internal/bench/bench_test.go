@@ -33,10 +33,12 @@ func TestExchangeTakesNoOtherAnswer(t *testing.T) {
 		{"the same", want, ""},
 		{"another status", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "404"},
 		{"longer", want + "!", "41 bytes"},
-		{"cut off", want[:30], "EOF"},
+		{"cut off", want[:len(want)-1], "EOF"},
+		{"cut off in its head", want[:30], "EOF"},
+		{"of a length that it does not say", "HTTP/1.1 200 OK\r\n\r\nok", "EOF"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := answered(t, tc.answer).exchange([]byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), len(want))
+			err := answered(t, tc.answer).exchange([]byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 			switch {
 			case tc.err == "" && err != nil:
 				t.Errorf("exchange: %v", err)

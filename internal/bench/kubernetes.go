@@ -8,9 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +16,11 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	"github.com/strongroom/strongroom/internal/kubetest"
@@ -38,8 +41,7 @@ var kubeConns = []int{1, 32}
 type kubeField struct {
 	cluster   *kubetest.Server
 	namespace string
-	direct    *http.Client
-	base      string // of the namespace's secrets
+	direct    *rest.RESTClient
 	stored    []stored
 	server    *runner
 	put       *operation
@@ -94,14 +96,11 @@ func (f *kubeField) close() error {
 }
 
 func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) (err error) {
-	admin := f.cluster.Admin()
-	if f.direct, err = rest.HTTPClientFor(admin); err != nil {
+	if f.direct, err = newRESTClient(f.cluster.Admin()); err != nil {
 		return err
 	}
 	f.namespace = "bench"
-	namespaces := admin.Host + "/api/v1/namespaces"
-	f.base = namespaces + "/bench/secrets"
-	if _, err := f.send(ctx, http.MethodPost, namespaces, "application/json", []byte(`{"metadata":{"name":"bench"}}`)); err != nil {
+	if _, err := f.direct.Post().Resource("namespaces").Body([]byte(`{"metadata":{"name":"bench"}}`)).DoRaw(ctx); err != nil {
 		return err
 	}
 	in, err := f.install(ctx, binary, dir)
@@ -140,8 +139,17 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	f.server = &runner{p, &client{address: p.address}}
 	f.put = &operation{part: "kubernetes", name: "PUT into a cluster", requests: d.puts()}
 	f.put.answer, err = ask(p.address, f.put.requests[0])
-	f.put.answer.Bytes = 0 // revisions are of different lengths
 	return err
+}
+
+// newRESTClient returns client-go's client, as it is but for its limit on
+// requests.
+func newRESTClient(cfg *rest.Config) (*rest.RESTClient, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1
+	cfg.APIPath, cfg.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
+	cfg.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	return rest.RESTClientFor(cfg)
 }
 
 // install makes an installation that keeps its secrets in the cluster.
@@ -259,8 +267,14 @@ func (f *kubeField) patch() error {
 		`{"op":"add","path":"/data","value":{"username":"c2VydmljZS11c2Vy","password":%q}}]`,
 		ours("app-id"), s.app, ours("name"), s.name, ours("leaving"),
 		ours("updated"), time.Now().UTC().Format(time.RFC3339Nano), ours("write"), cryptorand.Text(), newPassword())
-	_, err := f.send(context.Background(), http.MethodPatch, f.base+"/"+s.object, "application/json-patch+json", []byte(body))
+	_, err := f.secret(f.direct.Patch(types.JSONPatchType), s).Body([]byte(body)).
+		SetHeader("Accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").
+		DoRaw(context.Background())
 	return err
+}
+
+func (f *kubeField) secret(r *rest.Request, s stored) *rest.Request {
+	return r.Namespace(f.namespace).Resource("secrets").Name(s.object)
 }
 
 // newPassword is 64 letters and digits, which are good base64, too.
@@ -273,7 +287,7 @@ func newPassword() []byte {
 func (f *kubeField) naive() error {
 	ctx, s := context.Background(), f.stored[rand.IntN(len(f.stored))]
 	for {
-		text, err := f.send(ctx, http.MethodGet, f.base+"/"+s.object, "application/json", nil)
+		text, err := f.secret(f.direct.Get(), s).DoRaw(ctx)
 		if err != nil {
 			return err
 		}
@@ -286,38 +300,9 @@ func (f *kubeField) naive() error {
 		if err != nil {
 			return err
 		}
-		_, err = f.send(ctx, http.MethodPut, f.base+"/"+s.object, "application/json", body)
-		if !errors.Is(err, errConflict) {
+		_, err = f.secret(f.direct.Put(), s).Body(body).DoRaw(ctx)
+		if !apierrors.IsConflict(err) {
 			return err
 		}
 	}
-}
-
-var errConflict = errors.New("409 Conflict")
-
-func (f *kubeField) send(ctx context.Context, method, url, contentType string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("Accept", "application/json")
-	if method == http.MethodPatch {
-		req.Header.Set("Accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
-	}
-	resp, err := f.direct.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	switch {
-	case err != nil:
-		return nil, err
-	case resp.StatusCode == http.StatusConflict:
-		return nil, errConflict
-	case resp.StatusCode >= http.StatusMultipleChoices:
-		return nil, fmt.Errorf("%s %s: %s", method, url, resp.Status)
-	}
-	return text, nil
 }
