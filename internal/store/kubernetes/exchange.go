@@ -3,12 +3,14 @@ package kubernetes
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/strongroom/strongroom/internal/secret"
 )
@@ -116,9 +118,13 @@ func either(s, otherwise string) string {
 	return otherwise
 }
 
+// lenient is how answers are read: a secret is not to be lost over what others,
+// who need not use JSON, have written to it.
+var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+
 // into returns a reader of answers that decodes them.
 func into(object any) func(io.Reader) error {
-	return func(r io.Reader) error { return json.NewDecoder(r).Decode(object) }
+	return func(r io.Reader) error { return json.UnmarshalRead(r, object, lenient) }
 }
 
 func ignored(r io.Reader) error {

@@ -212,6 +212,33 @@ func TestListThatBreaksOffIsBegunAnew(t *testing.T) {
 	}
 }
 
+// What somebody wrote to a secret by protocol buffers need not be text; it is
+// listed, found and refused like any other.
+func TestAnswerNeedNotBeProperJSON(t *testing.T) {
+	st, proxy, _ := staged(t, installed(t), 20*time.Second)
+	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPatch {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte("{\"message\":\"\xff\",\"message\":\"\",\"reason\":\"ServiceUnavailable\"}"))
+			return
+		}
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		_, _ = w.Write(bytes.ReplaceAll(answer.Body.Bytes(), []byte(`"annotations":{`), []byte("\"annotations\":{\"odd\":\"\xff\",\"odd\":\"\",")))
+	})
+	if names := strings.Join(namesIn(t, st), " "); names != "db" {
+		t.Errorf("the list is %q", names)
+	}
+	if _, err := st.Head(t.Context(), at("db").Ref); err != nil {
+		t.Errorf("Head: %v", err)
+	}
+	_, err := st.Replace(t.Context(), at("db"), secret.Change{})
+	wantError(t, "Replace", err, secret.ErrUnavailable)
+	if err != nil && !strings.HasSuffix(err.Error(), "503 ServiceUnavailable") {
+		t.Errorf("Replace: %v", err)
+	}
+}
+
 // wantActed asks for what the operation is to leave, and for nothing else.
 func wantActed(t *testing.T, st secret.Store, name string) {
 	t.Helper()

@@ -2,11 +2,13 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/strongroom/strongroom/internal/secret"
 )
@@ -74,28 +76,28 @@ var errNoList = errors.New("the API server's list cannot be read")
 func each[V any](ctx context.Context, s *Store, r request, do func(object[V]), restart func()) (next string, err error) {
 	_, err = s.client.do(ctx, r, func(body io.Reader) error {
 		restart()
-		next, err = items(json.NewDecoder(body), do)
+		next, err = items(jsontext.NewDecoder(body, lenient), do)
 		return err
 	})
 	return next, err
 }
 
 // items reads a list: {"metadata": {"continue": "…"}, "items": [{…}, …], …}.
-func items[V any](from *json.Decoder, do func(object[V])) (next string, err error) {
-	if err := expect(from, '{'); err != nil {
+func items[V any](from *jsontext.Decoder, do func(object[V])) (next string, err error) {
+	if err := expect(from, jsontext.KindBeginObject); err != nil {
 		return "", err
 	}
-	for from.More() {
-		member, err := from.Token()
+	for from.PeekKind() == jsontext.KindString {
+		member, err := from.ReadToken()
 		if err != nil {
 			return "", err
 		}
-		switch member {
+		switch member.String() {
 		case "metadata":
 			var m struct {
 				Continue string `json:"continue"`
 			}
-			if err := from.Decode(&m); err != nil {
+			if err := json.UnmarshalDecode(from, &m); err != nil {
 				return "", err
 			}
 			next = m.Continue
@@ -104,35 +106,35 @@ func items[V any](from *json.Decoder, do func(object[V])) (next string, err erro
 				return "", err
 			}
 		default:
-			if err := from.Decode(&skipped{}); err != nil {
+			if err := from.SkipValue(); err != nil {
 				return "", err
 			}
 		}
 	}
-	return next, expect(from, '}')
+	return next, expect(from, jsontext.KindEndObject)
 }
 
 // elements may be null, which is none.
-func elements[V any](from *json.Decoder, do func(object[V])) error {
-	switch token, err := from.Token(); {
-	case err != nil || token == nil:
-		return err
-	case token != json.Delim('['):
-		return errNoList
+func elements[V any](from *jsontext.Decoder, do func(object[V])) error {
+	if from.PeekKind() == jsontext.KindNull {
+		return from.SkipValue()
 	}
-	for from.More() {
+	if err := expect(from, jsontext.KindBeginArray); err != nil {
+		return err
+	}
+	for from.PeekKind() == jsontext.KindBeginObject {
 		var o object[V]
-		if err := from.Decode(&o); err != nil {
+		if err := json.UnmarshalDecode(from, &o); err != nil {
 			return err
 		}
 		do(o)
 	}
-	return expect(from, ']')
+	return expect(from, jsontext.KindEndArray)
 }
 
-func expect(from *json.Decoder, delim json.Delim) error {
-	token, err := from.Token()
-	if err == nil && token != delim {
+func expect(from *jsontext.Decoder, kind jsontext.Kind) error {
+	token, err := from.ReadToken()
+	if err == nil && token.Kind() != kind {
 		err = errNoList
 	}
 	return err

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -51,8 +53,8 @@ type masked = object[skipped]
 
 type skipped struct{}
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (*skipped) UnmarshalJSON([]byte) error { return nil }
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (*skipped) UnmarshalJSONFrom(from *jsontext.Decoder) error { return from.SkipValue() }
 
 // metadata has the annotations that are ours and no others.
 type metadata struct {
@@ -163,7 +165,9 @@ func decoded(data map[string][]byte) map[string]secret.Value {
 	return values
 }
 
-// mustJSON encodes what always can be: structs and maps of text and bytes.
+// mustJSON encodes what always can be: structs and maps of text and bytes. It
+// does so with the package that the API server uses, which takes texts for the
+// same, in a test of a patch, only if they are written alike.
 func mustJSON(v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {

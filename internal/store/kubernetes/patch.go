@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -14,16 +13,16 @@ import (
 type patch []step
 
 type step struct {
-	Op    string          `json:"op"`
-	From  string          `json:"from,omitempty"`
-	Path  string          `json:"path"`
-	Value json.RawMessage `json:"value,omitempty"`
+	Op    string `json:"op"`
+	From  string `json:"from,omitempty"`
+	Path  string `json:"path"`
+	Value *any   `json:"value,omitempty"` // a pointer, since null is a value
 }
 
-func test(path string, value any) step { return step{Op: "test", Path: path, Value: mustJSON(value)} }
+func test(path string, value any) step { return step{Op: "test", Path: path, Value: &value} }
 
 // set is add, which replaces what is there; replace would fail where nothing is.
-func set(path string, value any) step { return step{Op: "add", Path: path, Value: mustJSON(value)} }
+func set(path string, value any) step { return step{Op: "add", Path: path, Value: &value} }
 
 func move(from, to string) step { return step{Op: "move", From: from, Path: to} }
 

@@ -2,13 +2,14 @@ package kubernetes
 
 import (
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/strongroom/strongroom/internal/secret"
 )
@@ -54,7 +55,7 @@ func refusalOf(req request, resp *http.Response) error {
 		} `json:"details"`
 	}
 	// What is not a Status is one with nothing but a code.
-	_ = json.NewDecoder(io.LimitReader(resp.Body, maxRefusal)).Decode(&status)
+	_ = json.UnmarshalRead(io.LimitReader(resp.Body, maxRefusal), &status, lenient)
 	r := &refusal{
 		method: req.method, code: resp.StatusCode, reason: known(status.Reason),
 		named: status.Details.Name != "" || status.Details.Kind != "", causes: status.Details.Causes,
