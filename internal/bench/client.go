@@ -71,6 +71,9 @@ func (c *conn) exchange(request []byte) error {
 		return fmt.Errorf("sending a request: %w", err)
 	}
 	for n := 0; n == 0 || n != lengthOf(c.buf[:n]); {
+		if n == len(c.buf) {
+			return fmt.Errorf("the answer does not end within %d bytes", n)
+		}
 		more, err := c.Read(c.buf[n:])
 		if err != nil {
 			return fmt.Errorf("reading an answer: %w", err)
@@ -156,6 +159,9 @@ func (c *client) each(op *operation, count int) error {
 	for i, nc := range conns {
 		wg.Go(func() {
 			for at := i; at < len(op.requests) && errs[i] == nil; at += count {
+				if errs[i] = nc.SetDeadline(time.Now().Add(patience)); errs[i] != nil {
+					return
+				}
 				errs[i] = nc.exchange(op.requests[at])
 			}
 		})

@@ -3,7 +3,9 @@ package secret_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,32 +145,42 @@ func TestNothingIsAnsweredBeforeItIsOnRecord(t *testing.T) {
 	})
 }
 
+// A panic of the store's is an error, on record as such, that says where it was
+// and not what it was called with.
+func TestPanicOfAnAwaitingStoreIsAnError(t *testing.T) {
+	var log ledger
+	st := awaiting{filled(t), func(secret.Op) error { panic("hunter2") }}
+	err := secret.NewService(st, &log).Delete(t.Context(), caller(grant(app, all...)), on(app, "db"), "")
+	if err == nil || !strings.Contains(err.Error(), "panic of type string") || !strings.Contains(err.Error(), "awaiting_test.go") {
+		t.Errorf("got %v, want an error that names this file", err)
+	}
+	wantHidden(t, "the error", fmt.Sprint(err))
+	if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Unknown, secret.Failed}) {
+		t.Errorf("got outcomes %q", got)
+	}
+}
+
 // A panicking recorder is one that has put nothing on record.
 type panicking struct{ ledger }
 
 func (panicking) Record(context.Context, secret.Event) error { panic("of the recorder") }
 
-func TestPanicReachesWhoeverAsked(t *testing.T) {
-	deleted := func(st secret.Store, log secret.Recorder) (panicked any) {
-		defer func() { panicked = recover() }()
-		return secret.NewService(st, log).Delete(t.Context(), caller(grant(app, all...)), on(app, "db"), "")
-	}
-	st := awaiting{filled(t), func(secret.Op) error { panic("of the store") }}
-	if got := deleted(st, &ledger{}); got != "of the store" {
-		t.Errorf("got %v, want the panic of the store", got)
-	}
+func TestPanicOfTheRecorderIsNoRecord(t *testing.T) {
 	awaited := make(chan error, 1)
-	st.await = func(op secret.Op) error {
+	st := awaiting{filled(t), func(op secret.Op) error {
 		err := op.Await()
 		awaited <- err
 		return err
-	}
-	if got := deleted(st, &panicking{}); got != "of the recorder" {
-		t.Errorf("got %v, want the panic of the recorder", got)
-	}
-	if err := <-awaited; err == nil {
-		t.Error("the store was told that the attempt is on record")
-	}
+	}}
+	defer func() {
+		if got := recover(); got != "of the recorder" {
+			t.Errorf("got %v, want the panic of the recorder", got)
+		}
+		if err := <-awaited; err == nil {
+			t.Error("the store was told that the attempt is on record")
+		}
+	}()
+	_ = secret.NewService(st, &panicking{}).Delete(t.Context(), caller(grant(app, all...)), on(app, "db"), "")
 }
 
 // A store is moved out of only once that is on record.

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -224,39 +225,41 @@ func (s *Service) doRecorded(ctx context.Context, op Op, do func(Op) error) erro
 
 // doMeanwhile has an Awaiting store begin while the intent is put on record.
 func (s *Service) doMeanwhile(ctx context.Context, op Op, do func(Op) error) error {
-	intent, recorded, unrecorded := *op.Event, make(chan struct{}), ErrUnavailable
+	intent, recorded := *op.Event, make(chan struct{})
+	failed := ErrUnavailable // what stands between the store and its work, until record returns
 	op.Recorded = func() error {
 		<-recorded
-		return unrecorded
+		return failed
 	}
 	done := inBackground(func() error { return do(op) })
 	func() {
 		defer close(recorded)
-		unrecorded = s.record(ctx, intent, nil, Unknown)
+		failed = s.record(ctx, intent, nil, Unknown)
 	}()
 	err := done()
-	if unrecorded != nil {
-		return unrecorded
+	if failed != nil {
+		return failed
 	}
 	return s.note(op, err)
 }
 
 // inBackground runs fn in a goroutine and returns a function that waits for what
-// it returns, or panics as it did.
+// it returns. A panic becomes an error that says where it was, and not of what,
+// which could be anything.
 func inBackground(fn func() error) (wait func() error) {
-	var err error
-	var panicked any
+	err := ErrUnavailable // unless fn returns
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer func() { panicked = recover() }()
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic of type %T at %s", p, debug.Stack())
+			}
+		}()
 		err = fn()
 	}()
 	return func() error {
 		<-done
-		if panicked != nil {
-			panic(panicked)
-		}
 		return err
 	}
 }

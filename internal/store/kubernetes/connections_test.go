@@ -1,7 +1,11 @@
 package kubernetes_test
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -17,11 +21,12 @@ func manyAtOnce(t *testing.T, st secret.Store, proxy *kubetest.Proxy, count int)
 	t.Helper()
 	var mu sync.Mutex
 	came, all := map[string]bool{}, make(chan struct{})
+	haveAll := sync.OnceFunc(func() { close(all) })
 	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		mu.Lock()
 		came[r.RemoteAddr] = true
 		if len(came) == count {
-			close(all)
+			haveAll()
 		}
 		mu.Unlock()
 		<-all
@@ -55,7 +60,7 @@ func TestConnectionsOfManyRequestsAreKept(t *testing.T) {
 // Where connections died without a word, as they do with a machine, it costs
 // one request its time and not one for each.
 func TestDeadConnectionsCostOneTimeout(t *testing.T) {
-	st, proxy, _ := staged(t, installed(t), time.Second)
+	st, proxy, _ := staged(t, installed(t), 3*time.Second)
 	dead := manyAtOnce(t, st, proxy, 8)
 	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if dead[r.RemoteAddr] {
@@ -90,4 +95,123 @@ func TestClosedStoreHangsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "the connection to be closed", func() bool { return proxy.Connections() == before })
+}
+
+// Connections that were all cut at once cost no write, although only one that
+// is known not to have arrived may be sent as often as it takes.
+func TestCutConnectionsCostNoWrite(t *testing.T) {
+	st, proxy, _ := staged(t, installed(t), 20*time.Second)
+	dead := manyAtOnce(t, st, proxy, 8)
+	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if dead[r.RemoteAddr] {
+			kubetest.Cut(w, r, next)
+		}
+		next.ServeHTTP(w, r)
+	})
+	for range 4 {
+		if _, err := st.Replace(t.Context(), at("db"), secret.Change{Set: data{"a": "new"}}); err != nil {
+			t.Errorf("Replace: %v", err)
+		}
+	}
+}
+
+// A list by many small answers is read to the end, or each would cost its
+// connection.
+func TestListKeepsItsConnection(t *testing.T) {
+	st, proxy, _ := staged(t, installed(t), 20*time.Second)
+	came := map[string]bool{}
+	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		came[r.RemoteAddr] = true
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		_, _ = w.Write(bytes.Repeat([]byte(" "), 8<<10))
+		_, _ = w.Write(answer.Body.Bytes())
+	})
+	for range 20 {
+		namesIn(t, st)
+	}
+	if len(came) != 1 {
+		t.Errorf("20 lists took %d connections, want 1", len(came))
+	}
+}
+
+// While the attempt is put on record the API server has the head of a request,
+// and nothing of its body.
+func TestBodyFollowsTheRecord(t *testing.T) {
+	st, proxy, _ := staged(t, installed(t), 20*time.Second)
+	head, recorded := make(chan struct{}), make(chan struct{})
+	var early bool
+	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		close(head)
+		body, err := io.ReadAll(r.Body)
+		select {
+		case <-recorded:
+		default:
+			early = true
+		}
+		if err != nil {
+			t.Errorf("reading the body: %v", err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
+	op := at("db")
+	op.Recorded = func() error { <-recorded; return nil }
+	done := make(chan error, 1)
+	go func() {
+		_, err := st.Replace(t.Context(), op, secret.Change{Set: data{"a": "new"}})
+		done <- err
+	}()
+	select {
+	case <-head:
+	case <-time.After(15 * time.Second):
+		t.Error("the head of the request has not arrived")
+	}
+	close(recorded)
+	if err := <-done; err != nil {
+		t.Errorf("Replace: %v", err)
+	}
+	if early {
+		t.Error("the body came before the record was there")
+	}
+}
+
+// What a slow disk takes for the record does not count as the API server's time.
+func TestSlowRecordIsNoTimeout(t *testing.T) {
+	for _, a := range acts() {
+		if !a.write {
+			continue
+		}
+		st, _, _ := staged(t, installed(t), time.Second)
+		slow := sync.OnceFunc(func() { time.Sleep(1500 * time.Millisecond) })
+		if err := a.do(t.Context(), recordedBy{st, func() error { slow(); return nil }}); err != nil {
+			t.Errorf("%s: %v", a.name, err)
+		}
+	}
+}
+
+// recordedBy has the attempts that a store is asked for be put on record.
+type recordedBy struct {
+	secret.Store
+	recorded func() error
+}
+
+func (r recordedBy) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
+	op.Recorded = r.recorded
+	return r.Store.Create(ctx, op, draft)
+}
+
+func (r recordedBy) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
+	op.Recorded = r.recorded
+	return r.Store.Replace(ctx, op, change)
+}
+
+func (r recordedBy) Describe(ctx context.Context, op secret.Op, name, description string) (secret.Info, error) {
+	op.Recorded = r.recorded
+	return r.Store.Describe(ctx, op, name, description)
+}
+
+func (r recordedBy) Delete(ctx context.Context, op secret.Op) error {
+	op.Recorded = r.recorded
+	return r.Store.Delete(ctx, op)
 }

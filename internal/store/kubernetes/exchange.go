@@ -45,6 +45,8 @@ func (c *client) do(ctx context.Context, r request, read func(io.Reader) error) 
 		// The transport has dropped the token and will look for a newer one.
 		return false, c.once(ctx, r, read)
 	case errors.Is(err, errLost) && ctx.Err() == nil:
+		// What has cut one connection has often cut them all.
+		c.hangUp()
 		return true, c.once(ctx, r, read)
 	}
 	return false, err
@@ -122,9 +124,17 @@ func either(s, otherwise string) string {
 // who need not use JSON, have written to it.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
-// into returns a reader of answers that decodes them.
-func into(object any) func(io.Reader) error {
-	return func(r io.Reader) error { return json.UnmarshalRead(r, object, lenient) }
+// into returns a reader of answers that decodes them. Of one that breaks off
+// nothing is left for the next to be mixed with.
+func into[T any](object *T) func(io.Reader) error {
+	return func(r io.Reader) error {
+		var whole T
+		err := json.UnmarshalRead(r, &whole, lenient)
+		if err == nil {
+			*object = whole
+		}
+		return err
+	}
 }
 
 func ignored(r io.Reader) error {
@@ -142,7 +152,7 @@ func (c *client) lost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		// Where one connection is dead without a word, so may be the idle ones,
 		// and each would cost somebody a timeout.
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if errors.Is(done(ctx), errTimeout) {
 			c.hangUp()
 		}
 		return done(ctx)

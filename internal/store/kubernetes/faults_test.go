@@ -212,6 +212,32 @@ func TestListThatBreaksOffIsBegunAnew(t *testing.T) {
 	}
 }
 
+// What was read of an answer before it broke off is in no other.
+func TestAnswerThatBreaksOffLeavesNothing(t *testing.T) {
+	st, proxy, _ := staged(t, installed(t), 20*time.Second)
+	broken := false
+	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if broken {
+			next.ServeHTTP(w, r)
+			return
+		}
+		broken = true
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		if _, err := st.Replace(t.Context(), at("db"), secret.Change{Set: data{"b": "new"}}); err != nil {
+			t.Errorf("Replace: %v", err)
+		}
+		text := answer.Body.Bytes()
+		_, _ = w.Write(text[:bytes.Index(text, []byte(`"metadata"`))])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	_, values, err := st.Reveal(t.Context(), at("db"))
+	if err != nil || len(values) != 1 || values["b"] != "new" {
+		t.Errorf("got %d values, %v, want the one that is stored", len(values), err)
+	}
+}
+
 // What somebody wrote to a secret by protocol buffers need not be text; it is
 // listed, found and refused like any other.
 func TestAnswerNeedNotBeProperJSON(t *testing.T) {

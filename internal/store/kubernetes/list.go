@@ -16,7 +16,7 @@ import (
 // List implements [secret.Store] with one request. The values of what it lists
 // are passed over as they come.
 func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) ([]secret.Info, error) {
-	ctx, end, err := s.begin(ctx)
+	ctx, end, err := s.begin(ctx, secret.Op{})
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ const ownersAtOnce = "500"
 
 // Owners implements [secret.Store]. It looks at the metadata of everything.
 func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, error) {
-	ctx, end, err := s.begin(ctx)
+	ctx, end, err := s.begin(ctx, secret.Op{})
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,14 @@ func items[V any](from *jsontext.Decoder, do func(object[V])) (next string, err 
 			}
 		}
 	}
-	return next, expect(from, jsontext.KindEndObject)
+	if err := expect(from, jsontext.KindEndObject); err != nil {
+		return "", err
+	}
+	// To the very end, or the connection is of no use any more.
+	if _, err := from.ReadToken(); !errors.Is(err, io.EOF) {
+		return "", errNoList
+	}
+	return next, nil
 }
 
 // elements may be null, which is none.

@@ -34,7 +34,7 @@ func newChecks() *checks { return &checks{turn: semaphore.NewWeighted(1)} }
 // Check implements [secret.Store]: the namespace is there and stays, and we have
 // every right that we need in it.
 func (s *Store) Check(ctx context.Context) error {
-	ctx, end, err := s.begin(ctx)
+	ctx, end, err := s.begin(ctx, secret.Op{})
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *Store) check(ctx context.Context) error {
 	if err := s.checkNamespace(ctx); err != nil {
 		return err
 	}
-	return s.settle(ctx)
+	return s.settle(ctx, secret.Op{})
 }
 
 func (s *Store) checkNamespace(ctx context.Context) error {

@@ -44,9 +44,12 @@ func (m *moves) areSettled() bool { return m.settled.Load() == m.lost.Load() }
 // settle finishes what was left unfinished, by the process before or by a
 // rename that could not reach the cluster any more. It asks the cluster only if
 // there can be something.
-func (s *Store) settle(ctx context.Context) error {
+func (s *Store) settle(ctx context.Context, op secret.Op) error {
 	if s.moves.areSettled() {
 		return nil
+	}
+	if err := op.Await(); err != nil {
+		return err
 	}
 	if err := s.moves.turn.Acquire(ctx, 1); err != nil {
 		return done(ctx)
@@ -106,12 +109,12 @@ func (s *Store) finish(ctx context.Context, ref secret.Ref) error {
 
 // rename is Describe under another name.
 func (s *Store) rename(ctx context.Context, op secret.Op, name, description string) (secret.Info, error) {
-	ctx, end, err := s.begin(ctx)
+	ctx, end, err := s.begin(ctx, op)
 	if err != nil {
 		return secret.Info{}, err
 	}
 	defer end()
-	if err := s.settle(ctx); err != nil {
+	if err := s.settle(ctx, op); err != nil {
 		return secret.Info{}, err
 	}
 	leave, err := s.turns.alone(ctx, op.Ref.Owner)
@@ -121,6 +124,9 @@ func (s *Store) rename(ctx context.Context, op secret.Op, name, description stri
 	defer leave()
 	target := secret.Ref{Owner: op.Ref.Owner, Name: name}
 	if err := s.canRename(ctx, op, target); err != nil {
+		return secret.Info{}, err
+	}
+	if err := op.Await(); err != nil {
 		return secret.Info{}, err
 	}
 	for range attempts {
@@ -189,8 +195,7 @@ func (m *moves) leftIf(is bool, err error) error {
 	return err
 }
 
-// mark says where the secret is going, once the rename is on record, and returns
-// it with its values.
+// mark says where the secret is going, and returns it with its values.
 func (s *Store) mark(ctx context.Context, op secret.Op, name string) (o object[[]byte], err error) {
 	steps := []step{set(label(leaving), "true"), set(note(leavingFor), name)}
 	m, err := s.patch(ctx, op, onlyMetadata, steps)

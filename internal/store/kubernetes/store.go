@@ -72,27 +72,39 @@ func (s *Store) Close() error {
 }
 
 // begin starts an operation: it gives it its deadline, which is our own if the
-// caller has none earlier, and keeps the store open until end is called.
-func (s *Store) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+// caller has none earlier, and keeps the store open until end is called. What
+// the record takes longer than that is not the API server's time: as much is
+// given again.
+func (s *Store) begin(ctx context.Context, op secret.Op) (_ context.Context, end func(), err error) {
 	s.open.RLock()
 	if s.closed {
 		s.open.RUnlock()
 		return nil, nil, fmt.Errorf("%w: it is closed", secret.ErrUnavailable)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, errTimeout)
-	return ctx, func() { cancel(); s.open.RUnlock() }, nil
+	ctx, cancel := context.WithCancelCause(ctx)
+	clock := time.AfterFunc(s.Timeout, func() {
+		over := time.Now()
+		if _ = op.Await(); time.Since(over) > s.Timeout/100 {
+			select {
+			case <-time.After(s.Timeout):
+			case <-ctx.Done():
+			}
+		}
+		cancel(errTimeout)
+	})
+	return ctx, func() { clock.Stop(); cancel(nil); s.open.RUnlock() }, nil
 }
 
 var errTimeout = fmt.Errorf("%w: the API server took too long", secret.ErrUnavailable)
 
 // beginWrite is begin for what changes an owner's secrets: no rename of theirs
 // is under way until end is called, or left over from before.
-func (s *Store) beginWrite(ctx context.Context, owner secret.Owner) (_ context.Context, end func(), err error) {
-	ctx, closing, err := s.begin(ctx)
+func (s *Store) beginWrite(ctx context.Context, op secret.Op) (_ context.Context, end func(), err error) {
+	ctx, closing, err := s.begin(ctx, op)
 	if err != nil {
 		return nil, nil, err
 	}
-	leave, err := s.turn(ctx, owner)
+	leave, err := s.turn(ctx, op)
 	if err != nil {
 		closing()
 		return nil, nil, err
@@ -100,11 +112,11 @@ func (s *Store) beginWrite(ctx context.Context, owner secret.Owner) (_ context.C
 	return ctx, func() { leave(); closing() }, nil
 }
 
-func (s *Store) turn(ctx context.Context, owner secret.Owner) (leave func(), err error) {
-	if err := s.settle(ctx); err != nil {
+func (s *Store) turn(ctx context.Context, op secret.Op) (leave func(), err error) {
+	if err := s.settle(ctx, op); err != nil {
 		return nil, err
 	}
-	return s.turns.share(ctx, owner)
+	return s.turns.share(ctx, op.Ref.Owner)
 }
 
 // AwaitsRecord implements [secret.Awaiting].
@@ -112,7 +124,7 @@ func (s *Store) AwaitsRecord() {}
 
 // Head implements [secret.Store].
 func (s *Store) Head(ctx context.Context, ref secret.Ref) (secret.Info, error) {
-	ctx, end, err := s.begin(ctx)
+	ctx, end, err := s.begin(ctx, secret.Op{})
 	if err != nil {
 		return secret.Info{}, err
 	}
@@ -126,7 +138,7 @@ func (s *Store) Head(ctx context.Context, ref secret.Ref) (secret.Info, error) {
 
 // Reveal implements [secret.Store].
 func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[string]secret.Value, error) {
-	ctx, end, err := s.begin(ctx)
+	ctx, end, err := s.begin(ctx, op)
 	if err != nil {
 		return secret.Info{}, nil, err
 	}
@@ -147,7 +159,7 @@ func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[stri
 
 // Create implements [secret.Store].
 func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
-	ctx, end, err := s.beginWrite(ctx, op.Ref.Owner)
+	ctx, end, err := s.beginWrite(ctx, op)
 	if err != nil {
 		return secret.Info{}, err
 	}
@@ -196,7 +208,7 @@ func (s *Store) post(ctx context.Context, body []byte, hold func() error) (made 
 
 // Replace implements [secret.Store] with one request, unless it is refused.
 func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
-	ctx, end, err := s.beginWrite(ctx, op.Ref.Owner)
+	ctx, end, err := s.beginWrite(ctx, op)
 	if err != nil {
 		return secret.Info{}, err
 	}
@@ -213,7 +225,7 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 	if name != op.Ref.Name {
 		return s.rename(ctx, op, name, description)
 	}
-	ctx, end, err := s.beginWrite(ctx, op.Ref.Owner)
+	ctx, end, err := s.beginWrite(ctx, op)
 	if err != nil {
 		return secret.Info{}, err
 	}
@@ -289,7 +301,7 @@ func (s *Store) unless(ctx context.Context, ref secret.Ref, err error) error {
 // Delete implements [secret.Store] with two requests: what is deleted is what
 // was looked at, or nothing.
 func (s *Store) Delete(ctx context.Context, op secret.Op) error {
-	ctx, end, err := s.beginWrite(ctx, op.Ref.Owner)
+	ctx, end, err := s.beginWrite(ctx, op)
 	if err != nil {
 		return err
 	}
