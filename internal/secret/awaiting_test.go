@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
@@ -114,21 +112,6 @@ func TestAwaitingStoreBeginsBeforeTheRecordIsThere(t *testing.T) {
 		}
 		if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Unknown, secret.Done}) {
 			t.Errorf("got outcomes %q", got)
-		}
-	})
-}
-
-func TestAwaitingStoreDoesNothingThatCannotBeRecorded(t *testing.T) {
-	full := errors.New("disk full")
-	forEveryMethod(t, func(t *testing.T, method string) {
-		st := attentive(t)
-		before := contents(t, st)
-		err := call(t, secret.NewService(st, &ledger{fails: full}), caller(grant(app, all...)), method)
-		if !errors.Is(err, full) {
-			t.Errorf("got error %v, want that of the recorder", err)
-		}
-		if diff := cmp.Diff(before, contents(t, st)); diff != "" {
-			t.Errorf("the store was changed (-before +after):\n%s", diff)
 		}
 	})
 }

@@ -226,7 +226,7 @@ func (s *Service) doRecorded(ctx context.Context, op Op, do func(Op) error) erro
 // doMeanwhile has an Awaiting store begin while the intent is put on record.
 func (s *Service) doMeanwhile(ctx context.Context, op Op, do func(Op) error) error {
 	intent, recorded := *op.Event, make(chan struct{})
-	failed := ErrUnavailable // what stands between the store and its work, until record returns
+	failed := ErrUnavailable // should record panic
 	op.Recorded = func() error {
 		<-recorded
 		return failed

@@ -220,14 +220,15 @@ func contents(t *testing.T, st secret.Store) map[string]any {
 func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
 	full := errors.New("disk full")
 	forEveryMethod(t, func(t *testing.T, method string) {
-		st := filled(t)
-		before := contents(t, st)
-		err := call(t, secret.NewService(st, &ledger{fails: full}), caller(grant(app, all...)), method)
-		if !errors.Is(err, full) {
-			t.Errorf("got error %v, want that of the recorder", err)
-		}
-		if diff := cmp.Diff(before, contents(t, st)); diff != "" {
-			t.Errorf("the store was changed (-before +after):\n%s", diff)
+		for _, st := range []secret.Store{filled(t), attentive(t)} {
+			before := contents(t, st)
+			err := call(t, secret.NewService(st, &ledger{fails: full}), caller(grant(app, all...)), method)
+			if !errors.Is(err, full) {
+				t.Errorf("%T: got error %v, want that of the recorder", st, err)
+			}
+			if diff := cmp.Diff(before, contents(t, st)); diff != "" {
+				t.Errorf("%T: the store was changed (-before +after):\n%s", st, diff)
+			}
 		}
 	})
 }

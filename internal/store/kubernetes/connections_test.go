@@ -45,6 +45,17 @@ func manyAtOnce(t *testing.T, st secret.Store, proxy *kubetest.Proxy, count int)
 	return came
 }
 
+// on returns a fault of these connections only.
+func on(connections map[string]bool, fault kubetest.Fault) kubetest.Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if connections[r.RemoteAddr] {
+			fault(w, r, next)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}
+}
+
 // A connection costs many times what a request does, so what many requests have
 // opened is there for as many when they come again.
 func TestConnectionsOfManyRequestsAreKept(t *testing.T) {
@@ -62,13 +73,7 @@ func TestConnectionsOfManyRequestsAreKept(t *testing.T) {
 func TestDeadConnectionsCostOneTimeout(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 3*time.Second)
 	dead := manyAtOnce(t, st, proxy, 8)
-	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if dead[r.RemoteAddr] {
-			kubetest.Stall(w, r, next)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+	proxy.Set(on(dead, kubetest.Stall))
 	_, err := st.Head(t.Context(), at("db").Ref)
 	wantError(t, "Head by a dead connection", err, secret.ErrUnavailable)
 	if _, err := st.Head(t.Context(), at("db").Ref); err != nil {
@@ -102,12 +107,7 @@ func TestClosedStoreHangsUp(t *testing.T) {
 func TestCutConnectionsCostNoWrite(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	dead := manyAtOnce(t, st, proxy, 8)
-	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if dead[r.RemoteAddr] {
-			kubetest.Cut(w, r, next)
-		}
-		next.ServeHTTP(w, r)
-	})
+	proxy.Set(on(dead, kubetest.Cut))
 	for range 4 {
 		if _, err := st.Replace(t.Context(), at("db"), secret.Change{Set: data{"a": "new"}}); err != nil {
 			t.Errorf("Replace: %v", err)
@@ -140,16 +140,11 @@ func TestListKeepsItsConnection(t *testing.T) {
 // and nothing of its body.
 func TestBodyFollowsTheRecord(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
-	head, recorded := make(chan struct{}), make(chan struct{})
-	var early bool
+	head, whole, recorded := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		close(head)
 		body, err := io.ReadAll(r.Body)
-		select {
-		case <-recorded:
-		default:
-			early = true
-		}
+		close(whole)
 		if err != nil {
 			t.Errorf("reading the body: %v", err)
 		}
@@ -168,12 +163,14 @@ func TestBodyFollowsTheRecord(t *testing.T) {
 	case <-time.After(15 * time.Second):
 		t.Error("the head of the request has not arrived")
 	}
+	select {
+	case <-whole:
+		t.Error("the body came before the record was there")
+	case <-time.After(200 * time.Millisecond):
+	}
 	close(recorded)
 	if err := <-done; err != nil {
 		t.Errorf("Replace: %v", err)
-	}
-	if early {
-		t.Error("the body came before the record was there")
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *Store) begin(ctx context.Context, op secret.Op) (_ context.Context, end
 	ctx, cancel := context.WithCancelCause(ctx)
 	clock := time.AfterFunc(s.Timeout, func() {
 		over := time.Now()
-		if _ = op.Await(); time.Since(over) > s.Timeout/100 {
+		if _ = op.Await(); time.Since(over) > s.Timeout/100 { // it was not there yet
 			select {
 			case <-time.After(s.Timeout):
 			case <-ctx.Done():
