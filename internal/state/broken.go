@@ -77,10 +77,19 @@ func (f *File) watch() {
 func (f *File) inPlace() error {
 	f.placing.Lock()
 	defer f.placing.Unlock()
-	there, err := os.Stat(f.path)
-	if errors.Is(err, os.ErrNotExist) || (err == nil && !os.SameFile(there, f.self)) {
+	if !leadsTo(f.path, f.self) {
 		f.breakWith(ErrUnlinked)
 		return ErrUnlinked
 	}
 	return nil
+}
+
+// statLeadsTo reports whether the path leads to this file, as far as it can be
+// known.
+func statLeadsTo(path string, file os.FileInfo) bool {
+	there, err := os.Stat(path)
+	if err != nil {
+		return !errors.Is(err, os.ErrNotExist)
+	}
+	return os.SameFile(there, file)
 }
