@@ -158,17 +158,21 @@ func (r *contest) repeat(name string, what func() error) {
 	})
 }
 
-// run is a round: everybody once in order and once in reverse, so that what
-// gets slower or faster meanwhile does so for all.
+// turns is how often each contender runs in a round. Many short turns meet the
+// same noise, where a few long ones would each meet another.
+const turns = 8
+
+// run is a round: everybody once in order, once in reverse and so on, so that
+// what gets slower or faster meanwhile does so for all.
 func (r *contest) run(ctx context.Context, slice time.Duration) error {
 	laps := make([]lap, len(r.contenders))
-	for turn := range 2 * len(laps) {
+	for turn := range turns * len(laps) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		i := turn
-		if turn >= len(laps) {
-			i = 2*len(laps) - 1 - turn
+		i := turn % len(laps)
+		if turn/len(laps)%2 == 1 {
+			i = len(laps) - 1 - i
 		}
 		if err := laps[i].add(r.contenders[i], slice); err != nil {
 			return fmt.Errorf("%s, %d connections, %s: %w", r.op.name, r.conns, r.contenders[i].name, err)

@@ -64,7 +64,7 @@ func parse(args []string) (options, error) {
 	var opts options
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.IntVar(&opts.rounds, "rounds", 5, "so many rounds, of which the median counts")
-	flags.DurationVar(&opts.slice, "slice", time.Second, "how long each contender runs at a time, twice a round")
+	flags.DurationVar(&opts.slice, "slice", 250*time.Millisecond, fmt.Sprintf("how long each contender runs at a time, %d times a round", turns))
 	conns := flags.String("conns", "1,16,64", "numbers of connections")
 	only := flags.String("only", strings.Join(parts, ","), "what to measure")
 	flags.StringVar(&opts.dir, "dir", ".run", "a `directory` on the disk to measure")

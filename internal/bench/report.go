@@ -13,8 +13,8 @@ import (
 // report prints what was measured, for people.
 func report(w io.Writer, opts options, res *results) {
 	p := &printer{w, res}
-	p.printf("%s, %s/%s, %d CPUs. Medians of %d rounds, in each of which each contender runs twice for %s.\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), opts.rounds, opts.slice)
+	p.printf("%s, %s/%s, %d CPUs. Medians of %d rounds, in each of which each contender runs %d times for %s.\n",
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), opts.rounds, turns, opts.slice)
 	p.printf("%s secrets, of which requests go round %s. HTTP/1.1 over loopback, connections kept alive, one request at a time on each.\n",
 		thousands(apps*secretsPer), thousands(float64(opts.apps*secretsPer)))
 	p.table()
@@ -76,7 +76,7 @@ func (r ratio) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", r.med
 func overRounds(a, b *contender, get func(figures) float64) ratio {
 	var ratios []float64
 	for i := range a.rounds {
-		if get(b.rounds[i]) > 0 { // a disk can stand still for a whole slice
+		if get(b.rounds[i]) > 0 { // a disk can stand still for a whole round
 			ratios = append(ratios, get(a.rounds[i])/get(b.rounds[i]))
 		}
 	}
