@@ -27,8 +27,9 @@ type floorSpec struct {
 	File                   string // to commit to; empty: requests are only answered
 	Rows                   []row  // of a PUT, to commit
 	RevealRows             []row
-	Secrets                int  // to write to, of all that the file has
-	Batch                  bool // what comes together shares a commit
+	Secrets                int             // to write to, of all that the file has
+	Batch                  bool            // what comes together shares a commit
+	Cluster                *clusterSecrets // to one of which a PUT is passed on; nil: to none
 }
 
 // What bbolt's own way to share commits is set to: as many as there are
@@ -80,6 +81,13 @@ func serveFloor(input io.Reader, output io.Writer) error {
 	e.GET("/api/app/:app_id/secrets", answering(spec.List))
 	e.GET("/api/app/:app_id/secrets/:secret_name", answering(spec.Get))
 	put, reveal := answering(spec.Put), answering(spec.Reveal)
+	if spec.Cluster != nil {
+		p, err := newPatcher(*spec.Cluster)
+		if err != nil {
+			return err
+		}
+		put = patching(p, put)
+	}
 	if spec.File != "" {
 		db, err := openFile(spec.File)
 		if err != nil {
@@ -131,6 +139,16 @@ func committing(c *committer, answer echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		if err := c.commit(); err != nil {
+			return err
+		}
+		return answer(ctx)
+	}
+}
+
+// patching also passes a PUT on to a cluster.
+func patching(p *patcher, answer echo.HandlerFunc) echo.HandlerFunc {
+	return func(ctx echo.Context) error {
+		if err := p.patch(); err != nil {
 			return err
 		}
 		return answer(ctx)

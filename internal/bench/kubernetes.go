@@ -22,15 +22,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/strongroom/strongroom/internal/kubetest"
 )
 
 // What a PUT into a cluster is compared with.
 const (
-	thePatch = "the same JSON Patch, directly"
-	theBoth  = "a commit, then the patch"
-	theNaive = "GET, then PUT, directly"
+	thePatch   = "the same JSON Patch, directly"
+	theBoth    = "a commit, then the patch"
+	theHandler = "echo + bbolt + the patch"
+	theNaive   = "GET, then PUT, directly"
 )
 
 // kubeConns are the numbers of connections for the contests with a cluster.
@@ -39,18 +41,30 @@ var kubeConns = []int{1, 32}
 // A kubeField is who takes part in the contests with a cluster: a server that
 // keeps its secrets in one, and what could be done to these without it.
 type kubeField struct {
-	cluster   *kubetest.Server
-	namespace string
-	direct    *rest.RESTClient
-	stored    []stored
-	server    *runner
-	put       *operation
-	raw       *committer // for one
-	shared    *committer // for many at a time
+	cluster *kubetest.Server
+	direct  *patcher
+	server  *runner
+	floors  []*runner // for each of kubeConns
+	put     *operation
+	raw     *committer // for one
+	shared  *committer // for many at a time
+}
+
+// clusterSecrets are what a patcher patches, as a floor can be told.
+type clusterSecrets struct {
+	Kubeconfig []byte
+	Namespace  string
+	Secrets    []stored
 }
 
 // A stored secret is one in the cluster.
-type stored struct{ app, name, object string }
+type stored struct{ App, Name, Object string }
+
+// A patcher writes to a cluster's secrets by client-go, and by nothing of ours.
+type patcher struct {
+	clusterSecrets
+	client *rest.RESTClient
+}
 
 // kubernetes measures PUTs into a real API server whose etcd waits for the disk.
 func (res *results) kubernetes(ctx context.Context, opts options, binary, dir string) (err error) {
@@ -82,9 +96,13 @@ func (res *results) kubernetes(ctx context.Context, opts options, binary, dir st
 
 func (f *kubeField) close() error {
 	var errs []error
+	running := f.floors
 	if f.server != nil {
-		f.server.client.close()
-		errs = append(errs, f.server.stop())
+		running = append(running, f.server)
+	}
+	for _, r := range running {
+		r.client.close()
+		errs = append(errs, r.stop())
 	}
 	if f.raw != nil {
 		errs = append(errs, f.raw.db.Close())
@@ -96,11 +114,11 @@ func (f *kubeField) close() error {
 }
 
 func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) (err error) {
-	if f.direct, err = newRESTClient(f.cluster.Admin()); err != nil {
+	if f.direct, err = newPatcher(clusterSecrets{Kubeconfig: f.kubeconfig(), Namespace: "bench"}); err != nil {
 		return err
 	}
-	f.namespace = "bench"
-	if _, err := f.direct.Post().Resource("namespaces").Body([]byte(`{"metadata":{"name":"bench"}}`)).DoRaw(ctx); err != nil {
+	namespace := fmt.Appendf(nil, `{"metadata":{"name":%q}}`, f.direct.Namespace)
+	if _, err := f.direct.client.Post().Resource("namespaces").Body(namespace).DoRaw(ctx); err != nil {
 		return err
 	}
 	in, err := f.install(ctx, binary, dir)
@@ -117,11 +135,27 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	}
 	// What else is in the file changes when a server starts, not with a PUT.
 	rows = slices.DeleteFunc(rows, func(r row) bool { return r.Bucket != "audit" })
-	copied := filepath.Join(dir, "kubernetes-raw.db")
-	if err := copyFile(in.stateFile(), copied); err != nil {
+	raw := filepath.Join(dir, "kubernetes-raw.db")
+	if err := copyFile(in.stateFile(), raw); err != nil {
 		return err
 	}
-	db, err := openFile(copied)
+	if err := f.openRaw(raw, rows); err != nil {
+		return err
+	}
+	p, err := in.start(ctx)
+	if err != nil {
+		return err
+	}
+	f.server = &runner{p, &client{address: p.address}}
+	f.put = &operation{part: "kubernetes", name: "PUT into a cluster", requests: d.puts()}
+	if f.put.answer, err = ask(p.address, f.put.requests[0]); err != nil {
+		return err
+	}
+	return f.startFloors(ctx, dir, rows)
+}
+
+func (f *kubeField) openRaw(path string, rows []row) error {
+	db, err := openFile(path)
 	if err != nil {
 		return err
 	}
@@ -132,24 +166,41 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	shared := *f.raw
 	shared.batch = true
 	f.shared = &shared
-	p, err := in.start(ctx)
-	if err != nil {
-		return err
-	}
-	f.server = &runner{p, &client{address: p.address}}
-	f.put = &operation{part: "kubernetes", name: "PUT into a cluster", requests: d.puts()}
-	f.put.answer, err = ask(p.address, f.put.requests[0])
-	return err
+	return nil
 }
 
-// newRESTClient returns client-go's client, as it is but for its limit on
-// requests.
-func newRESTClient(cfg *rest.Config) (*rest.RESTClient, error) {
-	cfg = rest.CopyConfig(cfg)
+// startFloors starts handlers that do of a PUT what has to be done, one for each
+// number of connections.
+func (f *kubeField) startFloors(ctx context.Context, dir string, rows []row) error {
+	for _, conns := range kubeConns {
+		file := filepath.Join(dir, fmt.Sprintf("kubernetes-floor-%d.db", conns))
+		if err := copyFile(f.raw.db.Path(), file); err != nil {
+			return err
+		}
+		p, err := startFloor(ctx, floorSpec{
+			Put: f.put.answer, File: file, Rows: rows, Secrets: 1, Batch: conns > 1, Cluster: &f.direct.clusterSecrets,
+		})
+		if err != nil {
+			return err
+		}
+		f.floors = append(f.floors, &runner{p, &client{address: p.address}})
+	}
+	return nil
+}
+
+func (f *kubeField) kubeconfig() []byte { return f.cluster.Kubeconfig(f.cluster.Admin().BearerToken) }
+
+// newPatcher uses client-go's client as it is, but for its limit on requests.
+func newPatcher(c clusterSecrets) (*patcher, error) {
+	cfg, err := clientcmd.RESTConfigFromKubeConfig(c.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
 	cfg.QPS = -1
 	cfg.APIPath, cfg.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
-	return rest.RESTClientFor(cfg)
+	client, err := rest.RESTClientFor(cfg)
+	return &patcher{c, client}, err
 }
 
 // install makes an installation that keeps its secrets in the cluster.
@@ -162,8 +213,7 @@ func (f *kubeField) install(ctx context.Context, binary, dir string) (*installat
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig := f.cluster.Kubeconfig(f.cluster.Admin().BearerToken)
-	if err := os.WriteFile(filepath.Join(in.dir, "kubeconfig"), kubeconfig, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(in.dir, "kubeconfig"), f.kubeconfig(), 0o600); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(in.dir, "strongroom.yaml")
@@ -172,7 +222,7 @@ func (f *kubeField) install(ctx context.Context, binary, dir string) (*installat
 		return nil, err
 	}
 	const embedded = "embedded: {bolt: {}}"
-	text = bytes.Replace(text, []byte(embedded), []byte("embedded: {kubernetes: {namespace: "+f.namespace+", kubeconfig: kubeconfig}}"), 1)
+	text = bytes.Replace(text, []byte(embedded), []byte("embedded: {kubernetes: {namespace: "+f.direct.Namespace+", kubeconfig: kubeconfig}}"), 1)
 	return in, os.WriteFile(file, text, 0o600)
 }
 
@@ -204,7 +254,7 @@ func (f *kubeField) fill(ctx context.Context, in *installation, d dialect) (err 
 		}
 		id := strings.Split(listPath(app), "/")[3]
 		for _, l := range listed {
-			f.stored = append(f.stored, stored{id, l.Name, l.Object})
+			f.direct.Secrets = append(f.direct.Secrets, stored{id, l.Name, l.Object})
 		}
 	}
 	return nil
@@ -214,13 +264,14 @@ func (f *kubeField) contests() (contests []*contest) {
 	for i, conns := range kubeConns {
 		c := &contest{op: f.put, conns: conns}
 		c.enter(theServer, f.server)
-		c.together(thePatch, conns, f.patch)
+		c.together(thePatch, conns, f.direct.patch)
 		commit := f.shared.commit
 		if i == 0 {
 			commit = f.raw.commit
 		}
-		c.together(theBoth, conns, func() error { return cmp.Or(commit(), f.patch()) })
-		c.together(theNaive, conns, f.naive)
+		c.together(theBoth, conns, func() error { return cmp.Or(commit(), f.direct.patch()) })
+		c.enter(theHandler, f.floors[i])
+		c.together(theNaive, conns, f.direct.naive)
 		if i == 0 {
 			c.repeat(theRaw, f.raw.commit)
 		}
@@ -250,8 +301,8 @@ func (r *contest) together(name string, count int, what func() error) {
 }
 
 // patch is what the store sends for a PUT, to one of the secrets.
-func (f *kubeField) patch() error {
-	s := f.stored[rand.IntN(len(f.stored))]
+func (p *patcher) patch() error {
+	s := p.any()
 	ours := func(name string) string { return "strongroom.github.io~1" + name }
 	body := fmt.Sprintf(`[`+
 		`{"op":"test","path":"/metadata/labels/app.kubernetes.io~1managed-by","value":"strongroom"},`+
@@ -265,16 +316,18 @@ func (f *kubeField) patch() error {
 		`{"op":"add","path":"/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration","value":""},`+
 		`{"op":"remove","path":"/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"},`+
 		`{"op":"add","path":"/data","value":{"username":"c2VydmljZS11c2Vy","password":%q}}]`,
-		ours("app-id"), s.app, ours("name"), s.name, ours("leaving"),
+		ours("app-id"), s.App, ours("name"), s.Name, ours("leaving"),
 		ours("updated"), time.Now().UTC().Format(time.RFC3339Nano), ours("write"), cryptorand.Text(), newPassword())
-	_, err := f.secret(f.direct.Patch(types.JSONPatchType), s).Body([]byte(body)).
+	_, err := p.at(p.client.Patch(types.JSONPatchType), s).Body([]byte(body)).
 		SetHeader("Accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").
 		DoRaw(context.Background())
 	return err
 }
 
-func (f *kubeField) secret(r *rest.Request, s stored) *rest.Request {
-	return r.Namespace(f.namespace).Resource("secrets").Name(s.object)
+func (p *patcher) any() stored { return p.Secrets[rand.IntN(len(p.Secrets))] }
+
+func (p *patcher) at(r *rest.Request, s stored) *rest.Request {
+	return r.Namespace(p.Namespace).Resource("secrets").Name(s.Object)
 }
 
 // newPassword is 64 letters and digits, which are good base64, too.
@@ -284,10 +337,10 @@ func newPassword() []byte {
 
 // naive looks, changes and writes back, and starts again if somebody was
 // faster, as most programs do.
-func (f *kubeField) naive() error {
-	ctx, s := context.Background(), f.stored[rand.IntN(len(f.stored))]
+func (p *patcher) naive() error {
+	ctx, s := context.Background(), p.any()
 	for {
-		text, err := f.secret(f.direct.Get(), s).DoRaw(ctx)
+		text, err := p.at(p.client.Get(), s).DoRaw(ctx)
 		if err != nil {
 			return err
 		}
@@ -300,7 +353,7 @@ func (f *kubeField) naive() error {
 		if err != nil {
 			return err
 		}
-		_, err = f.secret(f.direct.Put(), s).Body(body).DoRaw(ctx)
+		_, err = p.at(p.client.Put(), s).Body(body).DoRaw(ctx)
 		if !apierrors.IsConflict(err) {
 			return err
 		}
