@@ -17,5 +17,5 @@ func leadsTo(path string, file os.FileInfo) bool {
 		return statLeadsTo(path, file) // where there is no statx, too
 	}
 	known := file.Sys().(*syscall.Stat_t)
-	return there.Ino == known.Ino && unix.Mkdev(there.Dev_major, there.Dev_minor) == known.Dev
+	return there.Ino == known.Ino && unix.Mkdev(there.Dev_major, there.Dev_minor) == uint64(known.Dev)
 }
