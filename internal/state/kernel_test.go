@@ -110,6 +110,18 @@ func TestFullDiskIsRefusedAndHeals(t *testing.T) {
 	}
 }
 
+func TestFileIsFoundWhereStatxIsNotAllowed(t *testing.T) {
+	mustTrace(t)
+	path := mustCreate(t)
+	lines, status := traced(t, path, "statx", "EPERM", "1+")
+	if wantNoneAfterBroken(t, lines) || status != 0 {
+		t.Errorf("the file counts as lost; status %d", status)
+	}
+	if done := wantAllDone(t, path, lines); done != 60 {
+		t.Errorf("%d changes acknowledged, want 60", done)
+	}
+}
+
 func TestKilledCompactLeavesAWholeFile(t *testing.T) {
 	kills, done := sized(15, 300), 0
 	path, f := grown(t)
