@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -162,17 +163,17 @@ func (r *contest) repeat(name string, what func() error) {
 // same noise, where a few long ones would each meet another.
 const turns = 8
 
-// run is a round: everybody once in order, once in reverse and so on, so that
-// what gets slower or faster meanwhile does so for all.
+// run is a round: everybody once, and again, in an order that changes, so that
+// nobody always comes after the same.
 func (r *contest) run(ctx context.Context, slice time.Duration) error {
 	laps := make([]lap, len(r.contenders))
-	for turn := range turns * len(laps) {
+	var order []int
+	for range turns {
+		order = append(order, rand.Perm(len(laps))...)
+	}
+	for _, i := range order {
 		if err := ctx.Err(); err != nil {
 			return err
-		}
-		i := turn % len(laps)
-		if turn/len(laps)%2 == 1 {
-			i = len(laps) - 1 - i
 		}
 		if err := laps[i].add(r.contenders[i], slice); err != nil {
 			return fmt.Errorf("%s, %d connections, %s: %w", r.op.name, r.conns, r.contenders[i].name, err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.etcd.io/bbolt"
 )
 
 // floorCommand makes this program a floor instead of the bench.
@@ -28,16 +29,16 @@ type floorSpec struct {
 	Rows                   []row  // of a PUT, to commit
 	RevealRows             []row
 	Secrets                int             // to write to, of all that the file has
-	Batch                  bool            // what comes together shares a commit
-	Cluster                *clusterSecrets // to one of which a PUT is passed on; nil: to none
+	Sharers                int             // requests of which those that come together share a commit
+	Cluster                *clusterSecrets // which a PUT changes, too; may be nil
 }
 
-// What bbolt's own way to share commits is set to: as many as there are
-// connections at most, and not the 10 ms for which it would let them gather.
-const (
-	batchSize  = 64
-	batchDelay = 2 * time.Millisecond
-)
+// batchDelay is about as long as a commit takes; left to itself bbolt would let
+// changes gather for 10 ms.
+const batchDelay = 500 * time.Microsecond
+
+// setBatch has bbolt commit what comes together, at the latest when all are there.
+func setBatch(db *bbolt.DB, sharers int) { db.MaxBatchSize, db.MaxBatchDelay = sharers, batchDelay }
 
 // startFloor starts a floor as a process of its own.
 func startFloor(ctx context.Context, spec floorSpec) (*process, error) {
@@ -94,15 +95,13 @@ func serveFloor(input io.Reader, output io.Writer) error {
 			return err
 		}
 		defer func() { _ = db.Close() }()
-		if spec.Batch {
-			db.MaxBatchSize, db.MaxBatchDelay = batchSize, batchDelay
-		}
+		setBatch(db, spec.Sharers)
 		puts, putErr := newCommitter(db, spec.Rows, spec.Secrets)
 		reveals, revealErr := newCommitter(db, spec.RevealRows, spec.Secrets)
 		if err := errors.Join(putErr, revealErr); err != nil {
 			return err
 		}
-		puts.batch, reveals.batch = spec.Batch, spec.Batch
+		puts.batch, reveals.batch = spec.Sharers > 1, spec.Sharers > 1
 		put, reveal = committing(puts, put), committing(reveals, reveal)
 	}
 	e.PUT("/api/app/:app_id/secrets/:secret_name", put)
@@ -145,7 +144,7 @@ func committing(c *committer, answer echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// patching also passes a PUT on to a cluster.
+// patching also changes a secret in a cluster, as the server has to.
 func patching(p *patcher, answer echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		if err := p.patch(); err != nil {

@@ -4,25 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	cryptorand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/strongroom/strongroom/internal/kubetest"
 )
@@ -48,22 +38,6 @@ type kubeField struct {
 	put     *operation
 	raw     *committer // for one
 	shared  *committer // for many at a time
-}
-
-// clusterSecrets are what a patcher patches, as a floor can be told.
-type clusterSecrets struct {
-	Kubeconfig []byte
-	Namespace  string
-	Secrets    []stored
-}
-
-// A stored secret is one in the cluster.
-type stored struct{ App, Name, Object string }
-
-// A patcher writes to a cluster's secrets by client-go, and by nothing of ours.
-type patcher struct {
-	clusterSecrets
-	client *rest.RESTClient
 }
 
 // kubernetes measures PUTs into a real API server whose etcd waits for the disk.
@@ -133,8 +107,9 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	if err != nil {
 		return err
 	}
-	// What else is in the file changes when a server starts, not with a PUT.
-	rows = slices.DeleteFunc(rows, func(r row) bool { return r.Bucket != "audit" })
+	// The entry of how a PUT has ended follows later, with those of others.
+	ended := slices.IndexFunc(rows, func(r row) bool { return r.Kind == appended })
+	rows = slices.Delete(rows, ended, ended+1)
 	raw := filepath.Join(dir, "kubernetes-raw.db")
 	if err := copyFile(in.stateFile(), raw); err != nil {
 		return err
@@ -159,7 +134,7 @@ func (f *kubeField) openRaw(path string, rows []row) error {
 	if err != nil {
 		return err
 	}
-	db.MaxBatchSize, db.MaxBatchDelay = batchSize, batchDelay
+	setBatch(db, slices.Max(kubeConns))
 	if f.raw, err = newCommitter(db, rows, 1); err != nil {
 		return err
 	}
@@ -178,7 +153,7 @@ func (f *kubeField) startFloors(ctx context.Context, dir string, rows []row) err
 			return err
 		}
 		p, err := startFloor(ctx, floorSpec{
-			Put: f.put.answer, File: file, Rows: rows, Secrets: 1, Batch: conns > 1, Cluster: &f.direct.clusterSecrets,
+			Put: f.put.answer, File: file, Rows: rows, Secrets: 1, Sharers: conns, Cluster: &f.direct.clusterSecrets,
 		})
 		if err != nil {
 			return err
@@ -189,19 +164,6 @@ func (f *kubeField) startFloors(ctx context.Context, dir string, rows []row) err
 }
 
 func (f *kubeField) kubeconfig() []byte { return f.cluster.Kubeconfig(f.cluster.Admin().BearerToken) }
-
-// newPatcher uses client-go's client as it is, but for its limit on requests.
-func newPatcher(c clusterSecrets) (*patcher, error) {
-	cfg, err := clientcmd.RESTConfigFromKubeConfig(c.Kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	cfg.QPS = -1
-	cfg.APIPath, cfg.GroupVersion = "/api", &schema.GroupVersion{Version: "v1"}
-	cfg.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
-	client, err := rest.RESTClientFor(cfg)
-	return &patcher{c, client}, err
-}
 
 // install makes an installation that keeps its secrets in the cluster.
 func (f *kubeField) install(ctx context.Context, binary, dir string) (*installation, error) {
@@ -298,64 +260,4 @@ func (r *contest) together(name string, count int, what func() error) {
 			return all, errors.Join(errs...)
 		},
 	})
-}
-
-// patch is what the store sends for a PUT, to one of the secrets.
-func (p *patcher) patch() error {
-	s := p.any()
-	ours := func(name string) string { return "strongroom.github.io~1" + name }
-	body := fmt.Sprintf(`[`+
-		`{"op":"test","path":"/metadata/labels/app.kubernetes.io~1managed-by","value":"strongroom"},`+
-		`{"op":"test","path":"/metadata/labels/%s","value":%q},`+
-		`{"op":"test","path":"/metadata/annotations/%s","value":%q},`+
-		`{"op":"test","path":"/type","value":"Opaque"},`+
-		`{"op":"test","path":"/metadata/deletionTimestamp","value":null},`+
-		`{"op":"test","path":"/metadata/labels/%s","value":null},`+
-		`{"op":"add","path":"/metadata/annotations/%s","value":%q},`+
-		`{"op":"add","path":"/metadata/annotations/%s","value":%q},`+
-		`{"op":"add","path":"/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration","value":""},`+
-		`{"op":"remove","path":"/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"},`+
-		`{"op":"add","path":"/data","value":{"username":"c2VydmljZS11c2Vy","password":%q}}]`,
-		ours("app-id"), s.App, ours("name"), s.Name, ours("leaving"),
-		ours("updated"), time.Now().UTC().Format(time.RFC3339Nano), ours("write"), cryptorand.Text(), newPassword())
-	_, err := p.at(p.client.Patch(types.JSONPatchType), s).Body([]byte(body)).
-		SetHeader("Accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").
-		DoRaw(context.Background())
-	return err
-}
-
-func (p *patcher) any() stored { return p.Secrets[rand.IntN(len(p.Secrets))] }
-
-func (p *patcher) at(r *rest.Request, s stored) *rest.Request {
-	return r.Namespace(p.Namespace).Resource("secrets").Name(s.Object)
-}
-
-// newPassword is 64 letters and digits, which are good base64, too.
-func newPassword() []byte {
-	return []byte((cryptorand.Text() + cryptorand.Text() + cryptorand.Text())[:64])
-}
-
-// naive looks, changes and writes back, and starts again if somebody was
-// faster, as most programs do.
-func (p *patcher) naive() error {
-	ctx, s := context.Background(), p.any()
-	for {
-		text, err := p.at(p.client.Get(), s).DoRaw(ctx)
-		if err != nil {
-			return err
-		}
-		var object map[string]any
-		if err := json.Unmarshal(text, &object); err != nil {
-			return err
-		}
-		object["data"] = map[string][]byte{"username": []byte("service-user"), "password": newPassword()}
-		body, err := json.Marshal(object)
-		if err != nil {
-			return err
-		}
-		_, err = p.at(p.client.Put(), s).Body(body).DoRaw(ctx)
-		if !apierrors.IsConflict(err) {
-			return err
-		}
-	}
 }

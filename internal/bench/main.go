@@ -2,8 +2,8 @@
 // one run on one machine: a bare echo handler that answers the same bytes, a
 // bare echo handler that commits the same rows to bbolt, and bbolt and the
 // disk by themselves; and, with its secrets in a real API server of Kubernetes,
-// with the same changes made there directly. Figures of different runs say little about each other;
-// the ratios within one do.
+// with the same changes made there directly and by a bare echo handler. Figures
+// of different runs say little about each other; the ratios within one do.
 //
 // Start reading at [measure]. Server, floors and client are processes of their
 // own, so that it can be said who used the CPU: bench starts itself again to be

@@ -190,7 +190,7 @@ func (res *results) contest(ctx context.Context, opts options, in *installation,
 	if f.commits, err = f.add(startFloor(ctx, spec)); err != nil {
 		return err
 	}
-	spec.File, spec.Batch = copies[2], true
+	spec.File, spec.Sharers = copies[2], slices.Max(opts.conns)
 	if f.batches, err = f.add(startFloor(ctx, spec)); err != nil {
 		return err
 	}
