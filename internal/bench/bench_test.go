@@ -2,13 +2,20 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
+	"errors"
 	"io"
+	"maps"
+	"math"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // A conn over which the other side always gives this answer.
@@ -61,6 +68,44 @@ func TestRowsBetweenTellsWhatAPutDid(t *testing.T) {
 	want[1].Key, want[2].Key = "", ""
 	if got := inGeneral(got, another); !slices.Equal(got, want) {
 		t.Errorf("inGeneral = %v, want %v", got, want)
+	}
+}
+
+// The audit log's head stays the last row, and entries come before it.
+func TestCommitterAppendsAsTheServerDoes(t *testing.T) {
+	key := func(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
+	head := key(math.MaxUint64)
+	path := filepath.Join(t.TempDir(), "raw.db")
+	db, err := openFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucket([]byte("audit"))
+		return errors.Join(err, b.Put([]byte(key(7)), nil), b.Put([]byte(head), nil))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := newCommitter(db, []row{{"audit", appended, 8, 3, ""}, {"audit", changed, 8, 4, head}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.commit(), c.commit()); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := snapshotOf(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := map[string]int{}
+	for k, v := range got["audit"] {
+		sizes[k] = len(v)
+	}
+	if want := map[string]int{key(7): 0, key(8): 3, key(9): 3, head: 4}; !maps.Equal(sizes, want) {
+		t.Errorf("rows by key and length: %v, want %v", sizes, want)
 	}
 }
 

@@ -199,9 +199,19 @@ func (c *committer) put(b *bbolt.Bucket, r row, keys [][]byte, secret int) error
 		keys[at] = next(old)
 		return errors.Join(b.Delete(old), b.Put(keys[at], value))
 	default:
-		last, _ := b.Cursor().Last()
-		return b.Put(next(last), value)
+		return b.Put(next(lastAppended(b)), value)
 	}
+}
+
+// lastAppended is the last key with room for one more behind it: the audit log's
+// head is always the very last.
+func lastAppended(b *bbolt.Bucket) []byte {
+	c := b.Cursor()
+	key, _ := c.Last()
+	for bytes.Compare(next(key), key) < 0 {
+		key, _ = c.Prev()
+	}
+	return key
 }
 
 // next is the key with its last eight bytes counted on.
