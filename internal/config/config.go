@@ -265,7 +265,8 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
-	c := &Config{}
+	// Defaults of what may be 0.
+	c := &Config{Listen: Listen{Drain: 10 * time.Second, Connections: 2048}}
 	err = strictyaml.Decode(text, c)
 	if _, ok := errors.AsType[*strictyaml.SyntaxError](err); !ok {
 		err = errors.Join(err, c.validate())
@@ -281,12 +282,6 @@ func Load(path string) (*Config, error) {
 func (c *Config) setDefaults() {
 	if c.Listen.Address == "" {
 		c.Listen.Address = "127.0.0.1:3000"
-	}
-	if c.Listen.Drain == 0 {
-		c.Listen.Drain = 10 * time.Second
-	}
-	if c.Listen.Connections == 0 {
-		c.Listen.Connections = 2048
 	}
 	if c.Listen.TLS != nil && c.Listen.TLS.MinVersion == "" {
 		c.Listen.TLS.MinVersion = "1.3"

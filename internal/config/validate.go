@@ -46,7 +46,7 @@ func (c *Config) validate() error {
 		_, err := parseNetwork(p)
 		m.bad(err != nil, "listen.proxies[%d]: must be an address, or a network such as 10.0.0.0/8", i)
 	}
-	m.bad(c.Listen.Connections < 0, "listen.connections: must not be negative")
+	m.bad(c.Listen.Connections < 1, "listen.connections: must be at least 1")
 	m.bad(c.State.Path == "", "state.path: must be set")
 	c.State.Key.validate(&m)
 	m.bad(c.Audit.Retention != 0 && c.Audit.Retention < 24*time.Hour, "audit.retention: must be at least 24h")
@@ -137,6 +137,7 @@ func (l Limits) validate(m *mistakes) {
 func (r Rate) validate(m *mistakes, path string) {
 	m.bad(!(r.PerSecond >= 0 && r.PerSecond <= maxPerSecond), "%s.per_second: must be 0 to %d", path, maxPerSecond)
 	m.bad(r.PerSecond > 0 && r.Burst < 1, "%s.burst: must be at least 1", path)
+	m.bad(r.PerSecond == 0 && r.Burst > 0, "%s.per_second: must be set: without it there is no limit", path)
 	m.bad(r.Burst < 0, "%s.burst: must not be negative", path)
 }
 

@@ -10,29 +10,43 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Decode reads the file into a struct. Fields that it does not have, and
-// values of another type, are errors, all of them joined, each with its path
-// and never with the value. What is not YAML at all is a SyntaxError, and then
-// nothing was read.
+// Decode reads the file into a struct. Fields that it does not have, values of
+// another type, and fields without a value are errors, all of them joined, each
+// with its path and never with the value. What is not YAML at all is a
+// SyntaxError, and then nothing was read.
 func Decode(text []byte, into any) error {
 	err := yaml.Load(text, into, yaml.WithKnownFields())
 	if err == nil {
-		return nil
+		return errors.Join(withoutValue(text)...)
 	}
 	wrong, ok := errors.AsType[*yaml.LoadErrors](err)
 	if !ok {
 		return &SyntaxError{err}
 	}
-	var all []error
+	all := withoutValue(text)
 	paths := pathsOf(text)
 	for _, e := range wrong.Errors {
-		if path, ok := paths[place{e.Mark.Line, e.Mark.Column}]; ok {
+		switch path, ok := paths[place{e.Mark.Line, e.Mark.Column}]; {
+		case ok && path == "":
+			all = append(all, errors.New("the file does not hold fields, as in name: value"))
+		case ok:
 			all = append(all, fmt.Errorf("%s: %s (line %d)", path, inOurWords(e.Message), e.Mark.Line))
-		} else { // about the file as a whole
+		default: // about the file as a whole
 			all = append(all, errors.New(strings.TrimPrefix(e.Message, "yaml: ")))
 		}
 	}
 	return errors.Join(all...)
+}
+
+// withoutValue finds the fields that are there and say nothing. Read as if they
+// were not there, a limit whose value is commented out would be no limit.
+func withoutValue(text []byte) (all []error) {
+	walk(text, func(n *yaml.Node, path string) {
+		if path != "" && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+			all = append(all, fmt.Errorf("%s: has no value: give it one, or leave it out (line %d)", path, n.Line))
+		}
+	})
+	return all
 }
 
 // A SyntaxError means that nothing was read, so that nothing else can be said.
@@ -56,9 +70,9 @@ type place struct{ line, column int }
 // keys[0].grants[1].
 func Lines(text []byte) map[string]int {
 	lines := map[string]int{}
-	walk(text, func(at place, path string) {
-		if line, known := lines[path]; !known || at.line < line {
-			lines[path] = at.line
+	walk(text, func(n *yaml.Node, path string) {
+		if line, known := lines[path]; !known || n.Line < line {
+			lines[path] = n.Line
 		}
 	})
 	return lines
@@ -68,21 +82,21 @@ func Lines(text []byte) map[string]int {
 // of those that begin in one place the innermost.
 func pathsOf(text []byte) map[place]string {
 	paths := map[place]string{}
-	walk(text, func(at place, path string) { paths[at] = path })
+	walk(text, func(n *yaml.Node, path string) { paths[place{n.Line, n.Column}] = path })
 	return paths
 }
 
-// walk calls fn with every place in the file and its path, the outer before
-// the inner ones.
-func walk(text []byte, fn func(place, string)) {
+// walk calls fn with every node of the file and its path, the outer before the
+// inner ones, and the key of a field, which has its path, too, after its value.
+func walk(text []byte, fn func(n *yaml.Node, path string)) {
 	var root yaml.Node
 	if yaml.Load(text, &root) == nil {
 		walkNode(&root, "", fn)
 	}
 }
 
-func walkNode(n *yaml.Node, path string, fn func(place, string)) {
-	fn(place{n.Line, n.Column}, path)
+func walkNode(n *yaml.Node, path string, fn func(*yaml.Node, string)) {
+	fn(n, path)
 	for i, child := range n.Content {
 		switch {
 		case n.Kind == yaml.DocumentNode:
@@ -93,7 +107,7 @@ func walkNode(n *yaml.Node, path string, fn func(place, string)) {
 			key := n.Content[i-1]
 			inner := strings.TrimPrefix(path+"."+key.Value, ".")
 			walkNode(child, inner, fn)
-			fn(place{key.Line, key.Column}, inner)
+			fn(key, inner)
 		}
 	}
 }
