@@ -22,7 +22,8 @@ type Line struct {
 	// Owner is user/<id>, user/*, app/<uuid>, app/*, or self: the custom
 	// secrets of whoever has the grant.
 	Owner string `yaml:"owner" json:"owner"`
-	// Names limits the grant to these secrets of the owner.
+	// Names limits the grant to these secrets of the owner. Left out, it is on
+	// all; without any it is a mistake, as a list is whose last name was taken off.
 	Names []string `yaml:"names,omitempty" json:"names,omitempty"`
 	// Deny forbids instead of allowing, whatever other grants say.
 	Deny bool `yaml:"deny,omitempty" json:"deny,omitempty"`
@@ -78,6 +79,9 @@ func (l Line) parse(path string) (secret.Grant, error) {
 	owner, ok := parseOwner(l.Owner)
 	if !ok {
 		wrong = append(wrong, errors.New(path+"owner: must be user/<id>, user/*, app/<uuid>, app/* or self"))
+	}
+	if l.Names != nil && len(l.Names) == 0 {
+		wrong = append(wrong, errors.New(path+"names: must name at least one, or be left out for all of the owner's"))
 	}
 	for _, name := range l.Names {
 		if err := secret.CheckName(name); err != nil {

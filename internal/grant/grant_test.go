@@ -55,6 +55,7 @@ func TestMistakesAreNamedWithTheirPathsAllAtOnce(t *testing.T) {
 		{[]grant.Line{{Actions: list, Owner: "*"}}, "g[0]." + owner},
 		{[]grant.Line{{Actions: list, Owner: "group/a"}}, "g[0]." + owner},
 		{[]grant.Line{{Actions: list, Owner: "user/a", Names: []string{"a/b"}}}, "g[0].names: name: must not contain slashes or control characters"},
+		{[]grant.Line{{Actions: list, Owner: "user/a", Names: []string{}}}, "g[0].names: must name at least one, or be left out for all of the owner's"},
 		{[]grant.Line{{Actions: list, Owner: "user/a"}, {Owner: "x"}}, "g[1].actions: must name at least one\ng[1]." + owner},
 	} {
 		_, err := grant.Parse(tc.lines, "g", nil)

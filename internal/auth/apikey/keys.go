@@ -14,7 +14,7 @@ import (
 //
 //	keys:
 //	  - id: k3x7q2mf
-//	    sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+//	    sha256: 6c00846704e199eba093cc8d907f2ddb367169922ef174d0d5804379dbddb44d
 //	    subject: alice
 //	    user: alice
 //	    grants:
