@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/strongroom/strongroom/internal/secret"
@@ -39,11 +40,24 @@ func (s SuspiciousValues) Check(field, key string, v secret.Value) (Warnings, er
 	return warnings, nil
 }
 
+// maxWarnings are in an answer. Python's http.client takes a hundred lines of
+// headers and Node's fetch 16 KiB: with more, they could not read the answer to
+// what was done.
+const maxWarnings = 16
+
 // Set puts the warnings into the header of an answer, one line each:
 //
 //	X-Strongroom-Warning: data[0].value: PASSWORD: ends with a newline
+//
+// and of many the first, with how many more there are.
 func (w Warnings) Set(h http.Header) {
-	for _, warning := range w {
-		h["X-Strongroom-Warning"] = append(h["X-Strongroom-Warning"], warning.Error())
+	for i, warning := range w {
+		text := warning.Error()
+		if i == maxWarnings-1 && len(w) > maxWarnings {
+			text = fmt.Sprintf("and %d more", len(w)-i)
+		}
+		if i < maxWarnings {
+			h["X-Strongroom-Warning"] = append(h["X-Strongroom-Warning"], text)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package contracttest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -39,6 +40,20 @@ func TestAValueThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
 	}
 	s.openhands(t, admin).put(settings, `{"name":"A","value":"todo\n"}`).wantsStatus(200).wantsHeader("X-Strongroom-Warning",
 		"value: ends with a newline | value: looks like a placeholder | value: is shorter than 6 bytes")
+}
+
+// Clients have room for so many headers, and are to know what became of the write.
+func TestOfManyWarningsTheFirstAreGiven(t *testing.T) {
+	var data, warnings []string
+	for i := range 1000 {
+		data = append(data, fmt.Sprintf(`{"key":"K%03d","value":"true"}`, i))
+		warnings = append(warnings, fmt.Sprintf("data[%d].value: K%03d: is shorter than 6 bytes", i, i))
+	}
+	c := serve(t).nx1(t, admin)
+	for count, want := range map[int][]string{16: warnings[:16], 17: append(warnings[:15:15], "and 2 more"), 1000: append(warnings[:15:15], "and 985 more")} {
+		body := fmt.Sprintf(`{"secret_name":"MANY%d","data":[%s]}`, count, strings.Join(data[:count], ","))
+		c.post(secrets, body).wantsStatus(200).wantsHeader("X-Strongroom-Warning", strings.Join(want, " | "))
+	}
 }
 
 func TestAValueThatLooksLikeAMistakeIsRefusedIfTheConfigSaysSo(t *testing.T) {
