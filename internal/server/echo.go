@@ -37,13 +37,16 @@ func RetryAfter(d time.Duration) http.Header {
 //
 // An error of status 500 and above is logged, so it must not hold what was sent;
 // of many of status 503 one a second, since they have one cause, and whoever
-// sends a token while its issuer is away causes one without a credential.
+// sends a token while its issuer is away causes one without a credential. That
+// somebody hangs up while being answered is no error.
 func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	unavailable := &rate.Sometimes{First: 10, Interval: time.Second}
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		a := answer(err)
 		switch {
+		case c.Response().Committed && c.Request().Context().Err() != nil:
+			// It was answered, and nobody was there any more to read it.
 		case a.Status == http.StatusServiceUnavailable:
 			unavailable.Do(func() { logFailure(c, err, a, log) })
 		case a.Status >= http.StatusInternalServerError:

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -121,6 +123,28 @@ func TestErrorsAreAnsweredInTheDialectAndOursAreLogged(t *testing.T) {
 	log.Reset()
 	if w := ask(e, "GET", "/begun"); w.Code != 200 || w.Body.String() != "begun" || !strings.Contains(log.String(), "out of tea") {
 		t.Errorf("got %d %s, and logged %s", w.Code, w.Body, log.String())
+	}
+}
+
+func TestWhoHangsUpWhileBeingAnsweredIsNoFailure(t *testing.T) {
+	var log bytes.Buffer
+	e := newEcho(&log)
+	e.GET("/", func(c echo.Context) error { return c.Blob(200, "text/plain", make([]byte, 16<<20)) })
+	s := httptest.NewServer(e)
+	defer s.Close()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, err = io.ReadFull(conn, make([]byte, 100))
+	_ = conn.(*net.TCPConn).SetLinger(0) // a reset
+	if err := errors.Join(err, conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s.Close() // waits for the request
+	if log.Len() > 0 {
+		t.Errorf("it logged %s", log.String())
 	}
 }
 
