@@ -109,4 +109,5 @@ func TestKeysInOddForms(t *testing.T) {
 	}
 	s.stranger(t).with("X_Session_API_Key", key).raw("GET", "/api/secrets", "").wants(401, openhands.badKey)
 	s.stranger(t).raw("GET", "/api/secrets?"+sessionKey+"="+key, "").wants(401, openhands.noKey)
+	s.sends(t, "", "OPTIONS * HTTP/1.1\nHost: HOST\n\n").wants(401, openhands.noKey)
 }

@@ -117,6 +117,7 @@ func (e Endpoint) server(log *slog.Logger) *http.Server {
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: streams},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	s.DisableGeneralOptionsHandler = true // OPTIONS * needs a credential, as everything does
 	if e.Patient {
 		s.WriteTimeout = 0
 	}
