@@ -34,7 +34,7 @@ type Options struct {
 // New returns the API over the secrets, for callers whom the chain knows.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
-		Document: specs.Nx1, MaxBody: maxBody, Answer: answer,
+		Document: specs.Nx1, MaxBody: maxBody, Answer: answering(chain.Schemes),
 		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
 	}.New(chain, log)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,24 @@ type problem struct {
 // errNotText is a stored value that JSON cannot hold.
 var errNotText = errors.New("value is not text")
 
-// answer turns errors into Nx1's responses; nothing else does.
+// answering turns errors into Nx1's responses; nothing else does. Who sent no
+// credential is told of those that the schemes take.
+func answering(schemes []auth.Scheme) func(error) server.Answer {
+	hint := "Send a key in the header Authorization-PSK."
+	switch token := slices.Contains(schemes, auth.SchemeBearer); {
+	case token && slices.Contains(schemes, auth.SchemeAPIKey):
+		hint = "Send a key in the header Authorization-PSK, or an access token in the header Authorization."
+	case token:
+		hint = "Send an access token in the header Authorization."
+	}
+	return func(err error) server.Answer {
+		if errors.Is(err, auth.ErrNoCredential) {
+			return failure(http.StatusUnauthorized, hint)
+		}
+		return answer(err)
+	}
+}
+
 func answer(err error) server.Answer {
 	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
@@ -42,8 +60,6 @@ func answer(err error) server.Answer {
 		return failure(http.StatusBadRequest, err.Error())
 	case isInvalid:
 		return failure(http.StatusBadRequest, invalid.Error())
-	case is(auth.ErrNoCredential):
-		return failure(http.StatusUnauthorized, "Send a key in the header Authorization-PSK.")
 	case is(auth.ErrBadCredential):
 		return failure(http.StatusUnauthorized, "The credential is not valid.")
 	case is(auth.ErrTwoCredentials):
