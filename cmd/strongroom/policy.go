@@ -104,7 +104,8 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chai
 		{api.Sandboxes, "sandbox", "/api/v1/sandboxes", specs.Sandbox, func(c auth.Chain) (http.Handler, error) {
 			return sandbox.New(service, c, log)
 		}},
-		{api.V1, "openhandsv1", "/api/v1/secrets", specs.OpenHandsV1, func(c auth.Chain) (http.Handler, error) {
+		// The rest of V1's own paths, too: who comes there has V1's credentials.
+		{api.V1, "openhandsv1", "/api/v1", specs.OpenHandsV1, func(c auth.Chain) (http.Handler, error) {
 			return openhandsv1.New(service, suspicious, c, log)
 		}},
 	} {

@@ -66,7 +66,7 @@ func spokenAt(path string) dialect {
 	for _, d := range []struct {
 		prefix string
 		dialect
-	}{{"/api/app", nx1}, {"/api/settings/secrets", agentserver}, {"/api/v1/sandboxes", sandbox}, {"/api/v1/secrets", openhandsv1}} {
+	}{{"/api/app", nx1}, {"/api/settings/secrets", agentserver}, {"/api/v1/sandboxes", sandbox}, {"/api/v1", openhandsv1}} {
 		if rest, ok := strings.CutPrefix(path, d.prefix); ok && (rest == "" || rest[0] == '/') {
 			return d.dialect
 		}

@@ -199,6 +199,23 @@ func TestV1RefusesWhatItCannotRead(t *testing.T) {
 	})
 }
 
+// To V1's clients, this is how provider tokens are unset, and those are not here.
+func TestUnsettingProviderTokensOfV1DeletesNoSecret(t *testing.T) {
+	c := serve(t).openhands(t, admin)
+	c.post("/api/secrets", custom("git-providers")).wants(201, created)
+	c.delete(v1+"/git-providers").wants(404, openhandsv1.lost)
+	c.get("/api/secrets").wants(200, list("git-providers"))
+	c.delete("/api/secrets/git-providers").wantsStatus(200)
+}
+
+// Its clients ask for more than secrets, and take a 401 for the end of their login.
+func TestWhatElseV1HasIsNotFoundByItsCredentials(t *testing.T) {
+	s := serve(t)
+	for _, header := range []string{"X-Session-API-Key: KEY", "X-Access-Token: KEY", "Authorization: Bearer KEY"} {
+		s.sends(t, s.printed[sessionKey], "GET /api/v1/users/me HTTP/1.1\nHost: HOST\n"+header+"\n\n").wants(404, openhandsv1.lost)
+	}
+}
+
 // The document asks for X-Access-Token.
 func TestV1TakesItsKeyInMoreThanOneHeader(t *testing.T) {
 	s := serve(t)

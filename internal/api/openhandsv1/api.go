@@ -108,8 +108,15 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	return done{custom.Done{Status: http.StatusOK, Message: "Secret updated successfully", Revision: info.Revision}}, nil
 }
 
+// gitProviders is no secret: V1 unsets provider tokens by deleting it, which
+// is not served.
+const gitProviders = "git-providers"
+
 // DeleteSecret removes a secret. A second time it is not found.
 func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
+	if req.SecretId == gitProviders {
+		return nil, echo.ErrNotFound
+	}
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {
 		return nil, err
