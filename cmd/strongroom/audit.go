@@ -31,12 +31,15 @@ func auditVerifyCommand() *cobra.Command {
 	var anchorFile string
 	c := adminCommand("verify", "Go through the whole chain, and print its head", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		body := gen.VerifyAuditJSONRequestBody{}
-		if anchorFile != "" {
+		if a.out.Flags().Changed("anchor") {
 			text, err := os.ReadFile(anchorFile)
 			if err != nil {
 				return fmt.Errorf("--anchor: %w", err)
 			}
 			anchor := lastLine(string(text))
+			if anchor == "" {
+				return errors.New("--anchor: there is no head in the file, or only an empty line at its end")
+			}
 			body.Anchor = &anchor
 		}
 		resp, err := a.VerifyAuditWithResponse(ctx, body)

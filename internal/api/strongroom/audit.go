@@ -14,8 +14,8 @@ import (
 
 // ReadAudit returns entries of the audit log.
 func (a *handlers) ReadAudit(_ context.Context, req gen.ReadAuditRequestObject) (gen.ReadAuditResponseObject, error) {
-	after := max(number(req.Body.After), 0)
-	entries, err := a.office.Entries(uint64(after), number(req.Body.Last), number(req.Body.Limit))
+	after := max(optional(req.Body.After), 0)
+	entries, err := a.office.Entries(uint64(after), optional(req.Body.Last), optional(req.Body.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -33,20 +33,12 @@ func (l auditLines) VisitReadAuditResponse(w http.ResponseWriter) error {
 	return server.WriteJSON(w, http.StatusOK, l)
 }
 
-func number(n *int) int {
-	if n == nil {
-		return 0
-	}
-	return *n
-}
-
 // VerifyAudit goes through the audit log.
 func (a *handlers) VerifyAudit(ctx context.Context, req gen.VerifyAuditRequestObject) (gen.VerifyAuditResponseObject, error) {
-	anchor := ""
-	if req.Body.Anchor != nil {
-		anchor = *req.Body.Anchor
+	if err := notEmptied("anchor", req.Body.Anchor); err != nil {
+		return nil, err
 	}
-	r, err := a.office.VerifyAudit(ctx, anchor)
+	r, err := a.office.VerifyAudit(ctx, optional(req.Body.Anchor))
 	if err != nil {
 		return nil, err
 	}
