@@ -139,6 +139,9 @@ var commands = []struct {
 	{args: "apikey create --subject ci --strategy sso --grant '{actions: [list], owner: user/*}'", says: "--strategy: must be of the kind api_key: "},
 	{args: "apikey create --subject '' --grant '{actions: [list], owner: user/*}'", says: "subject: must not be empty"},
 	{args: "apikey create --subject ci --for 1ms --grant '{actions: [list], owner: user/*}'", says: "--for: must be whole seconds"},
+	{args: "apikey create --subject ci --for 0s --grant '{actions: [list], owner: user/*}'", says: "lifetime: must not be empty or 0: leave it out for the default"},
+	{args: "apikey create --subject ci --user '' --grant '{actions: [list], owner: user/*}'", says: "user: must not be empty or 0"},
+	{args: "apikey create --subject ci --grant '{actions: [list], owner: user/*, names: []}'", says: "--grant: [0].names: must name at least one"},
 	{args: "apikey list", prints: "KEY  works  ci  alice  list,reveal " + theApp + " (db)  psk  used never\n"},
 	{args: "apikey revoke {key}", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
@@ -160,6 +163,8 @@ var commands = []struct {
 	{args: "grant create user/* NEW", says: "owner: must be user/<id> or app/<uuid>"},
 	{args: "grant create " + theUser + " a/b", says: "name: must not contain slashes or control characters"},
 	{args: "grant create " + theUser + " NEW --for 0s", says: "lifetime: must be more than nothing and at most 30 days"},
+	{args: "grant create " + theUser + " NEW --reads 0", says: "reads: must not be empty or 0"},
+	{args: "grant create " + theUser + " NEW --sandbox ''", says: "sandbox: must not be empty or 0"},
 	{args: "grant list", prints: "KEY  works until T  sandbox box  list,reveal user/default (NEW)  delivered 0 of 5  last never\n"},
 	{args: "grant revoke {agent}", prints: "KEY was revoked T\n"},
 	{args: "grant revoke --sandbox box", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
@@ -190,6 +195,8 @@ var commands = []struct {
 	{args: "keyring rewrap --new-key {dir}/anchor", says: "--new-key: not a key: want 32 bytes in base64"},
 	{args: "audit verify", prints: "… entries, and the chain holds\nstrongroom-audit-v1 …\n"},
 	{args: "audit verify --anchor {dir}/anchor", prints: "… entries, and the chain holds\nstrongroom-audit-v1 …\n"},
+	{args: "audit verify --anchor /dev/null", says: "--anchor: there is no head in the file"},
+	{args: "audit verify --anchor ''", says: "--anchor: open : no such file or directory"},
 	{args: "audit verify --anchor {dir}/identity", says: "not an anchor of this audit log"},
 	{args: "audit tail -n 1", prints: `{"seq":…,"action":"history",…,"mac":"…"}` + "\n"},
 	{args: "audit tail -n 0", says: "--lines: must be 1 to 1000"},

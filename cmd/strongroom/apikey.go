@@ -44,12 +44,20 @@ func lifetime(flag string, d time.Duration) (seconds int, err error) {
 	return int(d / time.Second), nil
 }
 
+// ifGiven is the value of the flag, nil if the flag is left out.
+func ifGiven[T any](a *adminClient, flag string, value T) *T {
+	if !a.out.Flags().Changed(flag) {
+		return nil
+	}
+	return &value
+}
+
 func createAPIKeyCommand() *cobra.Command {
 	var subject, user string
 	var grants, strategies []string
 	var ends time.Duration
 	c := adminCommand("create --subject WHO --grant GRANT", "Issue a key and print it, once", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
-		body := gen.CreateApiKeyJSONRequestBody{Subject: subject, User: &user}
+		body := gen.CreateApiKeyJSONRequestBody{Subject: subject, User: ifGiven(a, "user", user)}
 		for _, text := range grants {
 			g, err := parseGrant(text)
 			if err != nil {
@@ -64,7 +72,7 @@ func createAPIKeyCommand() *cobra.Command {
 		if body.Strategies, err = a.strategies(strategies); err != nil {
 			return err
 		}
-		body.Lifetime = &seconds
+		body.Lifetime = ifGiven(a, "for", seconds)
 		resp, err := a.CreateApiKeyWithResponse(ctx, body)
 		if err := refusal(resp, err); err != nil {
 			return err

@@ -39,7 +39,7 @@ func createGrantCommand() *cobra.Command {
 			return err
 		}
 		body.Owner, body.Names = args[0], args[1:]
-		body.Sandbox, body.Subject, body.Reads = &sandbox, &subject, &reads
+		body.Sandbox, body.Subject, body.Reads = ifGiven(a, "sandbox", sandbox), ifGiven(a, "subject", subject), ifGiven(a, "reads", reads)
 		resp, err := a.CreateGrantWithResponse(ctx, body)
 		if err := refusal(resp, err); err != nil {
 			return err

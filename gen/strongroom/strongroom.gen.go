@@ -284,7 +284,7 @@ type Unprocessable = HTTPValidationError
 type CreateApiKeyJSONBody struct {
 	Grants []Grant `json:"grants"`
 
-	// Lifetime In seconds; 0 and by default: without end.
+	// Lifetime In seconds, more than 0. By default: without end.
 	Lifetime *int `json:"lifetime,omitempty"`
 
 	// Strategies Names under auth of the config: the api_key strategies that know the key. By default all do.
@@ -359,7 +359,7 @@ type CreateGrantJSONBody struct {
 	// Owner As in user/alice.
 	Owner string `json:"owner"`
 
-	// Reads How many deliveries it is good for; 0 and by default: any number.
+	// Reads How many deliveries it is good for, more than 0. By default: any number.
 	Reads *int `json:"reads,omitempty"`
 
 	// Sandbox The sandbox for which it is: it is of no use on the routes of another. By default it is for none.

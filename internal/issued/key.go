@@ -212,6 +212,9 @@ func checkSandbox(id string) error {
 }
 
 func checkStrategies(names []string) error {
+	if names != nil && len(names) == 0 {
+		return invalid(true, "strategies", "must name at least one, or be left out for all")
+	}
 	for _, name := range names {
 		if err := checkText("strategies", name); err != nil {
 			return err

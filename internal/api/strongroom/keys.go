@@ -1,6 +1,7 @@
 package strongroom
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -16,6 +17,7 @@ import (
 // CreateApiKey issues a key.
 func (a *handlers) CreateApiKey(ctx context.Context, req gen.CreateApiKeyRequestObject) (gen.CreateApiKeyResponseObject, error) {
 	grants, err := grantLines(req.Body.Grants)
+	err = cmp.Or(err, notEmptied("user", req.Body.User), notEmptied("lifetime", req.Body.Lifetime))
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +57,7 @@ func (a *handlers) RotateApiKey(ctx context.Context, req gen.RotateApiKeyRequest
 // CreateGrant issues a key for an agent.
 func (a *handlers) CreateGrant(ctx context.Context, req gen.CreateGrantRequestObject) (gen.CreateGrantResponseObject, error) {
 	owner, err := parseOwner(req.Body.Owner)
+	err = cmp.Or(err, notEmptied("sandbox", req.Body.Sandbox), notEmptied("reads", req.Body.Reads), notEmptied("subject", req.Body.Subject))
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +161,17 @@ func seconds(n int) time.Duration {
 		return math.MaxInt64
 	}
 	return time.Duration(max(n, -1)) * time.Second
+}
+
+// notEmptied refuses what was sent as nothing. Left out it stands for the
+// default, most often no limit, which is not what a script means that has
+// nothing in its variable.
+func notEmptied[T comparable](field string, sent *T) error {
+	var nothing T
+	if sent == nil || *sent != nothing {
+		return nil
+	}
+	return &secret.InvalidError{Field: field, Reason: "must not be empty or 0: leave it out for the default"}
 }
 
 // optional is what was sent, and nothing where nothing was.
