@@ -19,7 +19,7 @@ func keyringCommand() *cobra.Command {
 	c.AddCommand(
 		adminCommand("show", "Show the keys' numbers, and how far sealing anew has come", cobra.NoArgs, showKeyring),
 		adminCommand("rotate", "Seal with a new key from now on, and everything else in the background", cobra.NoArgs, rotateKeyring),
-		adminCommand("prune", "Forget retired keys; older backups cannot be read any more", cobra.NoArgs, pruneKeyring),
+		adminCommand("prune", "Forget retired keys, with which nothing in the state file is sealed any more", cobra.NoArgs, pruneKeyring),
 		rewrapCommand(),
 	)
 	return c

@@ -126,7 +126,7 @@ func (o *Office) examineKeyring() []Finding {
 	case k.Resealing:
 		return []Finding{fine("keyring", "key %d seals; records are being sealed anew with it, %d rows so far", k.Primary, k.Resealed)}
 	case retired > 0:
-		return []Finding{fine("keyring", "key %d seals; %d retired: drop them with keyring prune once no backup needs them", k.Primary, retired)}
+		return []Finding{fine("keyring", "key %d seals; %d retired: drop them with keyring prune", k.Primary, retired)}
 	default:
 		return []Finding{fine("keyring", "key %d seals, and there is no other", k.Primary)}
 	}
