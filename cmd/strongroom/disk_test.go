@@ -1,6 +1,10 @@
 package main_test
 
 import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -49,5 +53,22 @@ func TestAFullDiskRefusesWritesAndNothingElse(t *testing.T) {
 	a := p.want(t, 200, "GET", "/api/secrets", i.sessionHeader(), "")
 	if a.body != `{"custom_secrets":[]}` {
 		t.Errorf("a refused write happened: %s", a.body)
+	}
+}
+
+// What could not be written in full would be in the way of the next attempt.
+func TestInitOnAFullDiskLeavesNothingBehind(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	mustHaveStrace(t)
+	out, err := exec.Command("strace", "-f", "-o", os.DevNull, "-e", "inject=write:error=ENOSPC", "-P", filepath.Join(dir, "keys/state.key"),
+		mustBuildFast(t), "init", "--dir", dir).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "nothing was made: write ") {
+		t.Errorf("init: %v, %s", err, out)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what it made is there: %v", err)
+	}
+	if r := run(t, "init", "--dir", dir); r.code != 0 {
+		t.Errorf("again: exit code %d, %s", r.code, r.stderr)
 	}
 }

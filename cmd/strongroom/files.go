@@ -49,12 +49,17 @@ func openTLS(t *config.TLS) (*tls.Config, error) {
 	return server.TLS(certificate, tls.VersionTLS13), nil
 }
 
-// writeNew writes a file that must not exist yet, and makes it durable.
+// writeNew writes a file that must not exist yet, and makes it durable, or else
+// leaves none.
 func writeNew(path string, content []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close(), state.SyncDir(filepath.Dir(path)))
+	err = errors.Join(err, f.Sync(), f.Close(), state.SyncDir(filepath.Dir(path)))
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }

@@ -86,11 +86,16 @@ type trace struct {
 	changes []string // ids of the answers that acknowledged them, in order
 }
 
-func mustTrace(t *testing.T, state string, options []string, command ...string) *trace {
+func mustHaveStrace(t *testing.T) {
 	t.Helper()
 	if out, err := exec.Command("strace", "-D", "-f", "-y", "-o", os.DevNull, "true").CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: no system calls can be traced here: %v %s", err, out)
 	}
+}
+
+func mustTrace(t *testing.T, state string, options []string, command ...string) *trace {
+	t.Helper()
+	mustHaveStrace(t)
 	dir, err := filepath.EvalSymlinks(filepath.Dir(state)) // as the kernel knows it
 	if err != nil {
 		t.Fatal(err)
