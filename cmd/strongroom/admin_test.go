@@ -112,6 +112,7 @@ var commands = []struct {
 	{args: "secret restore " + theApp + " db {first}", prints: "R  T  db  k  \n", after: hasValue("db", "first")},
 	{args: "secret restore " + theApp + " db 0000000000000000", says: "secret not found", after: hasValue("db", "third")},
 	{args: "secret undelete " + theApp + " gone", prints: "R  T  gone  k  \n", after: hasValue("gone", "deleted")},
+	{args: "secret undelete " + theApp + " gone 0000000000000000", says: "secret not found"},
 	{args: "secret undelete " + theApp + " db", says: "secret already exists"},
 	{args: "secret destroy " + theApp + " db", after: func(t *testing.T, p *process, i install) {
 		t.Helper()
@@ -255,6 +256,19 @@ func TestEveryCommandDoesAndSaysTheSameWithAServerAndWithoutOne(t *testing.T) {
 				tc.after(t, mustServe(t, alone), alone)
 			}
 		})
+	}
+}
+
+// Whoever may write a description writes it to the administrator's terminal.
+func TestWhatCallersWriteCannotPassForAnotherLineOrCommandATerminal(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"\u202eNEKOT","value":"v-v-v-v","description":"ok\nADMIN  value \u001b[31m\t\"é\""}`)
+	for _, args := range [][]string{{"secret", "list", theUser}, {"secret", "history", theUser, "\u202eNEKOT"}} {
+		out := i.mustAdminister(t, args...)
+		if !strings.Contains(out, `"\u202eNEKOT"`) || !strings.Contains(out, `"ok\nADMIN  value \x1b[31m\t\"é\""`) || strings.Count(out, "\n") != 1 {
+			t.Errorf("%v prints\n%q", args, out)
+		}
 	}
 }
 

@@ -3,7 +3,12 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 )
@@ -28,4 +33,29 @@ func refusal(a answered, err error) error {
 		return errors.New("the server has refused: " + http.StatusText(a.StatusCode()))
 	}
 	return errors.New(problem.Error)
+}
+
+// printTable writes a line for each item, with its cells in columns.
+func printTable[T any](a *adminClient, items []T, cells func(T) []string) error {
+	table := tabwriter.NewWriter(a.out.OutOrStdout(), 0, 0, 2, ' ', 0)
+	for _, item := range items {
+		line := cells(item)
+		for i, cell := range line {
+			line[i] = legible(cell)
+		}
+		if _, err := fmt.Fprintln(table, strings.Join(line, "\t")); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}
+
+// legible is a text as a terminal may have it. Names and descriptions come from
+// callers: quoted, none of them can pass for another line, or command the
+// terminal.
+func legible(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }) {
+		return strconv.QuoteToGraphic(text)
+	}
+	return text
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -140,7 +139,7 @@ func listAPIKeys(ctx context.Context, a *adminClient, _ []string) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printKeys(*resp.JSON200, func(k gen.IssuedKey) []string {
+	return printTable(a, *resp.JSON200, func(k gen.IssuedKey) []string {
 		return []string{k.Id, stateOf(k), k.Subject, k.User, grantsOf(k), strings.Join(k.Strategies, ","), "used " + when(k.Used)}
 	})
 }
@@ -174,16 +173,6 @@ func rotateAPIKeyCommand() *cobra.Command {
 func (a *adminClient) printNewKey(k gen.NewKey) error {
 	_, err := fmt.Fprintf(a.out.ErrOrStderr(), "key %s %s; it is shown this once:\n", k.Issued.Id, stateOf(k.Issued))
 	return errors.Join(err, a.printf("%s\n", k.Key))
-}
-
-func (a *adminClient) printKeys(keys []gen.IssuedKey, line func(gen.IssuedKey) []string) error {
-	table := tabwriter.NewWriter(a.out.OutOrStdout(), 0, 0, 2, ' ', 0)
-	for _, k := range keys {
-		if _, err := fmt.Fprintln(table, strings.Join(line(k), "\t")); err != nil {
-			return err
-		}
-	}
-	return table.Flush()
 }
 
 // stateOf says whether the key works, and until or since when.

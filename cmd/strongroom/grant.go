@@ -60,7 +60,7 @@ func listGrants(ctx context.Context, a *adminClient, _ []string) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printKeys(*resp.JSON200, func(k gen.IssuedKey) []string {
+	return printTable(a, *resp.JSON200, func(k gen.IssuedKey) []string {
 		return []string{k.Id, stateOf(k), k.Subject, grantsOf(k), "delivered " + deliveriesOf(k), "last " + when(k.LastDelivery)}
 	})
 }

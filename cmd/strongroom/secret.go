@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,11 +22,11 @@ No value is shown.`,
 		Args: cobra.NoArgs, RunE: showHelp,
 	}
 	c.AddCommand(
-		secretAction("list OWNER", "List what an owner has, and when the values were last delivered", 1, listSecrets),
-		secretAction("history "+secretArgs, "List what a secret has been, newest first", 2, secretHistory),
-		secretAction("restore "+secretArgs+" REVISION", "Give a secret the content of an earlier revision", 3, restoreSecret),
-		secretAction("undelete "+secretArgs, "Put back what was last deleted under a name", 2, undeleteSecret),
-		secretAction("destroy "+secretArgs, "Remove a secret and all its history for good", 2, destroySecret),
+		secretAction("list OWNER", "List what an owner has, and when the values were last delivered", cobra.ExactArgs(1), listSecrets),
+		secretAction("history "+secretArgs, "List what a secret has been, newest first", cobra.ExactArgs(2), secretHistory),
+		secretAction("restore "+secretArgs+" REVISION", "Give a secret the content of an earlier revision", cobra.ExactArgs(3), restoreSecret),
+		secretAction("undelete "+secretArgs+" [REVISION]", "Put back what was deleted under a name: last, or at that revision", cobra.RangeArgs(2, 3), undeleteSecret),
+		secretAction("destroy "+secretArgs, "Remove a secret and all its history for good", cobra.ExactArgs(2), destroySecret),
 	)
 	return c
 }
@@ -36,8 +34,8 @@ No value is shown.`,
 func ownerCommand() *cobra.Command {
 	c := &cobra.Command{Use: "owner", Short: "Look after all that a user or an app has", Args: cobra.NoArgs, RunE: showHelp}
 	c.AddCommand(
-		secretAction("deleted OWNER", "List what can be undeleted, newest first", 1, deletedSecrets),
-		secretAction("erase OWNER", "Remove all that an owner has and had, for good", 1, eraseOwner),
+		secretAction("deleted OWNER", "List what can be undeleted, newest first", cobra.ExactArgs(1), deletedSecrets),
+		secretAction("erase OWNER", "Remove all that an owner has and had, for good", cobra.ExactArgs(1), eraseOwner),
 	)
 	return c
 }
@@ -49,9 +47,9 @@ type target struct {
 }
 
 // secretAction is a command about a target in a store.
-func secretAction(use, short string, args int, do func(context.Context, *adminClient, target) error) *cobra.Command {
+func secretAction(use, short string, args cobra.PositionalArgs, do func(context.Context, *adminClient, target) error) *cobra.Command {
 	var store string
-	c := adminCommand(use, short, cobra.ExactArgs(args), func(ctx context.Context, a *adminClient, args []string) error {
+	c := adminCommand(use, short, args, func(ctx context.Context, a *adminClient, args []string) error {
 		name, err := a.store(store)
 		if err != nil {
 			return err
@@ -68,14 +66,9 @@ func listSecrets(ctx context.Context, a *adminClient, t target) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(a.out.OutOrStdout(), 0, 0, 2, ' ', 0)
-	for _, v := range *resp.JSON200 {
-		line := []string{v.Name, strings.Join(v.Keys, ","), "updated " + when(&v.Updated), "delivered " + deliveryOf(v), v.Description}
-		if _, err := fmt.Fprintln(table, strings.Join(line, "\t")); err != nil {
-			return err
-		}
-	}
-	return table.Flush()
+	return printTable(a, *resp.JSON200, func(v gen.Version) []string {
+		return []string{v.Name, strings.Join(v.Keys, ","), "updated " + when(&v.Updated), "delivered " + deliveryOf(v), v.Description}
+	})
 }
 
 // deliveryOf says when the values were last delivered, and to whom.
@@ -109,7 +102,11 @@ func restoreSecret(ctx context.Context, a *adminClient, t target) error {
 }
 
 func undeleteSecret(ctx context.Context, a *adminClient, t target) error {
-	resp, err := a.UndeleteSecretWithResponse(ctx, t.SecretRef)
+	body := gen.UndeleteSecretJSONRequestBody{Store: t.Store, Owner: t.Owner, Name: t.Name}
+	if t.revision != "" {
+		body.Revision = &t.revision
+	}
+	resp, err := a.UndeleteSecretWithResponse(ctx, body)
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
@@ -134,18 +131,14 @@ func eraseOwner(ctx context.Context, a *adminClient, t target) error {
 	return refusal(resp, err)
 }
 
-// printVersions writes a line for each, with the revision that restore takes.
+// printVersions writes a line for each, with the revision that restore and
+// undelete take.
 func (a *adminClient) printVersions(versions []gen.Version) error {
-	table := tabwriter.NewWriter(a.out.OutOrStdout(), 0, 0, 2, ' ', 0)
-	for _, v := range versions {
+	return printTable(a, versions, func(v gen.Version) []string {
 		when := v.Updated
 		if v.Deleted != nil {
 			when = *v.Deleted
 		}
-		line := []string{v.Revision, when.Format(time.RFC3339), v.Name, strings.Join(v.Keys, ","), v.Description}
-		if _, err := table.Write([]byte(strings.Join(line, "\t") + "\n")); err != nil {
-			return err
-		}
-	}
-	return table.Flush()
+		return []string{v.Revision, when.Format(time.RFC3339), v.Name, strings.Join(v.Keys, ","), v.Description}
+	})
 }

@@ -152,6 +152,9 @@ func TestTheAdministrationAnswersAsItsDocumentSays(t *testing.T) {
 	restore := func(ref gen.SecretRef, revision string) gen.RestoreSecretJSONRequestBody {
 		return gen.RestoreSecretJSONRequestBody{Store: ref.Store, Owner: ref.Owner, Name: ref.Name, Revision: revision}
 	}
+	undelete := func(ref gen.SecretRef, revision *string) gen.UndeleteSecretJSONRequestBody {
+		return gen.UndeleteSecretJSONRequestBody{Store: ref.Store, Owner: ref.Owner, Name: ref.Name, Revision: revision}
+	}
 	owner := func(ref gen.SecretRef) gen.OwnerRef { return gen.OwnerRef{Store: ref.Store, Owner: ref.Owner} }
 	minus := -1
 	for _, tc := range []struct {
@@ -167,8 +170,10 @@ func TestTheAdministrationAnswersAsItsDocumentSays(t *testing.T) {
 		{"restore none", 404, func() (*http.Response, error) { return c.RestoreSecret(ctx, restore(none, "0")) }},
 		{"restore no revision", 404, func() (*http.Response, error) { return c.RestoreSecret(ctx, restore(db, "0")) }},
 		{"restore nobody's", 400, func() (*http.Response, error) { return c.RestoreSecret(ctx, restore(nobody, "0")) }},
-		{"undelete what is there", 409, func() (*http.Response, error) { return c.UndeleteSecret(ctx, db) }},
-		{"undelete none", 404, func() (*http.Response, error) { return c.UndeleteSecret(ctx, none) }},
+		{"undelete what is there", 409, func() (*http.Response, error) { return c.UndeleteSecret(ctx, undelete(db, nil)) }},
+		{"undelete none", 404, func() (*http.Response, error) { return c.UndeleteSecret(ctx, undelete(none, nil)) }},
+		{"undelete at no revision", 400, func() (*http.Response, error) { return c.UndeleteSecret(ctx, undelete(none, str(""))) }},
+		{"undelete nobody's", 400, func() (*http.Response, error) { return c.UndeleteSecret(ctx, undelete(nobody, nil)) }},
 		{"destroy none", 404, func() (*http.Response, error) { return c.DestroySecret(ctx, none) }},
 		{"destroy", 204, func() (*http.Response, error) { return c.DestroySecret(ctx, db) }},
 		{"deleted", 200, func() (*http.Response, error) { return c.DeletedSecrets(ctx, owner(db)) }},

@@ -419,6 +419,18 @@ type RestoreSecretJSONBody struct {
 	Store    string `json:"store"`
 }
 
+// UndeleteSecretJSONBody defines parameters for UndeleteSecret.
+type UndeleteSecretJSONBody struct {
+	Name string `json:"name"`
+
+	// Owner As in user/alice.
+	Owner string `json:"owner"`
+
+	// Revision That it had when it was deleted. By default: what was deleted last.
+	Revision *string `json:"revision,omitempty"`
+	Store    string  `json:"store"`
+}
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody CreateApiKeyJSONBody
 
@@ -477,7 +489,7 @@ type ListSecretsJSONRequestBody = OwnerRef
 type RestoreSecretJSONRequestBody RestoreSecretJSONBody
 
 // UndeleteSecretJSONRequestBody defines body for UndeleteSecret for application/json ContentType.
-type UndeleteSecretJSONRequestBody = SecretRef
+type UndeleteSecretJSONRequestBody UndeleteSecretJSONBody
 
 // AsHTTPValidationErrorDetailLoc0 returns the union data inside the HTTPValidationError_Detail_Loc_Item as a HTTPValidationErrorDetailLoc0
 func (t HTTPValidationError_Detail_Loc_Item) AsHTTPValidationErrorDetailLoc0() (HTTPValidationErrorDetailLoc0, error) {
@@ -838,8 +850,8 @@ type ClientInterface interface {
 
 	// PruneKeyring Forget retired keys
 	//
-	// Seals anew what still needs a retired key, then drops these keys. Backups that they have sealed can no longer be
-	// read.
+	// Seals anew what still needs a retired key, then drops these keys. A backup has the keyring of its time, and stays
+	// readable by the key-encryption key of its time.
 	//
 	// Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
 	PruneKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1004,14 +1016,14 @@ type ClientInterface interface {
 	// Corresponds with POST /strongroom/v1/secret/restore (the `RestoreSecret` operationId).
 	RestoreSecret(ctx context.Context, body RestoreSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UndeleteSecretWithBody Put back what was last deleted under a name
+	// UndeleteSecretWithBody Put back what was deleted under a name
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/undelete (the `UndeleteSecret` operationId).
 	UndeleteSecretWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UndeleteSecret Put back what was last deleted under a name
+	// UndeleteSecret Put back what was deleted under a name
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1497,8 +1509,8 @@ func (c *Client) RevokeGrants(ctx context.Context, body RevokeGrantsJSONRequestB
 
 // PruneKeyring Forget retired keys
 //
-// Seals anew what still needs a retired key, then drops these keys. Backups that they have sealed can no longer be
-// read.
+// Seals anew what still needs a retired key, then drops these keys. A backup has the keyring of its time, and stays
+// readable by the key-encryption key of its time.
 //
 // Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
 func (c *Client) PruneKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1863,7 +1875,7 @@ func (c *Client) RestoreSecret(ctx context.Context, body RestoreSecretJSONReques
 	return c.Client.Do(req)
 }
 
-// UndeleteSecretWithBody Put back what was last deleted under a name
+// UndeleteSecretWithBody Put back what was deleted under a name
 //
 // Takes any type of body and a specified content type.
 //
@@ -1880,7 +1892,7 @@ func (c *Client) UndeleteSecretWithBody(ctx context.Context, contentType string,
 	return c.Client.Do(req)
 }
 
-// UndeleteSecret Put back what was last deleted under a name
+// UndeleteSecret Put back what was deleted under a name
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3205,8 +3217,8 @@ type ClientWithResponsesInterface interface {
 
 	// PruneKeyringWithResponse Forget retired keys
 	//
-	// Seals anew what still needs a retired key, then drops these keys. Backups that they have sealed can no longer be
-	// read.
+	// Seals anew what still needs a retired key, then drops these keys. A backup has the keyring of its time, and stays
+	// readable by the key-encryption key of its time.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3375,14 +3387,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /strongroom/v1/secret/restore (the `RestoreSecret` operationId).
 	RestoreSecretWithResponse(ctx context.Context, body RestoreSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*RestoreSecretResponse, error)
 
-	// UndeleteSecretWithBodyWithResponse Put back what was last deleted under a name
+	// UndeleteSecretWithBodyWithResponse Put back what was deleted under a name
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/undelete (the `UndeleteSecret` operationId).
 	UndeleteSecretWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UndeleteSecretResponse, error)
 
-	// UndeleteSecretWithResponse Put back what was last deleted under a name
+	// UndeleteSecretWithResponse Put back what was deleted under a name
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6232,8 +6244,8 @@ func (c *ClientWithResponses) RevokeGrantsWithResponse(ctx context.Context, body
 
 // PruneKeyringWithResponse Forget retired keys
 //
-// Seals anew what still needs a retired key, then drops these keys. Backups that they have sealed can no longer be
-// read.
+// Seals anew what still needs a retired key, then drops these keys. A backup has the keyring of its time, and stays
+// readable by the key-encryption key of its time.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6522,7 +6534,7 @@ func (c *ClientWithResponses) RestoreSecretWithResponse(ctx context.Context, bod
 	return ParseRestoreSecretResponse(rsp)
 }
 
-// UndeleteSecretWithBodyWithResponse Put back what was last deleted under a name
+// UndeleteSecretWithBodyWithResponse Put back what was deleted under a name
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6535,7 +6547,7 @@ func (c *ClientWithResponses) UndeleteSecretWithBodyWithResponse(ctx context.Con
 	return ParseUndeleteSecretResponse(rsp)
 }
 
-// UndeleteSecretWithResponse Put back what was last deleted under a name
+// UndeleteSecretWithResponse Put back what was deleted under a name
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8671,7 +8683,7 @@ type ServerInterface interface {
 	// RestoreSecret Put an earlier version back
 	// (POST /strongroom/v1/secret/restore)
 	RestoreSecret(ctx echo.Context) error
-	// UndeleteSecret Put back what was last deleted under a name
+	// UndeleteSecret Put back what was deleted under a name
 	// (POST /strongroom/v1/secret/undelete)
 	UndeleteSecret(ctx echo.Context) error
 	// Status What is running
@@ -12340,7 +12352,7 @@ type StrictServerInterface interface {
 	// RestoreSecret Put an earlier version back
 	// (POST /strongroom/v1/secret/restore)
 	RestoreSecret(ctx context.Context, request RestoreSecretRequestObject) (RestoreSecretResponseObject, error)
-	// UndeleteSecret Put back what was last deleted under a name
+	// UndeleteSecret Put back what was deleted under a name
 	// (POST /strongroom/v1/secret/undelete)
 	UndeleteSecret(ctx context.Context, request UndeleteSecretRequestObject) (UndeleteSecretResponseObject, error)
 	// Status What is running

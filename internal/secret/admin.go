@@ -71,10 +71,11 @@ func (s *Service) Restore(ctx context.Context, caller Caller, ref Ref, revision 
 	return answer(info, err)
 }
 
-// Undelete puts back what was last deleted under the name.
-func (s *Service) Undelete(ctx context.Context, caller Caller, ref Ref) (info Info, err error) {
+// Undelete puts back what was deleted under the name: at that revision, or with
+// none the last.
+func (s *Service) Undelete(ctx context.Context, caller Caller, ref Ref, revision Revision) (info Info, err error) {
 	err = s.admitHistory(ctx, caller, Undelete, ref, func(h Historian, op Op) (err error) {
-		info, err = h.Undelete(ctx, op)
+		info, err = h.Undelete(ctx, op, revision)
 		return err
 	})
 	return answer(info, err)

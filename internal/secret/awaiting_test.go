@@ -66,7 +66,7 @@ func (a awaiting) Restore(ctx context.Context, op secret.Op, _ secret.Revision) 
 	return a.Replace(ctx, op, secret.Change{})
 }
 
-func (a awaiting) Undelete(ctx context.Context, op secret.Op) (secret.Info, error) {
+func (a awaiting) Undelete(ctx context.Context, op secret.Op, _ secret.Revision) (secret.Info, error) {
 	return a.Create(ctx, op, secret.Draft{})
 }
 

@@ -86,7 +86,7 @@ func (r remembering) Restore(ctx context.Context, op secret.Op, _ secret.Revisio
 	return r.Replace(ctx, op, secret.Change{})
 }
 
-func (r remembering) Undelete(ctx context.Context, op secret.Op) (secret.Info, error) {
+func (r remembering) Undelete(ctx context.Context, op secret.Op, _ secret.Revision) (secret.Info, error) {
 	return r.Create(ctx, op, secret.Draft{})
 }
 

@@ -173,9 +173,10 @@ type Historian interface {
 	// Deleted returns what the owner has deleted, newest first.
 	Deleted(ctx context.Context, owner Owner) ([]Deleted, error)
 
-	// Undelete puts back what was last deleted under the name, its history
-	// included. It returns ErrExists if the name has been taken since.
-	Undelete(ctx context.Context, op Op) (Info, error)
+	// Undelete puts back what was deleted under the name, its history included:
+	// at that revision, or with none the last. It returns ErrExists as long as
+	// the name is taken.
+	Undelete(ctx context.Context, op Op, revision Revision) (Info, error)
 
 	// Destroy removes the secret, and all that was deleted under its name,
 	// with their history, for good.

@@ -1,6 +1,7 @@
 package strongroom
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -113,13 +114,14 @@ func (a *handlers) RestoreSecret(ctx context.Context, req gen.RestoreSecretReque
 	return gen.RestoreSecret200JSONResponse(version(info)), nil
 }
 
-// UndeleteSecret puts back what was last deleted under the name.
+// UndeleteSecret puts back what was deleted under the name.
 func (a *handlers) UndeleteSecret(ctx context.Context, req gen.UndeleteSecretRequestObject) (gen.UndeleteSecretResponseObject, error) {
-	s, ref, err := a.find(*req.Body)
+	s, ref, err := a.find(gen.SecretRef{Store: req.Body.Store, Owner: req.Body.Owner, Name: req.Body.Name})
+	err = cmp.Or(err, notEmptied("revision", req.Body.Revision))
 	if err != nil {
 		return nil, err
 	}
-	info, err := s.Undelete(ctx, auth.Caller(ctx), ref)
+	info, err := s.Undelete(ctx, auth.Caller(ctx), ref, secret.Revision(optional(req.Body.Revision)))
 	if err != nil {
 		return nil, err
 	}

@@ -97,30 +97,37 @@ func (s *Store) Deleted(ctx context.Context, owner secret.Owner) ([]secret.Delet
 }
 
 // Undelete implements [secret.Historian].
-func (s *Store) Undelete(ctx context.Context, op secret.Op) (secret.Info, error) {
+func (s *Store) Undelete(ctx context.Context, op secret.Op, revision secret.Revision) (secret.Info, error) {
 	var r record
 	err := s.write(ctx, op, func(tx *state.Tx) error {
 		key := s.rowKey(op.Ref)
 		if s.exists(tx, key) {
 			return secret.ErrExists
 		}
-		rows := s.deletedOf(tx, key.owner(), key.name())
-		if len(rows) == 0 {
-			return secret.ErrNotFound
+		d, found, err := s.findDeleted(tx, op.Ref.Owner, key, revision)
+		if err != nil {
+			return err
 		}
-		last := rows[len(rows)-1]
+		r = found
 		o := s.owner(tx, op.Ref.Owner)
 		if o.count >= MaxSecrets {
 			return errTooMany
 		}
 		o.count++
-		var err error
-		if r, err = s.openAt(op.Ref.Owner, key, last.stored); err != nil {
-			return err
-		}
-		return errors.Join(s.unbury(tx, &o, last, r), s.putOwner(tx, o))
+		return errors.Join(s.unbury(tx, &o, d, r), s.putOwner(tx, o))
 	})
 	return s.answer(r, err)
+}
+
+// findDeleted returns what was last deleted under the key, or at that revision.
+func (s *Store) findDeleted(tx *state.Tx, owner secret.Owner, key rowKey, revision secret.Revision) (deletedRow, record, error) {
+	for _, d := range slices.Backward(s.deletedOf(tx, key.owner(), key.name())) {
+		r, err := s.openAt(owner, key, d.stored)
+		if err != nil || revision == "" || r.info.Revision == revision {
+			return d, r, err
+		}
+	}
+	return deletedRow{}, record{}, secret.ErrNotFound
 }
 
 // unbury is the reverse of bury.

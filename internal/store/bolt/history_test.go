@@ -159,7 +159,7 @@ func TestUndeletePutsBackWhatWasDeletedLast(t *testing.T) {
 	if err != nil || len(deleted) != 2 || deleted[0].Revision != before.Revision || deleted[0].At.Before(deleted[1].At) {
 		t.Fatalf("Deleted: %+v, %v", deleted, err)
 	}
-	info, err := s.Undelete(ctx, secret.Op{Ref: db})
+	info, err := s.Undelete(ctx, secret.Op{Ref: db}, "")
 	if err != nil || info.Revision != before.Revision {
 		t.Fatalf("Undelete: %+v, %v", info, err)
 	}
@@ -167,12 +167,37 @@ func TestUndeletePutsBackWhatWasDeletedLast(t *testing.T) {
 	if got := len(versions(t, s, db)); got != 2 {
 		t.Errorf("it has %d versions, want 2", got)
 	}
-	_, err = s.Undelete(ctx, secret.Op{Ref: db})
+	_, err = s.Undelete(ctx, secret.Op{Ref: db}, "")
 	wantError(t, "a name that is taken", err, secret.ErrExists)
-	_, err = s.Undelete(ctx, secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: "never"}})
+	_, err = s.Undelete(ctx, secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: "never"}}, "")
 	wantError(t, "a name that never was", err, secret.ErrNotFound)
 	if infos, err := s.List(ctx, db.Owner, secret.Page{}); err != nil || len(infos) != 1 {
 		t.Errorf("List: %d, %v", len(infos), err)
+	}
+}
+
+// What was deleted twice can be put back from either time.
+func TestUndeleteOfARevisionPassesByWhatWasDeletedSince(t *testing.T) {
+	s := newStack(t)
+	defer mustClose(t, s)
+	good := mustCreate(t, s, db, "good")
+	mustDelete(t, s, db)
+	bad := mustCreate(t, s, db, "bad")
+	mustDelete(t, s, db)
+	_, err := s.Undelete(ctx, secret.Op{Ref: db}, "0000000000000000")
+	wantError(t, "a revision that never was", err, secret.ErrNotFound)
+	info, err := s.Undelete(ctx, secret.Op{Ref: db}, good.Revision)
+	if err != nil || info.Revision != good.Revision {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	wantValue(t, s, db, "good")
+	mustDelete(t, s, db)
+	if _, err := s.Undelete(ctx, secret.Op{Ref: db}, bad.Revision); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, s, db, "bad")
+	if deleted, err := s.Deleted(ctx, db.Owner); err != nil || len(deleted) != 1 || deleted[0].Revision != good.Revision {
+		t.Errorf("deleted: %+v, %v", deleted, err)
 	}
 }
 
@@ -190,7 +215,7 @@ func TestDestroyAndEraseLeaveNoRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, "destroyed again", s.Destroy(ctx, secret.Op{Ref: db}), secret.ErrNotFound)
-	_, err := s.Undelete(ctx, secret.Op{Ref: db})
+	_, err := s.Undelete(ctx, secret.Op{Ref: db}, "")
 	wantError(t, "undeleted", err, secret.ErrNotFound)
 	wantValue(t, s, other, "2")
 	bystander := secret.Ref{Owner: secret.User("bob"), Name: "db"}
@@ -321,7 +346,7 @@ func TestResealLeavesNothingToOtherKeys(t *testing.T) {
 		}
 		wantValue(t, s, ref, "old")
 	}
-	if _, err := s.Undelete(ctx, secret.Op{Ref: gone}); err != nil {
+	if _, err := s.Undelete(ctx, secret.Op{Ref: gone}, ""); err != nil {
 		t.Fatal(err)
 	}
 	wantValue(t, s, gone, "still there")
@@ -346,7 +371,7 @@ func TestResealMissesNothingThatMoves(t *testing.T) {
 	move := sync.OnceFunc(func() {
 		for i := range secrets {
 			mustDescribe(t, s, ref("renamed", i), ref("moved", i).Name, "")
-			if _, err := s.Undelete(ctx, secret.Op{Ref: ref("deleted", i)}); err != nil {
+			if _, err := s.Undelete(ctx, secret.Op{Ref: ref("deleted", i)}, ""); err != nil {
 				t.Fatal(err)
 			}
 		}

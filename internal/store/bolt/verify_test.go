@@ -87,7 +87,7 @@ func TestCountsAreRightAfterWhateverIsDone(t *testing.T) {
 			err = s.Delete(ctx, op)
 		case k < 11:
 			did = "undelete"
-			_, err = s.Undelete(ctx, op)
+			_, err = s.Undelete(ctx, op, "")
 		default:
 			did = "destroy"
 			err = s.Destroy(ctx, op)
