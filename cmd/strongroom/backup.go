@@ -132,7 +132,7 @@ func restoreCommand() *cobra.Command {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is restored\n", cfg.State.Path)
-			return err
+			return errors.Join(err, remindOfAnchor(c.ErrOrStderr(), cfg.Audit.Anchor))
 		},
 	}
 	configFlag(c, &file)
@@ -140,6 +140,19 @@ func restoreCommand() *cobra.Command {
 	c.Flags().StringVar(&from, "from", "", "the `backup`")
 	_ = c.MarkFlagRequired("from") // fails only for a flag that does not exist
 	return c
+}
+
+// remindOfAnchor says what would keep the server from starting on a backup that
+// is older than the anchor.
+func remindOfAnchor(w io.Writer, to *config.Anchor) error {
+	if to == nil || to.File == "" {
+		return nil
+	}
+	if _, err := os.Lstat(to.File); err != nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "to the anchor in %s this may be an old copy, with which the server does not start: move it away and a new one begins\n", to.File)
+	return err
 }
 
 func restore(ctx context.Context, cfg *config.Config, from, identity string) error {

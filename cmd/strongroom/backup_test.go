@@ -206,6 +206,28 @@ func TestVerifyingABackupLeavesTheAnchorAlone(t *testing.T) {
 	mustServe(t, i)
 }
 
+// Whoever restores is told what the server will say, and how to go on.
+func TestABackupThatIsOlderThanTheAnchorIsServedOnceThatIsMovedAway(t *testing.T) {
+	i := mustInit(t)
+	i.mustAnchorTo(t, "{file: anchor}")
+	i.mustAdminister(t, "backup", "--out", i.path("backup"))
+	p := mustServe(t, i)
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[]}`)
+	p.mustStop(t)
+	if err := os.Remove(i.path("data/strongroom.db")); err != nil {
+		t.Fatal(err)
+	}
+	r := i.administer(t, "restore", "--from", i.path("backup"))
+	if r.code != 0 || !strings.Contains(r.stderr, "the anchor in "+i.path("anchor")) || !strings.Contains(r.stderr, "move it away") {
+		t.Errorf("restore: %+v", r)
+	}
+	wantRefusal(t, i.administer(t, "serve"), "an old copy of the state file was put back", "move "+i.path("anchor")+" away")
+	if err := os.Remove(i.path("anchor")); err != nil {
+		t.Fatal(err)
+	}
+	mustServe(t, i).want(t, 404, "GET", app+"/db", i.pskHeader(), "")
+}
+
 // mustAnchorTo has the config anchor the audit log.
 func (i install) mustAnchorTo(t *testing.T, where string) {
 	t.Helper()

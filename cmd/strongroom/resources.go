@@ -116,7 +116,10 @@ func anchor(to *config.Anchor, l *audit.Log, stdout io.Writer, log *slog.Logger)
 		return audit.AnchorTo(l, stdout, log), nil
 	}
 	a, err := audit.AnchorToFile(l, to.File, log)
-	if err != nil {
+	switch {
+	case errors.Is(err, audit.ErrRolledBack):
+		return nil, fmt.Errorf("audit.anchor.file: %w; if that was meant, as after a restore, move %s away and a new one begins", err, to.File)
+	case err != nil:
 		return nil, fmt.Errorf("audit.anchor.file: %w", err)
 	}
 	return a, nil

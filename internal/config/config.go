@@ -115,15 +115,17 @@ type Audit struct {
 	// dropped daily. Default: all stay.
 	Retention time.Duration `yaml:"retention"`
 	// Anchor keeps the head of the log outside of the state file, so that an
-	// old copy put back in its place is noticed at start.
+	// old copy put back in its place is noticed.
 	Anchor *Anchor `yaml:"anchor"`
 }
 
 // Anchor is where the head of the log is kept: exactly one of these.
 type Anchor struct {
 	// File in a directory in which the server may write; best on another disk.
+	// It is looked at when the server starts.
 	File string `yaml:"file"`
-	// Stdout writes it to standard output, for a log collector to keep.
+	// Stdout writes it to standard output, for a log collector to keep: strongroom
+	// audit verify --anchor looks at what that has.
 	Stdout bool `yaml:"stdout"`
 }
 
