@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"go.etcd.io/bbolt"
 )
@@ -28,14 +29,22 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 
 // Restore makes a state file of a copy that [File.WriteTo] wrote, under a name
 // that must not be taken (or it is os.ErrExist). A copy that is not whole, or
-// not of this format, leaves nothing.
+// not of this format, leaves nothing. Made by root, it belongs to whose
+// directory it is in.
 func Restore(path string, r io.Reader) error {
-	err := place(path, func(draft string) error {
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("restoring the state file: %w", err)
+	}
+	err = place(path, func(draft string) error {
 		file, err := os.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = file.Close() }() // bbolt may have done it
+		if err := giveTo(dir, file); err != nil {
+			return err
+		}
 		if _, err := io.Copy(file, r); err != nil {
 			return err
 		}

@@ -53,6 +53,9 @@ func (f *File) compact() (old *bbolt.DB, err error) {
 			_ = os.Remove(draft)
 		}
 	}()
+	if err := giveTo(f.self, file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	// From here on the file is bbolt's to close.
 	db, err := f.copyTo(file)
 	if err != nil {

@@ -36,12 +36,17 @@ func lock(file *os.File) error {
 
 func holderPath(path string) string { return path + ".holder" }
 
-func noteHolder(path string) {
+func noteHolder(path string, self os.FileInfo) {
 	host, _ := os.Hostname()
 	who := fmt.Sprintf("process %d on host %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
 	// Nothing depends on it: a directory in which it cannot be written has
 	// been noticed by bbolt, if it matters.
-	_ = os.WriteFile(holderPath(path), []byte(who), 0o600)
+	file, err := os.OpenFile(holderPath(path), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = file.WriteString(who)
+	_ = errors.Join(giveTo(self, file), file.Close())
 }
 
 func heldBy(path string) error {

@@ -41,7 +41,7 @@ func open(path string) (_ *File, err error) {
 		_ = file.Close()
 		return nil, err
 	}
-	noteHolder(path)
+	noteHolder(path, f.self)
 	go f.watch()
 	return f, nil
 }
@@ -60,7 +60,7 @@ func (f *File) load(file *os.File) (err error) {
 	if f.keys, f.damage, err = examine(file); err != nil {
 		return err
 	}
-	if f.reserve, err = openReserve(f.path); err != nil {
+	if f.reserve, err = openReserve(f.path, f.self); err != nil {
 		return fmt.Errorf("making a reserve: %w", err)
 	}
 	db, err := openDB(file)

@@ -18,12 +18,13 @@ const (
 // others. It belongs to whoever has the turn.
 type reserve struct {
 	path  string
+	owner os.FileInfo // the state file, whose owner is the reserve's
 	spent bool
 	tried time.Time
 }
 
-func openReserve(statePath string) (*reserve, error) {
-	r := &reserve{path: statePath + ".reserve"}
+func openReserve(statePath string, state os.FileInfo) (*reserve, error) {
+	r := &reserve{path: statePath + ".reserve", owner: state}
 	err := r.fill()
 	if isNoRoom(err) {
 		r.spent, r.tried, err = true, time.Now(), nil
@@ -41,7 +42,7 @@ func (r *reserve) fill() (err error) {
 	if err := allocate(file, reserveBytes); err != nil {
 		return errors.Join(err, file.Truncate(0))
 	}
-	return nil
+	return giveTo(r.owner, file)
 }
 
 // available reports whether the reserve is there, and fills it if there is

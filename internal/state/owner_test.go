@@ -1,0 +1,47 @@
+package state_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// A server that runs as somebody else must be able to open what root's commands
+// leave.
+func TestWhatRootMakesBelongsToWhoseStateFileItIs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: it takes root to make files for others")
+	}
+	const somebody = 65534
+	path := mustCreate(t)
+	for _, p := range []string{path, filepath.Dir(path)} {
+		if err := os.Chown(p, somebody, somebody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := mustOpen(t, path)
+	var backup bytes.Buffer
+	if _, err := f.WriteTo(&backup); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	restored := filepath.Join(filepath.Dir(path), "restored.db")
+	if err := state.Restore(restored, &backup); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{path, path + ".reserve", path + ".holder", restored} {
+		info, err := os.Stat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != somebody || owner.Gid != somebody || info.Mode() != 0o600 {
+			t.Errorf("%s is %d:%d's, mode %o", filepath.Base(p), owner.Uid, owner.Gid, info.Mode())
+		}
+	}
+}
