@@ -150,7 +150,7 @@ var commands = []struct {
 			t.Errorf("it is\n%s", out)
 		}
 	}},
-	{args: "apikey revoke {agent}", says: "secret not found"},
+	{args: "apikey revoke {agent}", says: "no such key was issued"},
 	{args: "apikey rotate {key} --overlap 1h", prints: "srk_…\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
 		if out := i.mustAdminister(t, "apikey", "list"); strings.Count(out, "\n") != 2 || strings.Count(out, "works until") != 1 {
@@ -158,7 +158,7 @@ var commands = []struct {
 		}
 	}},
 	{args: "apikey rotate {key} --overlap 9999h", says: "overlap: must be at most 90 days"},
-	{args: "apikey rotate never", says: "secret not found"},
+	{args: "apikey rotate never", says: "no such key was issued"},
 	{args: "grant create " + theUser + " NEW OLD --for 10m --reads 1 --sandbox other --subject me", prints: "srk_…\n"},
 	{args: "grant create " + theApp + " db", prints: "srk_…\n"},
 	{args: "grant create user/* NEW", says: "owner: must be user/<id> or app/<uuid>"},
@@ -174,7 +174,7 @@ var commands = []struct {
 			t.Errorf("again, it revokes\n%s", out)
 		}
 	}},
-	{args: "grant revoke --sandbox another", says: "secret not found"},
+	{args: "grant revoke --sandbox another", says: "no such key was issued"},
 	{args: "grant revoke", says: "id: must be set, or sandbox, and not both"},
 	{args: "grant revoke {agent} --sandbox box", says: "id: must be set, or sandbox, and not both"},
 	{args: "explain --as ci reveal " + theApp + "/db", prints: "yes: psk, ci, key KEY: by issued key KEY, grants[0]\n"},

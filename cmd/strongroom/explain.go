@@ -38,8 +38,9 @@ func explainCommand() *cobra.Command {
 			return a.printVerdicts(*resp.JSON200)
 		})
 	c.Long = `Say whether a caller may do something, and by which line: of a keys file, of the config, or of an issued key. ACTION is
-list, create, write, delete, reveal or admin; TARGET is a secret, as user/alice/GITHUB_TOKEN or app/<uuid>/db, or all
-of an owner, as user/alice. The exit code is 0 for a yes.`
+list, create, write, delete, reveal or admin; TARGET is a secret, as user/alice/GITHUB_TOKEN or app/<uuid>/db, or what
+an owner has, as user/alice: a yes is then about some of it at least, and where grants have names each of those has an
+answer of its own. The exit code is 0 for a yes.`
 	f := c.Flags()
 	f.StringVar(&subject, "as", "", "`subject` of keys; who has a token has it by its roles, see --credential-file")
 	f.StringVar(&credential, "credential-file", "", "`file` with a key or token, - for standard input")

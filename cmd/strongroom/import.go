@@ -44,8 +44,8 @@ func importOpenHandsCommand() *cobra.Command {
 			}
 			return kept.importTo(ctx, a, name, user)
 		})
-	c.Long = `Take over the secrets.json of OpenHands, by default ~/.openhands/secrets.json. Secrets that are
-there already stay as they are, so it can be run again. Provider tokens, which OpenHands goes on
+	c.Long = `Take over the secrets.json of OpenHands, which it has in ~/.openhands unless told otherwise. Secrets
+that are there already stay as they are, so it can be run again. Provider tokens, which OpenHands goes on
 to look after itself, are kept aside, as secrets of user/<user>/provider-tokens.`
 	c.Flags().StringVar(&store, "store", "", "`name` of the store, if the config has several")
 	c.Flags().StringVar(&user, "user", apikey.DefaultUser, "whose secrets they become: the user of a keys file")
@@ -102,7 +102,10 @@ func (o openHands) importTo(ctx context.Context, a *adminClient, store, user str
 	if lost += more; lost > 0 {
 		return fmt.Errorf("%d of %d were not imported", lost, len(o.secrets)+len(o.tokens))
 	}
-	return a.printf("the file still has the values as plain text: delete it when nobody needs it any more\n")
+	if len(o.secrets)+len(o.tokens) == 0 {
+		return a.printf("there is nothing in it to take over\n")
+	}
+	return a.printf("the file still has the values as plain text, also of what was there already: delete it when nobody needs it any more\n")
 }
 
 // importAll returns how many could not be taken over.

@@ -28,7 +28,7 @@ secret "EMPTY": imported to user/default; its value is shorter than 6 bytes
 secret "with space": imported to user/default; its value ends with a newline
 provider token "github": imported to user/default/provider-tokens
 provider token "gitlab": imported to user/default/provider-tokens
-the file still has the values as plain text: delete it when nobody needs it any more
+the file still has the values as plain text, also of what was there already: delete it when nobody needs it any more
 `
 	if out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json")); out != want {
 		t.Errorf("it says\n%s\nwant\n%s", out, want)

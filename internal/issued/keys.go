@@ -177,14 +177,14 @@ func (k *Keys) count() int {
 
 // Rotate issues a key for the same caller in the place of one, which works on
 // for the overlap. If that had a lifetime, the new one has as much. Errors:
-// secret.ErrNotFound, also for an agent's key; an InvalidError.
+// ErrNoKey, also for an agent's key; an InvalidError.
 func (k *Keys) Rotate(ctx context.Context, by secret.Caller, id string, overlap time.Duration) (key string, created Key, err error) {
 	if overlap < 0 || overlap > MaxOverlap {
 		return "", Key{}, &secret.InvalidError{Field: "overlap", Reason: "must be at most 90 days"}
 	}
 	old, ok := k.get(id)
 	if !ok || old.Agent != nil {
-		return "", Key{}, secret.ErrNotFound
+		return "", Key{}, ErrNoKey
 	}
 	next := Key{
 		Subject: old.Subject, User: old.User, Strategies: old.Strategies, Grants: old.Grants, Lifetime: old.Lifetime, Replaces: old.ID,
@@ -209,11 +209,11 @@ func (k *Keys) retire(tx *state.Tx, id string, overlap time.Duration) error {
 
 // Revoke stops a key for good, and at once: once it returns, nobody is known by
 // it, and no agent's key delivers what it has been asked for already. One that
-// does not work any more is left as it is. Error: secret.ErrNotFound.
+// does not work any more is left as it is. Error: ErrNoKey.
 func (k *Keys) Revoke(ctx context.Context, by secret.Caller, id string, agents bool) (Key, error) {
 	key, ok := k.get(id)
 	if !ok || (key.Agent != nil) != agents {
-		return Key{}, secret.ErrNotFound
+		return Key{}, ErrNoKey
 	}
 	revoked, err := k.revoke(ctx, by, []Key{key})
 	if err != nil || len(revoked) == 0 {
@@ -223,11 +223,11 @@ func (k *Keys) Revoke(ctx context.Context, by secret.Caller, id string, agents b
 }
 
 // RevokeSandbox revokes all that was issued for a sandbox, and returns it.
-// Error: secret.ErrNotFound if nothing ever was, as far as is remembered.
+// Error: ErrNoKey if nothing ever was, as far as is remembered.
 func (k *Keys) RevokeSandbox(ctx context.Context, by secret.Caller, sandbox string) ([]Key, error) {
 	keys := slices.DeleteFunc(k.List(true), func(key Key) bool { return sandbox == "" || key.Agent.Sandbox != sandbox })
 	if len(keys) == 0 {
-		return nil, secret.ErrNotFound
+		return nil, ErrNoKey
 	}
 	return k.revoke(ctx, by, keys)
 }

@@ -28,6 +28,16 @@ const (
 
 var timeKey = []byte("time")
 
+// ErrNoKey is a [secret.ErrNotFound] that says what there is not.
+var ErrNoKey error = noKey{}
+
+type noKey struct{}
+
+func (noKey) Error() string { return "no such key was issued" }
+
+// Is has [errors.Is] take it for a secret.ErrNotFound.
+func (noKey) Is(target error) bool { return target == secret.ErrNotFound }
+
 var errDamaged = errors.New("its row is damaged, or not its own")
 
 func (k *Keys) rowKey(id string) []byte {
@@ -84,12 +94,12 @@ func (k *Keys) open(row, sealed []byte) (Key, error) {
 	return key, nil
 }
 
-// read returns the key as the transaction finds it, or secret.ErrNotFound.
+// read returns the key as the transaction finds it, or ErrNoKey.
 func (k *Keys) read(tx *state.Tx, id string) (Key, error) {
 	rows, row := tx.Bucket(bucket), k.rowKey(id)
 	sealed := rows.Get(row)
 	if sealed == nil {
-		return Key{}, secret.ErrNotFound
+		return Key{}, ErrNoKey
 	}
 	return k.open(row, sealed)
 }

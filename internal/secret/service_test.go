@@ -57,7 +57,7 @@ func arguments() map[string][]any {
 		"Versions": {ref},
 		"Deleted":  {app},
 		"Restore":  {ref, secret.Revision("r")},
-		"Undelete": {on(app, "gone")},
+		"Undelete": {on(app, "gone"), secret.Revision("")},
 		"Destroy":  {ref},
 		"Erase":    {app},
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -30,6 +31,7 @@ func answer(err error) server.Answer {
 	}{
 		{auth.ErrElsewhere, http.StatusForbidden},
 		{secret.ErrForbidden, http.StatusForbidden},
+		{issued.ErrNoKey, http.StatusNotFound},
 		{secret.ErrNotFound, http.StatusNotFound},
 		{admin.ErrNoStore, http.StatusNotFound},
 		{secret.ErrNoHistory, http.StatusBadRequest},
