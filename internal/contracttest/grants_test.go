@@ -15,6 +15,15 @@ func stocked(t *testing.T) *server {
 	return s
 }
 
+// orInvalid is the answer to what cannot be done, where the answer to what can is this: who may
+// not do it is not told what else is wrong.
+func orInvalid(status int) int {
+	if status == 200 {
+		return 400
+	}
+	return status
+}
+
 // Each row is what a person is answered. Where a caller has rights on the app but not on the
 // secret, it looks like one that is missing, to the byte.
 func TestNx1SaysNoMoreThanOneMayKnow(t *testing.T) {
@@ -49,6 +58,8 @@ func TestNx1SaysNoMoreThanOneMayKnow(t *testing.T) {
 				{c.get(secrets), tc.list},
 				{c.post(secrets, secret("NEW", "K", canary)), tc.create},
 				{c.get(path), tc.get},
+				{c.post(secrets, secret("NE W", "K", canary)), orInvalid(tc.create)},
+				{c.put(path, data("K", "****")), orInvalid(tc.put)},
 				{c.put(path, data("K", canary)), tc.put},
 				{c.get(path + "/reveal"), tc.reveal},
 				{c.get(secrets + "/MISSING"), tc.nothing},
@@ -60,7 +71,7 @@ func TestNx1SaysNoMoreThanOneMayKnow(t *testing.T) {
 				case 404:
 					ask.a.wants(404, nx1.absent)
 				default:
-					ask.a.wantsStatus(200)
+					ask.a.wantsStatus(ask.want)
 				}
 			}
 		})

@@ -175,6 +175,13 @@ func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Rev
 	})
 }
 
+// Refuse is an attempt that cannot succeed, whatever there is: what was sent is
+// an InvalidError by the rules of the caller's API. It returns that, or that the
+// caller may not do it anyway.
+func (s *Service) Refuse(ctx context.Context, caller Caller, action Action, ref Ref, invalid error) error {
+	return s.admit(ctx, caller, action, ref, func(Op) error { return invalid })
+}
+
 // admit authorizes, does and audits. Every operation goes through it, and
 // what cannot be recorded does not happen or is not answered: what was shown of
 // secrets without their values is noted, everything else is on record for good

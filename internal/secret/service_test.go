@@ -60,6 +60,7 @@ func arguments() map[string][]any {
 		"Undelete": {on(app, "gone"), secret.Revision("")},
 		"Destroy":  {ref},
 		"Erase":    {app},
+		"Refuse":   {secret.Write, ref, nil},
 	}
 }
 
@@ -114,10 +115,15 @@ func forEveryMethod(t *testing.T, test func(t *testing.T, method string)) {
 func call(t *testing.T, s *secret.Service, who secret.Caller, method string) error {
 	t.Helper()
 	in := []reflect.Value{reflect.ValueOf(t.Context()), reflect.ValueOf(who)}
+	fn := reflect.ValueOf(s).MethodByName(method)
 	for _, arg := range arguments()[method] {
-		in = append(in, reflect.ValueOf(arg))
+		value := reflect.ValueOf(arg)
+		if !value.IsValid() { // nil
+			value = reflect.Zero(fn.Type().In(len(in)))
+		}
+		in = append(in, value)
 	}
-	out := reflect.ValueOf(s).MethodByName(method).Call(in)
+	out := fn.Call(in)
 	results, last := out[:len(out)-1], out[len(out)-1]
 	err, _ := last.Interface().(error)
 	for i, result := range results {
@@ -152,13 +158,36 @@ func TestEveryMethodRefusesACallerWithoutGrants(t *testing.T) {
 	}
 }
 
+// Whoever may not do it is told that, and all of it is on record.
+func TestWhatIsRefusedByAnAPIsOwnRulesIsAnAttempt(t *testing.T) {
+	invalid := fmt.Errorf("data[0].%w", &secret.InvalidError{Field: "value", Reason: "is odd"})
+	for _, tc := range []struct {
+		who     secret.Caller
+		want    error
+		outcome secret.Outcome
+	}{
+		{caller(grant(app, secret.Write)), invalid, secret.Invalid},
+		{caller(grant(app, secret.List)), secret.ErrForbidden, secret.Denied},
+		{caller(grant(secret.App("11111111-2222-3333-4444-555555555555"), secret.Write)), secret.ErrNotFound, secret.Denied},
+	} {
+		var log ledger
+		err := secret.NewService(filled(t), &log).Refuse(t.Context(), tc.who, secret.Write, on(app, "db"), invalid)
+		if !errors.Is(err, tc.want) {
+			t.Errorf("got %v, want %v", err, tc.want)
+		}
+		if got := log.outcomes(); len(got) == 0 || got[len(got)-1] != tc.outcome {
+			t.Errorf("on record as %q, want %q", got, tc.outcome)
+		}
+	}
+}
+
 // Each method takes an action of its own and no other will do.
 func TestEveryMethodTakesItsAction(t *testing.T) {
 	takes := map[string]secret.Action{
 		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "Create": secret.Create,
 		"Replace": secret.Write, "Put": secret.Write, "Describe": secret.Write, "Delete": secret.Delete,
 		"Import": secret.Admin, "CopyTo": secret.Admin, "Versions": secret.Admin, "Deleted": secret.Admin, "Restore": secret.Admin, "Undelete": secret.Admin,
-		"Destroy": secret.Admin, "Erase": secret.Admin,
+		"Destroy": secret.Admin, "Erase": secret.Admin, "Refuse": secret.Write,
 	}
 	says := map[string]secret.Action{
 		"Import": secret.Import, "CopyTo": secret.Migrate, "Versions": secret.History, "Deleted": secret.History, "Restore": secret.Restore, "Undelete": secret.Undelete,

@@ -55,16 +55,16 @@ func (a *handlers) PutSecret(ctx context.Context, req gen.PutSecretRequestObject
 	if err != nil {
 		return nil, err
 	}
-	if !legalName(req.Body.Name) {
-		return nil, &secret.InvalidError{Field: "name", Reason: illegalName}
-	}
-	warnings, err := a.suspicious.Check("value", "", secret.Value(req.Body.Value))
-	if err != nil {
-		return nil, err
-	}
 	caller, description := auth.Caller(ctx), custom.Text(req.Body.Description)
-	info, err := a.secrets.Put(ctx, caller, custom.Ref(caller, req.Body.Name), secret.Revision(onlyIf), &description,
-		custom.Data(req.Body.Value))
+	ref := custom.Ref(caller, req.Body.Name)
+	warnings, err := a.suspicious.Check("value", "", secret.Value(req.Body.Value))
+	if !legalName(req.Body.Name) {
+		err = &secret.InvalidError{Field: "name", Reason: illegalName}
+	}
+	if err != nil {
+		return nil, custom.Outside(a.secrets.Refuse(ctx, caller, secret.Write, ref, err))
+	}
+	info, err := a.secrets.Put(ctx, caller, ref, secret.Revision(onlyIf), &description, custom.Data(req.Body.Value))
 	if err != nil && onlyIf == "" {
 		err = custom.Outside(err)
 	}

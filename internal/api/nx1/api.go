@@ -57,18 +57,12 @@ func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestOb
 
 // CreateSecret adds a secret to an app.
 func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
-	if !legalName(req.Body.SecretName) {
-		return nil, errName
-	}
-	change, warnings, err := a.change(req.Body.Data)
+	caller, ref := auth.Caller(ctx), ref(req.AppId, req.Body.SecretName)
+	draft, warnings, err := a.draft(req.Body)
 	if err != nil {
-		return nil, err
+		return nil, a.secrets.Refuse(ctx, caller, secret.Create, ref, err)
 	}
-	if len(change.Keep) > 0 {
-		return nil, &secret.InvalidError{Field: "data", Key: change.Keep[0], Reason: "has no stored value to keep"}
-	}
-	draft := secret.Draft{Data: change.Set}
-	info, err := a.secrets.Create(ctx, auth.Caller(ctx), ref(req.AppId, req.Body.SecretName), draft)
+	info, err := a.secrets.Create(ctx, caller, ref, draft)
 	if err != nil {
 		return nil, err
 	}
@@ -93,11 +87,12 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	if err != nil {
 		return nil, err
 	}
+	caller, ref := auth.Caller(ctx), ref(req.AppId, req.SecretName)
 	change, warnings, err := a.change(req.Body.Data)
 	if err != nil {
-		return nil, err
+		return nil, a.secrets.Refuse(ctx, caller, secret.Write, ref, err)
 	}
-	info, err := a.secrets.Replace(ctx, auth.Caller(ctx), ref(req.AppId, req.SecretName), secret.Revision(onlyIf), change)
+	info, err := a.secrets.Replace(ctx, caller, ref, secret.Revision(onlyIf), change)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,18 @@ var errName = &secret.InvalidError{
 	Field: "secret_name", Reason: "must be 1 to 253 letters, digits, '.', '_' or '-', and not '.' or '..'",
 }
 
+// draft reads a request for a new secret.
+func (a *handlers) draft(body *gen.CreateSecretJSONRequestBody) (secret.Draft, api.Warnings, error) {
+	if !legalName(body.SecretName) {
+		return secret.Draft{}, nil, errName
+	}
+	change, warnings, err := a.change(body.Data)
+	if err == nil && len(change.Keep) > 0 {
+		err = &secret.InvalidError{Field: "data", Key: change.Keep[0], Reason: "has no stored value to keep"}
+	}
+	return secret.Draft{Data: change.Set}, warnings, err
+}
+
 // change reads a request's list of keys and values. A mistake is named by its
 // place in the list, and by its key if that is a legal one; values are never
 // repeated. Warnings are about what is to be set.

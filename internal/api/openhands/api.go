@@ -4,6 +4,7 @@
 package openhands
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -54,15 +55,13 @@ func (a *handlers) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObje
 
 // CreateSecret adds a secret; a name that is taken is the client's mistake.
 func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
-	if err := a.checkName(req.Body.Name); err != nil {
-		return nil, err
-	}
-	warnings, err := a.opts.Suspicious.Check("value", "", secret.Value(req.Body.Value))
-	if err != nil {
-		return nil, err
-	}
 	caller := auth.Caller(ctx)
-	info, err := a.secrets.Create(ctx, caller, custom.Ref(caller, req.Body.Name), secret.Draft{
+	ref := custom.Ref(caller, req.Body.Name)
+	warnings, err := a.opts.Suspicious.Check("value", "", secret.Value(req.Body.Value))
+	if err := cmp.Or(a.checkName(req.Body.Name), err); err != nil {
+		return nil, about(a.secrets.Refuse(ctx, caller, secret.Create, ref, err), "", req.Body.Name)
+	}
+	info, err := a.secrets.Create(ctx, caller, ref, secret.Draft{
 		Description: custom.Text(req.Body.Description),
 		Data:        custom.Data(req.Body.Value),
 	})
@@ -79,13 +78,13 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	if err != nil {
 		return nil, err
 	}
+	caller := auth.Caller(ctx)
+	ref := custom.Ref(caller, req.SecretId)
 	// A name from before the rule may stay.
 	if err := a.checkName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
-		return nil, err
+		return nil, about(a.secrets.Refuse(ctx, caller, secret.Write, ref, err), req.SecretId, req.Body.Name)
 	}
-	caller := auth.Caller(ctx)
-	info, err := a.secrets.Describe(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf),
-		req.Body.Name, custom.Text(req.Body.Description))
+	info, err := a.secrets.Describe(ctx, caller, ref, secret.Revision(onlyIf), req.Body.Name, custom.Text(req.Body.Description))
 	if err != nil {
 		return nil, about(err, req.SecretId, req.Body.Name)
 	}

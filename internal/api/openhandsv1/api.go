@@ -4,6 +4,7 @@
 package openhandsv1
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -69,19 +70,17 @@ func or[T any](value *T, otherwise T) *T {
 // SaveSecret makes a secret or overwrites the value of the one that is there,
 // which keeps its description if none is sent.
 func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObject) (gen.SaveSecretResponseObject, error) {
-	if err := custom.CheckEnvName(req.Body.Name); err != nil {
-		return nil, err
-	}
+	caller := auth.Caller(ctx)
+	ref := custom.Ref(caller, req.Body.Name)
 	warnings, err := a.suspicious.Check("value", "", secret.Value(req.Body.Value))
-	if err != nil {
-		return nil, err
+	if err := cmp.Or(custom.CheckEnvName(req.Body.Name), err); err != nil {
+		return nil, custom.Outside(a.secrets.Refuse(ctx, caller, secret.Write, ref, err))
 	}
 	var description *string
 	if sent, err := req.Body.Description.Get(); err == nil {
 		description = &sent
 	}
-	caller := auth.Caller(ctx)
-	info, err := a.secrets.Put(ctx, caller, custom.Ref(caller, req.Body.Name), "", description, custom.Data(req.Body.Value))
+	info, err := a.secrets.Put(ctx, caller, ref, "", description, custom.Data(req.Body.Value))
 	if err != nil {
 		return nil, custom.Outside(err)
 	}
@@ -95,13 +94,13 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	if err != nil {
 		return nil, err
 	}
+	caller := auth.Caller(ctx)
+	ref := custom.Ref(caller, req.SecretId)
 	// A name that another API allows may stay.
 	if err := custom.CheckEnvName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
-		return nil, err
+		return nil, a.secrets.Refuse(ctx, caller, secret.Write, ref, err)
 	}
-	caller := auth.Caller(ctx)
-	info, err := a.secrets.Describe(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf),
-		req.Body.Name, custom.Text(req.Body.Description))
+	info, err := a.secrets.Describe(ctx, caller, ref, secret.Revision(onlyIf), req.Body.Name, custom.Text(req.Body.Description))
 	if err != nil {
 		return nil, err
 	}
