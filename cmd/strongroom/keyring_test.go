@@ -50,6 +50,21 @@ func TestTheKeyringIsRotatedWhileClientsWrite(t *testing.T) {
 	t.Logf("%d writes were acknowledged around two rotations", acknowledged)
 }
 
+// Until the config names the new key the server runs and could not start again.
+func TestTheDoctorLooksWhetherTheConfigsKeyOpensTheStateFile(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	i.mustAdminister(t, "keyring", "rewrap", "--new-key", i.path("keys/new.key"))
+	r := i.administer(t, "doctor")
+	if r.code != 1 || !strings.Contains(r.stdout, "\nWRONG  key: with what the config names the server will not start again: this key does not open the keyring\n") {
+		t.Errorf("exit code %d:\n%s", r.code, r.stdout)
+	}
+	i.mustEdit(t, "strongroom.yaml", "keys/state.key", "keys/new.key")
+	i.mustAdminister(t, "doctor")
+	p.mustStop(t)
+	mustServe(t, i)
+}
+
 func allAcked(counters []*counter) (all [][]int64) {
 	for _, c := range counters {
 		all = append(all, values(c.acked))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/server"
 )
 
@@ -30,6 +31,15 @@ func (f configSource) load() (*config.Config, error) {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	return cfg, nil
+}
+
+// Key implements [keyring.Source]: it is the one that the next start will take.
+func (f configSource) Key(ctx context.Context) (*seal.Key, error) {
+	cfg, err := f.load()
+	if err != nil {
+		return nil, err
+	}
+	return keySource(cfg.State.Key).Key(ctx)
 }
 
 // lookEvery is how long a change of a file goes unnoticed. Contents are
@@ -59,6 +69,7 @@ func newReloader(file configSource, cfg *config.Config, seen digests, r *resourc
 	if err != nil {
 		return nil, err
 	}
+	r.office.Key = file // whatever it says by then
 	return &reloader{
 		file: file, running: cfg, resources: r, current: server.NewCurrent(p, log), log: log, seen: seen,
 		status: strongroom.Config{Since: time.Now()},

@@ -65,7 +65,7 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 		return nil, errors.Join(fmt.Errorf("last deliveries: %w", err), r.keys.Close(), r.closeLog(), file.Close())
 	}
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Retention: cfg.Audit.Retention,
+		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Key: keySource(cfg.State.Key), Retention: cfg.Audit.Retention,
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {

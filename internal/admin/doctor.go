@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/strongroom/strongroom/internal/keyring"
 )
 
 // A Finding is what the doctor says about one thing.
@@ -36,7 +38,7 @@ var networkFileSystems = []int64{0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735
 // Examine looks at everything that can be wrong with a state file and what is
 // around it.
 func (o *Office) Examine(ctx context.Context) ([]Finding, error) {
-	findings := slices.Concat(o.examineFiles(), o.examineDisk(), o.examineClock(), o.examineKeyring())
+	findings := slices.Concat(o.examineFiles(), o.examineDisk(), o.examineClock(), o.examineKeyring(), o.examineKey(ctx))
 	report, err := o.VerifyAudit(ctx, "")
 	switch {
 	case err != nil:
@@ -130,6 +132,15 @@ func (o *Office) examineKeyring() []Finding {
 	default:
 		return []Finding{fine("keyring", "key %d seals, and there is no other", k.Primary)}
 	}
+}
+
+// examineKey does what the next start will do first. Its key may be another one
+// than that which the keyring was opened with: see rewrap.
+func (o *Office) examineKey(ctx context.Context) []Finding {
+	if _, err := keyring.Open(ctx, o.File, o.Key); err != nil {
+		return []Finding{wrong("key", "with what the config names the server will not start again: %v", err)}
+	}
+	return []Finding{fine("key", "the one that the config names opens the state file")}
 }
 
 func (o *Office) examineKeys() (findings []Finding, err error) {

@@ -31,6 +31,8 @@ type Parts struct {
 	File    *state.File
 	Audit   *audit.Log
 	Keyring *keyring.Keyring
+	// Key is where the next start will look for the key-encryption key.
+	Key keyring.Source
 	// Stores that are parts of the state file, by their names in the config.
 	Stores map[string]*bolt.Store
 	// Elsewhere are the other stores, by their names.

@@ -75,7 +75,7 @@ func (p *place) open(t *testing.T) (o *admin.Office, closeAll func()) {
 	book, err := delivery.Open(file, keys.Ring(), issuedKeys, log, slog.New(slog.DiscardHandler))
 	must(err)
 	o = admin.Open(admin.Parts{
-		File: file, Audit: log, Keys: issuedKeys, Deliveries: book, Keyring: keys, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention,
+		File: file, Audit: log, Keys: issuedKeys, Deliveries: book, Keyring: keys, Key: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention,
 	}, slog.New(slog.DiscardHandler))
 	return o, func() {
 		t.Helper()
