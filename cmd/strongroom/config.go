@@ -32,7 +32,7 @@ func configCheckCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "check --config FILE",
-		Short: "Say what is wrong with a config and the files that it names",
+		Short: "Say what is wrong with a config and the keys, certificates and kubeconfigs that it names",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file)
