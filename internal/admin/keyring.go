@@ -41,14 +41,17 @@ func (o *Office) KeyringNow() Keyring {
 // background. Error: ErrResealing.
 func (o *Office) Rotate(ctx context.Context, caller secret.Caller) (Keyring, error) {
 	err := o.record(ctx, caller, rotateKeyring, func() error {
-		if o.KeyringNow().Resealing {
+		// Claimed before there is a new key: whoever prunes meanwhile would
+		// drop the old one, with which everything is sealed.
+		if !o.beginReseal() {
 			return ErrResealing
 		}
-		_, err := o.Parts.Keyring.Rotate(ctx)
-		if err == nil {
-			o.startReseal()
+		if _, err := o.Parts.Keyring.Rotate(ctx); err != nil {
+			o.endReseal()
+			return err
 		}
-		return err
+		o.resealInBackground()
+		return nil
 	})
 	return o.KeyringNow(), err
 }
@@ -62,10 +65,11 @@ func (o *Office) Prune(ctx context.Context, caller secret.Caller) (Keyring, erro
 		}
 		defer o.endReseal()
 		// Once more, to be certain: what is left out would be lost.
+		primary := o.Parts.Keyring.Ring().Primary()
 		if err := o.resealAll(ctx); err != nil {
 			return err
 		}
-		_, err := o.Parts.Keyring.Prune(ctx)
+		_, err := o.Parts.Keyring.Prune(ctx, primary)
 		return err
 	})
 	return o.KeyringNow(), err
@@ -94,10 +98,8 @@ func (o *Office) WaitForReseal(ctx context.Context) error {
 	}
 }
 
-func (o *Office) startReseal() {
-	if !o.beginReseal() {
-		return
-	}
+// resealInBackground seals everything anew, which the caller has begun.
+func (o *Office) resealInBackground() {
 	o.background.Go(func() {
 		defer o.endReseal()
 		switch err := o.resealAll(o.lifetime); {

@@ -68,8 +68,8 @@ type progress struct {
 func Open(parts Parts, log *slog.Logger) *Office {
 	ctx, stop := context.WithCancel(context.Background())
 	o := &Office{Parts: parts, log: log, stop: stop, lifetime: ctx}
-	if len(o.Keyring.Ring().IDs()) > 1 {
-		o.startReseal()
+	if len(o.Keyring.Ring().IDs()) > 1 && o.beginReseal() {
+		o.resealInBackground()
 	}
 	o.background.Go(o.tidyHourly)
 	return o
@@ -120,7 +120,8 @@ func (o *Office) record(ctx context.Context, caller secret.Caller, action secret
 	}
 	err := do()
 	event.Outcome = secret.OutcomeOf(err)
-	return errors.Join(err, o.Audit.Record(ctx, event))
+	// What was done was done, whoever still waits to be told.
+	return errors.Join(err, o.Audit.Record(context.WithoutCancel(ctx), event))
 }
 
 // expireAtOnce bounds one transaction.

@@ -4,6 +4,7 @@ package keyring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -85,12 +86,19 @@ func (k *Keyring) Rotate(ctx context.Context) (id uint32, err error) {
 	return next.Primary(), nil
 }
 
+// ErrRotated means that the key that everything was sealed with is not the
+// primary one any more.
+var ErrRotated = errors.New("the keyring has been rotated meanwhile")
+
 // Prune forgets all keys but the primary one, and returns the ids of those
-// that it forgot. Nothing in the file may need them any more; backups that
-// they have sealed can no longer be read.
-func (k *Keyring) Prune(ctx context.Context) (dropped []uint32, err error) {
+// that it forgot. Everything in the file must be sealed with the key sealedWith,
+// and if that is not the primary one, Prune returns ErrRotated.
+func (k *Keyring) Prune(ctx context.Context, sealedWith uint32) (dropped []uint32, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.ring.Primary() != sealedWith {
+		return nil, ErrRotated
+	}
 	pruned, dropped := k.ring.Pruned()
 	return dropped, k.storeLocked(ctx, pruned, k.kek)
 }

@@ -103,7 +103,10 @@ func TestPruningForgetsAllKeysButThePrimaryOne(t *testing.T) {
 		}
 	}
 	sealed := k.Ring().Seal([]byte("text"), place)
-	if dropped, err := k.Prune(ctx); err != nil || !slices.Equal(dropped, []uint32{1, 2}) {
+	if _, err := k.Prune(ctx, 2); !errors.Is(err, keyring.ErrRotated) || len(k.Ring().IDs()) != 3 {
+		t.Errorf("Prune with everything sealed by another key: %v, and there are %v", err, k.Ring().IDs())
+	}
+	if dropped, err := k.Prune(ctx, 3); err != nil || !slices.Equal(dropped, []uint32{1, 2}) {
 		t.Errorf("Prune: %v, %v", dropped, err)
 	}
 	for _, r := range []*seal.Ring{k.Ring(), mustOpen(t, f, kek).Ring()} {
@@ -115,7 +118,7 @@ func TestPruningForgetsAllKeysButThePrimaryOne(t *testing.T) {
 			t.Error("names are not found any more")
 		}
 	}
-	if dropped, err := k.Prune(ctx); err != nil || len(dropped) > 0 {
+	if dropped, err := k.Prune(ctx, 3); err != nil || len(dropped) > 0 {
 		t.Errorf("Prune again: %v, %v", dropped, err)
 	}
 	// Numbers are not used twice, or an old backup's pieces would pass for new.
@@ -149,7 +152,7 @@ func TestAChangeThatCannotBeStoredDoesNotHappen(t *testing.T) {
 	f.err = errors.New("no room")
 	for what, change := range map[string]func() error{
 		"Rotate": func() error { _, err := k.Rotate(ctx); return err },
-		"Prune":  func() error { _, err := k.Prune(ctx); return err },
+		"Prune":  func() error { _, err := k.Prune(ctx, 1); return err },
 		"Rewrap": func() error { return k.Rewrap(ctx, seal.NewKey()) },
 	} {
 		if err := change(); !errors.Is(err, f.err) {
