@@ -279,9 +279,14 @@ func (s *Service) note(op Op, err error) error {
 	return firstOf(unrecorded(s.audit.Note(*op.Event)), err)
 }
 
-// record puts the event on record and returns err, or why it could not.
+// record puts the event on record and returns err, or why it could not. A caller
+// who hangs up can do without what was meant to be done, and not without the record
+// of what was refused.
 func (s *Service) record(ctx context.Context, event Event, err error, outcome Outcome) error {
 	event.Outcome = outcome
+	if outcome != Unknown {
+		ctx = context.WithoutCancel(ctx)
+	}
 	return firstOf(unrecorded(s.audit.Record(ctx, event)), err)
 }
 

@@ -21,7 +21,12 @@ type ledger struct {
 	room   int // this many events still fit before it fails
 }
 
-func (l *ledger) Record(_ context.Context, e secret.Event) error { return l.Note(e) }
+func (l *ledger) Record(ctx context.Context, e secret.Event) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return l.Note(e)
+}
 
 func (l *ledger) Note(e secret.Event) error {
 	if l.fails != nil && len(l.events) >= l.room {
@@ -155,6 +160,24 @@ func TestEveryMethodRefusesACallerWithoutGrants(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Or hanging up would be a way to try things unseen.
+func TestARefusalIsOnRecordWhoeverHasHungUp(t *testing.T) {
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	var log ledger
+	s := secret.NewService(filled(t), &log)
+	_, _, err := s.Reveal(ctx, caller(grant(app, secret.List)), on(app, "db"))
+	if !errors.Is(err, secret.ErrForbidden) {
+		t.Errorf("Reveal: %v", err)
+	}
+	if _, err := s.Head(ctx, caller(grant(app, secret.List)), on(app, "none")); !errors.Is(err, secret.ErrNotFound) {
+		t.Errorf("Head: %v", err)
+	}
+	if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Denied, secret.NotFound}) {
+		t.Errorf("on record as %q", got)
 	}
 }
 
