@@ -150,15 +150,12 @@ func (s *Service) Put(ctx context.Context, caller Caller, ref Ref, onlyIf Revisi
 // grants name secrets may not bring one within its reach by another name.
 func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, name, description string) (Info, error) {
 	var info Info
-	err := s.admit(ctx, caller, Write, ref, func(op Op) (err error) {
+	err := s.admitRename(ctx, caller, Write, ref, name, func(op Op) (err error) {
 		if err := firstOf(CheckName(name), checkDescription(description)); err != nil {
 			return err
 		}
 		if caller.gains(ref, Ref{Owner: ref.Owner, Name: name}) {
 			return ErrForbidden
-		}
-		if name != ref.Name {
-			op.Event.NewName = name
 		}
 		op.OnlyIf = onlyIf
 		info, err = s.store.Describe(ctx, op, name, description)
@@ -187,6 +184,13 @@ func (s *Service) Refuse(ctx context.Context, caller Caller, action Action, ref 
 // secrets without their values is noted, everything else is on record for good
 // before admit returns.
 func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(Op) error) error {
+	return s.admitRename(ctx, caller, action, ref, ref.Name, do)
+}
+
+// admitRename is admit of what gives the secret a name, which may be a new one:
+// the intent has it, too, or a rename that a crash cuts off would not say where
+// the values are now.
+func (s *Service) admitRename(ctx context.Context, caller Caller, action Action, ref Ref, name string, do func(Op) error) error {
 	now := time.Now()
 	op := Op{Ref: ref, Event: &Event{
 		Time: now.UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
@@ -195,6 +199,9 @@ func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref R
 	// What cannot be a name may be anything, a value in the wrong place too.
 	if CheckName(ref.Name) != nil {
 		op.Event.Ref.Name = ""
+	}
+	if name != ref.Name && CheckName(name) == nil {
+		op.Event.NewName = name
 	}
 	if !caller.mayAt(now, action, ref) {
 		return s.record(ctx, *op.Event, caller.refusal(ref), Denied)

@@ -181,6 +181,20 @@ func TestARefusalIsOnRecordWhoeverHasHungUp(t *testing.T) {
 	}
 }
 
+// A crash in between must not leave values under a name that no entry has.
+func TestTheIntentOfARenameHasTheNewName(t *testing.T) {
+	for _, store := range []secret.Store{filled(t), attentive(t)} {
+		var log ledger
+		s := secret.NewService(store, &log)
+		if _, err := s.Describe(t.Context(), caller(grant(app, secret.Write)), on(app, "db"), "", "renamed", ""); err != nil {
+			t.Fatal(err)
+		}
+		if len(log.events) != 2 || log.events[0].Outcome != secret.Unknown || log.events[0].NewName != "renamed" || log.events[1].NewName != "renamed" {
+			t.Errorf("%T: on record are %+v", store, log.events)
+		}
+	}
+}
+
 // Whoever may not do it is told that, and all of it is on record.
 func TestWhatIsRefusedByAnAPIsOwnRulesIsAnAttempt(t *testing.T) {
 	invalid := fmt.Errorf("data[0].%w", &secret.InvalidError{Field: "value", Reason: "is odd"})
