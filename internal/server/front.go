@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // A Front is what a listener serves: APIs by the start of their paths, and what
@@ -16,6 +19,7 @@ type Front struct {
 	public  map[string]http.HandlerFunc // by exact path
 	healthy func(context.Context) error
 	log     *slog.Logger
+	unready rate.Sometimes // is logged: anybody may ask
 }
 
 type mounted struct {
@@ -26,7 +30,7 @@ type mounted struct {
 // NewFront returns a front that answers GET /healthz and, with what ready
 // says, GET /readyz.
 func NewFront(ready func(context.Context) error, log *slog.Logger) *Front {
-	f := &Front{healthy: ready, log: log}
+	f := &Front{healthy: ready, log: log, unready: rate.Sometimes{First: 10, Interval: time.Second}}
 	f.public = map[string]http.HandlerFunc{"/healthz": f.alive, "/readyz": f.ready}
 	return f
 }
@@ -78,7 +82,7 @@ func (f *Front) alive(w http.ResponseWriter, _ *http.Request) { word(w, http.Sta
 // ready says no more than a word: what is wrong is for the log.
 func (f *Front) ready(w http.ResponseWriter, r *http.Request) {
 	if err := f.healthy(r.Context()); err != nil {
-		f.log.Warn("not ready", "error", err)
+		f.unready.Do(func() { f.log.Warn("not ready", "error", err) })
 		word(w, http.StatusServiceUnavailable, "not ready")
 		return
 	}

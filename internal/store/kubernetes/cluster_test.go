@@ -72,12 +72,14 @@ func TestEtcdThatIsCutOffAndBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	st, err := kubernetes.Open(server.Admin(), kubernetes.Options{Namespace: server.Namespace(t), Timeout: 500 * time.Millisecond})
+	namespace := server.Namespace(t)
+	patient := open(t, server.Admin(), namespace)
+	st, err := kubernetes.Open(server.Admin(), kubernetes.Options{Namespace: namespace, Timeout: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	if _, err := st.Create(t.Context(), at("db"), secret.Draft{Data: data{"a": "1", "b": "2"}}); err != nil {
+	if _, err := patient.Create(t.Context(), at("db"), secret.Draft{Data: data{"a": "1", "b": "2"}}); err != nil {
 		t.Fatal(err)
 	}
 	link.Cut()
@@ -97,7 +99,7 @@ func TestEtcdThatIsCutOffAndBack(t *testing.T) {
 		_, err := st.Replace(t.Context(), at("db"), secret.Change{Set: data{"a": "3"}, Keep: []string{"b"}})
 		return err == nil
 	})
-	if _, values, err := st.Reveal(t.Context(), at("db")); err != nil || values["a"] != "3" || values["b"] != "2" {
+	if _, values, err := patient.Reveal(t.Context(), at("db")); err != nil || values["a"] != "3" || values["b"] != "2" {
 		t.Errorf("afterwards: %v", err)
 	}
 }

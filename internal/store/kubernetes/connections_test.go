@@ -180,8 +180,8 @@ func TestSlowRecordIsNoTimeout(t *testing.T) {
 		if !a.write {
 			continue
 		}
-		st, _, _ := staged(t, installed(t), time.Second)
-		slow := sync.OnceFunc(func() { time.Sleep(1500 * time.Millisecond) })
+		st, _, _ := staged(t, installed(t), 2*time.Second)
+		slow := sync.OnceFunc(func() { time.Sleep(2500 * time.Millisecond) })
 		if err := a.do(t.Context(), recordedBy{st, func() error { slow(); return nil }}); err != nil {
 			t.Errorf("%s: %v", a.name, err)
 		}

@@ -81,9 +81,8 @@ func staged(t *testing.T, server *kubetest.Server, timeout time.Duration) (st *k
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	if err := st.Check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	// The timeout is for the fault, and the machine may be busy before it.
+	await(t, "the store to be ready", func() bool { return st.Check(t.Context()) == nil })
 	return st, proxy, namespace
 }
 
@@ -151,6 +150,22 @@ func TestOneConflictIsNoRefusal(t *testing.T) {
 			t.Errorf("%s: %v", a.name, err)
 		}
 		wantActed(t, st, a.name)
+	}
+}
+
+// Anybody may ask whether we are ready, hang up, and be no trouble to others.
+func TestWhoHangsUpOnACheckDecidesForNobodyElse(t *testing.T) {
+	st, proxy, _ := staged(t, installed(t), time.Minute)
+	time.Sleep(1100 * time.Millisecond) // so long an answer counts
+	proxy.Set(kubetest.Stall)
+	ctx, hangUp := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer hangUp()
+	if err := st.Check(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("who hung up: %v", err)
+	}
+	proxy.Set(nil)
+	if err := st.Check(t.Context()); err != nil {
+		t.Errorf("the next: %v", err)
 	}
 }
 

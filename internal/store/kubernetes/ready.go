@@ -33,8 +33,8 @@ func newChecks() *checks { return &checks{turn: semaphore.NewWeighted(1)} }
 
 // Check implements [secret.Store]: the namespace is there and stays, and we have
 // every right that we need in it.
-func (s *Store) Check(ctx context.Context) error {
-	ctx, end, err := s.begin(ctx, secret.Op{})
+func (s *Store) Check(asker context.Context) error {
+	ctx, end, err := s.begin(asker, secret.Op{})
 	if err != nil {
 		return err
 	}
@@ -43,11 +43,14 @@ func (s *Store) Check(ctx context.Context) error {
 		return done(ctx)
 	}
 	defer s.checks.turn.Release(1)
-	if time.Since(s.checks.at) > checkEvery {
-		s.checks.err = s.check(ctx)
-		s.checks.at = time.Now()
+	if time.Since(s.checks.at) <= checkEvery {
+		return s.checks.err
 	}
-	return s.checks.err
+	err = s.check(ctx)
+	if asker.Err() == nil { // that somebody hangs up says nothing to others
+		s.checks.err, s.checks.at = err, time.Now()
+	}
+	return err
 }
 
 func (s *Store) check(ctx context.Context) error {
