@@ -2,7 +2,9 @@ package strongroom
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"time"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/auth"
@@ -50,8 +52,16 @@ func (write backupAnswer) VisitBackupResponse(w http.ResponseWriter) error {
 	if err != nil && started.yes {
 		panic(http.ErrAbortHandler) // a backup that is cut off must not look whole
 	}
+	if started.yes { // the connection may be used for more
+		err = errors.Join(err, http.NewResponseController(w).SetWriteDeadline(time.Time{}))
+	}
 	return err
 }
+
+// stalled is how long whoever takes a backup may take for the next piece. While
+// it is taken no room in the state file can be used again, and in the end no
+// write could go on: a client that was stopped must not hold it up.
+const stalled = 30 * time.Second
 
 // A startedWriter knows whether an answer has begun, for which it sets the
 // type.
@@ -64,6 +74,9 @@ func (w *startedWriter) Write(p []byte) (int, error) {
 	if !w.yes {
 		w.yes = true
 		w.Header().Set("Content-Type", "application/octet-stream")
+	}
+	if err := http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(stalled)); err != nil {
+		return 0, err
 	}
 	return w.ResponseWriter.Write(p)
 }
