@@ -83,17 +83,28 @@ func (s *Store) marked(ctx context.Context) (refs []secret.Ref, err error) {
 	return refs, err
 }
 
-// finish ends the rename of a marked secret, if it still is one.
+// finish ends the rename of a marked secret, if it still is one. Whoever has
+// begun it, or another process, may do so at the same time.
 func (s *Store) finish(ctx context.Context, ref secret.Ref) error {
 	leave, err := s.turns.alone(ctx, ref.Owner)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	m, err := s.metadata(ctx, ref)
-	if errors.Is(err, secret.ErrNotFound) {
-		return nil
+	for range attempts {
+		switch err := s.tryToFinish(ctx, ref); {
+		case errors.Is(err, errConflict), errors.Is(err, errTest):
+		case errors.Is(err, secret.ErrNotFound):
+			return nil
+		default:
+			return err
+		}
 	}
+	return errKeepsChanging
+}
+
+func (s *Store) tryToFinish(ctx context.Context, ref secret.Ref) error {
+	m, err := s.metadata(ctx, ref)
 	if err != nil || m.Labels.Leaving == "" {
 		return err
 	}
@@ -175,7 +186,10 @@ func (s *Store) move(ctx context.Context, op secret.Op, target secret.Ref, descr
 	info, err := s.create(ctx, secret.Op{Ref: target}, o.Data, notes{
 		Description: description, Created: stamp(o.Metadata.info(op.Ref, nil).Created), CameFrom: o.Metadata.state(),
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, secret.ErrUnavailable): // there may be a copy, which would not be found without the mark
+		return secret.Info{}, s.moves.left(err)
+	case err != nil:
 		return secret.Info{}, s.moves.leftIf(s.unmark(ctx, o.Metadata) != nil, err)
 	}
 	switch err := s.remove(ctx, o.Metadata); {

@@ -330,8 +330,25 @@ func (s *Store) Delete(ctx context.Context, op secret.Op) error {
 func (s *Store) remove(ctx context.Context, m metadata) error {
 	body := mustJSON(map[string]any{"preconditions": map[string]string{"uid": m.UID, "resourceVersion": m.ResourceVersion}})
 	again, err := s.client.do(ctx, s.request(http.MethodDelete, m.Name, onlyMetadata, body), ignored)
-	if again && errors.Is(err, secret.ErrNotFound) {
+	switch {
+	case again && errors.Is(err, secret.ErrNotFound):
 		return nil // it was the first of the two
+	case again && errors.Is(err, errConflict):
+		return s.unlessGone(ctx, m, err)
+	}
+	return err
+}
+
+// unlessGone returns err if the object is there, and not another one by its name,
+// which somebody has made since.
+func (s *Store) unlessGone(ctx context.Context, m metadata, err error) error {
+	var found masked
+	_, getErr := s.client.do(ctx, s.request(http.MethodGet, m.Name, onlyMetadata, nil), into(&found))
+	switch {
+	case errors.Is(getErr, secret.ErrNotFound), getErr == nil && found.Metadata.UID != m.UID:
+		return nil
+	case getErr != nil:
+		return getErr
 	}
 	return err
 }
