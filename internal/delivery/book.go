@@ -57,10 +57,26 @@ type Book struct {
 	stop chan struct{}
 	done chan struct{} // closed when nothing runs in the background
 
-	written uint64 // number of the last audit entry that is reflected in the file; of whoever flushes
+	inTx    underWay // of whoever has the transaction
+	written uint64   // number of the last audit entry that is reflected in the file; of whoever flushes
 
 	mu      sync.Mutex // guards what follows
 	pending map[secret.Ref]Last
+}
+
+// underWay are the events of a transaction that is not committed yet. Others in
+// the same one have to reckon with them: memory does not know of them.
+type underWay struct {
+	tx     *state.Tx
+	events []secret.Event
+}
+
+// of is empty for another transaction than that of the events.
+func (u *underWay) of(tx *state.Tx) *underWay {
+	if u.tx != tx {
+		*u = underWay{tx: tx}
+	}
+	return u
 }
 
 var _ Log = (*Book)(nil)
@@ -127,6 +143,8 @@ func (b *Book) Append(tx *state.Tx, e secret.Event) error {
 	if !matters(e) {
 		return nil
 	}
+	inTx := b.inTx.of(tx)
+	inTx.events = append(inTx.events, e)
 	tx.OnCommit(func() { b.heed(e) })
 	switch e.Action {
 	case secret.Destroy, secret.Erase:
@@ -153,22 +171,27 @@ func (b *Book) heed(e secret.Event) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	heed(b.pending, e)
+	b.tellIfFullLocked()
+}
+
+// heed has the deliveries be as they are after an event that matters.
+func heed(deliveries map[secret.Ref]Last, e secret.Event) {
 	switch e.Action {
 	case secret.Reveal:
-		b.pending[e.Ref] = Last{e.Time, e.Subject, e.Key}
-		b.tellIfFullLocked()
+		deliveries[e.Ref] = Last{e.Time, e.Subject, e.Key}
 	case secret.Destroy, secret.Erase:
-		for ref := range b.pending {
+		for ref := range deliveries {
 			if ref == e.Ref || (e.Action == secret.Erase && ref.Owner == e.Ref.Owner) {
-				delete(b.pending, ref)
+				delete(deliveries, ref)
 			}
 		}
 	default:
 		renamed := secret.Ref{Owner: e.Ref.Owner, Name: e.NewName}
-		delete(b.pending, renamed) // of another secret, which is gone
-		if last, ok := b.pending[e.Ref]; ok {
-			delete(b.pending, e.Ref)
-			b.pending[renamed] = last
+		delete(deliveries, renamed) // of another secret, which is gone
+		if last, ok := deliveries[e.Ref]; ok {
+			delete(deliveries, e.Ref)
+			deliveries[renamed] = last
 		}
 	}
 }
@@ -257,6 +280,9 @@ func (b *Book) flush(behind uint64) error {
 		// Only here: whatever was on record when the head was read has been
 		// noted before this transaction began.
 		pending := b.copyPending()
+		for _, e := range b.inTx.of(tx).events {
+			heed(pending, e)
+		}
 		for ref, last := range pending {
 			if err := b.write(tx, ref, last); err != nil {
 				return err

@@ -323,3 +323,50 @@ func TestWhatDoesNotOpenIsDroppedRatherThanSealedAnew(t *testing.T) {
 		t.Errorf("%q, %v", problems, err)
 	}
 }
+
+// What is forgotten or renamed in the commit that writes deliveries is so in the
+// file, too.
+func TestDeliveriesAreWrittenAsTheSameCommitLeavesThem(t *testing.T) {
+	for name, change := range map[string]func(*stack) error{
+		"destroyed": func(s *stack) error { return s.Destroy(t.Context(), who("owner", "k"), on(alice, "a")) },
+		"erased":    func(s *stack) error { return s.Erase(t.Context(), who("owner", "k"), alice) },
+		"renamed": func(s *stack) error {
+			_, err := s.Describe(t.Context(), who("owner", "k"), on(alice, "a"), "", "b", "")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStack(t)
+			s.mustCreate(t, on(alice, "a"))
+			s.mustDeliver(t, "ann", on(alice, "a"))
+
+			began, end := make(chan struct{}), make(chan struct{})
+			done := make(chan error, 3)
+			go func() {
+				done <- s.file.Update(t.Context(), func(*state.Tx) error {
+					close(began)
+					<-end
+					return nil
+				})
+			}()
+			<-began // what comes now shares the next commit, if it comes in time
+			go func() { done <- change(s) }()
+			time.Sleep(50 * time.Millisecond)
+			go func() { done <- s.Book.Close() }()
+			time.Sleep(50 * time.Millisecond)
+			close(end)
+			if err := errors.Join(<-done, <-done, <-done, s.log.Close(), s.file.Close()); err != nil {
+				t.Fatal(err)
+			}
+
+			s.file = nil // closed
+			s = openStack(t, s.path)
+			if last, ok, err := s.Last(on(alice, "a")); ok || err != nil {
+				t.Errorf("it is known of yet: %+v, %v", last, err)
+			}
+			if last, ok, err := s.Last(on(alice, "b")); ok != (name == "renamed") || err != nil {
+				t.Errorf("by its new name: %+v, %v", last, err)
+			}
+		})
+	}
+}
