@@ -18,13 +18,14 @@ type views struct {
 	owners  map[secret.Owner]*view
 	writing map[secret.Owner]int // writes under way
 	changes uint64               // beginnings and ends of writes
-	size    int                  // entries in all views
+	size    int                  // bytes of all views
 }
 
 // A view of an owner's secrets, none of which have values.
 type view struct {
 	heads map[string]secret.Info
 	all   []secret.Info // in order of name; nil if it was not read
+	size  int           // bytes
 }
 
 func newViews() *views {
@@ -39,7 +40,7 @@ func (v *views) begin(owner secret.Owner) {
 	v.changes++
 	v.writing[owner]++
 	if view := v.owners[owner]; view != nil {
-		v.size -= len(view.heads) + len(view.all)
+		v.size -= view.size
 		delete(v.owners, owner)
 	}
 }
@@ -100,11 +101,15 @@ func cut(infos []secret.Info, page secret.Page) []secret.Info {
 }
 
 func (v *views) keepHead(since moment, info secret.Info) {
-	v.keep(since, info.Owner, 1, func(view *view) { view.heads[info.Name] = info })
+	v.keep(since, info.Owner, sizeOf(info), func(view *view) { view.heads[info.Name] = info })
 }
 
 func (v *views) keepList(since moment, owner secret.Owner, all []secret.Info) {
-	v.keep(since, owner, len(all), func(view *view) { view.all = all })
+	size := 0
+	for _, info := range all {
+		size += sizeOf(info)
+	}
+	v.keep(since, owner, size, func(view *view) { view.all = all })
 }
 
 // keep adds to the owner's view what was read since a moment, unless something
@@ -112,10 +117,10 @@ func (v *views) keepList(since moment, owner secret.Owner, all []secret.Info) {
 func (v *views) keep(since moment, owner secret.Owner, more int, add func(*view)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if moment(v.changes) != since || v.writing[owner] > 0 {
+	if moment(v.changes) != since || v.writing[owner] > 0 || more > maxCached {
 		return
 	}
-	if v.size+more > maxInfos {
+	if v.size+more > maxCached {
 		clear(v.owners)
 		v.size = 0
 	}
@@ -123,5 +128,6 @@ func (v *views) keep(since moment, owner secret.Owner, more int, add func(*view)
 		v.owners[owner] = &view{heads: map[string]secret.Info{}}
 	}
 	v.size += more
+	v.owners[owner].size += more
 	add(v.owners[owner])
 }

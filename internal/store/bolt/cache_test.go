@@ -1,0 +1,49 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// large is a secret of which a tenth of the bound can be remembered, by number.
+func large(n int) record {
+	r := record{info: secret.Info{
+		Ref:         secret.Ref{Owner: secret.User("alice"), Name: strings.Repeat("n", n%7+1)},
+		Description: strings.Repeat("d", maxCached/20), Keys: []string{strings.Repeat("k", maxCached/20)},
+	}}
+	binary.BigEndian.PutUint64(r.key[:], uint64(n))
+	return r
+}
+
+// How much is remembered goes by its size: whoever may create secrets must not
+// be able to take all memory with a few thousand.
+func TestWhatIsRememberedIsBoundedByItsSize(t *testing.T) {
+	cache, views := newInfoCache(), newViews()
+	for n := range 100 {
+		r := large(n)
+		for range 2 { // the second takes the place of the first
+			cache.put(r)
+		}
+		owner := secret.User(string(r.key[:8]))
+		views.keepHead(views.now(), secret.Info{Ref: secret.Ref{Owner: owner}, Description: r.info.Description})
+		views.keepList(views.now(), owner, []secret.Info{r.info})
+		if len(cache.rows) > 10 || len(views.owners) > 10 {
+			t.Fatalf("after %d there are %d and those of %d owners", n+1, len(cache.rows), len(views.owners))
+		}
+	}
+	if len(cache.rows) < 5 || len(views.owners) < 2 {
+		t.Errorf("in the end there are %d and those of %d owners", len(cache.rows), len(views.owners))
+	}
+	for key := range cache.rows {
+		cache.dropLocked(key)
+	}
+	for owner := range views.owners {
+		views.begin(owner)
+	}
+	if cache.size != 0 || views.size != 0 {
+		t.Errorf("empty, they have %d and %d bytes", cache.size, views.size)
+	}
+}
