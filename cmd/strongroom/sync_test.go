@@ -33,6 +33,21 @@ func TestNoChangeIsAcknowledgedBeforeItIsOnDisk(t *testing.T) {
 	t.Logf("%d acknowledged changes, each followed to its fdatasync", len(traced.changes))
 }
 
+// A copy takes the place of the file, and is to be as durable.
+func TestNorIsOneAfterTheFileWasCompacted(t *testing.T) {
+	i := mustInit(t)
+	traced := mustTrace(t, i.path("data/strongroom.db"), nil,
+		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	i.mustAdminister(t, "compact")
+	traced.changes = putsToNx1(t, i, traced.process)
+	if err := traced.check(t); err != nil {
+		t.Fatal(err)
+	}
+	if traced.compacted != 1 {
+		t.Errorf("the trace has %d compactions", traced.compacted)
+	}
+}
+
 // The same server, the same check, and a kernel that skips the syncing.
 func TestTheCheckFailsWhenTheKernelDoesNotSync(t *testing.T) {
 	i := mustInit(t)
@@ -84,6 +99,8 @@ type trace struct {
 	log     string   // file of the trace
 	state   string   // file that the changes went to
 	changes []string // ids of the answers that acknowledged them, in order
+
+	compacted int // so often a copy has taken the place of the file, as check has found
 }
 
 func mustHaveStrace(t *testing.T) {
@@ -104,7 +121,7 @@ func mustTrace(t *testing.T, state string, options []string, command ...string) 
 	// As a grandchild (-D), so that the process is the server's. Descriptors
 	// come with their paths (-y), answers with their heads (-s).
 	strace := []string{"strace", "-D", "-f", "-y", "-s", "600", "-e", "signal=none", "-o", tr.log}
-	strace = append(strace, "-e", "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,msync")
+	strace = append(strace, "-e", "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,msync,renameat,renameat2,rename")
 	strace = append(strace, options...)
 	tr.process = mustStart(t, append(strace, command...)...)
 	return tr
@@ -128,8 +145,13 @@ func (tr *trace) check(t *testing.T) error {
 	next, acknowledged := 0, 0          // answers, and the writes that they stand for
 	written, syncing, synced := 0, 0, 0 // writes: begun; begun when syncing began; on disk
 	for _, c := range calls {
-		onState := strings.HasPrefix(c.args, "<"+tr.state+">")
+		onState := strings.HasPrefix(c.args, "<"+tr.state+">") || strings.HasPrefix(c.args, "<"+tr.state+".compact>")
 		switch {
+		case c.begins && strings.HasPrefix(c.name, "rename") && strings.Contains(c.args, tr.state+".compact"):
+			if synced != written {
+				return fmt.Errorf("%w: the copy, when it took the place of the file", errUnsynced)
+			}
+			tr.compacted++
 		case onState && strings.HasPrefix(c.name, "pwrite") && c.begins:
 			written++
 		case onState && c.name == "fdatasync" && c.begins:
@@ -166,8 +188,8 @@ type call struct {
 //	4711 fdatasync(7</data/strongroom.db> <unfinished ...>
 //	4711 <... fdatasync resumed>) = 0
 var (
-	wholeCall = regexp.MustCompile(`^(\d+) +(\w+)\(\d+(.*)\) += (.*)$`)
-	callBegan = regexp.MustCompile(`^(\d+) +(\w+)\(\d+(.*) <unfinished \.\.\.>$`)
+	wholeCall = regexp.MustCompile(`^(\d+) +(\w+)\((?:\d+|AT_FDCWD)(.*)\) += (.*)$`)
+	callBegan = regexp.MustCompile(`^(\d+) +(\w+)\((?:\d+|AT_FDCWD)(.*) <unfinished \.\.\.>$`)
 	callEnded = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>.*\) += (.*)$`)
 )
 
