@@ -171,6 +171,15 @@ func TestRotationPutsOffNoEnd(t *testing.T) {
 	s.wantKnown(t, key, false, "at its end")
 }
 
+// What an agent's key is good for would end nowhere with a new one.
+func TestAnAgentsKeyIsNotRotated(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	_, created := s.mustCreateAgent(t, issued.AgentDraft{Reads: 1})
+	if key, _, err := s.Rotate(t.Context(), root, created.ID, 0); !errors.Is(err, issued.ErrNoKey) || key != "" {
+		t.Errorf("got a key: %t, %v", key != "", err)
+	}
+}
+
 func TestRotationNeverBringsBackWhatWasRevoked(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	for range 50 {

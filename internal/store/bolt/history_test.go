@@ -201,6 +201,20 @@ func TestUndeleteOfARevisionPassesByWhatWasDeletedSince(t *testing.T) {
 	}
 }
 
+// What a list returns is the caller's, from the first one on.
+func TestAListIsTheCallersToChange(t *testing.T) {
+	s := newStack(t)
+	defer mustClose(t, s)
+	mustCreate(t, s, db, "1")
+	for range 3 {
+		infos, err := s.List(ctx, db.Owner, secret.Page{})
+		if err != nil || len(infos) != 1 || infos[0].Name != db.Name {
+			t.Fatalf("%+v, %v", infos, err)
+		}
+		infos[0] = secret.Info{}
+	}
+}
+
 func TestDestroyAndEraseLeaveNoRow(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
