@@ -25,6 +25,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
+	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
 var (
@@ -541,5 +542,37 @@ func spoilFirst(t *testing.T, o *admin.Office, bucket string) func() error {
 			}
 			return errors.New("there are no rows")
 		})
+	}
+}
+
+// meddling changes the source as soon as there is a copy.
+type meddling struct {
+	*memory.Store
+	meddle func()
+}
+
+func (m meddling) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
+	info, err := m.Store.Create(ctx, op, draft)
+	m.meddle()
+	return info, err
+}
+
+func TestMigrateDeletesNothingThatWasChangedAfterItWasCopied(t *testing.T) {
+	o, closeAll := newPlace(t).open(t)
+	defer closeAll()
+	mustCreate(t, o, db)
+	source := o.Stores["embedded"]
+	o.Elsewhere = map[string]secret.Store{"elsewhere": meddling{memory.New(), func() {
+		change := secret.Change{Set: map[string]secret.Value{"k": "changed"}}
+		if _, err := source.Replace(t.Context(), secret.Op{Ref: db}, change); err != nil {
+			t.Error(err)
+		}
+	}}}
+	m, err := o.Migrate(t.Context(), root, "embedded", "elsewhere", true)
+	if err != nil || m.Deleted != 0 || len(m.Left) != 1 {
+		t.Errorf("Migrate: %+v, %v", m, err)
+	}
+	if _, values, err := source.Reveal(t.Context(), secret.Op{Ref: db}); err != nil || values["k"] != "changed" {
+		t.Errorf("what was changed: %v", err)
 	}
 }
