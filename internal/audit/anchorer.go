@@ -47,8 +47,9 @@ func AnchorToFile(l *Log, path string, logger *slog.Logger) (*Anchorer, error) {
 		}
 	}
 	a := startAnchorer(l, func(line string) error { return replaceFile(path, line) }, logger)
-	if a.Err() != nil {
-		return nil, fmt.Errorf("writing the audit anchor: %w", a.Close())
+	if err := a.Err(); err != nil {
+		_ = a.Close() // which tries once more, and may succeed
+		return nil, fmt.Errorf("writing the audit anchor: %w", err)
 	}
 	return a, nil
 }
