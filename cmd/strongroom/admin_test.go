@@ -190,7 +190,7 @@ var commands = []struct {
 	{args: "keyring prune", prints: "key 1 seals; retired: []\nsealing anew is done: … rows\n", after: hasValue("db", "third")},
 	{
 		args:   "keyring rewrap --new-key {dir}/keys/new.key",
-		prints: "the state file now opens with the key in {dir}/keys/new.key only: name it in the config under state.key\n",
+		prints: "the state file now opens with the key in {dir}/keys/new.key only: name it in the config under state.key, where the server may read it\n",
 		after:  hasValue("db", "third"),
 	},
 	{args: "keyring rewrap --new-key {dir}/anchor", says: "--new-key: not a key: want 32 bytes in base64"},

@@ -75,7 +75,7 @@ func rewrapCommand() *cobra.Command {
 		if err := refusal(resp, err); err != nil {
 			return err
 		}
-		return a.printf("the state file now opens with the key in %s only: name it in the config under state.key\n", newKey)
+		return a.printf("the state file now opens with the key in %s only: name it in the config under state.key, where the server may read it\n", newKey)
 	})
 	c.Flags().StringVar(&newKey, "new-key", "", "the `file` with the new key; made with a random one if there is none")
 	_ = c.MarkFlagRequired("new-key") // fails only for a flag that does not exist

@@ -224,24 +224,27 @@ func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
 	for n := range 1000 {
 		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
 	}
-	k, err := o.Rotate(t.Context(), root)
-	if err != nil || k.Primary != 2 {
-		t.Fatalf("Rotate: %+v, %v", k, err)
-	}
-	_, rotateErr := o.Rotate(t.Context(), root)
-	_, pruneErr := o.Prune(t.Context(), root)
-	if now := o.KeyringNow(); !now.Resealing {
-		t.Fatal("it was done before it could be asked: this takes more secrets")
-	}
-	for _, err := range []error{rotateErr, pruneErr} {
-		if !errors.Is(err, admin.ErrResealing) {
-			t.Errorf("meanwhile: %v, want ErrResealing", err)
+	for what, change := range map[string]func(context.Context, secret.Caller) (admin.Keyring, error){"Rotate": o.Rotate, "Prune": o.Prune} {
+		// On a busy machine the sealing may be done before it is asked.
+		refused := false
+		for try := 0; !refused && try < 20; try++ {
+			if _, err := o.Rotate(t.Context(), root); err != nil {
+				t.Fatal(err)
+			}
+			_, err := change(t.Context(), root)
+			if refused = errors.Is(err, admin.ErrResealing); err != nil && !refused {
+				t.Fatal(err)
+			}
+			if err := o.WaitForReseal(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !refused {
+			t.Errorf("%s was never refused", what)
 		}
 	}
-	if err := o.WaitForReseal(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if k, err = o.Prune(t.Context(), root); err != nil || len(k.IDs) != 1 || k.Resealing {
+	k, err := o.Prune(t.Context(), root)
+	if err != nil || len(k.IDs) != 1 || k.Resealing {
 		t.Errorf("Prune: %+v, %v", k, err)
 	}
 	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: "999"}}); err != nil {

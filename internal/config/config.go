@@ -63,7 +63,7 @@ type Listen struct {
 	// Address is host:port; port 0 takes a free one. Default 127.0.0.1:3000.
 	Address string `yaml:"address"`
 	// Drain is how long requests under way may take when the server is told
-	// to stop. Default 10s.
+	// to stop; with 0s they are cut off. Default 10s.
 	Drain time.Duration `yaml:"drain"`
 	// TLS serves HTTPS, and HTTP/2 with it, instead of plain HTTP, which is for
 	// loopback and for a proxy in front.
@@ -267,7 +267,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
-	// Defaults of what may be 0.
+	// Here is the default where a 0 that is written is not a field left out.
 	c := &Config{Listen: Listen{Drain: 10 * time.Second, Connections: 2048}}
 	err = strictyaml.Decode(text, c)
 	if _, ok := errors.AsType[*strictyaml.SyntaxError](err); !ok {

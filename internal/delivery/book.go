@@ -71,7 +71,8 @@ type underWay struct {
 	events []secret.Event
 }
 
-// of is empty for another transaction than that of the events.
+// of is about the transaction, and forgets the events of any other: one that is
+// over, or that begins anew, which makes it another one.
 func (u *underWay) of(tx *state.Tx) *underWay {
 	if u.tx != tx {
 		*u = underWay{tx: tx}

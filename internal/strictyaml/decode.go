@@ -41,8 +41,8 @@ func Decode(text []byte, into any) error {
 // withoutValue finds the fields that are there and say nothing. Read as if they
 // were not there, a limit whose value is commented out would be no limit.
 func withoutValue(text []byte) (all []error) {
-	walk(text, func(n *yaml.Node, path string) {
-		if path != "" && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+	walk(text, func(n *yaml.Node, path string, isKey bool) {
+		if path != "" && !isKey && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 			all = append(all, fmt.Errorf("%s: has no value: give it one, or leave it out (line %d)", path, n.Line))
 		}
 	})
@@ -70,7 +70,7 @@ type place struct{ line, column int }
 // keys[0].grants[1].
 func Lines(text []byte) map[string]int {
 	lines := map[string]int{}
-	walk(text, func(n *yaml.Node, path string) {
+	walk(text, func(n *yaml.Node, path string, _ bool) {
 		if line, known := lines[path]; !known || n.Line < line {
 			lines[path] = n.Line
 		}
@@ -82,21 +82,21 @@ func Lines(text []byte) map[string]int {
 // of those that begin in one place the innermost.
 func pathsOf(text []byte) map[place]string {
 	paths := map[place]string{}
-	walk(text, func(n *yaml.Node, path string) { paths[place{n.Line, n.Column}] = path })
+	walk(text, func(n *yaml.Node, path string, _ bool) { paths[place{n.Line, n.Column}] = path })
 	return paths
 }
 
 // walk calls fn with every node of the file and its path, the outer before the
 // inner ones, and the key of a field, which has its path, too, after its value.
-func walk(text []byte, fn func(n *yaml.Node, path string)) {
+func walk(text []byte, fn func(n *yaml.Node, path string, isKey bool)) {
 	var root yaml.Node
 	if yaml.Load(text, &root) == nil {
 		walkNode(&root, "", fn)
 	}
 }
 
-func walkNode(n *yaml.Node, path string, fn func(*yaml.Node, string)) {
-	fn(n, path)
+func walkNode(n *yaml.Node, path string, fn func(*yaml.Node, string, bool)) {
+	fn(n, path, false)
 	for i, child := range n.Content {
 		switch {
 		case n.Kind == yaml.DocumentNode:
@@ -107,7 +107,7 @@ func walkNode(n *yaml.Node, path string, fn func(*yaml.Node, string)) {
 			key := n.Content[i-1]
 			inner := strings.TrimPrefix(path+"."+key.Value, ".")
 			walkNode(child, inner, fn)
-			fn(key, inner)
+			fn(key, inner, true)
 		}
 	}
 }

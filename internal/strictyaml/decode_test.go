@@ -28,6 +28,21 @@ keys:
 	}
 }
 
+func TestFieldsWithoutAValueAreMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: {b: }\n":            "a.b: has no value: give it one, or leave it out (line 1)",
+		"a:\n  b: null\n":       "a.b: has no value: give it one, or leave it out (line 2)",
+		"a: {b: ~, c: }\n":      "a.b: has no value: give it one, or leave it out (line 1)\na.c: has no value: give it one, or leave it out (line 1)",
+		"a: {null: x, b: ''}\n": "", // that is a name, and a value
+	} {
+		var into struct{ A map[string]string }
+		err := strictyaml.Decode([]byte(text), &into)
+		if (want == "") != (err == nil) || (err != nil && err.Error() != want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
 func TestWhatIsNotYAMLHasNoLines(t *testing.T) {
 	if lines := strictyaml.Lines([]byte("a: [")); len(lines) != 0 {
 		t.Errorf("got %v", lines)

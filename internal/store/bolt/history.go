@@ -121,13 +121,17 @@ func (s *Store) Undelete(ctx context.Context, op secret.Op, revision secret.Revi
 
 // findDeleted returns what was last deleted under the key, or at that revision.
 func (s *Store) findDeleted(tx *state.Tx, owner secret.Owner, key rowKey, revision secret.Revision) (deletedRow, record, error) {
+	missing := secret.ErrNotFound
 	for _, d := range slices.Backward(s.deletedOf(tx, key.owner(), key.name())) {
 		r, err := s.openAt(owner, key, d.stored)
-		if err != nil || revision == "" || r.info.Revision == revision {
+		if revision == "" || (err == nil && r.info.Revision == revision) {
 			return d, r, err
 		}
+		if err != nil { // it may have been the one, or another is
+			missing = err
+		}
 	}
-	return deletedRow{}, record{}, secret.ErrNotFound
+	return deletedRow{}, record{}, missing
 }
 
 // unbury is the reverse of bury.
