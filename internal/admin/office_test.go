@@ -579,3 +579,25 @@ func TestMigrateDeletesNothingThatWasChangedAfterItWasCopied(t *testing.T) {
 		t.Errorf("what was changed: %v", err)
 	}
 }
+
+// goneWriter is a client that goes away once it has something.
+type goneWriter func()
+
+func (gone goneWriter) Write([]byte) (int, error) {
+	gone()
+	return 0, io.ErrClosedPipe
+}
+
+// An attempt without an outcome is one during which the server died.
+func TestABackupWhoseClientGoesAwayHasAnOutcome(t *testing.T) {
+	o, closeAll := newPlace(t).open(t)
+	defer closeAll()
+	ctx, goAway := context.WithCancel(t.Context())
+	if err := o.Backup(ctx, root, "", goneWriter(goAway)); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("Backup: %v", err)
+	}
+	last, err := o.Audit.Tail(1)
+	if err != nil || len(last) != 1 || last[0].Event.Action != "backup" || last[0].Event.Outcome != secret.Failed {
+		t.Errorf("on record is %+v, %v", last, err)
+	}
+}

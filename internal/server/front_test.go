@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -89,4 +91,19 @@ func TestNotReadyIsAWordAndTheLogSaysWhy(t *testing.T) {
 	if w := ask(f, "GET", "/healthz"); w.Code != 200 {
 		t.Errorf("it is not alive either: %d", w.Code)
 	}
+}
+
+// Anybody may ask.
+func TestHowOftenItIsNotReadyIsNotLoggedEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		f := newFront(errors.New("the disk is gone"), slog.New(slog.NewTextHandler(&log, nil)))
+		for range 1000 {
+			ask(f, "GET", "/readyz")
+			time.Sleep(10 * time.Millisecond) // of the bubble, which takes none
+		}
+		if got := strings.Count(log.String(), "not ready"); got < 10 || got > 20 {
+			t.Errorf("logged %d times in ten seconds", got)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
 var (
@@ -213,6 +215,37 @@ func TestAListIsTheCallersToChange(t *testing.T) {
 		}
 		infos[0] = secret.Info{}
 	}
+}
+
+// What is damaged may be what was asked for, and may not be.
+func TestADamagedDeletedSecretHidesNoOther(t *testing.T) {
+	s := newStack(t)
+	defer mustClose(t, s)
+	good := mustCreate(t, s, db, "good")
+	mustDelete(t, s, db)
+	mustCreate(t, s, db, "to be damaged")
+	mustDelete(t, s, db)
+	err := s.file.Update(ctx, func(tx *state.Tx) error {
+		rows := tx.Bucket("store/embedded/deleted")
+		var last, stored []byte
+		for key, value := range rows.From([]byte{0}) {
+			last, stored = bytes.Clone(key), bytes.Clone(value)
+		}
+		stored[len(stored)-1] ^= 1
+		return rows.Put(last, stored)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, revision := range []secret.Revision{"", "0000000000000000"} {
+		if _, err := s.Undelete(ctx, secret.Op{Ref: db}, revision); err == nil || errors.Is(err, secret.ErrNotFound) {
+			t.Errorf("at revision %q: %v, want that it is damaged", revision, err)
+		}
+	}
+	if _, err := s.Undelete(ctx, secret.Op{Ref: db}, good.Revision); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, s, db, "good")
 }
 
 func TestDestroyAndEraseLeaveNoRow(t *testing.T) {
