@@ -44,6 +44,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin internal/grant internal/issued specs gen/strongroom"},
 	{"internal/kubetest/prebuild", "internal/kubetest"},
 	{"internal/bench", "internal/kubetest"},
+	{"internal/app", "internal/* internal/*/* specs"},
 	{"cmd/*", "*"},
 }
 

@@ -13,6 +13,7 @@ import (
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/admin"
+	"github.com/strongroom/strongroom/internal/app"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/state"
 )
@@ -169,7 +170,7 @@ func restore(ctx context.Context, cfg *config.Config, from, identity string) err
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	source := keySource(cfg.State.Key)
+	source := app.KeySource(cfg.State.Key)
 	plain, err := admin.Decrypt(ctx, f, source, identities)
 	if err != nil {
 		return fmt.Errorf("%s: %w", from, err)

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
-	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/strongroom/strongroom/internal/auth/oidc"
+	"github.com/strongroom/strongroom/internal/app"
 	"github.com/strongroom/strongroom/internal/config"
 )
 
@@ -39,10 +35,7 @@ func configCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, keyErr := keySource(cfg.State.Key).Key(c.Context())
-			_, tlsErr := openTLS(cfg.Listen.TLS)
-			s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, slog.New(slog.DiscardHandler))
-			if err := errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), authErr, s.Close()); err != nil {
+			if err := app.Check(c.Context(), cfg); err != nil {
 				return fmt.Errorf("%s:\n%w", file, err)
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), "the config is good")
@@ -51,23 +44,4 @@ func configCheckCommand() *cobra.Command {
 	}
 	configFlag(c, &file)
 	return c
-}
-
-// checkKubeconfigs asks no cluster. Whether we are in one is not to be known
-// here: a config may be checked elsewhere.
-func checkKubeconfigs(cfg *config.Config) error {
-	var wrong []error
-	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {
-		k := cfg.Stores[name].Kubernetes
-		if k == nil || k.Kubeconfig == "" {
-			continue
-		}
-		st, err := openKubernetes(k)
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("stores.%s.kubernetes: %w", name, err))
-			continue
-		}
-		wrong = append(wrong, st.Close())
-	}
-	return errors.Join(wrong...)
 }

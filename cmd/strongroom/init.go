@@ -12,13 +12,13 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 
+	"github.com/strongroom/strongroom/internal/app"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
-	"github.com/strongroom/strongroom/internal/state"
 )
 
 //go:embed init.yaml
@@ -65,7 +65,7 @@ func initializeState(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := newState(ctx, cfg.State.Path, keySource(cfg.State.Key)); err != nil {
+	if err := app.NewState(ctx, cfg.State.Path, app.KeySource(cfg.State.Key)); err != nil {
 		return fmt.Errorf("nothing was made: %w", err)
 	}
 	return nil
@@ -106,7 +106,7 @@ func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err 
 		{stateKeyFile, func(path string) error { return writeNew(path, []byte(seal.NewKey().Encode()+"\n")) }},
 		{sessionKeysFile, func(path string) error { return writeNew(path, sessionKeys) }},
 		{pskFile, func(path string) error { return writeNew(path, psks) }},
-		{stateFile, func(path string) error { return newState(ctx, path, keyring.FromFile(keyFile)) }},
+		{stateFile, func(path string) error { return app.NewState(ctx, path, keyring.FromFile(keyFile)) }},
 		{configFile, func(path string) error { return writeNew(path, initialConfig) }},
 	} {
 		path := filepath.Join(dir, f.name)
@@ -115,7 +115,7 @@ func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err 
 		}
 		made = append(made, path)
 		if f.name == stateFile {
-			made = append(made, besideState(path)...)
+			made = append(made, app.BesideState(path)...)
 		}
 	}
 	_, _ = fmt.Fprintf(stderr, "made %s; these keys are shown once:\n", filepath.Join(dir, configFile))
@@ -138,35 +138,4 @@ func newKeysFile(header string) (key string, file []byte, err error) {
 		return "", nil, fmt.Errorf("encoding a keys file: %w", err)
 	}
 	return key, append([]byte("# Keys for the header "+header+". Only their hashes are kept.\n"), file...), nil
-}
-
-func newState(ctx context.Context, path string, source keyring.Source) error {
-	err := state.Create(path, func(id string) ([]byte, error) { return keyring.New(ctx, source, id) })
-	if err != nil {
-		return err
-	}
-	if err = beginLog(ctx, path, source); err != nil {
-		for _, file := range append(besideState(path), path) {
-			_ = os.Remove(file)
-		}
-	}
-	return err
-}
-
-// besideState are the files that opening a state file leaves beside it.
-func besideState(path string) []string { return []string{path + ".holder", path + ".reserve"} }
-
-// beginLog puts the first entry on record, without which a log that was wiped
-// would look like a new one.
-func beginLog(ctx context.Context, path string, source keyring.Source) error {
-	file, err := state.Open(path)
-	if err != nil {
-		return err
-	}
-	keys, err := keyring.Open(ctx, file, source)
-	if err != nil {
-		return errors.Join(err, file.Close())
-	}
-	log := openLog(file, keys.Ring())
-	return errors.Join(log.Begin(ctx), log.Close(), file.Close())
 }

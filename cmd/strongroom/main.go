@@ -1,6 +1,6 @@
 // Strongroom keeps secrets and serves them through two published APIs at once.
-// Start reading at resources.go and policy.go, which build the program that a
-// config describes: what is opened once, and what a reload builds anew.
+// Each command has a file here. Package app builds the server that a config
+// describes.
 package main
 
 import (

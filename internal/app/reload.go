@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -18,28 +18,28 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A configSource is where the config is, and what the command line puts in the
+// A Source is where the config is, and what the command line puts in the
 // place of a part of it.
-type configSource struct{ path, listen string }
+type Source struct{ Path, Listen string }
 
-func (f configSource) load() (*config.Config, error) {
-	cfg, err := config.Load(f.path)
-	if err != nil || f.listen == "" {
+func (f Source) load() (*config.Config, error) {
+	cfg, err := config.Load(f.Path)
+	if err != nil || f.Listen == "" {
 		return cfg, err
 	}
-	if err := cfg.ListenOn(f.listen); err != nil {
+	if err := cfg.ListenOn(f.Listen); err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	return cfg, nil
 }
 
 // Key implements [keyring.Source]: it is the one that the next start will take.
-func (f configSource) Key(ctx context.Context) (*seal.Key, error) {
+func (f Source) Key(ctx context.Context) (*seal.Key, error) {
 	cfg, err := f.load()
 	if err != nil {
 		return nil, err
 	}
-	return keySource(cfg.State.Key).Key(ctx)
+	return KeySource(cfg.State.Key).Key(ctx)
 }
 
 // lookEvery is how long a change of a file goes unnoticed. Contents are
@@ -50,7 +50,7 @@ const lookEvery = time.Second
 // A reloader keeps in force what the config file and the files that it names
 // say. What is broken changes nothing.
 type reloader struct {
-	file      configSource
+	file      Source
 	running   *config.Config // that the resources were opened for
 	resources *resources
 	current   *server.Current
@@ -63,7 +63,7 @@ type reloader struct {
 
 // newReloader puts in force what the config says. The digests were taken
 // before it was read.
-func newReloader(file configSource, cfg *config.Config, seen digests, r *resources, log *slog.Logger) (*reloader, error) {
+func newReloader(file Source, cfg *config.Config, seen digests, r *resources, log *slog.Logger) (*reloader, error) {
 	seen.take(cfg.Files()...)
 	p, err := r.newPolicy(cfg, log)
 	if err != nil {
@@ -122,16 +122,16 @@ func (r *reloader) reload() {
 // a restart.
 func (r *reloader) replace() (fields []string, err error) {
 	// Each file before it is read: what changes then is seen next time.
-	r.seen.take(r.file.path)
+	r.seen.take(r.file.Path)
 	cfg, err := r.file.load()
 	if err != nil {
 		return nil, err
 	}
 	fields, wrong := cfg.Keep(r.running)
-	r.seen = digests{r.file.path: r.seen[r.file.path]}
+	r.seen = digests{r.file.Path: r.seen[r.file.Path]}
 	r.seen.take(cfg.Files()...)
 	if wrong != nil {
-		return nil, fmt.Errorf("%s, with %s as before, since that takes a restart:\n%w", r.file.path, strings.Join(fields, " "), wrong)
+		return nil, fmt.Errorf("%s, with %s as before, since that takes a restart:\n%w", r.file.Path, strings.Join(fields, " "), wrong)
 	}
 	p, err := r.resources.newPolicy(cfg, r.log)
 	if err != nil {

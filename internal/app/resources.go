@@ -1,4 +1,9 @@
-package main
+// Package app opens and wires the parts that a config file describes.
+//
+// Start reading at resources.go and policy.go. [resources] are the parts that a
+// process opens once: the state file, the audit log, the stores. A [policy] is
+// the part that a reload replaces: authentication, limits, APIs, TLS.
+package app
 
 import (
 	"context"
@@ -25,6 +30,7 @@ import (
 // in it, the stores, and the office that administers them. What a reload can
 // change is in a [policy], which uses these.
 type resources struct {
+	version  string // of the program
 	file     *state.File
 	audit    *audit.Log
 	keys     *issued.Keys    // that were issued; they stand before the log
@@ -37,7 +43,7 @@ type resources struct {
 
 // open opens what the config describes; anchors go to stdout if the config has
 // them go to standard output. What is opened here is changed by a restart only.
-func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.Logger) (*resources, error) {
+func open(ctx context.Context, cfg *config.Config, version string, stdout io.Writer, log *slog.Logger) (*resources, error) {
 	file, err := state.Open(cfg.State.Path)
 	if errors.Is(err, state.ErrMissing) {
 		return nil, fmt.Errorf("state.path: %w: make one with strongroom init, or put it back from a backup", err)
@@ -45,7 +51,7 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 	if err != nil {
 		return nil, fmt.Errorf("state.path: %w", err)
 	}
-	keys, err := keyring.Open(ctx, file, keySource(cfg.State.Key))
+	keys, err := keyring.Open(ctx, file, KeySource(cfg.State.Key))
 	if errors.Is(err, seal.ErrWrongKey) {
 		err = fmt.Errorf("state.key: %w", err)
 	}
@@ -53,7 +59,7 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 		return nil, errors.Join(err, file.Close())
 	}
 	ring := keys.Ring()
-	r := &resources{file: file, stores: map[string]secret.Store{}}
+	r := &resources{version: version, file: file, stores: map[string]secret.Store{}}
 	r.audit = openLog(file, ring)
 	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, stdout, log); err != nil {
 		return nil, errors.Join(err, r.audit.Close(), file.Close())
@@ -65,7 +71,7 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 		return nil, errors.Join(fmt.Errorf("last deliveries: %w", err), r.keys.Close(), r.closeLog(), file.Close())
 	}
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Key: keySource(cfg.State.Key), Retention: cfg.Audit.Retention,
+		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: cfg.Audit.Retention,
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {
@@ -76,7 +82,7 @@ func open(ctx context.Context, cfg *config.Config, stdout io.Writer, log *slog.L
 			r.stores[name] = parts.Stores[name]
 			continue
 		}
-		st, err := openKubernetes(s.Kubernetes)
+		st, err := openKubernetes(s.Kubernetes, version)
 		if err != nil {
 			err = fmt.Errorf("stores.%s.kubernetes: %w", name, err)
 			return nil, errors.Join(err, r.closeStores(), r.book.Close(), r.keys.Close(), r.closeLog(), file.Close())
@@ -93,7 +99,7 @@ func openLog(file *state.File, ring *seal.Ring) *audit.Log {
 
 // openKubernetes does not ask the cluster for anything yet: one that is away
 // keeps nobody from starting.
-func openKubernetes(k *config.Kubernetes) (*kubernetes.Store, error) {
+func openKubernetes(k *config.Kubernetes, version string) (*kubernetes.Store, error) {
 	cluster, err := kubernetes.InCluster()
 	if k.Kubeconfig != "" {
 		cluster, err = kubernetes.FromKubeconfig(k.Kubeconfig, k.Context)
@@ -125,12 +131,12 @@ func anchor(to *config.Anchor, l *audit.Log, stdout io.Writer, log *slog.Logger)
 	return a, nil
 }
 
-// A keySource is where the config says that the key-encryption key is, and
+// A KeySource is where the config says that the key-encryption key is, and
 // names the field that said so.
-type keySource config.Key
+type KeySource config.Key
 
 // Key implements [keyring.Source].
-func (from keySource) Key(ctx context.Context) (*seal.Key, error) {
+func (from KeySource) Key(ctx context.Context) (*seal.Key, error) {
 	field, source := from.field()
 	key, err := source.Key(ctx)
 	if err != nil {
@@ -139,7 +145,7 @@ func (from keySource) Key(ctx context.Context) (*seal.Key, error) {
 	return key, nil
 }
 
-func (from keySource) field() (name string, source keyring.Source) {
+func (from KeySource) field() (name string, source keyring.Source) {
 	switch {
 	case from.Env != "":
 		return "env", keyring.FromEnv(from.Env)

@@ -1,0 +1,94 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/api/strongroom"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/peer"
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+// AdminSocket returns the path of the administration socket. It is beside the
+// state file, and belongs to the process that has it.
+func AdminSocket(cfg *config.Config) string {
+	return filepath.Join(filepath.Dir(cfg.State.Path), "admin.sock")
+}
+
+// maxSocketPath is what the kernel takes (unix(7)), without the closing NUL.
+const maxSocketPath = 107
+
+// adminEndpoint serves administration on the socket.
+func (r *resources) adminEndpoint(cfg *config.Config, program strongroom.Program, log *slog.Logger) (server.Endpoint, error) {
+	api, err := strongroom.New(r.office, program, auth.Chain{Without: peer.Strategy{}, Failures: r.audit}, log)
+	if err != nil {
+		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
+	}
+	path := AdminSocket(cfg)
+	if len(path) > maxSocketPath {
+		return server.Endpoint{}, fmt.Errorf("administration: %s has %d bytes, and a socket's path may have %d: keep the state file where the path is shorter",
+			path, len(path), maxSocketPath)
+	}
+	// One that is left over: whoever has the state file has the socket.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return server.Endpoint{}, errors.Join(fmt.Errorf("administration: %w", err), listener.Close())
+	}
+	return server.Endpoint{Listener: listener, Handler: api, ConnContext: peer.ConnContext, Patient: true}, nil
+}
+
+// WithoutServer opens the state file and serves administration on the socket
+// for as long as do takes. Warnings go to stderr, and so do anchors: standard
+// output is the command's own.
+func WithoutServer(ctx context.Context, cfg *config.Config, version string, stderr io.Writer, do func(context.Context) error) (err error) {
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	r, err := open(ctx, cfg, version, stderr, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	// What another process has left unfinished, or the keyring could not change.
+	if err := r.office.WaitForReseal(ctx); err != nil {
+		return err
+	}
+	now := time.Now()
+	program := strongroom.Program{
+		Version: r.version,
+		Config:  func() strongroom.Config { return strongroom.Config{Since: now} },
+		Callers: func(ctx context.Context, credential string) ([]strongroom.Known, error) {
+			s, err := openStrategies(cfg, &r.issuers, r.keys, log)
+			if err != nil {
+				return nil, err
+			}
+			return s.known(ctx, credential), s.Close()
+		},
+	}
+	endpoint, err := r.adminEndpoint(cfg, program, log)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, time.Second, log, endpoint) }()
+	err = do(ctx)
+	if err == nil {
+		err = r.office.WaitForReseal(ctx) // nobody else would go on with it
+	}
+	stop()
+	return errors.Join(err, <-ended)
+}

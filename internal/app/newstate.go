@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// NewState makes an empty state file whose keyring the key of the source opens,
+// with the first entry of its audit log. Where it fails it leaves no file.
+func NewState(ctx context.Context, path string, source keyring.Source) error {
+	err := state.Create(path, func(id string) ([]byte, error) { return keyring.New(ctx, source, id) })
+	if err != nil {
+		return err
+	}
+	if err = beginLog(ctx, path, source); err != nil {
+		for _, file := range append(BesideState(path), path) {
+			_ = os.Remove(file)
+		}
+	}
+	return err
+}
+
+// BesideState are the files that opening a state file leaves beside it.
+func BesideState(path string) []string { return []string{path + ".holder", path + ".reserve"} }
+
+// beginLog puts the first entry on record, without which a log that was wiped
+// would look like a new one.
+func beginLog(ctx context.Context, path string, source keyring.Source) error {
+	file, err := state.Open(path)
+	if err != nil {
+		return err
+	}
+	keys, err := keyring.Open(ctx, file, source)
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	log := openLog(file, keys.Ring())
+	return errors.Join(log.Begin(ctx), log.Close(), file.Close())
+}

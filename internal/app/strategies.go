@@ -1,0 +1,143 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/anonymous"
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/auth/oidc"
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/issued"
+	"github.com/strongroom/strongroom/internal/keyring"
+)
+
+// strategies are the ways to know a caller that a config names.
+type strategies struct {
+	byName map[string]auth.Strategy
+	// sends say where a strategy looks for a credential, if it looks for one.
+	sends map[string]credential
+	// background is what they have running, to be closed with the policy.
+	background []background
+}
+
+// A background is what a strategy has running.
+type background interface {
+	Start()
+	io.Closer
+}
+
+// chain is how an API's callers are known: as everybody's, and by these
+// strategies in this order.
+func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []string) auth.Chain {
+	chain := everybody
+	for _, name := range names {
+		if cfg.Auth[name].Anonymous != nil {
+			chain.Without = s.byName[name]
+		} else {
+			chain.Strategies = append(chain.Strategies, s.byName[name])
+			sent := s.sends[name]
+			chain.Headers = append(chain.Headers, sent.header)
+			if !slices.Contains(chain.Schemes, sent.scheme()) {
+				chain.Schemes = append(chain.Schemes, sent.scheme())
+			}
+		}
+	}
+	return chain
+}
+
+// openStrategies makes the strategies, and returns every mistake in the files
+// that the config names for them at once. It asks nobody over the network, and
+// needs no resources: a config can be checked, without issued keys, beside a
+// server that runs.
+func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys, log *slog.Logger) (strategies, error) {
+	all := strategies{byName: map[string]auth.Strategy{}, sends: map[string]credential{}}
+	var wrong []error
+	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // always the same order of mistakes
+		s := cfg.Auth[name]
+		switch {
+		case s.Anonymous != nil:
+			all.byName[name] = anonymous.New(s.Anonymous.User)
+		case s.OIDC != nil:
+			strategy, lease, err := openOIDC(name, s.OIDC, issuers, log)
+			if err != nil {
+				wrong = append(wrong, err)
+				continue
+			}
+			all.byName[name], all.sends[name] = strategy, bearer
+			all.background = append(all.background, lease)
+		case s.ServiceAccount != nil:
+			strategy, err := openServiceAccount(name, s.ServiceAccount)
+			if err != nil {
+				wrong = append(wrong, err)
+				continue
+			}
+			all.byName[name], all.sends[name] = strategy, bearer
+		case s.APIKey != nil:
+			var fromFile []apikey.Key
+			if s.APIKey.KeysFile != "" {
+				var err error
+				if fromFile, err = readKeys(s.APIKey.KeysFile); err != nil {
+					wrong = append(wrong, fmt.Errorf("auth.%s.api_key.keys_file: %w", name, err))
+				}
+			}
+			var more []apikey.Issuer
+			if keys != nil {
+				more = append(more, keys.For(name))
+			}
+			all.byName[name], all.sends[name] = apikey.New(s.APIKey.Header, s.APIKey.Prefix, fromFile, more...), credential{s.APIKey.Header, s.APIKey.Prefix}
+		}
+	}
+	if len(wrong) > 0 {
+		return strategies{}, errors.Join(append(wrong, all.Close())...)
+	}
+	return all, nil
+}
+
+// A credential goes into a header, behind a prefix.
+type credential struct{ header, prefix string }
+
+// bearer is how tokens are sent.
+var bearer = credential{"Authorization", "Bearer "}
+
+// scheme is what answers call it that ask for one.
+func (c credential) scheme() auth.Scheme {
+	if strings.EqualFold(c.header, bearer.header) && strings.EqualFold(c.prefix, bearer.prefix) {
+		return auth.SchemeBearer
+	}
+	return auth.SchemeAPIKey
+}
+
+// start has the strategies run what they run in the background.
+func (s strategies) start() {
+	for _, b := range s.background {
+		b.Start()
+	}
+}
+
+// Close ends what the strategies have running.
+func (s strategies) Close() error {
+	var errs []error
+	for _, b := range s.background {
+		errs = append(errs, b.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func readKeys(path string) ([]apikey.Key, error) {
+	text, err := keyring.ReadPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := apikey.ParseKeys(path, text)
+	if err != nil {
+		return nil, fmt.Errorf("%s:\n%w", path, err)
+	}
+	return keys, nil
+}
