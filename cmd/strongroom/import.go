@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
-	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/secret"
 )

@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 )
 
 var errNotSecretsJSON = errors.New("it is not a secrets.json of OpenHands")

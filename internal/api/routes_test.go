@@ -12,11 +12,11 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/strongroom/strongroom/internal/api/agentserver"
 	"github.com/strongroom/strongroom/internal/api/nx1"
-	"github.com/strongroom/strongroom/internal/api/openhands"
-	"github.com/strongroom/strongroom/internal/api/openhandsv1"
-	"github.com/strongroom/strongroom/internal/api/sandbox"
+	"github.com/strongroom/strongroom/internal/api/openhands/agentserver"
+	"github.com/strongroom/strongroom/internal/api/openhands/sandbox"
+	"github.com/strongroom/strongroom/internal/api/openhands/v0"
+	"github.com/strongroom/strongroom/internal/api/openhands/v1"
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
@@ -56,11 +56,11 @@ func apis(t *testing.T) map[string]*echo.Echo {
 	}
 	h, err := nx1.New(secrets, nx1.Options{}, c, log)
 	add("nx1", h, err)
-	h, err = openhands.New(secrets, openhands.Options{}, c, log)
+	h, err = v0.New(secrets, v0.Options{}, c, log)
 	add("openhands", h, err)
 	h, err = agentserver.New(secrets, "", c, log)
 	add("agentserver", h, err)
-	h, err = openhandsv1.New(secrets, "", c, log)
+	h, err = v1.New(secrets, "", c, log)
 	add("openhandsv1", h, err)
 	h, err = sandbox.New(secrets, c, log)
 	add("sandbox", h, err)

@@ -8,11 +8,11 @@ import (
 	"net/http"
 
 	apis "github.com/strongroom/strongroom/internal/api"
-	"github.com/strongroom/strongroom/internal/api/agentserver"
 	"github.com/strongroom/strongroom/internal/api/nx1"
-	"github.com/strongroom/strongroom/internal/api/openhands"
-	"github.com/strongroom/strongroom/internal/api/openhandsv1"
-	"github.com/strongroom/strongroom/internal/api/sandbox"
+	"github.com/strongroom/strongroom/internal/api/openhands/agentserver"
+	"github.com/strongroom/strongroom/internal/api/openhands/sandbox"
+	"github.com/strongroom/strongroom/internal/api/openhands/v0"
+	"github.com/strongroom/strongroom/internal/api/openhands/v1"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -98,7 +98,7 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chai
 		}},
 		// The rest of V1's own paths, too: who comes there has V1's credentials.
 		{api.V1, "openhandsv1", "/api/v1", specs.OpenHandsV1, func(c auth.Chain) (http.Handler, error) {
-			return openhandsv1.New(service, suspicious, c, log)
+			return v1.New(service, suspicious, c, log)
 		}},
 	} {
 		if surface.Disabled {
@@ -111,7 +111,7 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chai
 		front.Mount(surface.prefix, server.CORS(api.Origins, h))
 		front.Publish("/openapi/"+surface.name+".json", surface.document)
 	}
-	h, err := openhands.New(service, openhands.Options{EnvNames: api.Names == "env", Suspicious: suspicious}, chain(api.Auth), log)
+	h, err := v0.New(service, v0.Options{EnvNames: api.Names == "env", Suspicious: suspicious}, chain(api.Auth), log)
 	if err != nil {
 		return err
 	}

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/strongroom/strongroom/internal/api/agentserver"
 	"github.com/strongroom/strongroom/internal/api/nx1"
-	"github.com/strongroom/strongroom/internal/api/openhands"
-	"github.com/strongroom/strongroom/internal/api/openhandsv1"
-	"github.com/strongroom/strongroom/internal/api/sandbox"
+	"github.com/strongroom/strongroom/internal/api/openhands/agentserver"
+	"github.com/strongroom/strongroom/internal/api/openhands/sandbox"
+	"github.com/strongroom/strongroom/internal/api/openhands/v0"
+	"github.com/strongroom/strongroom/internal/api/openhands/v1"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -72,13 +72,13 @@ func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 	front := server.NewFront(func(context.Context) error { return nil }, discard)
 	apps, err := nx1.New(service, nx1.Options{Masked: "reject"}, chain("Authorization-PSK"), discard)
 	must(err)
-	users, err := openhands.New(service, openhands.Options{}, chain("X-Session-API-Key"), discard)
+	users, err := v0.New(service, v0.Options{}, chain("X-Session-API-Key"), discard)
 	must(err)
 	agents, err := agentserver.New(service, "warn", chain("X-Session-API-Key"), discard)
 	must(err)
 	boxes, err := sandbox.New(service, chain("X-Session-API-Key"), discard)
 	must(err)
-	v1, err := openhandsv1.New(service, "warn", chain("X-Session-API-Key"), discard)
+	v1, err := v1.New(service, "warn", chain("X-Session-API-Key"), discard)
 	must(err)
 	front.Mount("/api/app", apps)
 	front.Mount("/api/settings/secrets", server.CORS([]string{"http://localhost:3001"}, agents))

@@ -14,7 +14,7 @@ import (
 
 	gen "github.com/strongroom/strongroom/gen/agentserver"
 	"github.com/strongroom/strongroom/internal/api"
-	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"

@@ -1,7 +1,7 @@
-// Package openhands is the API that OpenHands 0.53.0 has for custom secrets, as
+// Package v0 is the API that OpenHands 0.53.0 has for custom secrets, as
 // its clients rely on it: specs/openhands.yaml and the overlay beside it. An id
 // is a name, a rename keeps the value, and the value never comes back.
-package openhands
+package v0
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ import (
 
 	gen "github.com/strongroom/strongroom/gen/openhands"
 	"github.com/strongroom/strongroom/internal/api"
-	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"

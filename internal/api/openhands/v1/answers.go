@@ -1,9 +1,9 @@
-package openhandsv1
+package v1
 
 import (
 	"net/http"
 
-	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/server"
 )
 

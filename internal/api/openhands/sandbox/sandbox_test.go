@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/strongroom/strongroom/internal/api/sandbox"
+	"github.com/strongroom/strongroom/internal/api/openhands/sandbox"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store/memory"

@@ -1,4 +1,4 @@
-package openhands
+package v0
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"

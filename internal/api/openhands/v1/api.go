@@ -1,7 +1,7 @@
-// Package openhandsv1 is what OpenHands' V1 API has for custom secrets:
+// Package v1 is what OpenHands' V1 API has for custom secrets:
 // specs/openhandsv1.yaml. A POST overwrites, a list comes in pages, and the value
 // never comes back.
-package openhandsv1
+package v1
 
 import (
 	"cmp"
@@ -15,7 +15,7 @@ import (
 
 	gen "github.com/strongroom/strongroom/gen/openhandsv1"
 	"github.com/strongroom/strongroom/internal/api"
-	"github.com/strongroom/strongroom/internal/api/custom"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
