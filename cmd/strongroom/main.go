@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/strongroom/strongroom/internal/logging"
 	"github.com/strongroom/strongroom/internal/state"
 )
 
@@ -59,13 +60,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	_, _ = fmt.Fprintln(stderr, "strongroom:", err)
+	complain(stderr, err)
 	for _, disk := range []error{state.ErrBroken, state.ErrUnlinked, state.ErrDamaged} {
 		if errors.Is(err, disk) {
 			return exitDisk
 		}
 	}
 	return exitFailed
+}
+
+// complain does not wait for long: the reader of stderr may have stalled.
+func complain(stderr io.Writer, err error) {
+	q := logging.NewQueue(stderr)
+	_, _ = fmt.Fprintln(q, "strongroom:", err)
+	_ = q.Close()
 }
 
 func versionCommand() *cobra.Command {

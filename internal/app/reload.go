@@ -104,17 +104,23 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 
 func (r *reloader) reload() {
 	fields, err := r.replace()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.status.Problem = err
+	r.note(fields, err)
 	if err != nil {
 		r.log.Error("the config is broken, and what was in force stays so", "error", err)
 		return
 	}
-	r.status.Since, r.status.NeedsRestart = time.Now(), fields
 	r.log.Info("the config has been reloaded")
 	if len(fields) > 0 {
 		r.log.Warn("some of the config takes a restart", "fields", strings.Join(fields, " "))
+	}
+}
+
+// note keeps the outcome of a reload for administrators.
+func (r *reloader) note(fields []string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.status.Problem = err; err == nil {
+		r.status.Since, r.status.NeedsRestart = time.Now(), fields
 	}
 }
 

@@ -19,8 +19,11 @@ import (
 
 // Serve serves the APIs that the config describes until ctx is done. Anchors go
 // to stdout if the config wants them on standard output, and the log to stderr.
+// It never waits long for the readers of these, and returns within the drain
+// time and a few seconds.
 func Serve(ctx context.Context, file Source, version string, stdout, stderr io.Writer) (err error) {
-	log := slog.New(slog.NewTextHandler(stderr, nil))
+	log, flush := serverLog(stderr)
+	defer flush()
 	hangup := hangups()
 	seen := digests{}
 	seen.take(file.Path)
@@ -28,6 +31,7 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
+	defer boundShutdown(ctx, cfg.Listen.Drain+closeWithin, log, flush)()
 	r, err := open(ctx, cfg, version, stdout, log)
 	if err != nil {
 		return err

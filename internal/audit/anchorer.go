@@ -21,10 +21,23 @@ type Anchorer struct {
 	write   func(line string) error
 	logger  *slog.Logger
 	routine *routine
+	pending *anchorWrite // the write under way, if any; only anchor uses it
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards what follows; never held while writing or logging
 	last Anchor     // the last one that was written, zero before the first
 	err  error      // why the one after it was not
+}
+
+// anchorWithin bounds how long the anchorer waits for one write. A pipe that
+// nothing reads, or a network file system that is down, can block it for ever.
+const anchorWithin = time.Second
+
+var errAnchorStalled = fmt.Errorf("the anchor was not written within %s: standard output is not read, or the disk does not answer", anchorWithin)
+
+// An anchorWrite is the write of one anchor, which can outlast anchorWithin.
+type anchorWrite struct {
+	anchor Anchor
+	done   chan error
 }
 
 // AnchorToFile keeps the anchor in a file, which is replaced as a whole. What
@@ -70,22 +83,64 @@ func startAnchorer(l *Log, write func(string) error, logger *slog.Logger) *Ancho
 	return a
 }
 
+// anchor writes the head of the log, unless the last anchor holds it already.
 func (a *Anchorer) anchor() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	next, err := a.log.Anchor()
-	if err == nil {
-		if a.err == nil && next.link() == a.last.link() && a.last != (Anchor{}) {
-			return
-		}
-		err = a.write(next.String() + "\n")
+	if err == nil && a.holds(next) {
+		return
 	}
-	if err != nil && a.err == nil { // once, not every second
+	if err == nil {
+		err = a.writeInTime(next)
+	}
+	if a.settle(next, err) {
 		a.logger.Error("the audit log cannot be anchored", "error", err)
 	}
+}
+
+func (a *Anchorer) holds(next Anchor) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err == nil && next.link() == a.last.link() && a.last != (Anchor{})
+}
+
+// settle keeps the outcome and reports whether it is the first failure in a
+// row: that is logged once, not every second.
+func (a *Anchorer) settle(next Anchor, err error) (failing bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	failing = err != nil && a.err == nil
 	if a.err = err; err == nil {
 		a.last = next
 	}
+	return failing
+}
+
+// writeInTime waits at most anchorWithin. A write that takes longer stays
+// pending, and no other one begins before it ends, so lines keep their order.
+func (a *Anchorer) writeInTime(next Anchor) error {
+	timeout := time.NewTimer(anchorWithin)
+	defer timeout.Stop()
+	for {
+		if a.pending == nil {
+			a.pending = a.begin(next)
+		}
+		select {
+		case err := <-a.pending.done:
+			written := a.pending.anchor
+			a.pending = nil
+			if err != nil || written == next {
+				return err
+			}
+		case <-timeout.C:
+			return errAnchorStalled
+		}
+	}
+}
+
+func (a *Anchorer) begin(next Anchor) *anchorWrite {
+	w := &anchorWrite{next, make(chan error, 1)}
+	go func() { w.done <- a.write(next.String() + "\n") }()
+	return w
 }
 
 // Err returns why the log cannot be anchored at the moment, if it cannot.
@@ -95,7 +150,8 @@ func (a *Anchorer) Err() error {
 	return a.err
 }
 
-// Close anchors the log as it is now, for the last time.
+// Close anchors the log as it is now, for the last time, and waits for that as
+// long as for any other anchor.
 func (a *Anchorer) Close() error {
 	a.routine.end()
 	return a.Err()

@@ -1,0 +1,48 @@
+package app
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/logging"
+	"github.com/strongroom/strongroom/internal/store/kubernetes"
+)
+
+// serverLog returns a log whose reader cannot hold up the server, neither by
+// stalling nor by going away: a write to a broken pipe must not end the process
+// (SIGPIPE). Libraries that log by themselves use it, too. Call flush at the
+// end.
+func serverLog(w io.Writer) (log *slog.Logger, flush func()) {
+	signal.Ignore(syscall.SIGPIPE)
+	q := logging.NewQueue(w)
+	log = slog.New(slog.NewTextHandler(q, nil))
+	slog.SetDefault(log)
+	kubernetes.LogTo(log)
+	return log, func() { _ = q.Close() }
+}
+
+// closeWithin bounds how long closing may take once requests have drained. It
+// takes milliseconds unless a disk or a file system does not answer.
+const closeWithin = 5 * time.Second
+
+// boundShutdown ends the process, with exit code 1, if it still runs this long
+// after ctx is done. No acknowledged write is lost: that is on disk already.
+// Call done once the server has closed.
+func boundShutdown(ctx context.Context, within time.Duration, log *slog.Logger, flush func()) (done func()) {
+	ended := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		select {
+		case <-ended:
+		case <-time.After(within):
+			log.Error("closing takes too long: ending without it")
+			flush()
+			os.Exit(1)
+		}
+	})
+	return func() { close(ended) }
+}

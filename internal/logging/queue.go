@@ -1,0 +1,126 @@
+// Package logging writes log lines without ever waiting for their reader: a
+// full pipe or a stopped terminal must not stop the server that logs to it.
+package logging
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// queueBytes bounds the lines that wait to be written. As many again can be
+	// in the write under way.
+	queueBytes = 256 << 10
+	// flushWithin bounds how long Close waits for the lines still queued.
+	flushWithin = time.Second
+)
+
+// ErrNotFlushed means that lines were still queued when Close gave up.
+var ErrNotFlushed = errors.New("log lines were left unwritten: nothing reads them")
+
+// A Queue is a writer that never blocks. A goroutine writes the lines to the
+// underlying writer. Lines that do not fit into the queue, or that cannot be
+// written, are dropped and counted, and a later line says how many. It is safe
+// for concurrent use.
+type Queue struct {
+	out  io.Writer
+	wake chan struct{} // holds one token while there may be work
+	done chan struct{} // closed when the goroutine has ended
+
+	mu      sync.Mutex // guards what follows; never held while writing
+	lines   []byte
+	dropped int
+	closed  bool
+}
+
+// NewQueue returns a queue in front of out. Close it to flush it.
+func NewQueue(out io.Writer) *Queue {
+	q := &Queue{out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go q.run()
+	return q
+}
+
+// Write queues whole lines. It always succeeds: a dropped line is counted.
+func (q *Queue) Write(lines []byte) (int, error) {
+	q.mu.Lock()
+	if q.closed || len(q.lines)+len(lines) > queueBytes {
+		q.dropped += countLines(lines)
+	} else {
+		q.lines = append(q.lines, lines...)
+	}
+	q.mu.Unlock()
+	q.wakeUp()
+	return len(lines), nil
+}
+
+// Close waits at most a second until every queued line is written. The error
+// is ErrNotFlushed. Lines written after Close are dropped.
+func (q *Queue) Close() error {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.wakeUp()
+	select {
+	case <-q.done:
+		return nil
+	case <-time.After(flushWithin):
+		return ErrNotFlushed
+	}
+}
+
+func (q *Queue) wakeUp() {
+	select {
+	case q.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+func (q *Queue) run() {
+	defer close(q.done)
+	for range q.wake {
+		lines, dropped, closed := q.take()
+		q.write(lines, dropped)
+		if closed {
+			return
+		}
+	}
+}
+
+// take empties the queue. The dropped lines came after the queued ones.
+func (q *Queue) take() (lines []byte, dropped int, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	lines, dropped, closed = q.lines, q.dropped, q.closed
+	q.lines, q.dropped = nil, 0
+	return lines, dropped, closed
+}
+
+// write counts what it cannot write as dropped.
+func (q *Queue) write(lines []byte, dropped int) {
+	if dropped > 0 {
+		lines = append(lines, dropReport(dropped)...)
+	}
+	n, err := q.out.Write(lines)
+	if err == nil {
+		return
+	}
+	unwritten := countLines(lines[n:])
+	if dropped > 0 {
+		unwritten += dropped - 1 // the report itself is no lost line
+	}
+	q.mu.Lock()
+	q.dropped += unwritten
+	q.mu.Unlock()
+}
+
+func dropReport(dropped int) []byte {
+	var line bytes.Buffer
+	slog.New(slog.NewTextHandler(&line, nil)).Warn("log lines were dropped, because they could not be written", "lines", dropped)
+	return line.Bytes()
+}
+
+func countLines(text []byte) int { return bytes.Count(text, []byte("\n")) }
