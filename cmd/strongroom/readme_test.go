@@ -14,7 +14,8 @@ import (
 	"testing"
 )
 
-// The README's session is run as a reader would type it. In README.md, it is
+// The sessions in our READMEs are run as a reader would type them. In a
+// README.md, a session is
 //
 //	<!-- session -->
 //	```sh
@@ -23,29 +24,45 @@ import (
 //	```
 //	<!-- /session -->
 //
-// Of what is between these comments, of which there may be several pairs, the
-// blocks marked sh are one session: one bash (set -eu), in an empty directory,
-// with strongroom on the PATH. A line that begins with "# → " is a line that
-// the command before it prints, and such lines are all that it prints; … in
-// them stands for anything. What commands without such lines print is ignored.
-// 127.0.0.1:3000 becomes a free port, in commands, in what they print, and as
+// All blocks marked sh between these comments, of which a page may have several
+// pairs, are one session: one bash (set -eu), in an empty directory, with
+// strongroom on the PATH. A line that begins with "# → " is a line of the output
+// of the command before it, and together they are its whole output; … in them
+// stands for any text. The output of other commands is ignored.
+// 127.0.0.1:3000 becomes a free port, in commands, in their output, and as
 // the address of strongroom serve. After a command that ends in &, the session
-// goes on when there is somebody who listens.
-const readme = "../../README.md"
+// waits until that port accepts connections.
+const (
+	sessionBegins = "<!-- session -->"
+	sessionEnds   = "<!-- /session -->"
+)
 
 const readmeAddress = "127.0.0.1:3000"
 
-func TestTheSessionInTheReadmeGoesAsWritten(t *testing.T) {
-	steps, err := sessionOf(mustRead(t, readme))
-	if err != nil {
-		t.Fatalf("%s: %v", readme, err)
-	}
+func TestSessionsInReadmesGoAsWritten(t *testing.T) {
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("THE README'S SESSION IS NOT TESTED: %v", err)
+			t.Skipf("THE SESSIONS IN THE READMES ARE NOT TESTED: %v", err)
 		}
 	}
-	mustPlay(t, steps)
+	sessions := 0
+	for _, page := range pages(t) {
+		text := mustRead(t, page)
+		if !strings.Contains(text, sessionBegins) {
+			continue
+		}
+		sessions++
+		t.Run(page, func(t *testing.T) {
+			steps, err := sessionOf(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustPlay(t, steps)
+		})
+	}
+	if sessions == 0 {
+		t.Error("no README has a session")
+	}
 }
 
 // The convention itself, so that a README cannot pass by being misread.
@@ -95,9 +112,9 @@ func sessionOf(text string) (steps []step, err error) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
-		case !inBlock && line == "<!-- session -->":
+		case !inBlock && line == sessionBegins:
 			inSession = true
-		case !inBlock && line == "<!-- /session -->":
+		case !inBlock && line == sessionEnds:
 			inSession = false
 		case inSession && line == "```sh":
 			inBlock = true

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// compatibility is the table in the README: for every client and call, what that client sends,
+// compatibility is the table in specs/README.md: for every client and call, what that client sends,
 // byte for byte as far as it is known, and what it relies on in the answer.
 var compatibility = []struct {
 	client, call string
@@ -46,9 +46,9 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// The README promises what is tested, and nothing else.
+// The table lists the tested calls, and nothing else.
 func TestTheReadmesTableOfClients(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../specs/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestTheReadmesTableOfClients(t *testing.T) {
 	_, rest, _ := strings.Cut(string(text), "<!-- clients -->")
 	table, _, found := strings.Cut(rest, "<!-- /clients -->")
 	if !found {
-		t.Fatal("the README has no table of clients")
+		t.Fatal("specs/README.md has no table of clients")
 	}
 	var promised, tested []string
 	for _, row := range rows.FindAllStringSubmatch(table, -1) {
@@ -68,7 +68,7 @@ func TestTheReadmesTableOfClients(t *testing.T) {
 		tested = append(tested, row.client+" | "+row.call)
 	}
 	if got, want := strings.Join(promised, "\n"), strings.Join(tested, "\n"); got != want {
-		t.Errorf("the README promises\n%s\nand tested is\n%s", got, want)
+		t.Errorf("specs/README.md promises\n%s\nand tested is\n%s", got, want)
 	}
 }
 
