@@ -74,7 +74,7 @@ func (p *place) open(t *testing.T) (o *admin.Office, closeAll func()) {
 	store := bolt.Open(file, "embedded", keys.Ring(), log, p.opts)
 	issuedKeys, err := issued.Open(file, keys.Ring(), log, issued.SystemClock(), slog.New(slog.DiscardHandler))
 	must(err)
-	book, err := delivery.Open(file, keys.Ring(), issuedKeys, log, slog.New(slog.DiscardHandler))
+	book, err := delivery.Open(file, keys.Ring(), log, log, slog.New(slog.DiscardHandler))
 	must(err)
 	o = admin.Open(admin.Parts{
 		File: file, Audit: log, Keys: issuedKeys, Deliveries: book, Keyring: keys, Key: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention,

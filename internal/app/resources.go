@@ -33,8 +33,8 @@ type resources struct {
 	version  string // of the program
 	file     *state.File
 	audit    *audit.Log
-	keys     *issued.Keys    // that were issued; they stand before the log
-	book     *delivery.Book  // of last deliveries; it stands before the keys, and is told what goes on record
+	keys     *issued.Keys    // that were issued
+	book     *delivery.Book  // of last deliveries; it stands before the log, and is told what goes on record
 	anchorer *audit.Anchorer // nil if the log is not anchored
 	office   *admin.Office
 	stores   map[string]secret.Store
@@ -67,7 +67,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	if r.keys, err = issued.Open(file, ring, r.audit, issued.SystemClock(), log); err != nil {
 		return nil, errors.Join(fmt.Errorf("issued keys: %w", err), r.closeLog(), file.Close())
 	}
-	if r.book, err = delivery.Open(file, ring, r.keys, r.audit, log); err != nil {
+	if r.book, err = delivery.Open(file, ring, r.audit, r.audit, log); err != nil {
 		return nil, errors.Join(fmt.Errorf("last deliveries: %w", err), r.keys.Close(), r.closeLog(), file.Close())
 	}
 	parts := admin.Parts{

@@ -66,8 +66,15 @@ func (l *Log) Close() error { return errors.Join(l.notes.close(), l.failures.clo
 
 // Record implements [secret.Recorder]. An event need not be about a secret:
 // what is done to the server goes on record here too.
-func (l *Log) Record(ctx context.Context, e secret.Event) error {
-	return l.file.UpdateReserved(ctx, func(tx *state.Tx) error { return l.Append(tx, e) })
+func (l *Log) Record(ctx context.Context, e secret.Event, steps ...func(secret.Tx) error) error {
+	return l.file.UpdateReserved(ctx, func(tx *state.Tx) error {
+		for _, step := range steps {
+			if err := step(tx); err != nil {
+				return err
+			}
+		}
+		return l.Append(tx, e)
+	})
 }
 
 // Note implements [secret.Recorder]. Reads that differ only in time, request

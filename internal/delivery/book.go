@@ -208,7 +208,9 @@ func (b *Book) tellIfFullLocked() {
 }
 
 // Record implements [secret.Recorder].
-func (b *Book) Record(ctx context.Context, e secret.Event) error { return b.next.Record(ctx, e) }
+func (b *Book) Record(ctx context.Context, e secret.Event, steps ...func(secret.Tx) error) error {
+	return b.next.Record(ctx, e, steps...)
+}
 
 // Note implements [secret.Recorder]. It is told of deliveries by stores that do
 // not record: their intent was on record before.

@@ -82,19 +82,26 @@ func (k *Key) over(now time.Time) (since time.Time, over bool) {
 		return k.Revoked, true
 	case k.Agent != nil && k.Agent.Reads > 0 && k.Agent.Delivered >= k.Agent.Reads:
 		return k.Agent.Last, true
-	case !k.Ends.IsZero() && !now.Before(k.Ends):
+	case k.stopped(now):
 		return k.Ends, true
 	}
 	return time.Time{}, false
 }
 
-// caller is whom the key stands for.
-func (k *Key) caller() secret.Caller {
+// stopped reports whether the key was revoked or has ended.
+func (k *Key) stopped(now time.Time) bool {
+	return !k.Revoked.IsZero() || (!k.Ends.IsZero() && !now.Before(k.Ends))
+}
+
+// caller is the caller that the key authenticates.
+func (k *Key) caller(keys *Keys) secret.Caller {
 	// They were checked when the key was issued.
 	grants, _ := grant.Parse(k.Grants, fmt.Sprintf("issued key %s, grants", k.ID), nil)
-	c := secret.Caller{Subject: k.Subject, Key: k.ID, User: k.User, Grants: grant.For(k.User, grants)}
+	c := secret.Caller{
+		Subject: k.Subject, Key: k.ID, User: k.User, Grants: grant.For(k.User, grants), Credential: credential{keys, k.ID},
+	}
 	if k.Agent != nil {
-		c.Sandbox, c.Counted = k.Agent.Sandbox, true
+		c.Sandbox = k.Agent.Sandbox
 	}
 	return c
 }

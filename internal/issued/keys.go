@@ -3,8 +3,9 @@
 // sealed in the state file; the keys files, which people write, are no business
 // of this package.
 //
-// Start reading at [Keys.Find], which knows a caller by a key. What an agent's
-// key delivers is counted where it goes on record: see [Keys.Append].
+// Start reading at [Keys.Find], which knows a caller by a key. A caller's
+// Credential is asked again when something is changed or delivered, and counts
+// what an agent's key delivers: credential.go.
 package issued
 
 import (
@@ -32,10 +33,8 @@ type Ring interface {
 	MAC(name []byte) [16]byte
 }
 
-// A Log keeps the record of what is done to keys and with them. It is
-// *audit.Log.
+// A Log keeps the record of what is done to keys. It is *audit.Log.
 type Log interface {
-	secret.Recorder
 	Append(tx *state.Tx, e secret.Event) error
 }
 
@@ -207,9 +206,9 @@ func (k *Keys) retire(tx *state.Tx, id string, overlap time.Duration) error {
 	return k.write(tx, old)
 }
 
-// Revoke stops a key for good, and at once: once it returns, nobody is known by
-// it, and no agent's key delivers what it has been asked for already. One that
-// does not work any more is left as it is. Error: ErrNoKey.
+// Revoke stops a key for good, and at once: once it returns, no caller is known
+// by it, and requests that began before change and deliver nothing any more. One
+// that does not work any more is left as it is. Error: ErrNoKey.
 func (k *Keys) Revoke(ctx context.Context, by secret.Caller, id string, agents bool) (Key, error) {
 	key, ok := k.get(id)
 	if !ok || (key.Agent != nil) != agents {
@@ -329,7 +328,7 @@ func (k *Keys) put(key Key) {
 	if old := k.byID[key.ID]; old != nil {
 		e.caller, e.used = old.caller, old.used
 	} else {
-		e.caller, e.used = key.caller(), new(atomic.Int64)
+		e.caller, e.used = key.caller(k), new(atomic.Int64)
 		if !key.Used.IsZero() {
 			e.used.Store(key.Used.Unix() / 3600)
 		}

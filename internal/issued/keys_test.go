@@ -25,7 +25,7 @@ func TestAKeyStandsForItsCallerAlsoAfterARestart(t *testing.T) {
 	key, created := s.mustCreate(t, issued.Draft{Subject: "ci", User: "alice"})
 	for _, when := range []string{"at once", "after a restart"} {
 		got, ok := s.knows(key)
-		if !ok || got.Subject != "ci" || got.User != "alice" || got.Key != created.ID || got.Counted || got.Sandbox != "" {
+		if !ok || got.Subject != "ci" || got.User != "alice" || got.Key != created.ID || got.Sandbox != "" {
 			t.Errorf("%s: %v, %+v", when, ok, got)
 		}
 		if by := got.Decides(secret.Reveal, on(alice, "db")); by == nil || by.Source != "issued key "+created.ID+", grants[0]" {
@@ -137,6 +137,7 @@ func TestBothKeysWorkWhileOneIsRotated(t *testing.T) {
 		was, ok := s.knows(old)
 		is, ok2 := s.knows(next)
 		was.Key, is.Key = "", ""
+		was.Credential, is.Credential = nil, nil
 		for i := range was.Grants {
 			was.Grants[i].Source, is.Grants[i].Source = "", ""
 		}
@@ -418,5 +419,58 @@ func TestWhatIsSealedAnewNeedsTheOldKeyNoMore(t *testing.T) {
 	}
 	if n, problems, err := s.Verify(); n != len(keys) || problems != nil || err != nil {
 		t.Errorf("%d keys, %q, %v", n, problems, err)
+	}
+}
+
+// A request may have begun long before: a client sends its body as slowly as it
+// likes. The caller is then already known when the key stops working.
+func TestAKeyThatStoppedWorkingChangesAndDeliversNothing(t *testing.T) {
+	for stopped, stop := range map[string]func(*testing.T, *stack, *fakeClock, issued.Key){
+		"revoked": func(t *testing.T, s *stack, _ *fakeClock, k issued.Key) {
+			t.Helper()
+			if _, err := s.Revoke(t.Context(), root, k.ID, false); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"ended": func(_ *testing.T, _ *stack, c *fakeClock, _ issued.Key) { c.pass(time.Hour) },
+		"rotated": func(t *testing.T, s *stack, c *fakeClock, k issued.Key) {
+			t.Helper()
+			if _, _, err := s.Rotate(t.Context(), root, k.ID, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			c.pass(time.Minute)
+		},
+	} {
+		for store, service := range map[string]func(*testing.T, *stack) *secret.Service{
+			"recording":     func(_ *testing.T, s *stack) *secret.Service { return s.service() },
+			"not recording": func(t *testing.T, s *stack) *secret.Service { t.Helper(); return s.elsewhere(t) },
+		} {
+			t.Run(stopped+", "+store, func(t *testing.T) {
+				c := newClock()
+				s := newStack(t, c.clock())
+				s.mustHold(t, on(alice, "db"))
+				key, created := s.mustCreate(t, issued.Draft{Lifetime: time.Hour})
+				who, _ := s.knows(key)
+				secrets := service(t, s)
+				wantAll := func(want error) {
+					t.Helper()
+					_, created := secrets.Create(t.Context(), who, on(alice, "new"), secret.Draft{})
+					_, replaced := secrets.Replace(t.Context(), who, on(alice, "db"), "", secret.Change{})
+					_, data, revealed := secrets.Reveal(t.Context(), who, on(alice, "db"))
+					deleted := secrets.Delete(t.Context(), who, on(alice, "new"), "")
+					for did, err := range map[string]error{"create": created, "replace": replaced, "reveal": revealed, "delete": deleted} {
+						if !errors.Is(err, want) || (want == nil && err != nil) {
+							t.Errorf("%s: %v, want %v", did, err, want)
+						}
+					}
+					if want != nil && data != nil {
+						t.Errorf("got %d values", len(data))
+					}
+				}
+				wantAll(nil)
+				stop(t, s, c, created)
+				wantAll(secret.ErrForbidden)
+			})
+		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
+	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
 var (
@@ -105,7 +106,7 @@ func openStack(t *testing.T, path string, clock issued.Clock) *stack {
 	log := audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
 	keys, err := issued.Open(file, ring, log, clock, slog.New(slog.DiscardHandler))
 	must(err)
-	store := bolt.Open(file, "embedded", ring, keys, bolt.Options{})
+	store := bolt.Open(file, "embedded", ring, log, bolt.Options{})
 	s := &stack{keys, path, file, ring, log, store}
 	t.Cleanup(func() { _ = s.close() })
 	return s
@@ -150,7 +151,7 @@ func (s *stack) mustCrash(t *testing.T, clock issued.Clock) *stack {
 	return openStack(t, path, clock)
 }
 
-func (s *stack) service() *secret.Service { return secret.NewService(s.store, s.Keys) }
+func (s *stack) service() *secret.Service { return secret.NewService(s.store, s.log) }
 
 func (s *stack) mustHold(t *testing.T, refs ...secret.Ref) {
 	t.Helper()
@@ -205,4 +206,15 @@ func (s *stack) mustCreateAgent(t *testing.T, d issued.AgentDraft) (key string, 
 		t.Fatal(err)
 	}
 	return key, created
+}
+
+// elsewhere is a service on a store that does not record, with alice's db.
+func (s *stack) elsewhere(t *testing.T) *secret.Service {
+	t.Helper()
+	st := memory.New()
+	draft := secret.Draft{Data: map[string]secret.Value{"value": "value of db"}}
+	if _, err := st.Create(t.Context(), secret.Op{Ref: on(alice, "db")}, draft); err != nil {
+		t.Fatal(err)
+	}
+	return secret.NewService(st, s.log)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -85,10 +86,10 @@ type slowLedger struct {
 	may chan struct{}
 }
 
-func (l *slowLedger) Record(ctx context.Context, e secret.Event) error {
+func (l *slowLedger) Record(ctx context.Context, e secret.Event, steps ...func(secret.Tx) error) error {
 	select {
 	case <-l.may:
-		return l.ledger.Record(ctx, e)
+		return l.ledger.Record(ctx, e, steps...)
 	case <-time.After(20 * time.Second):
 		return errors.New("nobody began meanwhile")
 	}
@@ -146,7 +147,9 @@ func TestPanicOfAnAwaitingStoreIsAnError(t *testing.T) {
 // A panicking recorder is one that has put nothing on record.
 type panicking struct{ ledger }
 
-func (panicking) Record(context.Context, secret.Event) error { panic("of the recorder") }
+func (panicking) Record(context.Context, secret.Event, ...func(secret.Tx) error) error {
+	panic("of the recorder")
+}
 
 func TestPanicOfTheRecorderIsNoRecord(t *testing.T) {
 	awaited := make(chan error, 1)
@@ -178,4 +181,89 @@ func TestCopyFromAnAwaitingStoreIsRecordedFirst(t *testing.T) {
 	if got := contents(t, to); len(got) > 0 {
 		t.Errorf("the copy was made: %v", got)
 	}
+}
+
+// A credential works until it is revoked.
+type credential struct{ revoked bool }
+
+func (c *credential) Check() error {
+	if c.revoked {
+		return secret.ErrForbidden
+	}
+	return nil
+}
+
+func (c *credential) Spend(secret.Tx) error { return nil }
+
+// A recorder whose disk is slow enough for a revocation to overtake it.
+type overtaken struct {
+	ledger
+	by *credential
+}
+
+func (l *overtaken) Record(ctx context.Context, e secret.Event, steps ...func(secret.Tx) error) error {
+	err := l.ledger.Record(ctx, e, steps...)
+	l.by.revoked = true
+	return err
+}
+
+func TestARevocationDuringTheRecordKeepsAStoreFromBeingAsked(t *testing.T) {
+	for name, st := range map[string]secret.Store{"awaiting": attentive(t), "asked afterwards": filled(t)} {
+		forEveryMethod(t, func(t *testing.T, method string) {
+			if showsOnly(method) || method == "Refuse" {
+				return
+			}
+			who := caller(grant(app, all...))
+			key := &credential{}
+			who.Credential = key
+			log := &overtaken{by: key}
+			before := contents(t, st)
+			err := call(t, secret.NewService(st, log), who, method)
+			if !errors.Is(err, secret.ErrForbidden) {
+				t.Errorf("%s: got error %v, want %v", name, err, secret.ErrForbidden)
+			}
+			if got := contents(t, st); !reflect.DeepEqual(got, before) {
+				t.Errorf("%s: the store has changed", name)
+			}
+			if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Unknown, secret.Denied}) {
+				t.Errorf("%s: got outcomes %q", name, got)
+			}
+		})
+	}
+}
+
+// Values may be a while on their way from a store elsewhere.
+func TestValuesThatArriveAfterARevocationAreNotDelivered(t *testing.T) {
+	for name, of := range map[string]func(read func(secret.Op) error) secret.Store{
+		"awaiting":         func(read func(secret.Op) error) secret.Store { return awaiting{filled(t), read} },
+		"asked afterwards": func(read func(secret.Op) error) secret.Store { return slowReveal{filled(t), read} },
+	} {
+		who := caller(grant(app, all...))
+		key := &credential{}
+		who.Credential = key
+		var log ledger
+		st := of(func(op secret.Op) error {
+			defer func() { key.revoked = true }()
+			return op.Await()
+		})
+		_, data, err := secret.NewService(st, &log).Reveal(t.Context(), who, on(app, "db"))
+		if !errors.Is(err, secret.ErrForbidden) || data != nil {
+			t.Errorf("%s: got %d values, error %v", name, len(data), err)
+		}
+		if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Unknown, secret.Denied}) {
+			t.Errorf("%s: got outcomes %q", name, got)
+		}
+	}
+}
+
+type slowReveal struct {
+	remembering
+	wait func(secret.Op) error
+}
+
+func (s slowReveal) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[string]secret.Value, error) {
+	if err := s.wait(op); err != nil {
+		return secret.Info{}, nil, err
+	}
+	return s.remembering.Reveal(ctx, op)
 }

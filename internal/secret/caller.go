@@ -80,9 +80,9 @@ type Caller struct {
 	// values of the secrets that it was made for, on any route of their owner.
 	Sandbox string
 
-	// Counted callers get as much as their credential is good for: the record
-	// of a delivery counts it.
-	Counted bool
+	// Credential is what the caller was known by, if that can stop working
+	// while a request is under way; nil if it cannot.
+	Credential Credential
 }
 
 // May reports whether some grant of the caller's covers the action and none

@@ -17,7 +17,6 @@ type Event struct {
 	Ref     Ref     // without a name for a list of the owner's secrets
 	NewName string  // of a rename
 	Outcome Outcome // what came of it
-	Counted bool    // the Recorder counts what the credential delivers, and refuses one too many
 }
 
 // An Outcome is how an attempt ended.
@@ -67,9 +66,10 @@ func OutcomeOf(err error) Outcome {
 // A Recorder keeps the record of what was attempted.
 type Recorder interface {
 	// Record returns when the event is on record for good. On an error the
-	// action it stands for must not happen, or not be answered; ErrForbidden
-	// is one for a counted event.
-	Record(ctx context.Context, e Event) error
+	// action it stands for must not happen, or not be answered. The steps run
+	// before, in the same transaction; if one fails, its error is returned and
+	// nothing is recorded.
+	Record(ctx context.Context, e Event, steps ...func(Tx) error) error
 
 	// Note puts the event on record within a second, reads that are alike
 	// counted as one. It returns an error if events can no longer be put on

@@ -192,9 +192,9 @@ func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref R
 // the values are now.
 func (s *Service) admitRename(ctx context.Context, caller Caller, action Action, ref Ref, name string, do func(Op) error) error {
 	now := time.Now()
-	op := Op{Ref: ref, Event: &Event{
+	op := Op{Ref: ref, Credential: caller.Credential, Event: &Event{
 		Time: now.UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
-		Action: action, Ref: ref, Outcome: Unknown, Counted: caller.Counted,
+		Action: action, Ref: ref, Outcome: Unknown,
 	}}
 	// What cannot be a name may be anything, a value in the wrong place too.
 	if CheckName(ref.Name) != nil {
@@ -214,6 +214,8 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 		}
 		return s.note(op, err)
 	}
+	// From here on the caller's credential is asked again, since it may have
+	// been revoked after the request began: Op.Check and Op.Spend.
 	switch s.store.(type) {
 	case Recording:
 		return s.doRecorded(ctx, op, do)
@@ -221,14 +223,38 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 		return s.doMeanwhile(ctx, op, do)
 	}
 	// The intent goes first: a crash in between must not hide an attempt.
-	if err := s.record(ctx, *op.Event, nil, Unknown); err != nil {
+	if err := s.intend(ctx, op); err != nil {
 		return err
 	}
-	return s.note(op, do(op))
+	err := op.Check()
+	if err == nil {
+		err = do(op)
+	}
+	return s.finish(op, err)
 }
 
-// doRecorded does what a Recording store records; what ended before it
-// reached the store is recorded here.
+// intend records what a store that does not record is about to be asked for. A
+// delivery is spent in the same transaction, and stays spent if the store fails
+// afterwards.
+func (s *Service) intend(ctx context.Context, op Op) error {
+	err := s.audit.Record(ctx, *op.Event, op.Spend)
+	if errors.Is(err, ErrForbidden) {
+		return s.record(ctx, *op.Event, err, Denied)
+	}
+	return unrecorded(err)
+}
+
+// finish has the outcome follow the intent. Values may have been a while on
+// their way, and the credential revoked meanwhile: then they are not delivered.
+func (s *Service) finish(op Op, err error) error {
+	if err == nil && op.Event.Action == Reveal {
+		err = op.Check()
+	}
+	return s.note(op, err)
+}
+
+// doRecorded does what a Recording store records, and checks the credential in
+// the same transaction; what ended before it reached the store is recorded here.
 func (s *Service) doRecorded(ctx context.Context, op Op, do func(Op) error) error {
 	err := do(op)
 	if op.Event.Outcome == Unknown {
@@ -239,22 +265,22 @@ func (s *Service) doRecorded(ctx context.Context, op Op, do func(Op) error) erro
 
 // doMeanwhile has an Awaiting store begin while the intent is put on record.
 func (s *Service) doMeanwhile(ctx context.Context, op Op, do func(Op) error) error {
-	intent, recorded := *op.Event, make(chan struct{})
+	intent, recorded := op, make(chan struct{})
 	failed := ErrUnavailable // should record panic
 	op.Recorded = func() error {
 		<-recorded
-		return failed
+		return firstOf(failed, op.Check())
 	}
 	done := inBackground(func() error { return do(op) })
 	func() {
 		defer close(recorded)
-		failed = s.record(ctx, intent, nil, Unknown)
+		failed = s.intend(ctx, intent)
 	}()
 	err := done()
 	if failed != nil {
 		return failed
 	}
-	return s.note(op, err)
+	return s.finish(op, err)
 }
 
 // inBackground runs fn in a goroutine and returns a function that waits for what

@@ -21,9 +21,14 @@ type ledger struct {
 	room   int // this many events still fit before it fails
 }
 
-func (l *ledger) Record(ctx context.Context, e secret.Event) error {
+func (l *ledger) Record(ctx context.Context, e secret.Event, steps ...func(secret.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	for _, step := range steps {
+		if err := step(nil); err != nil {
+			return err
+		}
 	}
 	return l.Note(e)
 }
@@ -412,7 +417,7 @@ type diary struct {
 	calls []string
 }
 
-func (d *diary) Record(_ context.Context, e secret.Event) error {
+func (d *diary) Record(_ context.Context, e secret.Event, _ ...func(secret.Tx) error) error {
 	d.calls = append(d.calls, "record of "+e.Ref.Name)
 	return nil
 }

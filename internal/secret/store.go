@@ -30,6 +30,10 @@ type Op struct {
 	OnlyIf Revision // empty: unconditionally
 	Event  *Event   // a [Recording] store puts it on record with the outcome
 
+	// Credential is the caller's; nil is one that cannot stop working. Stores
+	// use it through Check and Spend.
+	Credential Credential
+
 	// Recorded waits until the attempt is on record and returns nil, or why it
 	// cannot be. It is for an [Awaiting] store, which calls Await; nil stands
 	// for what is on record already.
@@ -139,7 +143,8 @@ type Store interface {
 // operation, refusals included: for Reveal, Create, Replace, Describe and
 // Delete, and before it returns. It sets Event.Outcome to what it recorded, and
 // leaves it at Unknown if an error that is none of this package's kept it from
-// recording anything.
+// recording anything. In the same transaction it calls [Op.Check] before it reads
+// or writes anything, and [Op.Spend] when the operation has succeeded.
 type Recording interface {
 	Store
 	// RecordsEvents only marks the store as one.

@@ -322,7 +322,7 @@ func (s *Store) change(ctx context.Context, update update, op secret.Op, fn func
 	var refusal error
 	var recorded secret.Outcome
 	err := update(ctx, func(tx *state.Tx) error {
-		refusal, recorded = fn(tx), secret.Unknown
+		refusal, recorded = attempt(tx, op, fn), secret.Unknown
 		outcome := secret.OutcomeOf(refusal)
 		if outcome == secret.Failed || op.Event == nil {
 			return refusal
@@ -338,4 +338,16 @@ func (s *Store) change(ctx context.Context, update update, op secret.Op, fn func
 		op.Event.Outcome = recorded
 	}
 	return refusal
+}
+
+// attempt runs fn between the two looks at the caller's credential: one that was
+// revoked meanwhile changes nothing, and a delivery counts if there is one.
+func attempt(tx *state.Tx, op secret.Op, fn func(*state.Tx) error) error {
+	if err := op.Check(); err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return op.Spend(tx)
 }

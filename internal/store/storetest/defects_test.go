@@ -271,34 +271,75 @@ func end(op secret.Op, err error) {
 	}
 }
 
-func (m records) Reveal(ctx context.Context, op secret.Op) (secret.Info, data, error) {
-	info, values, err := m.Store.Reveal(ctx, op)
+// step does what a transaction would do.
+func step(op secret.Op, do func() error) error {
+	err := op.Check()
+	if err == nil {
+		err = do()
+	}
+	if err == nil {
+		err = op.Spend(nil)
+	}
 	end(op, err)
-	return info, values, err
+	return err
 }
 
-func (m records) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
-	info, err := m.Store.Create(ctx, op, draft)
-	end(op, err)
+func (m records) Reveal(ctx context.Context, op secret.Op) (info secret.Info, values data, err error) {
+	err = step(op, func() error {
+		info, values, err = m.Store.Reveal(ctx, op)
+		return err
+	})
+	if err != nil {
+		return secret.Info{}, nil, err
+	}
+	return info, values, nil
+}
+
+func (m records) Create(ctx context.Context, op secret.Op, draft secret.Draft) (info secret.Info, err error) {
+	err = step(op, func() error {
+		info, err = m.Store.Create(ctx, op, draft)
+		return err
+	})
 	return info, err
 }
 
-func (m records) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
-	info, err := m.Store.Replace(ctx, op, change)
-	end(op, err)
+func (m records) Replace(ctx context.Context, op secret.Op, change secret.Change) (info secret.Info, err error) {
+	err = step(op, func() error {
+		info, err = m.Store.Replace(ctx, op, change)
+		return err
+	})
 	return info, err
 }
 
-func (m records) Describe(ctx context.Context, op secret.Op, name, description string) (secret.Info, error) {
-	info, err := m.Store.Describe(ctx, op, name, description)
-	end(op, err)
+func (m records) Describe(ctx context.Context, op secret.Op, name, description string) (info secret.Info, err error) {
+	err = step(op, func() error {
+		info, err = m.Store.Describe(ctx, op, name, description)
+		return err
+	})
 	return info, err
 }
 
 func (m records) Delete(ctx context.Context, op secret.Op) error {
+	return step(op, func() error { return m.Store.Delete(ctx, op) })
+}
+
+type recordsUnchecked struct{ records }
+
+func (m recordsUnchecked) Delete(ctx context.Context, op secret.Op) error {
 	err := m.Store.Delete(ctx, op)
 	end(op, err)
 	return err
+}
+
+type recordsSpendingFirst struct{ records }
+
+func (m recordsSpendingFirst) Reveal(ctx context.Context, op secret.Op) (secret.Info, data, error) {
+	if err := op.Spend(nil); err != nil {
+		end(op, err)
+		return secret.Info{}, nil, err
+	}
+	op.Credential = nil
+	return m.records.Reveal(ctx, op)
 }
 
 type recordsDone struct{ records }

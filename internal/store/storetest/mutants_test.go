@@ -140,6 +140,8 @@ func mutants() []mutant {
 		{"every outcome is done", recordsDone{records{m()}}, "OutcomeOfWhatWasRefusedIsOnRecord"},
 		{"an outcome is left out", recordsNoReveal{records{m()}}, "OutcomeOfWhatWasDoneIsOnRecord"},
 		{"an event must be there", recordsAlways{records{m()}}, "EventIsNotNeeded"},
+		{"a credential is not checked", recordsUnchecked{records{m()}}, "CredentialIsCheckedFirst"},
+		{"a delivery is spent before there is one", recordsSpendingFirst{records{m()}}, "DeliveryIsSpentLast"},
 
 		{"Create does not await", awaits{m(), "Create"}, "NothingHappensThatIsNotOnRecord"},
 		{"Reveal does not await", awaits{m(), "Reveal"}, "NothingHappensThatIsNotOnRecord"},

@@ -7,6 +7,8 @@ func recording() []promise {
 		{name: "OutcomeOfWhatWasDoneIsOnRecord", check: outcomeOfWhatWasDoneIsOnRecord},
 		{name: "OutcomeOfWhatWasRefusedIsOnRecord", check: outcomeOfWhatWasRefusedIsOnRecord},
 		{name: "EventIsNotNeeded", check: eventIsNotNeeded},
+		{name: "CredentialIsCheckedFirst", check: credentialIsCheckedFirst},
+		{name: "DeliveryIsSpentLast", check: deliveryIsSpentLast},
 	}
 }
 
@@ -85,4 +87,77 @@ func eventIsNotNeeded(t T, st secret.Store) {
 		wantError(t, c.name, err, secret.ErrNotFound)
 	}
 	mustDelete(t, st, at("db"))
+}
+
+// A ticket is a credential that may have been revoked, and counts how often it
+// was spent; at its last delivery it is refused.
+type ticket struct {
+	revoked bool
+	left    int
+	spent   int
+}
+
+func (c *ticket) Check() error {
+	if c.revoked {
+		return secret.ErrForbidden
+	}
+	return nil
+}
+
+func (c *ticket) Spend(secret.Tx) error {
+	c.spent++
+	if c.spent > c.left {
+		return secret.ErrForbidden
+	}
+	return nil
+}
+
+// A caller whose credential was revoked learns nothing and changes nothing, not
+// even that a secret is missing.
+func credentialIsCheckedFirst(t T, st secret.Store) {
+	skipUnlessRecording(t, st)
+	info := mustCreate(t, st, at("db"), data{"k": "v"})
+	for _, name := range []string{"db", "missing"} {
+		for _, c := range calls() {
+			op := recorded(at(name), secret.Write)
+			op.Credential = &ticket{revoked: true}
+			wantError(t, c.name, c.do(t, st, op), secret.ErrForbidden)
+			wantOutcome(t, c.name, op, secret.Denied)
+		}
+	}
+	op := recorded(at("new"), secret.Create)
+	op.Credential = &ticket{revoked: true}
+	_, err := st.Create(t.Context(), op, secret.Draft{})
+	wantError(t, "Create", err, secret.ErrForbidden)
+	wantOutcome(t, "Create", op, secret.Denied)
+	if now := mustHead(t, st, at("db").Ref); now.Revision != info.Revision {
+		t.Errorf("a revoked credential has changed the secret")
+	}
+}
+
+func deliveryIsSpentLast(t T, st secret.Store) {
+	skipUnlessRecording(t, st)
+	mustCreate(t, st, at("db"), data{"k": "v"})
+	counted := &ticket{left: 1}
+	op := recorded(at("missing"), secret.Reveal)
+	op.Credential = counted
+	_, _, err := st.Reveal(t.Context(), op)
+	wantError(t, "Reveal of a missing secret", err, secret.ErrNotFound)
+	op = recorded(at("db"), secret.Write)
+	op.Credential = counted
+	mustReplace(t, st, op, secret.Change{Set: data{"k": "w"}})
+	if counted.spent != 0 {
+		t.Errorf("%d deliveries were spent without one", counted.spent)
+	}
+	op = recorded(at("db"), secret.Reveal)
+	op.Credential = counted
+	mustReveal(t, st, op)
+	op = recorded(at("db"), secret.Reveal)
+	op.Credential = counted
+	_, values, err := st.Reveal(t.Context(), op)
+	wantError(t, "Reveal beyond the last delivery", err, secret.ErrForbidden)
+	wantOutcome(t, "Reveal beyond the last delivery", op, secret.Denied)
+	if values != nil {
+		t.Errorf("Reveal beyond the last delivery returned values")
+	}
 }

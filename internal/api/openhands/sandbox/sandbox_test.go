@@ -24,7 +24,9 @@ func (d doorman) Authenticate(r *http.Request) (secret.Caller, error) {
 // A ledger is a recorder that remembers outcomes.
 type ledger struct{ outcomes []secret.Outcome }
 
-func (l *ledger) Record(_ context.Context, e secret.Event) error { return l.Note(e) }
+func (l *ledger) Record(_ context.Context, e secret.Event, _ ...func(secret.Tx) error) error {
+	return l.Note(e)
+}
 
 func (l *ledger) Note(e secret.Event) error {
 	l.outcomes = append(l.outcomes, e.Outcome)
