@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A Request is what the API server's own audit log says of one.
+// A Request is an entry of the API server's own audit log.
 type Request struct {
 	ID        string `json:"auditID"`
 	Stage     string `json:"stage"`
@@ -23,9 +23,9 @@ type Request struct {
 	} `json:"objectRef"`
 }
 
-// Requests returns those that the API server began to serve on a namespace, in
-// their order. Whatever was answered is among them: a request goes on record
-// before it is served.
+// Requests returns the requests on a namespace in the order in which the API
+// server began to serve them. It includes every answered request, because the
+// API server logs a request before it serves it.
 func (s *Server) Requests(t testing.TB, namespace string) (requests []Request) {
 	t.Helper()
 	f, err := os.Open(filepath.Join(s.dir, "audit.log"))
@@ -38,7 +38,7 @@ func (s *Server) Requests(t testing.TB, namespace string) (requests []Request) {
 	for lines.Scan() {
 		var r Request
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			continue // the last line may be under way
+			continue // the last line may be incomplete
 		}
 		if r.Stage == "RequestReceived" && r.Object.Namespace == namespace {
 			requests = append(requests, r)

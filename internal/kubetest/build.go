@@ -16,16 +16,15 @@ import (
 	"time"
 )
 
-// Changing any of this compiles all of Kubernetes anew, with -trimpath or cgo
-// for instance.
+// Changing any of these, such as -trimpath or cgo, recompiles all of Kubernetes.
 var (
 	buildArgs = []string{"build", "-v", "-ldflags", "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.1"}
 	buildEnv  = []string{"CGO_ENABLED=0", "GOWORK=off"}
 )
 
-// Build returns the path of the server's binary, in .bin, and builds it if it is
-// not there: in minutes the first time on a machine, and it says to progress
-// how far it is. Several processes may call it at once.
+// Build returns the path of the server's binary in .bin and builds it if it is
+// missing, which takes minutes the first time on a machine. It writes its
+// progress to progress. Several processes may call it at once.
 func Build(ctx context.Context, progress io.Writer) (string, error) {
 	binary, err := path()
 	if err != nil {
@@ -64,8 +63,8 @@ func source() string {
 	return filepath.Join(filepath.Dir(self), "server")
 }
 
-// path is where the binary belongs; its name has a digest of all that decides
-// what it is.
+// path returns the binary's path. Its name has a digest of every input of the
+// build.
 func path() (string, error) {
 	h := sha256.New()
 	_, _ = fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, buildArgs, buildEnv)
@@ -80,7 +79,7 @@ func path() (string, error) {
 	return filepath.Join(source(), "../../../.bin", "kube-apiserver-"+digest), nil
 }
 
-// lock waits for other processes: go test runs packages side by side.
+// lock waits for other processes, because go test runs packages in parallel.
 func lock(path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -107,8 +106,8 @@ func compile(ctx context.Context, binary string, progress io.Writer) error {
 	return nil
 }
 
-// count says every ten seconds how many lines, of a package each, there were,
-// and returns the last one.
+// count reports every ten seconds how many lines, each a compiled package, it
+// has read, and returns the last one.
 func count(r io.Reader, progress io.Writer) (last string) {
 	start, said := time.Now(), time.Now()
 	lines := bufio.NewScanner(r)

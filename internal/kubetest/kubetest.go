@@ -1,10 +1,9 @@
 // Package kubetest starts a real Kubernetes API server with etcd on loopback for
-// tests: see [Start]. It has no controllers and no nodes, so what is created
-// stays as it is, and a namespace that is deleted stays "Terminating".
+// tests: see [Start]. It has no controllers and no nodes, so objects stay as
+// created, and a deleted namespace stays "Terminating".
 //
-// What can go wrong between a program and the API server is staged by a [Proxy]
-// before it, or a [Link] between it and etcd; what reached it is in its own audit
-// log ([Server.Requests]).
+// A [Proxy] in front of the API server and a [Link] between it and etcd inject
+// faults. [Server.Requests] reads the API server's audit log.
 package kubetest
 
 import (
@@ -34,15 +33,15 @@ type Server struct {
 	stdin io.Closer
 }
 
-// Options say how a server differs from that of [Start].
+// Options change a server from the one that [Start] returns.
 type Options struct {
 	Fsync   bool  // etcd waits for the disk
 	NoAudit bool  // there is no audit log
-	Etcd    *Link // through which the API server reaches etcd
+	Etcd    *Link // between the API server and etcd
 }
 
-// Start returns the API server that the tests of this binary share, and starts
-// it for the first. It ends with the binary. Use a namespace for each test.
+// Start returns the API server that all tests of this binary share. The first
+// call starts it; it ends with the binary. Use one namespace per test.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	s, err := shared()
@@ -54,8 +53,8 @@ func Start(t testing.TB) *Server {
 
 var shared = sync.OnceValues(func() (*Server, error) { return Run(context.Background(), Options{}) })
 
-// Run starts a server of one's own and returns when it is ready, after about
-// three seconds and with 300 MB. Stop ends it.
+// Run starts a separate server and returns when it is ready, after about three
+// seconds. It takes 300 MB. Stop ends it.
 func Run(ctx context.Context, opts Options) (*Server, error) {
 	binary, err := Build(ctx, os.Stderr)
 	if err != nil {
@@ -69,7 +68,7 @@ func Run(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the server has it, too
+	defer func() { _ = log.Close() }() // the server has its own descriptor
 	s := &Server{dir: dir, cmd: exec.Command(binary, opts.args(dir)...)}
 	s.cmd.Stderr = log
 	if err := s.start(opts.Etcd); err != nil {
@@ -126,7 +125,7 @@ func decodeLine(lines *bufio.Scanner, into any) error {
 
 func tail(text []byte) []byte { return text[max(0, len(text)-2000):] }
 
-// Stop ends the server and waits until it has.
+// Stop ends the server and waits for its end.
 func (s *Server) Stop() {
 	if s.stdin != nil {
 		_ = s.stdin.Close()
@@ -135,10 +134,10 @@ func (s *Server) Stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// Admin is how to reach the server as a member of system:masters.
+// Admin returns a client config for a member of system:masters.
 func (s *Server) Admin() *rest.Config { return s.As(s.token) }
 
-// As is how to reach the server with this token.
+// As returns a client config with this token.
 func (s *Server) As(token string) *rest.Config {
 	return &rest.Config{Host: s.URL, BearerToken: token, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: []byte(s.CA)}}
 }

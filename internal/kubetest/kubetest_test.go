@@ -122,7 +122,7 @@ func TestServerWithoutEtcdComesBack(t *testing.T) {
 	})
 }
 
-// post creates a secret and returns what went wrong on the way.
+// post creates a secret and returns the transport's error, if any.
 func post(t *testing.T, cfg *rest.Config, path, name string) (int, error) {
 	t.Helper()
 	return kubetest.Try(t, cfg, http.MethodPost, path, named(name))

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A Link is a stretch of TCP that can be cut and mended. It is safe for
+// A Link forwards TCP connections, and can be cut and mended. It is safe for
 // concurrent use.
 type Link struct {
 	listener net.Listener
@@ -32,16 +32,16 @@ func NewLink(t testing.TB) *Link {
 	return l
 }
 
-// Address is where the link begins.
+// Address returns the address that the link listens on.
 func (l *Link) Address() string { return l.listener.Addr().String() }
 
-// lead says where it ends.
+// lead sets the address that the link forwards to.
 func (l *Link) lead(target string) {
 	l.target = target
 	close(l.known)
 }
 
-// Cut ends every connection, and every new one until Mend.
+// Cut closes every connection, and every new one until Mend.
 func (l *Link) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,7 +83,7 @@ func (l *Link) carry(near net.Conn) {
 	l.drop(near, far)
 }
 
-// hold keeps the connections to be cut, or closes them if the link is.
+// hold registers connections for Cut, or closes them if the link is cut.
 func (l *Link) hold(conns ...net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

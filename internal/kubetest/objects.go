@@ -12,11 +12,11 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// An Object is one of the API, as JSON has it.
+// An Object is a decoded JSON object of the API.
 type Object = map[string]any
 
-// Do makes a request as cfg's user and returns the status and the object that
-// was answered. The body is sent as JSON.
+// Do sends a request as cfg's user, with the body as JSON, and returns the
+// status and the object in the answer.
 func Do(t testing.TB, cfg *rest.Config, method, path string, body any) (status int, answer Object) {
 	t.Helper()
 	status, answer, err := send(t, cfg, method, path, "application/json", body)
@@ -26,7 +26,7 @@ func Do(t testing.TB, cfg *rest.Config, method, path string, body any) (status i
 	return status, answer
 }
 
-// JSONPatch does the same with a JSON Patch.
+// JSONPatch is Do with a JSON Patch.
 func JSONPatch(t testing.TB, cfg *rest.Config, path, steps string) (status int, answer Object) {
 	t.Helper()
 	status, answer, err := send(t, cfg, http.MethodPatch, path, "application/json-patch+json", json.RawMessage(steps))
@@ -36,7 +36,7 @@ func JSONPatch(t testing.TB, cfg *rest.Config, path, steps string) (status int, 
 	return status, answer
 }
 
-// Try does the same with a server that may not answer.
+// Try is Do for a server that may not answer.
 func Try(t testing.TB, cfg *rest.Config, method, path string, body any) (status int, err error) {
 	t.Helper()
 	status, _, err = send(t, cfg, method, path, "application/json", body)
@@ -67,7 +67,7 @@ func send(t testing.TB, cfg *rest.Config, method, path, contentType string, body
 	return resp.StatusCode, answer, err
 }
 
-// Must makes a request as an administrator that has to succeed.
+// Must sends a request as an administrator and fails the test unless it succeeds.
 func (s *Server) Must(t testing.TB, method, path string, body any) Object {
 	t.Helper()
 	status, answer := Do(t, s.Admin(), method, path, body)
@@ -77,21 +77,21 @@ func (s *Server) Must(t testing.TB, method, path string, body any) Object {
 	return answer
 }
 
-// Namespace makes a new one and returns its name.
+// Namespace creates a namespace and returns its name.
 func (s *Server) Namespace(t testing.TB) string {
 	t.Helper()
 	made := s.Must(t, http.MethodPost, "/api/v1/namespaces", Object{"metadata": Object{"generateName": "test-"}})
 	return made["metadata"].(Object)["name"].(string)
 }
 
-// ServiceAccount makes one, which may nothing yet.
+// ServiceAccount creates a service account without any right.
 func (s *Server) ServiceAccount(t testing.TB, namespace, name string) {
 	t.Helper()
 	s.Must(t, http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts", Object{"metadata": Object{"name": name}})
 }
 
-// Token returns a service account's, for these audiences, or if there are none
-// for the API server itself.
+// Token returns a token of the service account for these audiences; without any
+// it is for the API server itself.
 func (s *Server) Token(t testing.TB, namespace, name string, audiences ...string) string {
 	t.Helper()
 	made := s.Must(t, http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts/"+name+"/token",
@@ -99,7 +99,7 @@ func (s *Server) Token(t testing.TB, namespace, name string, audiences ...string
 	return made["status"].(Object)["token"].(string)
 }
 
-// resources are the paths of the kinds that Apply knows; %s is the namespace.
+// resources are the paths of the kinds that Apply supports; %s is the namespace.
 var resources = map[string]string{
 	"Namespace":                        "/api/v1/namespaces",
 	"ServiceAccount":                   "/api/v1/namespaces/%s/serviceaccounts",
@@ -117,8 +117,8 @@ var resources = map[string]string{
 	"ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
 }
 
-// Apply does what kubectl apply --server-side does with an object, and refuses
-// fields that the API does not know.
+// Apply applies an object like kubectl apply --server-side, and fails on fields
+// that the API does not have.
 func (s *Server) Apply(t testing.TB, object Object) {
 	t.Helper()
 	kind, _ := object["kind"].(string)
@@ -140,7 +140,7 @@ func (s *Server) Apply(t testing.TB, object Object) {
 	}
 }
 
-// Kubeconfig is a file that says how to reach the server with this token.
+// Kubeconfig returns a kubeconfig file for this token.
 func (s *Server) Kubeconfig(token string) []byte {
 	text, err := json.Marshal(Object{
 		"apiVersion": "v1", "kind": "Config", "current-context": "test",
@@ -149,7 +149,7 @@ func (s *Server) Kubeconfig(token string) []byte {
 		"contexts": []Object{{"name": "test", "context": Object{"cluster": "test", "user": "test"}}},
 	})
 	if err != nil {
-		panic(err) // text and bytes always can be encoded
+		panic(err) // text and bytes can always be encoded
 	}
 	return text
 }

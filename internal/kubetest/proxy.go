@@ -16,19 +16,18 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// A Proxy stands before an API server and lets everything through until it is
-// told otherwise.
+// A Proxy forwards every request to an API server unless a [Fault] is set.
 type Proxy struct {
 	server      *httptest.Server
 	fault       atomic.Pointer[Fault]
 	connections atomic.Int64
 }
 
-// A Fault is what a proxy does with a request instead of passing it on; next
-// passes it on. It is called by many requests at once.
+// A Fault handles a request in place of the API server; next forwards it. It is
+// called concurrently.
 type Fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
-// NewProxy returns a proxy before the server, over TLS and HTTP/2 like it.
+// NewProxy returns a proxy for the server, with TLS and HTTP/2 like the server.
 func (s *Server) NewProxy(t testing.TB) *Proxy {
 	t.Helper()
 	target, err := url.Parse(s.URL)
@@ -70,10 +69,10 @@ func (p *Proxy) count(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// Connections is how many clients have to it.
+// Connections returns the number of open client connections.
 func (p *Proxy) Connections() int64 { return p.connections.Load() }
 
-// Config is cfg by way of the proxy.
+// Config returns cfg with the proxy's address.
 func (p *Proxy) Config(cfg *rest.Config) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.Host = p.server.URL
@@ -81,7 +80,7 @@ func (p *Proxy) Config(cfg *rest.Config) *rest.Config {
 	return cfg
 }
 
-// Set has every request meet the fault from now on; nil lets them through.
+// Set applies the fault to every request from now on; nil forwards them all.
 func (p *Proxy) Set(fault Fault) {
 	if fault == nil {
 		p.fault.Store(nil)
@@ -90,23 +89,23 @@ func (p *Proxy) Set(fault Fault) {
 	p.fault.Store(&fault)
 }
 
-// Cut is the fault of a connection that breaks before a request arrives.
+// Cut is a fault: the connection breaks before the request arrives.
 func Cut(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
 
-// LoseReply is the fault of a connection that breaks after a request was served.
+// LoseReply is a fault: the connection breaks after the request was served.
 func LoseReply(_ http.ResponseWriter, r *http.Request, next http.Handler) {
 	next.ServeHTTP(httptest.NewRecorder(), r)
 	panic(http.ErrAbortHandler)
 }
 
-// Stall is the fault of a server that never answers.
+// Stall is a fault: the server never answers.
 func Stall(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
-	_, _ = io.Copy(io.Discard, r.Body) // or a client that leaves goes unnoticed
+	_, _ = io.Copy(io.Discard, r.Body) // else the proxy does not notice that the client disconnects
 	<-r.Context().Done()
 }
 
-// Answer returns the fault of being answered with this status and reason, which
-// are those of the API: 429 TooManyRequests, 409 Conflict.
+// Answer returns a fault that answers with this status and reason of the
+// Kubernetes API, such as 429 TooManyRequests.
 func Answer(status int, reason string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/json")
@@ -118,8 +117,7 @@ func Answer(status int, reason string) Fault {
 	}
 }
 
-// Once returns a fault for the first request that it meets; the others are let
-// through.
+// Once returns a fault for the first request only; later ones are forwarded.
 func Once(fault Fault) Fault {
 	var met atomic.Bool
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {

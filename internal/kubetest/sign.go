@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// TokenUntil returns a token of a service account that is good until then,
-// which may be over. The API server gives out none for less than ten minutes,
-// so this one is signed with its key here.
+// TokenUntil returns a token of a service account that expires at until, which
+// may be in the past. The API server issues no token for less than ten minutes,
+// so TokenUntil signs this one with the API server's key.
 func (s *Server) TokenUntil(t testing.TB, namespace, name string, until time.Time) string {
 	t.Helper()
 	account := s.Must(t, http.MethodGet, "/api/v1/namespaces/"+namespace+"/serviceaccounts/"+name, nil)
@@ -31,7 +31,7 @@ func (s *Server) TokenUntil(t testing.TB, namespace, name string, until time.Tim
 	})
 }
 
-// sign makes a JWT (RFC 7515) with ES256 (RFC 7518, section 3.4).
+// sign returns a JWT (RFC 7515) with ES256 (RFC 7518, section 3.4).
 func (s *Server) sign(t testing.TB, claims Object) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.dir, "sa.key"))

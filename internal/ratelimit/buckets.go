@@ -1,5 +1,5 @@
-// Package ratelimit bounds how often somebody does something: a token bucket
-// for each, of which no more are remembered than fit into a bounded memory.
+// Package ratelimit limits rates with one token bucket per key, in bounded
+// memory.
 package ratelimit
 
 import (
@@ -10,21 +10,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Remembered is how many buckets are remembered at most. One takes about 200
-// bytes.
+// Remembered is the maximum number of buckets. One takes about 200 bytes.
 const Remembered = 1 << 15
 
-// Buckets are token buckets by key. Each holds a number of tokens at first and
-// at most, and gains some every second. They are safe for concurrent use; none
-// at all (nil) never runs out.
+// Buckets are token buckets by key. Each starts full and refills at a constant
+// rate. They are safe for concurrent use; a nil Buckets never runs out.
 //
-// A bucket that is full again is forgotten, for it is as good as a new one.
-// When more than Remembered are not, some are forgotten that are not full.
+// A bucket that is full again is evicted, because it equals a new one. When more
+// than Remembered buckets are not full, some of those are evicted too.
 type Buckets[K comparable] struct {
 	perSecond rate.Limit
 	burst     int
 
-	some  atomic.Bool // whether there is one
+	some  atomic.Bool // whether there is a bucket
 	mu    sync.RWMutex
 	byKey map[K]*rate.Limiter
 }
@@ -34,8 +32,8 @@ func New[K comparable](perSecond float64, burst int) *Buckets[K] {
 	return &Buckets[K]{perSecond: rate.Limit(perSecond), burst: burst, byKey: map[K]*rate.Limiter{}}
 }
 
-// Take takes a token out of a bucket. If there is none it says how long until
-// there is one.
+// Take takes a token from the bucket of the key. Without one it returns the time
+// until the next.
 func (b *Buckets[K]) Take(key K, now time.Time) (wait time.Duration) {
 	if b == nil {
 		return 0
@@ -50,10 +48,10 @@ func (b *Buckets[K]) Take(key K, now time.Time) (wait time.Duration) {
 	return b.until(bucket, now)
 }
 
-// Empty reports whether nobody has taken a token yet.
+// Empty reports whether no token was ever taken.
 func (b *Buckets[K]) Empty() bool { return b == nil || !b.some.Load() }
 
-// Wait says how long until there is a token in the bucket, and takes none.
+// Wait returns the time until the bucket of the key has a token, and takes none.
 func (b *Buckets[K]) Wait(key K, now time.Time) time.Duration {
 	if b.Empty() {
 		return 0
@@ -91,8 +89,8 @@ func (b *Buckets[K]) add(key K, now time.Time) *rate.Limiter {
 	return bucket
 }
 
-// forgetLocked forgets at least half, so that it need not be done again soon:
-// those that are full, and else any.
+// forgetLocked evicts full buckets, and others until at least half are gone, so
+// that the next eviction is far away.
 func (b *Buckets[K]) forgetLocked(now time.Time) {
 	for key, bucket := range b.byKey {
 		if bucket.TokensAt(now) >= float64(b.burst) {

@@ -71,8 +71,8 @@ func TestTokensAreTakenOnce(t *testing.T) {
 	}
 }
 
-// Who is held back stays so as long as others come and go in the meantime,
-// unless there are more of those than are remembered.
+// An empty bucket stays empty while other keys come and go, unless more than
+// Remembered of them are not full.
 func TestMemoryIsBoundedAndFullBucketsGoFirst(t *testing.T) {
 	b := ratelimit.New[int](1, 2)
 	now := start

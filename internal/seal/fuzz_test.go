@@ -24,7 +24,7 @@ func FuzzUnwrap(f *testing.F) {
 	})
 }
 
-// FuzzUnwrapped is a ring that somebody with the key-encryption key has sealed.
+// FuzzUnwrapped opens keyrings that an attacker with the key-encryption key sealed.
 func FuzzUnwrapped(f *testing.F) {
 	kek := seal.NewKey()
 	key := seal.NewKey().Encode()

@@ -29,17 +29,17 @@ const (
 	commitmentBytes = 32
 	gcmBytes        = 12 + 16
 
-	// Overhead is by how much a text grows when a [Key] seals it.
+	// Overhead is the number of bytes that sealing with a [Key] adds to a text.
 	Overhead = infoBytes + commitmentBytes + gcmBytes
 
 	recordLabel = "strongroom record v1"
 )
 
 // ErrNotAuthentic means that a text was not sealed by this key for this
-// place, or was damaged since. Which of these it is cannot be told.
+// place, or was damaged since. The two cases look the same.
 var ErrNotAuthentic = errors.New("not sealed by this key for this place, or damaged")
 
-// A Key seals texts. It prints as asterisks; the one way out is [Key.Encode].
+// A Key seals texts. It prints as asterisks; only [Key.Encode] reveals it.
 type Key struct{ seed [KeyBytes]byte }
 
 // NewKey returns a random key.
@@ -49,8 +49,8 @@ func NewKey() *Key {
 	return k
 }
 
-// ParseKey reads what [Key.Encode] wrote; white space around it is ignored.
-// Its errors do not repeat what was read.
+// ParseKey parses the output of [Key.Encode]; white space around it is ignored.
+// Its errors do not quote the input.
 func ParseKey(text string) (*Key, error) {
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 	defer clear(raw)
@@ -72,8 +72,7 @@ func keyOf(raw []byte) *Key {
 	return k
 }
 
-// MAC authenticates a text under the key: HMAC-SHA256 of the parts, one after
-// the other.
+// MAC returns HMAC-SHA256 of the concatenated parts under the key.
 func (k *Key) MAC(parts ...[]byte) []byte {
 	mac := hmac.New(sha256.New, k.seed[:])
 	for _, part := range parts {
@@ -82,8 +81,8 @@ func (k *Key) MAC(parts ...[]byte) []byte {
 	return mac.Sum(nil)
 }
 
-// Seal encrypts and authenticates the text for one place: it opens nowhere
-// else. Place is public and not part of the result; make it with [Place].
+// Seal encrypts and authenticates the text for one place. [Key.Open] refuses it
+// for any other place. The place, made by [Place], is not part of the result.
 func (k *Key) Seal(text, place []byte) []byte {
 	sealed := make([]byte, infoBytes, len(text)+Overhead)
 	_, _ = rand.Read(sealed)
@@ -100,8 +99,8 @@ func (k *Key) Open(sealed, place []byte) ([]byte, error) {
 	}
 	key, commitment := k.derive(sealed[:infoBytes])
 	defer clear(key)
-	// GCM alone would open one ciphertext under several keys, each giving
-	// another text; the commitment says which key it was.
+	// GCM alone can open one ciphertext under several keys, each with a different
+	// text. The commitment binds the ciphertext to one key.
 	if subtle.ConstantTimeCompare(commitment, sealed[infoBytes:infoBytes+commitmentBytes]) != 1 {
 		return nil, ErrNotAuthentic
 	}

@@ -2,8 +2,8 @@ package seal
 
 import "encoding/binary"
 
-// Place names where a sealed text belongs, from its parts. Each part is
-// preceded by its length, so that no two lists of parts give the same place.
+// Place encodes the location that a sealed text belongs to. A length precedes
+// each part, so different lists of parts never give the same place.
 func Place(parts ...string) []byte {
 	size := 0
 	for _, part := range parts {

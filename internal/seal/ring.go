@@ -1,9 +1,8 @@
-// Package seal encrypts what a store leaves lying around, so that it opens
-// only with the keys and only in its own place.
+// Package seal encrypts records and binds each to its place in the store.
 //
-// A [Key] does the sealing. A [Ring] holds the keys of a state file: records
-// are sealed with its primary key and opened with whichever sealed them. The
-// ring lies in the state file itself, sealed with the key-encryption key that
+// A [Key] seals one text. A [Ring] holds all keys of a state file: the primary
+// key seals new records, and every key opens the records that it sealed. The
+// keyring is stored in the state file, sealed with the key-encryption key that
 // the operator keeps elsewhere.
 package seal
 
@@ -25,15 +24,15 @@ import (
 
 const idBytes = 4
 
-// ErrWrongKey means that the key-encryption key is not the one that the ring
-// was sealed with, or that the ring is damaged.
+// ErrWrongKey means that the keyring was sealed with another key-encryption
+// key, or is damaged.
 var ErrWrongKey = errors.New("this key does not open the keyring")
 
-// A Ring holds the keys that seal a state file's records and the index key
-// that hides their names. It is safe for concurrent use.
+// A Ring is the keyring of a state file: the keys that seal its records, and
+// the index key that hides their names. It is safe for concurrent use.
 type Ring struct {
 	keys  atomic.Pointer[keySet]
-	index *Key // never rotates: what it names would have to be found again
+	index *Key // never rotates: rows are found by MACs under it
 	macs  sync.Pool
 }
 
@@ -56,8 +55,8 @@ func newRing(keys *keySet, index *Key) *Ring {
 	return r
 }
 
-// Rotated returns a ring that also has a new key, which is its primary. To
-// make it count, [Ring.Adopt] it once it is stored.
+// Rotated returns a copy of the keyring with a new primary key. Store the copy
+// first, then [Ring.Adopt] it.
 func (r *Ring) Rotated() *Ring {
 	keys := r.keys.Load()
 	all := maps.Clone(keys.all)
@@ -66,8 +65,8 @@ func (r *Ring) Rotated() *Ring {
 	return newRing(&keySet{next, all}, r.index)
 }
 
-// Pruned returns a ring that has only the primary key, and the ids of those it
-// has not. What they have sealed can then not be opened any more.
+// Pruned returns a copy of the keyring with only the primary key, and the ids of
+// the dropped keys. Records that a dropped key sealed can no longer be opened.
 func (r *Ring) Pruned() (pruned *Ring, dropped []uint32) {
 	keys := r.keys.Load()
 	for _, id := range r.IDs() {
@@ -79,30 +78,30 @@ func (r *Ring) Pruned() (pruned *Ring, dropped []uint32) {
 	return newRing(&keySet{keys.primary, only}, r.index), dropped
 }
 
-// Adopt takes over the keys of a ring that came from this one.
+// Adopt replaces the keys by those of a keyring derived from this one.
 func (r *Ring) Adopt(from *Ring) { r.keys.Store(from.keys.Load()) }
 
-// Primary is the id of the key that seals.
+// Primary returns the id of the key that seals new records.
 func (r *Ring) Primary() uint32 { return r.keys.Load().primary }
 
-// IDs are those of all keys, in order.
+// IDs returns the ids of all keys in ascending order.
 func (r *Ring) IDs() []uint32 { return slices.Sorted(maps.Keys(r.keys.Load().all)) }
 
-// Seal seals the text with the primary key: id of the key (4) ‖ what
-// [Key.Seal] gives.
+// Seal seals the text with the primary key: id of the key (4) ‖ output of
+// [Key.Seal].
 func (r *Ring) Seal(text, place []byte) []byte {
 	keys := r.keys.Load()
 	id := binary.BigEndian.AppendUint32(nil, keys.primary)
 	return append(id, keys.all[keys.primary].Seal(text, place)...)
 }
 
-// SealedByPrimary reports whether the primary key has sealed it.
+// SealedByPrimary reports whether the primary key sealed the text.
 func (r *Ring) SealedByPrimary(sealed []byte) bool {
 	return len(sealed) >= idBytes && binary.BigEndian.Uint32(sealed) == r.Primary()
 }
 
-// Open opens what any key of the ring has sealed for this place. The error
-// is ErrNotAuthentic, or names a key that is not in the ring.
+// Open opens a text that any key of the keyring sealed for this place. The error
+// is ErrNotAuthentic, or gives the id of a key that the keyring lacks.
 func (r *Ring) Open(sealed, place []byte) ([]byte, error) {
 	if len(sealed) < idBytes {
 		return nil, ErrNotAuthentic
@@ -115,12 +114,12 @@ func (r *Ring) Open(sealed, place []byte) ([]byte, error) {
 	return key.Open(sealed[idBytes:], place)
 }
 
-// MACBytes is the length of what [Ring.MAC] returns.
+// MACBytes is the length of a [Ring.MAC] in bytes.
 const MACBytes = 16
 
-// MAC gives a name that says nothing to those without the ring: the first
-// half of HMAC-SHA256 under the index key. It is the same as long as the
-// state file lives.
+// MAC returns a pseudonym for a name: the first half of HMAC-SHA256 under the
+// index key. It reveals nothing without the keyring, and never changes within
+// one state file.
 func (r *Ring) MAC(name []byte) [MACBytes]byte {
 	mac := r.macs.Get().(hash.Hash)
 	defer r.macs.Put(mac)
@@ -131,8 +130,8 @@ func (r *Ring) MAC(name []byte) [MACBytes]byte {
 	return [MACBytes]byte(sum[:MACBytes])
 }
 
-// Derive returns a key for a purpose of its own, which like the index key
-// stays the same as long as the state file lives.
+// Derive returns a separate key for each purpose. Like the index key it never
+// changes within one state file.
 func (r *Ring) Derive(purpose string) *Key {
 	raw, err := hkdf.Expand(sha256.New, r.index.seed[:], "strongroom "+purpose, KeyBytes)
 	if err != nil {
@@ -141,15 +140,16 @@ func (r *Ring) Derive(purpose string) *Key {
 	return keyOf(raw)
 }
 
-// The ring as it is wrapped: JSON, so that a later version can add to it.
+// The plain text of a wrapped keyring is JSON, so that a later version can add
+// fields.
 type wrappedRing struct {
 	Primary uint32            `json:"primary"`
 	Keys    map[uint32]string `json:"keys"`
 	Index   string            `json:"index"`
 }
 
-// Wrap seals the ring with the key-encryption key for the state file of that
-// id.
+// Wrap seals the keyring with the key-encryption key, bound to the id of its
+// state file.
 func (r *Ring) Wrap(kek *Key, stateID string) ([]byte, error) {
 	keys := r.keys.Load()
 	w := wrappedRing{Primary: keys.primary, Keys: map[uint32]string{}, Index: r.index.Encode()}
@@ -164,8 +164,8 @@ func (r *Ring) Wrap(kek *Key, stateID string) ([]byte, error) {
 	return kek.Seal(text, Place("keyring", stateID)), nil
 }
 
-// Unwrap opens what [Ring.Wrap] wrote. The error is ErrWrongKey or says that
-// the ring cannot be read.
+// Unwrap opens the output of [Ring.Wrap]. The error is ErrWrongKey, or says that
+// the keyring cannot be read.
 func Unwrap(wrapped []byte, kek *Key, stateID string) (*Ring, error) {
 	text, err := kek.Open(wrapped, Place("keyring", stateID))
 	if err != nil {
@@ -179,8 +179,7 @@ func Unwrap(wrapped []byte, kek *Key, stateID string) (*Ring, error) {
 	return w.ring()
 }
 
-// errUnreadable stands for all that can be wrong inside: the texts of the
-// decoders could hold a key.
+// errUnreadable replaces the decoders' own errors, whose texts could quote a key.
 var errUnreadable = errors.New("the keyring cannot be read: written by a newer version?")
 
 func (w wrappedRing) ring() (*Ring, error) {

@@ -74,7 +74,7 @@ func TestSealingTwiceGivesNothingInCommon(t *testing.T) {
 	}
 }
 
-// Places are lists of parts, however the parts are cut.
+// Two different lists of parts are two places, even if their concatenations match.
 func TestPlacesDoNotRunTogether(t *testing.T) {
 	seen := map[string][]string{}
 	for _, parts := range [][]string{{}, {""}, {"", ""}, {"ab"}, {"a", "b"}, {"", "ab"}, {"ab", ""}, {"a\x01b"}, {"\x01a", "b"}} {
@@ -86,7 +86,7 @@ func TestPlacesDoNotRunTogether(t *testing.T) {
 	}
 }
 
-// A vector holds the format fast: what version 1 has sealed must open for ever.
+// A vector pins the format: texts sealed by version 1 must open in every later version.
 type vector struct{ Key, Place, Text, Sealed string }
 
 func TestVectorsOpen(t *testing.T) {

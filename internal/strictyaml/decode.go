@@ -1,5 +1,5 @@
-// Package strictyaml reads files that people write by hand: a typo must be
-// found, and said with the path of the field that the reader would search for.
+// Package strictyaml decodes hand-written YAML files. It reports every typo with
+// the path of the field.
 package strictyaml
 
 import (
@@ -10,10 +10,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Decode reads the file into a struct. Fields that it does not have, values of
-// another type, and fields without a value are errors, all of them joined, each
-// with its path and never with the value. What is not YAML at all is a
-// SyntaxError, and then nothing was read.
+// Decode decodes the file into a struct. Unknown fields, values of another type
+// and fields without a value are errors, joined into one, each with its path and
+// never with the value. Invalid YAML is a SyntaxError, and then nothing is decoded.
 func Decode(text []byte, into any) error {
 	err := yaml.Load(text, into, yaml.WithKnownFields())
 	if err == nil {
@@ -38,8 +37,8 @@ func Decode(text []byte, into any) error {
 	return errors.Join(all...)
 }
 
-// withoutValue finds the fields that are there and say nothing. Read as if they
-// were not there, a limit whose value is commented out would be no limit.
+// withoutValue reports fields without a value. Treating such a field as absent
+// would turn a limit whose value is commented out into no limit.
 func withoutValue(text []byte) (all []error) {
 	walk(text, func(n *yaml.Node, path string, isKey bool) {
 		if path != "" && !isKey && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
@@ -49,10 +48,11 @@ func withoutValue(text []byte) (all []error) {
 	return all
 }
 
-// A SyntaxError means that nothing was read, so that nothing else can be said.
+// A SyntaxError means that the file is not YAML and nothing was decoded.
 type SyntaxError struct{ error }
 
-// inOurWords keeps Go's types out, and what may be a key in the wrong place.
+// inOurWords rewrites a decoder's message without Go types, and without text
+// that may be a misplaced API key.
 func inOurWords(message string) string {
 	switch {
 	case strings.Contains(message, "not found in type"):
@@ -66,8 +66,8 @@ func inOurWords(message string) string {
 
 type place struct{ line, column int }
 
-// Lines says in which line of the file the value at each path begins, as in
-// keys[0].grants[1].
+// Lines maps each path, such as keys[0].grants[1], to the line on which its
+// value begins.
 func Lines(text []byte) map[string]int {
 	lines := map[string]int{}
 	walk(text, func(n *yaml.Node, path string, _ bool) {
@@ -78,16 +78,16 @@ func Lines(text []byte) map[string]int {
 	return lines
 }
 
-// pathsOf says which path begins where in the file: both keys and values, and
-// of those that begin in one place the innermost.
+// pathsOf maps each position at which a key or value begins to its path. Where
+// several begin, the innermost wins.
 func pathsOf(text []byte) map[place]string {
 	paths := map[place]string{}
 	walk(text, func(n *yaml.Node, path string, _ bool) { paths[place{n.Line, n.Column}] = path })
 	return paths
 }
 
-// walk calls fn with every node of the file and its path, the outer before the
-// inner ones, and the key of a field, which has its path, too, after its value.
+// walk calls fn with every node of the file and its path, outer nodes first. The
+// key of a field has the field's path and comes after its value.
 func walk(text []byte, fn func(n *yaml.Node, path string, isKey bool)) {
 	var root yaml.Node
 	if yaml.Load(text, &root) == nil {

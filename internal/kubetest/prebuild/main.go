@@ -1,5 +1,5 @@
-// Prebuild builds the API server of package kubetest, once and with its progress
-// shown, so that no test has to: go test ends one that takes ten minutes.
+// Prebuild builds the API server of package kubetest once and shows the progress.
+// A test that built it could exceed go test's limit of ten minutes.
 package main
 
 import (

@@ -4,8 +4,8 @@
 // of its parts.
 //
 // It prints a line of JSON when etcd listens and another when the API server is
-// ready. When its standard input ends, so does it, and it removes its directory:
-// whatever becomes of the test, nothing is left behind.
+// ready. When its standard input ends, it ends too and removes its directory,
+// so a test that crashes leaves nothing behind.
 package main
 
 import (
@@ -33,7 +33,7 @@ import (
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 )
 
-// auditPolicy has every request on record before it is served and after.
+// auditPolicy logs every request before and after it is served.
 const auditPolicy = `
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -100,7 +100,7 @@ func startEtcd(fsync bool) (address string) {
 	return e.Clients[0].Addr().String()
 }
 
-// newKey is what service accounts' tokens are signed with.
+// newKey returns a key for signing the tokens of service accounts.
 func newKey() []byte {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(err)
@@ -109,7 +109,7 @@ func newKey() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
 }
 
-// freePort is free now, and the API server listens on it right after.
+// freePort returns a free port. The API server listens on it right afterwards.
 func freePort() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
@@ -117,7 +117,7 @@ func freePort() string {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
-// awaitReady does not know the certificate yet, which the API server makes.
+// awaitReady skips verification: the API server has yet to create its certificate.
 func awaitReady(url, token string) {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	for ; ; time.Sleep(20 * time.Millisecond) {

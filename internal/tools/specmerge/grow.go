@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// onlyGrows reports the first place at which merged is not the given document
-// plus what mayGain allows. A given document is a promise that others
-// made, so ours may say more than it, but never something else.
+// onlyGrows reports the first place at which merged differs from the given
+// document by more than mayGain allows. The given document is another project's
+// contract: an overlay may add to it, never change it.
 func onlyGrows(at path, given, merged any) error {
 	switch given := given.(type) {
 	case map[string]any:
@@ -64,9 +64,9 @@ func listGrows(at path, given, merged []any) error {
 	return nil
 }
 
-// mayGain says where documents grow. A key anywhere else would mean something
-// for requests or answers that were given, such as a new property or another
-// way to authenticate.
+// mayGain reports whether an overlay may add this key here. Added elsewhere it
+// would change given requests or answers, for example by a new property or
+// another way to authenticate.
 func (p path) mayGain(key string) bool {
 	switch {
 	case p.matches("paths"), p.matches("components"), p.matches("components", "*"):
@@ -81,8 +81,8 @@ func (p path) mayGain(key string) bool {
 	return false
 }
 
-// An optional header is the one parameter that no client can miss. One behind
-// a $ref is not looked up: write it where it is used.
+// An optional header is the only parameter that existing clients may omit. A
+// $ref is not resolved: write the parameter where it is used.
 func optionalHeader(parameter any) bool {
 	p, _ := parameter.(map[string]any)
 	required, given := p["required"]
@@ -98,7 +98,7 @@ func (p path) to(key string) path { return append(slices.Clone(p), key) }
 
 func (p path) item(i int) path { return p.to(fmt.Sprintf("[%d]", i)) }
 
-// matches compares with a pattern in which * stands for any key.
+// matches reports whether the path matches a pattern in which * is any key.
 func (p path) matches(pattern ...string) bool {
 	return slices.EqualFunc(p, pattern, func(key, want string) bool { return want == "*" || key == want })
 }

@@ -8,7 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// toJSON keeps the order of keys, which decoding into maps would lose.
+// toJSON keeps the order of keys; decoding into maps would lose it.
 func toJSON(n *yaml.Node) ([]byte, error) {
 	var b bytes.Buffer
 	err := write(&b, n)

@@ -1,12 +1,11 @@
-// Specmerge makes the documents that Strongroom serves. For every name it merges
-// DIR/name.yaml, as it was given, with our DIR/overlay/name.yaml, if there is
-// one, and writes DIR/merged/name.json:
+// Specmerge writes the documents that Strongroom serves. For every name it merges
+// the given DIR/name.yaml with our DIR/overlay/name.yaml, if it exists, and
+// writes DIR/merged/name.json:
 //
 //	specmerge DIR name...
 //
-// It writes nothing if the overlay does more than add to the given document
-// (see grow.go), or if an operation could be called without a credential (see
-// secured.go).
+// It writes nothing if the overlay changes the given document instead of adding
+// to it (see grow.go), or if an operation needs no credential (see secured.go).
 package main
 
 import (

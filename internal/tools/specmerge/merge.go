@@ -11,8 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// merge applies an overlay, or none, to a given document and returns the outcome
-// as indented JSON, its keys in the order in which the two files have them.
+// merge applies an optional overlay to a given document and returns indented
+// JSON with keys in the order of the two files.
 func merge(given, ours []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(given, &doc); err != nil {
@@ -37,7 +37,7 @@ func merge(given, ours []byte) ([]byte, error) {
 	return indent(after)
 }
 
-// apply is strict: an action that finds nothing or does nothing is a mistake.
+// apply is strict: an action that matches nothing or changes nothing is an error.
 func apply(ours []byte, doc *yaml.Node) error {
 	o, err := overlay.ParseReader(bytes.NewReader(ours))
 	if err != nil {
@@ -56,8 +56,8 @@ func apply(ours []byte, doc *yaml.Node) error {
 	return nil
 }
 
-// check compares what is published, not the YAML behind it, so that no spelling
-// of YAML gets past it.
+// check compares the published JSON instead of the YAML behind it, so that no
+// alternative YAML spelling gets past it.
 func check(before, after []byte) error {
 	var given, merged any
 	if err := json.Unmarshal(before, &given); err != nil {

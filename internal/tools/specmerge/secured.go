@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// secured reports the first operation that somebody could call without a
-// credential. The given documents start with `security: []`, so an operation
-// that says nothing about security is open to everybody.
+// secured reports the first operation that needs no credential. The given
+// documents start with `security: []`, so an operation without a security
+// requirement of its own is public.
 func secured(doc any) error {
 	root, _ := doc.(map[string]any)
 	paths, _ := root["paths"].(map[string]any)
@@ -24,7 +24,7 @@ func secured(doc any) error {
 	return nil
 }
 
-// An empty alternative in the list would allow a call without any.
+// An empty alternative in the list would allow a call without a credential.
 func asksForCredential(security any) bool {
 	alternatives, _ := security.([]any)
 	return len(alternatives) > 0 && !slices.ContainsFunc(alternatives, func(a any) bool {

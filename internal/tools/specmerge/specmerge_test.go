@@ -199,7 +199,7 @@ func TestMergeKeepsOrderAndAdds(t *testing.T) {
 	}
 }
 
-// Each overlay is refused, the error says where, and nothing is written.
+// Each overlay is refused, the error names the place, and nothing is written.
 func TestMergeRefusesToChangeWhatWasGiven(t *testing.T) {
 	const put = "$.paths['/secrets/{id}'].put"
 	for _, tc := range []struct {
@@ -262,7 +262,7 @@ func wantRefusal(t *testing.T, doc, actions, where string) {
 	}
 }
 
-// mustWrite lays out a document and an overlay as in specs/.
+// mustWrite writes a document and an overlay in the layout of specs/.
 func mustWrite(t *testing.T, doc, actions string) string {
 	t.Helper()
 	dir := t.TempDir()
