@@ -1,4 +1,5 @@
-// Package faults_test does to a whole store what disks and people do to files.
+// Package faults_test damages the files of a whole store, as failing disks and
+// attackers do.
 package faults_test
 
 import (
@@ -29,7 +30,7 @@ var (
 // full runs each test at its full size, which takes many minutes.
 var full = os.Getenv("STRONGROOM_FAULTS") == "full"
 
-// A stack is a store with the file and the log beneath it.
+// A stack is a store with its state file and audit log.
 type stack struct {
 	*bolt.Store
 	file *state.File
@@ -95,7 +96,7 @@ func mustFill(t *testing.T, s *stack, names []string) {
 	}
 }
 
-// A view is all that the store answers: a list, and each secret's content.
+// A view is every answer of the store: a list and the content of each secret.
 type view struct {
 	list    string
 	secrets map[string]string
@@ -103,8 +104,8 @@ type view struct {
 
 const refused = "refused"
 
-// look asks for everything. An answer is refused if it names the damage; every
-// other error is an answer like any, such as that there is no such secret.
+// look reads everything. An error that names the damage counts as a refusal; any
+// other error, such as not found, counts as an answer.
 func look(t *testing.T, s *stack, names []string) (v view) {
 	t.Helper()
 	v.secrets = map[string]string{}
@@ -128,7 +129,7 @@ func answer(text string, err error) string {
 	}
 }
 
-// A tally counts what became of flipped bits.
+// A tally counts the outcomes of flipped bits.
 type tally struct{ bits, notOpened, notAnswered, told, unnoticed, wrong int }
 
 func (t *tally) add(o tally) {
@@ -140,8 +141,8 @@ func (t *tally) add(o tally) {
 	t.wrong += o.wrong
 }
 
-// Whichever bit of the file is flipped: it is not opened, or what it answers
-// is right, or it says that it is damaged.
+// With any single bit flipped, the file is not opened, or its answers are right,
+// or it reports the damage.
 func TestFlippedBitIsNeverAWrongAnswer(t *testing.T) {
 	t.Run("of a compact file", func(t *testing.T) { flipAll(t, true) })
 	t.Run("of a file with free pages", func(t *testing.T) { flipAll(t, false) })
@@ -151,7 +152,7 @@ func flipAll(t *testing.T, compact bool) {
 	began := time.Now()
 	names := names(10)
 	image, live, want := prepared(t, names, compact)
-	step, bits := 7, 1 // of each seventh byte one bit
+	step, bits := 7, 1 // one bit of every seventh byte
 	if full {
 		step, bits = 1, 8
 	}
@@ -179,8 +180,8 @@ func flipAll(t *testing.T, compact bool) {
 		sum.bits, len(image)*8, time.Since(began).Round(time.Second), len(live), sum.notOpened, sum.notAnswered, sum.told, sum.unnoticed, sum.wrong)
 }
 
-// prepared returns a file as it is after its use, where in it the records are
-// that count, and what it answers.
+// prepared returns a used file, the positions of its live records, and its
+// answers.
 func prepared(t *testing.T, names []string, compact bool) (image []byte, live []span, want view) {
 	t.Helper()
 	path := newPath(t)
@@ -203,7 +204,8 @@ func prepared(t *testing.T, names []string, compact bool) (image []byte, live []
 	return b.Bytes(), live, want
 }
 
-// A span is where a row lies in the file: nothing of it may change unnoticed.
+// A span is the position of a row in the file. A change of any of its bytes must
+// be noticed.
 type span struct{ from, to int64 }
 
 func spans(t *testing.T, s *stack, image []byte) (all []span) {
@@ -213,10 +215,10 @@ func spans(t *testing.T, s *stack, image []byte) (all []span) {
 			b := tx.Bucket(bucket)
 			for key, value := range b.From([]byte{0}) {
 				if len(key) == seal.MACBytes {
-					continue // the owner's row, whose counts are not sealed
+					continue // the counts in an owner's row are not sealed
 				}
 				if bytes.Count(image, value) > 1 {
-					continue // a free page still has it as well, and nobody knows which is which
+					continue // a free page has a copy, and the test cannot tell which one is live
 				}
 				at := int64(bytes.Index(image, value))
 				all = append(all, span{at, at + int64(len(value))})
@@ -317,7 +319,7 @@ func (f *flipper) write(at int64, b byte) {
 	}
 }
 
-// Whoever can write the file can put one record in the place of another.
+// An attacker who can write the file can put one record in the place of another.
 func TestNoTwoRecordsCanBeSwapped(t *testing.T) {
 	began, n := time.Now(), 24
 	if full {
@@ -355,7 +357,7 @@ func TestNoTwoRecordsCanBeSwapped(t *testing.T) {
 	}
 }
 
-// rowsByName finds out which row is whose by damaging one after the other.
+// rowsByName finds the row of each secret by damaging one row after another.
 func rowsByName(t *testing.T, s *stack, bucket string, names []string, want view) (of map[string][]byte) {
 	t.Helper()
 	of = map[string][]byte{}

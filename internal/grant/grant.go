@@ -1,5 +1,5 @@
-// Package grant is grants as people write them: in keys files, in the config,
-// and for keys that a running server issues. All of them mean the same.
+// Package grant parses grants as people write them in keys files, in the config
+// and on the command line. All have the same form and meaning.
 package grant
 
 import (
@@ -13,29 +13,30 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// A Line is a [secret.Grant] as it is written:
+// A Line is the written form of a [secret.Grant]:
 //
 //	{actions: [list, reveal], owner: app/0f8fad5b-d9cb-469f-a165-70867728950e, names: [db]}
 type Line struct {
 	// Actions are some of list, create, write, delete, reveal and admin.
 	Actions []secret.Action `yaml:"actions,flow" json:"actions"`
 	// Owner is user/<id>, user/*, app/<uuid>, app/*, or self: the custom
-	// secrets of whoever has the grant.
+	// secrets of the caller that has the grant.
 	Owner string `yaml:"owner" json:"owner"`
-	// Names limits the grant to these secrets of the owner. Left out, it is on
-	// all; without any it is a mistake, as a list is whose last name was taken off.
+	// Names limits the grant to these secrets of the owner. Without the field it
+	// covers all of them. An empty list is a mistake, because it looks like a list
+	// from which the last name was removed.
 	Names []string `yaml:"names,omitempty" json:"names,omitempty"`
-	// Deny forbids instead of allowing, whatever other grants say.
+	// Deny forbids instead of allowing and overrides every other grant.
 	Deny bool `yaml:"deny,omitempty" json:"deny,omitempty"`
-	// Until is when the grant ends.
+	// Until is the time at which the grant ends.
 	Until time.Time `yaml:"until,omitempty" json:"until,omitzero"`
 }
 
-// self is an owner that depends on the caller.
+// self stands for the user of the caller.
 const self = "self"
 
-// For returns the grants as they are for a caller with this user: those on
-// self are on the user, or left out if that is no single one.
+// For resolves the owner self to the user of a caller. It drops such grants if
+// the user is not a single one.
 func For(user string, grants []secret.Grant) (own []secret.Grant) {
 	for _, g := range grants {
 		if g.Owner == (secret.Owner{}) {
@@ -49,10 +50,10 @@ func For(user string, grants []secret.Grant) (own []secret.Grant) {
 	return own
 }
 
-// Parse returns the grants that the lines stand for. The error joins every
-// mistake, each with its path, of which path is the beginning: keys[0].grants.
-// Source says where a line is written, by its path, for [secret.Grant.Source];
-// with nil, its path says that. A grant on self has no owner yet: see [For].
+// Parse returns the grants of the lines. The error joins every mistake, each with
+// its path below the given one, such as keys[0].grants. Source maps a path to a
+// description of the line's location for [secret.Grant.Source]; with nil, the
+// path is used. A grant on self has no owner yet: see [For].
 func Parse(lines []Line, path string, source func(path string) string) (grants []secret.Grant, err error) {
 	var wrong []error
 	for i, line := range lines {
@@ -93,8 +94,8 @@ func (l Line) parse(path string) (secret.Grant, error) {
 
 var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// parseOwner takes a star for a whole id only: user/al* is a mistake, and not
-// some users.
+// parseOwner accepts a star as the whole id only: user/al* is a mistake, not a
+// pattern.
 func parseOwner(s string) (secret.Owner, bool) {
 	kind, id, _ := strings.Cut(s, "/")
 	switch {

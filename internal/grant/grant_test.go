@@ -65,7 +65,7 @@ func TestMistakesAreNamedWithTheirPathsAllAtOnce(t *testing.T) {
 	}
 }
 
-// Records of issued keys hold lines in JSON.
+// Records of issued keys contain lines as JSON.
 func TestALineSurvivesJSON(t *testing.T) {
 	for _, line := range []grant.Line{
 		{Actions: list, Owner: "user/a"},

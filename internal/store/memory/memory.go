@@ -1,5 +1,5 @@
-// Package memory keeps secrets in a map, for tests: a real store in every
-// promise that it makes, but for the time after the process.
+// Package memory keeps secrets in a map, for tests. It keeps every promise of
+// [secret.Store] except durability.
 package memory
 
 import (
@@ -13,15 +13,15 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// A Store keeps what it is given until the process ends. It is safe for
-// concurrent use. No method ever waits, so none looks at its context.
+// A Store keeps secrets until the process ends. It is safe for concurrent use. No
+// method blocks, so all ignore their context.
 type Store struct {
 	mu      sync.Mutex
 	entries map[secret.Ref]entry
-	writes  uint64 // one for each change, so that no revision comes twice
+	writes  uint64 // one per change, so that revisions never repeat
 }
 
-// An entry is never changed once it is in the map, only exchanged.
+// An entry in the map is immutable; a change replaces it.
 type entry struct {
 	info secret.Info
 	data map[string]secret.Value
@@ -99,7 +99,7 @@ func (s *Store) Replace(_ context.Context, op secret.Op, change secret.Change) (
 	return s.putLocked(e.info, data), nil
 }
 
-// changed returns what a secret of this data has after the change.
+// changed returns the data of a secret after the change.
 func changed(stored map[string]secret.Value, change secret.Change) (map[string]secret.Value, error) {
 	data := map[string]secret.Value{}
 	for _, key := range change.Keep {
@@ -143,13 +143,13 @@ func (s *Store) Delete(_ context.Context, op secret.Op) error {
 	return err
 }
 
-// Check always returns nil: a map can always do its work.
+// Check always returns nil: a map is always ready.
 func (s *Store) Check(context.Context) error { return nil }
 
-// Close does nothing: nothing is ever under way.
+// Close does nothing, because no operation outlives its call.
 func (s *Store) Close() error { return nil }
 
-// findLocked returns the secret that the op is about, if it is as the op asks.
+// findLocked returns the secret of the op, if the op's condition holds.
 func (s *Store) findLocked(op secret.Op) (entry, error) {
 	e, ok := s.entries[op.Ref]
 	switch {
@@ -161,7 +161,7 @@ func (s *Store) findLocked(op secret.Op) (entry, error) {
 	return e, nil
 }
 
-// putLocked keeps the data, which must be the store's own, as a new revision.
+// putLocked stores the data as a new revision. The data must belong to the store.
 func (s *Store) putLocked(info secret.Info, data map[string]secret.Value) secret.Info {
 	s.writes++
 	info.Revision = secret.Revision(strconv.FormatUint(s.writes, 10))

@@ -13,7 +13,7 @@ func awaiting() []promise {
 	}
 }
 
-// onRecord is the op with an attempt that is put on record like this.
+// onRecord returns the op with an audit entry that ends with err.
 func onRecord(op secret.Op, err error) secret.Op {
 	op.Recorded = func() error { return err }
 	return op

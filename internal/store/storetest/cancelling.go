@@ -14,7 +14,7 @@ func cancelling() []promise {
 	}
 }
 
-// cancelled is a T whose context is.
+// cancelled is a T whose context is cancelled.
 type cancelled struct {
 	T
 	ctx context.Context //nolint:containedctx // stands in for T.Context
@@ -49,8 +49,8 @@ func cancelledReadFailsOrIsRight(t T, st secret.Store) {
 	}
 }
 
-// Either it returns an error and nothing is changed, or it returns none and
-// all of it is.
+// A cancelled write either returns an error and changes nothing, or returns no
+// error and is complete.
 func cancelledWriteFailsOrIsDone(t T, st secret.Store) {
 	if _, err := st.Create(cancel(t).Context(), at("created"), secret.Draft{}); err == nil {
 		wantNames(t, names(t, st, alice), "created")
@@ -73,7 +73,7 @@ func cancelledWriteFailsOrIsDone(t T, st secret.Store) {
 	}
 }
 
-// wantDone asks that what is still under its name was replaced or described.
+// wantDone fails unless the secret, if it kept its name, was replaced or described.
 func wantDone(t T, call string, info secret.Info) {
 	t.Helper()
 	replaced := len(info.Keys) == 1 && info.Keys[0] == "replaced"

@@ -51,7 +51,7 @@ func argumentsStayTheCallersOwn(t T, st secret.Store) {
 	wantStored(t, st, mustHead(t, st, at("db").Ref), data{"k": "v", "l": "w"})
 }
 
-// Somebody may make a second call of the same arguments.
+// A caller may use the same arguments for a second call.
 func argumentsAreLeftAsTheyWere(t T, st secret.Store) {
 	values := data{"b": "1", "a": "2"}
 	mustCreate(t, st, at("db"), values)

@@ -10,7 +10,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// The ways in which looking can go wrong.
+// Defects of reads.
 
 type ownersByPrefix struct{ secret.Store }
 

@@ -18,11 +18,11 @@ import (
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
-// gap is where a store that takes two steps is overtaken, as it would be
-// while it waits for a disk.
+// gap lets other goroutines run between two steps of a defective store, as a wait
+// for a disk would.
 func gap() { time.Sleep(10 * time.Microsecond) }
 
-// infos has another way to tell what it has.
+// infos changes the Info in each answer.
 type infos struct {
 	secret.Store
 	told func(st secret.Store, info secret.Info) secret.Info
@@ -133,7 +133,7 @@ func fromOne() func(secret.Store, secret.Info) secret.Info {
 	}
 }
 
-// refs keeps secrets in other places than it is told.
+// refs stores secrets under a changed Ref.
 type refs struct {
 	secret.Store
 	to func(secret.Ref) secret.Ref
@@ -196,7 +196,7 @@ func unescaped(s string) string {
 	return s
 }
 
-// values spoils what it is to keep.
+// values changes the values before it stores them.
 type values struct {
 	secret.Store
 	spoilt func(string) string
@@ -260,7 +260,7 @@ func (m lowerKeys) Create(ctx context.Context, op secret.Op, draft secret.Draft)
 	return m.Store.Create(ctx, op, draft)
 }
 
-// records is a store that is told how its operations ended, and no defect.
+// records wraps a store without a defect and observes the outcome of each operation.
 type records struct{ secret.Store }
 
 func (records) RecordsEvents() {}
@@ -364,8 +364,8 @@ func (m recordsAlways) Delete(ctx context.Context, op secret.Op) error {
 	return err
 }
 
-// awaits is a store that awaits the record of each operation but one; without
-// that it has no defect.
+// awaits waits for the audit entry of each operation except one. Without that
+// exception it has no defect.
 type awaits struct {
 	secret.Store
 	forgets string
@@ -435,7 +435,7 @@ type checkFails struct{ secret.Store }
 
 func (checkFails) Check(context.Context) error { return secret.ErrUnavailable }
 
-// What follows is allowed.
+// The following stores differ in ways that the interface allows.
 
 type wrapsErrors struct{ secret.Store }
 
@@ -516,7 +516,8 @@ func (m skipsEmptyChanges) Describe(ctx context.Context, op secret.Op, name, des
 	return m.Store.Describe(ctx, op, name, description)
 }
 
-// renamesInTwoSteps lets readers look in between, but no writers.
+// renamesInTwoSteps lets readers see the state between two steps of a rename, but
+// no writers.
 type renamesInTwoSteps struct {
 	secret.Store
 	writing sync.Mutex

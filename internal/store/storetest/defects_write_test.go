@@ -12,8 +12,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// The ways in which changing something can go wrong. What a defective store
-// does in several steps is not checked for errors: it has enough of its own.
+// Defects of writes. The steps of a defective store ignore errors; its one defect
+// is enough.
 
 type createOverwrites struct{ secret.Store }
 
@@ -84,7 +84,7 @@ type createWipesMap struct{ secret.Store }
 func (m createWipesMap) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
 	info, err := m.Store.Create(ctx, op, draft)
 	for key := range draft.Data {
-		draft.Data[key] = "" // wiped, as somebody might who is careful with memory
+		draft.Data[key] = "" // as a caller that wipes memory does
 	}
 	return info, err
 }
@@ -161,7 +161,7 @@ func (m replaceSetsFirst) Replace(ctx context.Context, op secret.Op, change secr
 
 type replaceDoesNotCount struct{ secret.Store }
 
-// Replace has a copy of what it is not to count.
+// Replace copies the values that it leaves out of the count.
 func (m replaceDoesNotCount) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
 	info, err := m.Store.Replace(ctx, op, change)
 	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok && invalid.Key == "" {
@@ -317,7 +317,7 @@ func (m describeLosesValues) Describe(ctx context.Context, op secret.Op, name, d
 	return m.Replace(ctx, secret.Op{Ref: info.Ref}, secret.Change{})
 }
 
-// sibling is the op on the secret of the same owner with this name.
+// sibling returns the op for another secret of the same owner.
 func sibling(op secret.Op, name string) secret.Op {
 	return secret.Op{Ref: secret.Ref{Owner: op.Ref.Owner, Name: name}}
 }
@@ -351,7 +351,7 @@ func (m describeHalfRefuses) Describe(ctx context.Context, op secret.Op, name, d
 	return m.Store.Describe(ctx, onlyIf(op, ""), name, description)
 }
 
-// describeCopies does all of a rename but its end.
+// describeCopies leaves out the last step of a rename, the deletion.
 type describeCopies struct{ secret.Store }
 
 func (m describeCopies) Describe(ctx context.Context, op secret.Op, name, description string) (secret.Info, error) {
@@ -468,7 +468,7 @@ func (m describeLooksEverywhere) Describe(ctx context.Context, op secret.Op, nam
 	return m.Store.Describe(ctx, op, name, description)
 }
 
-// namesUsedOnce keeps each name for those who might still use it.
+// namesUsedOnce never frees the name of a deleted secret.
 type namesUsedOnce struct {
 	secret.Store
 	mu   sync.Mutex

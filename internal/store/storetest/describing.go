@@ -51,7 +51,7 @@ func describeMovesTheSecret(t T, st secret.Store) {
 	wantNames(t, names(t, st, alice), "renamed")
 }
 
-// To its own name is not to a taken one, and to another case is a rename.
+// A secret's own name does not count as taken. A change of case is a rename.
 func describeUnderItsOwnNameChangesTheDescription(t T, st secret.Store) {
 	mustDraft(t, st, at("db"), secret.Draft{Description: "old", Data: data{"k": "v"}})
 	for _, description := range []string{"new", "new", ""} {

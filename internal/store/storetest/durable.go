@@ -18,7 +18,7 @@ func durable() []durablePromise {
 	}
 }
 
-// It reopens after each step, for a later write may save an earlier one.
+// It reopens after each step, because a later write may flush an earlier one.
 func whatWasAcknowledgedIsThereAfterReopening(t T, st secret.Store, reopen func() secret.Store) {
 	draft := secret.Draft{Description: "the database", Data: oddValues(), Created: time.Unix(1_000_000_000, 0)}
 	for _, step := range []struct {
@@ -57,7 +57,7 @@ func whatWasDeletedIsGoneAfterReopening(t T, st secret.Store, reopen func() secr
 	mustCreate(t, st, at("b"), nil)
 }
 
-// A counter that starts anew would give out old revisions again.
+// A counter that restarts would issue old revisions again.
 func revisionsGoOnAfterReopening(t T, st secret.Store, reopen func() secret.Store) {
 	wantNew := distinct(t)
 	for range 3 {
@@ -71,7 +71,7 @@ func revisionsGoOnAfterReopening(t T, st secret.Store, reopen func() secret.Stor
 	}
 }
 
-// Writers go on until they are refused, and what they were not refused is there.
+// Writers run until one is refused. Every write accepted before that is there.
 func closeWaitsForWhatIsUnderWay(t T, st secret.Store, reopen func() secret.Store) {
 	const writers = 4
 	op := func(writer, n int) secret.Op { return at(fmt.Sprintf("%d-%d", writer, n)) }

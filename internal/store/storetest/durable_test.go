@@ -52,7 +52,7 @@ func bringsBack(st secret.Store) secret.Store {
 	return st
 }
 
-// isCopied is a new store with what the old one had.
+// isCopied returns a new store with the content of the old one.
 func isCopied(st secret.Store) secret.Store {
 	ctx, copied := context.Background(), memory.New()
 	infos, _ := st.List(ctx, alice, secret.Page{})
@@ -64,7 +64,7 @@ func isCopied(st secret.Store) secret.Store {
 	return copied
 }
 
-// dropsWhileClosing acknowledges what it does not write any more.
+// dropsWhileClosing acknowledges writes that it no longer performs.
 type dropsWhileClosing struct {
 	secret.Store
 	closing atomic.Bool
@@ -79,7 +79,7 @@ func (m *dropsWhileClosing) Create(ctx context.Context, op secret.Op, draft secr
 	return m.Store.Create(ctx, op, draft)
 }
 
-// reopen waits until there is something to be missed.
+// reopen waits until a write has been dropped.
 func (m *dropsWhileClosing) reopen(secret.Store) secret.Store {
 	m.closing.Store(true)
 	for m.dropped.Load() == 0 {

@@ -28,7 +28,7 @@ func storeCanDoItsWork(t T, st secret.Store) {
 	}
 }
 
-// oddValues are what a store that takes values for text would spoil.
+// oddValues are values that a store damages if it treats them as text.
 func oddValues() data {
 	every := make([]byte, 256)
 	for i := range every {
@@ -74,7 +74,7 @@ func secretMayHaveNoKeys(t T, st secret.Store) {
 	wantStored(t, st, mustCreate(t, st, at("empty"), data{}), data{})
 }
 
-// A mebibyte is of bytes that no encoding makes shorter.
+// The bytes of the mebibyte are incompressible.
 func secretMayHaveAMebibyte(t T, st secret.Store) {
 	whole := secret.Value(strings.Repeat("\x00\xff\n\"", secret.MaxValueBytes/4))
 	info := mustCreate(t, st, at("one"), data{"all": whole})

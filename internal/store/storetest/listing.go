@@ -32,7 +32,7 @@ func listIsInOrderOfBytes(t T, st secret.Store) {
 		" ", "!", "-", "10", "9", "A", "B", "Z", "_", "a", "a ", "a-", "a.", "aB", "aa", "ab", "b", "e\u0301", "z",
 		"\u00e9", "\uffff", "\U00010000",
 	}
-	for i := range sorted { // neither in order nor against it
+	for i := range sorted { // in neither ascending nor descending order
 		mustCreate(t, st, at(sorted[(i*7)%len(sorted)]), nil)
 	}
 	wantNames(t, names(t, st, alice), sorted...)
@@ -97,8 +97,8 @@ func pageGoesOnAfterANameThatIsGone(t T, st secret.Store) {
 	}
 }
 
-// Twelve are a multiple of some limits, so that the last page is empty, and
-// no multiple of others.
+// Twelve secrets are a multiple of some page sizes, which makes the last page
+// empty, and no multiple of others.
 func walkThroughPagesMeetsEverySecretOnce(t T, st secret.Store) {
 	all := numbered(t, st)
 	for _, limit := range []int{1, 4, 5, 12} {

@@ -17,14 +17,14 @@ import (
 
 type data = map[string]secret.Value
 
-// Two owners for the tests that are not about owners. App ids are UUIDs,
-// since a store may count on that.
+// Two owners for tests that are not about owners. App ids are UUIDs, because a
+// store may rely on that.
 var (
 	alice = secret.User("alice")
 	shop  = secret.App("0f8fad5b-d9cb-469f-a165-70867728950e")
 )
 
-// at is an unconditional op on the secret that alice has under this name.
+// at returns an unconditional op on alice's secret of this name.
 func at(name string) secret.Op {
 	return secret.Op{Ref: secret.Ref{Owner: alice, Name: name}}
 }
@@ -109,7 +109,7 @@ func mustOwners(t T, st secret.Store, page secret.Page) []secret.Owner {
 	return owners
 }
 
-// names are all that the owner has, as List gives them.
+// names returns the names of all secrets of the owner, from List.
 func names(t T, st secret.Store, owner secret.Owner) []string {
 	t.Helper()
 	return namesOf(mustList(t, st, owner, secret.Page{}))
@@ -123,7 +123,7 @@ func namesOf(infos []secret.Info) []string {
 	return names
 }
 
-// wantError asks for the error itself or one that wraps it.
+// wantError fails unless got is the wanted error or wraps it.
 func wantError(t T, call string, got, want error) {
 	t.Helper()
 	if !errors.Is(got, want) {
@@ -131,7 +131,7 @@ func wantError(t T, call string, got, want error) {
 	}
 }
 
-// wantInvalid asks for an InvalidError about this key.
+// wantInvalid fails unless got is an InvalidError about this data key.
 func wantInvalid(t T, call string, got error, key string) {
 	t.Helper()
 	invalid, ok := errors.AsType[*secret.InvalidError](got)
@@ -157,8 +157,8 @@ func wantGone(t T, st secret.Store, ref secret.Ref) {
 	}
 }
 
-// wantStored asks that every way to look at the secret shows this info, and
-// Reveal these values.
+// wantStored fails unless every read of the secret returns this info, and Reveal
+// these values.
 func wantStored(t T, st secret.Store, want secret.Info, values data) {
 	t.Helper()
 	wantInfo(t, "Head", mustHead(t, st, want.Ref), want)
@@ -181,8 +181,8 @@ func wantInfo(t T, from string, got, want secret.Info) {
 	}
 }
 
-// wantValues says which keys are wrong and how much there is under them; the
-// values are too long to print, and would not print.
+// wantValues reports wrong data keys and the lengths of their values. The values
+// themselves are too long, and print as asterisks.
 func wantValues(t T, ref secret.Ref, got, want data) {
 	t.Helper()
 	keys := maps.Clone(want)
@@ -207,15 +207,15 @@ func describe(value secret.Value, there bool) string {
 	}
 }
 
-// remember looks at the secrets and returns a function that asks that they
-// are as they were, and that the owner has no others by then.
+// remember reads the secrets and returns a function that fails unless they are
+// unchanged and the owner has no others.
 func remember(t T, st secret.Store, ops ...secret.Op) (unharmed func()) {
 	t.Helper()
 	had := names(t, st, ops[0].Ref.Owner)
 	infos, values := make([]secret.Info, len(ops)), make([]data, len(ops))
 	for i, op := range ops {
 		info, revealed := mustReveal(t, st, secret.Op{Ref: op.Ref})
-		infos[i], values[i] = info, maps.Clone(revealed) // which may be the store's
+		infos[i], values[i] = info, maps.Clone(revealed) // a copy: the map may belong to the store
 	}
 	return func() {
 		t.Helper()
@@ -226,8 +226,8 @@ func remember(t T, st secret.Store, ops ...secret.Op) (unharmed func()) {
 	}
 }
 
-// together does all of it at the same time, begun in any order, and returns
-// how each one ended.
+// together runs all functions concurrently, started in random order, and returns
+// the error of each.
 func together(do ...func() error) []error {
 	errs := make([]error, len(do))
 	start := make(chan struct{})
@@ -243,7 +243,7 @@ func together(do ...func() error) []error {
 	return errs
 }
 
-// wantOneWinner asks that one ended well and the others with this error.
+// wantOneWinner fails unless one error is nil and all others are the lost error.
 func wantOneWinner(t T, errs []error, lost error) (winner int) {
 	t.Helper()
 	winner = slices.Index(errs, nil)
@@ -258,7 +258,7 @@ func wantOneWinner(t T, errs []error, lost error) (winner int) {
 	return winner
 }
 
-// wantRecent allows for the clock of another machine.
+// wantRecent tolerates the clock of another machine.
 func wantRecent(t T, what string, at time.Time) {
 	t.Helper()
 	if ago := time.Since(at).Abs(); ago > time.Minute {

@@ -12,11 +12,10 @@ import (
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
-// The suite is tested on stores that break one promise each. It is tested
-// from inside, for a promise that is broken as it should be must not fail
-// this test.
+// The suite is tested with stores that break one promise each. The test is in the
+// package itself, because a promise that a mutant breaks must not fail this test.
 
-// A mutant is a store with one defect, and the promise that must notice.
+// A mutant is a store with one defect, and the promise that must detect it.
 type mutant struct {
 	defect   string
 	store    secret.Store
@@ -175,7 +174,7 @@ func TestEveryPromiseCatchesAMutant(t *testing.T) {
 	}
 }
 
-// checkOn returns what is wrong with the store in the view of one promise.
+// checkOn returns the failures of one promise for the store.
 func checkOn(t *testing.T, name string, st secret.Store) []string {
 	t.Helper()
 	for _, p := range promises() {
@@ -187,7 +186,7 @@ func checkOn(t *testing.T, name string, st secret.Store) []string {
 	return nil
 }
 
-// verdict runs a check as the testing package would, to the first Fatalf.
+// verdict runs a check until its first Fatalf, like the testing package.
 func verdict(t *testing.T, check func(t T)) []string {
 	t.Helper()
 	r := &recorder{ctx: t.Context()}
@@ -208,7 +207,7 @@ func verdict(t *testing.T, check func(t T)) []string {
 	return r.failures
 }
 
-// A recorder is a T that fails nothing.
+// A recorder is a T that records failures instead of failing the test.
 type recorder struct {
 	ctx      context.Context //nolint:containedctx // stands in for T.Context
 	mu       sync.Mutex
@@ -235,7 +234,7 @@ func (r *recorder) Skip(...any) {
 	runtime.Goexit()
 }
 
-// What the interface allows passes, even if no store of ours does it.
+// Behaviour that the interface allows passes, even if no store of ours has it.
 func TestEveryPromiseHoldsForAStoreThat(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func() secret.Store{

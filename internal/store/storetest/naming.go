@@ -15,8 +15,8 @@ func naming() []promise {
 	}
 }
 
-// oddNames are legal, and what a store that makes paths, patterns, patches or
-// file names of them would mix up. No two of them are the same name.
+// oddNames are legal, different names that a store confuses if it turns names into
+// paths, patterns, patches or file names.
 func oddNames(t T) []string {
 	names := []string{
 		"a", "A", "aa", "a ", " a", "a  a", "a a", " ", "0", "00", "-", "--help", "_", "~", "~0", "~1", "...", ".a",
@@ -57,7 +57,7 @@ func namesAreKeptAsTheyAre(t T, st secret.Store) {
 	wantNames(t, names(t, st, alice))
 }
 
-// Only new names are checked before they come to a store.
+// Only new names are validated before a store sees them.
 func nameThatCannotBeIsNotFound(t T, st secret.Store) {
 	mustCreate(t, st, at("a"), data{"k": "v"})
 	unharmed := remember(t, st, at("a"))

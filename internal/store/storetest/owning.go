@@ -18,8 +18,7 @@ func owning() []promise {
 	}
 }
 
-// neighbours are owners that a careless store would take for one another, in
-// order of Owner.String.
+// neighbours are owners that a careless store confuses, sorted by Owner.String.
 func neighbours() []secret.Owner {
 	id := shop.ID
 	owners := []secret.Owner{
@@ -57,7 +56,7 @@ func ownersNeverSeeEachOthersSecrets(t T, st secret.Store) {
 
 func firstLetter(owner secret.Owner) string { return string([]rune(owner.ID)[:1]) }
 
-// Whatever one owner does, those whose turn comes later have what they had.
+// Operations of one owner leave the secrets of all later owners unchanged.
 func ownersNeverReachEachOthersSecrets(t T, st secret.Store) {
 	of := func(owner secret.Owner, name string) secret.Op {
 		return secret.Op{Ref: secret.Ref{Owner: owner, Name: name}}
@@ -79,7 +78,7 @@ func ownersNeverReachEachOthersSecrets(t T, st secret.Store) {
 	}
 }
 
-// The same characters, divided between owner and name in all ways.
+// The same characters, split between owner and name at every position.
 func ownerAndNameDoNotRunTogether(t T, st secret.Store) {
 	for _, all := range []string{"abc", "a-b-c", "a.b.c", "a:b:c", "a|b|c", "a b c"} {
 		for i := 1; i < len(all); i++ {

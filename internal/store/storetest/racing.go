@@ -13,8 +13,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// rounds are enough for a race to be lost, and few enough for stores that
-// write to disk or ask a server.
+// rounds is large enough to lose a race, and small enough for stores that write to
+// disk or call a server.
 const rounds = 50
 
 func racing() []promise {
@@ -48,7 +48,7 @@ func noUpdateIsLost(t T, st secret.Store) {
 		return err
 	}
 	write := func() error {
-		// Whenever one fails, another was faster, so that no more than all can.
+		// Each failure means that another writer succeeded, so the number of tries is bounded.
 		for done, tries := 0, 0; done < each; tries++ {
 			switch err := increment(); {
 			case err == nil:
@@ -123,7 +123,7 @@ func oneOfManyWithTheSameConditionWins(t T, st secret.Store) {
 	}
 }
 
-// Either the replacement came first and was deleted, or it came too late.
+// Either the replacement came first and was deleted, or it found no secret.
 func deletedSecretIsNotResurrected(t T, st secret.Store) {
 	for range rounds {
 		mustCreate(t, st, at("db"), data{"k": "old"})
@@ -172,14 +172,14 @@ func deleteUnderAConditionDeletesWhatWasMeant(t T, st secret.Store) {
 	}
 }
 
-// whileWriting repeats the reads for as long as the writes are repeated, and
-// once more, and the writes for as long as it takes a number of both.
+// whileWriting runs reads and writes concurrently until there were enough of both,
+// and ends with one more read.
 func whileWriting(t T, read func() error, writes ...func() error) {
 	t.Helper()
 	var writing, reads atomic.Int32
 	writing.Store(int32(len(writes))) //nolint:gosec // a few
 	reader := func() error {
-		defer reads.Add(4 * rounds) // nobody waits for a reader that is gone
+		defer reads.Add(4 * rounds) // no writer waits for a reader that has ended
 		for last := false; ; reads.Add(1) {
 			if err := read(); err != nil || last {
 				return err
@@ -195,7 +195,7 @@ func whileWriting(t T, read func() error, writes ...func() error) {
 				if err := write(); err != nil {
 					return err
 				}
-				runtime.Gosched() // a lone processor would write on and on
+				runtime.Gosched() // else a single processor would only write
 			}
 			return nil
 		})
@@ -203,7 +203,7 @@ func whileWriting(t T, read func() error, writes ...func() error) {
 	wantAllWell(t, together(all...))
 }
 
-// Each writer has keys of its own, and all its values say who it is.
+// Each writer has its own data keys, and all its values name the writer.
 func revealIsNotTorn(t T, st secret.Store) {
 	by := func(who string) data {
 		values := data{}
@@ -237,7 +237,7 @@ func revealIsNotTorn(t T, st secret.Store) {
 	whileWriting(t, read, replace("a"), replace("b"))
 }
 
-// What was written under a revision is what is revealed under it.
+// Reveal returns the values that were written under the returned revision.
 func revealReturnsInfoAndValuesOfOneMoment(t T, st secret.Store) {
 	var mu sync.Mutex
 	written, revealed := map[secret.Revision]secret.Value{}, map[secret.Revision]secret.Value{}
@@ -274,7 +274,7 @@ func revealReturnsInfoAndValuesOfOneMoment(t T, st secret.Store) {
 	}
 }
 
-// Two writers who each set a key and keep the other's see each other's work.
+// Two writers each set one data key and keep the other: neither loses a value.
 func keepKeepsWhatIsStoredByThen(t T, st secret.Store) {
 	mustCreate(t, st, at("db"), data{"a": "0", "b": "0"})
 	for i := range rounds {

@@ -12,7 +12,7 @@ func recording() []promise {
 	}
 }
 
-// recorded is the op with an event to record.
+// recorded returns the op with an event for the audit log.
 func recorded(op secret.Op, action secret.Action) secret.Op {
 	op.Event = &secret.Event{Subject: "tester", Action: action, Ref: op.Ref, Outcome: secret.Unknown}
 	return op

@@ -13,7 +13,7 @@ func refusing() []promise {
 	}
 }
 
-// A call is an operation that asks that the secret exists, and leaves traces.
+// A call is an operation that requires an existing secret and leaves traces.
 type call struct {
 	name string
 	do   func(t T, st secret.Store, op secret.Op) error
@@ -99,7 +99,7 @@ func anyRevisionIsAdmitted(t T, st secret.Store) {
 	}
 }
 
-// Each call here is wrong in every way it can be.
+// Each call here is invalid in every possible way.
 func notFoundComesFirst(t T, st secret.Store) {
 	mustCreate(t, st, at("taken"), data{"k": "v"})
 	unharmed := remember(t, st, at("taken"))

@@ -100,8 +100,7 @@ func oneOfRenameAndDeleteWins(t T, st secret.Store) {
 	}
 }
 
-// A replacement that was acknowledged is not undone by a rename that had
-// looked at the values before.
+// A rename that read the old values does not undo an acknowledged replacement.
 func renameTakesAReplacementAlong(t T, st secret.Store) {
 	for range rounds {
 		mustCreate(t, st, at("a"), data{"k": "old"})
@@ -127,7 +126,7 @@ func renameTakesAReplacementAlong(t T, st secret.Store) {
 	}
 }
 
-// Three secrets share four names, and everybody is after the one that is free.
+// Three secrets share four names, and all writers compete for the free one.
 func renamesInCirclesLoseNothing(t T, st secret.Store) {
 	mustCreate(t, st, at("a"), data{"of": "1"})
 	mustCreate(t, st, at("b"), data{"of": "2"})
@@ -174,8 +173,8 @@ func noReaderSeesBothNames(t T, st secret.Store) {
 	})
 }
 
-// whileRenaming renames a secret among others to and fro, and looks at under
-// how many names a list has it.
+// whileRenaming renames a secret back and forth among others, and passes look the
+// number of names under which a list shows it.
 func whileRenaming(t T, st secret.Store, look func(seen int) error) {
 	t.Helper()
 	for _, name := range []string{"a", "c", "e"} {

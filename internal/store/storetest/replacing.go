@@ -102,7 +102,7 @@ func keepOfAMissingKeyChangesNothing(t T, st secret.Store) {
 	unharmed()
 }
 
-// The service cannot know how much is kept: see [secret.CheckSize].
+// Only the store knows the size of the kept values: see [secret.CheckSize].
 func whatIsKeptCountsForTheSize(t T, st secret.Store) {
 	half := secret.Value(strings.Repeat("x", secret.MaxValueBytes/2))
 	mustCreate(t, st, at("db"), data{"kept": half, "other": "y"})
@@ -123,8 +123,8 @@ func replaceMovesUpdated(t T, st secret.Store) {
 	wantStored(t, st, mustHead(t, st, at("db").Ref), data{"k": "w"})
 }
 
-// wantUpdatedMoves writes until the time of change is another, which takes as
-// long as a store's clock is coarse.
+// wantUpdatedMoves writes until the modification time differs, which takes one
+// tick of the store's clock.
 func wantUpdatedMoves(t T, before secret.Info, write func() secret.Info) {
 	t.Helper()
 	for start := time.Now(); time.Since(start) < 2*time.Second; {

@@ -12,7 +12,7 @@ func revising() []promise {
 	}
 }
 
-// distinct collects revisions and complains about one that comes again.
+// distinct collects revisions and fails on a repeated one.
 func distinct(t T) func(what string, revision secret.Revision) {
 	seen := map[secret.Revision]string{}
 	return func(what string, revision secret.Revision) {
@@ -46,7 +46,7 @@ func revisionChangesWithEveryChange(t T, st secret.Store) {
 	wantNew("both", mustDescribe(t, st, at("b"), "a", "3").Revision)
 }
 
-// Looking is no change, nor is what happens to others.
+// Reads and changes of other secrets keep the revision.
 func revisionStaysWithoutAChange(t T, st secret.Store) {
 	before := mustCreate(t, st, at("b"), data{"k": "v"}).Revision
 	for _, step := range []struct {
@@ -66,8 +66,8 @@ func revisionStaysWithoutAChange(t T, st secret.Store) {
 	}
 }
 
-// Whoever may see revisions but not values must not learn from the former
-// that a value is what it was.
+// A caller that sees revisions but no values must not learn from a revision that a
+// value is unchanged.
 func revisionIsNotDerivedFromValues(t T, st secret.Store) {
 	wantNew := distinct(t)
 	mustCreate(t, st, at("db"), nil)
@@ -77,7 +77,7 @@ func revisionIsNotDerivedFromValues(t T, st secret.Store) {
 	}
 }
 
-// Or a condition from before would admit a change to another secret.
+// Otherwise an old condition would permit a change to another secret.
 func revisionNeverComesAgainUnderAName(t T, st secret.Store) {
 	wantNew := distinct(t)
 	for range 20 {

@@ -1,23 +1,22 @@
-// Package storetest holds the promises of [secret.Store] as tests, the same
-// for every store. A store's own test is then a few lines:
+// Package storetest tests the promises of [secret.Store], the same for every
+// store. A store's own test is then a few lines:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(*testing.T) secret.Store { return memory.New() })
 //	}
 //
-// Start reading at promises: the names say what is promised, and each is a
-// function in the file of its subject. A new promise in the interface's
-// comments is a new line there, and a store that breaks it belongs in the
-// table of mutants, or nobody knows whether the test can fail.
+// Start reading at promises: each name states a promise, and its function is in
+// the file of its subject. A new promise in the interface's comments needs a line
+// there and a store in the table of mutants that breaks it, which proves that the
+// test can fail.
 //
-// What the suite does not ask, because the interface does not promise it:
+// The interface leaves these points open, and the suite does not test them:
 //
-//   - A call whose context was cancelled before may fail or may do its work,
-//     as long as it does the one or the other. Which error it is, and what
-//     becomes of a call whose context is cancelled on the way, is open.
+//   - A call with a cancelled context either fails or does its work. The error is
+//     unspecified, and so is the outcome of a call cancelled while it runs.
 //   - A write that changes nothing may or may not make a new revision.
-//   - Times may be kept to the second.
-//   - Several pages of a list are not of one moment.
+//   - Times may be truncated to seconds.
+//   - The pages of a list may show different moments.
 package storetest
 
 import (
@@ -30,19 +29,19 @@ import (
 
 // A Suite tests one kind of store.
 type Suite struct {
-	// Open returns an empty store, which the suite closes.
+	// Open returns an empty store. The suite closes it.
 	Open func(t *testing.T) secret.Store
 
-	// Reopen, of a durable store, closes it and opens what it left behind.
+	// Reopen closes a durable store and opens it again.
 	Reopen func(t *testing.T, st secret.Store) secret.Store
 
 	// RenameInTwoSteps declares that a reader may see a secret under both
-	// names while it is being renamed. Never under neither, and nothing else
+	// names during a rename. A reader never sees it under neither, and nothing else
 	// is relaxed.
 	RenameInTwoSteps bool
 }
 
-// Run tests a store that has nothing to declare.
+// Run tests a store without special declarations.
 func Run(t *testing.T, open func(t *testing.T) secret.Store) { Suite{Open: open}.Run(t) }
 
 // Run tests each promise on a store of its own.
@@ -78,8 +77,8 @@ func closeStore(t *testing.T, st secret.Store) {
 	}
 }
 
-// T is what a promise needs of a [testing.T]. The test of the suite itself
-// passes a recorder, since there a store is meant to fail.
+// T is the part of [testing.T] that a promise needs. The test of the suite itself
+// passes a recorder, because there a store is meant to fail.
 type T interface {
 	Helper()
 	Context() context.Context
@@ -92,10 +91,10 @@ type T interface {
 type promise struct {
 	name          string
 	check         func(t T, st secret.Store)
-	oneStepRename bool // not made by a store that renames in two steps
+	oneStepRename bool // does not apply to a store that renames in two steps
 }
 
-// A durablePromise is one about what is left after reopening.
+// A durablePromise is a promise about the content after reopening.
 type durablePromise struct {
 	name  string
 	check func(t T, st secret.Store, reopen func() secret.Store)
