@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ErrPrecondition means that an If-Match header is neither one strong entity
-// tag nor an asterisk, and so cannot be compared.
+// ErrPrecondition means that an If-Match header is neither one entity tag nor an
+// asterisk, and so cannot be compared.
 var ErrPrecondition = errors.New("If-Match must be one strong entity tag or *")
 
 // ETag returns the strong entity tag of a revision (RFC 9110, section 8.8.3).
@@ -18,7 +18,9 @@ func ETag(revision string) string { return `"` + revision + `"` }
 func SetETag(h http.Header, revision string) { h["Etag"] = []string{ETag(revision)} }
 
 // IfMatch returns the revision that an If-Match header asks for, * for any,
-// and nothing if there is no such header. Error: ErrPrecondition.
+// and nothing if there is no such header. A weak tag counts as the strong one: we
+// send strong tags only, and a proxy that compresses answers weakens them, so
+// that it is still ours. Error: ErrPrecondition, also for a list of tags.
 func IfMatch(header *string) (revision string, err error) {
 	if header == nil {
 		return "", nil
@@ -27,13 +29,17 @@ func IfMatch(header *string) (revision string, err error) {
 	if tag == "*" {
 		return tag, nil
 	}
-	inner, quoted := strings.CutPrefix(tag, `"`)
+	inner, quoted := strings.CutPrefix(strengthened(tag), `"`)
 	inner, closed := strings.CutSuffix(inner, `"`)
 	if !quoted || !closed || inner == "" || strings.ContainsAny(inner, `",* `) {
 		return "", ErrPrecondition
 	}
 	return inner, nil
 }
+
+// strengthened is the tag without the mark of a weak one, which is case-sensitive
+// (RFC 9110, section 8.8.3).
+func strengthened(tag string) string { return strings.TrimPrefix(tag, "W/") }
 
 // NoneMatch reports whether an If-None-Match header admits an answer of this
 // revision; if not, the client has it already. Tags are compared weakly, as
@@ -45,7 +51,7 @@ func NoneMatch(header *string, revision string) bool {
 	etag := ETag(revision)
 	for tag := range strings.SplitSeq(*header, ",") {
 		tag = strings.TrimSpace(tag)
-		if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+		if tag == "*" || strengthened(tag) == etag {
 			return false
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-func TestIfMatchTakesOneStrongTagOrAny(t *testing.T) {
+func TestIfMatchTakesOneTagOrAny(t *testing.T) {
 	for _, tc := range []struct {
 		header, want string
 		ok           bool
@@ -22,7 +22,15 @@ func TestIfMatchTakesOneStrongTagOrAny(t *testing.T) {
 		{"5f1c", "", false},
 		{`"5f1c`, "", false},
 		{`5f1c"`, "", false},
-		{`W/"5f1c"`, "", false},
+		{`W/"5f1c"`, "5f1c", true}, // as a proxy that compresses makes of it
+		{` W/"5f1c"`, "5f1c", true},
+		{`w/"5f1c"`, "", false},
+		{`W/ "5f1c"`, "", false},
+		{`W/W/"5f1c"`, "", false},
+		{"W/5f1c", "", false},
+		{"W/*", "", false},
+		{`W/"*"`, "", false},
+		{`W/"a", W/"b"`, "", false},
 		{`"a", "b"`, "", false},
 		{`"a","b"`, "", false},
 		{`"a"b"`, "", false},
