@@ -42,13 +42,25 @@ func (p Proxies) include(address string) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(addr) })
 }
 
-// parseHop takes an address with a port as well, which some proxies write.
+// parseHop also takes what some proxies write: an address with a port, and one of
+// IPv6 in brackets without a port.
 func parseHop(hop string) (netip.Addr, bool) {
-	if addr, err := netip.ParseAddr(hop); err == nil {
+	if addr, err := netip.ParseAddr(unbracketed(hop)); err == nil {
 		return addr.Unmap(), true
 	}
 	withPort, err := netip.ParseAddrPort(hop)
 	return withPort.Addr().Unmap(), err == nil
+}
+
+// unbracketed is the address of IPv6 in "[2001:db8::1]"; anything else stays as
+// it is.
+func unbracketed(hop string) string {
+	inner, opened := strings.CutPrefix(hop, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	if !opened || !closed || !strings.Contains(inner, ":") {
+		return hop
+	}
+	return inner
 }
 
 // peer is the address at the other end of the connection, without the port.
