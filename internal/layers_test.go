@@ -17,9 +17,9 @@ const module = "github.com/strongroom/strongroom/"
 // it. A package that is not mentioned may import nothing of ours. The map in
 // README.md says why.
 var imports = []struct{ pkg, may string }{
-	{"internal/state", "internal/secret"},
+	{"internal/state", "internal/secret internal/safefile"},
 	{"internal/auth", "internal/secret internal/ratelimit"},
-	{"internal/config", "internal/strictyaml internal/grant"},
+	{"internal/config", "internal/strictyaml internal/grant internal/safefile"},
 	{"internal/grant", "internal/secret"},
 	{"internal/auth/apikey", "internal/auth internal/secret internal/grant internal/strictyaml"},
 	{"internal/auth/oidc", "internal/auth internal/secret internal/grant"},
@@ -27,8 +27,8 @@ var imports = []struct{ pkg, may string }{
 	{"internal/delivery", "internal/audit internal/secret internal/seal internal/state"},
 	{"internal/issued", "internal/auth/apikey internal/grant internal/secret internal/seal internal/state"},
 	{"internal/auth/*", "internal/auth internal/secret"},
-	{"internal/audit", "internal/secret internal/state"},
-	{"internal/keyring", "internal/seal"},
+	{"internal/audit", "internal/secret internal/state internal/safefile"},
+	{"internal/keyring", "internal/seal internal/safefile"},
 	{"internal/backup", "internal/seal"},
 	{"internal/store/storetest", "internal/secret"},
 	{"internal/store/memory", "internal/secret"},
@@ -40,7 +40,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/api/openhands/v1", "internal/api internal/api/openhands/custom internal/secret internal/auth internal/server specs gen/openhandsv1"},
 	{"internal/api/openhands/sandbox", "internal/api internal/api/openhands/custom internal/secret internal/auth internal/server specs gen/sandbox"},
 	{"internal/api/nx1", "internal/api internal/secret internal/auth internal/server internal/fastapi specs gen/nx1"},
-	{"internal/admin", "internal/secret internal/seal internal/state internal/audit internal/delivery internal/issued internal/keyring internal/backup internal/store/bolt"},
+	{"internal/admin", "internal/secret internal/safefile internal/seal internal/state internal/audit internal/delivery internal/issued internal/keyring internal/backup internal/store/bolt"},
 	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin internal/grant internal/issued specs gen/strongroom"},
 	{"internal/kubetest/prebuild", "internal/kubetest"},
 	{"internal/bench", "internal/kubetest"},

@@ -47,23 +47,22 @@ func administer(c *cobra.Command, cfg *config.Config, do func(context.Context, *
 	if err != nil {
 		return err
 	}
-	if served(cfg) {
+	if served(c.Context(), cfg) {
 		return do(c.Context(), client)
 	}
 	return app.WithoutServer(c.Context(), cfg, version, c.ErrOrStderr(), func(ctx context.Context) error { return do(ctx, client) })
 }
 
 func newAdminClient(c *cobra.Command, cfg *config.Config) (*adminClient, error) {
-	var dialer net.Dialer
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "unix", app.AdminSocket(cfg))
+		return app.DialAdmin(ctx, cfg)
 	}}
 	client, err := gen.NewClientWithResponses("http://admin", gen.WithHTTPClient(&http.Client{Transport: transport}))
 	return &adminClient{client, cfg, c}, err
 }
 
-func served(cfg *config.Config) bool {
-	conn, err := net.Dial("unix", app.AdminSocket(cfg))
+func served(ctx context.Context, cfg *config.Config) bool {
+	conn, err := app.DialAdmin(ctx, cfg)
 	if err != nil {
 		return false
 	}

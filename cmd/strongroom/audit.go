@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 func auditCommand() *cobra.Command {
@@ -32,7 +32,7 @@ func auditVerifyCommand() *cobra.Command {
 	c := adminCommand("verify", "Go through the whole chain, and print its head", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		body := gen.VerifyAuditJSONRequestBody{}
 		if a.out.Flags().Changed("anchor") {
-			text, err := os.ReadFile(anchorFile)
+			text, err := safefile.Read(anchorFile)
 			if err != nil {
 				return fmt.Errorf("--anchor: %w", err)
 			}

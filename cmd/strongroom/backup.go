@@ -15,7 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/app"
 	"github.com/strongroom/strongroom/internal/config"
-	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 func backupCommand() *cobra.Command {
@@ -37,28 +37,12 @@ an age recipient.`
 }
 
 // takeBackup gives the backup its name only when it is whole and on disk.
-func (a *adminClient) takeBackup(ctx context.Context, out, recipient string) (err error) {
-	if _, err := os.Lstat(out); err == nil {
+func (a *adminClient) takeBackup(ctx context.Context, out, recipient string) error {
+	err := safefile.Create(out, func(f *os.File) error { return a.receiveBackup(ctx, recipient, f) })
+	if errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("--out: %s exists", out)
 	}
-	draft := out + ".part"
-	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("--out: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(draft))
-		}
-	}()
-	err = a.receiveBackup(ctx, recipient, f)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(draft, out); err != nil {
-		return err
-	}
-	return state.SyncDir(filepath.Dir(out))
+	return err
 }
 
 func (a *adminClient) receiveBackup(ctx context.Context, recipient string, w io.Writer) error {
@@ -103,11 +87,19 @@ func identityFlag(c *cobra.Command, identity *string) {
 // verifyBackup restores the backup into a directory of its own, which holds
 // nothing that is not sealed, and lets the doctor look at it.
 func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (err error) {
-	dir, err := os.MkdirTemp(filepath.Dir(from), ".verify-")
+	owner, err := safefile.OwnerOf(filepath.Dir(from))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	var dir string
+	err = owner.Do(func() (err error) {
+		dir, err = os.MkdirTemp(filepath.Dir(from), ".verify-")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, owner.Do(func() error { return os.RemoveAll(dir) })) }()
 	elsewhere := *cfg
 	elsewhere.State.Path = filepath.Join(dir, "state.db")
 	// The backup may be older than the anchor, which is not to be moved to it.
@@ -160,12 +152,12 @@ func restore(ctx context.Context, cfg *config.Config, from, identity string) err
 	var identities []byte
 	if identity != "" {
 		var err error
-		if identities, err = os.ReadFile(identity); err != nil {
+		if identities, err = safefile.Read(identity); err != nil {
 			return fmt.Errorf("--identity: %w", err)
 		}
 		defer clear(identities)
 	}
-	f, err := os.Open(from)
+	f, err := safefile.Open(from, os.O_RDONLY)
 	if err != nil {
 		return err
 	}

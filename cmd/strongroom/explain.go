@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 func explainCommand() *cobra.Command {
@@ -49,7 +50,7 @@ const maxCredential = 16 << 10
 func (a *adminClient) credential(path string) (string, error) {
 	from := a.out.InOrStdin()
 	if path != "-" {
-		file, err := os.Open(path)
+		file, err := safefile.Open(path, os.O_RDONLY)
 		if err != nil {
 			return "", err
 		}

@@ -16,6 +16,7 @@ import (
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -68,7 +69,7 @@ type foreign struct {
 }
 
 func readOpenHands(path string) (openHands, error) {
-	f, err := os.Open(path)
+	f, err := safefile.Open(path, os.O_RDONLY)
 	if err != nil {
 		return openHands{}, errors.Unwrap(err) // without the path
 	}

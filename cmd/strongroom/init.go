@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
@@ -17,8 +18,10 @@ import (
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
 //go:embed init.yaml
@@ -76,14 +79,19 @@ func initializeState(ctx context.Context, file string) error {
 func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err error) {
 	var made []string
 	defer func() {
-		for i := len(made) - 1; err != nil && i >= 0; i-- {
-			_ = os.Remove(made[i])
+		if err != nil {
+			slices.Reverse(made)
+			_ = safefile.Remove(made...)
 		}
 	}()
+	owner, err := safefile.OwnerOf(dir)
+	if err != nil {
+		return err
+	}
 	for _, sub := range []string{"", "keys", "data"} {
 		path := filepath.Join(dir, sub)
 		_, statErr := os.Lstat(path)
-		if err := os.MkdirAll(path, 0o700); err != nil {
+		if err := owner.Do(func() error { return os.MkdirAll(path, 0o700) }); err != nil {
 			return fmt.Errorf("making the directory: %w", err)
 		}
 		if errors.Is(statErr, os.ErrNotExist) {
@@ -103,11 +111,11 @@ func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err 
 		name string
 		make func(path string) error
 	}{
-		{stateKeyFile, func(path string) error { return writeNew(path, []byte(seal.NewKey().Encode()+"\n")) }},
-		{sessionKeysFile, func(path string) error { return writeNew(path, sessionKeys) }},
-		{pskFile, func(path string) error { return writeNew(path, psks) }},
+		{stateKeyFile, func(path string) error { return safefile.CreateText(path, []byte(seal.NewKey().Encode()+"\n")) }},
+		{sessionKeysFile, func(path string) error { return safefile.CreateText(path, sessionKeys) }},
+		{pskFile, func(path string) error { return safefile.CreateText(path, psks) }},
 		{stateFile, func(path string) error { return app.NewState(ctx, path, keyring.FromFile(keyFile)) }},
-		{configFile, func(path string) error { return writeNew(path, initialConfig) }},
+		{configFile, func(path string) error { return safefile.CreateText(path, initialConfig) }},
 	} {
 		path := filepath.Join(dir, f.name)
 		if err := f.make(path); err != nil {
@@ -115,7 +123,7 @@ func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err 
 		}
 		made = append(made, path)
 		if f.name == stateFile {
-			made = append(made, app.BesideState(path)...)
+			made = append(made, state.Files(path)[1:]...)
 		}
 	}
 	_, _ = fmt.Fprintf(stderr, "made %s; these keys are shown once:\n", filepath.Join(dir, configFile))

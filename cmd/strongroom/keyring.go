@@ -11,6 +11,7 @@ import (
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/seal"
 )
 
@@ -84,7 +85,7 @@ func rewrapCommand() *cobra.Command {
 
 func keyIn(ctx context.Context, path string) (*seal.Key, error) {
 	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
-		if err := writeNew(path, []byte(seal.NewKey().Encode()+"\n")); err != nil {
+		if err := safefile.CreateText(path, []byte(seal.NewKey().Encode()+"\n")); err != nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/backup"
 	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -100,7 +101,7 @@ func Restore(ctx context.Context, path string, plain io.Reader, source keyring.S
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(path), removeIfThere(path+".holder"), removeIfThere(path+".reserve"))
+			err = errors.Join(err, safefile.Remove(state.Files(path)...))
 		}
 	}()
 	file, err := state.Open(path)
@@ -111,11 +112,4 @@ func Restore(ctx context.Context, path string, plain io.Reader, source keyring.S
 		return errors.Join(fmt.Errorf("the state file in the backup: %w", err), file.Close())
 	}
 	return file.Close()
-}
-
-func removeIfThere(path string) error {
-	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
 }

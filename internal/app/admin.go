@@ -9,19 +9,37 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/peer"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/server"
 )
+
+// DialAdmin connects to the administration socket of the process that has the
+// state file. Root reaches no other socket by a symbolic link that the owner of
+// the state file has put there than that user could.
+func DialAdmin(ctx context.Context, cfg *config.Config) (conn net.Conn, err error) {
+	owner, err := safefile.OwnerOf(cfg.State.Path)
+	if err != nil {
+		return nil, err
+	}
+	err = owner.Do(func() (err error) {
+		var dialer net.Dialer
+		conn, err = dialer.DialContext(ctx, "unix", AdminSocket(cfg))
+		return err
+	})
+	return conn, err
+}
 
 // AdminSocket returns the path of the administration socket. It is beside the
 // state file, and belongs to the process that has it.
 func AdminSocket(cfg *config.Config) string {
-	return filepath.Join(filepath.Dir(cfg.State.Path), "admin.sock")
+	return filepath.Join(filepath.Dir(safefile.Follow(cfg.State.Path)), "admin.sock")
 }
 
 // maxSocketPath is what the kernel takes (unix(7)), without the closing NUL.
@@ -38,18 +56,47 @@ func (r *resources) adminEndpoint(cfg *config.Config, program strongroom.Program
 		return server.Endpoint{}, fmt.Errorf("administration: %s has %d bytes, and a socket's path may have %d: keep the state file where the path is shorter",
 			path, len(path), maxSocketPath)
 	}
-	// One that is left over: whoever has the state file has the socket.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
-	}
-	listener, err := net.Listen("unix", path)
+	listener, err := r.listenOn(path)
 	if err != nil {
 		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return server.Endpoint{}, errors.Join(fmt.Errorf("administration: %w", err), listener.Close())
-	}
 	return server.Endpoint{Listener: listener, Handler: api, ConnContext: peer.ConnContext, Patient: true}, nil
+}
+
+// listenOn opens a socket in place of one that a crash has left: the lock on
+// the state file keeps out every other process that would use it.
+func (r *resources) listenOn(path string) (net.Listener, error) {
+	l := ownedListener{path: path, owner: r.file.Owner()}
+	err := l.owner.Do(func() (err error) {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if l.UnixListener, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"}); err != nil {
+			return err
+		}
+		l.SetUnlinkOnClose(false) // it would be by the user of the process
+		if err := os.Chmod(path, 0o600); err != nil {
+			return errors.Join(err, l.UnixListener.Close())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &l, nil
+}
+
+// An ownedListener removes its socket as the owner of the state file.
+type ownedListener struct {
+	*net.UnixListener
+	path   string
+	owner  safefile.User
+	closed sync.Once
+}
+
+func (l *ownedListener) Close() error {
+	l.closed.Do(func() { _ = l.owner.Do(func() error { return os.Remove(l.path) }) })
+	return l.UnixListener.Close()
 }
 
 // WithoutServer opens the state file and serves administration on the socket

@@ -3,9 +3,9 @@ package app
 import (
 	"context"
 	"errors"
-	"os"
 
 	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/state"
 )
 
@@ -17,15 +17,10 @@ func NewState(ctx context.Context, path string, source keyring.Source) error {
 		return err
 	}
 	if err = beginLog(ctx, path, source); err != nil {
-		for _, file := range append(BesideState(path), path) {
-			_ = os.Remove(file)
-		}
+		err = errors.Join(err, safefile.Remove(state.Files(path)...))
 	}
 	return err
 }
-
-// BesideState are the files that opening a state file leaves beside it.
-func BesideState(path string) []string { return []string{path + ".holder", path + ".reserve"} }
 
 // beginLog puts the first entry on record, without which a log that was wiped
 // would look like a new one.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -179,7 +180,7 @@ func digest(path string) [sha256.Size]byte {
 	if err != nil {
 		return sha256.Sum256([]byte(err.Error()))
 	}
-	text, err := os.ReadFile(path)
+	text, err := safefile.Read(path)
 	if err != nil {
 		return sha256.Sum256([]byte(err.Error()))
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/issued"
-	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 // strategies are the ways to know a caller that a config names.
@@ -131,7 +131,7 @@ func (s strategies) Close() error {
 }
 
 func readKeys(path string) ([]apikey.Key, error) {
-	text, err := keyring.ReadPrivate(path)
+	text, err := safefile.ReadPrivate(path)
 	if err != nil {
 		return nil, err
 	}

@@ -3,10 +3,9 @@ package app
 import (
 	"crypto/tls"
 	"fmt"
-	"os"
 
 	"github.com/strongroom/strongroom/internal/config"
-	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/server"
 )
 
@@ -15,11 +14,11 @@ func openTLS(t *config.TLS) (*tls.Config, error) {
 	if t == nil {
 		return nil, nil
 	}
-	chain, err := os.ReadFile(t.Certificate)
+	chain, err := safefile.Read(t.Certificate)
 	if err != nil {
 		return nil, fmt.Errorf("listen.tls.certificate: %w", err)
 	}
-	key, err := keyring.ReadPrivate(t.Key)
+	key, err := safefile.ReadPrivate(t.Key)
 	if err != nil {
 		return nil, fmt.Errorf("listen.tls.key: %w", err)
 	}

@@ -3,12 +3,12 @@ package app
 import (
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/auth/serviceaccount"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/grant"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
@@ -19,7 +19,7 @@ func openOIDC(name string, c *config.OIDC, issuers *oidc.KeySets, log *slog.Logg
 	path := "auth." + name + ".oidc"
 	source := oidc.Source{Issuer: c.Issuer, JWKS: c.JWKSURL}
 	if c.CAFile != "" {
-		text, err := os.ReadFile(c.CAFile)
+		text, err := safefile.Read(c.CAFile)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s.ca_file: %w", path, err)
 		}

@@ -6,9 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 const anchorEvery = time.Second
@@ -48,7 +49,7 @@ type anchorWrite struct {
 // The file is worth something as far as whoever can write the state file
 // cannot write it: another machine's disk, mounted here, or a copy taken.
 func AnchorToFile(l *Log, path string, logger *slog.Logger) (*Anchorer, error) {
-	text, err := os.ReadFile(path)
+	text, err := safefile.Read(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		logger.Warn("there is no audit anchor yet: beginning one", "file", path)
@@ -59,7 +60,7 @@ func AnchorToFile(l *Log, path string, logger *slog.Logger) (*Anchorer, error) {
 			return nil, fmt.Errorf("audit anchor %s: %w", path, err)
 		}
 	}
-	a := startAnchorer(l, func(line string) error { return replaceFile(path, line) }, logger)
+	a := startAnchorer(l, func(line string) error { return safefile.Replace(path, 0o644, []byte(line)) }, logger)
 	if err := a.Err(); err != nil {
 		_ = a.Close() // which tries once more, and may succeed
 		return nil, fmt.Errorf("writing the audit anchor: %w", err)
@@ -155,29 +156,4 @@ func (a *Anchorer) Err() error {
 func (a *Anchorer) Close() error {
 	a.routine.end()
 	return a.Err()
-}
-
-// replaceFile leaves the old content or the new, whatever happens.
-func replaceFile(path, text string) error {
-	draft := path + ".new"
-	if err := writeFile(draft, text); err != nil {
-		return err
-	}
-	if err := os.Rename(draft, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
-func writeFile(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Sync(), f.Close())
 }

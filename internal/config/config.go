@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/strictyaml"
 )
 
@@ -263,7 +263,7 @@ type Nx1 struct {
 // Load reads the config file and returns every mistake in it at once, each
 // with the path of its field.
 func Load(path string) (*Config, error) {
-	text, err := os.ReadFile(path)
+	text, err := safefile.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}

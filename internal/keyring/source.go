@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/seal"
 )
 
@@ -15,7 +16,7 @@ type FromFile string
 
 // Key implements [Source].
 func (path FromFile) Key(context.Context) (*seal.Key, error) {
-	text, err := ReadPrivate(string(path))
+	text, err := safefile.ReadPrivate(string(path))
 	if err != nil {
 		return nil, err
 	}
@@ -46,17 +47,4 @@ func (name FromCredential) Key(ctx context.Context) (*seal.Key, error) {
 		return nil, errors.New("systemd has passed no credentials: CREDENTIALS_DIRECTORY is not set")
 	}
 	return FromFile(filepath.Join(dir, string(name))).Key(ctx)
-}
-
-// ReadPrivate reads a file that must not be open to everybody. Its group may
-// read it, for that is how Kubernetes and systemd hand files to a service.
-func ReadPrivate(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if mode := info.Mode().Perm(); mode&0o027 != 0 {
-		return nil, fmt.Errorf("%s is open to others (mode %04o): run chmod 600 on it", path, mode)
-	}
-	return os.ReadFile(path)
 }

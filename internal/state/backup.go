@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 var _ io.WriterTo = (*File)(nil)
@@ -29,22 +30,10 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 
 // Restore makes a state file of a copy that [File.WriteTo] wrote, under a name
 // that must not be taken (or it is os.ErrExist). A copy that is not whole, or
-// not of this format, leaves nothing. Made by root, it belongs to whose
-// directory it is in.
+// not of this format, leaves nothing. Made by root, it belongs to the owner of
+// its directory.
 func Restore(path string, r io.Reader) error {
-	dir, err := os.Stat(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("restoring the state file: %w", err)
-	}
-	err = place(path, func(draft string) error {
-		file, err := os.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = file.Close() }() // bbolt may have done it
-		if err := giveTo(dir, file); err != nil {
-			return err
-		}
+	err := safefile.Create(path, func(file *os.File) error {
 		if _, err := io.Copy(file, r); err != nil {
 			return err
 		}

@@ -72,12 +72,12 @@ func (f *File) watch() {
 	}
 }
 
-// inPlace returns ErrUnlinked if the name of the file leads to nothing, or to
+// inPlace returns ErrUnlinked if a name of the file leads to nothing, or to
 // another file. Every commit asks before it is acknowledged.
 func (f *File) inPlace() error {
 	f.placing.Lock()
 	defer f.placing.Unlock()
-	if !leadsTo(f.path, f.self) {
+	if !leadsTo(f.path, f.self) || f.name != f.path && !leadsTo(f.name, f.self) {
 		f.breakWith(ErrUnlinked)
 		return ErrUnlinked
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 // compactStep bounds the memory that Compact takes, in bytes of one
@@ -22,7 +24,10 @@ func (f *File) Compact(ctx context.Context) error {
 	var old *bbolt.DB
 	err := f.do(ctx, &job{alone: func() (err error) {
 		if err = f.Err(); err == nil {
-			old, err = f.compact()
+			err = f.owner.Do(func() (err error) {
+				old, err = f.compact()
+				return err
+			})
 		}
 		return err
 	}})
@@ -43,8 +48,7 @@ func (f *File) Compact(ctx context.Context) error {
 // compact returns what is to be closed if it comes to its end.
 func (f *File) compact() (old *bbolt.DB, err error) {
 	draft := f.path + ".compact"
-	_ = os.Remove(draft) // of a crash
-	file, err := os.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := safefile.CreateOwn(draft)
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +57,6 @@ func (f *File) compact() (old *bbolt.DB, err error) {
 			_ = os.Remove(draft)
 		}
 	}()
-	if err := giveTo(f.self, file); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
 	// From here on the file is bbolt's to close.
 	db, err := f.copyTo(file)
 	if err != nil {
@@ -126,7 +127,7 @@ func (f *File) replace(draft string, file *os.File) error {
 // syncPlace makes the new file durable under its name. If that fails, the next
 // start may find the old one, so nothing may be committed to the new one.
 func (f *File) syncPlace() error {
-	err := SyncDir(filepath.Dir(f.path))
+	err := safefile.SyncDir(filepath.Dir(f.path))
 	if err != nil {
 		f.breakWith(fmt.Errorf("%w: %w", ErrBroken, err))
 	}

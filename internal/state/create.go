@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 // Create makes a new state file that holds the keyring which wrap returns for
@@ -26,32 +27,15 @@ func Create(path string, wrap func(id string) ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
-	err = place(path, func(draft string) error { return write(draft, hex.EncodeToString(id), keyring) })
+	err = safefile.Create(path, func(file *os.File) error { return write(file, hex.EncodeToString(id), keyring) })
 	if err != nil {
 		return fmt.Errorf("creating the state file %s: %w", path, err)
 	}
 	return nil
 }
 
-// place gives a file its name once write has brought it to the disk, unless
-// the name is taken.
-func place(path string, write func(draft string) error) error {
-	number := make([]byte, 4)
-	_, _ = rand.Read(number)
-	draft := fmt.Sprintf("%s.%x.new", path, number)
-	defer func() { _ = os.Remove(draft) }()
-	if err := write(draft); err != nil {
-		return err
-	}
-	// Unlike a rename, a link fails if somebody else was faster.
-	if err := os.Link(draft, path); err != nil {
-		return err
-	}
-	return SyncDir(filepath.Dir(path))
-}
-
-func write(draft, id string, keyring []byte) (err error) {
-	db, err := bbolt.Open(draft, 0o600, options())
+func write(file *os.File, id string, keyring []byte) (err error) {
+	db, err := openDB(file)
 	if err != nil {
 		return err
 	}
@@ -73,14 +57,4 @@ func write(draft, id string, keyring []byte) (err error) {
 // damaged later, the other one does not lead back to an unfinished file.
 func commitAgain(db *bbolt.DB) error {
 	return db.Update(func(*bbolt.Tx) error { return nil })
-}
-
-// SyncDir makes the names in a directory durable: a file that is synced is not
-// yet in it for good (fsync(2)).
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -3,11 +3,15 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 // A HeldError means that another process has the state file open.
@@ -34,25 +38,45 @@ func lock(file *os.File) error {
 	}
 }
 
+// Files returns the paths of a state file and of the files that opening it
+// leaves beside it.
+func Files(path string) []string {
+	path = safefile.Follow(path)
+	return []string{path, holderPath(path), reservePath(path)}
+}
+
 func holderPath(path string) string { return path + ".holder" }
 
-func noteHolder(path string, self os.FileInfo) {
+// noteHolder is not important enough to fail: a directory that cannot be
+// written has been noticed by bbolt, if it matters.
+func noteHolder(path string) {
 	host, _ := os.Hostname()
 	who := fmt.Sprintf("process %d on host %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
-	// Nothing depends on it: a directory in which it cannot be written has
-	// been noticed by bbolt, if it matters.
-	file, err := os.OpenFile(holderPath(path), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := safefile.OpenOwn(holderPath(path), os.O_WRONLY|os.O_CREATE)
 	if err != nil {
 		return
 	}
-	_, _ = file.WriteString(who)
-	_ = errors.Join(giveTo(self, file), file.Close())
+	_ = errors.Join(file.Truncate(0), writeAll(file, who), file.Close())
 }
 
+func writeAll(file *os.File, text string) error {
+	_, err := file.WriteString(text)
+	return err
+}
+
+// holderForm is what noteHolder writes. The file may be written by others than
+// those who read the message on their terminal, so nothing else is shown.
+var holderForm = regexp.MustCompile(`^process [0-9]{1,10} on host [A-Za-z0-9._-]{0,255} since [0-9TZ:-]{1,30}\n$`)
+
 func heldBy(path string) error {
-	who, err := os.ReadFile(holderPath(path))
+	file, err := safefile.OpenOwn(holderPath(path), os.O_RDONLY)
 	if err != nil {
-		who = []byte("another process")
+		return &HeldError{path, "another process"}
+	}
+	defer func() { _ = file.Close() }()
+	who, err := io.ReadAll(io.LimitReader(file, 512))
+	if err != nil || !holderForm.Match(who) {
+		return &HeldError{path, "another process"}
 	}
 	return &HeldError{path, strings.TrimSpace(string(who))}
 }

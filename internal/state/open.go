@@ -7,16 +7,32 @@ import (
 	"path/filepath"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
-// Open opens a state file that [Create] made. Errors: ErrMissing, a
-// HeldError if another process has it open, ErrDamaged, or a sentence that
-// says what else is wrong, wrong permissions included.
+// Open opens a state file that [Create] made. Where the path is a symbolic
+// link, everything beside the state file is beside the file that the link leads
+// to. Opened by root, all of it stays the property of the state file's owner.
+// Errors: ErrMissing, a HeldError if another process has it open, ErrDamaged,
+// or a sentence that says what else is wrong, wrong permissions included.
 func Open(path string) (*File, error) {
-	if err := check(path); err != nil {
-		return nil, err
+	owner, err := safefile.OwnerOf(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the state file: %w", err)
 	}
-	f, err := open(path)
+	var f *File
+	err = owner.Do(func() (err error) {
+		if err = check(path); err == nil {
+			f, err = open(path, owner)
+		}
+		return err
+	})
+	return f, err
+}
+
+func open(path string, owner safefile.User) (*File, error) {
+	f, err := openAs(path, owner)
 	var held *HeldError
 	if err != nil && !errors.As(err, &held) {
 		err = fmt.Errorf("opening the state file %s: %w", path, err)
@@ -24,16 +40,16 @@ func Open(path string) (*File, error) {
 	return f, err
 }
 
-func open(path string) (_ *File, err error) {
-	path, err = filepath.Abs(path)
+func openAs(name string, owner safefile.User) (_ *File, err error) {
+	name, err = filepath.Abs(name)
 	if err != nil {
 		return nil, err
 	}
 	f := &File{
-		path: path, jobs: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
+		name: name, path: safefile.Follow(name), owner: owner, jobs: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
 		done: make(chan struct{}), watched: make(chan struct{}), broken: make(chan struct{}),
 	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	file, err := safefile.Open(f.path, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +57,7 @@ func open(path string) (_ *File, err error) {
 		_ = file.Close()
 		return nil, err
 	}
-	noteHolder(path, f.self)
+	noteHolder(f.path)
 	go f.watch()
 	return f, nil
 }
@@ -60,7 +76,7 @@ func (f *File) load(file *os.File) (err error) {
 	if f.keys, f.damage, err = examine(file); err != nil {
 		return err
 	}
-	if f.reserve, err = openReserve(f.path, f.self); err != nil {
+	if f.reserve, err = openReserve(f.path, f.owner); err != nil {
 		return fmt.Errorf("making a reserve: %w", err)
 	}
 	db, err := openDB(file)
@@ -106,6 +122,9 @@ func check(path string) error {
 		return fmt.Errorf("opening the state file: %w", err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("the state file %s is not a regular file", path)
+	case info.Mode().Perm() == 0o660:
+		return fmt.Errorf("the state file %s is open to its group (mode 0660), as after Kubernetes has applied the fsGroup of a pod to its volume: "+
+			"set fsGroupChangePolicy: OnRootMismatch beside fsGroup, and then run chmod 600 on the file", path)
 	case info.Mode().Perm()&0o077 != 0:
 		return fmt.Errorf("the state file %s is open to others (mode %04o): run chmod 600 on it", path, info.Mode().Perm())
 	}

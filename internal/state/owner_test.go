@@ -18,6 +18,9 @@ func TestWhatRootMakesBelongsToWhoseStateFileItIs(t *testing.T) {
 	}
 	const somebody = 65534
 	path := mustCreate(t)
+	if err := os.Chmod(filepath.Dir(filepath.Dir(path)), 0o711); err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range []string{path, filepath.Dir(path)} {
 		if err := os.Chown(p, somebody, somebody); err != nil {
 			t.Fatal(err)

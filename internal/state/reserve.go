@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 const (
@@ -18,13 +20,15 @@ const (
 // others. It belongs to whoever has the turn.
 type reserve struct {
 	path  string
-	owner os.FileInfo // the state file, whose owner is the reserve's
+	owner safefile.User // of the state file
 	spent bool
 	tried time.Time
 }
 
-func openReserve(statePath string, state os.FileInfo) (*reserve, error) {
-	r := &reserve{path: statePath + ".reserve", owner: state}
+func reservePath(path string) string { return path + ".reserve" }
+
+func openReserve(statePath string, owner safefile.User) (*reserve, error) {
+	r := &reserve{path: reservePath(statePath), owner: owner}
 	err := r.fill()
 	if isNoRoom(err) {
 		r.spent, r.tried, err = true, time.Now(), nil
@@ -34,7 +38,7 @@ func openReserve(statePath string, state os.FileInfo) (*reserve, error) {
 
 // fill allocates what is missing of the reserve: all of it, or nothing.
 func (r *reserve) fill() (err error) {
-	file, err := os.OpenFile(r.path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := r.open(os.O_RDWR | os.O_CREATE)
 	if err != nil {
 		return err
 	}
@@ -42,7 +46,15 @@ func (r *reserve) fill() (err error) {
 	if err := allocate(file, reserveBytes); err != nil {
 		return errors.Join(err, file.Truncate(0))
 	}
-	return giveTo(r.owner, file)
+	return nil
+}
+
+func (r *reserve) open(flag int) (file *os.File, err error) {
+	err = r.owner.Do(func() (err error) {
+		file, err = safefile.OpenOwn(r.path, flag)
+		return err
+	})
+	return file, err
 }
 
 // available reports whether the reserve is there, and fills it if there is
@@ -62,7 +74,7 @@ func (r *reserve) spend() bool {
 		return false
 	}
 	r.spent, r.tried = true, time.Now()
-	file, err := os.OpenFile(r.path, os.O_RDWR, 0)
+	file, err := r.open(os.O_RDWR)
 	if err != nil {
 		return true // somebody has removed it, which also makes room
 	}

@@ -20,6 +20,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -57,7 +58,9 @@ const (
 // A File is an open state file. It is safe for concurrent use.
 type File struct {
 	id     string
-	path   string
+	name   string        // as it was opened
+	path   string        // where that leads; everything beside the file is there
+	owner  safefile.User // on whose behalf root makes files beside it
 	damage string
 	db     atomic.Pointer[bbolt.DB] // another one after Compact
 	stuck  atomic.Bool              // bbolt has panicked with its locks held
@@ -85,8 +88,11 @@ type File struct {
 // file opens in no other.
 func (f *File) ID() string { return f.id }
 
-// Path is where the file is.
+// Path is where the file is, and not a symbolic link to it.
 func (f *File) Path() string { return f.path }
+
+// Owner is the user on whose behalf root makes files beside the state file.
+func (f *File) Owner() safefile.User { return f.owner }
 
 // View runs fn on the last committed state. Keys and values that fn sees are
 // only valid until it returns. Errors: fn's, ErrClosed, ErrDamaged.

@@ -1,0 +1,92 @@
+package safefile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// maxLinks is how many symbolic links the kernel follows (path_resolution(7)).
+const maxLinks = 40
+
+// A User is the one on whose behalf this process touches a path. The zero User
+// is the user of the process.
+type User struct {
+	uid, gid int
+	path     string // what belongs to that user; empty for the zero User
+}
+
+// OwnerOf returns the user who controls where a path leads. For root, that is
+// the owner of the first directory, symbolic link or file on the way that is
+// not root's: from there on, that user can put anything in place of anything.
+// For any other user, and where everything is root's, it is the zero User.
+// What is missing has no owner, so the directories above it decide.
+func OwnerOf(path string) (User, error) {
+	if os.Geteuid() != 0 {
+		return User{}, nil
+	}
+	if !filepath.IsAbs(path) {
+		wd, err := os.Getwd()
+		if err != nil {
+			return User{}, err
+		}
+		path = wd + "/" + path
+	}
+	here, rest := "/", strings.Split(path, "/")
+	for links := 0; len(rest) > 0; {
+		name := rest[0]
+		rest = rest[1:]
+		next := filepath.Join(here, name) // "." and "..", too: no link leads here
+		info, err := os.Lstat(next)
+		if errors.Is(err, os.ErrNotExist) {
+			return User{}, nil
+		}
+		if err != nil {
+			return User{}, err
+		}
+		if st := info.Sys().(*syscall.Stat_t); st.Uid != 0 {
+			return User{int(st.Uid), int(st.Gid), next}, nil
+		}
+		if info.Mode()&os.ModeSymlink == 0 {
+			here = next
+			continue
+		}
+		target, err := os.Readlink(next)
+		if err != nil {
+			return User{}, err
+		}
+		if links++; links > maxLinks {
+			return User{}, &os.PathError{Op: "open", Path: path, Err: syscall.ELOOP}
+		}
+		if filepath.IsAbs(target) {
+			here = "/"
+		}
+		rest = append(strings.Split(target, "/"), rest...)
+	}
+	return User{}, nil
+}
+
+// Do runs fn with the user's rights to files, and files that fn makes belong to
+// the user. Nothing else changes: other goroutines, those that fn starts
+// included, keep the rights of the process, and so do files once they are open.
+func (u User) Do(fn func() error) error {
+	if u.path == "" {
+		return fn()
+	}
+	err := doAs(u.uid, u.gid, fn)
+	if errors.Is(err, os.ErrPermission) {
+		err = fmt.Errorf("%w (as user %d, who owns %s)", err, u.uid, u.path)
+	}
+	return err
+}
+
+func asOwner(path string, fn func() error) error {
+	u, err := OwnerOf(path)
+	if err != nil {
+		return err
+	}
+	return u.Do(fn)
+}

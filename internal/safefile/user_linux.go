@@ -1,0 +1,60 @@
+package safefile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// doAs runs fn on a thread of its own with the file system ids of a user, and
+// with no other groups. The kernel also takes root's capabilities over files
+// from that thread (setfsuid(2), capabilities(7)). The thread is never
+// unlocked, so the runtime ends it and no other goroutine runs with these ids.
+func doAs(uid, gid int, fn func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := become(uid, gid)
+		if err == nil {
+			err = fn()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// become changes this thread only: golang.org/x/sys/unix.Setgroups would change
+// all threads.
+func become(uid, gid int) error {
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("acting as user %d: %w", uid, os.NewSyscallError("setgroups", errno))
+	}
+	// Neither call reports a failure: the answer is the id before.
+	_, gidErr := unix.SetfsgidRetGid(gid)
+	_, uidErr := unix.SetfsuidRetUid(uid)
+	gidNow, gidErr2 := unix.SetfsgidRetGid(-1)
+	uidNow, uidErr2 := unix.SetfsuidRetUid(-1)
+	if err := errors.Join(gidErr, uidErr, gidErr2, uidErr2); err != nil {
+		return err
+	}
+	if gidNow != gid || uidNow != uid {
+		return fmt.Errorf("root cannot act as user %d here: run the command as that user", uid)
+	}
+	return nil
+}
+
+// claim gives a draft its name unless the name is taken. Not every file system
+// has hard links, and not every one has RENAME_NOREPLACE (renameat2(2)).
+func claim(draft, path string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, draft, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return os.Link(draft, path)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: draft, New: path, Err: err}
+	}
+	return nil
+}
