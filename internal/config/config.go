@@ -112,7 +112,7 @@ type Key struct {
 // Audit is the record of every attempt.
 type Audit struct {
 	// Retention is how far back entries stay, at least 24h: older ones are
-	// dropped daily. Default: all stay.
+	// dropped every hour. Default: all stay.
 	Retention time.Duration `yaml:"retention"`
 	// Anchor keeps the head of the log outside of the state file, so that an
 	// old copy put back in its place is noticed.

@@ -206,20 +206,12 @@ func (s *Store) Erase(ctx context.Context, op secret.Op) error {
 	})
 }
 
-// Expire removes for good what by now has been deleted for Options.DeletedFor,
-// so many secrets at a time, and returns how many it was.
+// Expire removes for good at most atMost secrets that were deleted longer than
+// Options.DeletedFor ago, and returns their number.
 func (s *Store) Expire(ctx context.Context, now time.Time, atMost int) (expired int, err error) {
 	before := now.Add(-s.opts.DeletedFor)
 	err = s.file.Update(ctx, func(tx *state.Tx) error {
-		expired = 0
-		var due []deletedRow
-		deleted := tx.Bucket(s.deleted)
-		for key, stored := range deleted.From([]byte{0}) {
-			d := deletedRow{bytes.Clone(key), bytes.Clone(stored)}
-			if len(due) < atMost && len(key) == deletedKeyBytes && d.at().Before(before) {
-				due = append(due, d)
-			}
-		}
+		due := s.due(tx, before, atMost)
 		for _, d := range due {
 			if err := s.expire(tx, d); err != nil {
 				return err
@@ -229,6 +221,28 @@ func (s *Store) Expire(ctx context.Context, now time.Time, atMost int) (expired 
 		return nil
 	})
 	return expired, err
+}
+
+// due returns secrets that were deleted before then. An owner's rows are in the
+// order of their deletion, so it reads one row per owner beyond those it returns.
+func (s *Store) due(tx *state.Tx, before time.Time, atMost int) (all []deletedRow) {
+	deleted := tx.Bucket(s.deleted)
+	for first := range eachOwner(deleted) {
+		for key, stored := range deleted.Prefix(first[:seal.MACBytes]) {
+			d := deletedRow{bytes.Clone(key), bytes.Clone(stored)}
+			if len(all) == atMost {
+				return all
+			}
+			if len(key) != deletedKeyBytes {
+				continue
+			}
+			if !d.at().Before(before) {
+				break
+			}
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 func (s *Store) expire(tx *state.Tx, d deletedRow) error {

@@ -312,6 +312,29 @@ func TestDeletedSecretsExpire(t *testing.T) {
 	}
 }
 
+func TestOldDeletionsOfEveryOwnerExpireAndNewOnesStay(t *testing.T) {
+	s := newStack(t)
+	defer mustClose(t, s)
+	deleteOneOfEach := func() time.Time {
+		for i := range 20 {
+			ref := secret.Ref{Owner: secret.Owner{Kind: secret.KindUser, ID: fmt.Sprint("u", i)}, Name: "n"}
+			mustCreate(t, s, ref, "v")
+			mustDelete(t, s, ref)
+		}
+		return time.Now()
+	}
+	between := deleteOneOfEach()
+	after := deleteOneOfEach()
+	for _, step := range []struct {
+		now  time.Time
+		want int
+	}{{between.Add(time.Hour), 20}, {between.Add(time.Hour), 0}, {after.Add(time.Hour), 20}} {
+		if n, err := s.Expire(ctx, step.now, 100); n != step.want || err != nil {
+			t.Errorf("expired %d, %v, want %d", n, err, step.want)
+		}
+	}
+}
+
 // An owner's past has a limit in bytes: first what was deleted goes, the
 // oldest first, then the versions of whatever is being written.
 func TestPastHasALimit(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"iter"
 
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -91,4 +92,39 @@ func (s *Store) openOwner(key, stored []byte) (ownerRow, error) {
 
 func (s *Store) ownerPlace(key []byte) []byte {
 	return seal.Place("owner", s.file.ID(), s.name, string(key))
+}
+
+// eachOwner yields the first row of each owner in a bucket whose keys begin with
+// MAC(owner), and seeks past the owner's other rows. The bucket may change
+// between two steps.
+func eachOwner(rows state.Bucket) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		for from := []byte{0}; from != nil; {
+			key, value := first(rows, from)
+			if len(key) < seal.MACBytes || !yield(key, value) {
+				return
+			}
+			from = behind(key[:seal.MACBytes])
+		}
+	}
+}
+
+// first returns the first row whose key is not before from, nil if there is none.
+func first(rows state.Bucket, from []byte) (key, value []byte) {
+	for key, value := range rows.From(from) {
+		return key, value
+	}
+	return nil, nil
+}
+
+// behind returns the first key behind all keys with this prefix, nil if there is
+// none.
+func behind(prefix []byte) []byte {
+	next := bytes.Clone(prefix)
+	for i := len(next) - 1; i >= 0; i-- {
+		if next[i]++; next[i] != 0 {
+			return next[:i+1]
+		}
+	}
+	return nil
 }

@@ -268,13 +268,9 @@ func (s *Store) Delete(ctx context.Context, op secret.Op) error {
 func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, error) {
 	var owners []secret.Owner
 	err := s.file.View(func(tx *state.Tx) error {
-		rows := tx.Bucket(s.secrets)
-		for key, value := range rows.From([]byte{0}) {
+		for key, value := range eachOwner(tx.Bucket(s.secrets)) {
 			if err := ctx.Err(); err != nil {
 				return err
-			}
-			if len(key) != seal.MACBytes {
-				continue
 			}
 			o, err := s.openOwner(key, value)
 			if err != nil {
