@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -68,7 +69,9 @@ func TestBothAPIsKeepTheirSecretsInACluster(t *testing.T) {
 
 	created := p.want(t, 200, "POST", app, c.pskHeader(), `{"secret_name":"db","data":[{"key":"PASSWORD","value":"canary-one"}]}`)
 	ref := secret.Ref{Owner: secret.App(shopID), Name: "db"}
-	inCluster := func() kubetest.Object { return c.server.Must(t, http.MethodGet, c.secrets()+"/"+ref.StoredAs(), nil) }
+	inCluster := func() kubetest.Object {
+		return c.server.Must(t, http.MethodGet, c.secrets()+"/"+objectname.Of(ref), nil)
+	}
 	if got := inCluster()["data"].(kubetest.Object)["PASSWORD"]; got != base64.StdEncoding.EncodeToString([]byte("canary-one")) {
 		t.Error("the cluster has another value")
 	}
@@ -87,7 +90,7 @@ func TestBothAPIsKeepTheirSecretsInACluster(t *testing.T) {
 	p.want(t, 404, "PUT", app+"/missing", c.pskHeader(), `{"data":[]}`)
 
 	// What kubectl writes need not be text; all but revealing it goes on.
-	kubetest.JSONPatch(t, c.server.Admin(), c.secrets()+"/"+ref.StoredAs(), `[{"op":"add","path":"/data/BYTES","value":"/wA="}]`)
+	kubetest.JSONPatch(t, c.server.Admin(), c.secrets()+"/"+objectname.Of(ref), `[{"op":"add","path":"/data/BYTES","value":"/wA="}]`)
 	p.want(t, 409, "GET", app+"/db/reveal", c.pskHeader(), "")
 	p.want(t, 200, "GET", app+"/db", c.pskHeader(), "")
 	if got := inCluster()["data"].(kubetest.Object)["BYTES"]; got != "/wA=" {
@@ -100,7 +103,7 @@ func TestBothAPIsKeepTheirSecretsInACluster(t *testing.T) {
 		t.Errorf("the list is %s", a.body)
 	}
 	p.want(t, 200, "DELETE", app+"/db", c.pskHeader(), "")
-	if status, _ := kubetest.Do(t, c.server.Admin(), http.MethodGet, c.secrets()+"/"+ref.StoredAs(), nil); status != 404 {
+	if status, _ := kubetest.Do(t, c.server.Admin(), http.MethodGet, c.secrets()+"/"+objectname.Of(ref), nil); status != 404 {
 		t.Errorf("the cluster still has it: %d", status)
 	}
 
@@ -265,7 +268,7 @@ func TestASecretOfTheClusterIsTakenOverByItsName(t *testing.T) {
 		t.Fatalf("got %d, %q and %q", r.code, r.stdout, r.stderr)
 	}
 	ref := secret.Ref{Owner: secret.App(shopID), Name: "db"}
-	copied := c.server.Must(t, http.MethodGet, c.secrets()+"/"+ref.StoredAs(), nil)["data"].(kubetest.Object)
+	copied := c.server.Must(t, http.MethodGet, c.secrets()+"/"+objectname.Of(ref), nil)["data"].(kubetest.Object)
 	if copied["bytes"] != "/wA=" || copied["user"] != "YXBw" {
 		t.Error("what was imported is not what was there")
 	}
@@ -273,7 +276,7 @@ func TestASecretOfTheClusterIsTakenOverByItsName(t *testing.T) {
 		t.Error("the Secret was changed")
 	}
 	for from, said := range map[string]string{
-		"legacy": "already exists", "missing": "there is no Secret missing", ref.StoredAs(): "it is Strongroom's own already", "a/b": "must be NAMESPACE/SECRET",
+		"legacy": "already exists", "missing": "there is no Secret missing", objectname.Of(ref): "it is Strongroom's own already", "a/b": "must be NAMESPACE/SECRET",
 	} {
 		if r := take(from); r.code != 1 || !strings.Contains(r.stderr, said) {
 			t.Errorf("%s: got %d, %q", from, r.code, r.stderr)

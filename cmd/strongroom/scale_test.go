@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
@@ -87,7 +88,7 @@ func mustFill(t *testing.T, owners int) install {
 	for range fillers {
 		filling.Go(func() {
 			for ref := range refs {
-				draft := secret.Draft{Data: map[string]secret.Value{"user": "kim", "password": secret.Value(ref.StoredAs())}}
+				draft := secret.Draft{Data: map[string]secret.Value{"user": "kim", "password": secret.Value(objectname.Of(ref))}}
 				if _, err := s.Create(t.Context(), secret.Op{Ref: ref}, draft); err != nil {
 					t.Error(err)
 				}

@@ -72,7 +72,8 @@ func TestPutTakesTheRightsForBothThatItDoes(t *testing.T) {
 type forgetful struct{}
 
 func (forgetful) Record(context.Context, secret.Event, ...func(secret.Tx) error) error { return nil }
-func (forgetful) Note(secret.Event) error                                              { return nil }
+
+func (forgetful) Note(secret.Event) error { return nil }
 
 // Whoever comes in between, each of them has put what it puts.
 func TestPutIsNotDisturbedByOthers(t *testing.T) {

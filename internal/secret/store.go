@@ -20,7 +20,7 @@ type Info struct {
 	Keys             []string // sorted; not to be changed, for it may be shared
 	Created, Updated time.Time
 	Revision         Revision
-	StoredAs         string // Ref.StoredAs, which takes longer to find than to keep
+	ObjectName       string // as a Kubernetes object, see package objectname; kept because lists show it
 }
 
 // An Op says which secret, under which condition, and what is to be put on

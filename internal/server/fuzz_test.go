@@ -92,8 +92,9 @@ func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 type forgetful struct{}
 
 func (forgetful) Record(context.Context, secret.Event, ...func(secret.Tx) error) error { return nil }
-func (forgetful) Note(secret.Event) error                                              { return nil }
-func (forgetful) Failed(string)                                                        {}
+
+func (forgetful) Note(secret.Event) error { return nil }
+func (forgetful) Failed(string)           {}
 
 // FuzzFront sends whatever net/http takes for a request: nothing ends as a
 // mistake of ours, and nothing tells or changes what another owner has.

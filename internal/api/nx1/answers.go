@@ -49,7 +49,7 @@ func revealed(info secret.Info, data map[string]secret.Value) (detail, error) {
 //	{"secret_name":"db","k8s_name":"nx1-…","data":[{"key":"USER","value":"****"}],"created_at":"2026-11-21T12:00:00Z"}
 func (d detail) AppendTo(text []byte) []byte {
 	text = quote(append(text, `{"secret_name":`...), d.Name)
-	text = append(append(text, `,"k8s_name":"`...), d.StoredAs...) // letters, digits and hyphens
+	text = append(append(text, `,"k8s_name":"`...), d.ObjectName...) // letters, digits and hyphens
 	text = append(text, `","data":[`...)
 	for i, key := range d.Keys {
 		if i > 0 {

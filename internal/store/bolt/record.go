@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -76,7 +77,7 @@ var errDamaged = errors.New("a record of the state file is damaged")
 func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) record {
 	r := record{key: key, head: head{version: 1, valuesAt: 1}, info: secret.Info{
 		Ref: ref, Description: draft.Description, Keys: keysOf(draft.Data), Created: draft.Created, Updated: now,
-		StoredAs: ref.StoredAs(),
+		ObjectName: objectname.Of(ref),
 	}}
 	if draft.Created.IsZero() {
 		r.info.Created = now
@@ -229,6 +230,6 @@ func (s *Store) openRecord(owner secret.Owner, stored []byte) (record, error) {
 	ref := secret.Ref{Owner: owner, Name: d.Name}
 	return record{head: h, info: secret.Info{
 		Ref: ref, Description: d.Description, Keys: d.Keys, Created: d.Created, Updated: d.Updated,
-		Revision: secret.Revision(d.Revision), StoredAs: ref.StoredAs(),
+		Revision: secret.Revision(d.Revision), ObjectName: objectname.Of(ref),
 	}}, nil
 }

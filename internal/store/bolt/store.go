@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -218,7 +219,7 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 		r.info.Description = description
 		if name != old.info.Name {
 			r.info.Name = name
-			r.info.StoredAs = r.info.Ref.StoredAs()
+			r.info.ObjectName = objectname.Of(r.info.Ref)
 			r.key = s.rowKey(r.info.Ref)
 			if s.exists(tx, r.key) {
 				return secret.ErrExists

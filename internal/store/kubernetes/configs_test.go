@@ -15,6 +15,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -174,7 +175,7 @@ func TestRefusalOfThePolicyIsNotTheCallers(t *testing.T) {
 	await(t, "the role to count", func() bool { return st.Check(t.Context()) == nil })
 	op := at("db")
 	server.Must(t, http.MethodPost, "/api/v1/namespaces/"+namespace+"/secrets", object{
-		"metadata": object{"name": op.Ref.StoredAs()}, "data": object{"k": "dg=="},
+		"metadata": object{"name": objectname.Of(op.Ref)}, "data": object{"k": "dg=="},
 	})
 	if _, err := st.Create(t.Context(), op, secret.Draft{}); !errors.Is(err, secret.ErrExists) {
 		t.Errorf("Create where a foreign Secret is: got %v, want that it exists", err)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
@@ -373,7 +374,7 @@ func TestRenameThatWasLeftDoesNotUndoAChangeFromOutside(t *testing.T) {
 	})
 	_, err := st.Describe(t.Context(), at("db"), "renamed", "")
 	wantError(t, "a rename that cannot delete", err, secret.ErrUnavailable)
-	path := "/api/v1/namespaces/" + namespace + "/secrets/" + at("db").Ref.StoredAs()
+	path := "/api/v1/namespaces/" + namespace + "/secrets/" + objectname.Of(at("db").Ref)
 	kubetest.JSONPatch(t, server.Admin(), path, `[{"op":"add","path":"/data/a","value":"ZnJvbSBvdXRzaWRl"}]`)
 	proxy.Set(nil)
 	if err := st.Check(t.Context()); err != nil {
@@ -394,7 +395,7 @@ func TestRenameThatWasLeftDoesNotUndoAChangeFromOutside(t *testing.T) {
 func TestRenameGivesWayToAChangeFromOutside(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 20*time.Second)
-	path := "/api/v1/namespaces/" + namespace + "/secrets/" + at("db").Ref.StoredAs()
+	path := "/api/v1/namespaces/" + namespace + "/secrets/" + objectname.Of(at("db").Ref)
 	var changed atomic.Bool
 	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(w, r)
@@ -529,7 +530,7 @@ func TestNamespaceThatIsGoneOrGoing(t *testing.T) {
 func TestValuesDoNotLeaveByErrors(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 20*time.Second)
-	path := "/api/v1/namespaces/" + namespace + "/secrets/" + at("db").Ref.StoredAs()
+	path := "/api/v1/namespaces/" + namespace + "/secrets/" + objectname.Of(at("db").Ref)
 	_, answer := kubetest.JSONPatch(t, server.Admin(), path, `[{"op":"add","path":"/data/c","value":"not base64"}]`)
 	if said, _ := answer["message"].(string); !strings.Contains(said, "Y2FuYXJ5LW9sZA==") {
 		t.Fatalf("the API server no longer repeats a Secret: %q", said)
@@ -553,7 +554,7 @@ func TestWhatTheClusterObjectsToIsTheCallers(t *testing.T) {
 	if _, err := st.Create(t.Context(), at("db"), secret.Draft{Data: data{"k": "v"}}); err != nil {
 		t.Fatal(err)
 	}
-	path := "/api/v1/namespaces/" + namespace + "/secrets/" + at("db").Ref.StoredAs()
+	path := "/api/v1/namespaces/" + namespace + "/secrets/" + objectname.Of(at("db").Ref)
 	kubetest.JSONPatch(t, server.Admin(), path, `[{"op":"add","path":"/immutable","value":true}]`)
 	large := secret.Value(strings.Repeat("x", secret.MaxValueBytes+1))
 	for name, do := range map[string]func() error{

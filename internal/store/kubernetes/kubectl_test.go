@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -68,7 +69,7 @@ func TestKubectlAndWeChangeTheSameSecret(t *testing.T) {
 	if _, err := st.Create(t.Context(), at("db"), secret.Draft{Data: data{"password": "one"}}); err != nil {
 		t.Fatal(err)
 	}
-	name := at("db").Ref.StoredAs()
+	name := objectname.Of(at("db").Ref)
 	if got := run("", "-n", namespace, "get", "secret", name, "-o", "jsonpath={.data.password} {.type}"); got != "b25l Opaque" {
 		t.Errorf("kubectl sees %s", got)
 	}

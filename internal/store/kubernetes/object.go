@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -112,7 +113,7 @@ func (m *metadata) is(ref secret.Ref) bool {
 	if label == userLabel {
 		owned = m.Labels.User
 	}
-	return m.DeletionTimestamp == nil && m.Labels.ManagedBy == us && owned == id && m.Annotations.Name == ref.Name && m.Name == ref.StoredAs()
+	return m.DeletionTimestamp == nil && m.Labels.ManagedBy == us && owned == id && m.Annotations.Name == ref.Name && m.Name == objectname.Of(ref)
 }
 
 // state is one of the object's: a copy made of it says so.
@@ -131,7 +132,7 @@ func (m *metadata) ref() (ref secret.Ref, ok bool) {
 func (m *metadata) info(ref secret.Ref, keys []string) secret.Info {
 	i := secret.Info{
 		Ref: ref, Description: m.Annotations.Description, Keys: keys, Created: m.CreationTimestamp.UTC(),
-		Revision: secret.Revision(m.ResourceVersion), StoredAs: m.Name,
+		Revision: secret.Revision(m.ResourceVersion), ObjectName: m.Name,
 	}
 	if created, err := time.Parse(time.RFC3339Nano, m.Annotations.Created); err == nil {
 		i.Created = created

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -159,7 +160,7 @@ func (s *Store) canRename(ctx context.Context, op secret.Op, target secret.Ref) 
 	case !op.Matches(secret.Revision(m.ResourceVersion)):
 		return secret.ErrChanged
 	}
-	_, err = s.client.do(ctx, s.request(http.MethodGet, target.StoredAs(), onlyMetadata, nil), ignored)
+	_, err = s.client.do(ctx, s.request(http.MethodGet, objectname.Of(target), onlyMetadata, nil), ignored)
 	switch {
 	case err == nil:
 		return secret.ErrExists

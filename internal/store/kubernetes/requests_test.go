@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -104,7 +105,7 @@ func TestRequestsAreNotHeldBack(t *testing.T) {
 func TestKubectlAndWeSeeTheSameSecret(t *testing.T) {
 	server := installed(t)
 	st, namespace := ready(t, server)
-	path := "/api/v1/namespaces/" + namespace + "/secrets/" + at("db").Ref.StoredAs()
+	path := "/api/v1/namespaces/" + namespace + "/secrets/" + objectname.Of(at("db").Ref)
 	before, err := st.Create(t.Context(), at("db"), secret.Draft{Description: "the database", Data: data{"password": "one"}})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +159,7 @@ func TestForeignSecretsAreNotSeenOrTouched(t *testing.T) {
 	server := installed(t)
 	st, namespace := ready(t, server)
 	secrets := "/api/v1/namespaces/" + namespace + "/secrets"
-	name := at("db").Ref.StoredAs()
+	name := objectname.Of(at("db").Ref)
 	ours := func(change func(metadata object)) object {
 		metadata := object{
 			"name": name,

@@ -23,6 +23,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -181,7 +182,7 @@ func createdAt(t time.Time) string {
 func (s *Store) create(ctx context.Context, op secret.Op, data map[string][]byte, n notes) (secret.Info, error) {
 	w, ref := newWrite(), op.Ref
 	n.Owner, n.Name, n.Updated, n.Write = ref.Owner.String(), ref.Name, stamp(w.at), w.id
-	o := object[[]byte]{Metadata: metadata{Name: ref.StoredAs(), Labels: labelsOf(ref.Owner), Annotations: n}, Type: opaque, Data: data}
+	o := object[[]byte]{Metadata: metadata{Name: objectname.Of(ref), Labels: labelsOf(ref.Owner), Annotations: n}, Type: opaque, Data: data}
 	made, again, err := s.post(ctx, mustJSON(o), op.Await)
 	if again && errors.Is(err, secret.ErrExists) {
 		if made, err = s.find(ctx, ref); err == nil && made.Metadata.Annotations.Write != w.id {
@@ -247,7 +248,7 @@ func (s *Store) patch(ctx context.Context, op secret.Op, accept string, steps []
 		return o, s.unless(ctx, op.Ref, err)
 	}
 	w := newWrite()
-	r := s.request(http.MethodPatch, op.Ref.StoredAs(), accept, mustJSON(append(w.on(op), steps...)))
+	r := s.request(http.MethodPatch, objectname.Of(op.Ref), accept, mustJSON(append(w.on(op), steps...)))
 	r.kind, r.hold = jsonPatch, op.Await
 	for range attempts {
 		again, err := s.client.do(ctx, r, into(&o))
@@ -362,7 +363,7 @@ func get[V any](ctx context.Context, s *Store, ref secret.Ref) (o object[V], err
 	if secret.CheckName(ref.Name) != nil {
 		return o, secret.ErrNotFound // and no path of the API
 	}
-	_, err = s.client.do(ctx, s.request(http.MethodGet, ref.StoredAs(), wholeObject, nil), into(&o))
+	_, err = s.client.do(ctx, s.request(http.MethodGet, objectname.Of(ref), wholeObject, nil), into(&o))
 	if err != nil {
 		return object[V]{}, err
 	}

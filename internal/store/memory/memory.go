@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -166,7 +167,7 @@ func (s *Store) putLocked(info secret.Info, data map[string]secret.Value) secret
 	s.writes++
 	info.Revision = secret.Revision(strconv.FormatUint(s.writes, 10))
 	info.Updated = time.Now()
-	info.StoredAs = info.Ref.StoredAs()
+	info.ObjectName = objectname.Of(info.Ref)
 	info.Keys = slices.Sorted(maps.Keys(data))
 	s.entries[info.Ref] = entry{info, data}
 	return info

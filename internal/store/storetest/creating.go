@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -21,7 +22,7 @@ func createReturnsWhatItStored(t T, st secret.Store) {
 	info := mustDraft(t, st, at("db"), secret.Draft{Description: "the database", Data: data{"b": "1", "a": "2"}})
 	want := secret.Info{
 		Ref: at("db").Ref, Description: "the database", Keys: []string{"a", "b"},
-		Created: info.Created, Updated: info.Updated, Revision: info.Revision, StoredAs: at("db").Ref.StoredAs(),
+		Created: info.Created, Updated: info.Updated, Revision: info.Revision, ObjectName: objectname.Of(at("db").Ref),
 	}
 	wantInfo(t, "Create", info, want)
 	wantRecent(t, "Created", info.Created)

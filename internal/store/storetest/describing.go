@@ -3,6 +3,7 @@ package storetest
 import (
 	"time"
 
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -43,7 +44,7 @@ func describeMovesTheSecret(t T, st secret.Store) {
 	before := mustDraft(t, st, at("db"), secret.Draft{Description: "old", Data: data{"k": "v"}})
 	after := mustDescribe(t, st, at("db"), "renamed", "new")
 	want := before
-	want.Ref, want.StoredAs, want.Description = at("renamed").Ref, at("renamed").Ref.StoredAs(), "new"
+	want.Ref, want.ObjectName, want.Description = at("renamed").Ref, objectname.Of(at("renamed").Ref), "new"
 	want.Updated, want.Revision = after.Updated, after.Revision
 	wantInfo(t, "Describe", after, want)
 	wantStored(t, st, want, data{"k": "v"})

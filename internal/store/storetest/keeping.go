@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -145,7 +146,7 @@ func everyViewOfASecretAgrees(t T, st secret.Store) {
 	mustReplace(t, st, at("db"), secret.Change{Set: data{"token": "2"}})
 	info := mustDescribe(t, st, at("db"), "database", "moved")
 	wantStored(t, st, info, data{"token": "2"})
-	if want := info.Ref.StoredAs(); info.StoredAs != want {
-		t.Errorf("it is stored as %q, want %q", info.StoredAs, want)
+	if want := objectname.Of(info.Ref); info.ObjectName != want {
+		t.Errorf("it is stored as %q, want %q", info.ObjectName, want)
 	}
 }
