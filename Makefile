@@ -5,7 +5,7 @@ KUBE    := internal/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run kubetest test lint generate verify bench profile crash faults linear reloads flood timing fuzz scale clean
+.PHONY: help build run kubetest test lint generate verify bench profile crash faults linear reloads flood hostile timing fuzz scale clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -85,6 +85,9 @@ reloads: ## Reload N=1000 times under load, half of them broken
 
 flood: ## Open N=10000 TLS handshakes that never end, and half as many slow requests
 	STRONGROOM_FLOOD=$(or $(N),10000) $(PROOF) -run TestAFloodOfUnfinishedRequestsDrownsNobody ./cmd/strongroom
+
+hostile: ## Attack the server with N=2200 stalled connections, and with what takes memory
+	STRONGROOM_HOSTILE=$(or $(N),2200) $(PROOF) -run TestHostile ./cmd/strongroom
 
 timing: ## Time N=1000000 refusals of each kind of key
 	STRONGROOM_TIMING=$(or $(N),1000000) $(PROOF) -run TestTimingOfARefusalSaysNothing ./internal/issued

@@ -50,7 +50,7 @@ func TestAFloodOfUnfinishedRequestsDrownsNobody(t *testing.T) {
 	}
 	idle := p.mustMemory(t, "VmRSS")
 	calm := good.measure(t, 3*time.Second, func() {})
-	rising := good.measure(t, 0, func() { mustFlood(t, flood{p.address, i.path("tls.crt"), i.pskHeader(), size}) })
+	rising := good.measure(t, 0, func() { mustFlood(t, flood{Kind: "unfinished", Address: p.address, Certificate: i.path("tls.crt"), Header: i.pskHeader(), Size: size}) })
 	risen := good.measure(t, 3*time.Second, func() {})
 	taken := p.mustMemory(t, "VmHWM") - idle
 	t.Logf("%d connections that do not finish, %d of them left; %d MiB over %d\ncalm    %s\nrising  %s\nrisen   %s",
@@ -80,7 +80,11 @@ func newGoodClients(i install, id identity, p *process) *goodClients {
 }
 
 func (g *goodClients) ask(client *http.Client, method, path, body string) error {
-	r, err := http.NewRequest(method, "https://"+g.p.address+path, strings.NewReader(body))
+	scheme := "https://"
+	if g.id.certificate == "" {
+		scheme = "http://"
+	}
+	r, err := http.NewRequest(method, scheme+g.p.address+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -97,14 +101,15 @@ func (g *goodClients) ask(client *http.Client, method, path, body string) error 
 	return nil
 }
 
-// A measurement is of some time: medians, and what went wrong.
+// A measurement has the median latencies of clients that stay connected and of
+// new ones, the highest latency of a new one, and the number of failures.
 type measurement struct {
-	connected, anew  time.Duration
-	requests, failed int
+	connected, anew, slowest time.Duration
+	requests, failed         int
 }
 
 func (m measurement) String() string {
-	return fmt.Sprintf("%d requests, %d failed; p50 %s connected, %s anew", m.requests, m.failed, m.connected, m.anew)
+	return fmt.Sprintf("%d requests, %d failed; p50 %s connected, %s anew, at most %s", m.requests, m.failed, m.connected, m.anew, m.slowest)
 }
 
 // measure lets eight clients stay connected and two come anew, each with a
@@ -141,6 +146,7 @@ func (g *goodClients) measure(t *testing.T, longer time.Duration, meanwhile func
 	close(stop)
 	wait()
 	m.connected, m.anew = median(times[true]), median(times[false])
+	m.slowest = slices.Max(times[false])
 	m.requests = len(times[true]) + len(times[false])
 	return m
 }
@@ -154,10 +160,24 @@ func median(of []time.Duration) time.Duration {
 // of its own, so that what it costs is not taken for the server's.
 const floodEnvOf = "STRONGROOM_TEST_FLOOD"
 
-// A flood is of connections that nothing comes of.
+// A flood is an attack by many connections, which another process makes.
 type flood struct {
-	Address, Certificate, Header string
-	Size                         int // half-open handshakes; and half as many slow requests
+	Kind, Address string // see floods
+	// Certificate is a file with the server's, and Header a line with a good
+	// credential; either may be empty.
+	Certificate, Header string
+	// Size connections are opened, or as many as the kind says.
+	Size int
+	// Waves splits them, with a pause after each wave.
+	Waves int
+	Pause time.Duration
+}
+
+// floods are the kinds. Each function returns when all connections are open.
+var floods = map[string]func(flood, *tls.Config) error{
+	"unfinished":  flood.rise,
+	"unread":      flood.unread,
+	"zero window": flood.zeroWindow,
 }
 
 // mustFlood returns when all are open. They stay so until the test's end.
@@ -187,17 +207,23 @@ func floodAs(what string) error {
 	if err := json.Unmarshal([]byte(what), &f); err != nil {
 		return err
 	}
-	roots := x509.NewCertPool()
-	certificate, err := os.ReadFile(f.Certificate)
-	roots.AppendCertsFromPEM(certificate)
-	if err := errors.Join(err, f.rise(&tls.Config{RootCAs: roots, ServerName: "127.0.0.1"})); err != nil {
+	config := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "127.0.0.1"}
+	if f.Certificate != "" {
+		certificate, err := os.ReadFile(f.Certificate)
+		if err != nil {
+			return err
+		}
+		config.RootCAs.AppendCertsFromPEM(certificate)
+	}
+	if err := floods[f.Kind](f, config); err != nil {
 		return err
 	}
 	fmt.Println("risen")
-	_, err = io.Copy(io.Discard, os.Stdin)
+	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
+// rise opens handshakes that never end, and half as many unfinished requests.
 func (f flood) rise(config *tls.Config) error {
 	const workers = 32
 	errs := make([]error, workers)

@@ -30,7 +30,7 @@ func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	e := server.NewEcho(s.asking(chain.Schemes), log,
-		auth.Require(doc.CredentialHeaders(), chain), server.LetIn, doc.Check(s.MaxBody))
+		auth.Require(doc.CredentialHeaders(), chain), server.MarkAuthenticated, doc.Check(s.MaxBody))
 	e.Binder = fastapi.Binder{}
 	s.Register(e)
 	return e, doc.Covers(e.Routes())

@@ -68,9 +68,9 @@ type Listen struct {
 	// TLS serves HTTPS, and HTTP/2 with it, instead of plain HTTP, which is for
 	// loopback and for a proxy in front.
 	TLS *TLS `yaml:"tls"`
-	// Connections are how many there may be at a time. Where there is no room
-	// for another, those are closed that have been waited for longest, half-open
-	// ones first. Default 2048.
+	// Connections limits the open connections. When full, the connections that
+	// have been stalled longest are closed for new ones, and idle ones if few are
+	// stalled. Default 2048.
 	Connections int `yaml:"connections"`
 	// Proxies are the addresses and networks (10.0.0.0/8) of proxies in front,
 	// whose X-Forwarded-For is believed: a request then comes, for the audit

@@ -10,7 +10,7 @@ const deadlineStep = time.Second
 
 // A deadline is that of a connection, for reading or for writing. net/http sets
 // six for every request, each of which would arm or disarm a timer, and hardly
-// ever is one reached. So they are only noted here, and the crowd looks every
+// ever is one reached. So they are only noted here, and the connection limiter looks every
 // deadlineStep for those that have passed. One that has passed already counts at
 // once: so net/http interrupts a read.
 type deadline struct {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -37,12 +38,12 @@ func TestADeadlineIsSetOnceItHasPassedAndTakenBackWithTheNext(t *testing.T) {
 	}
 }
 
-func TestACrowdEndsReadsAndWritesThatTakeTooLong(t *testing.T) {
+func TestConnLimiterEnforcesReadAndWriteDeadlines(t *testing.T) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCrowd(l, 1)
+	c := newConnLimiter(l, 1, slog.New(slog.DiscardHandler))
 	defer func() { _ = c.Close() }()
 	other, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {

@@ -21,9 +21,22 @@ const (
 	readTimeout   = 60 * time.Second
 	writeTimeout  = readTimeout + 30*time.Second // counted from the same moment
 	idleTimeout   = 120 * time.Second
-	headerBytes   = 64 << 10
-	streams       = 100 // of one HTTP/2 connection at a time
+	headerBytes   = 16 << 10
 )
+
+// http2Config bounds one HTTP/2 connection. Clients that send a whole body
+// before they read anything, such as httpx, hang where the receive window is
+// smaller than the body and the answer is an early 401; so it takes the largest
+// body that any API accepts.
+func http2Config() *http.HTTP2Config {
+	const largestBody = 4 << 20
+	return &http.HTTP2Config{
+		MaxConcurrentStreams:          32,
+		MaxReceiveBufferPerStream:     largestBody,
+		MaxReceiveBufferPerConnection: largestBody,
+		WriteByteTimeout:              writeStall,
+	}
+}
 
 // An Endpoint is a listener and what is served on it.
 type Endpoint struct {
@@ -49,7 +62,7 @@ func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints
 	var servers []*http.Server
 	for _, e := range endpoints {
 		s := e.server(log)
-		e.bound(s)
+		e.limit(s, log)
 		servers = append(servers, s)
 		go func() { ended <- e.serve(s) }()
 	}
@@ -74,13 +87,13 @@ func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints
 	return errors.Join(failed, err)
 }
 
-// bound bounds the number of connections, if it is to be.
-func (e *Endpoint) bound(s *http.Server) {
+// limit limits the number of connections, if there is a limit.
+func (e *Endpoint) limit(s *http.Server, log *slog.Logger) {
 	if e.Connections == 0 {
 		return
 	}
-	e.Listener = newCrowd(e.Listener.(*net.TCPListener), e.Connections)
-	s.Handler, s.ConnState, s.ConnContext = expecting(s.Handler), noteState, withMember
+	e.Listener = newConnLimiter(e.Listener.(*net.TCPListener), e.Connections, log)
+	s.Handler, s.ConnState, s.ConnContext = trackStalls(s.Handler), noteState, withConn
 }
 
 func (e Endpoint) serve(s *http.Server) error {
@@ -114,7 +127,7 @@ func (e Endpoint) server(log *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: streams},
+		HTTP2:             http2Config(),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	s.DisableGeneralOptionsHandler = true // OPTIONS * needs a credential, as everything does

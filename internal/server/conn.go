@@ -1,0 +1,155 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// stallGrace is how long an authenticated connection may wait for its client
+// before it counts as stalled: a fast client is waited for as well.
+const stallGrace = 500 * time.Millisecond
+
+// A phase says whether and how early a connection may be evicted.
+type phase int
+
+const (
+	workingPhase phase = iota
+	idlePhase
+	unfinishedPhase
+)
+
+// A conn is a connection that a connLimiter counts.
+type conn struct {
+	*net.TCPConn
+	limiter       *connLimiter
+	authenticated atomic.Bool  // a request was
+	active        atomic.Bool  // net/http has a request in flight
+	working       atomic.Int32 // handlers that are not waiting for the client
+	since         atomic.Int64 // when it began to wait for the client: nanoseconds of Unix time
+
+	settled bool // see settle; used by ConnState only
+	load    load // guarded by the limiter's mutex
+
+	reading, writing deadline
+}
+
+// phase returns the phase at a time in nanoseconds of Unix time.
+func (c *conn) phase(now int64) phase {
+	switch {
+	case c.working.Load() > 0:
+		return workingPhase
+	case !c.authenticated.Load():
+		return unfinishedPhase
+	case !c.active.Load():
+		return idlePhase
+	case now-c.since.Load() < int64(stallGrace):
+		return workingPhase
+	}
+	return unfinishedPhase
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.limiter.remove(c)
+	return c.TCPConn.Close()
+}
+
+// Read implements net.Conn; see connLimiter.
+func (c *conn) Read(p []byte) (n int, err error) {
+	n, err = c.TCPConn.Read(p)
+	if n > 0 && !c.authenticated.Load() {
+		c.limiter.addReceived(c, n)
+	}
+	return n, err
+}
+
+// SetReadDeadline implements net.Conn; see deadline.
+func (c *conn) SetReadDeadline(t time.Time) error { return c.reading.put(t) }
+
+// SetWriteDeadline implements net.Conn; see deadline.
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.writing.put(t) }
+
+// SetDeadline implements net.Conn; see deadline.
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// resume notes that a handler has work to do.
+func (c *conn) resume() { c.working.Add(1) }
+
+// wait notes that a handler waits for the client, or has ended.
+func (c *conn) wait() {
+	c.touch()
+	c.working.Add(-1)
+}
+
+// touch notes that the wait for the client begins now. Before authentication it
+// began when the connection was accepted, whatever the client has sent since.
+func (c *conn) touch() {
+	if c.authenticated.Load() {
+		c.since.Store(time.Now().UnixNano())
+	}
+}
+
+// noteState is an http.Server.ConnState.
+func noteState(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateActive:
+		limited := limitedConn(c)
+		limited.touch()
+		limited.active.Store(true)
+	case http.StateIdle:
+		limited := limitedConn(c)
+		limited.touch()
+		limited.active.Store(false)
+		limited.settle()
+	}
+}
+
+// settle counts nothing as received any more: no request is in flight.
+func (c *conn) settle() {
+	if !c.settled {
+		c.settled = c.authenticated.Load() // then nothing is counted from now on
+		c.limiter.forgetReceived(c)
+	}
+}
+
+// limitedConn returns the limiter's connection, below TLS if there is any.
+func limitedConn(c net.Conn) *conn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	return c.(*conn) // what the listener accepts is of this type
+}
+
+type connKey struct{}
+
+// withConn is an http.Server.ConnContext.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, limitedConn(c))
+}
+
+// connOf returns the connection of a request, or nil if none is counted.
+func connOf(r *http.Request) *conn {
+	c, _ := r.Context().Value(connKey{}).(*conn)
+	return c
+}
+
+// MarkAuthenticated tells the connection limit that a request was
+// authenticated: connections without one are evicted first.
+func MarkAuthenticated(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(e echo.Context) error {
+		if c := connOf(e.Request()); c != nil && !c.authenticated.Load() {
+			_ = c.SetWriteBuffer(authenticatedBuffer) // fails only if it is closed
+			c.authenticated.Store(true)
+		}
+		return next(e)
+	}
+}

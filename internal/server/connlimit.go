@@ -1,0 +1,300 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// unfinishedShare is the part of the limit, one in so many, above which
+	// stalled and unauthenticated connections are closed before idle ones.
+	unfinishedShare = 2
+	// evictedShare is the part of the limit, one in so many, that one eviction
+	// frees, so that the connections are not sorted again for each new one.
+	evictedShare = 32
+	// receivedPlace is how many received bytes count as a connection.
+	receivedPlace = 16 << 10
+	// roomEvery is the interval between two attempts to make room.
+	roomEvery = 20 * time.Millisecond
+	// evictionLogEvery is the least time between two log lines about evictions.
+	evictionLogEvery = 10 * time.Second
+	// unauthenticatedBuffer is the kernel's send buffer of a new connection, in
+	// bytes. Linux would let one that is never read grow to megabytes.
+	unauthenticatedBuffer = 32 << 10
+	// authenticatedBuffer replaces it once a request was authenticated.
+	authenticatedBuffer = 256 << 10
+)
+
+// connLimiter caps open connections and closes the stalest when full.
+//
+// A connection is working while a handler runs and is not waiting for its
+// client; a working one is never closed. It is idle after an authenticated
+// request. Everything else is unfinished: a handshake, headers or a body that
+// are still being sent, an answer that is not being read, and a connection
+// without an authenticated request so far. Unfinished connections are closed
+// first if they take half of the limit, else idle ones; the longest stalled
+// first. If all are working, a new connection waits in the kernel's queue.
+//
+// So a flood of stalled connections evicts its own kind, idle clients stay
+// connected, and new clients are served.
+//
+// Before a connection is authenticated, each HTTP/2 request in flight takes a
+// place, too, and so does each receivedPlace that was received. So the limit
+// also bounds the memory that unread answers and bodies hold.
+type connLimiter struct {
+	*net.TCPListener
+	limit int
+	log   *slog.Logger
+
+	evicting sync.Mutex // is held by the goroutine that evicts
+
+	mu      sync.Mutex // guards what follows, and conn.load
+	conns   map[*conn]struct{}
+	extra   int // places that connections take in addition; see above
+	closed  bool
+	evicted evictions
+}
+
+func newConnLimiter(l *net.TCPListener, limit int, log *slog.Logger) *connLimiter {
+	c := &connLimiter{TCPListener: l, limit: limit, log: log, conns: map[*conn]struct{}{}}
+	go c.watch()
+	return c
+}
+
+// watch enforces deadlines and logs evictions, until the last connection ends.
+func (l *connLimiter) watch() {
+	tick := time.NewTicker(deadlineStep)
+	defer tick.Stop()
+	for now := range tick.C {
+		conns, closed := l.open()
+		l.logEvictions(now)
+		if closed && len(conns) == 0 {
+			return
+		}
+		for _, c := range conns {
+			c.reading.enforce(now)
+			c.writing.enforce(now)
+		}
+	}
+}
+
+func (l *connLimiter) open() (all []*conn, closed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.conns)), l.closed
+}
+
+// Accept waits for a connection, and for room for it.
+func (l *connLimiter) Accept() (net.Conn, error) {
+	for {
+		c, err := l.AcceptTCP()
+		if outOfFiles(err) && l.evict() {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for waits := false; !l.makeRoom(1); waits = true {
+			if !waits {
+				l.noteWait()
+			}
+			time.Sleep(roomEvery)
+		}
+		return l.add(c), nil
+	}
+}
+
+// outOfFiles reports whether the process or the machine has no more of them.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// makeRoom reports whether there are so many free places, after evicting
+// connections if need be. It is true for a closed listener.
+func (l *connLimiter) makeRoom(places int) bool {
+	l.evicting.Lock() // or several goroutines would evict for the same places
+	defer l.evicting.Unlock()
+	return l.room(places) || l.evict()
+}
+
+func (l *connLimiter) room(places int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed || len(l.conns)+l.extra+places <= l.limit
+}
+
+// Close also ends the wait for room.
+func (l *connLimiter) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	return l.TCPListener.Close()
+}
+
+func (l *connLimiter) add(tcp *net.TCPConn) *conn {
+	_ = tcp.SetWriteBuffer(unauthenticatedBuffer) // fails only if it is closed
+	c := &conn{TCPConn: tcp, limiter: l, reading: deadline{set: tcp.SetReadDeadline}, writing: deadline{set: tcp.SetWriteDeadline}}
+	c.since.Store(time.Now().UnixNano())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns[c] = struct{}{}
+	return c
+}
+
+func (l *connLimiter) remove(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, c)
+	l.extra -= c.load.places()
+	c.load = load{closed: true}
+}
+
+// load is what the client of an unauthenticated connection makes us hold.
+type load struct {
+	requests, received int
+	closed             bool // the connection is not counted any more
+}
+
+func (d load) places() int { return d.requests + d.received/receivedPlace }
+
+// hold changes what is held for a connection, unless it was closed, and reports
+// whether it takes more places.
+func (l *connLimiter) hold(c *conn, change func(*load)) (more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.load.closed {
+		return false
+	}
+	before := c.load.places()
+	change(&c.load)
+	l.extra += c.load.places() - before
+	return c.load.places() > before
+}
+
+// addRequest counts a request, until removeRequest does not. It evicts other
+// connections if need be and reports whether there is a place.
+func (l *connLimiter) addRequest(c *conn) bool {
+	return l.hold(c, func(d *load) { d.requests++ }) && l.makeRoom(0)
+}
+
+func (l *connLimiter) removeRequest(c *conn) { l.hold(c, func(d *load) { d.requests-- }) }
+
+// addReceived counts received bytes, until forgetReceived. It returns when there
+// is room for them, so that a client is made to wait by TCP.
+func (l *connLimiter) addReceived(c *conn, n int) {
+	if !l.hold(c, func(d *load) { d.received += n }) {
+		return
+	}
+	for !l.makeRoom(0) && !l.gone(c) {
+		time.Sleep(roomEvery)
+	}
+}
+
+func (l *connLimiter) forgetReceived(c *conn) { l.hold(c, func(d *load) { d.received = 0 }) }
+
+func (l *connLimiter) gone(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return c.load.closed
+}
+
+// evict closes some connections, if any are unfinished or idle, and reports
+// whether it did.
+func (l *connLimiter) evict() bool {
+	now := time.Now().UnixNano()
+	unfinished, idle, share := l.candidates(now)
+	some, stalled := idle, false
+	if share >= l.limit/unfinishedShare || len(idle) == 0 {
+		some, stalled = unfinished, true
+	}
+	slices.SortFunc(some, func(a, b candidate) int { return cmp.Compare(b.weight, a.weight) })
+	freed, closed := 0, 0
+	for _, c := range some {
+		if freed >= max(1, l.limit/evictedShare) {
+			break
+		}
+		freed += c.places
+		closed++
+		if stalled {
+			_ = c.SetLinger(0) // else the kernel would keep the unread answer
+		}
+		_ = c.Close()
+	}
+	l.note(closed, stalled)
+	return closed > 0
+}
+
+// A candidate is a connection that may be evicted. Its weight is how long it has
+// been stalled, times the places that it takes.
+type candidate struct {
+	*conn
+	places int
+	weight int64
+}
+
+// candidates returns the connections that may be evicted, and how many places
+// are taken by connections that are unfinished or unauthenticated.
+func (l *connLimiter) candidates(now int64) (unfinished, idle []candidate, share int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		places := 1 + c.load.places()
+		k := candidate{c, places, (now - c.since.Load()) * int64(places)}
+		switch phase := c.phase(now); {
+		case phase == idlePhase:
+			idle = append(idle, k)
+		case phase == unfinishedPhase:
+			unfinished = append(unfinished, k)
+			share += places
+		case !c.authenticated.Load():
+			share += places
+		}
+	}
+	return unfinished, idle, share
+}
+
+// evictions are counted between two log lines.
+type evictions struct {
+	stalled, idle, waits int
+	logged               time.Time
+}
+
+func (l *connLimiter) note(closed int, stalled bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if stalled {
+		l.evicted.stalled += closed
+	} else {
+		l.evicted.idle += closed
+	}
+}
+
+func (l *connLimiter) noteWait() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.evicted.waits++
+}
+
+// logEvictions logs the counts since the last line, at most one line each
+// evictionLogEvery: anybody can cause them.
+func (l *connLimiter) logEvictions(now time.Time) {
+	l.mu.Lock()
+	e := l.evicted
+	due := e.stalled+e.idle+e.waits > 0 && now.Sub(e.logged) >= evictionLogEvery
+	if due {
+		l.evicted = evictions{logged: now}
+	}
+	open := len(l.conns)
+	l.mu.Unlock()
+	if due {
+		l.log.Warn("connection limit reached", "limit", l.limit, "open", open,
+			"closed_stalled", e.stalled, "closed_idle", e.idle, "waited", e.waits)
+	}
+}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+const (
+	// writeStall is how long a client may take to read writeChunk bytes of its
+	// answer, after which it is cut off. An answer that fits into the buffers of
+	// kernel and client never stalls.
+	writeStall = 5 * time.Second
+	writeChunk = 16 << 10
+	// discardFor is how long the unread rest of an HTTP/1.1 body may take: net/http
+	// waits for it before it answers.
+	discardFor = time.Second
+)
+
+// trackStalls returns a handler that tells the connection limit when h waits for
+// the client, and ends answers that are not read.
+func trackStalls(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := connOf(r)
+		c.resume()
+		defer c.wait()
+		if !c.admit(r) {
+			panic(http.ErrAbortHandler) // an answer that is not read would hold memory
+		}
+		e := &exchange{ResponseWriter: w, control: http.NewResponseController(w), body: r.Body, conn: c}
+		e.http2, e.received = r.ProtoMajor == 2, r.ContentLength == 0
+		if !e.received {
+			r.Body = requestBody{e}
+		}
+		h.ServeHTTP(e, r)
+		r.Body = e.body
+		e.finish()
+	})
+}
+
+// admit takes a place for an unauthenticated HTTP/2 request until its answer was
+// sent, and reports whether there is one; see connLimiter.
+func (c *conn) admit(r *http.Request) bool {
+	if r.ProtoMajor == 1 || c.authenticated.Load() {
+		return true
+	}
+	if !c.limiter.addRequest(c) {
+		return false
+	}
+	context.AfterFunc(r.Context(), func() { c.limiter.removeRequest(c) })
+	return true
+}
+
+// An exchange is a request and its answer. It is used by one goroutine.
+type exchange struct {
+	http.ResponseWriter
+	control  *http.ResponseController
+	body     io.ReadCloser
+	conn     *conn
+	http2    bool
+	received bool // the body, to its end
+}
+
+// Unwrap is for http.ResponseController.
+func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }
+
+// Write implements http.ResponseWriter. The client must read the bytes at the
+// rate that writeStall demands.
+func (e *exchange) Write(p []byte) (written int, err error) {
+	e.discardBody()
+	e.conn.wait()
+	defer e.conn.resume()
+	for {
+		chunk := p[written:min(len(p), written+writeChunk)]
+		e.limitStall()
+		n, err := e.ResponseWriter.Write(chunk)
+		written += n
+		if err != nil || written == len(p) {
+			return written, err
+		}
+	}
+}
+
+func (e *exchange) limitStall() { _ = e.control.SetWriteDeadline(time.Now().Add(writeStall)) }
+
+// discardBody frees what was buffered of an unread HTTP/2 body: an answer that
+// is not read would hold it. What still arrives is dropped.
+func (e *exchange) discardBody() {
+	if e.http2 && !e.received {
+		e.received = true
+		_ = e.body.Close()
+	}
+}
+
+// finish bounds what net/http does after the handler: it reads the rest of an
+// HTTP/1.1 body, and flushes the answer.
+func (e *exchange) finish() {
+	e.discardBody()
+	if !e.received {
+		_ = e.control.SetReadDeadline(time.Now().Add(discardFor))
+	}
+	e.limitStall()
+}
+
+// requestBody is an exchange as the reader of its request's body.
+type requestBody struct{ of *exchange }
+
+// Read implements io.Reader.
+func (b requestBody) Read(p []byte) (n int, err error) {
+	b.of.conn.wait()
+	defer b.of.conn.resume()
+	n, err = b.of.body.Read(p)
+	b.of.received = b.of.received || err != nil
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b requestBody) Close() error { return b.of.body.Close() }
