@@ -18,7 +18,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A conn over which the other side always gives this answer.
+// answered returns a conn whose peer always sends this answer.
 func answered(t *testing.T, text string) *conn {
 	t.Helper()
 	near, far := net.Pipe()
@@ -71,7 +71,7 @@ func TestRowsBetweenTellsWhatAPutDid(t *testing.T) {
 	}
 }
 
-// The audit log's head stays the last row, and entries come before it.
+// The audit log's head stays the last row; new entries go in front of it.
 func TestCommitterAppendsAsTheServerDoes(t *testing.T) {
 	key := func(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
 	head := key(math.MaxUint64)

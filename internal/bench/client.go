@@ -13,47 +13,47 @@ import (
 	"time"
 )
 
-// An operation is one kind of request, made over and over.
+// An operation is one kind of request, sent repeatedly.
 type operation struct {
 	part     string   // of [parts]
 	name     string   // for people
-	requests [][]byte // ready to be sent, in the order in which they are
-	answer   answer   // to every one of them
+	requests [][]byte // encoded, sent in this order
+	answer   answer   // to each request
 }
 
-// An answer is what the server said to the first request.
+// An answer is the server's answer to the first request.
 type answer struct {
 	Header http.Header
 	Body   []byte
 }
 
-// A client has connections to one server, which it keeps alive.
+// A client keeps connections to one server alive.
 type client struct {
 	address string
 	conns   []*conn
 }
 
-// A conn speaks just enough HTTP/1.1 to send a request and know its answer, so
-// that the machine is left to what is measured.
+// A conn speaks just enough HTTP/1.1 to send a request and recognize its answer,
+// which leaves the CPU to the measured program.
 type conn struct {
 	net.Conn
 	buf  []byte
-	next int // request to send
+	next int // index of the next request
 }
 
 var statusLine = []byte("HTTP/1.1 200 ")
 
-// patience is for an answer that never comes.
+// patience is the timeout for one answer.
 const patience = 20 * time.Second
 
-// use returns so many of the client's connections, and opens what is missing.
+// use returns count connections of the client, and opens new ones if needed.
 func (c *client) use(count int) ([]*conn, error) {
 	for len(c.conns) < count {
 		nc, err := net.Dial("tcp", c.address)
 		if err != nil {
 			return nil, fmt.Errorf("connecting: %w", err)
 		}
-		// Each starts at a place of its own in the requests.
+		// Each connection starts at a different request.
 		c.conns = append(c.conns, &conn{Conn: nc, buf: make([]byte, 64<<10), next: 157 * len(c.conns)})
 	}
 	return c.conns[:count], nil
@@ -89,8 +89,8 @@ func (c *conn) exchange(request []byte) error {
 	return nil
 }
 
-// lengthOf returns how long the answer is that begins like this, 0 as long as
-// it does not say.
+// lengthOf returns the total length of an answer that begins like this, or 0 if
+// its Content-Length has not arrived yet.
 func lengthOf(begun []byte) int {
 	head, _, whole := bytes.Cut(begun, []byte("\r\n\r\n"))
 	_, length, says := bytes.Cut(head, []byte("\r\nContent-Length: "))
@@ -106,8 +106,8 @@ func firstLine(text []byte) []byte {
 	return line
 }
 
-// exchangeUntil makes requests one after the other until the end, and returns
-// how long those took that were sent after start.
+// exchangeUntil sends requests one after another until end, and returns the
+// durations of those sent after start.
 func (c *conn) exchangeUntil(start, end time.Time, op *operation) ([]time.Duration, error) {
 	if err := c.SetDeadline(end.Add(patience)); err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (c *conn) exchangeUntil(start, end time.Time, op *operation) ([]time.Durati
 	return took, nil
 }
 
-// load makes requests over so many connections until the end.
+// load sends requests over count connections until end.
 func (c *client) load(start, end time.Time, op *operation, count int) ([]time.Duration, error) {
 	conns, err := c.use(count)
 	if err != nil {
@@ -148,7 +148,7 @@ func (c *client) load(start, end time.Time, op *operation, count int) ([]time.Du
 	return all, errors.Join(errs...)
 }
 
-// each makes every request of the operation once.
+// each sends every request of the operation once.
 func (c *client) each(op *operation, count int) error {
 	conns, err := c.use(count)
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *client) each(op *operation, count int) error {
 	return errors.Join(errs...)
 }
 
-// ask makes one request and returns the answer.
+// ask sends one request and returns the answer.
 func ask(address string, request []byte) (answer, error) {
 	nc, err := net.Dial("tcp", address)
 	if err != nil {
@@ -195,6 +195,6 @@ func readAnswer(from net.Conn) (answer, error) {
 	if err != nil || r.StatusCode != http.StatusOK {
 		return answer{}, errors.Join(fmt.Errorf("the answer was %s: %s", r.Status, body), err)
 	}
-	r.Header.Del("Date") // net/http's own, wherever it is used
+	r.Header.Del("Date") // net/http adds it in every server
 	return answer{r.Header, body}, nil
 }

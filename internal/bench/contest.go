@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A field is everybody who takes part in the contests.
+// A field is all servers and floors that are compared.
 type field struct {
 	d     dialect
 	token string
@@ -53,7 +53,7 @@ func (f *field) close() error {
 	return errors.Join(errs...)
 }
 
-// learn asks the server for each answer that the floors are to give.
+// learn asks the server for the answers that the floors will give.
 func (f *field) learn(spec *floorSpec) error {
 	f.get = &operation{part: "get", name: "GET one", requests: f.d.gets()}
 	f.list = &operation{part: "list", name: fmt.Sprintf("GET a list of %d", secretsPer), requests: f.d.lists()}
@@ -69,7 +69,8 @@ func (f *field) learn(spec *floorSpec) error {
 	return nil
 }
 
-// A contest is one operation over one number of connections, by turns.
+// A contest compares contenders that take turns at one operation over one number
+// of connections.
 type contest struct {
 	op         *operation
 	conns      int
@@ -96,7 +97,7 @@ const (
 	theDisk    = "fdatasync of a page"
 )
 
-// contests is the programme of a round.
+// contests returns the contests of one round.
 func (f *field) contests(opts options) (contests []*contest) {
 	for _, op := range []*operation{f.get, f.list, f.put, f.reveal} {
 		if !slices.Contains(opts.only, op.part) {
@@ -115,7 +116,7 @@ func (f *field) contests(opts options) (contests []*contest) {
 			if op == f.reveal && conns > 1 {
 				r.enter(theBatches, f.batches)
 			}
-			if op == f.put && i == 0 { // they have no connections
+			if op == f.put && i == 0 { // the raw commits use no connections
 				r.repeat(theRaw, f.raw.commit)
 				r.repeat(theDisk, f.disk.sync)
 			}
@@ -130,8 +131,8 @@ func (f *field) contests(opts options) (contests []*contest) {
 	return contests
 }
 
-// byToken is the contest of the server with itself: the same request by an
-// access token and by an API key. Verifying the token is in the warm-up.
+// byToken compares the same request with an access token and with an API key. The
+// token is verified in the warm-up and then cached.
 func (f *field) byToken(conns int) *contest {
 	tokens := dialect{"Authorization: Bearer " + f.token, f.d.apps}
 	op := &operation{part: "token", name: "GET one, by access token", requests: tokens.gets(), answer: f.get.answer}
@@ -159,12 +160,12 @@ func (r *contest) repeat(name string, what func() error) {
 	})
 }
 
-// turns is how often each contender runs in a round. Many short turns meet the
-// same noise, where a few long ones would each meet another.
+// turns is the number of turns of each contender in a round. Many short turns
+// spread the noise of the machine evenly over the contenders.
 const turns = 8
 
-// run is a round: everybody once, and again, in an order that changes, so that
-// nobody always comes after the same.
+// run runs a round: all contenders take turns, in an order that changes, so that
+// none always follows the same other one.
 func (r *contest) run(ctx context.Context, slice time.Duration) error {
 	laps := make([]lap, len(r.contenders))
 	var order []int
@@ -185,10 +186,10 @@ func (r *contest) run(ctx context.Context, slice time.Duration) error {
 	return nil
 }
 
-// warmUp is not counted: others' work is still in the CPU's caches.
+// warmUp is not counted: the CPU's caches still hold another contender's data.
 const warmUp = 50 * time.Millisecond
 
-// A lap is what a contender did in a round, and what it took.
+// A lap is the work of a contender in a round and its cost.
 type lap struct {
 	took           []time.Duration
 	wall           time.Duration
@@ -214,7 +215,7 @@ func (l *lap) add(c *contender, slice time.Duration) error {
 	return err
 }
 
-// figures are what is said of a lap.
+// figures summarize a lap.
 type figures struct {
 	rate     float64       // a second
 	p50, p99 time.Duration // of one

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// pageBytes is what the disk is asked to keep at a time.
+// pageBytes is the size of one write.
 const pageBytes = 4 << 10
 
-// A disk is a file of its own to ask the disk how long it takes. The file has
-// all its bytes from the start: one that grows takes longer.
+// A disk measures the disk with a separate file. The file is preallocated,
+// because flushing a growing file takes longer.
 type disk struct {
 	file *os.File
 	page []byte
@@ -43,8 +43,7 @@ func (d *disk) sync() error {
 	return fdatasync(d.file)
 }
 
-// repeat does something over and over until the end, and returns how long it
-// took each time.
+// repeat calls do until end and returns the duration of each call.
 func repeat(start, end time.Time, do func() error) (took []time.Duration, err error) {
 	for began := time.Now(); began.Before(end); {
 		if err := do(); err != nil {

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// facts says where the time goes, in figures of this run.
+// facts prints where the time goes, in figures of this run.
 func (p *printer) facts() {
 	p.printf("\nWhere it goes\n")
 	p.ownCPU("GET at 16 connections", p.contest("get", 16), theEcho)
@@ -15,7 +15,7 @@ func (p *printer) facts() {
 	}
 }
 
-// ownCPU compares what a request costs the server and a floor.
+// ownCPU compares the CPU time of a request in the server and in a floor.
 func (p *printer) ownCPU(what string, c map[string]*contender, floor string) {
 	if c == nil {
 		return
@@ -24,8 +24,8 @@ func (p *printer) ownCPU(what string, c map[string]*contender, floor string) {
 	p.printf("  CPU for one %s: strongroom %s, %s %s, so %s are ours.\n", what, micros(ours), floor, micros(theirs), micros(ours-theirs))
 }
 
-// commit says what a durable PUT is made of. These are differences of medians:
-// on a busy machine one may come out below zero.
+// commit prints the parts of a durable PUT. They are differences of medians, so on
+// a busy machine one may be below zero.
 func (p *printer) commit() {
 	c := p.contest("put", 1)
 	if c == nil {

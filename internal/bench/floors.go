@@ -18,29 +18,29 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// floorCommand makes this program a floor instead of the bench.
+// floorCommand is the argument that runs this program as a floor.
 const floorCommand = "floor"
 
-// A floorSpec is what a floor reads from its standard input. It lives until
-// that ends, and so never longer than the bench.
+// A floorSpec is the input of a floor. A floor ends when its standard input ends,
+// and so never outlives the bench.
 type floorSpec struct {
 	Get, List, Put, Reveal answer
-	File                   string // to commit to; empty: requests are only answered
-	Rows                   []row  // of a PUT, to commit
+	File                   string // for commits; empty: the floor only answers
+	Rows                   []row  // that each PUT commits
 	RevealRows             []row
-	Secrets                int             // to write to, of all that the file has
-	Sharers                int             // requests of which those that come together share a commit
-	Cluster                *clusterSecrets // which a PUT changes, too; may be nil
+	Secrets                int             // number of secrets in the file that are written
+	Sharers                int             // number of concurrent requests that share a commit
+	Cluster                *clusterSecrets // that a PUT changes too; may be nil
 }
 
-// batchDelay is about as long as a commit takes; left to itself bbolt would let
-// changes gather for 10 ms.
+// batchDelay is about the duration of a commit; bbolt's default is 10 ms.
 const batchDelay = 500 * time.Microsecond
 
-// setBatch has bbolt commit what comes together, at the latest when all are there.
+// setBatch makes bbolt combine concurrent changes into one commit, at the latest
+// when all sharers wait.
 func setBatch(db *bbolt.DB, sharers int) { db.MaxBatchSize, db.MaxBatchDelay = sharers, batchDelay }
 
-// startFloor starts a floor as a process of its own.
+// startFloor starts a floor in a separate process.
 func startFloor(ctx context.Context, spec floorSpec) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -71,7 +71,7 @@ func startFloor(ctx context.Context, spec floorSpec) (*process, error) {
 	return p, nil
 }
 
-// serveFloor is a floor: it prints its address and serves until input ends.
+// serveFloor runs a floor: it prints its address and serves until input ends.
 func serveFloor(input io.Reader, output io.Writer) error {
 	var spec floorSpec
 	decoder := json.NewDecoder(input)
@@ -119,7 +119,7 @@ func serveFloor(input io.Reader, output io.Writer) error {
 	return err
 }
 
-// answering answers what the server did.
+// answering sends the recorded answer of the server.
 func answering(a answer) echo.HandlerFunc {
 	contentType := a.Header.Get(echo.HeaderContentType)
 	return func(c echo.Context) error {
@@ -131,7 +131,7 @@ func answering(a answer) echo.HandlerFunc {
 	}
 }
 
-// committing also reads the body and commits, as the server has to.
+// committing also reads the body and commits, as the server must.
 func committing(c *committer, answer echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		if _, err := io.ReadAll(ctx.Request().Body); err != nil {
@@ -144,7 +144,7 @@ func committing(c *committer, answer echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// patching also changes a secret in a cluster, as the server has to.
+// patching also changes a secret in a cluster, as the server must.
 func patching(p *patcher, answer echo.HandlerFunc) echo.HandlerFunc {
 	return func(ctx echo.Context) error {
 		if err := p.patch(); err != nil {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// An issuer publishes one key on loopback and has signed one token with it.
+// An issuer publishes one key on loopback and holds one token signed with it.
 type issuer struct {
 	listener net.Listener
 	url      string
@@ -25,8 +25,8 @@ type issuer struct {
 
 type object = map[string]any
 
-// newIssuer returns an issuer whose token is like those of Keycloak, in what it
-// says and in length, and good for a day.
+// newIssuer returns an issuer whose token has the claims and length of Keycloak's
+// and is valid for a day.
 func newIssuer() (*issuer, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -41,7 +41,7 @@ func newIssuer() (*issuer, error) {
 		"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "bench", "n": encode(key.N.Bytes()), "e": "AQAB",
 	}}}
 	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(published) // fails if the server has gone, which says so itself
+		_ = json.NewEncoder(w).Encode(published) // fails only if the server has ended, which reports it itself
 	})}
 	go func() { _ = server.Serve(listener) }() // until it is closed
 	i.token, err = i.sign(key)
@@ -74,8 +74,8 @@ func (i *issuer) sign(key *rsa.PrivateKey) (string, error) {
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// takeTokens has the server take the issuer's tokens beside its keys, and give
-// them the same rights.
+// takeTokens makes the server accept the issuer's tokens besides its API keys,
+// with the same rights.
 func (in *installation) takeTokens(i *issuer) error {
 	path := filepath.Join(in.dir, "strongroom.yaml")
 	text, err := os.ReadFile(path)

@@ -17,7 +17,7 @@ import (
 	"github.com/strongroom/strongroom/internal/kubetest"
 )
 
-// What a PUT into a cluster is compared with.
+// The names of the contenders that a PUT into a cluster is compared with.
 const (
 	thePatch   = "the same JSON Patch, directly"
 	theBoth    = "a commit, then the patch"
@@ -28,16 +28,16 @@ const (
 // kubeConns are the numbers of connections for the contests with a cluster.
 var kubeConns = []int{1, 32}
 
-// A kubeField is who takes part in the contests with a cluster: a server that
-// keeps its secrets in one, and what could be done to these without it.
+// A kubeField is the contenders with a cluster: a server that stores its secrets
+// there, and clients that change the same secrets directly.
 type kubeField struct {
 	cluster *kubetest.Server
 	direct  *patcher
 	server  *runner
-	floors  []*runner // for each of kubeConns
+	floors  []*runner // one for each of kubeConns
 	put     *operation
 	raw     *committer // for one
-	shared  *committer // for many at a time
+	shared  *committer // for many connections
 }
 
 // kubernetes measures PUTs into a real API server whose etcd waits for the disk.
@@ -107,7 +107,7 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	if err != nil {
 		return err
 	}
-	// The entry of how a PUT has ended follows later, with those of others.
+	// The audit entry with the outcome of a PUT follows later, combined with others.
 	ended := slices.IndexFunc(rows, func(r row) bool { return r.Kind == appended })
 	rows = slices.Delete(rows, ended, ended+1)
 	raw := filepath.Join(dir, "kubernetes-raw.db")
@@ -144,7 +144,7 @@ func (f *kubeField) openRaw(path string, rows []row) error {
 	return nil
 }
 
-// startFloors starts handlers that do of a PUT what has to be done, one for each
+// startFloors starts handlers that do the necessary work of a PUT, one for each
 // number of connections.
 func (f *kubeField) startFloors(ctx context.Context, dir string, rows []row) error {
 	for _, conns := range kubeConns {
@@ -165,7 +165,7 @@ func (f *kubeField) startFloors(ctx context.Context, dir string, rows []row) err
 
 func (f *kubeField) kubeconfig() []byte { return f.cluster.Kubeconfig(f.cluster.Admin().BearerToken) }
 
-// install makes an installation that keeps its secrets in the cluster.
+// install returns an installation that stores its secrets in the cluster.
 func (f *kubeField) install(ctx context.Context, binary, dir string) (*installation, error) {
 	dir = filepath.Join(dir, "kubernetes")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -188,8 +188,8 @@ func (f *kubeField) install(ctx context.Context, binary, dir string) (*installat
 	return in, os.WriteFile(file, text, 0o600)
 }
 
-// fill creates the secrets that requests go round, and finds out what they are
-// called in the cluster.
+// fill creates the secrets that the requests use, and finds their names in the
+// cluster.
 func (f *kubeField) fill(ctx context.Context, in *installation, d dialect) (err error) {
 	p, err := in.start(ctx)
 	if err != nil {
@@ -242,7 +242,7 @@ func (f *kubeField) contests() (contests []*contest) {
 	return contests
 }
 
-// together enters so many who do the same at the same time.
+// together adds a contender of count goroutines that do the same concurrently.
 func (r *contest) together(name string, count int, what func() error) {
 	r.contenders = append(r.contenders, &contender{
 		name: name,

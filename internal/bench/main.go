@@ -1,13 +1,12 @@
-// Bench compares the server with the least that could do the same work, all in
-// one run on one machine: a bare echo handler that answers the same bytes, a
-// bare echo handler that commits the same rows to bbolt, and bbolt and the
-// disk by themselves; and, with its secrets in a real API server of Kubernetes,
-// with the same changes made there directly and by a bare echo handler. Figures
-// of different runs say little about each other; the ratios within one do.
+// Bench compares the server with the least work that serves the same purpose, in
+// one run on one machine. Without a cluster: a bare echo handler that answers the
+// same bytes, a bare echo handler that commits the same rows to bbolt, and bbolt
+// and the disk alone. With secrets in a real Kubernetes API server: the same
+// changes sent directly, and by a bare echo handler. Only ratios within one run
+// are comparable.
 //
-// Start reading at [measure]. Server, floors and client are processes of their
-// own, so that it can be said who used the CPU: bench starts itself again to be
-// a floor (floors.go).
+// Start reading at [measure]. Server, floors and client are separate processes, so
+// that CPU time can be attributed. Bench runs itself again as a floor (floors.go).
 package main
 
 import (
@@ -25,17 +24,17 @@ import (
 	"time"
 )
 
-// options are what can be asked for.
+// options are the parsed flags.
 type options struct {
 	rounds  int
 	slice   time.Duration
 	conns   []int
 	only    []string // parts to run
-	dir     string   // where the files go, which decides on the disk
-	binary  string   // the server, if it is not to be built
-	profile string   // where to leave the profile of the server, if anywhere
-	rival   string   // another server to compare it with, if any
-	apps    int      // whose secrets requests are for, of all there are
+	dir     string   // directory of all files, and so the measured disk
+	binary  string   // the server's binary; built if empty
+	profile string   // path for a CPU profile of the server; none if empty
+	rival   string   // another server's binary to compare with; none if empty
+	apps    int      // number of apps whose secrets are requested
 }
 
 // parts are what --only can name.
@@ -80,7 +79,7 @@ func parse(args []string) (options, error) {
 		}
 		opts.conns = append(opts.conns, count)
 	}
-	slices.Sort(opts.conns) // the first one gets the contenders that have none
+	slices.Sort(opts.conns) // contenders without connections run with the first
 	for part := range strings.SplitSeq(*only, ",") {
 		if !slices.Contains(parts, part) {
 			return opts, fmt.Errorf("--only: %q is none of %s", part, strings.Join(parts, ", "))

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// results are all that was measured.
+// results are all measurements.
 type results struct {
 	rows     []row // that a PUT commits
 	reveal   []row // that a reading of values commits
@@ -19,8 +19,8 @@ type results struct {
 	loaded   memory  // of the server after the last round
 }
 
-// measure is the whole story: a server with secrets in it, what requests to it
-// commit, how it starts, and then the contests.
+// measure fills a server with secrets, finds the rows that its requests commit,
+// times its start, and runs the contests.
 func measure(ctx context.Context, opts options, dir string) (*results, error) {
 	say("building the server")
 	in, err := install(ctx, opts.binary, dir)
@@ -99,12 +99,12 @@ func (in *installation) fill(ctx context.Context, d dialect) (err error) {
 	return nil
 }
 
-// versionsKept is how many earlier versions the server keeps of a secret unless
-// it is told otherwise. With so many, a PUT drops one, as nearly all do in the
-// long run.
+// versionsKept is the server's default number of earlier versions per secret. A
+// secret with so many drops one on each PUT, as most secrets do in the long run.
 const versionsKept = 10
 
-// rowsOf finds out what a request commits, from one and another that is like it.
+// rowsOf returns the rows that a request commits, found by comparing two similar
+// requests.
 func (in *installation) rowsOf(ctx context.Context, one, another []byte) ([]row, error) {
 	rows, err := in.rowsOfOne(ctx, one)
 	if err != nil {
@@ -114,7 +114,7 @@ func (in *installation) rowsOf(ctx context.Context, one, another []byte) ([]row,
 	return inGeneral(rows, others), err
 }
 
-// rowsOfOne goes by the state file before and after.
+// rowsOfOne compares the state file before and after the request.
 func (in *installation) rowsOfOne(ctx context.Context, request []byte) ([]row, error) {
 	before, err := snapshotOf(in.stateFile())
 	if err != nil {
@@ -132,13 +132,13 @@ func (in *installation) rowsOfOne(ctx context.Context, request []byte) ([]row, e
 	return rowsBetween(before, after), err
 }
 
-// A start is how one start of the server went.
+// A start is the measurement of one start of the server.
 type start struct {
 	ready time.Duration
 	idle  memory
 }
 
-// settled is how long a server is left alone before its memory is measured.
+// settled is the pause before a server's memory is measured.
 const settled = time.Second
 
 func (in *installation) measureStarts(ctx context.Context, times int) (starts []start, err error) {

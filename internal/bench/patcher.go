@@ -18,24 +18,25 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// clusterSecrets are what a patcher patches, as a floor can be told.
+// clusterSecrets are the secrets that a patcher patches, in a form that can be
+// sent to a floor.
 type clusterSecrets struct {
 	Kubeconfig []byte
 	Namespace  string
 	Secrets    []stored
 }
 
-// A stored secret is one in the cluster.
+// A stored is a secret in the cluster.
 type stored struct{ App, Name, Object string }
 
-// A patcher writes to a cluster's secrets by client-go, and by nothing of ours.
+// A patcher writes to a cluster's secrets with client-go alone, without our code.
 type patcher struct {
 	clusterSecrets
 	client *rest.RESTClient
 	turn   atomic.Int64
 }
 
-// newPatcher uses client-go's client as it is, but for its limit on requests.
+// newPatcher uses client-go's client without its rate limit.
 func newPatcher(c clusterSecrets) (*patcher, error) {
 	cfg, err := clientcmd.RESTConfigFromKubeConfig(c.Kubeconfig)
 	if err != nil {
@@ -48,7 +49,7 @@ func newPatcher(c clusterSecrets) (*patcher, error) {
 	return &patcher{clusterSecrets: c, client: client}, err
 }
 
-// patch is what the store sends for a PUT, to one of the secrets.
+// patch sends the store's request for a PUT to one of the secrets.
 func (p *patcher) patch() error {
 	s := p.next()
 	ours := func(name string) string { return "strongroom.github.io~1" + name }
@@ -72,24 +73,24 @@ func (p *patcher) patch() error {
 	return err
 }
 
-// next goes round the secrets, so that no two writers are after one.
+// next returns the secrets in turn, so that no two writers share one.
 func (p *patcher) next() stored { return p.Secrets[p.turn.Add(1)%int64(len(p.Secrets))] }
 
 func (p *patcher) at(r *rest.Request, s stored) *rest.Request {
 	return r.Namespace(p.Namespace).Resource("secrets").Name(s.Object)
 }
 
-// inItsName makes a write the store's own: to take secrets over from another
-// writer would be work that a PUT does not have.
+// inItsName sets the store's field manager: taking secrets over from another
+// manager would be extra work that a PUT does not have.
 func inItsName(r *rest.Request) *rest.Request { return r.Param("fieldManager", "strongroom") }
 
-// newPassword is as long as those that the server is sent.
+// newPassword has the length of the passwords in PUTs to the server.
 func newPassword() []byte {
 	return []byte((rand.Text() + rand.Text() + rand.Text())[:64])
 }
 
-// naive looks, changes and writes back, and starts again if somebody was
-// faster, as most programs do.
+// naive reads, changes and writes back, and starts over after a conflict, as most
+// programs do.
 func (p *patcher) naive() error {
 	ctx, s := context.Background(), p.next()
 	for {

@@ -12,8 +12,7 @@ import (
 // tick is the unit of CPU time in /proc, the same on every Linux.
 const tick = 10 * time.Millisecond
 
-// cpuOf is how much CPU time the process has used; nothing where there is no
-// /proc.
+// cpuOf returns the CPU time that the process has used, 0 without /proc.
 func cpuOf(p *process) time.Duration {
 	if p == nil {
 		return 0
@@ -22,8 +21,8 @@ func cpuOf(p *process) time.Duration {
 	if err != nil {
 		return 0
 	}
-	// After the name in brackets, which may hold anything, come the state and
-	// more; user and system time are the twelfth and thirteenth.
+	// Behind the name in brackets, which may hold any character, user and system
+	// time are fields twelve and thirteen.
 	_, rest, _ := strings.Cut(string(text), ") ")
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {
@@ -34,7 +33,7 @@ func cpuOf(p *process) time.Duration {
 	return time.Duration(user+system) * tick
 }
 
-// ownCPU is how much CPU time this process has used.
+// ownCPU returns the CPU time that this process has used.
 func ownCPU() time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -43,10 +42,10 @@ func ownCPU() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// memory is what a process holds, in bytes.
+// memory is the memory of a process in bytes.
 type memory struct {
 	resident  int64 // RSS
-	anonymous int64 // of that: its own, neither the program nor mapped files
+	anonymous int64 // part of it: neither the program nor mapped files
 }
 
 func memoryOf(p *process) (memory, error) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// report prints what was measured, for people.
+// report prints the measurements as tables.
 func report(w io.Writer, opts options, res *results) {
 	p := &printer{w, res}
 	p.printf("%s, %s/%s, %d CPUs. Medians of %d rounds, in each of which each contender runs %d times for %s.\n",
@@ -67,7 +67,7 @@ func p99(f figures) float64   { return float64(f.p99) }
 func cpu(f figures) float64   { return float64(f.cpu) }
 func share(f figures) float64 { return f.client }
 
-// A ratio is a median of rounds, with the least and the most.
+// A ratio is the median over rounds, with minimum and maximum.
 type ratio struct{ median, least, most float64 }
 
 func (r ratio) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", r.median, r.least, r.most) }
@@ -76,7 +76,7 @@ func (r ratio) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", r.med
 func overRounds(a, b *contender, get func(figures) float64) ratio {
 	var ratios []float64
 	for i := range a.rounds {
-		if get(b.rounds[i]) > 0 { // a disk can stand still for a whole round
+		if get(b.rounds[i]) > 0 { // a disk can stall for a whole round
 			ratios = append(ratios, get(a.rounds[i])/get(b.rounds[i]))
 		}
 	}
@@ -99,7 +99,7 @@ func median[T cmp.Ordered](values []T) T {
 	return values[len(values)/2]
 }
 
-// bars are what the server has to reach.
+// bars prints the ratios that the server has to reach.
 func (p *printer) bars() {
 	p.printf("\nBars\n")
 	if c := p.contest("get", 16); c != nil {
@@ -129,9 +129,8 @@ func (p *printer) bars() {
 	}
 }
 
-// kubernetesBars are those of a PUT into a cluster: it adds a commit of the
-// audit log to what the cluster takes, which many connections share and one
-// cannot.
+// kubernetesBars prints the bars of a PUT into a cluster. It adds a commit of the
+// audit log to the cluster's time. Many connections share a commit, one cannot.
 func (p *printer) kubernetesBars() {
 	one := p.contest("kubernetes", kubeConns[0])
 	if one == nil {
@@ -152,7 +151,7 @@ func (p *printer) kubernetesBars() {
 	}
 }
 
-// contest returns the contenders of a contest by name, nil if there was none.
+// contest returns the contenders of a contest by name, nil without such a contest.
 func (p *printer) contest(part string, conns int) map[string]*contender {
 	for _, r := range p.res.contests {
 		if r.op.part == part && r.conns == conns {

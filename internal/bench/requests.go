@@ -6,17 +6,16 @@ import (
 	"strings"
 )
 
-// What the server holds while it is measured: so many secrets of each of so
-// many apps, 10,000 in all.
+// The content of the measured server: 10,000 secrets, spread over apps.
 const (
 	apps       = 500
 	secretsPer = 20
 )
 
-// A dialect makes requests.
+// A dialect builds requests.
 type dialect struct {
 	credential string // a header
-	apps       int    // whose secrets they are for
+	apps       int    // number of apps whose secrets are requested
 }
 
 func (d dialect) request(method, path, body string) []byte {
@@ -28,14 +27,14 @@ func (d dialect) request(method, path, body string) []byte {
 	return []byte(b.String() + "\r\n" + body)
 }
 
-// Names have one length, so that answers have, too.
+// All names have the same length, and so do the answers.
 func listPath(app int) string {
 	return fmt.Sprintf("/api/app/0f8fad5b-d9cb-469f-a165-%012x/secrets", app)
 }
 
 func secretName(n int) string { return fmt.Sprintf("database-%02d", n) }
 
-// data is the content of a secret: two keys, 76 bytes of values.
+// data returns the content of a secret: two data keys, 76 bytes of values.
 func data() string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	password := make([]byte, 64)

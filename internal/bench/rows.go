@@ -15,29 +15,29 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A row is one of those that a request writes to the state file, as a look at the
-// file before and after shows. The floors write rows like it.
+// A row is one row that a request writes to the state file, found by comparing the
+// file before and after. The floors write similar rows.
 type row struct {
 	Bucket     string
 	Kind       rowKind
 	KeyBytes   int
 	ValueBytes int
-	Key        string // if every request changes this one
+	Key        string // if every request changes this row
 }
 
 type rowKind string
 
 const (
-	changed  rowKind = "changed"  // a row that was there has another value
-	moved    rowKind = "moved"    // a row goes, and one with the next key comes
-	appended rowKind = "appended" // a row comes behind the last
+	changed  rowKind = "changed"  // an existing row gets another value
+	moved    rowKind = "moved"    // a row is deleted, and one with the next key is added
+	appended rowKind = "appended" // a row is added behind the last
 )
 
 func (r row) String() string {
 	return fmt.Sprintf("%s %s: %d + %d bytes", r.Bucket, r.Kind, r.KeyBytes, r.ValueBytes)
 }
 
-// bytesOf is how many bytes of keys and values the rows have.
+// bytesOf returns the number of bytes of keys and values in the rows.
 func bytesOf(rows []row) (sum int) {
 	for _, r := range rows {
 		sum += r.KeyBytes + r.ValueBytes
@@ -52,7 +52,7 @@ func openFile(path string) (*bbolt.DB, error) {
 	})
 }
 
-// A snapshot is all that is in a bbolt file, by bucket and key.
+// A snapshot is the content of a bbolt file by bucket and key.
 type snapshot map[string]map[string]string
 
 func snapshotOf(path string) (snapshot, error) {
@@ -74,8 +74,8 @@ func snapshotOf(path string) (snapshot, error) {
 	return s, errors.Join(err, db.Close())
 }
 
-// nowAndThen are the buckets that are written every minute and when the server
-// ends, for all requests together.
+// nowAndThen are the buckets that the server writes once a minute and at its end,
+// for all requests together.
 var nowAndThen = []string{"delivered", "issued"}
 
 // rowsBetween returns what a single request wrote between two snapshots.
@@ -108,7 +108,7 @@ func rowsBetween(before, after snapshot) (rows []row) {
 	return rows
 }
 
-// inGeneral leaves keys to those rows only that another request changes as well.
+// inGeneral keeps the key of a row only if another request changes the same row.
 func inGeneral(rows, others []row) []row {
 	for i, r := range rows {
 		if r.Kind != changed || !slices.ContainsFunc(others, func(o row) bool { return o.Bucket == r.Bucket && o.Key == r.Key }) {
@@ -125,10 +125,10 @@ type committer struct {
 	batch bool // share commits
 	rows  []row
 	keys  [][][]byte // by row: the keys that may be changed or moved, by secret
-	value []byte     // long enough for any row; what it says does not matter
+	value []byte     // long enough for any row; its content does not matter
 }
 
-// newCommitter returns a committer that writes to so many secrets of the file.
+// newCommitter returns a committer that writes to this many secrets of the file.
 func newCommitter(db *bbolt.DB, rows []row, secrets int) (*committer, error) {
 	c := &committer{db: db, rows: rows, keys: make([][][]byte, len(rows)), value: make([]byte, bytesOf(rows))}
 	_, _ = rand.Read(c.value)
@@ -157,9 +157,9 @@ func keysLike(r row, b *bbolt.Bucket) (keys [][]byte) {
 	return keys
 }
 
-// spread returns so many of the keys, as far apart as they can be: those of the
-// same number in several lists are about as far into a bucket, as the rows of
-// one secret are that begin alike.
+// spread returns count keys at equal distances. Keys of the same index in several
+// lists are at similar positions in their buckets, like the rows of one secret,
+// which share a prefix.
 func spread(keys [][]byte, count int) [][]byte {
 	if len(keys) <= count {
 		return keys
@@ -171,7 +171,7 @@ func spread(keys [][]byte, count int) [][]byte {
 	return some
 }
 
-// commit is one transaction, its own unless they are shared.
+// commit runs one transaction, or joins a shared one.
 func (c *committer) commit() error {
 	commit := c.db.Update
 	if c.batch {
@@ -203,8 +203,8 @@ func (c *committer) put(b *bbolt.Bucket, r row, keys [][]byte, secret int) error
 	}
 }
 
-// lastAppended is the last key with room for one more behind it: the audit log's
-// head is always the very last.
+// lastAppended returns the last key that another can follow. The audit log's head
+// always stays the very last key.
 func lastAppended(b *bbolt.Bucket) []byte {
 	c := b.Cursor()
 	key, _ := c.Last()
@@ -214,7 +214,7 @@ func lastAppended(b *bbolt.Bucket) []byte {
 	return key
 }
 
-// next is the key with its last eight bytes counted on.
+// next returns the key with its last eight bytes incremented.
 func next(key []byte) []byte {
 	head := len(key) - 8
 	return binary.BigEndian.AppendUint64(bytes.Clone(key[:head]), binary.BigEndian.Uint64(key[head:])+1)

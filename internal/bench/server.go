@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// An installation is a server's binary and what init made for it.
+// An installation is a server's binary and the files that init made for it.
 type installation struct {
 	binary  string
 	dir     string
 	psk     string
-	profile string // where to write one, empty for none
+	profile string // path for a CPU profile, empty for none
 }
 
 // install builds the server, the way make build does, and runs init.
@@ -47,7 +47,7 @@ func install(ctx context.Context, binary, dir string) (*installation, error) {
 	return in, nil
 }
 
-// stateFile is where init puts it.
+// stateFile returns the path that init uses.
 func (in *installation) stateFile() string { return filepath.Join(in.dir, "data", "strongroom.db") }
 
 func (in *installation) command(ctx context.Context, address string) *exec.Cmd {
@@ -70,7 +70,7 @@ type process struct {
 
 var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
 
-// start starts the server and returns once it says where it listens.
+// start starts the server and returns when it logs its address.
 func (in *installation) start(ctx context.Context) (*process, error) {
 	cmd := in.command(ctx, "127.0.0.1:0")
 	log, err := cmd.StderrPipe()
@@ -94,11 +94,11 @@ func (in *installation) start(ctx context.Context) (*process, error) {
 
 // terminate asks the process to end, and waits for it.
 func terminate(cmd *exec.Cmd) error {
-	_ = cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended, which Wait tells
+	_ = cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended, which Wait reports
 	return cmd.Wait()
 }
 
-// passOn shows what the server complains about.
+// passOn prints the server's warnings and errors.
 func passOn(lines *bufio.Scanner) {
 	for lines.Scan() {
 		if !strings.Contains(lines.Text(), "level=INFO") {
@@ -107,8 +107,8 @@ func passOn(lines *bufio.Scanner) {
 	}
 }
 
-// timeToReady starts the server and returns how long it took from there to the
-// first 200 of /readyz.
+// timeToReady starts the server and returns the time until the first 200 of
+// /readyz.
 func (in *installation) timeToReady(ctx context.Context) (*process, time.Duration, error) {
 	address, err := freeAddress()
 	if err != nil {
@@ -130,7 +130,7 @@ func (in *installation) timeToReady(ctx context.Context) (*process, time.Duratio
 	return nil, 0, fmt.Errorf("the server was not ready within %s: %w", patience, p.stop())
 }
 
-// freeAddress returns an address on which nobody listens at the moment.
+// freeAddress returns a loopback address with a free port.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -139,8 +139,8 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// rival returns an installation of another binary with a copy of what is in
-// this one, nil without a binary.
+// rival returns an installation of another binary with a copy of this one's
+// files, nil without a binary.
 func (in *installation) rival(binary, dir string) (*installation, error) {
 	if binary == "" {
 		return nil, nil

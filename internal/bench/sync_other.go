@@ -4,6 +4,5 @@ package main
 
 import "os"
 
-// fdatasync waits until the file is on disk, which is a little more than on
-// Linux.
+// fdatasync flushes the file and its metadata, slightly more than on Linux.
 func fdatasync(f *os.File) error { return f.Sync() }

@@ -16,7 +16,7 @@ import (
 
 const secrets = "/api/app/0f8fad5b-d9cb-469f-a165-70867728950e/secrets"
 
-// portal is the client through which users log in.
+// portal returns the client through which users log in.
 func (p *provider) portal(client string) oauth2.Config {
 	return oauth2.Config{
 		ClientID: client, RedirectURL: "http://127.0.0.1/callback", Scopes: []string{"openid", "offline_access"},
@@ -27,7 +27,7 @@ func (p *provider) portal(client string) oauth2.Config {
 	}
 }
 
-// login is the authorization-code flow with PKCE, as a browser goes it.
+// login runs the authorization-code flow with PKCE, like a browser.
 func (p *provider) login(t *testing.T, client, user string) *oauth2.Token {
 	t.Helper()
 	c := p.portal(client)
@@ -50,7 +50,7 @@ func (p *provider) login(t *testing.T, client, user string) *oauth2.Token {
 	return token
 }
 
-// service is the client-credentials flow.
+// service runs the client-credentials flow.
 func (p *provider) service(ctx context.Context, id string) (string, error) {
 	c := clientcredentials.Config{
 		ClientID: id, ClientSecret: id + "-secret", TokenURL: p.issuer + "/protocol/openid-connect/token", Scopes: []string{"profile"},
@@ -98,7 +98,7 @@ func (s *server) send(ctx context.Context, method, path, body string, headers ..
 	return answer{resp.StatusCode, resp.Header.Values("WWW-Authenticate"), string(text)}, err
 }
 
-// want makes sure of a status, and of what the answer asks for.
+// want checks the status and the authentication challenges of an answer.
 func (s *server) want(t *testing.T, what string, status int, challenges []string, method, path, body string, headers ...string) answer {
 	t.Helper()
 	a, err := s.send(t.Context(), method, path, body, headers...)
@@ -113,7 +113,7 @@ func (s *server) want(t *testing.T, what string, status int, challenges []string
 
 func bearer(token string) string { return "Authorization: Bearer " + token }
 
-// What answers ask for.
+// Authentication challenges in answers.
 var (
 	anything = []string{`Bearer realm="strongroom"`, "APIKey"}
 	another  = []string{`Bearer realm="strongroom", error="invalid_token"`, "APIKey"}

@@ -1,6 +1,6 @@
-// Package oidctest runs Strongroom against a real OpenID provider, ory/fosite in
-// a process of its own: logins, services, and keys that change under load. It is
-// a module of its own, as what the provider needs has no business in Strongroom's.
+// Package oidctest runs Strongroom against a real OpenID provider, ory/fosite in a
+// separate process: logins, services, and key rotation under load. It is a
+// separate module, so that the provider's dependencies stay out of Strongroom's.
 package oidctest
 
 import (
@@ -18,8 +18,8 @@ import (
 	"testing"
 )
 
-// programs builds Strongroom and the provider as they are in the tree, once.
-// They lie beside the test binary, with which go test removes them.
+// programs builds Strongroom and the provider from the tree, once. go test removes
+// them with the test binary.
 var programs = sync.OnceValues(func() (dir string, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -39,8 +39,8 @@ var programs = sync.OnceValues(func() (dir string, err error) {
 	return dir, nil
 })
 
-// command is one of the programs. Left to itself, the race detector sleeps for
-// a second before a process exits.
+// command returns a command that runs one of the programs. It switches off the
+// race detector's sleep of one second at exit.
 func command(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	dir, err := programs()
@@ -52,10 +52,10 @@ func command(t *testing.T, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// A provider is the OpenID provider, in a process of its own.
+// A provider is the OpenID provider in a separate process.
 type provider struct{ issuer string }
 
-// startProvider starts one that ends with the test.
+// startProvider starts a provider that ends with the test.
 func startProvider(t *testing.T) *provider {
 	t.Helper()
 	cmd := command(t, "provider")
@@ -84,7 +84,7 @@ func startProvider(t *testing.T) *provider {
 	return &provider{strings.TrimSpace(line)}
 }
 
-// tell has the provider do something with its keys.
+// tell sends the provider a command about its keys.
 func (p *provider) tell(t *testing.T, what string) {
 	t.Helper()
 	at, _, _ := strings.Cut(p.issuer, "/realms")
@@ -98,17 +98,17 @@ func (p *provider) tell(t *testing.T, what string) {
 	}
 }
 
-// A server is Strongroom, in a process of its own.
+// A server is Strongroom in a separate process.
 type server struct {
 	address string
-	psk     string // the key that init printed for Nx1
+	psk     string // the API key that init printed for Nx1
 }
 
-// startServer starts one that takes tokens of the issuer, beside what init
-// made. It ends with the test, and must not have had anything to complain of.
+// startServer starts a server that accepts tokens of the issuer and the API keys
+// of init. It ends with the test, which fails if the server logged a warning.
 func startServer(t *testing.T, issuer string) *server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "oidc") // for a socket's path may only have 107 bytes
+	dir, err := os.MkdirTemp("", "oidc") // short, because a socket's path is limited to 107 bytes
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ auth:
 	}
 }
 
-// listening reads the log until it says where the server listens.
+// listening reads the log until the server logs its address.
 func listening(lines *bufio.Reader) (address, said string) {
 	for {
 		line, err := lines.ReadString('\n')
@@ -185,19 +185,19 @@ func listening(lines *bufio.Reader) (address, said string) {
 	}
 }
 
-// follow reads until the end of the log, which the channel then delivers.
+// follow reads the log to its end and then sends it to the channel.
 func follow(log io.Reader) <-chan string {
 	all := make(chan string, 1)
 	go func() {
 		var text bytes.Buffer
-		_, _ = text.ReadFrom(log) // what there is, is what counts
+		_, _ = text.ReadFrom(log) // the text that arrived counts, whatever the error
 		all <- text.String()
 	}()
 	return all
 }
 
-// stop ends the server as a service manager does. Of a good server there is no
-// line above the level of information, and no token in any.
+// stop ends the server like a service manager. The log must not have a line above
+// level INFO or a token.
 func stop(t *testing.T, cmd *exec.Cmd, log <-chan string) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Errorf("stopping the server: %v", err)

@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// Clients that fetch a new token every few requests must not be refused while
-// the provider changes its key, whichever they have a token of.
+// Clients that fetch a new token every few requests are not refused while the
+// provider rotates its key, whichever key signed their token.
 func TestKeysChangeUnderLoadWithoutAWrongRefusal(t *testing.T) {
 	p := startProvider(t)
 	s := startServer(t, p.issuer)
 	s.want(t, "a secret", 200, nil, "POST", secrets, created, bearer(p.mustService(t, "pipeline")))
 
 	ctx, end := context.WithCancel(t.Context())
-	served := make(chan error, 1000) // how requests ended
+	served := make(chan error, 1000) // errors of requests
 	var clients sync.WaitGroup
 	for range 8 {
 		clients.Go(func() {
@@ -34,7 +34,7 @@ func TestKeysChangeUnderLoadWithoutAWrongRefusal(t *testing.T) {
 		}
 	}
 	use(50)
-	p.tell(t, "rotate") // signs from now on, although nobody has fetched it yet
+	p.tell(t, "rotate") // the new key signs from now on, before any server has fetched it
 	use(100)
 	end()
 	go func() { clients.Wait(); close(served) }()
@@ -62,7 +62,7 @@ func (s *server) getTenTimes(ctx context.Context, p *provider) error {
 	return nil
 }
 
-// A token that the server remembers ends with its key, long before its time.
+// A cached token becomes invalid with its key, long before it expires.
 func TestTokensOfAKeyThatHasLeftAreRefused(t *testing.T) {
 	p := startProvider(t)
 	s := startServer(t, p.issuer)

@@ -10,13 +10,13 @@ import (
 	jose "github.com/go-jose/go-jose/v3"
 )
 
-// A keyring is what the realm signs with: the last key is active, the others
-// are passive, as Keycloak calls those that only verify. It is safe for
+// A keyring is the signing keys of the realm: the last one is active, the others
+// are passive, Keycloak's term for keys that only verify. It is safe for
 // concurrent use.
 type keyring struct {
-	encryption *rsa.PrivateKey // published, too, as Keycloak does
+	encryption *rsa.PrivateKey // published too, as by Keycloak
 
-	mu   sync.RWMutex // guards what follows; read while a token is made
+	mu   sync.RWMutex // guards the fields below; held for reading while a token is signed
 	made int
 	keys []jose.JSONWebKey
 }
@@ -30,7 +30,7 @@ func newKeyring() (*keyring, error) {
 	return k, k.rotate()
 }
 
-// rotate makes a new key active.
+// rotate creates a new key and makes it active.
 func (k *keyring) rotate() error {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -43,17 +43,17 @@ func (k *keyring) rotate() error {
 	return nil
 }
 
-// retire leaves none but the active key.
+// retire drops all keys except the active one.
 func (k *keyring) retire() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.keys = k.keys[len(k.keys)-1:]
 }
 
-// activeLocked is what tokens are signed with now.
+// activeLocked returns the key that signs tokens now.
 func (k *keyring) activeLocked() *jose.JSONWebKey { return &k.keys[len(k.keys)-1] }
 
-// signer is what fosite asks for a key, with the lock held.
+// signer returns the signing key to fosite. The lock is held.
 func (k *keyring) signer(context.Context) (any, error) { return k.activeLocked().Key, nil }
 
 func (k *keyring) published() jose.JSONWebKeySet {

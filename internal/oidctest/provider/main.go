@@ -1,9 +1,9 @@
-// Provider is a small OpenID provider for tests, on ory/fosite: it issues tokens
-// like those of a realm of Keycloak, by authorization code with PKCE and by
-// client credentials, and can be told to change its keys. It is a process of
-// its own, so that Strongroom knows it by its socket only.
+// Provider is a small OpenID provider for tests, built on ory/fosite. It issues
+// tokens like a Keycloak realm, by authorization code with PKCE and by client
+// credentials, and rotates its keys on command. It runs as a separate process, so
+// Strongroom reaches it only over its socket.
 //
-// It says its issuer on a line of standard output and ends with its standard
+// It prints its issuer on a line of standard output and ends with its standard
 // input. Start reading at [realm].
 package main
 

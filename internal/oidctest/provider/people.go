@@ -7,32 +7,31 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// audience is what tokens are for, and account is what Keycloak adds to that.
+// audience is the audience of tokens; Keycloak adds account to it.
 const (
 	audience = "strongroom"
 	account  = "account"
 )
 
-// users can log in, and have these roles.
+// users maps each user to their roles.
 var users = map[string][]string{
 	"alice": {"nx1_app_manager", "offline_access"},
 	"bob":   {"offline_access"},
 }
 
-// services have credentials of their own: the secret is the id, and secret
-// behind it. Their tokens last as long as said.
+// services are clients with credentials: the client secret is the id followed by
+// "secret". Each has its roles and the lifetime of its tokens.
 var services = map[string]struct {
 	roles    []string
 	lifespan time.Duration
 }{
 	"pipeline": {[]string{"nx1_app_manager"}, 5 * time.Minute},
 	"reporter": {[]string{"offline_access"}, 5 * time.Minute},
-	"stale":    {[]string{"nx1_app_manager"}, -time.Minute}, // expired when it gets them
+	"stale":    {[]string{"nx1_app_manager"}, -time.Minute}, // expired on issue
 }
 
-// clients are what the provider knows: the portal, through which users log in
-// (a public client with PKCE), another one for another audience, and the
-// services.
+// clients returns all clients: the portal through which users log in (a public
+// client with PKCE), one for another audience, and the services.
 func clients() (map[string]fosite.Client, error) {
 	known := map[string]fosite.Client{"portal": publicClient("portal", audience), "shop": publicClient("shop", "shop-api")}
 	for id, s := range services {

@@ -12,15 +12,15 @@ import (
 	"github.com/ory/fosite/token/jwt"
 )
 
-// A realm issues tokens to the users and services of people.go, at the paths
-// that Keycloak's have.
+// A realm issues tokens to the users and services of people.go, at Keycloak's
+// paths.
 type realm struct {
 	issuer string
 	keys   *keyring
 	oauth  fosite.OAuth2Provider
 }
 
-// path is the realm's, below the provider's address.
+// path is the path of the realm.
 const path = "/realms/test"
 
 func newRealm(address string) (*realm, error) {
@@ -75,11 +75,11 @@ func (r *realm) handler() http.Handler {
 
 func answer(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(body) // fails only if nobody listens any more
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client has disconnected
 }
 
-// authorize lets in the user that login names: it stands for the form with the
-// password.
+// authorize logs in the user that the parameter login names, in place of a form
+// with a password.
 func (r *realm) authorize(w http.ResponseWriter, req *http.Request) {
 	ctx := req.Context()
 	request, err := r.oauth.NewAuthorizeRequest(ctx, req)
@@ -112,7 +112,7 @@ func (r *realm) authorize(w http.ResponseWriter, req *http.Request) {
 
 // token exchanges a code, a refresh token or a service's credentials.
 func (r *realm) token(w http.ResponseWriter, req *http.Request) {
-	r.keys.mu.RLock() // the header names the key that signs
+	r.keys.mu.RLock() // the header must name the key that signs
 	defer r.keys.mu.RUnlock()
 	ctx := req.Context()
 	request, err := r.oauth.NewAccessRequest(ctx, req, newSession())

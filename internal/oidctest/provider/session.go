@@ -18,7 +18,7 @@ type session struct {
 
 var _ fosite.Session = (*session)(nil)
 
-// newSession is of nobody yet.
+// newSession returns a session without a user.
 func newSession() *session {
 	s := &session{openid.NewDefaultSession(), &oauth2.JWTSession{
 		JWTClaims: &jwt.JWTClaims{Extra: map[string]any{}}, JWTHeader: &jwt.Headers{Extra: map[string]any{}},
@@ -28,7 +28,7 @@ func newSession() *session {
 	return s
 }
 
-// of says whose the session is, and through which client, in Keycloak's claims.
+// of sets the user and client of the session in Keycloak's claims.
 func (s *session) of(user, client string, roles []string) {
 	subject := "id-of-" + user
 	s.JWT.Subject, s.JWT.Username, s.JWT.JWTClaims.Subject = subject, user, subject
@@ -42,7 +42,7 @@ func (s *session) of(user, client string, roles []string) {
 	}
 }
 
-// signedWith names the key in both tokens' headers.
+// signedWith sets the key id in the headers of both tokens.
 func (s *session) signedWith(kid string) {
 	s.JWT.JWTHeader.Extra["kid"] = kid
 	s.ID.Headers.Extra["kid"] = kid
