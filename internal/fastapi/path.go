@@ -99,7 +99,7 @@ func (op *operation) checkPath(c echo.Context) (details []Detail, err error) {
 	}
 	for i, p := range op.params {
 		value, err := decode(c, values[i])
-		if err != nil {
+		if err != nil || !p.uuid && !isText(value) {
 			return nil, echo.ErrNotFound
 		}
 		if p.uuid && !isUUID(value) {
@@ -114,12 +114,12 @@ func (op *operation) checkPath(c echo.Context) (details []Detail, err error) {
 func oneSegmentEach(c echo.Context) bool {
 	sent, template := strings.Split(echo.GetPath(c.Request()), "/"), strings.Split(c.Path(), "/")
 	return slices.EqualFunc(sent, template, func(segment, want string) bool {
-		_, err := decode(c, segment)
-		return err == nil || !strings.HasPrefix(want, ":")
+		value, err := decode(c, segment)
+		return err == nil && isText(value) || !strings.HasPrefix(want, ":")
 	})
 }
 
-var errPath = errors.New("not one segment of text")
+var errPath = errors.New("not one segment")
 
 // decode unescapes a parameter exactly when the generated code does: echo routes by
 // RawPath where there is one, and its parameters are pieces of what it routed by.
@@ -132,15 +132,30 @@ func decode(c echo.Context, value string) (string, error) {
 		value = decoded
 	}
 	// A slash that was sent as one is still there after decoding.
-	if value == "" || strings.ContainsAny(value, "/\x00") || !utf8.ValidString(value) {
+	if value == "" || strings.Contains(value, "/") {
 		return "", errPath
 	}
 	return value, nil
 }
 
-// isUUID accepts 00112233-4455-6677-8899-aabbccddeeff with letters of either case. The
-// generated code's parser also takes urn:uuid:, any two bytes as braces, and no dashes.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// isUUID accepts what the upstream framework does: 00112233-4455-6677-8899-aabbccddeeff, the
+// same in braces or behind urn:uuid:, and 32 hexadecimal digits, all with letters of either
+// case. The generated code's parser takes these too, so that everything behind it sees one
+// form; it would also take any other two bytes for the braces.
 func isUUID(s string) bool {
+	if len(s) == 32 {
+		return !strings.ContainsFunc(s, func(r rune) bool { return r > 'f' || !isHex(byte(r)) })
+	}
+	if inner, braced := strings.CutPrefix(s, "{"); braced {
+		var closed bool
+		if s, closed = strings.CutSuffix(inner, "}"); !closed {
+			return false
+		}
+	} else {
+		s = strings.TrimPrefix(s, "urn:uuid:")
+	}
 	if len(s) != 36 {
 		return false
 	}
