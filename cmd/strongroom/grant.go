@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,8 @@ else. Its deliveries are counted, and after its end, its last read or its revoca
 
 func createGrantCommand() *cobra.Command {
 	var body gen.CreateGrantJSONRequestBody
-	var sandbox, subject string
+	var sandbox, profile, subject string
+	var writeBack bool
 	var strategies []string
 	var reads int
 	var ends time.Duration
@@ -40,6 +42,7 @@ func createGrantCommand() *cobra.Command {
 		}
 		body.Owner, body.Names = args[0], args[1:]
 		body.Sandbox, body.Subject, body.Reads = ifGiven(a, "sandbox", sandbox), ifGiven(a, "subject", subject), ifGiven(a, "reads", reads)
+		body.Profile, body.WriteBack = ifGiven(a, "profile", profile), ifGiven(a, "write-back", writeBack)
 		resp, err := a.CreateGrantWithResponse(ctx, body)
 		if err := refusal(resp, err); err != nil {
 			return err
@@ -50,6 +53,8 @@ func createGrantCommand() *cobra.Command {
 	f.DurationVar(&ends, "for", time.Hour, "`time` for which it works, at most 720h")
 	f.IntVar(&reads, "reads", 0, "`number` of deliveries for which it is good (default any)")
 	f.StringVar(&sandbox, "sandbox", "", "`id` of the sandbox that it is for: it is of no use on the routes of another")
+	f.StringVar(&profile, "profile", "", "`id` of the agent profile that it is for: a list for this profile shows these secrets")
+	f.BoolVar(&writeBack, "write-back", false, "let it replace these values under the version that it has read (…/binding), and nothing else")
 	f.StringVar(&subject, "subject", "", "`who` has the key, for the audit log (default the sandbox)")
 	strategyFlag(c, &strategies)
 	return c
@@ -61,8 +66,20 @@ func listGrants(ctx context.Context, a *adminClient, _ []string) error {
 		return err
 	}
 	return printTable(a, *resp.JSON200, func(k gen.IssuedKey) []string {
-		return []string{k.Id, stateOf(k), k.Subject, grantsOf(k), "delivered " + deliveriesOf(k), "last " + when(k.LastDelivery)}
+		return []string{k.Id, stateOf(k), k.Subject, grantsOf(k), "delivered " + deliveriesOf(k), "last " + when(k.LastDelivery), madeFor(k)}
 	})
+}
+
+// madeFor is what else an agent's key was made for.
+func madeFor(k gen.IssuedKey) string {
+	var parts []string
+	if k.Profile != nil {
+		parts = append(parts, "profile "+*k.Profile)
+	}
+	if k.WriteBack != nil {
+		parts = append(parts, "writes back")
+	}
+	return strings.Join(parts, ", ")
 }
 
 func revokeGrantCommand() *cobra.Command {

@@ -15,6 +15,28 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Binding defines model for Binding.
+type Binding struct {
+	Value string `json:"value"`
+
+	// Version The revision of the secret. It says nothing about the value.
+	Version string `json:"version"`
+}
+
+// BindingUpdate defines model for BindingUpdate.
+type BindingUpdate struct {
+	// ExpectedVersion The version that was read or written last.
+	ExpectedVersion string `json:"expected_version"`
+
+	// Value At most 1 MiB.
+	Value string `json:"value,omitempty"`
+}
+
+// BindingVersion defines model for BindingVersion.
+type BindingVersion struct {
+	Version string `json:"version"`
+}
+
 // HTTPValidationError defines model for HTTPValidationError.
 type HTTPValidationError struct {
 	Detail []ValidationError `json:"detail"`
@@ -23,6 +45,11 @@ type HTTPValidationError struct {
 // Problem defines model for Problem.
 type Problem struct {
 	Detail string `json:"detail"`
+}
+
+// Refusal What is wrong with the body, or in one sentence that the value is blank or redacted.
+type Refusal struct {
+	union json.RawMessage
 }
 
 // SecretCreateRequest defines model for SecretCreateRequest.
@@ -97,6 +124,9 @@ type NotFound = Problem
 // PreconditionFailed defines model for PreconditionFailed.
 type PreconditionFailed = Problem
 
+// Refused What is wrong with the body, or in one sentence that the value is blank or redacted.
+type Refused = Refusal
+
 // TooLarge defines model for TooLarge.
 type TooLarge = Problem
 
@@ -112,6 +142,12 @@ type Unavailable = Problem
 // Unprocessable defines model for Unprocessable.
 type Unprocessable = HTTPValidationError
 
+// ListSecretsParams defines parameters for ListSecrets.
+type ListSecretsParams struct {
+	// AgentProfileId The id of an agent profile, a UUID. An unknown one is answered with 404.
+	AgentProfileId *string `form:"agent_profile_id,omitempty" json:"agent_profile_id,omitempty"`
+}
+
 // PutSecretParams defines parameters for PutSecret.
 type PutSecretParams struct {
 	// IfMatch The ETag of the secret as it was last seen, or `*`. If it has changed since, the answer is 412 and nothing is done.
@@ -126,6 +162,71 @@ type DeleteSecretParams struct {
 
 // PutSecretJSONRequestBody defines body for PutSecret for application/json ContentType.
 type PutSecretJSONRequestBody = SecretCreateRequest
+
+// PutBindingJSONRequestBody defines body for PutBinding for application/json ContentType.
+type PutBindingJSONRequestBody = BindingUpdate
+
+// AsHTTPValidationError returns the union data inside the Refusal as a HTTPValidationError
+func (t Refusal) AsHTTPValidationError() (HTTPValidationError, error) {
+	var body HTTPValidationError
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromHTTPValidationError overwrites any union data inside the Refusal as the provided HTTPValidationError
+func (t *Refusal) FromHTTPValidationError(v HTTPValidationError) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeHTTPValidationError performs a merge with any union data inside the Refusal, using the provided HTTPValidationError
+func (t *Refusal) MergeHTTPValidationError(v HTTPValidationError) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsProblem returns the union data inside the Refusal as a Problem
+func (t Refusal) AsProblem() (Problem, error) {
+	var body Problem
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromProblem overwrites any union data inside the Refusal as the provided Problem
+func (t *Refusal) FromProblem(v Problem) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeProblem performs a merge with any union data inside the Refusal, using the provided Problem
+func (t *Refusal) MergeProblem(v Problem) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Refusal) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Refusal) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // AsValidationErrorLoc0 returns the union data inside the ValidationError_Loc_Item as a ValidationErrorLoc0
 func (t ValidationError_Loc_Item) AsValidationErrorLoc0() (ValidationErrorLoc0, error) {
@@ -193,7 +294,7 @@ func (t *ValidationError_Loc_Item) UnmarshalJSON(b []byte) error {
 type ServerInterface interface {
 	// ListSecrets List names and descriptions
 	// (GET /api/settings/secrets)
-	ListSecrets(ctx echo.Context) error
+	ListSecrets(ctx echo.Context, params ListSecretsParams) error
 	// PutSecret Create or replace
 	// (PUT /api/settings/secrets)
 	PutSecret(ctx echo.Context, params PutSecretParams) error
@@ -203,6 +304,12 @@ type ServerInterface interface {
 	// GetSecretValue The value
 	// (GET /api/settings/secrets/{name})
 	GetSecretValue(ctx echo.Context, name Name) error
+	// GetBinding The value, to be written back
+	// (GET /api/settings/secrets/{name}/binding)
+	GetBinding(ctx echo.Context, name Name) error
+	// PutBinding Write the value back
+	// (PUT /api/settings/secrets/{name}/binding)
+	PutBinding(ctx echo.Context, name Name) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -214,8 +321,17 @@ type ServerInterfaceWrapper struct {
 func (w *ServerInterfaceWrapper) ListSecrets(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSecretsParams
+	// ------------- Optional query parameter "agent_profile_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "agent_profile_id", ctx.QueryParams(), &params.AgentProfileId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter agent_profile_id: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListSecrets(ctx)
+	err = w.Handler.ListSecrets(ctx, params)
 	return err
 }
 
@@ -300,6 +416,38 @@ func (w *ServerInterfaceWrapper) GetSecretValue(ctx echo.Context) error {
 	return err
 }
 
+// GetBinding converts echo context to params.
+func (w *ServerInterfaceWrapper) GetBinding(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetBinding(ctx, name)
+	return err
+}
+
+// PutBinding converts echo context to params.
+func (w *ServerInterfaceWrapper) PutBinding(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "name" -------------
+	var name Name
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", ctx.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PutBinding(ctx, name)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -351,6 +499,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PUT(options.BaseURL+"/api/settings/secrets", wrapper.PutSecret, options.OperationMiddlewares["putSecret"]...)
 	router.DELETE(options.BaseURL+"/api/settings/secrets/:name", wrapper.DeleteSecret, options.OperationMiddlewares["deleteSecret"]...)
 	router.GET(options.BaseURL+"/api/settings/secrets/:name", wrapper.GetSecretValue, options.OperationMiddlewares["getSecretValue"]...)
+	router.GET(options.BaseURL+"/api/settings/secrets/:name/binding", wrapper.GetBinding, options.OperationMiddlewares["getBinding"]...)
+	router.PUT(options.BaseURL+"/api/settings/secrets/:name/binding", wrapper.PutBinding, options.OperationMiddlewares["putBinding"]...)
 
 }
 
@@ -367,6 +517,16 @@ type InternalErrorJSONResponse Problem
 type NotFoundJSONResponse Problem
 
 type PreconditionFailedJSONResponse Problem
+
+type RefusedJSONResponse Refusal
+
+func (t RefusedJSONResponse) MarshalJSON() ([]byte, error) {
+	return Refusal(t).MarshalJSON()
+}
+
+func (t *RefusedJSONResponse) UnmarshalJSON(b []byte) error {
+	return (*Refusal)(t).UnmarshalJSON(b)
+}
 
 type TooLargeJSONResponse Problem
 
@@ -386,6 +546,7 @@ type UnavailableJSONResponse Problem
 type UnprocessableJSONResponse HTTPValidationError
 
 type ListSecretsRequestObject struct {
+	Params ListSecretsParams
 }
 
 type ListSecretsResponseObject interface {
@@ -444,6 +605,34 @@ func (response ListSecrets403JSONResponse) VisitListSecretsResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets404JSONResponse Problem
+
+func (response ListSecrets404JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets422JSONResponse struct{ UnprocessableJSONResponse }
+
+func (response ListSecrets422JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -624,7 +813,7 @@ func (response PutSecret413JSONResponse) VisitPutSecretResponse(w http.ResponseW
 	return err
 }
 
-type PutSecret422JSONResponse struct{ UnprocessableJSONResponse }
+type PutSecret422JSONResponse struct{ RefusedJSONResponse }
 
 func (response PutSecret422JSONResponse) VisitPutSecretResponse(w http.ResponseWriter) error {
 
@@ -1013,6 +1202,343 @@ func (response GetSecretValue507JSONResponse) VisitGetSecretValueResponse(w http
 	return err
 }
 
+type GetBindingRequestObject struct {
+	Name Name `json:"name"`
+}
+
+type GetBindingResponseObject interface {
+	VisitGetBindingResponse(w http.ResponseWriter) error
+}
+
+type GetBinding200JSONResponse Binding
+
+func (response GetBinding200JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBinding400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetBinding400JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBinding401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetBinding401JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBinding403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetBinding403JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBinding404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetBinding404JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBinding422JSONResponse struct{ IllegalNameJSONResponse }
+
+func (response GetBinding422JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBinding429JSONResponse struct{ TooManyJSONResponse }
+
+func (response GetBinding429JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBinding500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response GetBinding500JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBinding503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response GetBinding503JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBinding507JSONResponse struct{ FullJSONResponse }
+
+func (response GetBinding507JSONResponse) VisitGetBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBindingRequestObject struct {
+	Name Name `json:"name"`
+	Body *PutBindingJSONRequestBody
+}
+
+type PutBindingResponseObject interface {
+	VisitPutBindingResponse(w http.ResponseWriter) error
+}
+
+type PutBinding200ResponseHeaders struct {
+	XStrongroomWarning *string
+}
+
+type PutBinding200JSONResponse struct {
+	Body    BindingVersion
+	Headers PutBinding200ResponseHeaders
+}
+
+func (response PutBinding200JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XStrongroomWarning != nil {
+		w.Header().Set("X-Strongroom-Warning", fmt.Sprint(*response.Headers.XStrongroomWarning))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response PutBinding400JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response PutBinding401JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response PutBinding403JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response PutBinding404JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding409JSONResponse Problem
+
+func (response PutBinding409JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding413JSONResponse struct{ TooLargeJSONResponse }
+
+func (response PutBinding413JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding422JSONResponse struct{ RefusedJSONResponse }
+
+func (response PutBinding422JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding429JSONResponse struct{ TooManyJSONResponse }
+
+func (response PutBinding429JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding500JSONResponse struct{ InternalErrorJSONResponse }
+
+func (response PutBinding500JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response PutBinding503JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PutBinding507JSONResponse struct{ FullJSONResponse }
+
+func (response PutBinding507JSONResponse) VisitPutBindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListSecrets List names and descriptions
@@ -1027,6 +1553,12 @@ type StrictServerInterface interface {
 	// GetSecretValue The value
 	// (GET /api/settings/secrets/{name})
 	GetSecretValue(ctx context.Context, request GetSecretValueRequestObject) (GetSecretValueResponseObject, error)
+	// GetBinding The value, to be written back
+	// (GET /api/settings/secrets/{name}/binding)
+	GetBinding(ctx context.Context, request GetBindingRequestObject) (GetBindingResponseObject, error)
+	// PutBinding Write the value back
+	// (PUT /api/settings/secrets/{name}/binding)
+	PutBinding(ctx context.Context, request PutBindingRequestObject) (PutBindingResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -1042,8 +1574,10 @@ type strictHandler struct {
 }
 
 // ListSecrets operation middleware
-func (sh *strictHandler) ListSecrets(ctx echo.Context) error {
+func (sh *strictHandler) ListSecrets(ctx echo.Context, params ListSecretsParams) error {
 	var request ListSecretsRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListSecrets(ctx.Request().Context(), request.(ListSecretsRequestObject))
@@ -1157,6 +1691,79 @@ func (sh *strictHandler) GetSecretValue(ctx echo.Context, name Name) error {
 		return err
 	} else if validResponse, ok := response.(GetSecretValueResponseObject); ok {
 		return validResponse.VisitGetSecretValueResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetBinding operation middleware
+func (sh *strictHandler) GetBinding(ctx echo.Context, name Name) error {
+	var request GetBindingRequestObject
+
+	request.Name = name
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBinding(ctx.Request().Context(), request.(GetBindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetBindingResponseObject); ok {
+		return validResponse.VisitGetBindingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PutBinding operation middleware
+func (sh *strictHandler) PutBinding(ctx echo.Context, name Name) error {
+	var request PutBindingRequestObject
+
+	request.Name = name
+
+	var body PutBindingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PutBinding(ctx.Request().Context(), request.(PutBindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PutBinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PutBindingResponseObject); ok {
+		return validResponse.VisitPutBindingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

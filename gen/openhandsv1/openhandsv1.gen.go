@@ -51,6 +51,11 @@ type Problem struct {
 	Detail string `json:"detail"`
 }
 
+// Refusal What is wrong with the body, or in one sentence that the value is blank or redacted.
+type Refusal struct {
+	union json.RawMessage
+}
+
 // ValidationError defines model for ValidationError.
 type ValidationError struct {
 	Loc  []ValidationError_Loc_Item `json:"loc"`
@@ -92,6 +97,9 @@ type NotFound = Problem
 
 // PreconditionFailed defines model for PreconditionFailed.
 type PreconditionFailed = Problem
+
+// Refused What is wrong with the body, or in one sentence that the value is blank or redacted.
+type Refused = Refusal
 
 // TooLarge defines model for TooLarge.
 type TooLarge = Problem
@@ -137,6 +145,68 @@ type SaveSecretJSONRequestBody = CustomSecretCreate
 
 // UpdateSecretJSONRequestBody defines body for UpdateSecret for application/json ContentType.
 type UpdateSecretJSONRequestBody = CustomSecretWithoutValue
+
+// AsHTTPValidationError returns the union data inside the Refusal as a HTTPValidationError
+func (t Refusal) AsHTTPValidationError() (HTTPValidationError, error) {
+	var body HTTPValidationError
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromHTTPValidationError overwrites any union data inside the Refusal as the provided HTTPValidationError
+func (t *Refusal) FromHTTPValidationError(v HTTPValidationError) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeHTTPValidationError performs a merge with any union data inside the Refusal, using the provided HTTPValidationError
+func (t *Refusal) MergeHTTPValidationError(v HTTPValidationError) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsProblem returns the union data inside the Refusal as a Problem
+func (t Refusal) AsProblem() (Problem, error) {
+	var body Problem
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromProblem overwrites any union data inside the Refusal as the provided Problem
+func (t *Refusal) FromProblem(v Problem) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeProblem performs a merge with any union data inside the Refusal, using the provided Problem
+func (t *Refusal) MergeProblem(v Problem) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t Refusal) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *Refusal) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // AsValidationErrorLoc0 returns the union data inside the ValidationError_Loc_Item as a ValidationErrorLoc0
 func (t ValidationError_Loc_Item) AsValidationErrorLoc0() (ValidationErrorLoc0, error) {
@@ -400,6 +470,16 @@ type NotFoundJSONResponse Problem
 
 type PreconditionFailedJSONResponse Problem
 
+type RefusedJSONResponse Refusal
+
+func (t RefusedJSONResponse) MarshalJSON() ([]byte, error) {
+	return Refusal(t).MarshalJSON()
+}
+
+func (t *RefusedJSONResponse) UnmarshalJSON(b []byte) error {
+	return (*Refusal)(t).UnmarshalJSON(b)
+}
+
 type TooLargeJSONResponse Problem
 
 type TooManyResponseHeaders struct {
@@ -507,7 +587,7 @@ func (response SaveSecret413JSONResponse) VisitSaveSecretResponse(w http.Respons
 	return err
 }
 
-type SaveSecret422JSONResponse struct{ UnprocessableJSONResponse }
+type SaveSecret422JSONResponse struct{ RefusedJSONResponse }
 
 func (response SaveSecret422JSONResponse) VisitSaveSecretResponse(w http.ResponseWriter) error {
 

@@ -15,6 +15,11 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// HTTPValidationError defines model for HTTPValidationError.
+type HTTPValidationError struct {
+	Detail []ValidationError `json:"detail"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	Detail string `json:"detail"`
@@ -31,6 +36,24 @@ type SecretNameItem struct {
 // SecretNamesResponse defines model for SecretNamesResponse.
 type SecretNamesResponse struct {
 	Secrets []SecretNameItem `json:"secrets"`
+}
+
+// ValidationError defines model for ValidationError.
+type ValidationError struct {
+	Loc  []ValidationError_Loc_Item `json:"loc"`
+	Msg  string                     `json:"msg"`
+	Type string                     `json:"type"`
+}
+
+// ValidationErrorLoc0 defines model for ValidationError.Loc.0.
+type ValidationErrorLoc0 = string
+
+// ValidationErrorLoc1 defines model for ValidationError.Loc.1.
+type ValidationErrorLoc1 = int
+
+// ValidationError_Loc_Item defines model for ValidationError.loc.Item.
+type ValidationError_Loc_Item struct {
+	union json.RawMessage
 }
 
 // SandboxID defines model for SandboxID.
@@ -60,11 +83,82 @@ type Unauthorized = Problem
 // Unavailable defines model for Unavailable.
 type Unavailable = Problem
 
+// Unprocessable defines model for Unprocessable.
+type Unprocessable = HTTPValidationError
+
+// ListSecretsParams defines parameters for ListSecrets.
+type ListSecretsParams struct {
+	// AgentProfileId The id of an agent profile, a UUID, to list only its secrets. An unknown one is answered with 404.
+	AgentProfileId *string `form:"agent_profile_id,omitempty" json:"agent_profile_id,omitempty"`
+}
+
+// AsValidationErrorLoc0 returns the union data inside the ValidationError_Loc_Item as a ValidationErrorLoc0
+func (t ValidationError_Loc_Item) AsValidationErrorLoc0() (ValidationErrorLoc0, error) {
+	var body ValidationErrorLoc0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromValidationErrorLoc0 overwrites any union data inside the ValidationError_Loc_Item as the provided ValidationErrorLoc0
+func (t *ValidationError_Loc_Item) FromValidationErrorLoc0(v ValidationErrorLoc0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeValidationErrorLoc0 performs a merge with any union data inside the ValidationError_Loc_Item, using the provided ValidationErrorLoc0
+func (t *ValidationError_Loc_Item) MergeValidationErrorLoc0(v ValidationErrorLoc0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsValidationErrorLoc1 returns the union data inside the ValidationError_Loc_Item as a ValidationErrorLoc1
+func (t ValidationError_Loc_Item) AsValidationErrorLoc1() (ValidationErrorLoc1, error) {
+	var body ValidationErrorLoc1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromValidationErrorLoc1 overwrites any union data inside the ValidationError_Loc_Item as the provided ValidationErrorLoc1
+func (t *ValidationError_Loc_Item) FromValidationErrorLoc1(v ValidationErrorLoc1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeValidationErrorLoc1 performs a merge with any union data inside the ValidationError_Loc_Item, using the provided ValidationErrorLoc1
+func (t *ValidationError_Loc_Item) MergeValidationErrorLoc1(v ValidationErrorLoc1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t ValidationError_Loc_Item) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *ValidationError_Loc_Item) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// ListSecrets List Secret Names
 	// (GET /api/v1/sandboxes/{sandbox_id}/settings/secrets)
-	ListSecrets(ctx echo.Context, sandboxId SandboxID) error
+	ListSecrets(ctx echo.Context, sandboxId SandboxID, params ListSecretsParams) error
 	// GetSecretValue Get Secret Value
 	// (GET /api/v1/sandboxes/{sandbox_id}/settings/secrets/{secret_name})
 	GetSecretValue(ctx echo.Context, sandboxId SandboxID, secretName string) error
@@ -86,8 +180,17 @@ func (w *ServerInterfaceWrapper) ListSecrets(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sandbox_id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSecretsParams
+	// ------------- Optional query parameter "agent_profile_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "agent_profile_id", ctx.QueryParams(), &params.AgentProfileId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter agent_profile_id: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListSecrets(ctx, sandboxId)
+	err = w.Handler.ListSecrets(ctx, sandboxId, params)
 	return err
 }
 
@@ -190,8 +293,11 @@ type UnauthorizedJSONResponse Problem
 
 type UnavailableJSONResponse Problem
 
+type UnprocessableJSONResponse HTTPValidationError
+
 type ListSecretsRequestObject struct {
 	SandboxId SandboxID `json:"sandbox_id"`
+	Params    ListSecretsParams
 }
 
 type ListSecretsResponseObject interface {
@@ -250,6 +356,34 @@ func (response ListSecrets403JSONResponse) VisitListSecretsResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets404JSONResponse Problem
+
+func (response ListSecrets404JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSecrets422JSONResponse struct{ UnprocessableJSONResponse }
+
+func (response ListSecrets422JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -475,10 +609,11 @@ type strictHandler struct {
 }
 
 // ListSecrets operation middleware
-func (sh *strictHandler) ListSecrets(ctx echo.Context, sandboxId SandboxID) error {
+func (sh *strictHandler) ListSecrets(ctx echo.Context, sandboxId SandboxID, params ListSecretsParams) error {
 	var request ListSecretsRequestObject
 
 	request.SandboxId = sandboxId
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListSecrets(ctx.Request().Context(), request.(ListSecretsRequestObject))

@@ -108,6 +108,9 @@ type IssuedKey struct {
 	Id           string     `json:"id"`
 	LastDelivery *time.Time `json:"last_delivery,omitempty"`
 
+	// Profile An agent's.
+	Profile *string `json:"profile,omitempty"`
+
 	// Reads How many deliveries an agent's key is good for.
 	Reads *int `json:"reads,omitempty"`
 
@@ -128,6 +131,9 @@ type IssuedKey struct {
 
 	// Works Whether it works now.
 	Works bool `json:"works"`
+
+	// WriteBack An agent's.
+	WriteBack *bool `json:"write_back,omitempty"`
 }
 
 // KeyValue defines model for KeyValue.
@@ -359,6 +365,9 @@ type CreateGrantJSONBody struct {
 	// Owner As in user/alice.
 	Owner string `json:"owner"`
 
+	// Profile The agent profile for which it is, a UUID: lists that ask for this profile show these secrets.
+	Profile *string `json:"profile,omitempty"`
+
 	// Reads How many deliveries it is good for, more than 0. By default: any number.
 	Reads *int `json:"reads,omitempty"`
 
@@ -370,6 +379,9 @@ type CreateGrantJSONBody struct {
 
 	// Subject Who has it, for the audit log. By default the sandbox.
 	Subject *string `json:"subject,omitempty"`
+
+	// WriteBack Whether it may replace these values under the version that it has read, on the route for bindings only.
+	WriteBack *bool `json:"write_back,omitempty"`
 }
 
 // RevokeGrantsJSONBody defines parameters for RevokeGrants.

@@ -10,6 +10,7 @@ import (
 	apis "github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/nx1"
 	"github.com/strongroom/strongroom/internal/api/openhands/agentserver"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/api/openhands/sandbox"
 	"github.com/strongroom/strongroom/internal/api/openhands/v0"
 	"github.com/strongroom/strongroom/internal/api/openhands/v1"
@@ -91,10 +92,10 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chai
 		new          func(auth.Chain) (http.Handler, error)
 	}{
 		{api.AgentServer, "agentserver", "/api/settings/secrets", specs.AgentServer, func(c auth.Chain) (http.Handler, error) {
-			return agentserver.New(service, suspicious, c, log)
+			return agentserver.New(service, agentserver.Options{Suspicious: suspicious, Profiles: profiles(api)}, c, log)
 		}},
 		{api.Sandboxes, "sandbox", "/api/v1/sandboxes", specs.Sandbox, func(c auth.Chain) (http.Handler, error) {
-			return sandbox.New(service, c, log)
+			return sandbox.New(service, profiles(api), c, log)
 		}},
 		// The rest of V1's own paths, too: who comes there has V1's credentials.
 		{api.V1, "openhandsv1", "/api/v1", specs.OpenHandsV1, func(c auth.Chain) (http.Handler, error) {
@@ -118,6 +119,14 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chai
 	front.Mount("/api/secrets", server.CORS(api.Origins, h))
 	front.Publish("/openapi/openhands.json", specs.OpenHands)
 	return nil
+}
+
+func profiles(api *config.OpenHands) custom.Profiles {
+	profiles := custom.Profiles{}
+	for id, p := range api.Profiles {
+		profiles[id] = custom.Profile{User: p.User, Names: p.Names}
+	}
+	return profiles
 }
 
 func nx1Options(api *config.Nx1) nx1.Options {

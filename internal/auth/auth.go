@@ -28,6 +28,8 @@ var (
 	// ErrBadToken is an ErrBadCredential that came as a bearer token, which
 	// RFC 6750 has words for.
 	ErrBadToken = fmt.Errorf("bearer token: %w", ErrBadCredential)
+	// ErrEmptyCredential is an ErrBadCredential with nothing in it.
+	ErrEmptyCredential = fmt.Errorf("empty: %w", ErrBadCredential)
 	// ErrTwoCredentials means that the request has more than one credential,
 	// so that it is not clear in whose name it comes.
 	ErrTwoCredentials = errors.New("more than one credential")

@@ -230,10 +230,22 @@ type OpenHands struct {
 	// /api/v1/sandboxes/{sandbox_id}/settings/secrets. By default nobody is
 	// anonymous here.
 	Sandboxes Surface `yaml:"sandboxes"`
+	// Profiles are OpenHands' agent profiles, by their ids (UUIDs in lower case).
+	// A list for a profile shows its secrets only, of those that the caller may
+	// list.
+	Profiles map[string]Profile `yaml:"profiles"`
 	// Origins are those of web pages that may use these APIs from a browser
 	// (CORS), as https://canvas.example or http://localhost:3001. Default: none
 	// but pages that come from this server's own address.
 	Origins []string `yaml:"origins"`
+}
+
+// Profile says which secrets agents of a profile are told of. It grants nothing.
+type Profile struct {
+	// User whose profile it is: to others it is unknown. Default: default.
+	User string `yaml:"user"`
+	// Names of the user's secrets; [] for none. Default: all.
+	Names []string `yaml:"names"`
 }
 
 // Surface is one more API to the secrets of another. It is served unless it is
@@ -329,6 +341,12 @@ func (o *OpenHands) setDefaults(auth map[string]Strategy) {
 	for _, s := range []*Surface{&o.AgentServer, &o.V1} {
 		if s.Auth == nil {
 			s.Auth = o.Auth
+		}
+	}
+	for id, p := range o.Profiles {
+		if p.User == "" {
+			p.User = "default"
+			o.Profiles[id] = p
 		}
 	}
 	if o.Sandboxes.Auth == nil {

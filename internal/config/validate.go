@@ -153,6 +153,9 @@ func (a APIs) validate(m *mistakes, c *Config) {
 		c.checkAuth(m, "apis.openhands.agent_server", a.OpenHands.AgentServer.Auth)
 		c.checkAuth(m, "apis.openhands.v1", a.OpenHands.V1.Auth)
 		c.checkAuth(m, "apis.openhands.sandboxes", a.OpenHands.Sandboxes.Auth)
+		for id := range sorted(a.OpenHands.Profiles) {
+			m.bad(!profileID.MatchString(id), "apis.openhands.profiles.%s: must be a UUID in lower case, with hyphens", id)
+		}
 		for i, o := range a.OpenHands.Origins {
 			m.bad(!origin(o), "apis.openhands.origins[%d]: must be https://host or http://host:port in lower case, and no more, as browsers send it", i)
 		}
@@ -163,6 +166,8 @@ func (a APIs) validate(m *mistakes, c *Config) {
 		checkSuspicious(m, "apis.nx1", a.Nx1.SuspiciousValues)
 	}
 }
+
+var profileID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 func checkSuspicious(m *mistakes, path, values string) {
 	m.bad(!oneOf(values, "warn", "reject", "accept"), "%s.suspicious_values: must be warn, reject or accept", path)

@@ -18,6 +18,9 @@ func entry(name, description string) string {
 	return `{"name":"` + name + `","description":"` + description + `"}`
 }
 
+// bare is how the agent server shows a secret without a description.
+func bare(name string) string { return `{"name":"` + name + `","description":null}` }
+
 func entries(items ...string) string { return `{"secrets":[` + strings.Join(items, ",") + `]}` }
 
 // wantsValue makes sure that the answer is the value, and nothing but the value.
@@ -40,16 +43,16 @@ func TestAgentServerFromPutToDelete(t *testing.T) {
 	if tag := c.get(settings + "/A").wantsValue(canary + " 1").etag(); tag != first {
 		t.Errorf("the value has tag %s, want %s", tag, first)
 	}
-	if tag := c.put(settings, `{"name":"A","value":"`+canary+` 2"}`).wants(200, entry("A", "")).etag(); tag == first {
+	if tag := c.put(settings, `{"name":"A","value":"`+canary+` 2"}`).wants(200, bare("A")).etag(); tag == first {
 		t.Errorf("the tag is still %s", tag)
 	}
 	c.get(settings + "/A").wantsValue(canary + " 2")
-	c.put(settings, `{"name":"B","value":"","description":null}`).wants(200, entry("B", ""))
-	c.get(settings + "/B").wantsValue("")
+	c.put(settings, `{"name":"B","value":"`+canary+`","description":null}`).wants(200, bare("B"))
+	c.get(settings + "/B").wantsValue(canary)
 	c.get("/api/secrets").wants(200, list("A", "B"))
 	c.delete(settings+"/A").wants(200, goneThere)
 	c.delete(settings+"/A").wants(404, agentserver.absent)
-	c.get(settings).wants(200, entries(entry("B", "")))
+	c.get(settings).wants(200, entries(bare("B")))
 }
 
 // The rows of the agent server's own suite, and some more names.
@@ -62,7 +65,7 @@ func TestAgentServerNames(t *testing.T) {
 	} {
 		path := settings + "/" + strings.NewReplacer(" ", "%20", `\n`, "%0A").Replace(name)
 		if legal {
-			c.put(settings, custom(name)).wants(200, entry(name, ""))
+			c.put(settings, custom(name)).wants(200, bare(name))
 			c.get(path).wantsValue(canary)
 			c.delete(path).wants(200, goneThere)
 			continue
@@ -77,7 +80,7 @@ func TestAgentServerNames(t *testing.T) {
 	for _, name := range []string{"API-KEY", "_A", "OK"} {
 		c.post("/api/secrets", custom(name)).wants(201, created)
 	}
-	c.get(settings).wants(200, entries(entry("OK", "")))
+	c.get(settings).wants(200, entries(bare("OK")))
 	c.delete(settings+"/API-KEY").wants(422, says(badName))
 	c.get("/api/secrets").wants(200, list("API-KEY", "OK", "_A"))
 }
@@ -85,19 +88,19 @@ func TestAgentServerNames(t *testing.T) {
 func TestAgentServerConditions(t *testing.T) {
 	s := serve(t)
 	c := s.openhands(t, admin)
-	tag := c.put(settings, custom("A")).wants(200, entry("A", "")).etag()
-	c.put(settings, custom("A")).wants(200, entry("A", ""))
+	tag := c.put(settings, custom("A")).wants(200, bare("A")).etag()
+	c.put(settings, custom("A")).wants(200, bare("A"))
 	late := c.with("If-Match", tag)
 	late.put(settings, custom("A")).wants(412, agentserver.stale)
 	late.delete(settings+"/A").wants(412, agentserver.stale)
 	c.with("If-Match", "*").put(settings, custom("B")).wants(404, agentserver.absent)
-	c.with("If-Match", "*").put(settings, custom("A")).wants(200, entry("A", ""))
+	c.with("If-Match", "*").put(settings, custom("A")).wants(200, bare("A"))
 	c.with("If-Match", "x").put(settings, custom("A")).wants(400, agentserver.malformed)
 	c.with("If-Match", "x").delete(settings+"/A").wants(400, agentserver.malformed)
 	c.with("If-Match", tag).with("If-Match", tag).delete(settings+"/A").wants(400, agentserver.repeated)
 	// The value is for those who may see it, however often they ask.
 	c.with("If-None-Match", "*").get(settings + "/A").wantsValue(canary)
-	c.get(settings).wants(200, entries(entry("A", "")))
+	c.get(settings).wants(200, entries(bare("A")))
 }
 
 func TestAgentServerSaysNoMoreThanOneMayKnow(t *testing.T) {

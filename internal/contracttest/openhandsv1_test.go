@@ -11,7 +11,7 @@ import (
 const (
 	v1      = "/api/v1/secrets"
 	search  = v1 + "/search"
-	saved   = `{"message":"Secret saved successfully"}`
+	saved   = created
 	envRule = "must be the name of an environment variable"
 )
 
@@ -22,6 +22,9 @@ func page(next string, items ...string) string {
 	}
 	return `{"items":[` + strings.Join(items, ",") + `],"next_page_id":` + next + `}`
 }
+
+// missingV1 is what V1 says of a secret that is not there.
+func missingV1(id string) string { return says("Secret with ID " + id + " not found") }
 
 func items(names ...string) (all []string) {
 	for _, name := range names {
@@ -47,15 +50,15 @@ func TestV1FromCreateToDelete(t *testing.T) {
 	}
 
 	c.put(v1+"/A", `{"name":"B","description":"was A"}`).wants(200, updated)
-	c.put(v1+"/A", `{"name":"A"}`).wants(404, openhandsv1.absent)
+	c.put(v1+"/A", `{"name":"A"}`).wants(404, missingV1("A"))
 	c.get(search).wants(200, page("null", entry("B", "was A")))
 	c.put(v1+"/B", `{"name":"B"}`).wants(200, updated)
 	c.get(search).wants(200, page("null", entry("B", "")))
 	c.get(settings + "/B").wantsValue(canary + "4")
 	c.post(v1, custom("TAKEN")).wants(201, saved)
-	c.put(v1+"/B", `{"name":"TAKEN"}`).wants(400, says("Secret name already exists"))
+	c.put(v1+"/B", `{"name":"TAKEN"}`).wants(400, says("Secret TAKEN already exists"))
 	c.delete(v1+"/B").wants(200, deleted)
-	c.delete(v1+"/B").wants(404, openhandsv1.absent)
+	c.delete(v1+"/B").wants(404, missingV1("B"))
 	c.get("/api/secrets").wants(200, list("TAKEN"))
 }
 
@@ -65,26 +68,28 @@ func TestV1SearchesInPages(t *testing.T) {
 		c.post(v1, custom(name)).wants(201, saved)
 	}
 	for query, want := range map[string]string{
-		"":                                 page("null", items("B_TOKEN", "_", "a", "api_token", "b", "search")...),
-		"?limit=100":                       page("null", items("B_TOKEN", "_", "a", "api_token", "b", "search")...),
-		"?limit=6":                         page("null", items("B_TOKEN", "_", "a", "api_token", "b", "search")...),
-		"?limit=5":                         page("b", items("B_TOKEN", "_", "a", "api_token", "b")...),
-		"?limit=1":                         page("B_TOKEN", items("B_TOKEN")...),
-		"?limit=2&page_id=a":               page("b", items("api_token", "b")...),
-		"?page_id=c&limit=1":               page("null", items("search")...), // of a name that is gone
-		"?page_id=search":                  page("null"),
-		"?page_id=":                        page("null", items("B_TOKEN", "_", "a", "api_token", "b", "search")...),
-		"?name__contains=TOKEN":            page("null", items("B_TOKEN", "api_token")...),
-		"?name__contains=token&limit=1":    page("B_TOKEN", items("B_TOKEN")...),
-		"?name__contains=_&page_id=a":      page("null", items("api_token")...),
-		"?name__contains=&limit=1":         page("B_TOKEN", items("B_TOKEN")...),
-		"?name__contains=%5F&other=%zz":    refused(detail("string_unicode", "query", notUnicode)),
-		"?limit=0":                         refused(detail("greater_than", "query.limit", "Input should be greater than 0")),
-		"?limit=101":                       refused(detail("less_than_equal", "query.limit", "Input should be less than or equal to 100")),
-		"?limit=x":                         refused(detail("int_parsing", "query.limit", "Input should be a valid integer, unable to parse string as an integer")),
-		"?limit=":                          refused(detail("int_parsing", "query.limit", "Input should be a valid integer, unable to parse string as an integer")),
-		"?page_id=%ff":                     refused(detail("string_unicode", "query.page_id", notUnicode)),
-		"?name__contains=&limit=0&limit=1": refused(detail("int_type", "query.limit", "Input should be a valid integer")),
+		"":                                  page("null", items("B_TOKEN", "_", "a", "api_token", "b", "search")...),
+		"?limit=100":                        page("null", items("B_TOKEN", "_", "a", "api_token", "b", "search")...),
+		"?limit=6":                          page("null", items("B_TOKEN", "_", "a", "api_token", "b", "search")...),
+		"?limit=5":                          page("b", items("B_TOKEN", "_", "a", "api_token", "b")...),
+		"?limit=1":                          page("B_TOKEN", items("B_TOKEN")...),
+		"?limit=2&page_id=a":                page("b", items("api_token", "b")...),
+		"?page_id=c&limit=1":                page("B_TOKEN", items("B_TOKEN")...), // of a name that is gone: from the beginning
+		"?name__contains=tok&page_id=b":     page("null", items("B_TOKEN", "api_token")...),
+		"?name__contains=t&page_id=B_TOKEN": page("null", items("api_token")...),
+		"?page_id=search":                   page("null"),
+		"?page_id=":                         page("null", items("B_TOKEN", "_", "a", "api_token", "b", "search")...),
+		"?name__contains=TOKEN":             page("null", items("B_TOKEN", "api_token")...),
+		"?name__contains=token&limit=1":     page("B_TOKEN", items("B_TOKEN")...),
+		"?name__contains=_&page_id=a":       page("null", items("api_token")...),
+		"?name__contains=&limit=1":          page("B_TOKEN", items("B_TOKEN")...),
+		"?name__contains=%5F&other=%zz":     refused(detail("string_unicode", "query", notUnicode)),
+		"?limit=0":                          refused(detail("greater_than", "query.limit", "Input should be greater than 0")),
+		"?limit=101":                        refused(detail("less_than_equal", "query.limit", "Input should be less than or equal to 100")),
+		"?limit=x":                          refused(detail("int_parsing", "query.limit", "Input should be a valid integer, unable to parse string as an integer")),
+		"?limit=":                           refused(detail("int_parsing", "query.limit", "Input should be a valid integer, unable to parse string as an integer")),
+		"?page_id=%ff":                      refused(detail("string_unicode", "query.page_id", notUnicode)),
+		"?name__contains=&limit=0&limit=1":  refused(detail("int_type", "query.limit", "Input should be a valid integer")),
 	} {
 		status := 200
 		if strings.Contains(want, "detail") {
@@ -169,7 +174,7 @@ func TestV1SaysNoMoreThanOneMayKnow(t *testing.T) {
 				case 403:
 					ask.a.wants(403, openhandsv1.forbidden)
 				case 404:
-					ask.a.wants(404, openhandsv1.absent)
+					ask.a.wants(404, missingV1(tc.secret))
 				default:
 					ask.a.wantsStatus(ask.want)
 				}

@@ -37,6 +37,10 @@ var disagreements = []struct{ answers, reason string }{
 		"OpenHands' documents ask for a credential and do not say what becomes of those who have none",
 	},
 	{
+		`^openhandsv1 POST \S+ 422$`,
+		"the document has a list of mistakes; OpenHands' server says in one sentence that a value is blank or redacted",
+	},
+	{
 		`^\S+ \S+ \S+ (412|413|429|500|503|507)$`,
 		"preconditions, limits and failures are our own to tell; no document has them",
 	},
@@ -98,7 +102,7 @@ func TestDisagreementsAreThoseThereAre(t *testing.T) {
 			if !declared && !disagrees(name) {
 				t.Errorf("%s is not in the published document, and nobody says why", name)
 			}
-			if declared && disagrees(name) && !strings.HasPrefix(name, "sandbox GET ") {
+			if declared && disagrees(name) && !strings.HasPrefix(name, "sandbox GET ") && name != "openhandsv1 POST /api/v1/secrets 422" {
 				t.Errorf("%s is in the published document: where is the disagreement?", name)
 			}
 			for _, d := range disagreements {

@@ -26,9 +26,12 @@ func (s *server) boxKey(t *testing.T, sandbox string, names ...string) string {
 
 func TestASandboxReadsWhatItsKeyWasMadeFor(t *testing.T) {
 	s := stocked(t)
-	key := s.boxKey(t, "box", "MINE", "MISSING")
+	s.openhands(t, admin).post("/api/secrets", `{"name":"EMPTY","value":""}`).wants(201, created)
+	key := s.boxKey(t, "box", "MINE", "MISSING", "EMPTY")
 	c := s.stranger(t).with(sessionKey, key)
-	c.get(box).wants(200, entries(entry("MINE", "")))
+	s.stranger(t).with(sessionKey, "").get(box).wants(401, sandbox.noKey)
+	c.get(box+"/EMPTY").wants(404, says("Secret has no value"))
+	c.get(box).wants(200, entries(entry("EMPTY", ""), entry("MINE", "")))
 	tag := c.get(box + "/MINE").wantsValue(canary).etag()
 	c.with("If-None-Match", tag).get(box + "/MINE").wantsValue(canary)
 	c.get(box+"/MISSING").wants(404, sandbox.absent)
@@ -39,7 +42,7 @@ func TestASandboxReadsWhatItsKeyWasMadeFor(t *testing.T) {
 	// On other routes of the user's it is good for the same, and no more.
 	c.get(settings + "/MINE").wantsValue(canary)
 	c.get(settings+"/PAYROLL").wants(404, agentserver.absent)
-	c.get("/api/secrets").wants(200, list("MINE"))
+	c.get("/api/secrets").wants(200, list("EMPTY", "MINE"))
 	c.put("/api/secrets/MINE", `{"name":"MINE"}`).wants(403, openhands.forbidden)
 
 	s.administer(t, "grant", "revoke", "--sandbox", "box")

@@ -135,7 +135,7 @@ func (p *promise) misjudged(r *http.Request, sent []byte, path string, a answer)
 
 // stricter reports whether a 422 is about what no schema says.
 func stricter(body string) bool {
-	if body == says(badName) {
+	if body == says(badName) || body == says(redacted) {
 		return true
 	}
 	var problem struct{ Detail []struct{ Type string } }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -67,6 +69,11 @@ type Key struct {
 type Agent struct {
 	// Sandbox is the one for which the key was made; empty: for none.
 	Sandbox string `json:"sandbox,omitempty"`
+	// Profile is the agent profile for which the key was made; empty: for none.
+	Profile string `json:"profile,omitempty"`
+	// WriteBack lets the key replace these values where agents write back what
+	// they have renewed, and nowhere else.
+	WriteBack bool `json:"write_back,omitempty"`
 	// Reads are how many deliveries it is good for; 0: any number.
 	Reads int `json:"reads,omitempty"`
 	// Delivered is how many there were.
@@ -101,9 +108,21 @@ func (k *Key) caller(keys *Keys) secret.Caller {
 		Subject: k.Subject, Key: k.ID, User: k.User, Grants: grant.For(k.User, grants), Credential: credential{keys, k.ID},
 	}
 	if k.Agent != nil {
-		c.Sandbox = k.Agent.Sandbox
+		c.Sandbox, c.Profile = k.Agent.Sandbox, k.Agent.Profile
+		if k.Agent.WriteBack {
+			c.WriteBack = writeBack(c.Grants)
+		}
 	}
 	return c
+}
+
+// writeBack are grants to write the secrets of an agent's key.
+func writeBack(grants []secret.Grant) []secret.Grant {
+	grants = slices.Clone(grants)
+	for i := range grants {
+		grants[i].Actions = []secret.Action{secret.Write}
+	}
+	return grants
 }
 
 // knownTo reports whether the strategy is one for which the key was issued.
@@ -154,6 +173,8 @@ type AgentDraft struct {
 	Owner      secret.Owner
 	Names      []string
 	Sandbox    string
+	Profile    string // an agent profile's id, in any form of a UUID
+	WriteBack  bool   // for a user's secrets only
 	Reads      int
 	Lifetime   time.Duration
 	Subject    string // empty: the sandbox, or else an agent of the owner
@@ -171,11 +192,13 @@ func (d *AgentDraft) key() (Key, error) {
 	line := grant.Line{Actions: []secret.Action{secret.List, secret.Reveal}, Owner: d.Owner.String(), Names: d.Names}
 	k := Key{
 		Subject: d.Subject, Strategies: d.Strategies, Grants: []grant.Line{line}, Lifetime: d.Lifetime,
-		Agent: &Agent{Sandbox: d.Sandbox, Reads: d.Reads},
+		Agent: &Agent{Sandbox: d.Sandbox, WriteBack: d.WriteBack, Reads: d.Reads},
 	}
 	if d.Owner.Kind == secret.KindUser {
 		k.User = d.Owner.ID
 	}
+	var profileErr error
+	k.Agent.Profile, profileErr = parseProfile(d.Profile)
 	err := firstOf(
 		checkText("subject", d.Subject), checkStrategies(d.Strategies),
 		invalid(len(d.Names) == 0, "names", "must name at least one secret"),
@@ -184,6 +207,9 @@ func (d *AgentDraft) key() (Key, error) {
 		invalid(d.Reads < 0, "reads", "must not be negative"),
 		invalid(d.Lifetime <= 0 || d.Lifetime > MaxAgentLifetime, "lifetime", "must be more than nothing and at most 30 days"),
 		checkSandbox(d.Sandbox),
+		profileErr,
+		invalid(d.Profile != "" && k.User == "", "profile", "is of no use without secrets of a user"),
+		invalid(d.WriteBack && k.User == "", "write_back", "is of no use without secrets of a user"),
 		checkNames(d.Names),
 		checkGrants(k.Grants),
 	)
@@ -205,6 +231,15 @@ func checkNames(names []string) error {
 		}
 	}
 	return nil
+}
+
+// parseProfile returns the one form of an agent profile's id, and nothing for none.
+func parseProfile(id string) (string, error) {
+	if id == "" {
+		return "", nil
+	}
+	parsed, err := uuid.Parse(id)
+	return parsed.String(), invalid(err != nil, "profile", "must be a UUID")
 }
 
 // checkSandbox takes what can be a segment of a path.

@@ -80,6 +80,14 @@ type Caller struct {
 	// values of the secrets that it was made for, on any route of their owner.
 	Sandbox string
 
+	// Profile is the agent profile for which the credential was made, if it was
+	// made for one: a list for that profile shows what its grants allow.
+	Profile string
+
+	// WriteBack are grants that apply only where an agent writes a renewed value
+	// back under the version that it has read.
+	WriteBack []Grant
+
 	// Credential is what the caller was known by, if that can stop working
 	// while a request is under way; nil if it cannot.
 	Credential Credential
@@ -92,6 +100,12 @@ func (c Caller) May(action Action, ref Ref) bool { return c.mayAt(time.Now(), ac
 func (c *Caller) mayAt(now time.Time, action Action, ref Ref) bool {
 	by := c.decidesAt(now, action, ref)
 	return by != nil && !by.Deny
+}
+
+// WritingBack is the caller where an agent may write back.
+func (c Caller) WritingBack() Caller {
+	c.Grants = slices.Concat(c.Grants, c.WriteBack)
+	return c
 }
 
 // Decides returns the grant by which the caller may or may not: one that

@@ -57,12 +57,13 @@ func (a *handlers) RotateApiKey(ctx context.Context, req gen.RotateApiKeyRequest
 // CreateGrant issues a key for an agent.
 func (a *handlers) CreateGrant(ctx context.Context, req gen.CreateGrantRequestObject) (gen.CreateGrantResponseObject, error) {
 	owner, err := parseOwner(req.Body.Owner)
-	err = cmp.Or(err, notEmptied("sandbox", req.Body.Sandbox), notEmptied("reads", req.Body.Reads), notEmptied("subject", req.Body.Subject))
+	err = cmp.Or(err, notEmptied("sandbox", req.Body.Sandbox), notEmptied("profile", req.Body.Profile), notEmptied("reads", req.Body.Reads), notEmptied("subject", req.Body.Subject))
 	if err != nil {
 		return nil, err
 	}
 	key, k, err := a.office.Keys.CreateAgent(ctx, auth.Caller(ctx), issued.AgentDraft{
-		Owner: owner, Names: req.Body.Names, Sandbox: optional(req.Body.Sandbox), Reads: optional(req.Body.Reads),
+		Owner: owner, Names: req.Body.Names, Sandbox: optional(req.Body.Sandbox), Profile: optional(req.Body.Profile),
+		WriteBack: optional(req.Body.WriteBack), Reads: optional(req.Body.Reads),
 		Lifetime: seconds(req.Body.Lifetime), Subject: optional(req.Body.Subject), Strategies: optional(req.Body.Strategies),
 	})
 	if err != nil {
@@ -120,6 +121,7 @@ func (a *handlers) issuedKey(k issued.Key) gen.IssuedKey {
 	}
 	if agent := k.Agent; agent != nil {
 		out.Sandbox, out.Reads, out.Delivered, out.LastDelivery = set(agent.Sandbox), set(agent.Reads), &agent.Delivered, set(agent.Last)
+		out.Profile, out.WriteBack = set(agent.Profile), set(agent.WriteBack)
 	}
 	return out
 }

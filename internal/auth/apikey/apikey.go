@@ -69,6 +69,9 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 			return caller, nil
 		}
 	}
+	if credential == "" {
+		return secret.Caller{}, auth.ErrEmptyCredential
+	}
 	return secret.Caller{}, auth.ErrBadCredential
 }
 

@@ -11,9 +11,30 @@ import (
 
 // listed is the body of a list:
 //
-//	{"secrets":[{"name":"API_KEY","description":""}]}
+//	{"secrets":[{"name":"API_KEY","description":null}]}
 type listed struct {
-	Secrets []custom.Item `json:"secrets"`
+	Secrets []item `json:"secrets"`
+}
+
+// An item is a secret as the agent server shows it: without a description it has null.
+type item struct {
+	Name        string  `json:"name"`
+	Description *string `json:"description"`
+}
+
+func itemOf(info secret.Info) item {
+	if info.Description == "" {
+		return item{Name: info.Name}
+	}
+	return item{info.Name, &info.Description}
+}
+
+func itemsOf(infos []secret.Info) []item {
+	items := make([]item, len(infos))
+	for i, info := range infos {
+		items[i] = itemOf(info)
+	}
+	return items
 }
 
 func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
@@ -29,7 +50,7 @@ type put struct {
 func (p put) VisitPutSecretResponse(w http.ResponseWriter) error {
 	p.warnings.Set(w.Header())
 	server.SetETag(w.Header(), string(p.Revision))
-	return server.WriteJSON(w, http.StatusOK, custom.Item{Name: p.Name, Description: p.Description})
+	return server.WriteJSON(w, http.StatusOK, itemOf(p.Info))
 }
 
 type plain struct{ custom.Plain }

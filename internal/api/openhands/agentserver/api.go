@@ -4,6 +4,7 @@
 package agentserver
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -21,32 +22,38 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// New returns the API over the secrets, for callers whom the chain knows. It does
-// as it is told with values that look like mistakes.
-func New(secrets *secret.Service, suspicious api.SuspiciousValues, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+// Options are what an installation decides about the API.
+type Options struct {
+	// Suspicious says what to do with a value that looks like a mistake.
+	Suspicious api.SuspiciousValues
+	// Profiles are the agent profiles that a list can be asked for.
+	Profiles custom.Profiles
+}
+
+// New returns the API over the secrets, for callers whom the chain knows.
+func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.AgentServer, MaxBody: custom.MaxBody, Answer: answer,
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, suspicious}, nil)) },
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
 	}.New(chain, log)
 }
 
 type handlers struct {
-	secrets    *secret.Service
-	suspicious api.SuspiciousValues
+	secrets *secret.Service
+	opts    Options
 }
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
 // ListSecrets lists the caller's secrets, in order of name. Those whose names
 // this API does not have could not be read, so they are left out.
-func (a *handlers) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
-	caller := auth.Caller(ctx)
-	infos, err := a.secrets.List(ctx, caller, secret.User(caller.User), secret.Page{})
+func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
+	infos, err := a.opts.Profiles.List(ctx, a.secrets, auth.Caller(ctx), req.Params.AgentProfileId)
 	if err != nil {
 		return nil, err
 	}
 	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return !legalName(i.Name) })
-	return listed{custom.Items(infos)}, nil
+	return listed{itemsOf(infos)}, nil
 }
 
 // PutSecret makes a secret or takes the place of the one that is there.
@@ -57,10 +64,8 @@ func (a *handlers) PutSecret(ctx context.Context, req gen.PutSecretRequestObject
 	}
 	caller, description := auth.Caller(ctx), custom.Text(req.Body.Description)
 	ref := custom.Ref(caller, req.Body.Name)
-	warnings, err := a.suspicious.Check("value", "", secret.Value(req.Body.Value))
-	if !legalName(req.Body.Name) {
-		err = &secret.InvalidError{Field: "name", Reason: illegalName}
-	}
+	warnings, err := a.opts.Suspicious.Check("value", "", secret.Value(req.Body.Value))
+	err = cmp.Or(checkName(req.Body.Name), custom.CheckNotRedacted(req.Body.Value), err)
 	if err != nil {
 		return nil, custom.Outside(a.secrets.Refuse(ctx, caller, secret.Write, ref, err))
 	}
@@ -105,3 +110,10 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 var namePattern = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]{0,63}$`)
 
 func legalName(name string) bool { return namePattern.MatchString(name) }
+
+func checkName(name string) error {
+	if legalName(name) {
+		return nil
+	}
+	return &secret.InvalidError{Field: "name", Reason: illegalName}
+}

@@ -25,5 +25,8 @@ func answer(err error) server.Answer {
 	if errors.Is(err, errName) {
 		return custom.Problem(http.StatusUnprocessableEntity, illegalNameInPath)
 	}
+	if errors.Is(err, errLostRace) {
+		return custom.Problem(http.StatusConflict, "Secret has changed")
+	}
 	return dialect.Answer(err)
 }

@@ -95,6 +95,9 @@ type Plain struct {
 	value    secret.Value
 }
 
+// Empty reports whether the value has no bytes.
+func (p Plain) Empty() bool { return p.value == "" }
+
 // Write answers with the value.
 func (p Plain) Write(w http.ResponseWriter) error {
 	h := w.Header()

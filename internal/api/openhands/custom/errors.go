@@ -32,6 +32,26 @@ func Outside(err error) error {
 	return err
 }
 
+// An AboutError adds the names that some answers repeat.
+type AboutError struct {
+	error
+	ID   string // of the secret in the path; empty: none
+	Name string // that the request wants a secret to have
+}
+
+func (e *AboutError) Unwrap() error { return e.error }
+
+// About adds the names to an error.
+func About(err error, id, name string) error { return &AboutError{err, id, name} }
+
+// Named returns the names that were added to the error, and empty ones if none were.
+func Named(err error) (about AboutError) {
+	if a, ok := errors.AsType[*AboutError](err); ok {
+		about = *a
+	}
+	return about
+}
+
 // A Dialect is how an API words what the newer of OpenHands' APIs tell alike:
 //
 //	{"detail":"Secret not found"}
@@ -46,6 +66,9 @@ func (d Dialect) Answer(err error) server.Answer {
 	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
 	}
+	if errors.Is(err, ErrRedacted) {
+		return Problem(http.StatusUnprocessableEntity, "Secret value must not be empty or redacted")
+	}
 	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: Unprocessable(invalid)}
 	}
@@ -57,7 +80,7 @@ func (d Dialect) Answer(err error) server.Answer {
 		a.Header = server.RetryAfter(tooMany.After)
 		return a
 	}
-	is := func(target error) bool { return errors.Is(err, target) }
+	about, is := Named(err), func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case is(auth.ErrNoCredential):
 		return Problem(http.StatusUnauthorized, d.NoKey)
@@ -67,12 +90,16 @@ func (d Dialect) Answer(err error) server.Answer {
 		return Problem(http.StatusBadRequest, "Send one credential only")
 	case is(auth.ErrElsewhere), is(secret.ErrForbidden):
 		return Problem(http.StatusForbidden, "Forbidden")
+	case is(ErrNoProfile):
+		return Problem(http.StatusNotFound, "Agent profile not found")
+	case is(secret.ErrNotFound) && about.ID != "":
+		return Problem(http.StatusNotFound, "Secret with ID "+about.ID+" not found")
 	case is(secret.ErrNotFound):
 		return Problem(http.StatusNotFound, "Secret not found")
 	case is(ErrNoValue):
 		return Problem(http.StatusNotFound, "Secret has no value")
 	case is(secret.ErrExists):
-		return Problem(http.StatusBadRequest, "Secret name already exists")
+		return Problem(http.StatusBadRequest, "Secret "+about.Name+" already exists")
 	case is(server.ErrPrecondition):
 		return Problem(http.StatusBadRequest, server.ErrPrecondition.Error())
 	case is(secret.ErrChanged):

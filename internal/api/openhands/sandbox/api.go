@@ -20,21 +20,25 @@ import (
 )
 
 // New returns the API over the secrets, for callers whom the chain knows.
-func New(secrets *secret.Service, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+// Profiles are those that a list can be asked for.
+func New(secrets *secret.Service, profiles custom.Profiles, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.Sandbox, MaxBody: custom.MaxBody, Answer: answer,
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets}, nil)) },
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, profiles}, nil)) },
 	}.New(chain, log)
 }
 
-type handlers struct{ secrets *secret.Service }
+type handlers struct {
+	secrets  *secret.Service
+	profiles custom.Profiles
+}
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
 // ListSecrets lists what the key is good for, in order of name.
 func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
 	v := visit(auth.Caller(ctx), req.SandboxId)
-	infos, err := a.secrets.List(ctx, v.Caller, secret.User(v.User), secret.Page{})
+	infos, err := a.profiles.List(ctx, a.secrets, v.Caller, req.Params.AgentProfileId)
 	if err != nil {
 		return nil, v.refused(err)
 	}
@@ -47,6 +51,9 @@ func (a *handlers) GetSecretValue(ctx context.Context, req gen.GetSecretValueReq
 	value, err := custom.Reveal(ctx, a.secrets, v.Caller, req.SecretName)
 	if err != nil {
 		return nil, v.refused(err)
+	}
+	if value.Empty() { // which OpenHands tells its sandboxes, too
+		return nil, custom.ErrNoValue
 	}
 	return plain{value}, nil
 }

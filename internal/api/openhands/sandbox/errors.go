@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/strongroom/strongroom/internal/api/openhands/custom"
+	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/server"
 )
 
@@ -17,6 +18,9 @@ var dialect = custom.Dialect{NoKey: "X-Session-API-Key header is required", BadK
 func answer(err error) server.Answer {
 	if errors.Is(err, errStranger) {
 		return custom.Problem(http.StatusForbidden, "Session API key does not match sandbox")
+	}
+	if errors.Is(err, auth.ErrEmptyCredential) {
+		err = auth.ErrNoCredential // as OpenHands words it
 	}
 	return dialect.Answer(err)
 }

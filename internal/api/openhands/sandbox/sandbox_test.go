@@ -39,7 +39,7 @@ func TestAKeyIsGoodInItsSandboxOnly(t *testing.T) {
 	const names = `{"secrets":[{"name":"MINE","description":"d"}]}`
 	store := memory.New()
 	for name, data := range map[string]map[string]secret.Value{
-		"MINE": {"value": "hunter2\n"}, "OTHER": {"value": "v"}, "MAP": {"k": "v"},
+		"MINE": {"value": "hunter2\n"}, "OTHER": {"value": "v"}, "MAP": {"k": "v"}, "EMPTY": {"value": ""},
 	} {
 		ref := secret.Ref{Owner: secret.User("alice"), Name: name}
 		if _, err := store.Create(t.Context(), secret.Op{Ref: ref}, secret.Draft{Description: "d", Data: data}); err != nil {
@@ -49,7 +49,7 @@ func TestAKeyIsGoodInItsSandboxOnly(t *testing.T) {
 	both := []secret.Action{secret.List, secret.Reveal}
 	mine := []secret.Grant{
 		{Actions: both, Owner: secret.User("alice"), Names: []string{"MINE"}},
-		{Actions: []secret.Action{secret.Reveal}, Owner: secret.User("alice"), Names: []string{"MAP"}},
+		{Actions: []secret.Action{secret.Reveal}, Owner: secret.User("alice"), Names: []string{"MAP", "EMPTY"}},
 	}
 	for _, tc := range []struct {
 		key, path string
@@ -61,6 +61,7 @@ func TestAKeyIsGoodInItsSandboxOnly(t *testing.T) {
 		{"box", "box/settings/secrets", mine, 200, names, secret.Done},
 		{"box", "box/settings/secrets/MINE", mine, 200, "hunter2\n", secret.Done},
 		{"box", "box/settings/secrets/MAP", mine, 404, `{"detail":"Secret has no value"}`, secret.Done},
+		{"box", "box/settings/secrets/EMPTY", mine, 404, `{"detail":"Secret has no value"}`, secret.Done},
 		{"box", "box/settings/secrets/OTHER", mine, 404, `{"detail":"Secret not found"}`, secret.Denied},
 		{"box", "box/settings/secrets/MINE", nil, 403, `{"detail":"Forbidden"}`, secret.Denied},
 		{"box", "other/settings/secrets", mine, 403, `{"detail":"Session API key does not match sandbox"}`, secret.Denied},
@@ -72,7 +73,7 @@ func TestAKeyIsGoodInItsSandboxOnly(t *testing.T) {
 	} {
 		var log ledger
 		chain := auth.Chain{Strategies: []auth.Strategy{doorman{tc.grants}}, Failures: &log}
-		h, err := sandbox.New(secret.NewService(store, &log), chain, slog.New(slog.DiscardHandler))
+		h, err := sandbox.New(secret.NewService(store, &log), nil, chain, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

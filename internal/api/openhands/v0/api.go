@@ -59,14 +59,14 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	ref := custom.Ref(caller, req.Body.Name)
 	warnings, err := a.opts.Suspicious.Check("value", "", secret.Value(req.Body.Value))
 	if err := cmp.Or(a.checkName(req.Body.Name), err); err != nil {
-		return nil, about(a.secrets.Refuse(ctx, caller, secret.Create, ref, err), "", req.Body.Name)
+		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Create, ref, err), "", req.Body.Name)
 	}
 	info, err := a.secrets.Create(ctx, caller, ref, secret.Draft{
 		Description: custom.Text(req.Body.Description),
 		Data:        custom.Data(req.Body.Value),
 	})
 	if err != nil {
-		return nil, about(err, "", req.Body.Name)
+		return nil, custom.About(err, "", req.Body.Name)
 	}
 	return done{custom.Done{Status: http.StatusCreated, Message: "Secret created successfully", Revision: info.Revision, Warnings: warnings}}, nil
 }
@@ -82,11 +82,11 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	ref := custom.Ref(caller, req.SecretId)
 	// A name from before the rule may stay.
 	if err := a.checkName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
-		return nil, about(a.secrets.Refuse(ctx, caller, secret.Write, ref, err), req.SecretId, req.Body.Name)
+		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Write, ref, err), req.SecretId, req.Body.Name)
 	}
 	info, err := a.secrets.Describe(ctx, caller, ref, secret.Revision(onlyIf), req.Body.Name, custom.Text(req.Body.Description))
 	if err != nil {
-		return nil, about(err, req.SecretId, req.Body.Name)
+		return nil, custom.About(err, req.SecretId, req.Body.Name)
 	}
 	return done{custom.Done{Status: http.StatusOK, Message: "Secret updated successfully", Revision: info.Revision}}, nil
 }
@@ -99,7 +99,7 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 	}
 	caller := auth.Caller(ctx)
 	if err := a.secrets.Delete(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
-		return nil, about(err, req.SecretId, "")
+		return nil, custom.About(err, req.SecretId, "")
 	}
 	return done{custom.Done{Status: http.StatusOK, Message: "Secret deleted successfully"}}, nil
 }

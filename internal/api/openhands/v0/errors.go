@@ -23,22 +23,9 @@ type problem struct {
 	Detail  string `json:"detail,omitzero"`
 }
 
-// aboutError adds the names that two of the answers repeat.
-type aboutError struct {
-	error
-	id, name string
-}
-
-func (e *aboutError) Unwrap() error { return e.error }
-
-func about(err error, id, name string) error { return &aboutError{err, id, name} }
-
 // answer turns errors into OpenHands' responses; nothing else does.
 func answer(err error) server.Answer {
-	var about aboutError
-	if a, ok := errors.AsType[*aboutError](err); ok {
-		about = *a
-	}
+	about := custom.Named(err)
 	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
 	}
@@ -58,16 +45,16 @@ func answer(err error) server.Answer {
 		return message(http.StatusBadRequest, "Send one credential only")
 	case is(auth.ErrElsewhere), is(secret.ErrForbidden):
 		return failure(http.StatusForbidden, "Forbidden")
-	case is(secret.ErrNotFound) && about.id == "": // a creation outside of what the caller may see
+	case is(secret.ErrNotFound) && about.ID == "": // a creation outside of what the caller may see
 		return failure(http.StatusForbidden, "Forbidden")
 	case is(secret.ErrNotFound):
-		return failure(http.StatusNotFound, "Secret with ID "+about.id+" not found")
+		return failure(http.StatusNotFound, "Secret with ID "+about.ID+" not found")
 	case is(secret.ErrExists):
-		return message(http.StatusBadRequest, "Secret "+about.name+" already exists")
+		return message(http.StatusBadRequest, "Secret "+about.Name+" already exists")
 	case is(server.ErrPrecondition):
 		return message(http.StatusBadRequest, server.ErrPrecondition.Error())
 	case is(secret.ErrChanged):
-		return failure(http.StatusPreconditionFailed, "Secret with ID "+about.id+" has changed")
+		return failure(http.StatusPreconditionFailed, "Secret with ID "+about.ID+" has changed")
 	case is(fastapi.ErrTooLarge):
 		return failure(http.StatusRequestEntityTooLarge, "Request body is too large")
 	case is(secret.ErrFull):

@@ -45,10 +45,10 @@ var _ gen.StrictServerInterface = (*handlers)(nil)
 
 // SearchSecrets returns a page of the caller's secrets, in order of name.
 func (a *handlers) SearchSecrets(ctx context.Context, req gen.SearchSecretsRequestObject) (gen.SearchSecretsResponseObject, error) {
-	limit := *or(req.Params.Limit, maxPage)
+	limit, after := *or(req.Params.Limit, maxPage), *or(req.Params.PageId, "")
 	part := strings.ToLower(*or(req.Params.NameContains, ""))
-	want := secret.Page{After: *or(req.Params.PageId, "")}
-	if part == "" {
+	var want secret.Page
+	if part == "" && after == "" {
 		want.Limit = limit + 1 // one more tells whether there are more
 	}
 	caller := auth.Caller(ctx)
@@ -57,7 +57,13 @@ func (a *handlers) SearchSecrets(ctx context.Context, req gen.SearchSecretsReque
 		return nil, err
 	}
 	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return !strings.Contains(strings.ToLower(i.Name), part) })
-	return pageOf(infos, limit), nil
+	return pageOf(from(infos, after), limit), nil
+}
+
+// from is what follows the name, and everything if it is in none of the pages.
+func from(infos []secret.Info, after string) []secret.Info {
+	i := slices.IndexFunc(infos, func(i secret.Info) bool { return i.Name == after })
+	return infos[i+1:]
 }
 
 func or[T any](value *T, otherwise T) *T {
@@ -73,7 +79,7 @@ func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObje
 	caller := auth.Caller(ctx)
 	ref := custom.Ref(caller, req.Body.Name)
 	warnings, err := a.suspicious.Check("value", "", secret.Value(req.Body.Value))
-	if err := cmp.Or(custom.CheckEnvName(req.Body.Name), err); err != nil {
+	if err := cmp.Or(custom.CheckEnvName(req.Body.Name), custom.CheckNotRedacted(req.Body.Value), err); err != nil {
 		return nil, custom.Outside(a.secrets.Refuse(ctx, caller, secret.Write, ref, err))
 	}
 	var description *string
@@ -84,7 +90,7 @@ func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObje
 	if err != nil {
 		return nil, custom.Outside(err)
 	}
-	return done{custom.Done{Status: http.StatusCreated, Message: "Secret saved successfully", Revision: info.Revision, Warnings: warnings}}, nil
+	return done{custom.Done{Status: http.StatusCreated, Message: "Secret created successfully", Revision: info.Revision, Warnings: warnings}}, nil
 }
 
 // UpdateSecret renames and describes; a description that is null or left out
@@ -98,11 +104,11 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	ref := custom.Ref(caller, req.SecretId)
 	// A name that another API allows may stay.
 	if err := custom.CheckEnvName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
-		return nil, a.secrets.Refuse(ctx, caller, secret.Write, ref, err)
+		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Write, ref, err), req.SecretId, "")
 	}
 	info, err := a.secrets.Describe(ctx, caller, ref, secret.Revision(onlyIf), req.Body.Name, custom.Text(req.Body.Description))
 	if err != nil {
-		return nil, err
+		return nil, custom.About(err, req.SecretId, req.Body.Name)
 	}
 	return done{custom.Done{Status: http.StatusOK, Message: "Secret updated successfully", Revision: info.Revision}}, nil
 }
@@ -122,7 +128,7 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 	}
 	caller := auth.Caller(ctx)
 	if err := a.secrets.Delete(ctx, caller, custom.Ref(caller, req.SecretId), secret.Revision(onlyIf)); err != nil {
-		return nil, err
+		return nil, custom.About(err, req.SecretId, "")
 	}
 	return done{custom.Done{Status: http.StatusOK, Message: "Secret deleted successfully"}}, nil
 }

@@ -1,0 +1,56 @@
+package custom
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// ErrNoProfile is a [secret.ErrNotFound] for an agent profile that is not known.
+var ErrNoProfile = fmt.Errorf("agent profile: %w", secret.ErrNotFound)
+
+// Profiles are the agent profiles of the config, by their ids in lower case.
+type Profiles map[string]Profile
+
+// A Profile says which secrets an agent of this profile is told of. It grants nothing.
+type Profile struct {
+	User  string   // whose profile it is; to other users it is unknown
+	Names []string // nil: all of the user's
+}
+
+// List returns the secrets that the caller may list, in order of name. With the id of a
+// profile, in any form of a UUID, it returns only those of the profile. A key that was made
+// for the profile lists what its grants allow, within the names that the config gives to it.
+// Errors: [ErrNoProfile], and those of the service.
+func (p Profiles) List(ctx context.Context, secrets *secret.Service, caller secret.Caller, profile *string) ([]secret.Info, error) {
+	owner := secret.User(caller.User)
+	if profile == nil {
+		return secrets.List(ctx, caller, owner, secret.Page{})
+	}
+	names, all, known := p.of(caller, *profile)
+	if !known {
+		return nil, secrets.Refuse(ctx, caller, secret.List, secret.Ref{Owner: owner}, ErrNoProfile)
+	}
+	infos, err := secrets.List(ctx, caller, owner, secret.Page{})
+	if err != nil || all {
+		return infos, err
+	}
+	return slices.DeleteFunc(infos, func(i secret.Info) bool { return !slices.Contains(names, i.Name) }), nil
+}
+
+// of returns the names that belong to the profile, or that all do.
+func (p Profiles) of(caller secret.Caller, text string) (names []string, all, known bool) {
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return nil, false, false
+	}
+	profile, configured := p[id.String()]
+	if configured && profile.User == caller.User {
+		return profile.Names, profile.Names == nil, true
+	}
+	return nil, true, caller.Profile == id.String()
+}
