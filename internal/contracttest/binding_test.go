@@ -47,10 +47,10 @@ func TestABindingIsReadAndWrittenBack(t *testing.T) {
 }
 
 func TestABindingRefusesWhatWouldBeNoCondition(t *testing.T) {
-	s := stocked(t)
+	s := serve(t)
 	c := s.openhands(t, admin)
-	version := c.get(renewed).version()
 	s.undisturbed(t, func() {
+		version := c.get(renewed).version()
 		for _, none := range []string{"", "*"} {
 			c.put(renewed, writeBack(none, canary)).wants(422, refused(noValue("expected_version", "must be the version that was read")))
 		}
@@ -94,7 +94,7 @@ func TestAnAgentsKeyWritesBackOnlyWhereItWasMadeTo(t *testing.T) {
 	version := plain.get(renewed).version()
 	plain.put(renewed, writeBack(version, canary+"2")).wants(403, agentserver.forbidden)
 
-	key := s.administer(t, "grant", "create", "--write-back", "--reads", "2", "user/default", "MINE")
+	key := s.administer(t, "grant", "create", "--write-back", "--reads", "3", "user/default", "MINE")
 	c := s.stranger(t).with(sessionKey, key)
 	c.put(settings, custom("MINE")).wants(403, agentserver.forbidden)
 	c.post(v1, custom("MINE")).wants(403, openhandsv1.forbidden)
@@ -105,6 +105,7 @@ func TestAnAgentsKeyWritesBackOnlyWhereItWasMadeTo(t *testing.T) {
 	c.get(settings + "/MINE").wantsValue(canary)
 	next := c.put(renewed, writeBack(c.get(renewed).version(), canary+"2")).version()
 	s.openhands(t, admin).get(settings + "/MINE").wantsValue(canary + "2")
+	c.get(renewed).version()
 	// Its reads are spent, and with them the key.
 	c.put(renewed, writeBack(next, canary+"3")).wants(401, agentserver.badKey)
 	list := s.administer(t, "grant", "list")
