@@ -9,7 +9,7 @@ const redacted = "Secret value must not be empty or redacted"
 
 // Its web page can send back what it was shown in the place of a value.
 func TestAMaskOverwritesNoValue(t *testing.T) {
-	s := stocked(t)
+	s := serve(t)
 	s.undisturbed(t, func() {
 		for _, value := range []string{"", " ", `\t\r\n`, `\u001c\u00a0\u2003`, strings.Repeat("*", 10)} {
 			for _, name := range []string{"MINE", "NEW"} {

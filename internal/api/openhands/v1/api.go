@@ -56,11 +56,12 @@ func (a *handlers) SearchSecrets(ctx context.Context, req gen.SearchSecretsReque
 	if err != nil {
 		return nil, err
 	}
+	infos = from(infos, after)
 	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return !strings.Contains(strings.ToLower(i.Name), part) })
-	return pageOf(from(infos, after), limit), nil
+	return pageOf(infos, limit), nil
 }
 
-// from is what follows the name, and everything if it is in none of the pages.
+// from is what follows the name, and everything if no secret has it.
 func from(infos []secret.Info, after string) []secret.Info {
 	i := slices.IndexFunc(infos, func(i secret.Info) bool { return i.Name == after })
 	return infos[i+1:]
