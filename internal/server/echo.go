@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,15 +39,14 @@ func RetryAfter(d time.Duration) http.Header {
 // An error of status 500 and above is logged, so it must not hold what was sent;
 // of many of status 503 one a second, since they have one cause, and whoever
 // sends a token while its issuer is away causes one without a credential. That
-// somebody hangs up while being answered is no error.
+// a client hangs up before or while it is answered is no error, and not logged.
 func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	unavailable := &rate.Sometimes{First: 10, Interval: time.Second}
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		a := answer(err)
 		switch {
-		case c.Response().Committed && c.Request().Context().Err() != nil:
-			// It was answered, and nobody was there any more to read it.
+		case hungUp(c, err):
 		case a.Status == http.StatusServiceUnavailable:
 			unavailable.Do(func() { logFailure(c, err, a, log) })
 		case a.Status >= http.StatusInternalServerError:
@@ -56,6 +56,13 @@ func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.Middlewa
 	}
 	e.Use(asOne(append([]echo.MiddlewareFunc{serving}, gates...)))
 	return e
+}
+
+// hungUp reports whether the request failed because its client was gone: work
+// for it was canceled, or the answer could not be sent.
+func hungUp(c echo.Context, err error) bool {
+	gone := c.Request().Context().Err() != nil // net/http cancels it when the connection ends
+	return gone && (c.Response().Committed || errors.Is(err, context.Canceled))
 }
 
 // asOne is all the middleware in one piece. By itself, echo would put it
@@ -80,7 +87,7 @@ func respond(c echo.Context, a Answer, log *slog.Logger) {
 	for key, values := range a.Header {
 		c.Response().Header()[key] = values
 	}
-	if err := WriteJSON(c.Response(), a.Status, a.Body); err != nil {
+	if err := WriteJSON(c.Response(), a.Status, a.Body); err != nil && c.Request().Context().Err() == nil {
 		log.Error("answering", "request", RequestID(c.Response()), "error", err)
 	}
 }

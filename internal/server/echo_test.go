@@ -148,6 +148,33 @@ func TestWhoHangsUpWhileBeingAnsweredIsNoFailure(t *testing.T) {
 	}
 }
 
+// As when the store is waited for: the work is canceled with the request.
+func TestClientThatHangsUpBeforeItsAnswerIsNotLogged(t *testing.T) {
+	var log bytes.Buffer
+	e := newEcho(&log)
+	began := make(chan struct{})
+	e.GET("/", func(c echo.Context) error {
+		close(began)
+		<-c.Request().Context().Done()
+		return fmt.Errorf("waiting for the store: %w", c.Request().Context().Err())
+	})
+	s := httptest.NewServer(e)
+	defer s.Close()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-began
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Close() // waits for the request
+	if log.Len() > 0 {
+		t.Errorf("it logged %s", log.String())
+	}
+}
+
 func TestEveryAnswerHasAnIdOfItsOwnAndStaysOutOfCaches(t *testing.T) {
 	var log bytes.Buffer
 	e := newEcho(&log)
