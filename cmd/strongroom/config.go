@@ -35,8 +35,12 @@ func configCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := app.Check(c.Context(), cfg); err != nil {
+			warnings, err := app.Check(c.Context(), cfg)
+			if err != nil {
 				return fmt.Errorf("%s:\n%w", file, err)
+			}
+			for _, w := range warnings {
+				_, _ = fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), "the config is good")
 			return err

@@ -32,8 +32,11 @@ func examine(ctx context.Context, a *adminClient) error {
 	healthy := true
 	for _, f := range *resp.JSON200 {
 		mark := "ok   "
-		if !f.Ok {
+		switch {
+		case !f.Ok:
 			mark, healthy = "WRONG", false
+		case f.Warning:
+			mark = "WARN "
 		}
 		if err := a.printf("%s  %s: %s\n", mark, f.About, f.Text); err != nil {
 			return err

@@ -22,13 +22,18 @@ type identity struct{ certificate, key string }
 
 func newIdentity(t *testing.T) identity {
 	t.Helper()
+	return newIdentityUntil(t, time.Now().Add(time.Hour))
+}
+
+func newIdentityUntil(t *testing.T, end time.Time) identity {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: end, IsCA: true, BasicConstraintsValid: true,
 	}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -133,5 +138,45 @@ func TestTLSIsNotTurnedOffWithoutARestart(t *testing.T) {
 	p.mustSay(t, regexp.MustCompile(`takes a restart" fields=listen.tls`))
 	if _, err := ready(id.client(t, 0), p); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestCertificateThatEndsIsReported(t *testing.T) {
+	i := mustInit(t)
+	p := mustServeTLS(t, i, newIdentityUntil(t, time.Now().Add(10*time.Minute)))
+	p.mustSay(t, regexp.MustCompile(`level=WARN msg="certificate 1 of listen.tls.certificate expires on .*" about=certificate`))
+	const soon = "certificate: certificate 1 of listen.tls.certificate expires on "
+	if says := i.mustAdminister(t, "status"); !strings.Contains(says, "warning: "+soon) {
+		t.Errorf("status says\n%s", says)
+	}
+	if says := i.mustAdminister(t, "doctor"); !strings.Contains(says, "WARN   "+soon) {
+		t.Errorf("the doctor says\n%s", says)
+	}
+	newIdentityUntil(t, time.Now().Add(-time.Minute)).mustWrite(t, i)
+	p.mustSay(t, regexp.MustCompile(`level=WARN msg="certificate 1 of listen.tls.certificate expired on .*" about=certificate`))
+	if r := i.administer(t, "doctor"); r.code != 1 || !strings.Contains(r.stdout, "WRONG  certificate: ") {
+		t.Errorf("the doctor says, with exit code %d\n%s", r.code, r.stdout)
+	}
+	p.mustStop(t)
+	if r := i.administer(t, "doctor"); r.code != 1 || !strings.Contains(r.stdout, "WRONG  certificate: ") {
+		t.Errorf("without a server, the doctor says, with exit code %d\n%s", r.code, r.stdout)
+	}
+	newIdentityUntil(t, time.Now().Add(time.Hour)).mustWrite(t, i)
+	if r := mustRun(t, "config", "check", "--config", i.config()); r.stderr != "" {
+		t.Errorf("a good certificate gets the warning %s", r.stderr)
+	}
+}
+
+func TestPlainHTTPOnANetworkGetsAWarning(t *testing.T) {
+	i := mustInit(t)
+	i.mustEdit(t, "strongroom.yaml", "127.0.0.1:3000", "0.0.0.0:0")
+	const what = "listen.address: secrets and credentials cross the network unencrypted"
+	if r := mustRun(t, "config", "check", "--config", i.config()); r.stdout != "the config is good\n" || !strings.HasPrefix(r.stderr, "warning: "+what) {
+		t.Errorf("config check says\n%s%s", r.stdout, r.stderr)
+	}
+	p := mustStart(t, program, "serve", "--config", i.config())
+	p.mustSay(t, regexp.MustCompile(`level=WARN msg="secrets and credentials cross the network unencrypted: .*" about=listen.address`))
+	if says := i.mustAdminister(t, "doctor"); !strings.Contains(says, "WARN   "+what) {
+		t.Errorf("the doctor says\n%s", says)
 	}
 }

@@ -57,6 +57,9 @@ type Finding struct {
 
 	// Text What is wrong and what to do.
 	Text string `json:"text"`
+
+	// Warning Worth a look, though it can be meant; ok is true then.
+	Warning bool `json:"warning"`
 }
 
 // Grant defines model for Grant.
@@ -222,6 +225,9 @@ type Status struct {
 	State   string   `json:"state"`
 	Stores  []string `json:"stores"`
 	Version string   `json:"version"`
+
+	// Warnings What needs a look, such as a certificate that expires soon.
+	Warnings []Finding `json:"warnings"`
 }
 
 // Verdict defines model for Verdict.

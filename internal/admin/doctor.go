@@ -17,16 +17,21 @@ import (
 type Finding struct {
 	About string
 	OK    bool
-	Text  string // what was found; what is wrong, and what to do about it
+	// Warning is for what is worth a look but can be meant; then OK is true.
+	Warning bool
+	Text    string // what was found; what is wrong, and what to do about it
 }
 
 func fine(about, format string, args ...any) Finding {
-	return Finding{about, true, fmt.Sprintf(format, args...)}
+	return Finding{About: about, OK: true, Text: fmt.Sprintf(format, args...)}
 }
 
 func wrong(about, format string, args ...any) Finding {
-	return Finding{about, false, fmt.Sprintf(format, args...)}
+	return Finding{About: about, Text: fmt.Sprintf(format, args...)}
 }
+
+// Warns reports whether the finding belongs into the log and the status.
+func (f Finding) Warns() bool { return f.Warning || !f.OK }
 
 // lowSpace is how much room there should be for the state file to grow.
 const lowSpace = 256 << 20

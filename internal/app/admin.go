@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/peer"
@@ -124,6 +125,7 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 			}
 			return s.known(ctx, credential), s.Close()
 		},
+		Findings: func() []admin.Finding { return findingsOf(cfg) },
 	}
 	endpoint, err := r.adminEndpoint(cfg, program, log)
 	if err != nil {

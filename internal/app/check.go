@@ -13,12 +13,21 @@ import (
 )
 
 // Check returns every mistake in the keys, certificates and kubeconfigs that the
-// config names. It asks nothing over the network and needs no state file.
-func Check(ctx context.Context, cfg *config.Config) error {
+// config names, and without one what needs a look all the same. It asks nothing
+// over the network and needs no state file.
+func Check(ctx context.Context, cfg *config.Config) (warnings []string, err error) {
 	_, keyErr := KeySource(cfg.State.Key).Key(ctx)
 	_, tlsErr := openTLS(cfg.Listen.TLS)
 	s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, slog.New(slog.DiscardHandler))
-	return errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), authErr, s.Close())
+	if err := errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), authErr, s.Close()); err != nil {
+		return nil, err
+	}
+	for _, f := range findingsOf(cfg) {
+		if f.Warns() {
+			warnings = append(warnings, f.About+": "+f.Text)
+		}
+	}
+	return warnings, nil
 }
 
 // checkKubeconfigs asks no cluster. Whether we are in one is not to be known

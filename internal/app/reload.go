@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/safefile"
@@ -87,8 +88,10 @@ func hangups() <-chan os.Signal {
 // run reloads when a file changes, and on a hangup in any case, until ctx is
 // done.
 func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
-	look := time.NewTicker(lookEvery)
+	look, again := time.NewTicker(lookEvery), time.NewTicker(warnEvery)
 	defer look.Stop()
+	defer again.Stop()
+	r.warn()
 	for {
 		select {
 		case <-hangup:
@@ -97,11 +100,20 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 			if r.seen.changed() {
 				r.reload()
 			}
+		case <-again.C:
+			r.warn()
 		case <-ctx.Done():
 			return
 		}
 	}
 }
+
+// findings are about the config in force.
+func (r *reloader) findings() []admin.Finding {
+	return findings(r.running.Listen, r.current.TLS(), time.Now())
+}
+
+func (r *reloader) warn() { warn(r.log, r.findings()) }
 
 func (r *reloader) reload() {
 	fields, err := r.replace()
@@ -114,6 +126,7 @@ func (r *reloader) reload() {
 	if len(fields) > 0 {
 		r.log.Warn("some of the config takes a restart", "fields", strings.Join(fields, " "))
 	}
+	r.warn()
 }
 
 // note keeps the outcome of a reload for administrators.

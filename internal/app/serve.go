@@ -89,7 +89,7 @@ func (r *resources) reportDamage(log *slog.Logger) {
 
 // listen opens the listeners: that of the APIs, and the administration's.
 func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logger) ([]server.Endpoint, error) {
-	program := strongroom.Program{Version: r.version, Serving: true, Config: reloads.config, Callers: reloads.callers}
+	program := strongroom.Program{Version: r.version, Serving: true, Config: reloads.config, Callers: reloads.callers, Findings: reloads.findings}
 	administration, err := r.adminEndpoint(cfg, program, log)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -60,7 +61,8 @@ type Rate struct {
 
 // Listen is where and how the APIs are served.
 type Listen struct {
-	// Address is host:port; port 0 takes a free one. Default 127.0.0.1:3000.
+	// Address is host:port; port 0 takes a free one. Any but loopback without
+	// TLS gets a warning. Default 127.0.0.1:3000.
 	Address string `yaml:"address"`
 	// Drain is how long requests under way may take when the server is told
 	// to stop; with 0s they are cut off. Default 10s.
@@ -76,6 +78,17 @@ type Listen struct {
 	// whose X-Forwarded-For is believed: a request then comes, for the audit
 	// log and for limits, from the last address in it that is no proxy's.
 	Proxies []string `yaml:"proxies"`
+}
+
+// Unencrypted reports whether requests cross a network without TLS of the
+// server's own, which is right only behind a proxy that ends TLS.
+func (l Listen) Unencrypted() bool {
+	host, _, err := net.SplitHostPort(l.Address)
+	if l.TLS != nil || err != nil || host == "localhost" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err != nil || !ip.Unmap().IsLoopback()
 }
 
 // TLS is how the server shows who it is.

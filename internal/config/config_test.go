@@ -236,3 +236,17 @@ func mustGlob(t *testing.T, pattern string) []string {
 	}
 	return files
 }
+
+func TestUnencryptedIsPlainHTTPOnANetwork(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1:1": false, "127.1.2.3:1": false, "[::1]:1": false, "localhost:1": false, "[::ffff:127.0.0.1]:1": false,
+		":1": true, "0.0.0.0:1": true, "[::]:1": true, "10.0.0.1:1": true, "[fe80::1%eth0]:1": true, "example.org:1": true,
+	} {
+		if got := (config.Listen{Address: address}).Unencrypted(); got != want {
+			t.Errorf("%s: %v, want %v", address, got, want)
+		}
+		if (config.Listen{Address: address, TLS: &config.TLS{}}).Unencrypted() {
+			t.Errorf("%s with TLS is unencrypted", address)
+		}
+	}
+}

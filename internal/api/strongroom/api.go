@@ -35,6 +35,9 @@ type Program struct {
 	// Callers are those who are known by the credential, or with none all
 	// whom keys stand for. It is asked by requests at the same time.
 	Callers func(ctx context.Context, credential string) ([]Known, error)
+	// Findings are about how it serves: its listener and its certificate. It is
+	// asked by requests at the same time.
+	Findings func() []admin.Finding
 }
 
 // Config is how the config that is in force and that in the files stand.
@@ -67,7 +70,18 @@ func (a *handlers) Status(context.Context, gen.StatusRequestObject) (gen.StatusR
 	return gen.Status200JSONResponse{
 		Version: a.program.Version, Serving: a.program.Serving, State: a.office.File.ID(), Stores: a.office.StoreNames(),
 		Keyring: keyring(a.office.KeyringNow()), Config: a.config(),
+		Warnings: warnings(a.program.Findings()),
 	}, nil
+}
+
+func warnings(all []admin.Finding) []gen.Finding {
+	out := []gen.Finding{}
+	for _, f := range all {
+		if f.Warns() {
+			out = append(out, finding(f))
+		}
+	}
+	return out
 }
 
 func (a *handlers) config() gen.Config {

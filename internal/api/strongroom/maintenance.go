@@ -7,6 +7,7 @@ import (
 	"time"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/auth"
 )
 
@@ -26,10 +27,14 @@ func (a *handlers) Doctor(ctx context.Context, _ gen.DoctorRequestObject) (gen.D
 		return nil, err
 	}
 	out := gen.Doctor200JSONResponse{}
-	for _, f := range findings {
-		out = append(out, gen.Finding{About: f.About, Ok: f.OK, Text: f.Text})
+	for _, f := range append(findings, a.program.Findings()...) {
+		out = append(out, finding(f))
 	}
 	return out, nil
+}
+
+func finding(f admin.Finding) gen.Finding {
+	return gen.Finding{About: f.About, Ok: f.OK, Warning: f.Warning, Text: f.Text}
 }
 
 // Backup takes a backup.

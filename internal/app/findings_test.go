@@ -1,0 +1,86 @@
+package app
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/server"
+)
+
+var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+const day = 24 * time.Hour
+
+// mustCertify returns a certificate for a time around noon.
+func mustCertify(t *testing.T, before, after time.Duration) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: noon.Add(-before), NotAfter: noon.Add(after)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func TestEachCertificateOfTheChainIsExamined(t *testing.T) {
+	long := mustCertify(t, 30*day, 60*day)
+	for _, tc := range []struct {
+		what  string
+		chain [][]byte
+		says  string
+		warns bool
+	}{
+		{"valid for long", [][]byte{long}, "it is valid until 2027-01-27T12:00:00Z", false},
+		{"half of 90 days left", [][]byte{long, mustCertify(t, 45*day, 45*day)}, "it is valid until 2027-01-12T12:00:00Z", false},
+		{"two weeks and a day left", [][]byte{mustCertify(t, 60*day, 15*day)}, "it is valid until", false},
+		{"two weeks less a day left", [][]byte{mustCertify(t, 60*day, 13*day)}, "certificate 1 of listen.tls.certificate expires on 2026-12-11T12:00:00Z", true},
+		{"two thirds of six days left", [][]byte{mustCertify(t, 2*day, 4*day)}, "it is valid until", false},
+		{"a sixth of six days left", [][]byte{mustCertify(t, 5*day, day)}, "expires on", true},
+		{"expired", [][]byte{mustCertify(t, 60*day, -time.Second)}, "certificate 1 of listen.tls.certificate expired on", true},
+		{"an issuer's expires", [][]byte{long, mustCertify(t, 60*day, day)}, "certificate 2 of listen.tls.certificate expires on", true},
+		{"not valid yet", [][]byte{mustCertify(t, -time.Hour, 60*day)}, "is not valid before", true},
+		{"not a certificate behind it", [][]byte{long, []byte("x")}, "certificate 2 of listen.tls.certificate cannot be read", true},
+	} {
+		found := findings(config.Listen{}, &tls.Config{Certificates: []tls.Certificate{{Certificate: tc.chain}}}, noon)
+		if len(found) != 1 || !strings.Contains(found[0].Text, tc.says) || found[0].Warns() != tc.warns {
+			t.Errorf("%s: %+v", tc.what, found)
+		}
+	}
+}
+
+type idle struct{ http.Handler }
+
+func (idle) Close() error     { return nil }
+func (idle) TLS() *tls.Config { return nil }
+
+func TestWarningsAreRepeatedDaily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&text, nil))
+		r := &reloader{
+			running: &config.Config{Listen: config.Listen{Address: "0.0.0.0:3000"}}, current: server.NewCurrent(idle{}, log), log: log,
+		}
+		go r.run(t.Context(), nil)
+		time.Sleep(2*day + time.Minute)
+		synctest.Wait()
+		if n := strings.Count(text.String(), "level=WARN"); n != 3 {
+			t.Errorf("it warned %d times in two days and a minute:\n%s", n, text.String())
+		}
+	})
+}
