@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		initCommand(), serveCommand(), statusCommand(), configCommand(), versionCommand(),
 		secretCommand(), ownerCommand(), apiKeyCommand(), grantCommand(), explainCommand(), importCommand(), migrateCommand(),
 		auditCommand(), keyringCommand(),
-		backupCommand(), restoreCommand(), compactCommand(), doctorCommand(),
+		backupCommand(), restoreCommand(), compactCommand(), clockCommand(), doctorCommand(),
 	)
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -787,6 +787,13 @@ type ClientInterface interface {
 	// Corresponds with POST /strongroom/v1/backup (the `Backup` operationId).
 	Backup(ctx context.Context, body BackupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ConfirmClock Believe the clock after a jump ahead
+	//
+	// After a jump of more than a week nothing is removed by age, neither deleted secrets nor audit entries, until a server has run with it for a day. This ends the wait.
+	//
+	// Corresponds with POST /strongroom/v1/clock/confirm (the `ConfirmClock` operationId).
+	ConfirmClock(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Compact Give unused room back to the disk
 	//
 	// Writes the state file anew without what it does not need. Writes wait as long as it takes.
@@ -1346,6 +1353,23 @@ func (c *Client) BackupWithBody(ctx context.Context, contentType string, body io
 // Corresponds with POST /strongroom/v1/backup (the `Backup` operationId).
 func (c *Client) Backup(ctx context.Context, body BackupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBackupRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfirmClock Believe the clock after a jump ahead
+//
+// After a jump of more than a week nothing is removed by age, neither deleted secrets nor audit entries, until a server has run with it for a day. This ends the wait.
+//
+// Corresponds with POST /strongroom/v1/clock/confirm (the `ConfirmClock` operationId).
+func (c *Client) ConfirmClock(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfirmClockRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -2276,6 +2300,33 @@ func NewBackupRequestWithBody(server string, contentType string, body io.Reader)
 	return req, nil
 }
 
+// NewConfirmClockRequest constructs an http.Request for the ConfirmClock method
+func NewConfirmClockRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/clock/confirm")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewCompactRequest constructs an http.Request for the Compact method
 func NewCompactRequest(server string) (*http.Request, error) {
 	var err error
@@ -3148,6 +3199,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /strongroom/v1/backup (the `Backup` operationId).
 	BackupWithResponse(ctx context.Context, body BackupJSONRequestBody, reqEditors ...RequestEditorFn) (*BackupResponse, error)
 
+	// ConfirmClockWithResponse Believe the clock after a jump ahead
+	//
+	// After a jump of more than a week nothing is removed by age, neither deleted secrets nor audit entries, until a server has run with it for a day. This ends the wait.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/clock/confirm (the `ConfirmClock` operationId).
+	ConfirmClockWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ConfirmClockResponse, error)
+
 	// CompactWithResponse Give unused room back to the disk
 	//
 	// Writes the state file anew without what it does not need. Writes wait as long as it takes.
@@ -3862,6 +3922,8 @@ type PruneAuditResponse struct {
 	JSON400 *BadRequest
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *TooLarge
 	// JSON422 the response for an HTTP 422 `application/json` response
@@ -3887,6 +3949,11 @@ func (r PruneAuditResponse) GetJSON400() *BadRequest {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r PruneAuditResponse) GetJSON403() *Forbidden {
 	return r.JSON403
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r PruneAuditResponse) GetJSON409() *Conflict {
+	return r.JSON409
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -4186,6 +4253,68 @@ func (r BackupResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r BackupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ConfirmClockResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *Failed
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *Unavailable
+	// JSON507 the response for an HTTP 507 `application/json` response
+	JSON507 *Full
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ConfirmClockResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ConfirmClockResponse) GetJSON500() *Failed {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ConfirmClockResponse) GetJSON503() *Unavailable {
+	return r.JSON503
+}
+
+// GetJSON507 returns the response for an HTTP 507 `application/json` response
+func (r ConfirmClockResponse) GetJSON507() *Full {
+	return r.JSON507
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfirmClockResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfirmClockResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfirmClockResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfirmClockResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6121,6 +6250,21 @@ func (c *ClientWithResponses) BackupWithResponse(ctx context.Context, body Backu
 	return ParseBackupResponse(rsp)
 }
 
+// ConfirmClockWithResponse Believe the clock after a jump ahead
+//
+// After a jump of more than a week nothing is removed by age, neither deleted secrets nor audit entries, until a server has run with it for a day. This ends the wait.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/clock/confirm (the `ConfirmClock` operationId).
+func (c *ClientWithResponses) ConfirmClockWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ConfirmClockResponse, error) {
+	rsp, err := c.ConfirmClock(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfirmClockResponse(rsp)
+}
+
 // CompactWithResponse Give unused room back to the disk
 //
 // Writes the state file anew without what it does not need. Writes wait as long as it takes.
@@ -6975,6 +7119,13 @@ func ParsePruneAuditResponse(rsp *http.Response) (*PruneAuditResponse, error) {
 		}
 		response.JSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7192,6 +7343,56 @@ func ParseBackupResponse(rsp *http.Response) (*BackupResponse, error) {
 			return nil, err
 		}
 		response.JSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Failed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
+		var dest Full
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON507 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseConfirmClockResponse parses an HTTP response from a ConfirmClockWithResponse call
+func ParseConfirmClockResponse(rsp *http.Response) (*ConfirmClockResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfirmClockResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Failed
@@ -8650,6 +8851,9 @@ type ServerInterface interface {
 	// Backup Take a backup
 	// (POST /strongroom/v1/backup)
 	Backup(ctx echo.Context) error
+	// ConfirmClock Believe the clock after a jump ahead
+	// (POST /strongroom/v1/clock/confirm)
+	ConfirmClock(ctx echo.Context) error
 	// Compact Give unused room back to the disk
 	// (POST /strongroom/v1/compact)
 	Compact(ctx echo.Context) error
@@ -8792,6 +8996,15 @@ func (w *ServerInterfaceWrapper) Backup(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Backup(ctx)
+	return err
+}
+
+// ConfirmClock converts echo context to params.
+func (w *ServerInterfaceWrapper) ConfirmClock(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ConfirmClock(ctx)
 	return err
 }
 
@@ -9022,6 +9235,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/strongroom/v1/audit/read", wrapper.ReadAudit, options.OperationMiddlewares["readAudit"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/audit/verify", wrapper.VerifyAudit, options.OperationMiddlewares["verifyAudit"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/backup", wrapper.Backup, options.OperationMiddlewares["backup"]...)
+	router.POST(options.BaseURL+"/strongroom/v1/clock/confirm", wrapper.ConfirmClock, options.OperationMiddlewares["confirmClock"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/compact", wrapper.Compact, options.OperationMiddlewares["compact"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/doctor", wrapper.Doctor, options.OperationMiddlewares["doctor"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/explain", wrapper.Explain, options.OperationMiddlewares["explain"]...)
@@ -9656,6 +9870,20 @@ func (response PruneAudit403JSONResponse) VisitPruneAuditResponse(w http.Respons
 	return err
 }
 
+type PruneAudit409JSONResponse struct{ ConflictJSONResponse }
+
+func (response PruneAudit409JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PruneAudit413JSONResponse struct{ TooLargeJSONResponse }
 
 func (response PruneAudit413JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
@@ -10053,6 +10281,77 @@ func (response Backup503JSONResponse) VisitBackupResponse(w http.ResponseWriter)
 type Backup507JSONResponse struct{ FullJSONResponse }
 
 func (response Backup507JSONResponse) VisitBackupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(507)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmClockRequestObject struct {
+}
+
+type ConfirmClockResponseObject interface {
+	VisitConfirmClockResponse(w http.ResponseWriter) error
+}
+
+type ConfirmClock204Response struct {
+}
+
+func (response ConfirmClock204Response) VisitConfirmClockResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ConfirmClock403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ConfirmClock403JSONResponse) VisitConfirmClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmClock500JSONResponse struct{ FailedJSONResponse }
+
+func (response ConfirmClock500JSONResponse) VisitConfirmClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmClock503JSONResponse struct{ UnavailableJSONResponse }
+
+func (response ConfirmClock503JSONResponse) VisitConfirmClockResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmClock507JSONResponse struct{ FullJSONResponse }
+
+func (response ConfirmClock507JSONResponse) VisitConfirmClockResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -12319,6 +12618,9 @@ type StrictServerInterface interface {
 	// Backup Take a backup
 	// (POST /strongroom/v1/backup)
 	Backup(ctx context.Context, request BackupRequestObject) (BackupResponseObject, error)
+	// ConfirmClock Believe the clock after a jump ahead
+	// (POST /strongroom/v1/clock/confirm)
+	ConfirmClock(ctx context.Context, request ConfirmClockRequestObject) (ConfirmClockResponseObject, error)
 	// Compact Give unused room back to the disk
 	// (POST /strongroom/v1/compact)
 	Compact(ctx context.Context, request CompactRequestObject) (CompactResponseObject, error)
@@ -12752,6 +13054,29 @@ func (sh *strictHandler) Backup(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(BackupResponseObject); ok {
 		return validResponse.VisitBackupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConfirmClock operation middleware
+func (sh *strictHandler) ConfirmClock(ctx echo.Context) error {
+	var request ConfirmClockRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmClock(ctx.Request().Context(), request.(ConfirmClockRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmClock")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConfirmClockResponseObject); ok {
+		return validResponse.VisitConfirmClockResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

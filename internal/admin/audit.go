@@ -50,8 +50,12 @@ func (o *Office) VerifyAudit(ctx context.Context, anchor string) (AuditReport, e
 	return report, err
 }
 
-// PruneAudit drops entries older than that and returns how many they were.
+// PruneAudit drops entries older than that and returns how many they were. The
+// error is ErrClock after a jump of the clock, by which before may be wrong.
 func (o *Office) PruneAudit(ctx context.Context, caller secret.Caller, before time.Time) (int, error) {
+	if o.clock.advance().Ahead > 0 {
+		return 0, ErrClock
+	}
 	return o.Audit.Prune(ctx, before, secret.Event{Subject: caller.Subject, From: caller.From, Request: caller.Request})
 }
 

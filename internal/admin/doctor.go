@@ -43,7 +43,7 @@ var networkFileSystems = []int64{0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735
 // Examine looks at everything that can be wrong with a state file and what is
 // around it.
 func (o *Office) Examine(ctx context.Context) ([]Finding, error) {
-	findings := slices.Concat(o.examineFiles(), o.examineDisk(), o.examineClock(), o.examineKeyring(), o.examineKey(ctx))
+	findings := slices.Concat(o.examineFiles(), o.examineDisk(), o.examineClock(), o.ClockFindings(), o.examineKeyring(), o.examineKey(ctx))
 	report, err := o.VerifyAudit(ctx, "")
 	switch {
 	case err != nil:

@@ -43,12 +43,15 @@ type Parts struct {
 	Deliveries *delivery.Book
 	// Retention is how far back the audit log goes; 0: to its beginning.
 	Retention time.Duration
+	// Clock says how old things are.
+	Clock issued.Clock
 }
 
 // An Office administers a state file. It is safe for concurrent use.
 type Office struct {
 	Parts
-	log *slog.Logger
+	log   *slog.Logger
+	clock *tidyClock
 
 	stop       context.CancelFunc
 	background sync.WaitGroup
@@ -68,6 +71,7 @@ type progress struct {
 func Open(parts Parts, log *slog.Logger) *Office {
 	ctx, stop := context.WithCancel(context.Background())
 	o := &Office{Parts: parts, log: log, stop: stop, lifetime: ctx}
+	o.clock = openTidyClock(parts.Clock, parts.File, o.lastRecorded)
 	if len(o.Keyring.Ring().IDs()) > 1 && o.beginReseal() {
 		o.resealInBackground()
 	}
@@ -127,20 +131,19 @@ func (o *Office) record(ctx context.Context, caller secret.Caller, action secret
 // expireAtOnce bounds one transaction.
 const expireAtOnce = 100
 
-// tidyHourly removes for good what was deleted long enough ago, and what is on
-// record for longer than it is to be.
+// tidyHourly removes for good what was deleted long enough ago, and audit
+// entries older than the retention.
 func (o *Office) tidyHourly() {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
+	held := false
 	for {
-		for name, s := range o.Stores {
-			if err := o.expire(s); err != nil && o.lifetime.Err() == nil {
-				o.log.Error("removing deleted secrets", "store", name, "error", err)
-			}
+		now := o.clock.advance()
+		if now.Ahead > 0 && !held {
+			o.log.Warn("the clock has jumped ahead: nothing is removed by age until that is confirmed; see strongroom doctor", "by", now.Ahead.Round(time.Second))
 		}
-		if err := o.retain(); err != nil && o.lifetime.Err() == nil {
-			o.log.Error("pruning the audit log", "error", err)
-		}
+		held = now.Ahead > 0
+		o.tidy(now.Time)
 		select {
 		case <-tick.C:
 		case <-o.lifetime.Done():
@@ -149,19 +152,42 @@ func (o *Office) tidyHourly() {
 	}
 }
 
-func (o *Office) retain() error {
+// tidy removes what is old at that time.
+func (o *Office) tidy(now time.Time) {
+	report := func(doing string, err error) {
+		if err != nil && o.lifetime.Err() == nil {
+			o.log.Error(doing, "error", err)
+		}
+	}
+	for name, s := range o.Stores {
+		report("removing deleted secrets of store "+name, o.expire(s, now))
+	}
+	report("pruning the audit log", o.retain(now))
+	report("saving the time of the last tidying", o.clock.save(o.lifetime))
+}
+
+func (o *Office) retain(now time.Time) error {
 	if o.Retention == 0 {
 		return nil
 	}
-	_, err := o.Audit.Prune(o.lifetime, time.Now().Add(-o.Retention), secret.Event{Subject: "retention"})
+	_, err := o.Audit.Prune(o.lifetime, now.Add(-o.Retention), secret.Event{Subject: "retention"})
 	return err
 }
 
-func (o *Office) expire(s *bolt.Store) error {
+func (o *Office) expire(s *bolt.Store, now time.Time) error {
 	for {
-		n, err := s.Expire(o.lifetime, time.Now(), expireAtOnce)
+		n, err := s.Expire(o.lifetime, now, expireAtOnce)
 		if err != nil || n < expireAtOnce {
 			return err
 		}
 	}
+}
+
+// lastRecorded is the time of the last audit entry, or now without one.
+func (o *Office) lastRecorded() time.Time {
+	last, err := o.Audit.Tail(1)
+	if err != nil || len(last) == 0 {
+		return o.Clock.Wall()
+	}
+	return last[0].Event.Time
 }

@@ -44,11 +44,12 @@ type place struct {
 	kek       source
 	opts      bolt.Options
 	retention time.Duration
+	clock     issued.Clock
 }
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{path: filepath.Join(t.TempDir(), "state.db"), kek: source{seal.NewKey()}}
+	p := &place{path: filepath.Join(t.TempDir(), "state.db"), kek: source{seal.NewKey()}, clock: issued.SystemClock()}
 	p.opts = bolt.Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20}
 	err := state.Create(p.path, func(id string) ([]byte, error) { return keyring.New(t.Context(), p.kek, id) })
 	if err != nil {
@@ -77,7 +78,7 @@ func (p *place) open(t *testing.T) (o *admin.Office, closeAll func()) {
 	book, err := delivery.Open(file, keys.Ring(), log, log, slog.New(slog.DiscardHandler))
 	must(err)
 	o = admin.Open(admin.Parts{
-		File: file, Audit: log, Keys: issuedKeys, Deliveries: book, Keyring: keys, Key: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention,
+		File: file, Audit: log, Keys: issuedKeys, Deliveries: book, Keyring: keys, Key: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock,
 	}, slog.New(slog.DiscardHandler))
 	return o, func() {
 		t.Helper()

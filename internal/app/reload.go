@@ -108,7 +108,7 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 	}
 }
 
-// findings are about the config in force.
+// findings are about how the config in force has the APIs served.
 func (r *reloader) findings() []admin.Finding {
 	return findings(r.running.Listen, r.current.TLS(), time.Now())
 }

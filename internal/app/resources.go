@@ -71,7 +71,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 		return nil, errors.Join(fmt.Errorf("last deliveries: %w", err), r.keys.Close(), r.closeLog(), file.Close())
 	}
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: cfg.Audit.Retention,
+		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: cfg.Audit.Retention, Clock: issued.SystemClock(),
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {

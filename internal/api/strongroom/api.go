@@ -70,7 +70,7 @@ func (a *handlers) Status(context.Context, gen.StatusRequestObject) (gen.StatusR
 	return gen.Status200JSONResponse{
 		Version: a.program.Version, Serving: a.program.Serving, State: a.office.File.ID(), Stores: a.office.StoreNames(),
 		Keyring: keyring(a.office.KeyringNow()), Config: a.config(),
-		Warnings: warnings(a.program.Findings()),
+		Warnings: warnings(append(a.office.ClockFindings(), a.program.Findings()...)),
 	}, nil
 }
 

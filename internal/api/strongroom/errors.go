@@ -36,6 +36,7 @@ func answer(err error) server.Answer {
 		{admin.ErrNoStore, http.StatusNotFound},
 		{secret.ErrNoHistory, http.StatusBadRequest},
 		{secret.ErrExists, http.StatusConflict},
+		{admin.ErrClock, http.StatusConflict},
 		{admin.ErrResealing, http.StatusConflict},
 		{secret.ErrSamePlace, http.StatusConflict},
 		{secret.ErrFull, http.StatusInsufficientStorage},

@@ -20,6 +20,14 @@ func (a *handlers) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen
 	return gen.Compact200JSONResponse{Before: int(before), After: int(after)}, nil
 }
 
+// ConfirmClock believes the clock after a jump.
+func (a *handlers) ConfirmClock(ctx context.Context, _ gen.ConfirmClockRequestObject) (gen.ConfirmClockResponseObject, error) {
+	if err := a.office.ConfirmClock(ctx, auth.Caller(ctx)); err != nil {
+		return nil, err
+	}
+	return gen.ConfirmClock204Response{}, nil
+}
+
 // Doctor looks for what is wrong.
 func (a *handlers) Doctor(ctx context.Context, _ gen.DoctorRequestObject) (gen.DoctorResponseObject, error) {
 	findings, err := a.office.Examine(ctx)
