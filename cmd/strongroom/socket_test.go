@@ -193,6 +193,7 @@ func TestTheAdministrationAnswersAsItsDocumentSays(t *testing.T) {
 		{"audit verified against no anchor", 200, func() (*http.Response, error) {
 			return c.VerifyAudit(ctx, gen.VerifyAuditJSONRequestBody{Anchor: str("x")})
 		}},
+		{"clock confirmed", 204, func() (*http.Response, error) { return c.ConfirmClock(ctx) }},
 		{"audit pruned before no time", 400, func() (*http.Response, error) {
 			return c.PruneAudit(ctx, gen.PruneAuditJSONRequestBody{Before: "yesterday"})
 		}},
