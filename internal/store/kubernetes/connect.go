@@ -13,13 +13,13 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// InCluster is how a pod reaches the API server of its cluster, as its service
-// account. The token is read anew as it rotates.
+// InCluster returns the client config of a pod: its cluster's API server and its
+// service account. The token file is reread as it rotates.
 func InCluster() (*rest.Config, error) { return rest.InClusterConfig() }
 
-// FromKubeconfig is what a kubeconfig says, exec plugins included, in this
-// context of it or, if empty, in its current one. Without a file it is the one
-// that kubectl would take.
+// FromKubeconfig returns the client config of a kubeconfig's context, or of its
+// current context if context is empty. Exec plugins work. Without a file it reads
+// kubectl's default files.
 func FromKubeconfig(file, context string) (*rest.Config, error) {
 	rules := &clientcmd.ClientConfigLoadingRules{ExplicitPath: file}
 	if file == "" {
@@ -40,19 +40,19 @@ type client struct {
 func newClient(cfg *rest.Config, userAgent string) (*client, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.UserAgent = userAgent
-	cfg.Timeout = 0 // contexts say how long
+	cfg.Timeout = 0 // contexts carry the deadline
 	cfg.DisableCompression = true
 	if cfg.BearerTokenFile != "" {
-		// Left to itself, client-go looks at the file once a minute; this way
-		// it does so when a token is refused, too.
+		// By default client-go rereads the file once a minute. This also rereads it
+		// when a token is refused.
 		cfg.Wrap(transport.ResettableTokenSourceWrapTransport(transport.NewCachedFileTokenSource(cfg.BearerTokenFile)))
 		cfg.BearerToken, cfg.BearerTokenFile = "", ""
 	}
-	// Not HTTP/2, which takes client and server a third longer for a request as
-	// small as ours.
+	// Not HTTP/2: it takes client and server a third longer for requests as small
+	// as ours.
 	cfg.NextProtos = []string{"http/1.1"}
-	// With a dialer of our own the transport is our own, too, and no other
-	// client's in this process.
+	// A dialer of our own gives this client its own transport, which no other
+	// client in the process shares.
 	cfg.Dial = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 	base, _, err := rest.DefaultServerUrlFor(cfg)
 	if err != nil {
@@ -66,13 +66,13 @@ func newClient(cfg *rest.Config, userAgent string) (*client, error) {
 	return &client{h, base}, nil
 }
 
-// maxIdle is how many connections are kept that nobody uses just now. Each
-// request that is under way has one of its own, and one anew takes several
-// times as long as a request.
+// maxIdle is the number of idle connections that are kept. Each request in
+// progress has its own connection, and opening one takes several times as long as
+// a request.
 const maxIdle = 256
 
-// keepIdle sets how many connections are kept, which client-go has no option
-// for, in the transport that it has wrapped.
+// keepIdle sets the number of idle connections in the transport that client-go
+// wrapped; client-go has no option for it.
 func keepIdle(rt http.RoundTripper) {
 	switch rt := rt.(type) {
 	case *http.Transport:
@@ -82,5 +82,5 @@ func keepIdle(rt http.RoundTripper) {
 	}
 }
 
-// hangUp closes the connections that nobody uses.
+// hangUp closes idle connections.
 func (c *client) hangUp() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }

@@ -40,7 +40,7 @@ func TestKubeconfigSaysWhereAndWho(t *testing.T) {
 	}
 }
 
-// An exec plugin is asked for a token, and for another when that is refused.
+// An exec plugin supplies a token, and another one when the first is refused.
 func TestExecPluginsAreAskedForCredentials(t *testing.T) {
 	server := installed(t)
 	namespace := newNamespace(t, server)
@@ -67,8 +67,8 @@ func TestExecPluginsAreAskedForCredentials(t *testing.T) {
 	wantReadAnew(t, open(t, cluster, namespace), token, server.Token(t, "strongroom", "strongroom"))
 }
 
-// wantReadAnew makes sure that the store reads the token in the file again when
-// one is refused.
+// wantReadAnew checks that the store rereads the token file when a token is
+// refused.
 func wantReadAnew(t *testing.T, st *kubernetes.Store, file, good string) {
 	t.Helper()
 	list := func() error { _, err := st.List(t.Context(), shop, secret.Page{}); return err }

@@ -15,8 +15,8 @@ import (
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
 
-// manyAtOnce makes so many requests, none of which is answered before all have
-// arrived, and returns the connections that they came by.
+// manyAtOnce sends count requests, none answered before all have arrived, and
+// returns their connections.
 func manyAtOnce(t *testing.T, st secret.Store, proxy *kubetest.Proxy, count int) map[string]bool {
 	t.Helper()
 	var mu sync.Mutex
@@ -45,7 +45,7 @@ func manyAtOnce(t *testing.T, st secret.Store, proxy *kubetest.Proxy, count int)
 	return came
 }
 
-// on returns a fault of these connections only.
+// on returns a fault that affects these connections only.
 func on(connections map[string]bool, fault kubetest.Fault) kubetest.Fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if connections[r.RemoteAddr] {
@@ -56,8 +56,8 @@ func on(connections map[string]bool, fault kubetest.Fault) kubetest.Fault {
 	}
 }
 
-// A connection costs many times what a request does, so what many requests have
-// opened is there for as many when they come again.
+// A connection costs many times as much as a request. The connections of a burst
+// stay open for the next burst.
 func TestConnectionsOfManyRequestsAreKept(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	before := manyAtOnce(t, st, proxy, 64)
@@ -68,8 +68,8 @@ func TestConnectionsOfManyRequestsAreKept(t *testing.T) {
 	}
 }
 
-// Where connections died without a word, as they do with a machine, it costs
-// one request its time and not one for each.
+// After connections died silently, as in a crash of the peer's machine, one
+// request times out in total, not one per connection.
 func TestDeadConnectionsCostOneTimeout(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 3*time.Second)
 	dead := manyAtOnce(t, st, proxy, 8)
@@ -81,7 +81,7 @@ func TestDeadConnectionsCostOneTimeout(t *testing.T) {
 	}
 }
 
-// A store that is closed leaves no connection behind.
+// A closed store leaves no connection open.
 func TestClosedStoreHangsUp(t *testing.T) {
 	server := installed(t)
 	_, proxy, namespace := staged(t, server, 20*time.Second)
@@ -102,8 +102,8 @@ func TestClosedStoreHangsUp(t *testing.T) {
 	await(t, "the connection to be closed", func() bool { return proxy.Connections() == before })
 }
 
-// Connections that were all cut at once cost no write, although only one that
-// is known not to have arrived may be sent as often as it takes.
+// Cutting all connections at once loses no write, although only a request that
+// certainly did not arrive may be sent any number of times.
 func TestCutConnectionsCostNoWrite(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	dead := manyAtOnce(t, st, proxy, 8)
@@ -115,8 +115,8 @@ func TestCutConnectionsCostNoWrite(t *testing.T) {
 	}
 }
 
-// A list is read to the end, which may come after the last item, or each would
-// cost its connection.
+// A list is read to its very end, which may come after the last item. Otherwise
+// each list would lose its connection.
 func TestListKeepsItsConnection(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	came := map[string]bool{}
@@ -136,8 +136,8 @@ func TestListKeepsItsConnection(t *testing.T) {
 	}
 }
 
-// While the attempt is put on record the API server has the head of a request,
-// and nothing of its body.
+// While the audit entry is being written, the API server has the head of the
+// request and nothing of its body.
 func TestBodyFollowsTheRecord(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	head, whole, recorded := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -174,7 +174,8 @@ func TestBodyFollowsTheRecord(t *testing.T) {
 	}
 }
 
-// What a slow disk takes for the record does not count as the API server's time.
+// The time that a slow disk takes for the audit entry does not count against the
+// API server's timeout.
 func TestSlowRecordIsNoTimeout(t *testing.T) {
 	for _, a := range acts() {
 		if !a.write {
@@ -188,7 +189,7 @@ func TestSlowRecordIsNoTimeout(t *testing.T) {
 	}
 }
 
-// recordedBy has the attempts that a store is asked for be put on record.
+// recordedBy wraps a store and gives each of its operations an audit entry.
 type recordedBy struct {
 	secret.Store
 	recorded func() error

@@ -15,7 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// What a request asks to be answered with.
+// Accept headers of requests.
 const (
 	wholeObject  = "application/json"
 	onlyMetadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -24,7 +24,7 @@ const (
 
 const jsonPatch = "application/json-patch+json"
 
-// A request is one to the API server. The same one may be sent twice.
+// A request is a request to the API server. It may be sent twice.
 type request struct {
 	method string
 	path   string
@@ -32,20 +32,20 @@ type request struct {
 	accept string // default wholeObject
 	kind   string // of the body; default application/json
 	body   []byte
-	hold   func() error // returns nil once the body may leave; nil: it may
+	hold   func() error // returns nil once the body may be sent; nil: at once
 }
 
-// do sends the request and has the answer read. If the answer is lost on the
-// way, or the token has just expired, it sends the request once more; again
-// says that the first one may have been served all the same.
+// do sends the request and passes the answer to read. If the answer is lost, or the
+// token has just expired, it sends the request once more. again reports that the
+// first request may have been served too.
 func (c *client) do(ctx context.Context, r request, read func(io.Reader) error) (again bool, err error) {
 	err = c.once(ctx, r, read)
 	switch {
 	case errors.Is(err, errUnauthorized):
-		// The transport has dropped the token and will look for a newer one.
+		// The transport has dropped the token and will read a newer one.
 		return false, c.once(ctx, r, read)
 	case errors.Is(err, errLost) && ctx.Err() == nil:
-		// What has cut one connection has often cut them all.
+		// A fault that cut one connection has often cut them all.
 		c.hangUp()
 		return true, c.once(ctx, r, read)
 	}
@@ -78,7 +78,7 @@ func (c *client) once(ctx context.Context, r request, read func(io.Reader) error
 	return nil
 }
 
-// held waits until the body may leave, and returns why it may not.
+// held waits until the body may be sent. Its error is the reason if it may not.
 func (r request) held() error {
 	if r.hold == nil {
 		return nil
@@ -86,9 +86,8 @@ func (r request) held() error {
 	return r.hold()
 }
 
-// holdBody has the body wait. The API server gets the head of the request, with
-// which it is busy for a while, and without the body it cannot do what it is
-// asked for.
+// holdBody delays the body. The API server already processes the head of the
+// request, and cannot act without the body.
 func (r request) holdBody(req *http.Request) {
 	if r.hold == nil {
 		return
@@ -98,7 +97,7 @@ func (r request) holdBody(req *http.Request) {
 		body, err := whole()
 		return &heldBody{body, r.hold}, err
 	}
-	req.Body, _ = req.GetBody() // of memory, which does not fail
+	req.Body, _ = req.GetBody() // from memory, which does not fail
 }
 
 type heldBody struct {
@@ -120,12 +119,12 @@ func either(s, otherwise string) string {
 	return otherwise
 }
 
-// lenient is how answers are read: a secret is not to be lost over what others,
-// who need not use JSON, have written to it.
+// lenient are the options for decoding answers: other writers need not use JSON,
+// and their text must not make a secret unreadable.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
-// into returns a reader of answers that decodes them. Of one that breaks off
-// nothing is left for the next to be mixed with.
+// into returns a function that decodes an answer into object. An answer that breaks
+// off leaves nothing behind that could mix with the next.
 func into[T any](object *T) func(io.Reader) error {
 	return func(r io.Reader) error {
 		var whole T
@@ -142,16 +141,16 @@ func ignored(r io.Reader) error {
 	return err
 }
 
-// errLost is an answer that did not come: what it was asked for may have
-// happened or not.
+// errLost means that no answer came, so the request may or may not have been
+// served.
 var errLost = errors.New("no answer from the API server")
 
-// lost says why there was no answer. Of the error itself it tells no more than
-// can be without a word of what was answered.
+// lost returns the reason for a missing answer. It keeps only the parts of the error
+// that cannot quote an answer.
 func (c *client) lost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		// Where one connection is dead without a word, so may be the idle ones,
-		// and each would cost somebody a timeout.
+		// When one connection is silently dead, the idle ones may be too, and
+		// each would cost a request its timeout.
 		if errors.Is(done(ctx), errTimeout) {
 			c.hangUp()
 		}

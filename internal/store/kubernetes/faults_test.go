@@ -29,7 +29,7 @@ func wantError(t testing.TB, what string, got, want error) {
 	}
 }
 
-// An act is an operation on the secret db, which has the keys a and b.
+// An act is an operation on the secret db, which has the data keys a and b.
 type act struct {
 	name  string
 	write bool
@@ -69,7 +69,7 @@ func acts() []act {
 	}
 }
 
-// staged is a store behind a proxy, with the secret db and nothing else.
+// staged returns a store behind a proxy that has only the secret db.
 func staged(t *testing.T, server *kubetest.Server, timeout time.Duration) (st *kubernetes.Store, proxy *kubetest.Proxy, namespace string) {
 	t.Helper()
 	direct, namespace := ready(t, server)
@@ -82,13 +82,13 @@ func staged(t *testing.T, server *kubetest.Server, timeout time.Duration) (st *k
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	// The timeout is for the fault, and the machine may be busy before it.
+	// The timeout is meant for the fault; a busy machine may exceed it before.
 	await(t, "the store to be ready", func() bool { return st.Check(t.Context()) == nil })
 	return st, proxy, namespace
 }
 
-// Whatever keeps the API server from answering is for a while, and what is
-// asked for meanwhile is answered in time.
+// While the API server does not answer, every operation fails within its deadline
+// as unavailable.
 func TestAwayIsUnavailableWithinTheDeadline(t *testing.T) {
 	server := installed(t)
 	for name, fault := range map[string]kubetest.Fault{
@@ -116,7 +116,7 @@ func TestAwayIsUnavailableWithinTheDeadline(t *testing.T) {
 				start := time.Now()
 				err := a.do(t.Context(), st)
 				wantError(t, a.name, err, secret.ErrUnavailable)
-				if took := time.Since(start); took > 20*time.Second { // it may have been the machine
+				if took := time.Since(start); took > 20*time.Second { // a busy machine may take this long
 					t.Errorf("%s: answered after %v, and had a second", a.name, took)
 				}
 				proxy.Set(nil)
@@ -131,7 +131,7 @@ func TestAwayIsUnavailableWithinTheDeadline(t *testing.T) {
 	}
 }
 
-// A conflict that nobody's condition is about is tried again.
+// A conflict without a condition of the caller is retried.
 func TestOneConflictIsNoRefusal(t *testing.T) {
 	server := installed(t)
 	for _, a := range acts() {
@@ -154,10 +154,10 @@ func TestOneConflictIsNoRefusal(t *testing.T) {
 	}
 }
 
-// Anybody may ask whether we are ready, hang up, and be no trouble to others.
-func TestWhoHangsUpOnACheckDecidesForNobodyElse(t *testing.T) {
+// A client that disconnects during a readiness check does not affect other clients.
+func TestDisconnectDuringACheckAffectsNoOtherClient(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), time.Minute)
-	time.Sleep(1100 * time.Millisecond) // so long an answer counts
+	time.Sleep(1100 * time.Millisecond) // longer than an answer is cached
 	proxy.Set(kubetest.Stall)
 	ctx, hangUp := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer hangUp()
@@ -170,7 +170,7 @@ func TestWhoHangsUpOnACheckDecidesForNobodyElse(t *testing.T) {
 	}
 }
 
-// A caller's own deadline is kept to, and is no fault of the cluster's.
+// A caller's own deadline is kept and not blamed on the cluster.
 func TestCallersDeadlineIsHeeded(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), time.Minute)
 	proxy.Set(kubetest.Stall)
@@ -181,8 +181,8 @@ func TestCallersDeadlineIsHeeded(t *testing.T) {
 	}
 }
 
-// Each operation gets through although its first answer, whichever that is of
-// several, is lost after it was served.
+// Each operation succeeds although one of its answers, any of them, is lost after
+// the request was served.
 func TestLostAnswerIsNoLostWrite(t *testing.T) {
 	server := installed(t)
 	for _, a := range acts() {
@@ -207,7 +207,7 @@ func TestLostAnswerIsNoLostWrite(t *testing.T) {
 	}
 }
 
-// A list is taken item by item, and begun anew if it breaks off.
+// A list is decoded item by item, and restarted if it breaks off.
 func TestListThatBreaksOffIsBegunAnew(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	for _, name := range []string{"a", "b", "c"} {
@@ -228,7 +228,7 @@ func TestListThatBreaksOffIsBegunAnew(t *testing.T) {
 	}
 }
 
-// What was read of an answer before it broke off is in no other.
+// The part of an answer read before it broke off does not appear in the next one.
 func TestAnswerThatBreaksOffLeavesNothing(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	broken := false
@@ -254,7 +254,7 @@ func TestAnswerThatBreaksOffLeavesNothing(t *testing.T) {
 	}
 }
 
-// What somebody wrote to a secret by protocol buffers need not be text; it is
+// Protocol buffers can put bytes into a secret that are not text. Such a secret is
 // listed, found and refused like any other.
 func TestAnswerNeedNotBeProperJSON(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
@@ -281,7 +281,7 @@ func TestAnswerNeedNotBeProperJSON(t *testing.T) {
 	}
 }
 
-// wantActed asks for what the operation is to leave, and for nothing else.
+// wantActed checks for the result of the operation and nothing else.
 func wantActed(t *testing.T, st secret.Store, name string) {
 	t.Helper()
 	want := map[string]string{
@@ -304,8 +304,8 @@ func wantActed(t *testing.T, st secret.Store, name string) {
 	}
 }
 
-// A rename that is cut off at any of its requests leaves the secret under one of
-// its names or both, and under one once the next process has begun to write.
+// A rename interrupted at any of its requests leaves the secret under one or both
+// names, and under one as soon as the next process writes.
 func TestRenameThatIsCutOffIsSettledByTheNextProcess(t *testing.T) {
 	server := installed(t)
 	for served := range 6 {
@@ -361,8 +361,8 @@ func namesIn(t *testing.T, st secret.Store) (names []string) {
 	return names
 }
 
-// What somebody has changed since it was copied outweighs a rename that was
-// left unfinished: nothing is deleted.
+// A change of the original since the copy wins over an unfinished rename: nothing
+// is deleted.
 func TestRenameThatWasLeftDoesNotUndoAChangeFromOutside(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 2*time.Second)
@@ -390,8 +390,8 @@ func TestRenameThatWasLeftDoesNotUndoAChangeFromOutside(t *testing.T) {
 	}
 }
 
-// A process that does not heed the mark changes the original; neither its
-// change nor the secret is lost.
+// A process that ignores the mark changes the original. Neither its change nor the
+// secret is lost.
 func TestRenameGivesWayToAChangeFromOutside(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 20*time.Second)
@@ -415,7 +415,7 @@ func TestRenameGivesWayToAChangeFromOutside(t *testing.T) {
 	}
 }
 
-// What the cluster withholds from us is our trouble and not the caller's.
+// A right that the cluster denies the server is the server's error, not the caller's.
 func TestOurOwnTroubleIsNoAnswerOfTheDomain(t *testing.T) {
 	server := installed(t)
 	t.Run("rights withdrawn", func(t *testing.T) {
@@ -464,8 +464,8 @@ func TestOurOwnTroubleIsNoAnswerOfTheDomain(t *testing.T) {
 	})
 }
 
-// wantTrouble asks for an error that is none of package secret's, and that
-// repeats no word of the API server's.
+// wantTrouble checks that the error is none of package secret's and quotes nothing
+// from the API server.
 func wantTrouble(t *testing.T, what string, err error) {
 	t.Helper()
 	if secret.OutcomeOf(err) != secret.Failed {
@@ -476,8 +476,8 @@ func wantTrouble(t *testing.T, what string, err error) {
 	}
 }
 
-// A token file that is replaced, as the kubelet does, is read again at the
-// latest when the old token is refused.
+// A token file that the kubelet replaces is reread at the latest when the old
+// token is refused.
 func TestRotatedTokenIsUsed(t *testing.T) {
 	server := installed(t)
 	_, namespace := ready(t, server)
@@ -506,7 +506,7 @@ func TestNamespaceThatIsGoneOrGoing(t *testing.T) {
 	if _, err := st.Create(t.Context(), at("db"), secret.Draft{Data: data{"k": "v"}}); err != nil {
 		t.Fatal(err)
 	}
-	// There is no controller here that would empty it and let it go.
+	// No controller runs here that would empty and remove it.
 	server.Must(t, http.MethodDelete, "/api/v1/namespaces/"+namespace, nil)
 	_, err := st.Create(t.Context(), at("new"), secret.Draft{})
 	wantError(t, "Create in a namespace that is being deleted", err, secret.ErrUnavailable)
@@ -526,7 +526,7 @@ func TestNamespaceThatIsGoneOrGoing(t *testing.T) {
 	}
 }
 
-// The API server puts the whole Secret into some of its words.
+// Some messages of the API server quote the whole Secret.
 func TestValuesDoNotLeaveByErrors(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 20*time.Second)
@@ -594,9 +594,9 @@ func TestQuotaThatIsUsedUpIsFull(t *testing.T) {
 	wantError(t, "Create", err, secret.ErrFull)
 }
 
-// A hundred writers on ten secrets, through a proxy that now and then cuts,
-// loses answers and refuses: what was acknowledged is there, and each secret is
-// as one of its writers left it.
+// A hundred writers change ten secrets through a proxy that sometimes cuts
+// connections, loses answers and refuses. Every acknowledged change is there, and
+// each secret has the content of one of its writers.
 func TestStormOfWritersAndFaultsLosesNothing(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 20*time.Second)
@@ -625,8 +625,8 @@ func TestStormOfWritersAndFaultsLosesNothing(t *testing.T) {
 			next.ServeHTTP(w, r)
 		}
 	})
-	// Every writer adds a key of its own to its secret, under the condition that
-	// nobody else has written since it looked: an update that is lost is missed.
+	// Every writer adds its own data key to a secret, on condition that the secret
+	// is unchanged since it was read, so a lost update is noticed.
 	acknowledged := make([]int, writers)
 	var wg sync.WaitGroup
 	for i := range writers {
@@ -668,7 +668,7 @@ func contains(keys []string, key string) bool {
 	return false
 }
 
-// addKey reports whether the key was added to what was there.
+// addKey reports whether the data key was added.
 func addKey(t *testing.T, st secret.Store, op secret.Op, key string) bool {
 	info, err := st.Head(t.Context(), op.Ref)
 	if err != nil {

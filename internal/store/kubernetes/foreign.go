@@ -12,8 +12,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// Foreign returns the values of a Secret that is not Strongroom's, for whoever
-// asks for it by its name. The Secret stays as it is.
+// Foreign returns the values of a Secret that Strongroom does not manage. It does
+// not change the Secret.
 func Foreign(ctx context.Context, cluster *rest.Config, userAgent, namespace, name string) (map[string]secret.Value, error) {
 	c, err := newClient(cluster, userAgent)
 	if err != nil {

@@ -18,15 +18,15 @@ import (
 )
 
 const (
-	podEnv  = "STRONGROOM_TEST_POD" // set in the process that stands for a pod
+	podEnv  = "STRONGROOM_TEST_POD" // set in the process that plays a pod
 	account = "/var/run/secrets/kubernetes.io/serviceaccount"
 )
 
-// A pod is what a process finds in one.
+// A pod is the environment of a process in a pod.
 type pod struct{ Host, Port, CA, Token, Namespace string }
 
-// Where a pod's account is cannot be chosen, so that the test runs once more, in
-// a process that has a /run of its own.
+// The location of a pod's account is fixed, so the test runs again in a process
+// with its own /run.
 func TestInAClusterThePodsAccountIsUsed(t *testing.T) {
 	if os.Getenv(podEnv) != "" {
 		testInPod(t)
@@ -65,7 +65,7 @@ func testInPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, err := range []error{
-		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), // nobody else sees what follows
+		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), // the following mounts are private
 		unix.Mount("tmpfs", "/var/run", "tmpfs", 0, ""),
 		os.MkdirAll(account, 0o700),
 	} {

@@ -14,8 +14,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// kubectl returns the real one, for the administrator of the server. What it
-// does is also tested without it, where it is not there.
+// kubectl returns a function that runs the real kubectl as the administrator of the
+// server. Other tests cover the same without kubectl.
 func kubectl(t *testing.T, server *kubetest.Server) func(stdin string, args ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("kubectl")

@@ -13,8 +13,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// List implements [secret.Store] with one request. The values of what it lists
-// are passed over as they come.
+// List implements [secret.Store] with one request. It skips the values without
+// decoding them.
 func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) ([]secret.Info, error) {
 	ctx, end, err := s.begin(ctx, secret.Op{})
 	if err != nil {
@@ -34,10 +34,10 @@ func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) 
 	return secret.PageOf(infos, page, func(i secret.Info) string { return i.Name }), err
 }
 
-// ownersAtOnce bounds an answer of the API server's.
+// ownersAtOnce is the page size of the API server's answers.
 const ownersAtOnce = "500"
 
-// Owners implements [secret.Store]. It looks at the metadata of everything.
+// Owners implements [secret.Store]. It reads the metadata of every secret.
 func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, error) {
 	ctx, end, err := s.begin(ctx, secret.Op{})
 	if err != nil {
@@ -66,13 +66,12 @@ func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, e
 	return secret.PageOf(owners, page, secret.Owner.String), nil
 }
 
-// errNoList is an answer that is not what a list is.
+// errNoList means that an answer does not have the form of a list.
 var errNoList = errors.New("the API server's list cannot be read")
 
-// each makes a request for a list and calls do with one item after the other,
-// so that there is never more than one in memory; should the list have to be
-// asked for once more, it calls restart first. It returns the token of the next
-// part, or "" if that was the last.
+// each requests a list and calls do with one item after another, so that memory
+// never holds more than one. If the list must be requested again, it calls restart
+// first. It returns the token of the next page, "" after the last.
 func each[V any](ctx context.Context, s *Store, r request, do func(object[V]), restart func()) (next string, err error) {
 	_, err = s.client.do(ctx, r, func(body io.Reader) error {
 		restart()
@@ -114,14 +113,14 @@ func items[V any](from *jsontext.Decoder, do func(object[V])) (next string, err 
 	if err := expect(from, jsontext.KindEndObject); err != nil {
 		return "", err
 	}
-	// To the very end, or the connection is of no use any more.
+	// Read to the very end, or the connection cannot be reused.
 	if _, err := from.ReadToken(); !errors.Is(err, io.EOF) {
 		return "", errNoList
 	}
 	return next, nil
 }
 
-// elements may be null, which is none.
+// elements reads an array; null is an empty one.
 func elements[V any](from *jsontext.Decoder, do func(object[V])) error {
 	if from.PeekKind() == jsontext.KindNull {
 		return from.SkipValue()

@@ -15,25 +15,25 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// What is ours carries the label managedBy with the value us, and labels and
-// annotations under our own prefix. A name goes into an annotation, since a
-// label holds only 63 characters of few kinds.
+// Our objects carry the label managedBy with the value us, and labels and
+// annotations under our prefix. A name goes into an annotation, because a label is
+// limited to 63 characters of few kinds.
 const (
 	us     = "strongroom"
 	prefix = "strongroom.github.io/"
 
 	managedBy  = "app.kubernetes.io/managed-by"
-	appLabel   = prefix + "app-id" // an app's id, which is a UUID
+	appLabel   = prefix + "app-id" // an app's id, a UUID
 	userLabel  = prefix + "user"   // a hash of a user's id, which can be any text
 	leaving    = prefix + "leaving"
 	ownerNote  = prefix + "owner" // as in user/alice
 	nameNote   = prefix + "name"
 	aboutNote  = prefix + "description"
-	createdOn  = prefix + "created" // only if it is not when the object was
+	createdOn  = prefix + "created" // only if it differs from the object's creation time
 	updatedOn  = prefix + "updated"
-	writeNote  = prefix + "write"      // which write was the last
+	writeNote  = prefix + "write"      // id of the last write
 	leavingFor = prefix + "leaving-to" // the name that a secret is being renamed to
-	cameFrom   = prefix + "came-from"  // the state of what it was renamed from
+	cameFrom   = prefix + "came-from"  // uid and resourceVersion of the secret it was renamed from
 
 	// kubectl apply keeps a copy here of what was applied, values included.
 	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -41,15 +41,15 @@ const (
 	opaque = "Opaque"
 )
 
-// An object is a Secret as the API has it. Of values, V takes what is wanted:
-// their bytes, or nothing.
+// An object is a Secret in the form of the API. V decodes values: to bytes, or to
+// nothing.
 type object[V any] struct {
 	Metadata metadata     `json:"metadata"`
 	Type     string       `json:"type,omitempty"`
 	Data     map[string]V `json:"data,omitempty"`
 }
 
-// A masked object's values are passed over as they are read.
+// A masked is an object whose values are skipped while decoding.
 type masked = object[skipped]
 
 type skipped struct{}
@@ -57,7 +57,7 @@ type skipped struct{}
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (*skipped) UnmarshalJSONFrom(from *jsontext.Decoder) error { return from.SkipValue() }
 
-// metadata has the annotations that are ours and no others.
+// metadata has only our annotations.
 type metadata struct {
 	Name              string     `json:"name"`
 	UID               string     `json:"uid,omitempty"`
@@ -86,7 +86,7 @@ type notes struct {
 	CameFrom    string `json:"strongroom.github.io/came-from,omitempty"`
 }
 
-// ownerLabel is the label that an owner's secrets carry, and its value.
+// ownerLabel returns the label of an owner's secrets and its value.
 func ownerLabel(owner secret.Owner) (label, value string) {
 	if owner.Kind == secret.KindApp {
 		return appLabel, owner.ID
