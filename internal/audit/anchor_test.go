@@ -284,3 +284,40 @@ func TestAnAnchorFileThatCannotBeWrittenIsKnownAtTheStart(t *testing.T) {
 		t.Errorf("got %v, want ErrNotExist", err)
 	}
 }
+
+// A stuckWriter takes nothing until it is open.
+type stuckWriter struct {
+	open  chan struct{}
+	lines bytes.Buffer
+}
+
+func (w *stuckWriter) Write(p []byte) (int, error) {
+	<-w.open
+	return w.lines.Write(p)
+}
+
+func TestAnchorThatIsNotReadIsAnErrorAndHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, w := mustLog(t, mustFile(t)), &stuckWriter{open: make(chan struct{})}
+		began := time.Now()
+		a := audit.AnchorTo(l, w, quiet)
+		if err := a.Err(); err == nil || time.Since(began) > time.Second {
+			t.Errorf("after %s, Err: %v, want an error after a second", time.Since(began), err)
+		}
+		mustRecord(t, l, "a")
+		time.Sleep(time.Minute)
+		close(w.open)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if err := a.Err(); err != nil {
+			t.Errorf("read again, Err: %v", err)
+		}
+		lines := strings.Split(strings.TrimSpace(w.lines.String()), "\n")
+		if last, err := audit.ParseAnchor(lines[len(lines)-1]); len(lines) != 2 || err != nil || last.Seq != 1 {
+			t.Errorf("it wrote %q, %v", lines, err)
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
