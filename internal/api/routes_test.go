@@ -38,7 +38,7 @@ func chain(t *testing.T) auth.Chain {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return auth.Chain{Strategies: []auth.Strategy{apikey.New(header, "", keys)}, Headers: []string{header}, Failures: uncounted{}}
+	return auth.Chain{Strategies: []auth.Strategy{apikey.New(header, "", keys)}, Places: []auth.Place{{Header: header}}, Failures: uncounted{}}
 }
 
 // apis are all that there are, by their packages, over secrets that nobody may

@@ -35,7 +35,7 @@ func (s strategies) callers(ctx context.Context, name, credential string) []secr
 		return nil // whoever it knows has no credential
 	}
 	r := (&http.Request{Header: http.Header{}}).WithContext(ctx)
-	r.Header.Set(sends.header, sends.prefix+credential)
+	r.Header.Set(sends.Header, sends.Prefix+credential)
 	caller, err := strategy.Authenticate(r)
 	if err != nil {
 		return nil

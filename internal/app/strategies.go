@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/anonymous"
@@ -22,7 +21,7 @@ import (
 type strategies struct {
 	byName map[string]auth.Strategy
 	// sends say where a strategy looks for a credential, if it looks for one.
-	sends map[string]credential
+	sends map[string]auth.Place
 	// background is what they have running, to be closed with the policy.
 	background []background
 }
@@ -43,9 +42,9 @@ func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []stri
 		} else {
 			chain.Strategies = append(chain.Strategies, s.byName[name])
 			sent := s.sends[name]
-			chain.Headers = append(chain.Headers, sent.header)
-			if !slices.Contains(chain.Schemes, sent.scheme()) {
-				chain.Schemes = append(chain.Schemes, sent.scheme())
+			chain.Places = append(chain.Places, sent)
+			if !slices.Contains(chain.Schemes, sent.Scheme()) {
+				chain.Schemes = append(chain.Schemes, sent.Scheme())
 			}
 		}
 	}
@@ -57,7 +56,7 @@ func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []stri
 // needs no resources: a config can be checked, without issued keys, beside a
 // server that runs.
 func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys, log *slog.Logger) (strategies, error) {
-	all := strategies{byName: map[string]auth.Strategy{}, sends: map[string]credential{}}
+	all := strategies{byName: map[string]auth.Strategy{}, sends: map[string]auth.Place{}}
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // always the same order of mistakes
 		s := cfg.Auth[name]
@@ -70,7 +69,7 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 				wrong = append(wrong, err)
 				continue
 			}
-			all.byName[name], all.sends[name] = strategy, bearer
+			all.byName[name], all.sends[name] = strategy, auth.BearerPlace
 			all.background = append(all.background, lease)
 		case s.ServiceAccount != nil:
 			strategy, err := openServiceAccount(name, s.ServiceAccount)
@@ -78,7 +77,7 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 				wrong = append(wrong, err)
 				continue
 			}
-			all.byName[name], all.sends[name] = strategy, bearer
+			all.byName[name], all.sends[name] = strategy, auth.BearerPlace
 		case s.APIKey != nil:
 			var fromFile []apikey.Key
 			if s.APIKey.KeysFile != "" {
@@ -91,27 +90,13 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 			if keys != nil {
 				more = append(more, keys.For(name))
 			}
-			all.byName[name], all.sends[name] = apikey.New(s.APIKey.Header, s.APIKey.Prefix, fromFile, more...), credential{s.APIKey.Header, s.APIKey.Prefix}
+			all.byName[name], all.sends[name] = apikey.New(s.APIKey.Header, s.APIKey.Prefix, fromFile, more...), auth.Place{Header: s.APIKey.Header, Prefix: s.APIKey.Prefix}
 		}
 	}
 	if len(wrong) > 0 {
 		return strategies{}, errors.Join(append(wrong, all.Close())...)
 	}
 	return all, nil
-}
-
-// A credential goes into a header, behind a prefix.
-type credential struct{ header, prefix string }
-
-// bearer is how tokens are sent.
-var bearer = credential{"Authorization", "Bearer "}
-
-// scheme is what answers call it that ask for one.
-func (c credential) scheme() auth.Scheme {
-	if strings.EqualFold(c.header, bearer.header) && strings.EqualFold(c.prefix, bearer.prefix) {
-		return auth.SchemeBearer
-	}
-	return auth.SchemeAPIKey
 }
 
 // start has the strategies run what they run in the background.

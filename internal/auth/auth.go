@@ -64,19 +64,24 @@ type Chain struct {
 	Limits *Limits
 	// Proxies are believed when they say whom they ask for.
 	Proxies Proxies
-	// Headers are those in which the strategies look for credentials, whether
-	// or not the API's document has them.
-	Headers []string
+	// Places are where the strategies look for credentials, whether or not the
+	// API's document has them.
+	Places []Place
 	// Schemes are what a 401 asks for, in this order.
 	Schemes []Scheme
 }
 
 // Require lets only callers through whom the chain knows; the error is
 // otherwise one of this package's or the strategy's. The headers are all in
-// which the API's document lets a credential be sent: of these and the chain's
-// own more than one at a time is refused, whether or not a strategy knows it.
+// which the API's document lets a credential be sent. Two credentials that
+// strategies of the chain look for are refused, and so is a header that is there
+// twice.
 func Require(headers []string, chain Chain) echo.MiddlewareFunc {
-	headers = canonical(append(slices.Clone(headers), chain.Headers...))
+	headers = slices.Clone(headers)
+	for _, p := range chain.Places {
+		headers = append(headers, p.Header)
+	}
+	headers = canonical(headers)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			from, now := chain.Proxies.Client(c.Request()), time.Now()
@@ -114,21 +119,18 @@ func (chain Chain) letIn(r *http.Request, headers []string, from string, now tim
 }
 
 func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Caller, error) {
-	credentials := 0
-	for _, header := range headers {
-		credentials += len(r.Header.Values(header))
-	}
-	if credentials > 1 {
+	sent := chain.sentIn(r, headers)
+	if sent.repeated || sent.ours > 1 {
 		return secret.Caller{}, ErrTwoCredentials
 	}
-	caller, err := chain.ask(r, credentials > 0)
+	caller, err := chain.ask(r, sent)
 	if _, bearer := Bearer(r); bearer && errors.Is(err, ErrBadCredential) {
 		err = ErrBadToken
 	}
 	return caller, err
 }
 
-func (chain Chain) ask(r *http.Request, credential bool) (secret.Caller, error) {
+func (chain Chain) ask(r *http.Request, sent sent) (secret.Caller, error) {
 	for _, s := range chain.Strategies {
 		caller, err := s.Authenticate(r)
 		if !errors.Is(err, ErrNoCredential) {
@@ -136,7 +138,9 @@ func (chain Chain) ask(r *http.Request, credential bool) (secret.Caller, error) 
 		}
 	}
 	switch {
-	case credential: // which nobody knows, and which nobody may pass by as no one
+	case sent.ours+sent.foreign > 0:
+		return secret.Caller{}, ErrBadCredential
+	case sent.any && chain.Without != nil: // an empty key or Basic is not anonymous
 		return secret.Caller{}, ErrBadCredential
 	case chain.Without != nil:
 		return chain.Without.Authenticate(r)

@@ -60,13 +60,24 @@ func TestTheChainAsksInOrderUntilOneKnows(t *testing.T) {
 		{"good and bad", []string{"A: ann", "B: bad"}, "", auth.ErrTwoCredentials, ""},
 		{"twice the same", []string{"A: ann", "A: ann"}, "", auth.ErrTwoCredentials, ""},
 		{"of a kind that nobody here knows", []string{"C: carl"}, "", auth.ErrBadCredential, "A B"},
-		{"of a known and an unknown kind", []string{"A: ann", "C: carl"}, "", auth.ErrTwoCredentials, ""},
-		{"empty", []string{"A: "}, "", auth.ErrBadCredential, "A B"},
+		{"of a known and an unknown kind", []string{"A: ann", "C: carl"}, "ann", nil, "A"},
+		{"twice the same unknown", []string{"A: ann", "C: carl", "C: carl"}, "", auth.ErrTwoCredentials, ""},
+		{"empty", []string{"A: "}, "", auth.ErrNoCredential, "A B"},
+		{"empty beside one", []string{"A: ", "B: bob"}, "bob", nil, "A B"},
+		{"of another scheme", []string{"Authorization: Basic YTpi"}, "", auth.ErrNoCredential, "A B"},
+		{"of another scheme beside one", []string{"Authorization: Basic YTpi", "B: bob"}, "bob", nil, "A B"},
+		{"a bare scheme", []string{"Authorization: Bearer "}, "", auth.ErrNoCredential, "A B"},
+		{"a bare scheme beside one", []string{"Authorization: Bearer ", "B: bob"}, "bob", nil, "A B"},
+		{"a token that no strategy looks for", []string{"Authorization: Bearer t"}, "", auth.ErrBadToken, "A B"},
+		{"such a token beside one", []string{"Authorization: Bearer t", "B: bob"}, "bob", nil, "A B"},
 		{"in a header that is none of the document's", []string{"D: dora"}, "", auth.ErrNoCredential, "A B"},
 	} {
 		var asked []string
 		var failures counted
-		chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}, strategy{"B", &asked}}, Failures: &failures}
+		chain := auth.Chain{
+			Strategies: []auth.Strategy{strategy{"A", &asked}, strategy{"B", &asked}}, Failures: &failures,
+			Places: []auth.Place{{Header: "A"}, {Header: "B"}},
+		}
 		e := echo.New()
 		r := httptest.NewRequest("GET", "/", http.NoBody)
 		for _, h := range tc.headers {
@@ -78,7 +89,7 @@ func TestTheChainAsksInOrderUntilOneKnows(t *testing.T) {
 		c.Response().Header().Set(echo.HeaderXRequestID, "id")
 		var caller secret.Caller
 		called := false
-		err := auth.Require([]string{"A", "B", "C"}, chain)(func(c echo.Context) error {
+		err := auth.Require([]string{"A", "B", "C", "Authorization"}, chain)(func(c echo.Context) error {
 			called, caller = true, auth.Caller(c.Request().Context())
 			return nil
 		})(c)
@@ -114,6 +125,7 @@ func TestOnlyARequestWithoutACredentialIsLetInWithoutOne(t *testing.T) {
 		"A: ann": nil,
 		"A: bad": auth.ErrBadCredential,
 		"C: any": auth.ErrBadCredential, // which no strategy here knows
+		"C: ":    auth.ErrBadCredential,
 	} {
 		var asked []string
 		var failures counted

@@ -134,11 +134,11 @@ func require(chain auth.Chain, headers ...string) error {
 func TestATokenThatNobodyClaimsIsABadToken(t *testing.T) {
 	var asked []string
 	var failures counted
-	chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}}, Failures: &failures, Headers: []string{"authorization"}}
+	chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}}, Failures: &failures, Places: []auth.Place{{Header: "authorization", Prefix: "Bearer "}, {Header: "a"}}}
 	if err := require(chain, "Authorization: Bearer t"); !errors.Is(err, auth.ErrBadToken) {
 		t.Errorf("a token: %v", err)
 	}
-	if err := require(chain, "Authorization: Basic t"); !errors.Is(err, auth.ErrBadCredential) || errors.Is(err, auth.ErrBadToken) {
+	if err := require(chain, "Authorization: Basic t"); !errors.Is(err, auth.ErrNoCredential) {
 		t.Errorf("no token: %v", err)
 	}
 	if err := require(chain, "Authorization: Bearer t", "A: ann"); !errors.Is(err, auth.ErrTwoCredentials) {

@@ -75,15 +75,16 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	return secret.Caller{}, auth.ErrBadCredential
 }
 
-// cut takes the prefix off, and reports whether what is left can be a key. The
+// cut takes the prefix off, and reports whether what is left can be a key, which
+// an empty text cannot. The
 // prefix may be a scheme, which is the same in any case (RFC 9110, section
 // 11.1).
 func (s *Strategy) cut(sent string) (credential string, ours bool) {
 	n := len(s.prefix)
 	if n == 0 {
-		return sent, true
+		return sent, strings.TrimSpace(sent) != ""
 	}
-	if len(sent) < n || !strings.EqualFold(sent[:n], s.prefix) {
+	if len(sent) <= n || !strings.EqualFold(sent[:n], s.prefix) {
 		return "", false
 	}
 	return sent[n:], !auth.IsToken(sent[n:])

@@ -83,7 +83,7 @@ func TestOtherKeysAreRefused(t *testing.T) {
 		want error
 	}{
 		{"none", nil, auth.ErrNoCredential},
-		{"an empty one", []string{""}, auth.ErrBadCredential},
+		{"an empty one", []string{""}, auth.ErrNoCredential},
 		{"the last character changed", []string{key[:len(key)-1] + "!"}, auth.ErrBadCredential},
 		{"one more character", []string{key + "a"}, auth.ErrBadCredential},
 		{"in upper case", []string{strings.ToUpper(key)}, auth.ErrBadCredential},
@@ -107,7 +107,7 @@ func TestBehindAPrefixWhatLacksItIsAnothers(t *testing.T) {
 		{"the key", "Bearer " + key, nil},
 		{"the scheme in lower case", "bearer " + key, nil},
 		{"a wrong key", "Bearer " + key + "a", auth.ErrBadCredential},
-		{"no key", "Bearer ", auth.ErrBadCredential},
+		{"no key", "Bearer ", auth.ErrNoCredential},
 		{"two spaces", "Bearer  " + key, auth.ErrBadCredential},
 		{"the key alone", key, auth.ErrNoCredential},
 		{"another scheme", "Basic " + key, auth.ErrNoCredential},
