@@ -1,6 +1,9 @@
 package contracttest
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"strings"
 	"testing"
 )
@@ -125,4 +128,28 @@ func TestAnonymityIsForLoopback(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "auth.here.anonymous: needs a listen.address on loopback") {
 		t.Errorf("got %s, want a complaint", out)
 	}
+}
+
+// Plain proxy_pass of nginx speaks HTTP/1.0, and gives its own address as the
+// host: nothing else tells it from a program on this machine.
+func TestAPlainProxyAndAFormAreNotAnonymous(t *testing.T) {
+	s := open(t)
+	s.undisturbed(t, func() {
+		for _, request := range []string{
+			"GET /api/secrets HTTP/1.0\r\nHost: 127.0.0.1:3000\r\nConnection: close\r\n\r\n",
+			"POST /api/secrets HTTP/1.0\r\nHost: 127.0.0.1:3000\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+			"POST /api/secrets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+		} {
+			conn, err := net.Dial("tcp", s.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.WriteString(conn, request)
+			line, _ := bufio.NewReader(conn).ReadString('\n')
+			_ = conn.Close()
+			if !strings.Contains(line, " 403 ") {
+				t.Errorf("%q: got %q, want a 403", request, line)
+			}
+		}
+	})
 }

@@ -4,11 +4,13 @@
 package anonymous
 
 import (
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -37,22 +39,48 @@ func New(user string) *Strategy {
 // Callers are all whom the strategy knows.
 func (s *Strategy) Callers() []secret.Caller { return []secret.Caller{s.caller} }
 
-// Authenticate implements [auth.Strategy]. A request from another machine or
-// for another site's page is refused: [auth.ErrElsewhere].
+// Authenticate implements [auth.Strategy]. It refuses a request from another
+// machine, through a proxy, for another site's page, or from a web form:
+// [auth.ErrElsewhere]. A proxy that neither adds a header nor speaks HTTP/1.0
+// cannot be told from a local client.
 func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
-	if !fromHere(r) || !slices.Contains(hosts, hostname(r.Host)) || crossSite(r) {
+	if !fromHere(r) || proxied(r) || !slices.Contains(hosts, hostname(r.Host)) || crossSite(r) || isForm(r) {
 		return secret.Caller{}, auth.ErrElsewhere
 	}
 	return s.caller, nil
 }
 
-// fromHere also refuses what a proxy on this machine passes on for others.
 func fromHere(r *http.Request) bool {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
-	forwarded := slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip"}, func(h string) bool {
-		return len(r.Header.Values(h)) > 0
-	})
-	return err == nil && addr.Addr().Unmap().IsLoopback() && !forwarded
+	return err == nil && addr.Addr().Unmap().IsLoopback()
+}
+
+// proxied reports whether a proxy on this machine may be passing the request on
+// for others. Plain proxy_pass of nginx adds no header and gives its own address
+// as the host, but speaks HTTP/1.0, which browsers do not.
+func proxied(r *http.Request) bool {
+	if !r.ProtoAtLeast(1, 1) {
+		return true
+	}
+	for name := range r.Header {
+		switch {
+		case name == "Via", name == "Forwarded", name == "X-Real-Ip", strings.HasPrefix(name, "X-Forwarded-"):
+			return true
+		}
+	}
+	return false
+}
+
+// isForm reports whether a web form could have sent the request: one with a body
+// that does not say it is JSON. Browsers send anything else across sites without
+// asking first (Fetch, "CORS-safelisted request-header").
+func isForm(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete:
+		return false
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err != nil || kind != "application/json"
 }
 
 // crossSite reports whether a page of another site is behind the request: the

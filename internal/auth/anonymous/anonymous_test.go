@@ -47,6 +47,9 @@ func TestOnlyPagesAndProgramsOfThisMachineGetIn(t *testing.T) {
 		{"a proxy here", "127.0.0.1:5", "localhost:3000", "X-Forwarded-For: 192.0.2.1", false},
 		{"a proxy here, of another kind", "127.0.0.1:5", "localhost:3000", "Forwarded: for=192.0.2.1", false},
 		{"a proxy here, of a third kind", "127.0.0.1:5", "localhost:3000", "X-Real-IP: 127.0.0.1", false},
+		{"a proxy here that names itself", "127.0.0.1:5", "localhost:3000", "Via: 1.1 proxy", false},
+		{"a proxy here that names the scheme only", "127.0.0.1:5", "localhost:3000", "X-Forwarded-Proto: https", false},
+		{"a proxy here that names the host only", "127.0.0.1:5", "localhost:3000", "X-Forwarded-Host: a.example", false},
 	} {
 		r := httptest.NewRequest("GET", "/api/secrets", http.NoBody)
 		r.RemoteAddr, r.Host = tc.peer, tc.host
@@ -61,6 +64,35 @@ func TestOnlyPagesAndProgramsOfThisMachineGetIn(t *testing.T) {
 		}
 		if err != nil && len(caller.Grants) > 0 {
 			t.Errorf("%s: refused, with grants", tc.name)
+		}
+	}
+}
+
+func TestAPlainProxyAndAWebFormAreRefused(t *testing.T) {
+	for _, tc := range []struct {
+		name, method, kind string
+		minor              int // of HTTP/1
+		in                 bool
+	}{
+		{"the web page", "POST", "application/json", 1, true},
+		{"the web page, with a charset", "PUT", "application/json; charset=utf-8", 1, true},
+		{"a deletion, which no form sends", "DELETE", "", 1, true},
+		{"plain proxy_pass", "GET", "", 0, false},
+		{"plain proxy_pass of a change", "POST", "application/json", 0, false},
+		{"a form", "POST", "text/plain", 1, false},
+		{"a form, encoded", "POST", "application/x-www-form-urlencoded", 1, false},
+		{"a form with files", "POST", "multipart/form-data; boundary=x", 1, false},
+		{"a beacon", "POST", "", 1, false},
+		{"a type that hides in a parameter", "POST", "text/plain; application/json", 1, false},
+		{"a change without a type", "PUT", "", 1, false},
+	} {
+		r := httptest.NewRequest(tc.method, "/api/secrets", http.NoBody)
+		r.RemoteAddr, r.Host, r.ProtoMinor = "127.0.0.1:5", "127.0.0.1:3000", tc.minor
+		if tc.kind != "" {
+			r.Header.Set("Content-Type", tc.kind)
+		}
+		if _, err := anonymous.New("alice").Authenticate(r); (err == nil) != tc.in || (err != nil && !errors.Is(err, auth.ErrElsewhere)) {
+			t.Errorf("%s: %v", tc.name, err)
 		}
 	}
 }
