@@ -5,7 +5,7 @@ KUBE    := internal/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run kubetest test lint generate verify bench profile crash faults linear reloads flood hostile timing fuzz scale clean
+.PHONY: help build run kubetest test lint peers generate verify bench profile crash faults linear reloads flood hostile timing fuzz scale clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -31,7 +31,12 @@ test: kubetest ## Run all tests
 	@echo '== tests with a real OpenID provider'
 	cd internal/oidctest && go test -count=1 ./...
 
-lint: ## Check formatting, vet and staticcheck, in every module
+# gosec passes over test files, over internal/bench, internal/kubetest and internal/store/storetest,
+# which only tests and make bench run, and over two rules: G304 and G703 report every path that comes
+# from a flag or the config, which only the administrator writes.
+GOSEC   := -test=false -exclude=G304,G703
+
+lint: ## Check formatting, vet, staticcheck and gosec, in every module
 	@echo '== gofumpt'
 	@unformatted=$$($(TOOL) gofumpt -l .); \
 	if test -n "$$unformatted"; then echo "gofumpt would change:"; echo "$$unformatted"; exit 1; fi
@@ -39,8 +44,25 @@ lint: ## Check formatting, vet and staticcheck, in every module
 		echo "== vet and staticcheck in $$module"; \
 		(cd $$module && go vet ./... && $(TOOL) staticcheck ./...); \
 	done
+	@echo '== gosec'
+	@cd internal/tools && go build -o $(CURDIR)/.bin/gosec ./gosec
+	@.bin/gosec $(GOSEC) $$(go list ./... | grep -v -e /internal/bench -e /internal/kubetest -e /internal/store/storetest)
 	@echo "== vet in $(KUBE) (staticcheck would go through all of Kubernetes)"
 	cd $(KUBE) && CGO_ENABLED=0 go vet .
+
+# PyPI is the only place that it fetches from. The date makes the dependencies of openhands-ai those of its day.
+PEERS := $(CURDIR)/.bin/peers
+peers: ## Compare our answers with OpenHands' own servers (2 GB from PyPI, needs Python 3.12)
+	@set -e; if ! test -f $(PEERS)/installed; then \
+		rm -rf $(PEERS); mkdir -p $(PEERS); \
+		for name in agent-server openhands; do $(or $(PYTHON),python3.12) -m venv $(PEERS)/$$name; done; \
+		$(PEERS)/openhands/bin/pip install -q -r internal/peers/requirements.txt; \
+		uv=$(PEERS)/openhands/bin/uv; \
+		$$uv pip install -q --python $(PEERS)/agent-server/bin/python openhands-agent-server==1.58.2; \
+		$$uv pip install -q --python $(PEERS)/openhands/bin/python --exclude-newer 2025-08-20 openhands-ai==0.53.0; \
+		touch $(PEERS)/installed; \
+	fi
+	STRONGROOM_PEERS=$(PEERS) go test -count=1 -v -timeout 20m ./internal/peers
 
 generate: ## Merge the documents, then generate code from them
 	go generate ./specs

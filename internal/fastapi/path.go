@@ -146,7 +146,7 @@ func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, 
 // form; it would also take any other two bytes for the braces.
 func isUUID(s string) bool {
 	if len(s) == 32 {
-		return !strings.ContainsFunc(s, func(r rune) bool { return r > 'f' || !isHex(byte(r)) })
+		return !strings.ContainsFunc(s, func(r rune) bool { return r > 'f' || !isHex(byte(r)) }) // #nosec G115 -- r is at most 'f'
 	}
 	if inner, braced := strings.CutPrefix(s, "{"); braced {
 		var closed bool

@@ -60,7 +60,7 @@ func readMeta(file *os.File) (m meta, damage string, err error) {
 	default:
 		m = first
 	}
-	if have, want := info.Size()/m.pageBytes, m.pages; uint64(have) < want {
+	if have, want := info.Size()/m.pageBytes, m.pages; uint64(have) < want { // #nosec G115 -- a file size is not negative
 		return meta{}, "", damaged("it has been cut off: it has %d pages, and the last commit needs %d", have, want)
 	}
 	return m, damage, nil

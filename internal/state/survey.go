@@ -47,7 +47,7 @@ func examine(file *os.File) (keys uint64, damage string, err error) {
 	}
 	// Of its own, for bbolt must not have one yet. A read for each page would
 	// take longer than all the rest.
-	mapped, err := unix.Mmap(int(file.Fd()), 0, int(m.pages)*int(m.pageBytes), unix.PROT_READ, unix.MAP_SHARED)
+	mapped, err := unix.Mmap(int(file.Fd()), 0, int(m.pages)*int(m.pageBytes), unix.PROT_READ, unix.MAP_SHARED) // #nosec G115 -- readMeta has held the number of pages to the size of the file
 	if err != nil {
 		return 0, "", fmt.Errorf("mapping it: %w", err)
 	}
@@ -100,7 +100,7 @@ func (s *survey) take(id uint64) (page, error) {
 // read returns pages that are in use, which [survey.use] has made sure there
 // are.
 func (s *survey) read(id, n uint64) []byte {
-	size := uint64(s.meta.pageBytes)
+	size := uint64(s.meta.pageBytes) // #nosec G115 -- a page size from 512 to 65536
 	return s.mapped[id*size : (id+n)*size : (id+n)*size]
 }
 
@@ -125,7 +125,7 @@ func (s *survey) freelist() error {
 	if err != nil {
 		return err
 	}
-	ids, count := p.b[pageHeadBytes:], uint64(p.count)
+	ids, count := p.b[pageHeadBytes:], uint64(p.count) // #nosec G115 -- a uint16 in an int
 	if p.count == manyFree {
 		count, ids = order.Uint64(ids), ids[8:]
 	}

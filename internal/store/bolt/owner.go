@@ -51,7 +51,7 @@ func readOwner(key, stored []byte) ownerRow {
 	return ownerRow{
 		key:    key,
 		count:  int(binary.BigEndian.Uint32(stored)),
-		past:   int64(binary.BigEndian.Uint64(stored[countBytes:])),
+		past:   int64(binary.BigEndian.Uint64(stored[countBytes:])), // #nosec G115 -- the reverse of how it was written
 		sealed: stored[ownerHeadBytes:],
 		stored: stored,
 	}
@@ -63,7 +63,7 @@ func (s *Store) putOwner(tx *state.Tx, o ownerRow) error {
 	if o.count <= 0 && o.past <= 0 {
 		return rows.Delete(o.key)
 	}
-	head := binary.BigEndian.AppendUint32(nil, uint32(max(o.count, 0)))
+	head := binary.BigEndian.AppendUint32(nil, uint32(max(o.count, 0))) // #nosec G115 -- a count of rows, far under 2^32
 	head = binary.BigEndian.AppendUint64(head, uint64(max(o.past, 0)))
 	row := append(head, o.sealed...)
 	if bytes.Equal(row, o.stored) { // a version comes, and one as large goes

@@ -165,7 +165,7 @@ func (d deletedRow) live() rowKey {
 }
 
 func (d deletedRow) at() time.Time {
-	return time.Unix(0, int64(binary.BigEndian.Uint64(d.key[seal.MACBytes:]))).UTC()
+	return time.Unix(0, int64(binary.BigEndian.Uint64(d.key[seal.MACBytes:]))).UTC() // #nosec G115 -- the reverse of how it was written
 }
 
 // deletedOf returns what was deleted of the owner under a name, oldest first:

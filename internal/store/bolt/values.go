@@ -92,7 +92,7 @@ func decode(text []byte) (map[string]secret.Value, error) {
 
 func cutString(text []byte) (s string, rest []byte, ok bool) {
 	n, read := binary.Uvarint(text)
-	if read <= 0 || n > uint64(len(text)-read) {
+	if read <= 0 || n > uint64(len(text)-read) { // #nosec G115 -- read is at most len(text)
 		return "", nil, false
 	}
 	rest = text[read:]

@@ -1,0 +1,5 @@
+package peers
+
+var agentServerDifferences = []difference{}
+
+var openHandsDifferences = []difference{}
