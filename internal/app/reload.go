@@ -2,9 +2,10 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"strings"
@@ -15,7 +16,6 @@ import (
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/config"
-	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -44,11 +44,6 @@ func (f Source) Key(ctx context.Context) (*seal.Key, error) {
 	return KeySource(cfg.State.Key).Key(ctx)
 }
 
-// lookEvery is how long a change of a file goes unnoticed. Contents are
-// compared, which finds what any file system and any way of replacing files
-// can do, symbolic links of Kubernetes included.
-const lookEvery = time.Second
-
 // A reloader keeps in force what the config file and the files that it names
 // say. What is broken changes nothing.
 type reloader struct {
@@ -57,17 +52,21 @@ type reloader struct {
 	resources *resources
 	current   *server.Current
 	log       *slog.Logger
-	seen      digests // when the files were last read
+	seen      stamps // when the files were last read
+	looked    stamps // at the last look
 
 	mu     sync.Mutex // guards what follows
 	status strongroom.Config
 }
 
-// newReloader puts in force what the config says. The digests were taken
+// newReloader puts in force what the config says. The stamps were taken
 // before it was read.
-func newReloader(file Source, cfg *config.Config, seen digests, r *resources, log *slog.Logger) (*reloader, error) {
+func newReloader(file Source, cfg *config.Config, seen stamps, r *resources, log *slog.Logger) (*reloader, error) {
 	seen.take(cfg.Files()...)
 	p, err := r.newPolicy(cfg, log)
+	if err == nil && !seen.still() {
+		err = errors.Join(errChanging, p.Close())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +84,7 @@ func hangups() <-chan os.Signal {
 	return hangup
 }
 
-// run reloads when a file changes, and on a hangup in any case, until ctx is
+// run reloads when a file has changed, and on a hangup in any case, until ctx is
 // done.
 func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 	look, again := time.NewTicker(lookEvery), time.NewTicker(warnEvery)
@@ -97,9 +96,7 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 		case <-hangup:
 			r.reload()
 		case <-look.C:
-			if r.seen.changed() {
-				r.reload()
-			}
+			r.look()
 		case <-again.C:
 			r.warn()
 		case <-ctx.Done():
@@ -114,6 +111,17 @@ func (r *reloader) findings() []admin.Finding {
 }
 
 func (r *reloader) warn() { warn(r.log, r.findings()) }
+
+// look reloads when files differ from what was last read, but only once two
+// looks have found the same: a file that is being written in place is not whole
+// yet, and half of it can allow more than all of it.
+func (r *reloader) look() {
+	now := r.seen.again()
+	if now.differFrom(r.seen) && maps.Equal(now, r.looked) {
+		r.reload()
+	}
+	r.looked = now
+}
 
 func (r *reloader) reload() {
 	fields, err := r.replace()
@@ -148,7 +156,7 @@ func (r *reloader) replace() (fields []string, err error) {
 		return nil, err
 	}
 	fields, wrong := cfg.Keep(r.running)
-	r.seen = digests{r.file.Path: r.seen[r.file.Path]}
+	r.seen = stamps{r.file.Path: r.seen[r.file.Path]}
 	r.seen.take(cfg.Files()...)
 	if wrong != nil {
 		return nil, fmt.Errorf("%s, with %s as before, since that takes a restart:\n%w", r.file.Path, strings.Join(fields, " "), wrong)
@@ -156,6 +164,10 @@ func (r *reloader) replace() (fields []string, err error) {
 	p, err := r.resources.newPolicy(cfg, r.log)
 	if err != nil {
 		return nil, err
+	}
+	if !r.seen.still() {
+		r.seen.forget()
+		return nil, errors.Join(errChanging, p.Close())
 	}
 	r.current.Put(p)
 	return fields, nil
@@ -166,36 +178,4 @@ func (r *reloader) config() strongroom.Config {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.status
-}
-
-// digests are what files were like, by path.
-type digests map[string][sha256.Size]byte
-
-func (d digests) take(paths ...string) {
-	for _, p := range paths {
-		d[p] = digest(p)
-	}
-}
-
-func (d digests) changed() bool {
-	for path, was := range d {
-		if digest(path) != was {
-			return true
-		}
-	}
-	return false
-}
-
-// digest is of all that decides what reading the file gives: its content, its
-// mode, or why it cannot be read.
-func digest(path string) [sha256.Size]byte {
-	info, err := os.Stat(path)
-	if err != nil {
-		return sha256.Sum256([]byte(err.Error()))
-	}
-	text, err := safefile.Read(path)
-	if err != nil {
-		return sha256.Sum256([]byte(err.Error()))
-	}
-	return sha256.Sum256(append(text, info.Mode().String()...))
 }

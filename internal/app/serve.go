@@ -25,7 +25,7 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	log, flush := serverLog(stderr)
 	defer flush()
 	hangup := hangups()
-	seen := digests{}
+	seen := stamps{}
 	seen.take(file.Path)
 	cfg, err := file.load()
 	if err != nil {

@@ -294,7 +294,7 @@ func Load(path string) (*Config, error) {
 	}
 	// Here is the default where a 0 that is written is not a field left out.
 	c := &Config{Listen: Listen{Drain: 10 * time.Second, Connections: 2048}}
-	err = strictyaml.Decode(text, c)
+	err = strictyaml.DecodeFile(text, c)
 	if _, ok := errors.AsType[*strictyaml.SyntaxError](err); !ok {
 		err = errors.Join(err, c.validate())
 	}

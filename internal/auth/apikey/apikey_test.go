@@ -147,7 +147,7 @@ func TestFileWithoutKeysIsRefused(t *testing.T) {
 	for file, want := range map[string]string{
 		"": "no documents in stream", "# nothing\n": "no documents in stream",
 		"keys:\n": "keys: has no value: give it one, or leave it out (line 1)", "keys: []\n": "keys: must hold at least one key",
-		"- id: a\n": "the file does not hold fields, as in name: value", "a": "the file does not hold fields, as in name: value",
+		"- id: a\n": "the file does not hold fields, as in name: value", "a\n": "the file does not hold fields, as in name: value",
 	} {
 		if _, err := apikey.ParseKeys("keys.yaml", []byte(file)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", file, err, want)

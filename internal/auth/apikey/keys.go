@@ -49,7 +49,7 @@ const DefaultUser = "default"
 // keys: No keys, no service.
 func ParseKeys(name string, file []byte) ([]Key, error) {
 	var f Keys
-	if err := strictyaml.Decode(file, &f); err != nil {
+	if err := strictyaml.DecodeFile(file, &f); err != nil {
 		return nil, err
 	}
 	lines := strictyaml.Lines(file)
