@@ -34,7 +34,7 @@ func limitedKey() (key, file string) {
 // whichever file is in force.
 func (p *process) wantLimits(t *testing.T, key, after string) {
 	t.Helper()
-	for _, path := range []string{app + "/open", app + "/closed"} {
+	for _, path := range []string{app + "/open/reveal", app + "/closed/reveal"} {
 		if a := p.mustDo(t, "GET", path, "Authorization-PSK: "+key, ""); a.status == 200 {
 			t.Fatalf("the key reveals %s %s", path, after)
 		}

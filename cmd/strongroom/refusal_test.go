@@ -58,6 +58,9 @@ var refusals = []struct {
 	{"a damaged keyring", header("keyring", strings.Repeat("x", 400)), "", []string{"state.key: this key does not open the keyring"}},
 
 	{"no state key", remove("keys/state.key"), "", []string{"state.key.file: ", "{dir}/keys/state.key: no such file"}},
+	{"a state file that a Kubernetes volume's fsGroup has opened", chmod("data/strongroom.db", 0o660), "", []string{
+		"{dir}/data/strongroom.db is open to its group (mode 0660)", "set fsGroupChangePolicy: OnRootMismatch beside fsGroup", "run chmod 600",
+	}},
 	{"a state key open to others", chmod("keys/state.key", 0o644), "", []string{
 		"state.key.file: {dir}/keys/state.key is open to others (mode 0644): run chmod 600 on it",
 	}},

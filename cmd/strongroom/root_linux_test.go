@@ -119,7 +119,7 @@ func (v victim) describe(t *testing.T) string {
 		st := info.Sys().(*syscall.Stat_t)
 		fmt.Fprintf(&all, "%s %s %d:%d", d.Name(), info.Mode(), st.Uid, st.Gid)
 		if info.Mode().IsRegular() {
-			fmt.Fprintf(&all, " %q", mustRead(t, path))
+			fmt.Fprintf(&all, " %.100q", mustRead(t, path)) // enough to tell
 		}
 		all.WriteByte('\n')
 		return nil
@@ -229,6 +229,17 @@ func TestRootTalksToNoSocketThatALinkLeadsTo(t *testing.T) {
 	if conn, err := listener.Accept(); err == nil {
 		_ = conn.Close()
 		t.Error("root's status has connected to another socket")
+	}
+}
+
+// A name that the service's user has chosen reaches root's terminal as text.
+func TestErrorsSendNoCommandsToTheTerminal(t *testing.T) {
+	i := mustInitForService(t)
+	mustWork(t, os.Rename(i.path("data/strongroom.db"), i.path("data/\x1b[2J")))
+	mustWork(t, os.Symlink("\x1b[2J", i.path("data/strongroom.db")))
+	mustWork(t, os.Truncate(i.path("data/\x1b[2J"), 10))
+	if r := i.administer(t, "doctor"); r.code == 0 || strings.Contains(r.stdout+r.stderr, "\x1b") {
+		t.Errorf("exit code %d and %q", r.code, r.stderr)
 	}
 }
 
