@@ -16,17 +16,17 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A house serves a crowd: whoever asks for /in is let in, /hold is answered
+// A testServer has a connection limit. Requests for /in are authenticated, /hold is answered
 // when the gate opens, /read reads a body, /out does not let anybody in.
-type house struct {
+type testServer struct {
 	address string
 	gate    chan struct{}
 	held    chan struct{} // one for each that is held
 }
 
-func mustOpen(t *testing.T, connections int) *house {
+func mustServe(t *testing.T, connections int) *testServer {
 	t.Helper()
-	h := &house{gate: make(chan struct{}), held: make(chan struct{})}
+	h := &testServer{gate: make(chan struct{}), held: make(chan struct{})}
 	answer := func(c echo.Context) error { return c.String(200, "ok") }
 	e := echo.New()
 	in := e.Group("", server.MarkAuthenticated)
@@ -57,32 +57,34 @@ func mustOpen(t *testing.T, connections int) *house {
 	return h
 }
 
-// A guest is a connection.
-type guest struct {
+// A testConn is a client's connection.
+type testConn struct {
 	net.Conn
 	r *bufio.Reader
 }
 
-func (h *house) mustDial(t *testing.T) *guest {
+func (h *testServer) mustDial(t *testing.T) *testConn {
 	t.Helper()
 	conn, err := net.Dial("tcp", h.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &guest{conn, bufio.NewReader(conn)}
+	return &testConn{conn, bufio.NewReader(conn)}
 }
 
-// say sends and does not wait.
-func (g *guest) say(format string, args ...any) *guest {
+// send does not wait for an answer.
+func (g *testConn) send(format string, args ...any) *testConn {
 	_, _ = fmt.Fprintf(g, format, args...)
 	return g
 }
 
-func (g *guest) get(path string) *guest { return g.say("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path) }
+func (g *testConn) request(path string) *testConn {
+	return g.send("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+}
 
-// hear waits for an answer and returns its status, or 0 if there is none.
-func (g *guest) hear() int {
+// status waits for an answer and returns its status, or 0 if there is none.
+func (g *testConn) status() int {
 	_ = g.SetReadDeadline(time.Now().Add(time.Minute))
 	resp, err := http.ReadResponse(g.r, nil)
 	if err != nil {
@@ -93,15 +95,15 @@ func (g *guest) hear() int {
 	return resp.StatusCode
 }
 
-func (g *guest) mustHear(t *testing.T, status int) {
+func (g *testConn) mustGet(t *testing.T, status int) {
 	t.Helper()
-	if got := g.hear(); got != status {
+	if got := g.status(); got != status {
 		t.Fatalf("got %d, want %d", got, status)
 	}
 }
 
-// mustBeSentAway waits until the server has closed the connection.
-func (g *guest) mustBeSentAway(t *testing.T) {
+// mustBeClosed waits until the server has closed the connection.
+func (g *testConn) mustBeClosed(t *testing.T) {
 	t.Helper()
 	_ = g.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := g.r.ReadByte(); err == nil {
@@ -111,46 +113,46 @@ func (g *guest) mustBeSentAway(t *testing.T) {
 	}
 }
 
-func TestStrangersDriveOutStrangersAndNobodyElse(t *testing.T) {
-	h := mustOpen(t, 64)
-	var known []*guest
+func TestUnauthenticatedConnectionsEvictOnlyEachOther(t *testing.T) {
+	h := mustServe(t, 64)
+	var known []*testConn
 	for range 8 {
-		g := h.mustDial(t).get("/in")
-		g.mustHear(t, 200)
+		g := h.mustDial(t).request("/in")
+		g.mustGet(t, 200)
 		known = append(known, g)
 	}
 	first := h.mustDial(t)
-	slow := h.mustDial(t).say("GET /in HTTP/1.1\r\nHost:")
-	outside := h.mustDial(t).get("/out")
-	outside.mustHear(t, 401)
+	slow := h.mustDial(t).send("GET /in HTTP/1.1\r\nHost:")
+	outside := h.mustDial(t).request("/out")
+	outside.mustGet(t, 401)
 	for n := range 500 {
 		h.mustDial(t)
 		if n%50 == 0 {
-			h.mustDial(t).get("/in").mustHear(t, 200)
+			h.mustDial(t).request("/in").mustGet(t, 200)
 		}
 	}
-	for _, g := range []*guest{first, slow, outside} {
-		g.mustBeSentAway(t)
+	for _, g := range []*testConn{first, slow, outside} {
+		g.mustBeClosed(t)
 	}
 	for _, g := range known {
-		g.get("/in").mustHear(t, 200)
+		g.request("/in").mustGet(t, 200)
 	}
 }
 
-func TestWhereAllAreIdleOneGoesThatHasBeenForLong(t *testing.T) {
-	h := mustOpen(t, 8)
-	var all []*guest
+func TestOldestIdleConnectionIsEvictedWhenAllAreIdle(t *testing.T) {
+	h := mustServe(t, 8)
+	var all []*testConn
 	for range 8 {
-		g := h.mustDial(t).get("/in")
-		g.mustHear(t, 200)
+		g := h.mustDial(t).request("/in")
+		g.mustGet(t, 200)
 		all = append(all, g)
 	}
-	all[0].get("/in").mustHear(t, 200) // which is not idle for the longest any more
-	h.mustDial(t).get("/in").mustHear(t, 200)
-	all[0].get("/in").mustHear(t, 200)
+	all[0].request("/in").mustGet(t, 200) // which is not idle for the longest any more
+	h.mustDial(t).request("/in").mustGet(t, 200)
+	all[0].request("/in").mustGet(t, 200)
 	gone := 0
 	for _, g := range all[1:] {
-		if g.get("/in").hear() == 0 {
+		if g.request("/in").status() == 0 {
 			gone++
 		}
 	}
@@ -159,27 +161,27 @@ func TestWhereAllAreIdleOneGoesThatHasBeenForLong(t *testing.T) {
 	}
 }
 
-func TestWhoeverSendsABodySlowlyMakesRoomInTheEnd(t *testing.T) {
-	h := mustOpen(t, 8)
-	var slow []*guest
+func TestConnectionsThatSendABodySlowlyAreEvicted(t *testing.T) {
+	h := mustServe(t, 8)
+	var slow []*testConn
 	for range 12 {
-		g := h.mustDial(t).say("POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
-		g.mustHear(t, 100) // it is being read
-		slow = append(slow, g.say("abc"))
-		h.mustDial(t).get("/in").mustHear(t, 200)
+		g := h.mustDial(t).send("POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+		g.mustGet(t, 100) // it is being read
+		slow = append(slow, g.send("abc"))
+		h.mustDial(t).request("/in").mustGet(t, 200)
 	}
-	slow[0].mustBeSentAway(t)
-	h.mustDial(t).say("POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc").mustHear(t, 200)
+	slow[0].mustBeClosed(t)
+	h.mustDial(t).send("POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc").mustGet(t, 200)
 }
 
-func TestWhereAllAreBeingServedAnotherWaits(t *testing.T) {
-	h := mustOpen(t, 4)
-	var held []*guest
+func TestNewConnectionWaitsWhileAllAreWorking(t *testing.T) {
+	h := mustServe(t, 4)
+	var held []*testConn
 	for range 4 {
-		held = append(held, h.mustDial(t).get("/hold"))
+		held = append(held, h.mustDial(t).request("/hold"))
 		<-h.held
 	}
-	another := h.mustDial(t).get("/in")
+	another := h.mustDial(t).request("/in")
 	_ = another.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if _, err := another.r.Peek(1); err == nil {
 		t.Error("a fifth is served")
@@ -187,29 +189,29 @@ func TestWhereAllAreBeingServedAnotherWaits(t *testing.T) {
 	another.r.Reset(another)
 	close(h.gate)
 	for _, g := range held {
-		g.mustHear(t, 200)
+		g.mustGet(t, 200)
 	}
-	another.mustHear(t, 200)
+	another.mustGet(t, 200)
 }
 
 // The server neither waits for a body that it has no use for, nor takes what
 // comes of it for a request.
-func TestABodyThatNobodyReadsIsNotWaitedFor(t *testing.T) {
-	h := mustOpen(t, 8)
-	g := h.mustDial(t).say("POST /out HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
-	g.mustHear(t, 401)
-	g.mustBeSentAway(t)
-	g = h.mustDial(t).say("POST /out HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
-	g.mustHear(t, 401)
-	g.get("/in").mustHear(t, 200) // on the same connection
-	g = h.mustDial(t).say("POST /out HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
-	g.mustHear(t, 401)
-	g.mustBeSentAway(t)
+func TestUnreadBodyIsNotWaitedFor(t *testing.T) {
+	h := mustServe(t, 8)
+	g := h.mustDial(t).send("POST /out HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+	g.mustGet(t, 401)
+	g.mustBeClosed(t)
+	g = h.mustDial(t).send("POST /out HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+	g.mustGet(t, 401)
+	g.request("/in").mustGet(t, 200) // on the same connection
+	g = h.mustDial(t).send("POST /out HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+	g.mustGet(t, 401)
+	g.mustBeClosed(t)
 }
 
-// BenchmarkCrowd is a request over a connection of a crowd, and over one that
+// BenchmarkConnLimiter is a request over a connection of a crowd, and over one that
 // nobody counts.
-func BenchmarkCrowd(b *testing.B) {
+func BenchmarkConnLimiter(b *testing.B) {
 	for name, connections := range map[string]int{"with": 4096, "without": 0} {
 		b.Run(name, func(b *testing.B) {
 			e := echo.New()
@@ -244,20 +246,20 @@ func BenchmarkCrowd(b *testing.B) {
 
 // With room for everybody, too: after ten seconds, the second for which they are
 // noted only, and what a busy machine adds.
-func TestWhoeverDoesNotEndAHeaderIsSentAway(t *testing.T) {
+func TestConnectionWithoutACompleteHeaderIsClosed(t *testing.T) {
 	t.Parallel()
-	h := mustOpen(t, 64)
-	stranger := h.mustDial(t).say("GET /in HTTP/1.1\r\nHost:")
-	known := h.mustDial(t).get("/in")
-	known.mustHear(t, 200)
-	known.say("GET /in HTTP/1.1\r\nHost:")
-	idle := h.mustDial(t).get("/in")
-	idle.mustHear(t, 200)
+	h := mustServe(t, 64)
+	stranger := h.mustDial(t).send("GET /in HTTP/1.1\r\nHost:")
+	known := h.mustDial(t).request("/in")
+	known.mustGet(t, 200)
+	known.send("GET /in HTTP/1.1\r\nHost:")
+	idle := h.mustDial(t).request("/in")
+	idle.mustGet(t, 200)
 	began := time.Now()
-	stranger.mustBeSentAway(t)
-	known.mustBeSentAway(t)
+	stranger.mustBeClosed(t)
+	known.mustBeClosed(t)
 	if took := time.Since(began); took < 9*time.Second || took > 20*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	idle.get("/in").mustHear(t, 200)
+	idle.request("/in").mustGet(t, 200)
 }
