@@ -105,6 +105,9 @@ func noteState(c net.Conn, state http.ConnState) {
 		limited := limitedConn(c)
 		limited.touch()
 		limited.active.Store(true)
+		if t, ok := c.(*tls.Conn); ok && !limited.settled && t.ConnectionState().NegotiatedProtocol == "h2" {
+			limited.limiter.addHTTP2(limited)
+		}
 	case http.StateIdle:
 		limited := limitedConn(c)
 		limited.touch()
@@ -117,7 +120,7 @@ func noteState(c net.Conn, state http.ConnState) {
 func (c *conn) settle() {
 	if !c.settled {
 		c.settled = c.authenticated.Load() // then nothing is counted from now on
-		c.limiter.forgetReceived(c)
+		c.limiter.forgetReceived(c, c.settled)
 	}
 }
 

@@ -20,7 +20,10 @@ const (
 	// frees, so that the connections are not sorted again for each new one.
 	evictedShare = 32
 	// receivedPlace is how many received bytes count as a connection.
-	receivedPlace = 16 << 10
+	receivedPlace = 8 << 10
+	// http2Places are the places that an HTTP/2 connection takes in addition
+	// before it is authenticated: its buffers are as large as so many others.
+	http2Places = 7
 	// roomEvery is the interval between two attempts to make room.
 	roomEvery = 20 * time.Millisecond
 	// evictionLogEvery is the least time between two log lines about evictions.
@@ -53,7 +56,8 @@ type connLimiter struct {
 	limit int
 	log   *slog.Logger
 
-	evicting sync.Mutex // is held by the goroutine that evicts
+	evicting  sync.Mutex // is held by the goroutine that evicts, and guards fruitless
+	fruitless time.Time  // when there was last nothing to evict
 
 	mu      sync.Mutex // guards what follows, and conn.load
 	conns   map[*conn]struct{}
@@ -121,7 +125,17 @@ func outOfFiles(err error) bool {
 func (l *connLimiter) makeRoom(places int) bool {
 	l.evicting.Lock() // or several goroutines would evict for the same places
 	defer l.evicting.Unlock()
-	return l.room(places) || l.evict()
+	if l.room(places) {
+		return true
+	}
+	if time.Since(l.fruitless) < roomEvery { // not each of thousands that wait
+		return false
+	}
+	if l.evict() {
+		return true
+	}
+	l.fruitless = time.Now()
+	return false
 }
 
 func (l *connLimiter) room(places int) bool {
@@ -159,10 +173,11 @@ func (l *connLimiter) remove(c *conn) {
 // load is what the client of an unauthenticated connection makes us hold.
 type load struct {
 	requests, received int
+	http2              int  // places
 	closed             bool // the connection is not counted any more
 }
 
-func (d load) places() int { return d.requests + d.received/receivedPlace }
+func (d load) places() int { return d.requests + d.http2 + d.received/receivedPlace }
 
 // hold changes what is held for a connection, unless it was closed, and reports
 // whether it takes more places.
@@ -178,26 +193,44 @@ func (l *connLimiter) hold(c *conn, change func(*load)) (more bool) {
 	return c.load.places() > before
 }
 
-// addRequest counts a request, until removeRequest does not. It evicts other
-// connections if need be and reports whether there is a place.
+// addRequest counts a request, until removeRequest does not, and waits for room.
+// It is false if the connection was closed meanwhile.
 func (l *connLimiter) addRequest(c *conn) bool {
-	return l.hold(c, func(d *load) { d.requests++ }) && l.makeRoom(0)
+	if l.hold(c, func(d *load) { d.requests++ }) {
+		l.waitForRoom(c)
+	}
+	return !l.gone(c)
 }
 
 func (l *connLimiter) removeRequest(c *conn) { l.hold(c, func(d *load) { d.requests-- }) }
 
-// addReceived counts received bytes, until forgetReceived. It returns when there
-// is room for them, so that a client is made to wait by TCP.
+// addReceived counts received bytes, until forgetReceived, and waits for room, so
+// that a client is made to wait by TCP.
 func (l *connLimiter) addReceived(c *conn, n int) {
-	if !l.hold(c, func(d *load) { d.received += n }) {
-		return
+	if l.hold(c, func(d *load) { d.received += n }) {
+		l.waitForRoom(c)
 	}
+}
+
+// addHTTP2 counts what an HTTP/2 connection takes by itself.
+func (l *connLimiter) addHTTP2(c *conn) { l.hold(c, func(d *load) { d.http2 = http2Places }) }
+
+func (l *connLimiter) waitForRoom(c *conn) {
 	for !l.makeRoom(0) && !l.gone(c) {
 		time.Sleep(roomEvery)
 	}
 }
 
-func (l *connLimiter) forgetReceived(c *conn) { l.hold(c, func(d *load) { d.received = 0 }) }
+// forgetReceived is called when no request is in flight. An authenticated
+// connection takes no more than its own place from then on.
+func (l *connLimiter) forgetReceived(c *conn, authenticated bool) {
+	l.hold(c, func(d *load) {
+		d.received = 0
+		if authenticated {
+			d.http2 = 0
+		}
+	})
+}
 
 func (l *connLimiter) gone(c *conn) bool {
 	l.mu.Lock()

@@ -23,11 +23,11 @@ const (
 func trackStalls(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)
+		if !c.admit(r) {
+			panic(http.ErrAbortHandler)
+		}
 		c.resume()
 		defer c.wait()
-		if !c.admit(r) {
-			panic(http.ErrAbortHandler) // an answer that is not read would hold memory
-		}
 		e := &exchange{ResponseWriter: w, control: http.NewResponseController(w), body: r.Body, conn: c}
 		e.http2, e.received = r.ProtoMajor == 2, r.ContentLength == 0
 		if !e.received {
@@ -39,8 +39,8 @@ func trackStalls(h http.Handler) http.Handler {
 	})
 }
 
-// admit takes a place for an unauthenticated HTTP/2 request until its answer was
-// sent, and reports whether there is one; see connLimiter.
+// admit waits for a place for an unauthenticated HTTP/2 request, which it has until
+// its answer was sent. It is false if the connection was closed; see connLimiter.
 func (c *conn) admit(r *http.Request) bool {
 	if r.ProtoMajor == 1 || c.authenticated.Load() {
 		return true
