@@ -18,7 +18,9 @@ import (
 // CustomSecretCreate defines model for CustomSecretCreate.
 type CustomSecretCreate struct {
 	Description nullable.Nullable[string] `json:"description,omitempty"`
-	Name        string                    `json:"name"`
+
+	// Name The name of an environment variable.
+	Name string `json:"name"`
 
 	// Value At most 1 MiB.
 	Value string `json:"value,omitempty"`

@@ -5,11 +5,13 @@ package api
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
 
@@ -19,6 +21,29 @@ type Spec struct {
 	MaxBody  int64                     // of a request, in bytes
 	Answer   func(error) server.Answer // errors in the API's own words
 	Register func(*echo.Echo)          // adds the routes of the generated code
+	Rules    fastapi.Rules             // what is asked of bodies beyond the document
+}
+
+// Rule makes a rule of a check whose error is an InvalidError.
+func Rule(check func(text string) error) fastapi.Rule {
+	return func(_ *http.Request, text string) string { return reason(check(text)) }
+}
+
+// RuleForNew is Rule for a name that may stay as it is at the end of the path.
+func RuleForNew(check func(name string) error) fastapi.Rule {
+	return func(r *http.Request, name string) string {
+		if strings.HasSuffix(r.URL.Path, "/"+name) {
+			return ""
+		}
+		return reason(check(name))
+	}
+}
+
+func reason(err error) string {
+	if invalid := secret.InvalidErrors(err); len(invalid) > 0 {
+		return invalid[0].Reason
+	}
+	return ""
 }
 
 // New returns the API for callers whom the chain knows. A request is let in,
@@ -27,6 +52,9 @@ type Spec struct {
 func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	doc, err := fastapi.Load(s.Document)
 	if err != nil {
+		return nil, err
+	}
+	if err := doc.Apply(s.Rules); err != nil {
 		return nil, err
 	}
 	e := server.NewEcho(s.asking(chain.Schemes), log,

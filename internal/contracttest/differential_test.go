@@ -68,6 +68,7 @@ func mustOpen(t *testing.T, name string) *document {
 	if err != nil {
 		t.Fatal(err)
 	}
+	withoutPatterns(tree)
 	schemas := jsonschema.NewCompiler()
 	schemas.DefaultDraft(jsonschema.Draft2020)
 	if err := schemas.AddResource("document.json", tree); err != nil {
@@ -122,6 +123,23 @@ func (d *document) checker(method, path string) func(body string) error {
 		r := httptest.NewRequest(strings.ToUpper(method), target, strings.NewReader(body))
 		e.ServeHTTP(httptest.NewRecorder(), r)
 		return verdict
+	}
+}
+
+// withoutPatterns takes the patterns away, which an API checks after it has authorized.
+func withoutPatterns(tree any) {
+	switch tree := tree.(type) {
+	case map[string]any:
+		if _, isText := tree["pattern"].(string); isText {
+			delete(tree, "pattern")
+		}
+		for _, branch := range tree {
+			withoutPatterns(branch)
+		}
+	case []any:
+		for _, branch := range tree {
+			withoutPatterns(branch)
+		}
 	}
 }
 

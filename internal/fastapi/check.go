@@ -90,7 +90,7 @@ func (op *operation) checkBody(r *http.Request, maxBody int64) ([]Detail, error)
 	if string(bytes.Trim(text, " \t\r\n")) == "null" {
 		return []Detail{missing("body")}, nil
 	}
-	details := match(text, op.body)
+	details := op.match(r, text)
 	if len(details) == 0 {
 		r.Body = &checkedBody{bytes.NewReader(text), r.Body, text}
 	}

@@ -126,6 +126,9 @@ func (c components) body(raw jsontext.Value) (*schema, error) {
 	if err == nil && s.bounded() {
 		err = errors.New("cannot check limits of numbers")
 	}
+	if err == nil && slices.ContainsFunc(s.members, func(m member) bool { return m.schema.patternWithin() }) {
+		err = errors.New("cannot check a pattern within a member")
+	}
 	if err == nil && (s.kind != kindObject || s.nullable) {
 		err = errors.New("must be an object")
 	}

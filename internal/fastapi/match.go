@@ -2,20 +2,23 @@ package fastapi
 
 import (
 	"bytes"
+	"net/http"
 	"slices"
 	"strings"
 )
 
 // match compares text, which must be one valid JSON value, with a schema. It goes through
 // the schema and looks things up in the text, so mistakes come in the schema's order.
-func match(text []byte, s *schema) []Detail {
-	m := matcher{text: text, loc: append(make([]any, 0, 8), "body")}
+// With a request it asks the rules of members, too.
+func match(text []byte, s *schema, request *http.Request) []Detail {
+	m := matcher{text: text, request: request, loc: append(make([]any, 0, 8), "body")}
 	m.value(m.gap(0), s)
 	return m.details
 }
 
 type matcher struct {
 	text    []byte
+	request *http.Request
 	loc     []any // of the value being looked at
 	details []Detail
 }
@@ -44,6 +47,7 @@ func (m *matcher) object(pos int, s *schema) {
 		value, found := m.find(pos, want.name)
 		if found {
 			m.value(value, want.schema)
+			m.rule(want, value)
 		} else if want.required {
 			m.report(missing())
 		}

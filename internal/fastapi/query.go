@@ -19,6 +19,9 @@ func (c components) queryParam(name string, required bool, raw jsontext.Value) (
 	if err == nil && s.kind != kindText && s.kind != kindWhole {
 		err = errors.New("must be text or a whole number")
 	}
+	if err == nil && s.pattern {
+		err = errors.New("cannot check a pattern")
+	}
 	if err != nil {
 		return param{}, fmt.Errorf("query parameter %s: %w", name, err)
 	}

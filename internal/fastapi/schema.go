@@ -15,6 +15,7 @@ type schema struct {
 	nullable bool
 	members  []member // of an object, in the document's order
 	items    *schema  // of a list
+	pattern  bool     // of text: it has a pattern, which a Rule stands for
 	above    *int64   // of a whole number: the limits of its values
 	most     *int64
 }
@@ -24,6 +25,7 @@ type member struct {
 	loc      any // the name, boxed once
 	required bool
 	schema   *schema
+	rule     Rule // nil: none
 }
 
 // A kind is a type of JSON values, and how pydantic complains about anything else.
@@ -47,6 +49,7 @@ type schemaText struct {
 	AnyOf      []jsontext.Value `json:"anyOf"`
 	Type       string           `json:"type"`
 	Format     string           `json:"format"`
+	Pattern    string           `json:"pattern"` // of a member of a body: see Rule; of a parameter: for the API to check
 	Properties properties       `json:"properties"`
 	Required   []string         `json:"required"`
 	Items      jsontext.Value   `json:"items"`
@@ -120,7 +123,7 @@ func (c components) schema(raw jsontext.Value, depth int) (*schema, error) {
 	case t.AnyOf != nil:
 		return c.nullable(t.AnyOf, depth)
 	case t.Type == "string" && (t.Format == "" || t.Format == "password"):
-		return &schema{kind: kindText}, nil
+		return &schema{kind: kindText, pattern: t.Pattern != ""}, nil
 	case t.Type == "integer" && t.Format == "":
 		return &schema{kind: kindWhole, above: t.Above, most: t.Most}, nil
 	case t.Type == "boolean":
@@ -139,7 +142,7 @@ func (t *schemaText) belongTogether() error {
 	var (
 		object = t.Properties != nil || t.Required != nil
 		list   = t.Items != nil
-		text   = t.Format != ""
+		text   = t.Format != "" || t.Pattern != ""
 		whole  = t.Above != nil || t.Most != nil
 		other  = t.Ref != "" || t.AnyOf != nil
 	)
@@ -179,7 +182,7 @@ func (c components) object(t schemaText, depth int) (*schema, error) {
 		if err != nil {
 			return nil, fmt.Errorf("property %s: %w", p.name, err)
 		}
-		s.members = append(s.members, member{p.name, p.name, slices.Contains(t.Required, p.name), value})
+		s.members = append(s.members, member{p.name, p.name, slices.Contains(t.Required, p.name), value, nil})
 	}
 	for _, name := range t.Required {
 		if !slices.ContainsFunc(s.members, func(m member) bool { return m.name == name }) {

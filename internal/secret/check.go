@@ -60,7 +60,9 @@ func CheckKey(key string) error {
 
 func invalidKey(reason string) error { return &InvalidError{Field: "key", Reason: reason} }
 
-func checkDescription(description string) error {
+// CheckDescription returns an InvalidError unless the text is one that a secret can have as its
+// description: UTF-8 of at most 16 KiB.
+func CheckDescription(description string) error {
 	if len(description) > MaxDescriptionBytes || !utf8.ValidString(description) {
 		return &InvalidError{Field: "description", Reason: "must be UTF-8 of at most 16 KiB"}
 	}
@@ -71,7 +73,7 @@ func (c Change) checkDescription() error {
 	if c.Description == nil {
 		return nil
 	}
-	return checkDescription(*c.Description)
+	return CheckDescription(*c.Description)
 }
 
 // checkData looks at a secret's content as a whole. The values that a change

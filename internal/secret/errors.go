@@ -42,3 +42,19 @@ func (e *InvalidError) Error() string {
 	}
 	return e.Field + ": " + e.Reason
 }
+
+// InvalidErrors returns the InvalidErrors in an error, of which errors.Join can make one of many, in
+// their order.
+func InvalidErrors(err error) (all []*InvalidError) {
+	switch e := err.(type) {
+	case *InvalidError:
+		return []*InvalidError{e}
+	case interface{ Unwrap() []error }:
+		for _, err := range e.Unwrap() {
+			all = append(all, InvalidErrors(err)...)
+		}
+	case interface{ Unwrap() error }:
+		return InvalidErrors(e.Unwrap())
+	}
+	return all
+}

@@ -100,7 +100,7 @@ func (s *Service) Create(ctx context.Context, caller Caller, ref Ref, draft Draf
 }
 
 func (s *Service) create(ctx context.Context, op Op, draft Draft) (Info, error) {
-	if err := firstOf(CheckName(op.Ref.Name), checkDescription(draft.Description), checkData(draft.Data)); err != nil {
+	if err := errors.Join(CheckName(op.Ref.Name), CheckDescription(draft.Description), checkData(draft.Data)); err != nil {
 		return Info{}, err
 	}
 	return s.store.Create(ctx, op, draft)
@@ -110,7 +110,7 @@ func (s *Service) create(ctx context.Context, op Op, draft Draft) (Info, error) 
 func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, change Change) (Info, error) {
 	var info Info
 	err := s.admit(ctx, caller, Write, ref, func(op Op) (err error) {
-		if err := firstOf(change.checkDescription(), checkData(change.Set, change.Keep...)); err != nil {
+		if err := errors.Join(change.checkDescription(), checkData(change.Set, change.Keep...)); err != nil {
 			return err
 		}
 		op.OnlyIf = onlyIf
@@ -151,7 +151,7 @@ func (s *Service) Put(ctx context.Context, caller Caller, ref Ref, onlyIf Revisi
 func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, name, description string) (Info, error) {
 	var info Info
 	err := s.admitRename(ctx, caller, Write, ref, name, func(op Op) (err error) {
-		if err := firstOf(CheckName(name), checkDescription(description)); err != nil {
+		if err := errors.Join(CheckName(name), CheckDescription(description)); err != nil {
 			return err
 		}
 		if caller.gains(ref, Ref{Owner: ref.Owner, Name: name}) {

@@ -57,7 +57,8 @@ func listGrows(at path, given, merged []any) error {
 		}
 	}
 	for i := len(given); i < len(merged); i++ {
-		if !at.matches("paths", "*", "*", "parameters") || !optionalHeader(merged[i]) {
+		header := at.matches("paths", "*", "*", "parameters") && optionalHeader(merged[i])
+		if !header && !at.matches("servers") {
 			return fmt.Errorf("%v: the overlay may not add this here", at.item(i))
 		}
 	}

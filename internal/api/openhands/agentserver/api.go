@@ -4,7 +4,6 @@
 package agentserver
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
@@ -30,10 +30,18 @@ type Options struct {
 	Profiles custom.Profiles
 }
 
+func (o Options) checks() custom.Checks {
+	return custom.Checks{Name: checkName, Suspicious: o.Suspicious}
+}
+
 // New returns the API over the secrets, for callers whom the chain knows.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.AgentServer, MaxBody: custom.MaxBody, Answer: answer,
+		Rules: fastapi.Rules{
+			"PUT /api/settings/secrets":                opts.checks().Rules(),
+			"PUT /api/settings/secrets/{name}/binding": opts.bindingRules(),
+		},
 		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
 	}.New(chain, log)
 }
@@ -64,8 +72,7 @@ func (a *handlers) PutSecret(ctx context.Context, req gen.PutSecretRequestObject
 	}
 	caller, description := auth.Caller(ctx), custom.Text(req.Body.Description)
 	ref := custom.Ref(caller, req.Body.Name)
-	warnings, err := a.opts.Suspicious.Check("value", "", secret.Value(req.Body.Value))
-	err = cmp.Or(checkName(req.Body.Name), custom.CheckNotRedacted(req.Body.Value), err)
+	warnings, err := a.opts.checks().New(req.Body.Name, description, req.Body.Value)
 	if err != nil {
 		return nil, custom.Outside(a.secrets.Refuse(ctx, caller, secret.Write, ref, err))
 	}

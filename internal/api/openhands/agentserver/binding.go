@@ -1,7 +1,6 @@
 package agentserver
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -47,9 +47,8 @@ func (a *handlers) PutBinding(ctx context.Context, req gen.PutBindingRequestObje
 	}
 	caller := auth.Caller(ctx).WritingBack()
 	ref := custom.Ref(caller, req.Name)
-	warnings, err := a.opts.Suspicious.Check(custom.ValueKey, "", secret.Value(req.Body.Value))
-	err = cmp.Or(checkVersion(req.Body.ExpectedVersion), custom.CheckNotRedacted(req.Body.Value), err)
-	if err != nil {
+	warnings, err := a.opts.checks().Value(req.Body.Value)
+	if err := errors.Join(checkVersion(req.Body.ExpectedVersion), err); err != nil {
 		return nil, a.secrets.Refuse(ctx, caller, secret.Write, ref, err)
 	}
 	change := secret.Change{Set: custom.Data(req.Body.Value)}
@@ -61,6 +60,10 @@ func (a *handlers) PutBinding(ctx context.Context, req gen.PutBindingRequestObje
 		return nil, err
 	}
 	return writtenBack{info.Revision, warnings}, nil
+}
+
+func (o Options) bindingRules() map[string]fastapi.Rule {
+	return map[string]fastapi.Rule{"expected_version": api.Rule(checkVersion), "value": o.checks().Rules()["value"]}
 }
 
 // checkVersion refuses what would be no condition.

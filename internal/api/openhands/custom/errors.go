@@ -66,10 +66,9 @@ func (d Dialect) Answer(err error) server.Answer {
 	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
 	}
-	if errors.Is(err, ErrRedacted) {
+	if invalid := secret.InvalidErrors(err); len(invalid) == 1 && errors.Is(err, ErrRedacted) {
 		return Problem(http.StatusUnprocessableEntity, "Secret value must not be empty or redacted")
-	}
-	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok {
+	} else if len(invalid) > 0 {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: Unprocessable(invalid)}
 	}
 	if _, ok := errors.AsType[*OutsideError](err); ok {
@@ -137,14 +136,17 @@ func Problem(status int, text string) server.Answer {
 	return server.Answer{Status: status, Body: problem{text}}
 }
 
-// Unprocessable words a mistake of the domain's as pydantic does those of its
-// validators.
-func Unprocessable(invalid *secret.InvalidError) *fastapi.ValidationError {
-	field := invalid.Field
-	if field == "data" {
-		field = ValueKey
+// Unprocessable words mistakes of the domain's as pydantic does those of its validators.
+func Unprocessable(invalid []*secret.InvalidError) *fastapi.ValidationError {
+	var all fastapi.ValidationError
+	for _, mistake := range invalid {
+		field := mistake.Field
+		if field == "data" {
+			field = ValueKey
+		}
+		all.Detail = append(all.Detail, fastapi.Detail{
+			Type: "value_error", Loc: []any{"body", field}, Msg: "Value error, " + mistake.Reason,
+		})
 	}
-	return &fastapi.ValidationError{Detail: []fastapi.Detail{{
-		Type: "value_error", Loc: []any{"body", field}, Msg: "Value error, " + invalid.Reason,
-	}}}
+	return &all
 }

@@ -15,13 +15,9 @@ const redacted = "**********"
 // [secret.InvalidError].
 var ErrRedacted error = &secret.InvalidError{Field: ValueKey, Reason: "must not be empty or redacted"}
 
-// CheckNotRedacted returns [ErrRedacted] for a value that is only white space, or exactly
-// ten asterisks.
-func CheckNotRedacted(value string) error {
-	if value == redacted || strings.TrimFunc(value, isBlank) == "" {
-		return ErrRedacted
-	}
-	return nil
+// isRedacted reports whether a value is only white space, or exactly ten asterisks.
+func isRedacted(value string) bool {
+	return value == redacted || strings.TrimFunc(value, isBlank) == ""
 }
 
 // isBlank is what Python's str.strip takes off, as OpenHands does: the separators U+001C to

@@ -4,8 +4,8 @@
 package v0
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 
@@ -15,6 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
@@ -32,6 +33,10 @@ type Options struct {
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.OpenHands, MaxBody: custom.MaxBody, Answer: answer,
+		Rules: fastapi.Rules{
+			"POST /api/secrets":            opts.checks().Rules(),
+			"PUT /api/secrets/{secret_id}": opts.checks().RenameRules(),
+		},
 		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
 	}.New(chain, log)
 }
@@ -57,8 +62,8 @@ func (a *handlers) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObje
 func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
 	caller := auth.Caller(ctx)
 	ref := custom.Ref(caller, req.Body.Name)
-	warnings, err := a.opts.Suspicious.Check("value", "", secret.Value(req.Body.Value))
-	if err := cmp.Or(a.checkName(req.Body.Name), err); err != nil {
+	warnings, err := a.opts.checks().New(req.Body.Name, custom.Text(req.Body.Description), req.Body.Value)
+	if err != nil {
 		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Create, ref, err), "", req.Body.Name)
 	}
 	info, err := a.secrets.Create(ctx, caller, ref, secret.Draft{
@@ -81,7 +86,8 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	caller := auth.Caller(ctx)
 	ref := custom.Ref(caller, req.SecretId)
 	// A name from before the rule may stay.
-	if err := a.checkName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
+	if err := a.opts.checkName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
+		err = errors.Join(err, secret.CheckDescription(custom.Text(req.Body.Description)))
 		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Write, ref, err), req.SecretId, req.Body.Name)
 	}
 	info, err := a.secrets.Describe(ctx, caller, ref, secret.Revision(onlyIf), req.Body.Name, custom.Text(req.Body.Description))
@@ -104,9 +110,14 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 	return done{custom.Done{Status: http.StatusOK, Message: "Secret deleted successfully"}}, nil
 }
 
-func (a *handlers) checkName(name string) error {
-	if a.opts.EnvNames {
+func (o Options) checkName(name string) error {
+	if o.EnvNames {
 		return custom.CheckEnvName(name)
 	}
-	return nil
+	return secret.CheckName(name)
+}
+
+// checks are for a new secret. The API has no answer for a value that is OpenHands' mask.
+func (o Options) checks() custom.Checks {
+	return custom.Checks{Name: o.checkName, Suspicious: o.Suspicious, Redacted: true}
 }

@@ -29,7 +29,7 @@ func answer(err error) server.Answer {
 	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
 	}
-	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok {
+	if invalid := secret.InvalidErrors(err); len(invalid) > 0 {
 		return server.Answer{Status: http.StatusUnprocessableEntity, Body: custom.Unprocessable(invalid)}
 	}
 	if tooMany, ok := errors.AsType[*auth.TooManyError](err); ok {

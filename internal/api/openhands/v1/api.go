@@ -4,8 +4,8 @@
 package v1
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -17,6 +17,7 @@ import (
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
@@ -28,17 +29,22 @@ const maxPage = 100
 // New returns the API over the secrets, for callers whom the chain knows. It does
 // as it is told with values that look like mistakes.
 func New(secrets *secret.Service, suspicious api.SuspiciousValues, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+	checks := custom.Checks{Name: custom.CheckEnvName, Suspicious: suspicious}
 	return api.Spec{
 		Document: specs.OpenHandsV1, MaxBody: custom.MaxBody, Answer: dialect.Answer,
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, suspicious}, nil)) },
+		Rules: fastapi.Rules{
+			"POST /api/v1/secrets":            checks.Rules(),
+			"PUT /api/v1/secrets/{secret_id}": checks.RenameRules(),
+		},
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, checks}, nil)) },
 	}.New(chain, log)
 }
 
 var dialect = custom.Dialect{NoKey: "Unauthorized", BadKey: "Unauthorized"}
 
 type handlers struct {
-	secrets    *secret.Service
-	suspicious api.SuspiciousValues
+	secrets *secret.Service
+	checks  custom.Checks
 }
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
@@ -79,8 +85,8 @@ func or[T any](value *T, otherwise T) *T {
 func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObject) (gen.SaveSecretResponseObject, error) {
 	caller := auth.Caller(ctx)
 	ref := custom.Ref(caller, req.Body.Name)
-	warnings, err := a.suspicious.Check("value", "", secret.Value(req.Body.Value))
-	if err := cmp.Or(custom.CheckEnvName(req.Body.Name), custom.CheckNotRedacted(req.Body.Value), err); err != nil {
+	warnings, err := a.checks.New(req.Body.Name, custom.Text(req.Body.Description), req.Body.Value)
+	if err != nil {
 		return nil, custom.Outside(a.secrets.Refuse(ctx, caller, secret.Write, ref, err))
 	}
 	var description *string
@@ -104,7 +110,8 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	caller := auth.Caller(ctx)
 	ref := custom.Ref(caller, req.SecretId)
 	// A name that another API allows may stay.
-	if err := custom.CheckEnvName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
+	if err := a.checks.Name(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
+		err = errors.Join(err, secret.CheckDescription(custom.Text(req.Body.Description)))
 		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Write, ref, err), req.SecretId, "")
 	}
 	info, err := a.secrets.Describe(ctx, caller, ref, secret.Revision(onlyIf), req.Body.Name, custom.Text(req.Body.Description))
