@@ -34,7 +34,7 @@ func openOIDC(name string, c *config.OIDC, issuers *oidc.KeySets, log *slog.Logg
 		return nil, nil, fmt.Errorf("%s.ca_file: %w", path, err)
 	}
 	return oidc.New(oidc.Rules{
-		Issuer: c.Issuer, Audience: c.Audience, Clients: c.Clients, Algorithms: c.Algorithms,
+		Issuer: c.Issuer, Audience: c.Audience, Clients: c.Clients, Algorithms: c.Algorithms, Types: c.TokenTypes,
 		RolesClaim: c.RolesPath(), UserClaim: c.UserClaim, Roles: roles,
 	}, keys.KeySet), keys, nil
 }

@@ -130,7 +130,7 @@ apis: {nx1: {store: embedded, auth: [psk, keys, sso, other]}}
 func TestWhatIsLeftOutOfAnIssuerHasTheDefaultsOfTheManual(t *testing.T) {
 	file := mustWrite(t, strings.Replace(withIssuer, "MORE", "", 1))
 	o := mustLoad(t, file).Auth["sso"].OIDC
-	if !slices.Equal(o.Algorithms, []string{"RS256"}) || !slices.Equal(o.RolesPath(), []string{"realm_access", "roles"}) || o.UserClaim != "sub" {
+	if !slices.Equal(o.Algorithms, []string{"RS256"}) || !slices.Equal(o.RolesPath(), []string{"realm_access", "roles"}) || o.UserClaim != "sub" || !slices.Equal(o.TokenTypes, []string{"Bearer", "at+jwt"}) {
 		t.Errorf("got %+v", o)
 	}
 	if want := filepath.Join(filepath.Dir(file), "ca.pem"); o.CAFile != want {

@@ -56,7 +56,7 @@ func FuzzLoad(f *testing.F) {
 			used[api.Store] = append(used[api.Store], api.Auth...)
 		}
 		for name, s := range c.Auth {
-			if o := s.OIDC; o != nil && (o.Issuer == "" || (o.Audience == "") != o.AnyAudience || len(o.Algorithms) == 0 || len(o.RolesPath()) == 0 || o.UserClaim == "") {
+			if o := s.OIDC; o != nil && (o.Issuer == "" || (o.Audience == "") != o.AnyAudience || len(o.Algorithms) == 0 || len(o.TokenTypes) == 0 || len(o.RolesPath()) == 0 || o.UserClaim == "") {
 				t.Errorf("accepted a strategy %q that lacks something", name)
 			}
 		}

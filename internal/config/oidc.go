@@ -10,9 +10,9 @@ import (
 	"github.com/strongroom/strongroom/internal/grant"
 )
 
-// OIDC knows callers by access tokens, which it verifies itself: of Keycloak
-// (payload typ Bearer) or as in RFC 9068 (header typ at+jwt). ID and refresh
-// tokens are none.
+// OIDC knows callers by access tokens, which it verifies itself. By default it
+// accepts those of Keycloak (payload typ Bearer) and of RFC 9068 (header typ
+// at+jwt), and refuses ID, refresh and logout tokens.
 type OIDC struct {
 	// Issuer is the URL by which tokens name it, to the byte. Of Keycloak:
 	// https://HOST/realms/REALM.
@@ -35,6 +35,14 @@ type OIDC struct {
 	// Algorithms that tokens may be signed with: some of RS256, RS384, RS512,
 	// PS256, PS384, PS512, ES256, ES384, ES512, EdDSA. Default: RS256.
 	Algorithms []string `yaml:"algorithms"`
+	// TokenTypes are the accepted values of typ in a token's payload or header.
+	// "JWT" in the header counts as no typ. Default: [Bearer, at+jwt]. Add none for
+	// issuers whose access tokens have no typ, such as Okta, Entra ID or Amazon
+	// Cognito. Then an ID token that this issuer signed for the audience is
+	// accepted, too, unless it shows what it is: by nonce, at_hash, c_hash, s_hash,
+	// events, a token_use other than access, or the client that obtained it (azp,
+	// client_id) in aud. So let the audience be no client's id.
+	TokenTypes []string `yaml:"token_types"`
 	// RolesClaim is where the list of the caller's roles is: names on the way
 	// with dots between, and \. for a dot in a name. Default:
 	// realm_access.roles. Others: resource_access.CLIENT.roles, groups.
@@ -61,10 +69,18 @@ func (o *OIDC) setDefaults() {
 	if len(o.Algorithms) == 0 {
 		o.Algorithms = []string{"RS256"}
 	}
+	if len(o.TokenTypes) == 0 {
+		o.TokenTypes = []string{"Bearer", "at+jwt"}
+	}
 }
 
 // algorithms are those of RFC 7518 and RFC 8037 that take a public key.
 var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+
+// noAccessTokens are values of typ, in lower case, of tokens that are no
+// credential for an API: of Keycloak, OpenID Connect, RFC 9449 and RFC 8417. "jwt"
+// does not say what a token is.
+var noAccessTokens = []string{"jwt", "id", "refresh", "offline", "logout", "id+jwt", "logout+jwt", "dpop+jwt", "dpop", "secevent+jwt"}
 
 func (o *OIDC) validate(m *mistakes, path string) {
 	m.bad(!absolute(o.Issuer), "%s.issuer: must be a URL", path)
@@ -79,6 +95,10 @@ func (o *OIDC) validate(m *mistakes, path string) {
 	}
 	for i, a := range o.Algorithms {
 		m.bad(!slices.Contains(algorithms, a), "%s.algorithms[%d]: must be one of %s", path, i, strings.Join(algorithms, ", "))
+	}
+	for i, name := range o.TokenTypes {
+		m.bad(name == "" || strings.Contains(name, "/") || slices.Contains(noAccessTokens, strings.ToLower(name)),
+			"%s.token_types[%d]: must be the typ of access tokens, as Bearer or at+jwt, or none for tokens without one or with JWT", path, i)
 	}
 	m.bad(o.RolesClaim != "" && slices.Contains(o.RolesPath(), ""), "%s.roles_claim: must be names with dots between", path)
 	m.bad(len(o.Roles) == 0, "%s.roles: must have at least one, or nobody could do anything", path)

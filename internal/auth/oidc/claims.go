@@ -36,6 +36,14 @@ type claims struct {
 	Client       string         `json:"client_id"`
 	Confirmation jsontext.Value `json:"cnf"`
 
+	// An access token has none of these, see looksLikeAnother.
+	Nonce     jsontext.Value `json:"nonce"`
+	TokenHash jsontext.Value `json:"at_hash"`
+	CodeHash  jsontext.Value `json:"c_hash"`
+	StateHash jsontext.Value `json:"s_hash"`
+	Events    jsontext.Value `json:"events"`
+	Use       jsontext.Value `json:"token_use"`
+
 	all jsontext.Value // of them
 }
 
@@ -53,9 +61,8 @@ func (t token) claims() (*claims, bool) {
 // admit reports whether the token is one of the issuer's that the rules let in
 // at this time.
 func (rules *Rules) admit(t token, c *claims, now time.Time) bool {
-	isAccess := c.Type == "Bearer" || c.Type == "" && t.header.kind() == explicit
 	switch {
-	case c.Issuer != rules.Issuer, !isAccess, !c.current(now), !rules.meantForUs(c):
+	case c.Issuer != rules.Issuer, !rules.typed(t, c), !c.current(now), !rules.meantForUs(c):
 		return false
 	case c.Confirmation != nil: // it is good in one holder's hands only (RFC 7800), and we could not tell
 		return false

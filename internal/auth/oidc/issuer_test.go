@@ -186,7 +186,7 @@ func (i *issuer) good(t testing.TB) string {
 func (i *issuer) rules() oidc.Rules {
 	all := []secret.Action{secret.List, secret.Create, secret.Write, secret.Delete}
 	return oidc.Rules{
-		Issuer: i.URL, Audience: "strongroom", Algorithms: []string{"RS256"},
+		Issuer: i.URL, Audience: "strongroom", Algorithms: []string{"RS256"}, Types: []string{"Bearer", "at+jwt"},
 		RolesClaim: []string{"realm_access", "roles"}, UserClaim: "sub",
 		Roles: map[string][]secret.Grant{
 			"nx1_app_manager": {{Actions: all, Owner: secret.App(secret.AnyID)}},

@@ -34,6 +34,9 @@ type Rules struct {
 	Clients []string
 	// Algorithms that may have signed it, as RS256.
 	Algorithms []string
+	// Types are the accepted values of typ, in the payload or in lower case in the
+	// header, as Bearer and at+jwt; NoType among them accepts tokens without one.
+	Types []string
 	// RolesClaim is the way to the list of the caller's roles, as realm_access
 	// and roles.
 	RolesClaim []string

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/strongroom/strongroom/internal/auth"
 )
@@ -46,22 +47,49 @@ func parse(text string) (t token, ok bool) {
 	if err != nil || !auth.Shallow(decoded) || json.Unmarshal(decoded, &t.header, json.RejectUnknownMembers(true)) != nil {
 		return token{}, false
 	}
-	return t, t.header.KeyID != "" && t.header.kind() != ""
+	return t, t.header.KeyID != ""
 }
 
-// The kinds of token that can be an access token, by their header.
-const (
-	plain    = "jwt"    // which ID tokens are, too
-	explicit = "at+jwt" // RFC 9068
-)
+// NoType in Rules.Types accepts tokens that do not say what they are.
+const NoType = "none"
 
-// kind is which of them it is, empty if it is none.
-func (h header) kind() string {
-	kind := strings.TrimPrefix(strings.ToLower(h.Type), "application/")
-	if kind != plain && kind != explicit {
-		return ""
+// typed reports whether the token is of an accepted type. A token can say its
+// type in the payload, as Keycloak's do, and in the header (RFC 9068, section
+// 2.1); then both must be accepted. "JWT" in the header says nothing, because
+// ID tokens have it, too.
+func (rules *Rules) typed(t token, c *claims) bool {
+	header := strings.TrimPrefix(strings.ToLower(t.header.Type), "application/")
+	if header != "" && header != "jwt" && !rules.accepts(header, strings.EqualFold) {
+		return false
 	}
-	return kind
+	switch {
+	case c.Type != "" && !rules.accepts(c.Type, func(a, b string) bool { return a == b }):
+		return false
+	case header == "", header == "jwt" && c.Type == "":
+		return slices.Contains(rules.Types, NoType) && !c.looksLikeAnother()
+	}
+	return true
+}
+
+func (rules *Rules) accepts(name string, same func(a, b string) bool) bool {
+	return slices.ContainsFunc(rules.Types, func(t string) bool { return t != NoType && same(t, name) })
+}
+
+// looksLikeAnother reports whether the token has a claim that an access token
+// does not have but an ID token (OpenID Connect Core 1.0, sections 2 and
+// 3.3.2.11; token_use is Amazon Cognito's) or a logout token (Back-Channel Logout
+// 1.0, section 2.4) does. An ID token is also for the client that obtained it.
+func (c *claims) looksLikeAnother() bool {
+	for _, claim := range []jsontext.Value{c.Nonce, c.TokenHash, c.CodeHash, c.StateHash, c.Events} {
+		if claim != nil {
+			return true
+		}
+	}
+	if c.Use != nil && string(c.Use) != `"access"` {
+		return true
+	}
+	client := c.client()
+	return client != "" && slices.Contains(c.Audience, client)
 }
 
 func (t token) algorithmIn(list []string) bool { return slices.Contains(list, t.header.Algorithm) }
