@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// What only administrators do, as the audit log names it. A grant allows all
-// of it with the action admin, and nothing else implies that.
+// The actions of administrators, as the audit log names them. A grant allows all of
+// them with the action admin, and no other action implies that.
 const (
 	Admin    Action = "admin"
 	History  Action = "history" // versions and deleted secrets, without values
@@ -18,7 +18,7 @@ const (
 	Erase    Action = "erase"
 )
 
-// asGranted is the action that a grant names for this one.
+// asGranted returns the action that a grant must name to allow this one.
 func (a Action) asGranted() Action {
 	switch a {
 	case History, Import, Migrate, Restore, Undelete, Destroy, Erase:
@@ -27,15 +27,15 @@ func (a Action) asGranted() Action {
 	return a
 }
 
-// showsOnly reports whether the action changes nothing and shows no value, so
-// that it goes on record within a second rather than at once.
+// showsOnly reports whether the action changes nothing and shows no value. The audit
+// entry of such an action follows within a second instead of coming first.
 func (a Action) showsOnly() bool { return a == List || a == History }
 
-// ErrNoHistory means that the store does not remember what was.
+// ErrNoHistory means that the store keeps no versions and no deleted secrets.
 var ErrNoHistory = errors.New("not kept by this store")
 
-// Import makes a secret of what was kept elsewhere. It returns ErrExists, and
-// changes nothing, if the name is taken.
+// Import creates a secret that was kept elsewhere. If the name is taken it returns
+// ErrExists and changes nothing.
 func (s *Service) Import(ctx context.Context, caller Caller, ref Ref, draft Draft) (info Info, err error) {
 	err = s.admit(ctx, caller, Import, ref, func(op Op) (err error) {
 		info, err = s.create(ctx, op, draft)
@@ -44,7 +44,7 @@ func (s *Service) Import(ctx context.Context, caller Caller, ref Ref, draft Draf
 	return answer(info, err)
 }
 
-// Versions returns what a secret has been, newest first.
+// Versions returns the versions of a secret, newest first.
 func (s *Service) Versions(ctx context.Context, caller Caller, ref Ref) (versions []Info, err error) {
 	err = s.admitHistory(ctx, caller, History, ref, func(h Historian, _ Op) (err error) {
 		versions, err = h.Versions(ctx, ref)
@@ -53,7 +53,7 @@ func (s *Service) Versions(ctx context.Context, caller Caller, ref Ref) (version
 	return answer(versions, err)
 }
 
-// Deleted returns what an owner has deleted, newest first.
+// Deleted returns the deleted secrets of an owner, newest first.
 func (s *Service) Deleted(ctx context.Context, caller Caller, owner Owner) (deleted []Deleted, err error) {
 	err = s.admitHistory(ctx, caller, History, Ref{Owner: owner}, func(h Historian, _ Op) (err error) {
 		deleted, err = h.Deleted(ctx, owner)
@@ -71,8 +71,8 @@ func (s *Service) Restore(ctx context.Context, caller Caller, ref Ref, revision 
 	return answer(info, err)
 }
 
-// Undelete puts back what was deleted under the name: at that revision, or with
-// none the last.
+// Undelete restores a deleted secret of this name: the one with the given revision,
+// or without a revision the last.
 func (s *Service) Undelete(ctx context.Context, caller Caller, ref Ref, revision Revision) (info Info, err error) {
 	err = s.admitHistory(ctx, caller, Undelete, ref, func(h Historian, op Op) (err error) {
 		info, err = h.Undelete(ctx, op, revision)
@@ -81,14 +81,14 @@ func (s *Service) Undelete(ctx context.Context, caller Caller, ref Ref, revision
 	return answer(info, err)
 }
 
-// Destroy removes a secret for good, with all that was deleted under its name.
+// Destroy removes a secret for good, with all deleted secrets of its name.
 func (s *Service) Destroy(ctx context.Context, caller Caller, ref Ref) error {
 	return s.admitHistory(ctx, caller, Destroy, ref, func(h Historian, op Op) error {
 		return h.Destroy(ctx, op)
 	})
 }
 
-// Erase removes all that an owner has and had, for good.
+// Erase removes all secrets of an owner for good, deleted ones included.
 func (s *Service) Erase(ctx context.Context, caller Caller, owner Owner) error {
 	whole := Ref{Owner: owner}
 	return s.admitHistory(ctx, caller, Erase, whole, func(h Historian, op Op) error {
@@ -106,8 +106,8 @@ func (s *Service) admitHistory(ctx context.Context, caller Caller, action Action
 	})
 }
 
-// Administrator is who administers the server by its socket, or the state file
-// itself: whoever may open either may do everything with secrets but see them.
+// Administrator returns the caller behind the administration socket or the state
+// file. Access to either allows every action except reveal.
 func Administrator(subject string) Caller {
 	actions := []Action{Admin, List, Delete}
 	return Caller{Subject: subject, Grants: []Grant{

@@ -14,8 +14,8 @@ import (
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
-// An awaiting store calls this function, and then does what it is asked for if
-// that returns nil.
+// An awaiting store calls this function before each operation, and performs the
+// operation if it returns nil.
 type awaiting struct {
 	remembering
 	await func(secret.Op) error
@@ -80,7 +80,7 @@ func (a awaiting) Erase(ctx context.Context, op secret.Op) error {
 
 func attentive(t *testing.T) awaiting { return awaiting{filled(t), secret.Op.Await} }
 
-// A slow recorder puts nothing on record until it may.
+// A slowLedger records nothing until it is released.
 type slowLedger struct {
 	ledger
 	may chan struct{}
@@ -95,7 +95,7 @@ func (l *slowLedger) Record(ctx context.Context, e secret.Event, steps ...func(s
 	}
 }
 
-func TestAwaitingStoreBeginsBeforeTheRecordIsThere(t *testing.T) {
+func TestAwaitingStoreBeginsBeforeTheAuditEntryIsWritten(t *testing.T) {
 	forEveryMethod(t, func(t *testing.T, method string) {
 		if showsOnly(method) || method == "Refuse" {
 			return // has no intent, or nothing to begin
@@ -117,8 +117,9 @@ func TestAwaitingStoreBeginsBeforeTheRecordIsThere(t *testing.T) {
 	})
 }
 
-// A store that does not await what it should is not answered for all the same.
-func TestNothingIsAnsweredBeforeItIsOnRecord(t *testing.T) {
+// The service answers nothing before the audit entry, even if a store fails to
+// wait for it.
+func TestNothingIsAnsweredBeforeItsAuditEntry(t *testing.T) {
 	full := errors.New("disk full")
 	forEveryMethod(t, func(t *testing.T, method string) {
 		st := awaiting{filled(t), func(secret.Op) error { return nil }}
@@ -129,8 +130,8 @@ func TestNothingIsAnsweredBeforeItIsOnRecord(t *testing.T) {
 	})
 }
 
-// A panic of the store's is an error, on record as such, that says where it was
-// and not what it was called with.
+// A panic of the store becomes an error in the audit log. It gives the location and
+// no arguments.
 func TestPanicOfAnAwaitingStoreIsAnError(t *testing.T) {
 	var log ledger
 	st := awaiting{filled(t), func(secret.Op) error { panic("hunter2") }}
@@ -144,14 +145,14 @@ func TestPanicOfAnAwaitingStoreIsAnError(t *testing.T) {
 	}
 }
 
-// A panicking recorder is one that has put nothing on record.
+// A panicking recorder records nothing.
 type panicking struct{ ledger }
 
 func (panicking) Record(context.Context, secret.Event, ...func(secret.Tx) error) error {
 	panic("of the recorder")
 }
 
-func TestPanicOfTheRecorderIsNoRecord(t *testing.T) {
+func TestPanicOfTheRecorderCountsAsAMissingEntry(t *testing.T) {
 	awaited := make(chan error, 1)
 	st := awaiting{filled(t), func(op secret.Op) error {
 		err := op.Await()
@@ -169,8 +170,8 @@ func TestPanicOfTheRecorderIsNoRecord(t *testing.T) {
 	_ = secret.NewService(st, &panicking{}).Delete(t.Context(), caller(grant(app, all...)), on(app, "db"), "")
 }
 
-// A store is moved out of only once that is on record.
-func TestCopyFromAnAwaitingStoreIsRecordedFirst(t *testing.T) {
+// Values are read for a copy only after the audit entry.
+func TestCopyFromAnAwaitingStoreIsAuditedFirst(t *testing.T) {
 	full := errors.New("disk full")
 	to := memory.New()
 	_, err := secret.NewService(attentive(t), &ledger{fails: full}).
@@ -195,7 +196,7 @@ func (c *credential) Check() error {
 
 func (c *credential) Spend(secret.Tx) error { return nil }
 
-// A recorder whose disk is slow enough for a revocation to overtake it.
+// An overtaken recorder is so slow that a revocation overtakes it.
 type overtaken struct {
 	ledger
 	by *credential
@@ -207,7 +208,7 @@ func (l *overtaken) Record(ctx context.Context, e secret.Event, steps ...func(se
 	return err
 }
 
-func TestARevocationDuringTheRecordKeepsAStoreFromBeingAsked(t *testing.T) {
+func TestARevocationBeforeTheAuditEntryStopsTheOperation(t *testing.T) {
 	for name, st := range map[string]secret.Store{"awaiting": attentive(t), "asked afterwards": filled(t)} {
 		forEveryMethod(t, func(t *testing.T, method string) {
 			if showsOnly(method) || method == "Refuse" {
@@ -232,7 +233,7 @@ func TestARevocationDuringTheRecordKeepsAStoreFromBeingAsked(t *testing.T) {
 	}
 }
 
-// Values may be a while on their way from a store elsewhere.
+// A remote store may take long to return values.
 func TestValuesThatArriveAfterARevocationAreNotDelivered(t *testing.T) {
 	for name, of := range map[string]func(read func(secret.Op) error) secret.Store{
 		"awaiting":         func(read func(secret.Op) error) secret.Store { return awaiting{filled(t), read} },

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// An Action is something that can be done to secrets, as grants name it.
+// An Action is an operation on secrets, by its name in grants.
 type Action string
 
-// The actions. List covers a secret's name, description, keys and times;
-// its values take Reveal, which nothing else implies.
+// The actions. List covers a secret's name, description, data keys and times. Only
+// Reveal covers its values, and no other action implies it.
 const (
 	List   Action = "list"
 	Create Action = "create"
@@ -18,14 +18,14 @@ const (
 	Reveal Action = "reveal"
 )
 
-// Actions are all that a grant can name.
+// Actions returns all actions that a grant can name.
 func Actions() []Action { return []Action{List, Create, Write, Delete, Reveal, Admin} }
 
 // AnyID in a grant's owner stands for every owner of the kind.
 const AnyID = "*"
 
-// A Grant allows actions on the secrets of one owner, or of every owner of a
-// kind, or with Deny forbids them. As a file:
+// A Grant allows or, with Deny, forbids actions on the secrets of one owner or of
+// every owner of a kind. In a file:
 //
 //	actions: [list, create, write, delete]
 //	owner: app/0f8fad5b-d9cb-469f-a165-70867728950e
@@ -33,14 +33,14 @@ type Grant struct {
 	Actions []Action
 	Owner   Owner     // its ID may be AnyID
 	Names   []string  // empty: all the owner's secrets
-	Deny    bool      // forbids, whatever other grants allow
+	Deny    bool      // forbids and overrides all other grants
 	Until   time.Time // zero: without end
-	Source  string    // where it is written, as in keys/psks.yaml:12, for those who ask why
+	Source  string    // location for explain, such as keys/psks.yaml:12
 }
 
-// covers reports whether the grant is about this. A ref without a name is the
-// owner's secrets as a whole: an allowing grant on some of them covers it, so
-// that those can be listed; a denial of some does not.
+// covers reports whether the grant applies. A ref without a name stands for all
+// secrets of the owner: an allowing grant on some of them covers it, so that those
+// can be listed; a denial of some does not.
 func (g *Grant) covers(action Action, ref Ref, now time.Time) bool {
 	return slices.Contains(g.Actions, action.asGranted()) && g.about(ref, now)
 }
@@ -64,14 +64,14 @@ func (g *Grant) about(ref Ref, now time.Time) bool {
 
 func (g *Grant) over(now time.Time) bool { return !g.Until.IsZero() && !now.Before(g.Until) }
 
-// A Caller is who asks, as authentication found out. The zero Caller may
+// A Caller is the authenticated sender of a request. The zero Caller is allowed
 // nothing.
 type Caller struct {
-	Subject string // for the record: who
-	Key     string // for the record: id of the credential
-	User    string // whose custom secrets are meant: the owner's id, not the key's
-	From    string // for the record: address of the peer
-	Request string // for the record: id of the request
+	Subject string // for the audit log: name
+	Key     string // for the audit log: id of the credential
+	User    string // owner id of the caller's custom secrets
+	From    string // for the audit log: address of the peer
+	Request string // for the audit log: id of the request
 	Grants  []Grant
 
 	// Sandbox is the only one whose routes the credential is good for; empty,
@@ -84,7 +84,7 @@ type Caller struct {
 	// made for one: a list for that profile shows what its grants allow.
 	Profile string
 
-	// WriteBack are grants that apply only where an agent writes a renewed value
+	// WriteBack are the grants that apply only when an agent writes a renewed value
 	// back under the version that it has read.
 	WriteBack []Grant
 
@@ -93,8 +93,7 @@ type Caller struct {
 	Credential Credential
 }
 
-// May reports whether some grant of the caller's covers the action and none
-// denies it.
+// May reports whether a grant of the caller allows the action and none denies it.
 func (c Caller) May(action Action, ref Ref) bool { return c.mayAt(time.Now(), action, ref) }
 
 func (c *Caller) mayAt(now time.Time, action Action, ref Ref) bool {
@@ -102,14 +101,14 @@ func (c *Caller) mayAt(now time.Time, action Action, ref Ref) bool {
 	return by != nil && !by.Deny
 }
 
-// WritingBack is the caller where an agent may write back.
+// WritingBack returns the caller with the additional grants for writing back.
 func (c Caller) WritingBack() Caller {
 	c.Grants = slices.Concat(c.Grants, c.WriteBack)
 	return c
 }
 
-// Decides returns the grant by which the caller may or may not: one that
-// denies it, or else the first that allows it. With none, it may not.
+// Decides returns the deciding grant: one that denies the action, or else the first
+// that allows it. Nil means that no grant applies and the action is denied.
 func (c Caller) Decides(action Action, ref Ref) (by *Grant) {
 	return c.decidesAt(time.Now(), action, ref)
 }
@@ -127,28 +126,28 @@ func (c *Caller) decidesAt(now time.Time, action Action, ref Ref) (by *Grant) {
 	return by
 }
 
-// tellsNamesApart reports whether some of an owner's secrets may be another
-// matter to the caller than the rest.
+// tellsNamesApart reports whether the caller's rights may differ between secrets of
+// the same owner.
 func (c Caller) tellsNamesApart() bool {
 	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return len(g.Names) > 0 })
 }
 
-// gains reports whether a rename is not the caller's to make: it may not write
-// under the new name, or may there what it may not under the old one.
+// gains reports whether a rename must be refused: the caller may not write under the
+// new name, or has rights under it that it lacks under the old one.
 func (c Caller) gains(from, to Ref) bool {
 	return !c.May(Write, to) || slices.ContainsFunc(Actions(), func(a Action) bool { return c.May(a, to) && !c.May(a, from) })
 }
 
-// sees reports whether the caller may do anything at all with the secret, and
-// so may know whether it exists.
+// sees reports whether any action on the secret is allowed, so that the caller may
+// know whether it exists.
 func (c Caller) sees(ref Ref) bool {
 	return slices.ContainsFunc(Actions(), func(a Action) bool { return c.May(a, ref) })
 }
 
-// refusal is what a caller is told who may not do what it asked: ErrNotFound
-// where it may not even know whether there is such a secret or app, and
-// ErrForbidden where it may, or has no business with this kind of secret.
-// A user's secrets as a whole are no riddle: one asks only for one's own.
+// refusal returns the error for a denied action: ErrNotFound if the caller may not
+// know whether the secret or app exists, ErrForbidden if it may, or if it has no
+// grant on this kind of owner. A list of a user's secrets is always ErrForbidden,
+// because a caller can ask only for its own.
 func (c Caller) refusal(ref Ref) error {
 	whole := Ref{Owner: ref.Owner}
 	switch {

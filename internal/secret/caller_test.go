@@ -98,7 +98,7 @@ func TestMay(t *testing.T) {
 	}
 }
 
-// A policy is made of few enough things that grants often meet.
+// policies generates grants from few enough parts that they often overlap.
 type policies struct{ *rand.Rand }
 
 func newPolicies(t *testing.T) policies {
@@ -137,7 +137,7 @@ func (p policies) grants() []secret.Grant {
 	return grants
 }
 
-// question is something that a caller may or may not.
+// question is an action that may or may not be allowed.
 type question struct {
 	action secret.Action
 	ref    secret.Ref
@@ -172,7 +172,7 @@ func TestDenialNeverWidens(t *testing.T) {
 	}
 }
 
-// Taking back what allows, that is: a denial that goes may well widen.
+// This holds for allowing grants only: removing a denial may widen.
 func TestTakingAGrantBackNeverWidens(t *testing.T) {
 	p := newPolicies(t)
 	for range 2000 {
@@ -196,7 +196,7 @@ func TestOrderOfGrantsDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestWhatDecidesIsADenialOrElseWhatAllowsFirst(t *testing.T) {
+func TestADenialDecidesOrElseTheFirstAllowingGrant(t *testing.T) {
 	allows := func(source string) secret.Grant { g := grant(app, all...); g.Source = source; return g }
 	denies := func(source string) secret.Grant { return deny(allows(source)) }
 	elsewhere := grant(other, all...)

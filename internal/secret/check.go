@@ -16,9 +16,9 @@ const (
 	MaxKeyBytes         = 253
 )
 
-// CheckName returns an InvalidError unless the name is one that a secret can
-// have: 1 to 256 bytes of UTF-8 without control characters and slashes, and
-// not . or .., so that it can be a segment of a path. An API may ask for more.
+// CheckName returns an InvalidError unless the name is legal: 1 to 256 bytes of
+// UTF-8 without control characters and slashes, and not . or .., so that it can be a
+// path segment. An API may be stricter.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -37,10 +37,10 @@ func CheckName(name string) error {
 
 func invalidName(reason string) error { return &InvalidError{Field: "name", Reason: reason} }
 
-// CheckKey returns an InvalidError unless the key is one that a Kubernetes
-// Secret can have: 1 to 253 characters of A-Z a-z 0-9 - _ and dot, and not
-// starting with two dots or being one (IsConfigMapKey). The error does not
-// repeat the key, which may be a value in the wrong place.
+// CheckKey returns an InvalidError unless the data key is legal in a Kubernetes
+// Secret: 1 to 253 characters of A-Z a-z 0-9 - _ and dot, not a single dot and not
+// starting with two (IsConfigMapKey). The error does not quote the data key, which
+// may be a misplaced value.
 func CheckKey(key string) error {
 	illegal := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.", r)
@@ -76,8 +76,8 @@ func (c Change) checkDescription() error {
 	return CheckDescription(*c.Description)
 }
 
-// checkData looks at a secret's content as a whole. The values that a change
-// keeps are not counted here: only the store knows their size.
+// checkData checks a secret's content as a whole. It does not count values that a
+// change keeps, because only the store knows their size.
 func checkData(set map[string]Value, keep ...string) error {
 	for _, key := range keep {
 		if err := CheckKey(key); err != nil {
@@ -97,8 +97,8 @@ func checkData(set map[string]Value, keep ...string) error {
 	return CheckSize(size, len(set)+len(keep))
 }
 
-// CheckSize returns an InvalidError if a secret of so many bytes of values
-// under so many keys is too large.
+// CheckSize returns an InvalidError if a secret with this many bytes of values and
+// this many data keys is too large.
 func CheckSize(values, keys int) error {
 	switch {
 	case keys > MaxKeys:

@@ -1,11 +1,11 @@
 package secret
 
-// A Credential is what a caller was known by, as far as it can stop working
-// while a request is under way: it can be revoked, end, or be used up. A request
-// may take long, since a client sends its body as slowly as it likes, so
-// [Service] asks again at the moment of the change or delivery.
+// A Credential is a caller's credential if it can become invalid during a request,
+// because it is revoked, ends or is used up. A client can make a request last long
+// by sending its body slowly, so [Service] checks the credential again at the moment
+// of the change or delivery.
 type Credential interface {
-	// Check returns ErrForbidden once the credential has stopped working. It
+	// Check returns ErrForbidden once the credential is no longer valid. It
 	// reads memory only.
 	Check() error
 
@@ -15,13 +15,13 @@ type Credential interface {
 	Spend(tx Tx) error
 }
 
-// A Tx is a transaction of the state file. It is *state.Tx, of which this
-// package knows only that it can be passed on.
+// A Tx is a transaction of the state file: *state.Tx, which this package only passes
+// on.
 type Tx interface{ OnCommit(fn func()) }
 
-// Check returns nil as long as the caller's credential works, and ErrForbidden
-// afterwards. A [Recording] store calls it first in its transaction, so that
-// once a revocation has been answered no operation succeeds any more.
+// Check returns ErrForbidden once the caller's credential is no longer valid. A
+// [Recording] store calls it first in its transaction, so that no operation succeeds
+// after a revocation was confirmed.
 func (op Op) Check() error {
 	if op.Credential == nil {
 		return nil
@@ -38,8 +38,7 @@ func (op Op) Spend(tx Tx) error {
 	return op.Credential.Spend(tx)
 }
 
-// delivers reports whether the operation is one that a counted credential is
-// good for only so often.
+// delivers reports whether a counted credential pays for the operation.
 func (op Op) delivers() bool {
 	return op.Credential != nil && op.Event != nil && op.Event.Action == Reveal
 }

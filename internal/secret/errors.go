@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// What a store or the service answers when the answer is no. Stores translate
-// their backend's errors into these; each API turns these into its responses.
+// The errors of stores and the service. Stores translate their backend's errors into
+// these; each API turns these into its responses.
 var (
-	// ErrNotFound also stands for a secret that the caller may not know of.
+	// ErrNotFound also hides a secret that the caller may not know of.
 	ErrNotFound  = errors.New("secret not found")
 	ErrExists    = errors.New("secret already exists")
 	ErrForbidden = errors.New("not allowed")
@@ -16,24 +16,23 @@ var (
 	ErrChanged = errors.New("secret has changed")
 	// ErrUnavailable means that the same call may succeed later.
 	ErrUnavailable = errors.New("store is unavailable")
-	// ErrFull means that there is no room left to write.
+	// ErrFull means that the disk has no space left.
 	ErrFull = errors.New("store is full")
 )
 
-// errHidden is an ErrNotFound for what the caller may not know of.
+// errHidden is the ErrNotFound for a secret that the caller may not know of.
 var errHidden = fmt.Errorf("%w", ErrNotFound)
 
-// IsDenial reports whether the error is that the caller may not. An
-// ErrNotFound is one if the caller may not even know, whether or not there is
-// such a secret.
+// IsDenial reports whether the error means that the action is not allowed. That
+// includes an ErrNotFound that hides a secret, whether or not the secret exists.
 func IsDenial(err error) bool { return errors.Is(err, ErrForbidden) || errors.Is(err, errHidden) }
 
-// An InvalidError is input that can never be right. It names the field, or
-// the key of the data, and never says what was sent.
+// An InvalidError means that the input can never be valid. It names the field, or the
+// data key, and never quotes the input.
 type InvalidError struct {
-	Field  string // as in name or data
-	Key    string // of the data, if it is about one, and a legal key
-	Reason string // as in "must not be empty"
+	Field  string // for example name or data
+	Key    string // the data key, if the error is about one and the data key is legal
+	Reason string // for example "must not be empty"
 }
 
 func (e *InvalidError) Error() string {

@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// An Event is what goes on record of an attempt on a secret. It has no values.
+// An Event is an attempt on a secret, for the audit log. It has no values.
 type Event struct {
 	Time    time.Time
-	Subject string // who, as the keys file or the token's issuer calls them
+	Subject string // the caller's name in the keys file or token
 	Key     string // id of the credential, never the credential
 	From    string // address of the peer
 	Request string // id of the request
 	Action  Action
-	Ref     Ref     // without a name for a list of the owner's secrets
+	Ref     Ref     // has no name for a list of the owner's secrets
 	NewName string  // of a rename
-	Outcome Outcome // what came of it
+	Outcome Outcome // how it ended
 }
 
 // An Outcome is how an attempt ended.
 type Outcome string
 
-// The outcomes. One of Unknown that no other event of the same request
-// follows is an attempt during which the server died.
+// The outcomes. An event with Unknown, not followed by another event of the same
+// request, is an attempt during which the server died.
 const (
 	Unknown     Outcome = "unknown"
 	Done        Outcome = "done"
@@ -37,7 +37,7 @@ const (
 	Failed      Outcome = "failed"
 )
 
-// OutcomeOf says how an attempt ended that returned this error.
+// OutcomeOf returns the outcome of an attempt that returned this error.
 func OutcomeOf(err error) Outcome {
 	if err == nil {
 		return Done
@@ -63,9 +63,9 @@ func OutcomeOf(err error) Outcome {
 	return Failed
 }
 
-// A Recorder keeps the record of what was attempted.
+// A Recorder writes the audit log.
 type Recorder interface {
-	// Record returns when the event is on record for good. On an error the
+	// Record returns when the event is on disk. On an error the
 	// action it stands for must not happen, or not be answered. The steps run
 	// before, in the same transaction; if one fails, its error is returned and
 	// nothing is recorded.

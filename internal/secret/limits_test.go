@@ -12,7 +12,7 @@ import (
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
-// What no store keeps does not come to one, and is on record as invalid.
+// Input that no store accepts never reaches one, and is in the audit log as invalid.
 func TestInvalidInputDoesNotReachTheStore(t *testing.T) {
 	ctx, who, ref := t.Context(), caller(grant(app, all...)), on(app, "db")
 	long := strings.Repeat("x", secret.MaxDescriptionBytes+1)
@@ -78,7 +78,7 @@ func replace(ctx context.Context, s *secret.Service, who secret.Caller, change s
 	return err
 }
 
-// A recording store keeps the events, and notes those it was given.
+// A recording store keeps the events that it is given.
 type recording struct {
 	*memory.Store
 	given []*secret.Event
@@ -93,7 +93,7 @@ func (r *recording) Delete(ctx context.Context, op secret.Op) error {
 	return err
 }
 
-func TestRecordingStoreRecordsOnItsOwn(t *testing.T) {
+func TestRecordingStoreWritesItsOwnAuditEntries(t *testing.T) {
 	st := &recording{Store: filled(t).Store}
 	log := &ledger{fails: errors.New("disk full")}
 	who := caller(grant(app, all...))

@@ -6,23 +6,23 @@ import (
 	"maps"
 )
 
-// ErrSamePlace means that two stores are the same one under two names: what is
-// deleted in one is gone from the other.
+// ErrSamePlace means that two stores are one store under two names: a deletion in
+// one deletes from the other.
 var ErrSamePlace = errors.New("both stores keep the secret in the same place")
 
-// errCopyDiffers is a store that has not kept what it was given.
+// errCopyDiffers means that the store did not keep the copied content.
 var errCopyDiffers = errors.New("what is stored is not what was copied")
 
-// A Copy is what became of a secret that was copied.
+// A Copy is the result of copying a secret.
 type Copy struct {
-	From Info // as it was when it was copied
+	From Info // the source at the time of the copy
 	New  bool // it was not there before
 }
 
-// CopyTo gives another service's store the secret with its values, description
-// and time of creation, and has a look at what is there then. One that is there
-// already with the same values and description is a copy made before; any other
-// is ErrExists and stays as it is. What a secret has been is not copied.
+// CopyTo copies the secret's values, description and creation time to another
+// service's store and compares the result. An existing secret with the same values
+// and description counts as an earlier copy; any other is left alone and returns
+// ErrExists. Earlier versions are not copied.
 func (s *Service) CopyTo(ctx context.Context, caller Caller, ref Ref, to *Service) (c Copy, err error) {
 	err = s.admit(ctx, caller, Migrate, ref, func(op Op) error {
 		from, data, err := s.store.Reveal(ctx, op)

@@ -8,19 +8,19 @@ const (
 	KindApp  = "app"
 )
 
-// An Owner is whose secrets they are: a person who runs agents, or an app.
-// Make one with [User] or [App]; it is written as kind/id, as in a grant.
+// An Owner owns secrets: a user who runs agents, or an app. Create one with [User]
+// or [App]. Its text form is kind/id, as in grants.
 type Owner struct{ Kind, ID string }
 
-// User is the owner of a person's custom secrets.
+// User returns the owner of a user's custom secrets.
 func User(id string) Owner { return Owner{KindUser, id} }
 
-// App is the owner of an app's secrets. The id is a UUID, in any case.
+// App returns the owner of an app's secrets. The id is a UUID in upper or lower case.
 func App(id string) Owner { return Owner{KindApp, strings.ToLower(id)} }
 
 func (o Owner) String() string { return o.Kind + "/" + o.ID }
 
-// A Ref points to one secret. Names are unique within an owner.
+// A Ref identifies one secret. Names are unique within an owner.
 type Ref struct {
 	Owner Owner
 	Name  string

@@ -20,16 +20,16 @@ import (
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
-// What grants mean is held here to what comes out of a service on a real
-// store, and not to May, which caller_test.go looks at.
+// These tests check the meaning of grants by the answers of a service on a real
+// store; caller_test.go tests May alone.
 
 var tenants = []secret.Owner{app, other, alice, secret.User("bob")}
 
-// names are what secrets are called, of which the policies know only some.
+// names are the names of the secrets. Grants use only some of them.
 var names = []string{"a", "b", "c", "d"}
 
-// aView is all that a caller gets out of a service, by whose secrets it asked
-// for and how. Nothing that is asked for changes anything.
+// aView is every answer that a caller gets from a service, by owner and operation.
+// None of the operations changes anything.
 type aView map[asked]string
 
 type asked struct {
@@ -37,7 +37,7 @@ type asked struct {
 	what  string
 }
 
-// refusedAs begins an answer to a caller who may not.
+// refusedAs begins the answer to a denied operation.
 const refusedAs = "refused: "
 
 func viewOf(t *testing.T, store secret.Store, who secret.Caller) aView {
@@ -56,7 +56,7 @@ func viewOf(t *testing.T, store secret.Store, who secret.Caller) aView {
 			v.note(owner, "head "+name, info, err)
 			_, data, err := s.Reveal(ctx, who, ref)
 			v.note(owner, "reveal "+name, string(data["k"]), err)
-			// Whoever may do the rest gets an error that says so.
+			// A caller with the right to create gets an error about the input.
 			_, err = s.Create(ctx, who, ref, secret.Draft{Data: map[string]secret.Value{"no key": ""}})
 			v.note(owner, "create "+name, nil, err)
 			_, err = s.Replace(ctx, who, ref, never, secret.Change{})
@@ -82,8 +82,8 @@ func (v aView) note(owner secret.Owner, what string, answer any, err error) {
 	}
 }
 
-// wantWithin fails if there is something in the view that is not in the wider
-// one. How it is refused may differ.
+// wantWithin fails if the view shows something that the wider one does not. The form
+// of a refusal may differ.
 func (v aView) wantWithin(t *testing.T, wider aView) {
 	t.Helper()
 	for q, got := range v {
@@ -93,7 +93,7 @@ func (v aView) wantWithin(t *testing.T, wider aView) {
 	}
 }
 
-// A world is a store with some secrets, and who looks at it.
+// A world is a store with some secrets, and a caller.
 type world struct {
 	policies
 	store secret.Store
@@ -112,8 +112,8 @@ func (w world) mustToggle(t *testing.T, ref secret.Ref) {
 	}
 }
 
-// stores are what properties are held to, with the number of times: a disk
-// takes longer.
+// forEveryStore tests a property on each kind of store, with fewer rounds where a
+// disk makes it slower.
 func forEveryStore(t *testing.T, test func(t *testing.T, w world, rounds int)) {
 	t.Helper()
 	for name, store := range map[string]struct {
@@ -180,9 +180,8 @@ func TestAGrantThatGoesNeverShowsMore(t *testing.T) {
 	})
 }
 
-// Nor on what of a tenant's own is hidden from it, which is where another
-// tenant's begins.
-func TestAViewNeverDependsOnWhatTheCallerMayNotSee(t *testing.T) {
+// This covers hidden secrets of the caller's own tenant and of other tenants.
+func TestAViewNeverDependsOnHiddenSecrets(t *testing.T) {
 	forEveryStore(t, func(t *testing.T, w world, rounds int) {
 		for range rounds {
 			who := caller(w.grants()...)
@@ -200,8 +199,7 @@ func TestAViewNeverDependsOnWhatTheCallerMayNotSee(t *testing.T) {
 	})
 }
 
-// Whatever one may do with the secrets of all others, those of one tenant are
-// what they are.
+// Operations on the secrets of all other tenants do not change one tenant's view.
 func TestAViewOfATenantNeverDependsOnAnother(t *testing.T) {
 	forEveryStore(t, func(t *testing.T, w world, rounds int) {
 		for range rounds {
@@ -217,9 +215,9 @@ func TestAViewOfATenantNeverDependsOnAnother(t *testing.T) {
 	})
 }
 
-// A rename is the one thing that a grant can stand in the way of, since it must
-// not bring a secret within reach: so whether one is refused is no measure of
-// how much a caller may, and what it may do with the secret afterwards is.
+// A rename must not bring a secret within a caller's reach, so an additional grant
+// can cause its refusal. The test therefore compares the caller's rights on the
+// secret before and after.
 func TestARenameNeverBringsASecretWithinReach(t *testing.T) {
 	forEveryStore(t, func(t *testing.T, w world, rounds int) {
 		renamed := 0
@@ -236,7 +234,7 @@ func TestARenameNeverBringsASecretWithinReach(t *testing.T) {
 			_, hadNoHead := s.Head(t.Context(), who, from)
 			_, hadNoValue := revealed(t, s, who, from)
 			if _, err := s.Describe(t.Context(), who, from, "", to.Name, ""); err != nil {
-				w.mustToggle(t, from) // the next one finds another world
+				w.mustToggle(t, from) // the next round starts from a different state
 				continue
 			}
 			renamed++

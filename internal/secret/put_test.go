@@ -51,7 +51,7 @@ func TestPutCreatesOrReplaces(t *testing.T) {
 func TestPutTakesTheRightsForBothThatItDoes(t *testing.T) {
 	for _, tc := range []struct {
 		may         []secret.Action
-		there, gone error // of a secret that is there, and of one that is not
+		there, gone error // of an existing secret, and of a missing one
 	}{
 		{[]secret.Action{secret.Write, secret.Create}, nil, nil},
 		{[]secret.Action{secret.Write}, nil, secret.ErrForbidden},
@@ -68,14 +68,14 @@ func TestPutTakesTheRightsForBothThatItDoes(t *testing.T) {
 	}
 }
 
-// A forgetful recorder has no memory, so that many can use it at a time.
+// A forgetful recorder keeps nothing, so it is safe for concurrent use.
 type forgetful struct{}
 
 func (forgetful) Record(context.Context, secret.Event, ...func(secret.Tx) error) error { return nil }
 
 func (forgetful) Note(secret.Event) error { return nil }
 
-// Whoever comes in between, each of them has put what it puts.
+// Each concurrent Put succeeds with its own content.
 func TestPutIsNotDisturbedByOthers(t *testing.T) {
 	s := secret.NewService(memory.New(), forgetful{})
 	who := caller(grant(app, all...))

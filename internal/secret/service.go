@@ -1,8 +1,8 @@
-// Package secret is what the server is about: secrets, who owns them, who may
-// do what with them, and the Store that keeps them. It knows nothing of HTTP,
-// files or clusters, and everything else points here.
+// Package secret is the domain: secrets, their owners, callers with their grants,
+// and the Store interface. It knows nothing of HTTP, files or clusters, and all
+// other packages depend on it.
 //
-// Start reading at [Service]: it is all that an API can do, and each of its
+// Start reading at [Service]. It has every operation of the APIs, and each of its
 // methods goes through admit, the one place that authorizes and audits.
 package secret
 
@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// A Service lets callers do to a store's secrets what their grants allow, and
-// keeps the record of it.
+// A Service performs operations on a store's secrets if the caller's grants allow
+// them, and writes the audit log.
 type Service struct {
 	store Store
 	audit Recorder
@@ -25,7 +25,7 @@ type Service struct {
 // NewService returns a service on the store that records to audit.
 func NewService(store Store, audit Recorder) *Service { return &Service{store, audit} }
 
-// List returns those of the owner's secrets that the caller may list.
+// List returns the secrets of the owner that the caller may list.
 func (s *Service) List(ctx context.Context, caller Caller, owner Owner, page Page) ([]Info, error) {
 	var infos []Info
 	err := s.admit(ctx, caller, List, Ref{Owner: owner}, func(Op) (err error) {
@@ -35,8 +35,8 @@ func (s *Service) List(ctx context.Context, caller Caller, owner Owner, page Pag
 	return answer(infos, err)
 }
 
-// visible lists page by page until the caller's page is full, since secrets
-// that the caller may not list leave gaps.
+// visible lists page by page until the caller's page is full, because secrets that
+// the caller may not list leave gaps.
 func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page Page) (seen []Info, err error) {
 	for {
 		infos, err := s.store.List(ctx, owner, page)
@@ -47,7 +47,7 @@ func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page 
 		if more {
 			page.After = infos[len(infos)-1].Name
 		}
-		if caller.tellsNamesApart() { // or else admit has decided for all of them
+		if caller.tellsNamesApart() { // otherwise admit has decided for all of them
 			infos = slices.DeleteFunc(infos, func(i Info) bool { return !caller.May(List, i.Ref) })
 		}
 		if seen == nil {
@@ -88,8 +88,8 @@ func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map
 	return info, data, nil
 }
 
-// Create adds a secret. Besides the store's errors it returns an InvalidError
-// for a name, key or size that no store keeps.
+// Create adds a secret. Besides the store's errors it returns an InvalidError for an
+// illegal name, data key or size.
 func (s *Service) Create(ctx context.Context, caller Caller, ref Ref, draft Draft) (Info, error) {
 	var info Info
 	err := s.admit(ctx, caller, Create, ref, func(op Op) (err error) {
@@ -106,7 +106,7 @@ func (s *Service) create(ctx context.Context, op Op, draft Draft) (Info, error) 
 	return s.store.Create(ctx, op, draft)
 }
 
-// Replace puts new content in the place of all that the secret has.
+// Replace replaces the whole content of a secret.
 func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, change Change) (Info, error) {
 	var info Info
 	err := s.admit(ctx, caller, Write, ref, func(op Op) (err error) {
@@ -120,14 +120,13 @@ func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Re
 	return answer(info, err)
 }
 
-// putAttempts is how often Put starts again when somebody else creates and
-// deletes the secret at the same time.
+// putAttempts is the number of times that Put retries while other requests create
+// and delete the secret.
 const putAttempts = 100
 
-// Put replaces the secret, which takes the right to write, or creates it where
-// there is none, which takes the right to create, too. Without a description a
-// secret that is there keeps its own. With a condition it only replaces. Each
-// attempt is on record.
+// Put replaces the secret, which needs the right to write, or creates it if it does
+// not exist, which also needs the right to create. Without a description an existing
+// secret keeps its own. With a condition it only replaces. Each attempt is audited.
 func (s *Service) Put(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, description *string, data map[string]Value) (Info, error) {
 	draft := Draft{Data: data}
 	if description != nil {
@@ -146,8 +145,8 @@ func (s *Service) Put(ctx context.Context, caller Caller, ref Ref, onlyIf Revisi
 	return Info{}, ErrUnavailable
 }
 
-// Describe renames and describes a secret; its values stay. A caller whose
-// grants name secrets may not bring one within its reach by another name.
+// Describe changes the name and description of a secret and keeps its values. A
+// rename that would give the caller more rights on the secret is refused.
 func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, name, description string) (Info, error) {
 	var info Info
 	err := s.admitRename(ctx, caller, Write, ref, name, func(op Op) (err error) {
@@ -172,31 +171,29 @@ func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Rev
 	})
 }
 
-// Refuse is an attempt that cannot succeed, whatever there is: what was sent is
-// an InvalidError by the rules of the caller's API. It returns that, or that the
-// caller may not do it anyway.
+// Refuse audits an attempt whose input is invalid by the rules of the caller's API.
+// It returns the InvalidError, or a denial if the caller may not do it anyway.
 func (s *Service) Refuse(ctx context.Context, caller Caller, action Action, ref Ref, invalid error) error {
 	return s.admit(ctx, caller, action, ref, func(Op) error { return invalid })
 }
 
-// admit authorizes, does and audits. Every operation goes through it, and
-// what cannot be recorded does not happen or is not answered: what was shown of
-// secrets without their values is noted, everything else is on record for good
-// before admit returns.
+// admit authorizes, performs and audits every operation. Without an audit entry an
+// operation does not happen or is not answered. The entry of a read without values
+// follows within a second; every other entry is on disk before admit returns.
 func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(Op) error) error {
 	return s.admitRename(ctx, caller, action, ref, ref.Name, do)
 }
 
-// admitRename is admit of what gives the secret a name, which may be a new one:
-// the intent has it, too, or a rename that a crash cuts off would not say where
-// the values are now.
+// admitRename is admit for an operation that may rename the secret. The intent has
+// the new name too, so that after a crash during the rename the audit log shows where
+// the values may be.
 func (s *Service) admitRename(ctx context.Context, caller Caller, action Action, ref Ref, name string, do func(Op) error) error {
 	now := time.Now()
 	op := Op{Ref: ref, Credential: caller.Credential, Event: &Event{
 		Time: now.UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
 		Action: action, Ref: ref, Outcome: Unknown,
 	}}
-	// What cannot be a name may be anything, a value in the wrong place too.
+	// An illegal name may be a misplaced value.
 	if CheckName(ref.Name) != nil {
 		op.Event.Ref.Name = ""
 	}
@@ -208,14 +205,14 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 	}
 	if action.showsOnly() {
 		err := do(op)
-		// A caller who waited longer where it may not look would know why.
+		// A longer wait would reveal that the secret exists.
 		if errors.Is(err, ErrNotFound) {
 			return s.record(ctx, *op.Event, err, NotFound)
 		}
 		return s.note(op, err)
 	}
-	// From here on the caller's credential is asked again, since it may have
-	// been revoked after the request began: Op.Check and Op.Spend.
+	// From here on Op.Check and Op.Spend check the caller's credential again,
+	// because it may have been revoked since the request began.
 	switch s.store.(type) {
 	case Recording:
 		return s.doRecorded(ctx, op, do)
@@ -233,9 +230,9 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 	return s.finish(op, err)
 }
 
-// intend records what a store that does not record is about to be asked for. A
-// delivery is spent in the same transaction, and stays spent if the store fails
-// afterwards.
+// intend writes the audit entry before a store that does not write it itself performs
+// the operation. A delivery is counted in the same transaction, and stays counted if
+// the store fails.
 func (s *Service) intend(ctx context.Context, op Op) error {
 	err := s.audit.Record(ctx, *op.Event, op.Spend)
 	if errors.Is(err, ErrForbidden) {
@@ -244,8 +241,8 @@ func (s *Service) intend(ctx context.Context, op Op) error {
 	return unrecorded(err)
 }
 
-// finish has the outcome follow the intent. Values may have been a while on
-// their way, and the credential revoked meanwhile: then they are not delivered.
+// finish audits the outcome after the intent. If the credential was revoked while the
+// values were on their way, they are not delivered.
 func (s *Service) finish(op Op, err error) error {
 	if err == nil && op.Event.Action == Reveal {
 		err = op.Check()
@@ -253,8 +250,9 @@ func (s *Service) finish(op Op, err error) error {
 	return s.note(op, err)
 }
 
-// doRecorded does what a Recording store records, and checks the credential in
-// the same transaction; what ended before it reached the store is recorded here.
+// doRecorded performs the operation on a Recording store, which checks the credential
+// and writes the audit entry in the same transaction. An operation that ended before
+// it reached the store is audited here.
 func (s *Service) doRecorded(ctx context.Context, op Op, do func(Op) error) error {
 	err := do(op)
 	if op.Event.Outcome == Unknown {
@@ -263,10 +261,10 @@ func (s *Service) doRecorded(ctx context.Context, op Op, do func(Op) error) erro
 	return err
 }
 
-// doMeanwhile has an Awaiting store begin while the intent is put on record.
+// doMeanwhile lets an Awaiting store begin while the intent is being written.
 func (s *Service) doMeanwhile(ctx context.Context, op Op, do func(Op) error) error {
 	intent, recorded := op, make(chan struct{})
-	failed := ErrUnavailable // should record panic
+	failed := ErrUnavailable // if record panics
 	op.Recorded = func() error {
 		<-recorded
 		return firstOf(failed, op.Check())
@@ -283,9 +281,9 @@ func (s *Service) doMeanwhile(ctx context.Context, op Op, do func(Op) error) err
 	return s.finish(op, err)
 }
 
-// inBackground runs fn in a goroutine and returns a function that waits for what
-// it returns. A panic becomes an error that says where it was, and not of what,
-// which could be anything.
+// inBackground runs fn in a goroutine and returns a function that waits for its
+// result. A panic becomes an error with its location, without its argument, which
+// could hold a value.
 func inBackground(fn func() error) (wait func() error) {
 	err := ErrUnavailable // unless fn returns
 	done := make(chan struct{})
@@ -304,17 +302,16 @@ func inBackground(fn func() error) (wait func() error) {
 	}
 }
 
-// note has the outcome follow the intent: without it the attempt reads as
-// unknown, and nobody has to wait for the disk twice. It returns err, or why the
-// outcome cannot follow.
+// note audits the outcome after the intent without waiting for the disk a second time;
+// if it is lost the attempt reads as unknown. It returns err, or the reason why the
+// outcome cannot be audited.
 func (s *Service) note(op Op, err error) error {
 	op.Event.Outcome = OutcomeOf(err)
 	return firstOf(unrecorded(s.audit.Note(*op.Event)), err)
 }
 
-// record puts the event on record and returns err, or why it could not. A caller
-// who hangs up can do without what was meant to be done, and not without the record
-// of what was refused.
+// record writes the audit entry and returns err, or the reason why it could not. The
+// entry of a refusal is written even if the client has disconnected.
 func (s *Service) record(ctx context.Context, event Event, err error, outcome Outcome) error {
 	event.Outcome = outcome
 	if outcome != Unknown {
@@ -323,8 +320,8 @@ func (s *Service) record(ctx context.Context, event Event, err error, outcome Ou
 	return firstOf(unrecorded(s.audit.Record(ctx, event)), err)
 }
 
-// answer is nothing but the error, if there is one: the store may have done
-// its part before the record of it failed.
+// answer drops the result if there is an error: the store may have succeeded before
+// its audit entry failed.
 func answer[T any](result T, err error) (T, error) {
 	if err != nil {
 		var nothing T

@@ -49,8 +49,8 @@ func (l *ledger) outcomes() []secret.Outcome {
 	return outcomes
 }
 
-// arguments are what each method of Service is called with, after context and
-// caller: of an existing secret, so that each could do or show something.
+// arguments returns the arguments of each method of Service after context and caller.
+// They name an existing secret, so that each method could change or show something.
 func arguments() map[string][]any {
 	ref := on(app, "db")
 	return map[string][]any{
@@ -74,12 +74,12 @@ func arguments() map[string][]any {
 	}
 }
 
-// showsOnly are the methods that are noted rather than recorded.
+// showsOnly reports whether the method's audit entry may follow later.
 func showsOnly(method string) bool {
 	return slices.Contains([]string{"List", "Head", "Versions", "Deleted"}, method)
 }
 
-// A remembering store answers as a Historian does, without remembering.
+// A remembering store implements Historian without keeping anything.
 type remembering struct{ *memory.Store }
 
 var _ secret.Historian = remembering{}
@@ -107,8 +107,7 @@ func (r remembering) Erase(ctx context.Context, op secret.Op) error {
 	return r.Delete(ctx, secret.Op{Ref: secret.Ref{Owner: op.Ref.Owner, Name: "db"}})
 }
 
-// forEveryMethod is a test of each, and fails if there is one that it does
-// not know how to call.
+// forEveryMethod tests each method, and fails if arguments lacks one.
 func forEveryMethod(t *testing.T, test func(t *testing.T, method string)) {
 	t.Helper()
 	args := arguments()
@@ -121,7 +120,7 @@ func forEveryMethod(t *testing.T, test func(t *testing.T, method string)) {
 	}
 }
 
-// call calls the method and asks that on an error nothing else is returned.
+// call calls the method and checks that an error comes without other results.
 func call(t *testing.T, s *secret.Service, who secret.Caller, method string) error {
 	t.Helper()
 	in := []reflect.Value{reflect.ValueOf(t.Context()), reflect.ValueOf(who)}
@@ -144,7 +143,7 @@ func call(t *testing.T, s *secret.Service, who secret.Caller, method string) err
 	return err
 }
 
-// A store of which every method panics.
+// The stores whose methods all panic.
 type (
 	untouchable          struct{ secret.Store }
 	untouchableRecording struct{ secret.Recording }
@@ -168,8 +167,8 @@ func TestEveryMethodRefusesACallerWithoutGrants(t *testing.T) {
 	}
 }
 
-// Or hanging up would be a way to try things unseen.
-func TestARefusalIsOnRecordWhoeverHasHungUp(t *testing.T) {
+// Otherwise disconnecting would hide attempts.
+func TestARefusalIsAuditedAfterADisconnect(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	hangUp()
 	var log ledger
@@ -186,7 +185,7 @@ func TestARefusalIsOnRecordWhoeverHasHungUp(t *testing.T) {
 	}
 }
 
-// A crash in between must not leave values under a name that no entry has.
+// A crash during a rename must not leave values under a name that no entry has.
 func TestTheIntentOfARenameHasTheNewName(t *testing.T) {
 	for _, store := range []secret.Store{filled(t), attentive(t)} {
 		var log ledger
@@ -200,8 +199,8 @@ func TestTheIntentOfARenameHasTheNewName(t *testing.T) {
 	}
 }
 
-// Whoever may not do it is told that, and all of it is on record.
-func TestWhatIsRefusedByAnAPIsOwnRulesIsAnAttempt(t *testing.T) {
+// A denied caller gets the denial, and every attempt is audited.
+func TestARefusalByAnAPIsOwnRulesIsAudited(t *testing.T) {
 	invalid := fmt.Errorf("data[0].%w", &secret.InvalidError{Field: "value", Reason: "is odd"})
 	for _, tc := range []struct {
 		who     secret.Caller
@@ -223,7 +222,7 @@ func TestWhatIsRefusedByAnAPIsOwnRulesIsAnAttempt(t *testing.T) {
 	}
 }
 
-// Each method takes an action of its own and no other will do.
+// Each method requires its own action, and no other one suffices.
 func TestEveryMethodTakesItsAction(t *testing.T) {
 	takes := map[string]secret.Action{
 		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "Create": secret.Create,
@@ -258,7 +257,7 @@ func firstSet(a, b secret.Action) secret.Action {
 	return b
 }
 
-// filled is a store with a secret called db, whose value says nothing.
+// filled returns a store with a secret called db.
 func filled(t *testing.T) remembering {
 	t.Helper()
 	st := remembering{memory.New()}
@@ -288,7 +287,7 @@ func contents(t *testing.T, st secret.Store) map[string]any {
 	return all
 }
 
-func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
+func TestNothingHappensWithoutAnAuditEntry(t *testing.T) {
 	full := errors.New("disk full")
 	forEveryMethod(t, func(t *testing.T, method string) {
 		for _, st := range []secret.Store{filled(t), attentive(t)} {
@@ -305,7 +304,7 @@ func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
 }
 
 // The intent is on record here, and the outcome is not.
-func TestNothingIsAnsweredThatCannotBeRecorded(t *testing.T) {
+func TestNothingIsAnsweredWithoutAnAuditEntry(t *testing.T) {
 	full := errors.New("disk full")
 	forEveryMethod(t, func(t *testing.T, method string) {
 		if showsOnly(method) {
@@ -322,7 +321,7 @@ func TestNothingIsAnsweredThatCannotBeRecorded(t *testing.T) {
 	})
 }
 
-func TestARefusalThatCannotBeRecordedIsAnError(t *testing.T) {
+func TestARefusalWithoutAnAuditEntryIsAnError(t *testing.T) {
 	full := errors.New("disk full")
 	forEveryMethod(t, func(t *testing.T, method string) {
 		err := call(t, secret.NewService(untouchable{}, &ledger{fails: full}), caller(), method)
@@ -332,7 +331,7 @@ func TestARefusalThatCannotBeRecordedIsAnError(t *testing.T) {
 	})
 }
 
-func TestEventSaysWhoAndWhat(t *testing.T) {
+func TestEventHasCallerAndSecret(t *testing.T) {
 	who := secret.Caller{
 		Subject: "ci", Key: "key-7", User: "alice", From: "192.0.2.1", Request: "r-1",
 		Grants: []secret.Grant{grant(app, all...)},
@@ -357,8 +356,8 @@ func TestEventSaysWhoAndWhat(t *testing.T) {
 	})
 }
 
-// What is in the place of a name may be a value.
-func TestEventHasNoNameThatCannotBeOne(t *testing.T) {
+// An illegal name may be a misplaced value.
+func TestEventOmitsIllegalNames(t *testing.T) {
 	var log ledger
 	s := secret.NewService(filled(t), &log)
 	_, err := s.Create(t.Context(), caller(grant(app, all...)), on(app, "hunter2\n"), secret.Draft{})
@@ -374,8 +373,7 @@ func TestEventHasNoNameThatCannotBeOne(t *testing.T) {
 	}
 }
 
-// Who may not do it is told that it is forbidden, or, where even that would
-// tell too much, what it would be told if there were nothing.
+// A denied caller gets forbidden or, where that would reveal a secret, not found.
 func TestRefusal(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -404,14 +402,14 @@ func TestRefusal(t *testing.T) {
 		if !errors.Is(err, tc.want) {
 			t.Errorf("%s: got error %v, want %v", tc.name, err, tc.want)
 		}
-		// The record says what happened, whatever the caller is told.
+		// The audit log has the truth, whatever the answer.
 		if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Denied}) {
 			t.Errorf("%s: got outcomes %q, want one that is denied", tc.name, got)
 		}
 	}
 }
 
-// A diary says what was put on record and how, which is what takes long.
+// A diary records events and whether each was flushed, which takes the time.
 type diary struct {
 	secret.Recorder
 	calls []string
@@ -427,9 +425,8 @@ func (d *diary) Note(e secret.Event) error {
 	return nil
 }
 
-// Whether there is such a secret, a caller who may not know it must not learn
-// from how long it takes either.
-func TestAHiddenSecretCostsWhatAMissingOneCosts(t *testing.T) {
+// The time of an answer must not reveal a hidden secret either.
+func TestAHiddenSecretCostsAsMuchAsAMissingOne(t *testing.T) {
 	may := caller(grant(app, all...))
 	mayNot := caller(named(grant(app, all...), "x"))
 	for method, ask := range map[string]func(s *secret.Service, who secret.Caller, ref secret.Ref) error{
@@ -463,7 +460,7 @@ func TestAHiddenSecretCostsWhatAMissingOneCosts(t *testing.T) {
 	}
 }
 
-func TestListHasWhatTheCallerMayList(t *testing.T) {
+func TestListHasOnlyAllowedSecrets(t *testing.T) {
 	st := memory.New()
 	var mine []string
 	for i := range 20 {

@@ -12,23 +12,22 @@ import (
 // APIs show it as the ETag.
 type Revision string
 
-// Info is all that may be shown without the right to reveal. It has no
-// values, so nothing that returns one can leak them.
+// Info is the part of a secret that can be shown without the right to reveal. It has
+// no values, so a function that returns an Info cannot leak them.
 type Info struct {
 	Ref
 	Description      string
-	Keys             []string // sorted; not to be changed, for it may be shared
+	Keys             []string // sorted; read-only, because it may be shared
 	Created, Updated time.Time
 	Revision         Revision
 	ObjectName       string // as a Kubernetes object, see package objectname; kept because lists show it
 }
 
-// An Op says which secret, under which condition, and what is to be put on
-// record with it.
+// An Op is one operation on one secret, with its condition and its audit event.
 type Op struct {
 	Ref    Ref
 	OnlyIf Revision // empty: unconditionally
-	Event  *Event   // a [Recording] store puts it on record with the outcome
+	Event  *Event   // a [Recording] store audits it with the outcome
 
 	// Credential is the caller's; nil is one that cannot stop working. Stores
 	// use it through Check and Spend.
@@ -79,8 +78,8 @@ type Page struct {
 	Limit int    // at most so many; 0 or less: all
 }
 
-// PageOf puts the items in order of name and returns the page of them. It may
-// use the items' memory.
+// PageOf sorts the items by name and returns one page. It may reuse the items'
+// memory.
 func PageOf[T any](items []T, page Page, name func(T) string) []T {
 	items = slices.DeleteFunc(items, func(item T) bool { return name(item) <= page.After })
 	slices.SortFunc(items, func(a, b T) int { return strings.Compare(name(a), name(b)) })
@@ -91,17 +90,16 @@ func PageOf[T any](items []T, page Page, name func(T) string) []T {
 }
 
 // A Store keeps secrets. One method for each thing that can be done to a
-// secret, each one step: it happens as a whole or not at all, and once it has
-// returned without error every later call sees it, after a crash too if the
-// store is durable. All methods are safe for concurrent use. Whatever a store
-// returns is the caller's own, but for [Info.Keys].
+// secret. Each is atomic, and visible to every later call once it has returned without
+// error, after a crash too if the store is durable. All methods are safe for
+// concurrent use. The caller owns every result except [Info.Keys].
 //
 // Errors are those of this package, possibly wrapped: ErrNotFound if Op.Ref
 // does not exist, before ErrChanged if it is not at Op.OnlyIf, before any
 // other; ErrUnavailable and ErrFull at any time, and those of a context that
 // is done.
 type Store interface {
-	// List returns what the owner has, in order of name; nothing is no error.
+	// List returns the secrets of the owner, sorted by name. An empty list is no error.
 	List(ctx context.Context, owner Owner, page Page) ([]Info, error)
 
 	// Head returns one secret without its values.
@@ -114,10 +112,10 @@ type Store interface {
 	// Op.OnlyIf has no meaning here.
 	Create(ctx context.Context, op Op, draft Draft) (Info, error)
 
-	// Replace puts Change in the place of all the secret's data, and of its
-	// description if Change has one; name and time of creation stay. A Keep that is not stored is an
-	// InvalidError naming the key, as are kept and set values that are too
-	// large together (CheckSize), and nothing is changed.
+	// Replace replaces all data of the secret, and its description if Change has one.
+	// Name and creation time stay. A Keep that is not stored is an InvalidError with
+	// the data key, and so are values that are too large together (CheckSize); then
+	// nothing is changed.
 	Replace(ctx context.Context, op Op, change Change) (Info, error)
 
 	// Describe gives the secret this name and description; the values and the
@@ -129,21 +127,21 @@ type Store interface {
 	// has another revision.
 	Delete(ctx context.Context, op Op) error
 
-	// Owners lists who has secrets, in order of Owner.String.
+	// Owners returns all owners that have secrets, sorted by Owner.String.
 	Owners(ctx context.Context, page Page) ([]Owner, error)
 
 	// Check returns nil if the store can do its work.
 	Check(ctx context.Context) error
 
-	// Close waits for what is under way. The store is of no use afterwards.
+	// Close waits for operations in progress. The store cannot be used afterwards.
 	Close() error
 }
 
-// A Recording store puts Op.Event on record itself, in the transaction of the
-// operation, refusals included: for Reveal, Create, Replace, Describe and
-// Delete, and before it returns. It sets Event.Outcome to what it recorded, and
-// leaves it at Unknown if an error that is none of this package's kept it from
-// recording anything. In the same transaction it calls [Op.Check] before it reads
+// A Recording store writes the audit entry of Op.Event itself, in the transaction of
+// the operation and before it returns, refusals included: for Reveal, Create, Replace,
+// Describe and Delete. It sets Event.Outcome to the audited outcome, and leaves it at
+// Unknown if an error that is none of this package's prevented the entry. In the same
+// transaction it calls [Op.Check] before it reads
 // or writes anything, and [Op.Spend] when the operation has succeeded.
 type Recording interface {
 	Store
@@ -151,23 +149,23 @@ type Recording interface {
 	RecordsEvents()
 }
 
-// An Awaiting store is given an operation while the attempt is still being put
-// on record, and does meanwhile what changes nothing. It calls [Op.Await] before
-// it changes anything or returns a value. Any other store that is not Recording
-// is given the operation afterwards.
+// An Awaiting store is given an operation while its audit entry is still being
+// written, and may already prepare it. It calls [Op.Await] before it changes anything
+// or returns a value. Any other store that is not Recording is given the operation
+// after the entry.
 type Awaiting interface {
 	Store
 	// AwaitsRecord only marks the store as one.
 	AwaitsRecord()
 }
 
-// A Historian also remembers what was changed and deleted, as far back as it
-// is told to keep it. A rename carries a secret's history along.
+// A Historian also keeps earlier versions and deleted secrets, within its configured
+// limits. A rename keeps a secret's history.
 type Historian interface {
 	Store
 
-	// Versions returns what the secret has been, newest first; the first is
-	// what it is.
+	// Versions returns the versions of the secret, newest first, beginning with the
+	// current one.
 	Versions(ctx context.Context, ref Ref) ([]Info, error)
 
 	// Restore gives the secret the description and data that it had at the
@@ -175,24 +173,24 @@ type Historian interface {
 	// a revision that is not kept.
 	Restore(ctx context.Context, op Op, revision Revision) (Info, error)
 
-	// Deleted returns what the owner has deleted, newest first.
+	// Deleted returns the deleted secrets of the owner, newest first.
 	Deleted(ctx context.Context, owner Owner) ([]Deleted, error)
 
-	// Undelete puts back what was deleted under the name, its history included:
-	// at that revision, or with none the last. It returns ErrExists as long as
+	// Undelete restores a deleted secret of this name with its history: the one with
+	// the given revision, or without a revision the last. It returns ErrExists while
 	// the name is taken.
 	Undelete(ctx context.Context, op Op, revision Revision) (Info, error)
 
-	// Destroy removes the secret, and all that was deleted under its name,
-	// with their history, for good.
+	// Destroy removes the secret and all deleted secrets of its name, with their
+	// history, for good.
 	Destroy(ctx context.Context, op Op) error
 
-	// Erase destroys all that Op.Ref.Owner has and had. It returns ErrNotFound
-	// if that is nothing.
+	// Erase destroys all secrets of Op.Ref.Owner, deleted ones included. It returns
+	// ErrNotFound if there are none.
 	Erase(ctx context.Context, op Op) error
 }
 
-// A Deleted secret can be put back.
+// A Deleted secret can be restored.
 type Deleted struct {
 	Info
 	At time.Time

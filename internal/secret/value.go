@@ -6,18 +6,16 @@ import (
 	"log/slog"
 )
 
-// Mask is what a value looks like to those who may not see it.
+// Mask stands in for a value where values must not be shown.
 const Mask = "****"
 
-// A Value is the part that must not leak: bytes, not necessarily text. It
-// shows as asterisks in everything that fmt, slog and the encoders make of
-// it. The one way to the bytes is a conversion, string(v) or []byte(v), so
-// those are what to look for when asking where values leave.
+// A Value is the bytes that must not leak, not necessarily text. fmt, slog and the
+// encoders print it as asterisks. The only way to the bytes is a conversion, string(v)
+// or []byte(v): search for those to find every place where values leave.
 //
-// What gets past this: fmt asks no method of what is in an unexported field,
-// nor for %p and a misplaced %w, and encoders write the keys of a map as they
-// are. So never print a struct that holds values in unexported fields, and
-// never make a Value the key of a map.
+// Three cases are not covered: fmt calls no method on unexported fields, nor for %p
+// and a misplaced %w, and encoders write map keys unchanged. So never print a struct
+// with values in unexported fields, and never use a Value as a map key.
 type Value string
 
 // Format implements [fmt.Formatter]; unlike String, it covers %d and %x too.

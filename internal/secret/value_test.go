@@ -16,7 +16,7 @@ import (
 
 const hidden = secret.Value("hunter2")
 
-// encodings are what the value would look like to those who look closely.
+// encodings are forms in which a leaked value could appear.
 var encodings = []string{"hunter2", "unter", "68756e74657232", "68756E74657232", "aHVudGVyMg", "104 117", `\x68`}
 
 func wantHidden(t *testing.T, what, printed string) {
@@ -28,7 +28,7 @@ func wantHidden(t *testing.T, what, printed string) {
 	}
 }
 
-// carriers are what a value may be in when it is printed by mistake.
+// carriers are types that may contain a value when they are printed by mistake.
 func carriers() map[string]any {
 	v := hidden
 	type inner struct{ V secret.Value }
@@ -53,7 +53,7 @@ func carriers() map[string]any {
 	}
 }
 
-// All verbs but %p, which fmt does not ask anybody about.
+// All verbs except %p, for which fmt calls no method.
 func TestValueIsNotPrinted(t *testing.T) {
 	for name, carrier := range carriers() {
 		for _, verb := range "vTtbcdoOqxXUeEfFgGsz" {
@@ -116,7 +116,7 @@ func TestValueIsNotLogged(t *testing.T) {
 	}
 }
 
-// A handler of one's own may look at what it is to log.
+// A custom handler may inspect the attributes that it logs.
 func TestValueIsMaskedBeforeAHandlerSeesIt(t *testing.T) {
 	if got := slog.AnyValue(hidden).Resolve(); got.Kind() != slog.KindString || got.String() != secret.Mask {
 		t.Errorf("got a value of kind %s, want the mask", got.Kind())
@@ -129,7 +129,7 @@ func TestConversionIsTheWayOut(t *testing.T) {
 	}
 }
 
-func TestErrorsDoNotQuoteWhatWasSent(t *testing.T) {
+func TestErrorsDoNotQuoteTheInput(t *testing.T) {
 	for _, err := range []error{
 		secret.CheckName("hunter2/"), secret.CheckName("hunter2\n"), secret.CheckName("hunter2" + strings.Repeat("x", 300)),
 		secret.CheckKey("hunter2 "), secret.CheckKey("hunter2\x00"), secret.CheckKey("..hunter2"),
