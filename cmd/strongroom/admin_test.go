@@ -72,7 +72,7 @@ func mustHaveAPast(t *testing.T) install {
 	// The ids, which are in the keys.
 	mustWrite(t, i.path("psk"), i.psk+"\n")
 	mustWrite(t, i.path("key"), idIn(i.mustAdminister(t, "apikey", "create", "--subject", "ci", "--user", "alice", "--strategy", "psk", "--grant", dbOnly)))
-	mustWrite(t, i.path("agent"), idIn(i.mustAdminister(t, "grant", "create", theUser, "NEW", "--sandbox", "box", "--reads", "5")))
+	mustWrite(t, i.path("agent"), idIn(i.mustAdminister(t, "agent-key", "create", theUser, "NEW", "--sandbox", "box", "--reads", "5")))
 	i.mustAdminister(t, "backup", "--out", i.path("backup"))
 	i.mustAdminister(t, "backup", "--out", i.path("backup.age"), "--recipient", ageRecipient)
 	mustWrite(t, i.path("anchor"), i.mustAdminister(t, "audit", "verify"))
@@ -159,24 +159,24 @@ var commands = []struct {
 	}},
 	{args: "apikey rotate {key} --overlap 9999h", says: "overlap: must be at most 90 days"},
 	{args: "apikey rotate never", says: "no such key was issued"},
-	{args: "grant create " + theUser + " NEW OLD --for 10m --reads 1 --sandbox other --subject me", prints: "srk_…\n"},
-	{args: "grant create " + theApp + " db", prints: "srk_…\n"},
-	{args: "grant create user/* NEW", says: "owner: must be user/<id> or app/<uuid>"},
-	{args: "grant create " + theUser + " a/b", says: "name: must not contain slashes or control characters"},
-	{args: "grant create " + theUser + " NEW --for 0s", says: "lifetime: must be more than nothing and at most 30 days"},
-	{args: "grant create " + theUser + " NEW --reads 0", says: "reads: must not be empty or 0"},
-	{args: "grant create " + theUser + " NEW --sandbox ''", says: "sandbox: must not be empty or 0"},
-	{args: "grant list", prints: "KEY  works until T  sandbox box  list,reveal user/default (NEW)  delivered 0 of 5  last never\n"},
-	{args: "grant revoke {agent}", prints: "KEY was revoked T\n"},
-	{args: "grant revoke --sandbox box", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
+	{args: "agent-key create " + theUser + " NEW OLD --for 10m --reads 1 --sandbox other --subject me", prints: "srk_…\n"},
+	{args: "agent-key create " + theApp + " db", prints: "srk_…\n"},
+	{args: "agent-key create user/* NEW", says: "owner: must be user/<id> or app/<uuid>"},
+	{args: "agent-key create " + theUser + " a/b", says: "name: must not contain slashes or control characters"},
+	{args: "agent-key create " + theUser + " NEW --for 0s", says: "lifetime: must be more than nothing and at most 30 days"},
+	{args: "agent-key create " + theUser + " NEW --reads 0", says: "reads: must not be empty or 0"},
+	{args: "agent-key create " + theUser + " NEW --sandbox ''", says: "sandbox: must not be empty or 0"},
+	{args: "agent-key list", prints: "KEY  works until T  sandbox box  list,reveal user/default (NEW)  delivered 0 of 5  last never\n"},
+	{args: "agent-key revoke {agent}", prints: "KEY was revoked T\n"},
+	{args: "agent-key revoke --sandbox box", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
-		if out := i.mustAdminister(t, "grant", "revoke", "--sandbox", "box"); out != "" {
+		if out := i.mustAdminister(t, "agent-key", "revoke", "--sandbox", "box"); out != "" {
 			t.Errorf("again, it revokes\n%s", out)
 		}
 	}},
-	{args: "grant revoke --sandbox another", says: "no such key was issued"},
-	{args: "grant revoke", says: "id: must be set, or sandbox, and not both"},
-	{args: "grant revoke {agent} --sandbox box", says: "id: must be set, or sandbox, and not both"},
+	{args: "agent-key revoke --sandbox another", says: "no such key was issued"},
+	{args: "agent-key revoke", says: "id: must be set, or sandbox, and not both"},
+	{args: "agent-key revoke {agent} --sandbox box", says: "id: must be set, or sandbox, and not both"},
 	{args: "explain --as ci reveal " + theApp + "/db", prints: "yes: psk, ci, key KEY: by issued key KEY, grants[0]\n"},
 	{args: "explain --as ci write " + theApp + "/db", says: "no: psk, ci, key KEY: no grant is about it"},
 	{args: "explain --as admin reveal user/default", prints: "yes: …, admin, key …: by DIR/keys/session-keys.yaml:8\n…"},

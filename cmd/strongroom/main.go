@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		initCommand(), serveCommand(), statusCommand(), configCommand(), versionCommand(),
-		secretCommand(), ownerCommand(), apiKeyCommand(), grantCommand(), explainCommand(), importCommand(), migrateCommand(),
+		secretCommand(), ownerCommand(), apiKeyCommand(), agentKeyCommand(), explainCommand(), importCommand(), migrateCommand(),
 		auditCommand(), keyringCommand(),
 		backupCommand(), restoreCommand(), compactCommand(), clockCommand(), doctorCommand(),
 	)

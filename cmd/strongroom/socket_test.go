@@ -87,7 +87,11 @@ func at(n node, path ...string) node {
 }
 
 func undeclared(method, path string, resp *http.Response, body []byte) (wrong string) {
-	answer := at(document(), "paths", path, strings.ToLower(method), "responses", fmt.Sprint(resp.StatusCode))
+	declared := at(document(), "paths", path, strings.ToLower(method), "responses")
+	answer := at(declared, fmt.Sprint(resp.StatusCode))
+	if answer == nil && resp.StatusCode >= http.StatusBadRequest {
+		answer = at(declared, "default")
+	}
 	if answer == nil {
 		return "is not declared"
 	}

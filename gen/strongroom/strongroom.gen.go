@@ -80,26 +80,6 @@ type Grant struct {
 	Until *string `json:"until,omitempty"`
 }
 
-// HTTPValidationError defines model for HTTPValidationError.
-type HTTPValidationError struct {
-	Detail *[]struct {
-		Loc  []HTTPValidationError_Detail_Loc_Item `json:"loc"`
-		Msg  string                                `json:"msg"`
-		Type string                                `json:"type"`
-	} `json:"detail,omitempty"`
-}
-
-// HTTPValidationErrorDetailLoc0 defines model for HTTPValidationError.Detail.Loc.0.
-type HTTPValidationErrorDetailLoc0 = string
-
-// HTTPValidationErrorDetailLoc1 defines model for HTTPValidationError.Detail.Loc.1.
-type HTTPValidationErrorDetailLoc1 = int
-
-// HTTPValidationError_Detail_Loc_Item defines model for HTTPValidationError.Detail.Loc.Item.
-type HTTPValidationError_Detail_Loc_Item struct {
-	union json.RawMessage
-}
-
 // IssuedKey defines model for IssuedKey.
 type IssuedKey struct {
 	Created time.Time `json:"created"`
@@ -265,32 +245,41 @@ type Version struct {
 	Updated     time.Time `json:"updated"`
 }
 
-// BadRequest defines model for BadRequest.
-type BadRequest = Problem
+// CreateAgentKeyJSONBody defines parameters for CreateAgentKey.
+type CreateAgentKeyJSONBody struct {
+	// Lifetime In seconds, at most 30 days.
+	Lifetime int `json:"lifetime"`
 
-// Conflict defines model for Conflict.
-type Conflict = Problem
+	// Names The secrets.
+	Names []string `json:"names"`
 
-// Failed defines model for Failed.
-type Failed = Problem
+	// Owner As in user/alice.
+	Owner string `json:"owner"`
 
-// Forbidden defines model for Forbidden.
-type Forbidden = Problem
+	// Profile The agent profile for which it is, a UUID: lists that ask for this profile show these secrets.
+	Profile *string `json:"profile,omitempty"`
 
-// Full defines model for Full.
-type Full = Problem
+	// Reads The number of reads it allows, more than 0. By default: any number.
+	Reads *int `json:"reads,omitempty"`
 
-// NotFound defines model for NotFound.
-type NotFound = Problem
+	// Sandbox The only sandbox on whose routes the key works. By default: none.
+	Sandbox *string `json:"sandbox,omitempty"`
 
-// TooLarge defines model for TooLarge.
-type TooLarge = Problem
+	// Strategies Names under auth of the config: the api_key strategies that know the key. By default all do.
+	Strategies *[]string `json:"strategies,omitempty"`
 
-// Unavailable defines model for Unavailable.
-type Unavailable = Problem
+	// Subject The name of its holder in the audit log. By default: the sandbox.
+	Subject *string `json:"subject,omitempty"`
 
-// Unprocessable defines model for Unprocessable.
-type Unprocessable = HTTPValidationError
+	// WriteBack Whether it may replace these values under the version that it has read, on the route for bindings only.
+	WriteBack *bool `json:"write_back,omitempty"`
+}
+
+// RevokeAgentKeysJSONBody defines parameters for RevokeAgentKeys.
+type RevokeAgentKeysJSONBody struct {
+	Id      *string `json:"id,omitempty"`
+	Sandbox *string `json:"sandbox,omitempty"`
+}
 
 // CreateApiKeyJSONBody defines parameters for CreateApiKey.
 type CreateApiKeyJSONBody struct {
@@ -360,42 +349,6 @@ type ExplainJSONBody struct {
 	Target string `json:"target"`
 }
 
-// CreateGrantJSONBody defines parameters for CreateGrant.
-type CreateGrantJSONBody struct {
-	// Lifetime In seconds, at most 30 days.
-	Lifetime int `json:"lifetime"`
-
-	// Names The secrets.
-	Names []string `json:"names"`
-
-	// Owner As in user/alice.
-	Owner string `json:"owner"`
-
-	// Profile The agent profile for which it is, a UUID: lists that ask for this profile show these secrets.
-	Profile *string `json:"profile,omitempty"`
-
-	// Reads How many deliveries it is good for, more than 0. By default: any number.
-	Reads *int `json:"reads,omitempty"`
-
-	// Sandbox The sandbox for which it is: it is of no use on the routes of another. By default it is for none.
-	Sandbox *string `json:"sandbox,omitempty"`
-
-	// Strategies Names under auth of the config: the api_key strategies that know the key. By default all do.
-	Strategies *[]string `json:"strategies,omitempty"`
-
-	// Subject Who has it, for the audit log. By default the sandbox.
-	Subject *string `json:"subject,omitempty"`
-
-	// WriteBack Whether it may replace these values under the version that it has read, on the route for bindings only.
-	WriteBack *bool `json:"write_back,omitempty"`
-}
-
-// RevokeGrantsJSONBody defines parameters for RevokeGrants.
-type RevokeGrantsJSONBody struct {
-	Id      *string `json:"id,omitempty"`
-	Sandbox *string `json:"sandbox,omitempty"`
-}
-
 // RewrapKeyringJSONBody defines parameters for RewrapKeyring.
 type RewrapKeyringJSONBody struct {
 	// Key 32 bytes in base64.
@@ -449,6 +402,12 @@ type UndeleteSecretJSONBody struct {
 	Store    string  `json:"store"`
 }
 
+// CreateAgentKeyJSONRequestBody defines body for CreateAgentKey for application/json ContentType.
+type CreateAgentKeyJSONRequestBody CreateAgentKeyJSONBody
+
+// RevokeAgentKeysJSONRequestBody defines body for RevokeAgentKeys for application/json ContentType.
+type RevokeAgentKeysJSONRequestBody RevokeAgentKeysJSONBody
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody CreateApiKeyJSONBody
 
@@ -472,12 +431,6 @@ type BackupJSONRequestBody BackupJSONBody
 
 // ExplainJSONRequestBody defines body for Explain for application/json ContentType.
 type ExplainJSONRequestBody ExplainJSONBody
-
-// CreateGrantJSONRequestBody defines body for CreateGrant for application/json ContentType.
-type CreateGrantJSONRequestBody CreateGrantJSONBody
-
-// RevokeGrantsJSONRequestBody defines body for RevokeGrants for application/json ContentType.
-type RevokeGrantsJSONRequestBody RevokeGrantsJSONBody
 
 // RewrapKeyringJSONRequestBody defines body for RewrapKeyring for application/json ContentType.
 type RewrapKeyringJSONRequestBody RewrapKeyringJSONBody
@@ -508,68 +461,6 @@ type RestoreSecretJSONRequestBody RestoreSecretJSONBody
 
 // UndeleteSecretJSONRequestBody defines body for UndeleteSecret for application/json ContentType.
 type UndeleteSecretJSONRequestBody UndeleteSecretJSONBody
-
-// AsHTTPValidationErrorDetailLoc0 returns the union data inside the HTTPValidationError_Detail_Loc_Item as a HTTPValidationErrorDetailLoc0
-func (t HTTPValidationError_Detail_Loc_Item) AsHTTPValidationErrorDetailLoc0() (HTTPValidationErrorDetailLoc0, error) {
-	var body HTTPValidationErrorDetailLoc0
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromHTTPValidationErrorDetailLoc0 overwrites any union data inside the HTTPValidationError_Detail_Loc_Item as the provided HTTPValidationErrorDetailLoc0
-func (t *HTTPValidationError_Detail_Loc_Item) FromHTTPValidationErrorDetailLoc0(v HTTPValidationErrorDetailLoc0) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeHTTPValidationErrorDetailLoc0 performs a merge with any union data inside the HTTPValidationError_Detail_Loc_Item, using the provided HTTPValidationErrorDetailLoc0
-func (t *HTTPValidationError_Detail_Loc_Item) MergeHTTPValidationErrorDetailLoc0(v HTTPValidationErrorDetailLoc0) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsHTTPValidationErrorDetailLoc1 returns the union data inside the HTTPValidationError_Detail_Loc_Item as a HTTPValidationErrorDetailLoc1
-func (t HTTPValidationError_Detail_Loc_Item) AsHTTPValidationErrorDetailLoc1() (HTTPValidationErrorDetailLoc1, error) {
-	var body HTTPValidationErrorDetailLoc1
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromHTTPValidationErrorDetailLoc1 overwrites any union data inside the HTTPValidationError_Detail_Loc_Item as the provided HTTPValidationErrorDetailLoc1
-func (t *HTTPValidationError_Detail_Loc_Item) FromHTTPValidationErrorDetailLoc1(v HTTPValidationErrorDetailLoc1) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeHTTPValidationErrorDetailLoc1 performs a merge with any union data inside the HTTPValidationError_Detail_Loc_Item, using the provided HTTPValidationErrorDetailLoc1
-func (t *HTTPValidationError_Detail_Loc_Item) MergeHTTPValidationErrorDetailLoc1(v HTTPValidationErrorDetailLoc1) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t HTTPValidationError_Detail_Loc_Item) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *HTTPValidationError_Detail_Loc_Item) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -644,6 +535,51 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// CreateAgentKeyWithBody Create an agent key
+	//
+	// Creates a short-lived key that reads the names and values of the named secrets of one owner, and nothing else. Its
+	// reads are counted.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /strongroom/v1/agent-key/create (the `CreateAgentKey` operationId).
+	CreateAgentKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateAgentKey Create an agent key
+	//
+	// Creates a short-lived key that reads the names and values of the named secrets of one owner, and nothing else. Its
+	// reads are counted.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /strongroom/v1/agent-key/create (the `CreateAgentKey` operationId).
+	CreateAgentKey(ctx context.Context, body CreateAgentKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAgentKeys List agent keys
+	//
+	// Those that have ended are remembered for a week.
+	//
+	// Corresponds with GET /strongroom/v1/agent-key/list (the `ListAgentKeys` operationId).
+	ListAgentKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeAgentKeysWithBody Revoke agent keys
+	//
+	// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
+	RevokeAgentKeysWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeAgentKeys Revoke agent keys
+	//
+	// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
+	RevokeAgentKeys(ctx context.Context, body RevokeAgentKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateApiKeyWithBody Issue a key
 	//
@@ -827,51 +763,6 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/explain (the `Explain` operationId).
 	Explain(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// CreateGrantWithBody Issue a key for an agent
-	//
-	// Issues a short-lived key that is good for the names and values of some secrets of one owner, and for nothing else. What
-	// it delivers is counted.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /strongroom/v1/grant/create (the `CreateGrant` operationId).
-	CreateGrantWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// CreateGrant Issue a key for an agent
-	//
-	// Issues a short-lived key that is good for the names and values of some secrets of one owner, and for nothing else. What
-	// it delivers is counted.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /strongroom/v1/grant/create (the `CreateGrant` operationId).
-	CreateGrant(ctx context.Context, body CreateGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// ListGrants List agents' keys
-	//
-	// Those that have ended are remembered for a week.
-	//
-	// Corresponds with GET /strongroom/v1/grant/list (the `ListGrants` operationId).
-	ListGrants(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// RevokeGrantsWithBody Revoke agents' keys
-	//
-	// Revokes one key, or all of a sandbox. Once it is answered, they deliver nothing any more.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /strongroom/v1/grant/revoke (the `RevokeGrants` operationId).
-	RevokeGrantsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// RevokeGrants Revoke agents' keys
-	//
-	// Revokes one key, or all of a sandbox. Once it is answered, they deliver nothing any more.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /strongroom/v1/grant/revoke (the `RevokeGrants` operationId).
-	RevokeGrants(ctx context.Context, body RevokeGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PruneKeyring Forget retired keys
 	//
@@ -1059,6 +950,101 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /strongroom/v1/status (the `Status` operationId).
 	Status(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// CreateAgentKeyWithBody Create an agent key
+//
+// Creates a short-lived key that reads the names and values of the named secrets of one owner, and nothing else. Its
+// reads are counted.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /strongroom/v1/agent-key/create (the `CreateAgentKey` operationId).
+func (c *Client) CreateAgentKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAgentKeyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateAgentKey Create an agent key
+//
+// Creates a short-lived key that reads the names and values of the named secrets of one owner, and nothing else. Its
+// reads are counted.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /strongroom/v1/agent-key/create (the `CreateAgentKey` operationId).
+func (c *Client) CreateAgentKey(ctx context.Context, body CreateAgentKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateAgentKeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAgentKeys List agent keys
+//
+// Those that have ended are remembered for a week.
+//
+// Corresponds with GET /strongroom/v1/agent-key/list (the `ListAgentKeys` operationId).
+func (c *Client) ListAgentKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAgentKeysRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeAgentKeysWithBody Revoke agent keys
+//
+// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
+func (c *Client) RevokeAgentKeysWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeAgentKeysRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeAgentKeys Revoke agent keys
+//
+// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
+func (c *Client) RevokeAgentKeys(ctx context.Context, body RevokeAgentKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeAgentKeysRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // CreateApiKeyWithBody Issue a key
@@ -1444,101 +1430,6 @@ func (c *Client) ExplainWithBody(ctx context.Context, contentType string, body i
 // Corresponds with POST /strongroom/v1/explain (the `Explain` operationId).
 func (c *Client) Explain(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExplainRequest(c.Server, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// CreateGrantWithBody Issue a key for an agent
-//
-// Issues a short-lived key that is good for the names and values of some secrets of one owner, and for nothing else. What
-// it delivers is counted.
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /strongroom/v1/grant/create (the `CreateGrant` operationId).
-func (c *Client) CreateGrantWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateGrantRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// CreateGrant Issue a key for an agent
-//
-// Issues a short-lived key that is good for the names and values of some secrets of one owner, and for nothing else. What
-// it delivers is counted.
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /strongroom/v1/grant/create (the `CreateGrant` operationId).
-func (c *Client) CreateGrant(ctx context.Context, body CreateGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateGrantRequest(c.Server, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// ListGrants List agents' keys
-//
-// Those that have ended are remembered for a week.
-//
-// Corresponds with GET /strongroom/v1/grant/list (the `ListGrants` operationId).
-func (c *Client) ListGrants(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListGrantsRequest(c.Server)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// RevokeGrantsWithBody Revoke agents' keys
-//
-// Revokes one key, or all of a sandbox. Once it is answered, they deliver nothing any more.
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /strongroom/v1/grant/revoke (the `RevokeGrants` operationId).
-func (c *Client) RevokeGrantsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRevokeGrantsRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// RevokeGrants Revoke agents' keys
-//
-// Revokes one key, or all of a sandbox. Once it is answered, they deliver nothing any more.
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /strongroom/v1/grant/revoke (the `RevokeGrants` operationId).
-func (c *Client) RevokeGrants(ctx context.Context, body RevokeGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRevokeGrantsRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1964,6 +1855,113 @@ func (c *Client) Status(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewCreateAgentKeyRequest calls the generic CreateAgentKey builder with application/json body
+func NewCreateAgentKeyRequest(server string, body CreateAgentKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateAgentKeyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateAgentKeyRequestWithBody constructs an http.Request for the CreateAgentKey method, with any body, and a specified content type
+func NewCreateAgentKeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/agent-key/create")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListAgentKeysRequest constructs an http.Request for the ListAgentKeys method
+func NewListAgentKeysRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/agent-key/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRevokeAgentKeysRequest calls the generic RevokeAgentKeys builder with application/json body
+func NewRevokeAgentKeysRequest(server string, body RevokeAgentKeysJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRevokeAgentKeysRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewRevokeAgentKeysRequestWithBody constructs an http.Request for the RevokeAgentKeys method, with any body, and a specified content type
+func NewRevokeAgentKeysRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/agent-key/revoke")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
 }
 
 // NewCreateApiKeyRequest calls the generic CreateApiKey builder with application/json body
@@ -2402,113 +2400,6 @@ func NewExplainRequestWithBody(server string, contentType string, body io.Reader
 	}
 
 	operationPath := fmt.Sprintf("/strongroom/v1/explain")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-// NewCreateGrantRequest calls the generic CreateGrant builder with application/json body
-func NewCreateGrantRequest(server string, body CreateGrantJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewCreateGrantRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewCreateGrantRequestWithBody constructs an http.Request for the CreateGrant method, with any body, and a specified content type
-func NewCreateGrantRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/strongroom/v1/grant/create")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-// NewListGrantsRequest constructs an http.Request for the ListGrants method
-func NewListGrantsRequest(server string) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/strongroom/v1/grant/list")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewRevokeGrantsRequest calls the generic RevokeGrants builder with application/json body
-func NewRevokeGrantsRequest(server string, body RevokeGrantsJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewRevokeGrantsRequestWithBody(server, "application/json", bodyReader)
-}
-
-// NewRevokeGrantsRequestWithBody constructs an http.Request for the RevokeGrants method, with any body, and a specified content type
-func NewRevokeGrantsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/strongroom/v1/grant/revoke")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3053,6 +2944,53 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// CreateAgentKeyWithBodyWithResponse Create an agent key
+	//
+	// Creates a short-lived key that reads the names and values of the named secrets of one owner, and nothing else. Its
+	// reads are counted.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/agent-key/create (the `CreateAgentKey` operationId).
+	CreateAgentKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAgentKeyResponse, error)
+
+	// CreateAgentKeyWithResponse Create an agent key
+	//
+	// Creates a short-lived key that reads the names and values of the named secrets of one owner, and nothing else. Its
+	// reads are counted.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/agent-key/create (the `CreateAgentKey` operationId).
+	CreateAgentKeyWithResponse(ctx context.Context, body CreateAgentKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAgentKeyResponse, error)
+
+	// ListAgentKeysWithResponse List agent keys
+	//
+	// Those that have ended are remembered for a week.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /strongroom/v1/agent-key/list (the `ListAgentKeys` operationId).
+	ListAgentKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAgentKeysResponse, error)
+
+	// RevokeAgentKeysWithBodyWithResponse Revoke agent keys
+	//
+	// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
+	RevokeAgentKeysWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeAgentKeysResponse, error)
+
+	// RevokeAgentKeysWithResponse Revoke agent keys
+	//
+	// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
+	RevokeAgentKeysWithResponse(ctx context.Context, body RevokeAgentKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeAgentKeysResponse, error)
+
 	// CreateApiKeyWithBodyWithResponse Issue a key
 	//
 	// Issues an API key, which is in the answer and kept nowhere. It works at once, in the headers of api_key strategies,
@@ -3245,53 +3183,6 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/explain (the `Explain` operationId).
 	ExplainWithResponse(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainResponse, error)
-
-	// CreateGrantWithBodyWithResponse Issue a key for an agent
-	//
-	// Issues a short-lived key that is good for the names and values of some secrets of one owner, and for nothing else. What
-	// it delivers is counted.
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /strongroom/v1/grant/create (the `CreateGrant` operationId).
-	CreateGrantWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGrantResponse, error)
-
-	// CreateGrantWithResponse Issue a key for an agent
-	//
-	// Issues a short-lived key that is good for the names and values of some secrets of one owner, and for nothing else. What
-	// it delivers is counted.
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /strongroom/v1/grant/create (the `CreateGrant` operationId).
-	CreateGrantWithResponse(ctx context.Context, body CreateGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGrantResponse, error)
-
-	// ListGrantsWithResponse List agents' keys
-	//
-	// Those that have ended are remembered for a week.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /strongroom/v1/grant/list (the `ListGrants` operationId).
-	ListGrantsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListGrantsResponse, error)
-
-	// RevokeGrantsWithBodyWithResponse Revoke agents' keys
-	//
-	// Revokes one key, or all of a sandbox. Once it is answered, they deliver nothing any more.
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /strongroom/v1/grant/revoke (the `RevokeGrants` operationId).
-	RevokeGrantsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeGrantsResponse, error)
-
-	// RevokeGrantsWithResponse Revoke agents' keys
-	//
-	// Revokes one key, or all of a sandbox. Once it is answered, they deliver nothing any more.
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /strongroom/v1/grant/revoke (the `RevokeGrants` operationId).
-	RevokeGrantsWithResponse(ctx context.Context, body RevokeGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeGrantsResponse, error)
 
 	// PruneKeyringWithResponse Forget retired keys
 	//
@@ -3487,25 +3378,157 @@ type ClientWithResponsesInterface interface {
 	StatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StatusResponse, error)
 }
 
+type CreateAgentKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NewKey
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateAgentKeyResponse) GetJSON200() *NewKey {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CreateAgentKeyResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateAgentKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateAgentKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateAgentKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateAgentKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAgentKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]IssuedKey
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAgentKeysResponse) GetJSON200() *[]IssuedKey {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListAgentKeysResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAgentKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAgentKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAgentKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAgentKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RevokeAgentKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]IssuedKey
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokeAgentKeysResponse) GetJSON200() *[]IssuedKey {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r RevokeAgentKeysResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeAgentKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeAgentKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeAgentKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeAgentKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CreateApiKeyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *NewKey
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3513,39 +3536,9 @@ func (r CreateApiKeyResponse) GetJSON200() *NewKey {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r CreateApiKeyResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CreateApiKeyResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r CreateApiKeyResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r CreateApiKeyResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r CreateApiKeyResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r CreateApiKeyResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r CreateApiKeyResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CreateApiKeyResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -3582,14 +3575,8 @@ type ListApiKeysResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *[]IssuedKey
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3597,24 +3584,9 @@ func (r ListApiKeysResponse) GetJSON200() *[]IssuedKey {
 	return r.JSON200
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListApiKeysResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r ListApiKeysResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ListApiKeysResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r ListApiKeysResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListApiKeysResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -3651,22 +3623,8 @@ type RevokeApiKeyResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *IssuedKey
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3674,44 +3632,9 @@ func (r RevokeApiKeyResponse) GetJSON200() *IssuedKey {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r RevokeApiKeyResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r RevokeApiKeyResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r RevokeApiKeyResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r RevokeApiKeyResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r RevokeApiKeyResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r RevokeApiKeyResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r RevokeApiKeyResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r RevokeApiKeyResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r RevokeApiKeyResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -3748,22 +3671,8 @@ type RotateApiKeyResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *NewKey
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3771,44 +3680,9 @@ func (r RotateApiKeyResponse) GetJSON200() *NewKey {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r RotateApiKeyResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r RotateApiKeyResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r RotateApiKeyResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r RotateApiKeyResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r RotateApiKeyResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r RotateApiKeyResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r RotateApiKeyResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r RotateApiKeyResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r RotateApiKeyResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -3847,14 +3721,8 @@ type MendAuditResponse struct {
 	JSON200 *struct {
 		Mended bool `json:"mended"`
 	}
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3864,24 +3732,9 @@ func (r MendAuditResponse) GetJSON200() *struct {
 	return r.JSON200
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r MendAuditResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r MendAuditResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r MendAuditResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r MendAuditResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r MendAuditResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -3918,22 +3771,8 @@ type PruneAuditResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Count
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -3941,44 +3780,9 @@ func (r PruneAuditResponse) GetJSON200() *Count {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r PruneAuditResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r PruneAuditResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r PruneAuditResponse) GetJSON409() *Conflict {
-	return r.JSON409
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r PruneAuditResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r PruneAuditResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r PruneAuditResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r PruneAuditResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r PruneAuditResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r PruneAuditResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4015,18 +3819,8 @@ type ReadAuditResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *[]AuditEntry
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4034,34 +3828,9 @@ func (r ReadAuditResponse) GetJSON200() *[]AuditEntry {
 	return r.JSON200
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ReadAuditResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r ReadAuditResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r ReadAuditResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r ReadAuditResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ReadAuditResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r ReadAuditResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ReadAuditResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4098,18 +3867,8 @@ type VerifyAuditResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *AuditReport
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4117,34 +3876,9 @@ func (r VerifyAuditResponse) GetJSON200() *AuditReport {
 	return r.JSON200
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r VerifyAuditResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r VerifyAuditResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r VerifyAuditResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r VerifyAuditResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r VerifyAuditResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r VerifyAuditResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r VerifyAuditResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4179,55 +3913,13 @@ func (r VerifyAuditResponse) ContentType() string {
 type BackupResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r BackupResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r BackupResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r BackupResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r BackupResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r BackupResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r BackupResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r BackupResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r BackupResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4262,34 +3954,13 @@ func (r BackupResponse) ContentType() string {
 type ConfirmClockResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ConfirmClockResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r ConfirmClockResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ConfirmClockResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r ConfirmClockResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ConfirmClockResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4332,14 +4003,8 @@ type CompactResponse struct {
 		// Before In bytes.
 		Before int `json:"before"`
 	}
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4353,24 +4018,9 @@ func (r CompactResponse) GetJSON200() *struct {
 	return r.JSON200
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CompactResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r CompactResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r CompactResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r CompactResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CompactResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4407,14 +4057,8 @@ type DoctorResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *[]Finding
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4422,24 +4066,9 @@ func (r DoctorResponse) GetJSON200() *[]Finding {
 	return r.JSON200
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DoctorResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r DoctorResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r DoctorResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r DoctorResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r DoctorResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4476,20 +4105,8 @@ type ExplainResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *[]Verdict
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4497,39 +4114,9 @@ func (r ExplainResponse) GetJSON200() *[]Verdict {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r ExplainResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ExplainResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r ExplainResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r ExplainResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r ExplainResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ExplainResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r ExplainResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ExplainResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4561,277 +4148,13 @@ func (r ExplainResponse) ContentType() string {
 	return ""
 }
 
-type CreateGrantResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *NewKey
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r CreateGrantResponse) GetJSON200() *NewKey {
-	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r CreateGrantResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CreateGrantResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r CreateGrantResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r CreateGrantResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r CreateGrantResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r CreateGrantResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r CreateGrantResponse) GetJSON507() *Full {
-	return r.JSON507
-}
-
-// GetBody returns the raw response body bytes
-func (r CreateGrantResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r CreateGrantResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r CreateGrantResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r CreateGrantResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-type ListGrantsResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]IssuedKey
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListGrantsResponse) GetJSON200() *[]IssuedKey {
-	return r.JSON200
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListGrantsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r ListGrantsResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ListGrantsResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r ListGrantsResponse) GetJSON507() *Full {
-	return r.JSON507
-}
-
-// GetBody returns the raw response body bytes
-func (r ListGrantsResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r ListGrantsResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r ListGrantsResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r ListGrantsResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-type RevokeGrantsResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]IssuedKey
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r RevokeGrantsResponse) GetJSON200() *[]IssuedKey {
-	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r RevokeGrantsResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r RevokeGrantsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r RevokeGrantsResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r RevokeGrantsResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r RevokeGrantsResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r RevokeGrantsResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r RevokeGrantsResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r RevokeGrantsResponse) GetJSON507() *Full {
-	return r.JSON507
-}
-
-// GetBody returns the raw response body bytes
-func (r RevokeGrantsResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r RevokeGrantsResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r RevokeGrantsResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r RevokeGrantsResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
 type PruneKeyringResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Keyring
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4839,29 +4162,9 @@ func (r PruneKeyringResponse) GetJSON200() *Keyring {
 	return r.JSON200
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r PruneKeyringResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r PruneKeyringResponse) GetJSON409() *Conflict {
-	return r.JSON409
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r PruneKeyringResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r PruneKeyringResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r PruneKeyringResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r PruneKeyringResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4898,20 +4201,8 @@ type RewrapKeyringResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Keyring
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -4919,39 +4210,9 @@ func (r RewrapKeyringResponse) GetJSON200() *Keyring {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r RewrapKeyringResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r RewrapKeyringResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r RewrapKeyringResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r RewrapKeyringResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r RewrapKeyringResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r RewrapKeyringResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r RewrapKeyringResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r RewrapKeyringResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -4988,16 +4249,8 @@ type RotateKeyringResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Keyring
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5005,29 +4258,9 @@ func (r RotateKeyringResponse) GetJSON200() *Keyring {
 	return r.JSON200
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r RotateKeyringResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r RotateKeyringResponse) GetJSON409() *Conflict {
-	return r.JSON409
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r RotateKeyringResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r RotateKeyringResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r RotateKeyringResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r RotateKeyringResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5064,24 +4297,8 @@ type MigrateResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Migration
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5089,49 +4306,9 @@ func (r MigrateResponse) GetJSON200() *Migration {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r MigrateResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r MigrateResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r MigrateResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r MigrateResponse) GetJSON409() *Conflict {
-	return r.JSON409
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r MigrateResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r MigrateResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r MigrateResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r MigrateResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r MigrateResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r MigrateResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5168,22 +4345,8 @@ type DeletedSecretsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *[]Version
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5191,44 +4354,9 @@ func (r DeletedSecretsResponse) GetJSON200() *[]Version {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r DeletedSecretsResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DeletedSecretsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r DeletedSecretsResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r DeletedSecretsResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r DeletedSecretsResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r DeletedSecretsResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r DeletedSecretsResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r DeletedSecretsResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r DeletedSecretsResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5263,62 +4391,13 @@ func (r DeletedSecretsResponse) ContentType() string {
 type EraseOwnerResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r EraseOwnerResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r EraseOwnerResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r EraseOwnerResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r EraseOwnerResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r EraseOwnerResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r EraseOwnerResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r EraseOwnerResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r EraseOwnerResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r EraseOwnerResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5353,62 +4432,13 @@ func (r EraseOwnerResponse) ContentType() string {
 type DestroySecretResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r DestroySecretResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DestroySecretResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r DestroySecretResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r DestroySecretResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r DestroySecretResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r DestroySecretResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r DestroySecretResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r DestroySecretResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r DestroySecretResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5445,22 +4475,8 @@ type SecretHistoryResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *[]Version
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5468,44 +4484,9 @@ func (r SecretHistoryResponse) GetJSON200() *[]Version {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r SecretHistoryResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r SecretHistoryResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r SecretHistoryResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r SecretHistoryResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r SecretHistoryResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r SecretHistoryResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r SecretHistoryResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r SecretHistoryResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r SecretHistoryResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5542,24 +4523,8 @@ type ImportSecretResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Version
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5567,49 +4532,9 @@ func (r ImportSecretResponse) GetJSON200() *Version {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r ImportSecretResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ImportSecretResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r ImportSecretResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r ImportSecretResponse) GetJSON409() *Conflict {
-	return r.JSON409
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r ImportSecretResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r ImportSecretResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r ImportSecretResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ImportSecretResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r ImportSecretResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ImportSecretResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5646,22 +4571,8 @@ type ListSecretsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *[]Version
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5669,44 +4580,9 @@ func (r ListSecretsResponse) GetJSON200() *[]Version {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r ListSecretsResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListSecretsResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r ListSecretsResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r ListSecretsResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r ListSecretsResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r ListSecretsResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ListSecretsResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r ListSecretsResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListSecretsResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5743,22 +4619,8 @@ type RestoreSecretResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Version
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5766,44 +4628,9 @@ func (r RestoreSecretResponse) GetJSON200() *Version {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r RestoreSecretResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r RestoreSecretResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r RestoreSecretResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r RestoreSecretResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r RestoreSecretResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r RestoreSecretResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r RestoreSecretResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r RestoreSecretResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r RestoreSecretResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5840,24 +4667,8 @@ type UndeleteSecretResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Version
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON404 the response for an HTTP 404 `application/json` response
-	JSON404 *NotFound
-	// JSON409 the response for an HTTP 409 `application/json` response
-	JSON409 *Conflict
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *TooLarge
-	// JSON422 the response for an HTTP 422 `application/json` response
-	JSON422 *Unprocessable
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5865,49 +4676,9 @@ func (r UndeleteSecretResponse) GetJSON200() *Version {
 	return r.JSON200
 }
 
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UndeleteSecretResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UndeleteSecretResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r UndeleteSecretResponse) GetJSON404() *NotFound {
-	return r.JSON404
-}
-
-// GetJSON409 returns the response for an HTTP 409 `application/json` response
-func (r UndeleteSecretResponse) GetJSON409() *Conflict {
-	return r.JSON409
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r UndeleteSecretResponse) GetJSON413() *TooLarge {
-	return r.JSON413
-}
-
-// GetJSON422 returns the response for an HTTP 422 `application/json` response
-func (r UndeleteSecretResponse) GetJSON422() *Unprocessable {
-	return r.JSON422
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r UndeleteSecretResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r UndeleteSecretResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r UndeleteSecretResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r UndeleteSecretResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -5944,14 +4715,8 @@ type StatusResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Status
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *Failed
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *Unavailable
-	// JSON507 the response for an HTTP 507 `application/json` response
-	JSON507 *Full
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -5959,24 +4724,9 @@ func (r StatusResponse) GetJSON200() *Status {
 	return r.JSON200
 }
 
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r StatusResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r StatusResponse) GetJSON500() *Failed {
-	return r.JSON500
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r StatusResponse) GetJSON503() *Unavailable {
-	return r.JSON503
-}
-
-// GetJSON507 returns the response for an HTTP 507 `application/json` response
-func (r StatusResponse) GetJSON507() *Full {
-	return r.JSON507
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r StatusResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -6006,6 +4756,83 @@ func (r StatusResponse) ContentType() string {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
+}
+
+// CreateAgentKeyWithBodyWithResponse Create an agent key
+//
+// Creates a short-lived key that reads the names and values of the named secrets of one owner, and nothing else. Its
+// reads are counted.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/agent-key/create (the `CreateAgentKey` operationId).
+func (c *ClientWithResponses) CreateAgentKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAgentKeyResponse, error) {
+	rsp, err := c.CreateAgentKeyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAgentKeyResponse(rsp)
+}
+
+// CreateAgentKeyWithResponse Create an agent key
+//
+// Creates a short-lived key that reads the names and values of the named secrets of one owner, and nothing else. Its
+// reads are counted.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/agent-key/create (the `CreateAgentKey` operationId).
+func (c *ClientWithResponses) CreateAgentKeyWithResponse(ctx context.Context, body CreateAgentKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAgentKeyResponse, error) {
+	rsp, err := c.CreateAgentKey(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateAgentKeyResponse(rsp)
+}
+
+// ListAgentKeysWithResponse List agent keys
+//
+// Those that have ended are remembered for a week.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /strongroom/v1/agent-key/list (the `ListAgentKeys` operationId).
+func (c *ClientWithResponses) ListAgentKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAgentKeysResponse, error) {
+	rsp, err := c.ListAgentKeys(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAgentKeysResponse(rsp)
+}
+
+// RevokeAgentKeysWithBodyWithResponse Revoke agent keys
+//
+// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
+func (c *ClientWithResponses) RevokeAgentKeysWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeAgentKeysResponse, error) {
+	rsp, err := c.RevokeAgentKeysWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeAgentKeysResponse(rsp)
+}
+
+// RevokeAgentKeysWithResponse Revoke agent keys
+//
+// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
+func (c *ClientWithResponses) RevokeAgentKeysWithResponse(ctx context.Context, body RevokeAgentKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeAgentKeysResponse, error) {
+	rsp, err := c.RevokeAgentKeys(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeAgentKeysResponse(rsp)
 }
 
 // CreateApiKeyWithBodyWithResponse Issue a key
@@ -6325,83 +5152,6 @@ func (c *ClientWithResponses) ExplainWithResponse(ctx context.Context, body Expl
 		return nil, err
 	}
 	return ParseExplainResponse(rsp)
-}
-
-// CreateGrantWithBodyWithResponse Issue a key for an agent
-//
-// Issues a short-lived key that is good for the names and values of some secrets of one owner, and for nothing else. What
-// it delivers is counted.
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /strongroom/v1/grant/create (the `CreateGrant` operationId).
-func (c *ClientWithResponses) CreateGrantWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGrantResponse, error) {
-	rsp, err := c.CreateGrantWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseCreateGrantResponse(rsp)
-}
-
-// CreateGrantWithResponse Issue a key for an agent
-//
-// Issues a short-lived key that is good for the names and values of some secrets of one owner, and for nothing else. What
-// it delivers is counted.
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /strongroom/v1/grant/create (the `CreateGrant` operationId).
-func (c *ClientWithResponses) CreateGrantWithResponse(ctx context.Context, body CreateGrantJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGrantResponse, error) {
-	rsp, err := c.CreateGrant(ctx, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseCreateGrantResponse(rsp)
-}
-
-// ListGrantsWithResponse List agents' keys
-//
-// Those that have ended are remembered for a week.
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /strongroom/v1/grant/list (the `ListGrants` operationId).
-func (c *ClientWithResponses) ListGrantsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListGrantsResponse, error) {
-	rsp, err := c.ListGrants(ctx, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseListGrantsResponse(rsp)
-}
-
-// RevokeGrantsWithBodyWithResponse Revoke agents' keys
-//
-// Revokes one key, or all of a sandbox. Once it is answered, they deliver nothing any more.
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /strongroom/v1/grant/revoke (the `RevokeGrants` operationId).
-func (c *ClientWithResponses) RevokeGrantsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeGrantsResponse, error) {
-	rsp, err := c.RevokeGrantsWithBody(ctx, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseRevokeGrantsResponse(rsp)
-}
-
-// RevokeGrantsWithResponse Revoke agents' keys
-//
-// Revokes one key, or all of a sandbox. Once it is answered, they deliver nothing any more.
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /strongroom/v1/grant/revoke (the `RevokeGrants` operationId).
-func (c *ClientWithResponses) RevokeGrantsWithResponse(ctx context.Context, body RevokeGrantsJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeGrantsResponse, error) {
-	rsp, err := c.RevokeGrants(ctx, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseRevokeGrantsResponse(rsp)
 }
 
 // PruneKeyringWithResponse Forget retired keys
@@ -6735,6 +5485,105 @@ func (c *ClientWithResponses) StatusWithResponse(ctx context.Context, reqEditors
 	return ParseStatusResponse(rsp)
 }
 
+// ParseCreateAgentKeyResponse parses an HTTP response from a CreateAgentKeyWithResponse call
+func ParseCreateAgentKeyResponse(rsp *http.Response) (*CreateAgentKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateAgentKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NewKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAgentKeysResponse parses an HTTP response from a ListAgentKeysWithResponse call
+func ParseListAgentKeysResponse(rsp *http.Response) (*ListAgentKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAgentKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []IssuedKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRevokeAgentKeysResponse parses an HTTP response from a RevokeAgentKeysWithResponse call
+func ParseRevokeAgentKeysResponse(rsp *http.Response) (*RevokeAgentKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeAgentKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []IssuedKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseCreateApiKeyResponse parses an HTTP response from a CreateApiKeyWithResponse call
 func ParseCreateApiKeyResponse(rsp *http.Response) (*CreateApiKeyResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6756,54 +5605,12 @@ func ParseCreateApiKeyResponse(rsp *http.Response) (*CreateApiKeyResponse, error
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -6831,33 +5638,12 @@ func ParseListApiKeysResponse(rsp *http.Response) (*ListApiKeysResponse, error) 
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -6885,61 +5671,12 @@ func ParseRevokeApiKeyResponse(rsp *http.Response) (*RevokeApiKeyResponse, error
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -6967,61 +5704,12 @@ func ParseRotateApiKeyResponse(rsp *http.Response) (*RotateApiKeyResponse, error
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7051,33 +5739,12 @@ func ParseMendAuditResponse(rsp *http.Response) (*MendAuditResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7105,61 +5772,12 @@ func ParsePruneAuditResponse(rsp *http.Response) (*PruneAuditResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7187,47 +5805,12 @@ func ParseReadAuditResponse(rsp *http.Response) (*ReadAuditResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7255,47 +5838,12 @@ func ParseVerifyAuditResponse(rsp *http.Response) (*VerifyAuditResponse, error) 
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7316,54 +5864,12 @@ func ParseBackupResponse(rsp *http.Response) (*BackupResponse, error) {
 	}
 
 	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7387,33 +5893,12 @@ func ParseConfirmClockResponse(rsp *http.Response) (*ConfirmClockResponse, error
 	case rsp.StatusCode == 204:
 		break // No content-type
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7447,33 +5932,12 @@ func ParseCompactResponse(rsp *http.Response) (*CompactResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7501,33 +5965,12 @@ func ParseDoctorResponse(rsp *http.Response) (*DoctorResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7555,265 +5998,12 @@ func ParseExplainResponse(rsp *http.Response) (*ExplainResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
-
-	}
-
-	return response, nil
-}
-
-// ParseCreateGrantResponse parses an HTTP response from a CreateGrantWithResponse call
-func ParseCreateGrantResponse(rsp *http.Response) (*CreateGrantResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &CreateGrantResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest NewKey
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
-
-	}
-
-	return response, nil
-}
-
-// ParseListGrantsResponse parses an HTTP response from a ListGrantsWithResponse call
-func ParseListGrantsResponse(rsp *http.Response) (*ListGrantsResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &ListGrantsResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []IssuedKey
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
-
-	}
-
-	return response, nil
-}
-
-// ParseRevokeGrantsResponse parses an HTTP response from a RevokeGrantsWithResponse call
-func ParseRevokeGrantsResponse(rsp *http.Response) (*RevokeGrantsResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &RevokeGrantsResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []IssuedKey
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7841,40 +6031,12 @@ func ParsePruneKeyringResponse(rsp *http.Response) (*PruneKeyringResponse, error
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7902,54 +6064,12 @@ func ParseRewrapKeyringResponse(rsp *http.Response) (*RewrapKeyringResponse, err
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -7977,40 +6097,12 @@ func ParseRotateKeyringResponse(rsp *http.Response) (*RotateKeyringResponse, err
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8038,68 +6130,12 @@ func ParseMigrateResponse(rsp *http.Response) (*MigrateResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8127,61 +6163,12 @@ func ParseDeletedSecretsResponse(rsp *http.Response) (*DeletedSecretsResponse, e
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8205,61 +6192,12 @@ func ParseEraseOwnerResponse(rsp *http.Response) (*EraseOwnerResponse, error) {
 	case rsp.StatusCode == 204:
 		break // No content-type
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8283,61 +6221,12 @@ func ParseDestroySecretResponse(rsp *http.Response) (*DestroySecretResponse, err
 	case rsp.StatusCode == 204:
 		break // No content-type
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8365,61 +6254,12 @@ func ParseSecretHistoryResponse(rsp *http.Response) (*SecretHistoryResponse, err
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8447,68 +6287,12 @@ func ParseImportSecretResponse(rsp *http.Response) (*ImportSecretResponse, error
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8536,61 +6320,12 @@ func ParseListSecretsResponse(rsp *http.Response) (*ListSecretsResponse, error) 
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8618,61 +6353,12 @@ func ParseRestoreSecretResponse(rsp *http.Response) (*RestoreSecretResponse, err
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8700,68 +6386,12 @@ func ParseUndeleteSecretResponse(rsp *http.Response) (*UndeleteSecretResponse, e
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest NotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON404 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Conflict
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON409 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest TooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
-		var dest Unprocessable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON422 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8789,33 +6419,12 @@ func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest Failed
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest Unavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 507:
-		var dest Full
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON507 = &dest
+		response.JSONDefault = &dest
 
 	}
 
@@ -8824,6 +6433,15 @@ func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// CreateAgentKey Create an agent key
+	// (POST /strongroom/v1/agent-key/create)
+	CreateAgentKey(ctx echo.Context) error
+	// ListAgentKeys List agent keys
+	// (GET /strongroom/v1/agent-key/list)
+	ListAgentKeys(ctx echo.Context) error
+	// RevokeAgentKeys Revoke agent keys
+	// (POST /strongroom/v1/agent-key/revoke)
+	RevokeAgentKeys(ctx echo.Context) error
 	// CreateApiKey Issue a key
 	// (POST /strongroom/v1/apikey/create)
 	CreateApiKey(ctx echo.Context) error
@@ -8863,15 +6481,6 @@ type ServerInterface interface {
 	// Explain Say who may do what, and why
 	// (POST /strongroom/v1/explain)
 	Explain(ctx echo.Context) error
-	// CreateGrant Issue a key for an agent
-	// (POST /strongroom/v1/grant/create)
-	CreateGrant(ctx echo.Context) error
-	// ListGrants List agents' keys
-	// (GET /strongroom/v1/grant/list)
-	ListGrants(ctx echo.Context) error
-	// RevokeGrants Revoke agents' keys
-	// (POST /strongroom/v1/grant/revoke)
-	RevokeGrants(ctx echo.Context) error
 	// PruneKeyring Forget retired keys
 	// (POST /strongroom/v1/keyring/prune)
 	PruneKeyring(ctx echo.Context) error
@@ -8916,6 +6525,33 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// CreateAgentKey converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateAgentKey(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateAgentKey(ctx)
+	return err
+}
+
+// ListAgentKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAgentKeys(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAgentKeys(ctx)
+	return err
+}
+
+// RevokeAgentKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeAgentKeys(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeAgentKeys(ctx)
+	return err
 }
 
 // CreateApiKey converts echo context to params.
@@ -9032,33 +6668,6 @@ func (w *ServerInterfaceWrapper) Explain(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Explain(ctx)
-	return err
-}
-
-// CreateGrant converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateGrant(ctx echo.Context) error {
-	var err error
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateGrant(ctx)
-	return err
-}
-
-// ListGrants converts echo context to params.
-func (w *ServerInterfaceWrapper) ListGrants(ctx echo.Context) error {
-	var err error
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListGrants(ctx)
-	return err
-}
-
-// RevokeGrants converts echo context to params.
-func (w *ServerInterfaceWrapper) RevokeGrants(ctx echo.Context) error {
-	var err error
-
-	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RevokeGrants(ctx)
 	return err
 }
 
@@ -9226,6 +6835,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.POST(options.BaseURL+"/strongroom/v1/agent-key/create", wrapper.CreateAgentKey, options.OperationMiddlewares["createAgentKey"]...)
+	router.GET(options.BaseURL+"/strongroom/v1/agent-key/list", wrapper.ListAgentKeys, options.OperationMiddlewares["listAgentKeys"]...)
+	router.POST(options.BaseURL+"/strongroom/v1/agent-key/revoke", wrapper.RevokeAgentKeys, options.OperationMiddlewares["revokeAgentKeys"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/apikey/create", wrapper.CreateApiKey, options.OperationMiddlewares["createApiKey"]...)
 	router.GET(options.BaseURL+"/strongroom/v1/apikey/list", wrapper.ListApiKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/apikey/revoke", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
@@ -9239,9 +6851,6 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/strongroom/v1/compact", wrapper.Compact, options.OperationMiddlewares["compact"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/doctor", wrapper.Doctor, options.OperationMiddlewares["doctor"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/explain", wrapper.Explain, options.OperationMiddlewares["explain"]...)
-	router.POST(options.BaseURL+"/strongroom/v1/grant/create", wrapper.CreateGrant, options.OperationMiddlewares["createGrant"]...)
-	router.GET(options.BaseURL+"/strongroom/v1/grant/list", wrapper.ListGrants, options.OperationMiddlewares["listGrants"]...)
-	router.POST(options.BaseURL+"/strongroom/v1/grant/revoke", wrapper.RevokeGrants, options.OperationMiddlewares["revokeGrants"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/keyring/prune", wrapper.PruneKeyring, options.OperationMiddlewares["pruneKeyring"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/keyring/rewrap", wrapper.RewrapKeyring, options.OperationMiddlewares["rewrapKeyring"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/keyring/rotate", wrapper.RotateKeyring, options.OperationMiddlewares["rotateKeyring"]...)
@@ -9258,23 +6867,123 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 }
 
-type BadRequestJSONResponse Problem
+type ProblemJSONResponse Problem
 
-type ConflictJSONResponse Problem
+type CreateAgentKeyRequestObject struct {
+	Body *CreateAgentKeyJSONRequestBody
+}
 
-type FailedJSONResponse Problem
+type CreateAgentKeyResponseObject interface {
+	VisitCreateAgentKeyResponse(w http.ResponseWriter) error
+}
 
-type ForbiddenJSONResponse Problem
+type CreateAgentKey200JSONResponse NewKey
 
-type FullJSONResponse Problem
+func (response CreateAgentKey200JSONResponse) VisitCreateAgentKeyResponse(w http.ResponseWriter) error {
 
-type NotFoundJSONResponse Problem
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
-type TooLargeJSONResponse Problem
+type CreateAgentKeydefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
 
-type UnavailableJSONResponse Problem
+func (response CreateAgentKeydefaultJSONResponse) VisitCreateAgentKeyResponse(w http.ResponseWriter) error {
 
-type UnprocessableJSONResponse HTTPValidationError
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAgentKeysRequestObject struct {
+}
+
+type ListAgentKeysResponseObject interface {
+	VisitListAgentKeysResponse(w http.ResponseWriter) error
+}
+
+type ListAgentKeys200JSONResponse []IssuedKey
+
+func (response ListAgentKeys200JSONResponse) VisitListAgentKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAgentKeysdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAgentKeysdefaultJSONResponse) VisitListAgentKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAgentKeysRequestObject struct {
+	Body *RevokeAgentKeysJSONRequestBody
+}
+
+type RevokeAgentKeysResponseObject interface {
+	VisitRevokeAgentKeysResponse(w http.ResponseWriter) error
+}
+
+type RevokeAgentKeys200JSONResponse []IssuedKey
+
+func (response RevokeAgentKeys200JSONResponse) VisitRevokeAgentKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAgentKeysdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeAgentKeysdefaultJSONResponse) VisitRevokeAgentKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type CreateApiKeyRequestObject struct {
 	Body *CreateApiKeyJSONRequestBody
@@ -9298,100 +7007,19 @@ func (response CreateApiKey200JSONResponse) VisitCreateApiKeyResponse(w http.Res
 	return err
 }
 
-type CreateApiKey400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response CreateApiKey400JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type CreateApiKeydefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type CreateApiKey403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response CreateApiKey403JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
+func (response CreateApiKeydefaultJSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateApiKey413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response CreateApiKey413JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateApiKey422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response CreateApiKey422JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateApiKey500JSONResponse struct{ FailedJSONResponse }
-
-func (response CreateApiKey500JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateApiKey503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response CreateApiKey503JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateApiKey507JSONResponse struct{ FullJSONResponse }
-
-func (response CreateApiKey507JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9417,58 +7045,19 @@ func (response ListApiKeys200JSONResponse) VisitListApiKeysResponse(w http.Respo
 	return err
 }
 
-type ListApiKeys403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListApiKeys403JSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type ListApiKeysdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type ListApiKeys500JSONResponse struct{ FailedJSONResponse }
-
-func (response ListApiKeys500JSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
+func (response ListApiKeysdefaultJSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListApiKeys503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response ListApiKeys503JSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListApiKeys507JSONResponse struct{ FullJSONResponse }
-
-func (response ListApiKeys507JSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9495,114 +7084,19 @@ func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	return err
 }
 
-type RevokeApiKey400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response RevokeApiKey400JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type RevokeApiKeydefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type RevokeApiKey403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response RevokeApiKey403JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
+func (response RevokeApiKeydefaultJSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeApiKey404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response RevokeApiKey404JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeApiKey413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response RevokeApiKey413JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeApiKey422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response RevokeApiKey422JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeApiKey500JSONResponse struct{ FailedJSONResponse }
-
-func (response RevokeApiKey500JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeApiKey503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response RevokeApiKey503JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeApiKey507JSONResponse struct{ FullJSONResponse }
-
-func (response RevokeApiKey507JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9629,114 +7123,19 @@ func (response RotateApiKey200JSONResponse) VisitRotateApiKeyResponse(w http.Res
 	return err
 }
 
-type RotateApiKey400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response RotateApiKey400JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type RotateApiKeydefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type RotateApiKey403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response RotateApiKey403JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+func (response RotateApiKeydefaultJSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateApiKey404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response RotateApiKey404JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateApiKey413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response RotateApiKey413JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateApiKey422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response RotateApiKey422JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateApiKey500JSONResponse struct{ FailedJSONResponse }
-
-func (response RotateApiKey500JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateApiKey503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response RotateApiKey503JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateApiKey507JSONResponse struct{ FullJSONResponse }
-
-func (response RotateApiKey507JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9764,58 +7163,19 @@ func (response MendAudit200JSONResponse) VisitMendAuditResponse(w http.ResponseW
 	return err
 }
 
-type MendAudit403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response MendAudit403JSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type MendAuditdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type MendAudit500JSONResponse struct{ FailedJSONResponse }
-
-func (response MendAudit500JSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
+func (response MendAuditdefaultJSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type MendAudit503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response MendAudit503JSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type MendAudit507JSONResponse struct{ FullJSONResponse }
-
-func (response MendAudit507JSONResponse) VisitMendAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9842,114 +7202,19 @@ func (response PruneAudit200JSONResponse) VisitPruneAuditResponse(w http.Respons
 	return err
 }
 
-type PruneAudit400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response PruneAudit400JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type PruneAuditdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type PruneAudit403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response PruneAudit403JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
+func (response PruneAuditdefaultJSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PruneAudit409JSONResponse struct{ ConflictJSONResponse }
-
-func (response PruneAudit409JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PruneAudit413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response PruneAudit413JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PruneAudit422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response PruneAudit422JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PruneAudit500JSONResponse struct{ FailedJSONResponse }
-
-func (response PruneAudit500JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PruneAudit503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response PruneAudit503JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PruneAudit507JSONResponse struct{ FullJSONResponse }
-
-func (response PruneAudit507JSONResponse) VisitPruneAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9976,86 +7241,19 @@ func (response ReadAudit200JSONResponse) VisitReadAuditResponse(w http.ResponseW
 	return err
 }
 
-type ReadAudit403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ReadAudit403JSONResponse) VisitReadAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type ReadAuditdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type ReadAudit413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response ReadAudit413JSONResponse) VisitReadAuditResponse(w http.ResponseWriter) error {
+func (response ReadAuditdefaultJSONResponse) VisitReadAuditResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReadAudit422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response ReadAudit422JSONResponse) VisitReadAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReadAudit500JSONResponse struct{ FailedJSONResponse }
-
-func (response ReadAudit500JSONResponse) VisitReadAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReadAudit503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response ReadAudit503JSONResponse) VisitReadAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReadAudit507JSONResponse struct{ FullJSONResponse }
-
-func (response ReadAudit507JSONResponse) VisitReadAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10082,86 +7280,19 @@ func (response VerifyAudit200JSONResponse) VisitVerifyAuditResponse(w http.Respo
 	return err
 }
 
-type VerifyAudit403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response VerifyAudit403JSONResponse) VisitVerifyAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type VerifyAuditdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type VerifyAudit413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response VerifyAudit413JSONResponse) VisitVerifyAuditResponse(w http.ResponseWriter) error {
+func (response VerifyAuditdefaultJSONResponse) VisitVerifyAuditResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type VerifyAudit422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response VerifyAudit422JSONResponse) VisitVerifyAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type VerifyAudit500JSONResponse struct{ FailedJSONResponse }
-
-func (response VerifyAudit500JSONResponse) VisitVerifyAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type VerifyAudit503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response VerifyAudit503JSONResponse) VisitVerifyAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type VerifyAudit507JSONResponse struct{ FullJSONResponse }
-
-func (response VerifyAudit507JSONResponse) VisitVerifyAuditResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10194,100 +7325,19 @@ func (response Backup200ApplicationoctetStreamResponse) VisitBackupResponse(w ht
 	return err
 }
 
-type Backup400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response Backup400JSONResponse) VisitBackupResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type BackupdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type Backup403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response Backup403JSONResponse) VisitBackupResponse(w http.ResponseWriter) error {
+func (response BackupdefaultJSONResponse) VisitBackupResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Backup413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response Backup413JSONResponse) VisitBackupResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Backup422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response Backup422JSONResponse) VisitBackupResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Backup500JSONResponse struct{ FailedJSONResponse }
-
-func (response Backup500JSONResponse) VisitBackupResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Backup503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response Backup503JSONResponse) VisitBackupResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Backup507JSONResponse struct{ FullJSONResponse }
-
-func (response Backup507JSONResponse) VisitBackupResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10307,58 +7357,19 @@ func (response ConfirmClock204Response) VisitConfirmClockResponse(w http.Respons
 	return nil
 }
 
-type ConfirmClock403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ConfirmClock403JSONResponse) VisitConfirmClockResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type ConfirmClockdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type ConfirmClock500JSONResponse struct{ FailedJSONResponse }
-
-func (response ConfirmClock500JSONResponse) VisitConfirmClockResponse(w http.ResponseWriter) error {
+func (response ConfirmClockdefaultJSONResponse) VisitConfirmClockResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmClock503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response ConfirmClock503JSONResponse) VisitConfirmClockResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmClock507JSONResponse struct{ FullJSONResponse }
-
-func (response ConfirmClock507JSONResponse) VisitConfirmClockResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10390,58 +7401,19 @@ func (response Compact200JSONResponse) VisitCompactResponse(w http.ResponseWrite
 	return err
 }
 
-type Compact403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response Compact403JSONResponse) VisitCompactResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type CompactdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type Compact500JSONResponse struct{ FailedJSONResponse }
-
-func (response Compact500JSONResponse) VisitCompactResponse(w http.ResponseWriter) error {
+func (response CompactdefaultJSONResponse) VisitCompactResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Compact503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response Compact503JSONResponse) VisitCompactResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Compact507JSONResponse struct{ FullJSONResponse }
-
-func (response Compact507JSONResponse) VisitCompactResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10467,58 +7439,19 @@ func (response Doctor200JSONResponse) VisitDoctorResponse(w http.ResponseWriter)
 	return err
 }
 
-type Doctor403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response Doctor403JSONResponse) VisitDoctorResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type DoctordefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type Doctor500JSONResponse struct{ FailedJSONResponse }
-
-func (response Doctor500JSONResponse) VisitDoctorResponse(w http.ResponseWriter) error {
+func (response DoctordefaultJSONResponse) VisitDoctorResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Doctor503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response Doctor503JSONResponse) VisitDoctorResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Doctor507JSONResponse struct{ FullJSONResponse }
-
-func (response Doctor507JSONResponse) VisitDoctorResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10545,431 +7478,19 @@ func (response Explain200JSONResponse) VisitExplainResponse(w http.ResponseWrite
 	return err
 }
 
-type Explain400JSONResponse struct{ BadRequestJSONResponse }
+type ExplaindefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
 
-func (response Explain400JSONResponse) VisitExplainResponse(w http.ResponseWriter) error {
+func (response ExplaindefaultJSONResponse) VisitExplainResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Explain403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response Explain403JSONResponse) VisitExplainResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Explain413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response Explain413JSONResponse) VisitExplainResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Explain422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response Explain422JSONResponse) VisitExplainResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Explain500JSONResponse struct{ FailedJSONResponse }
-
-func (response Explain500JSONResponse) VisitExplainResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Explain503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response Explain503JSONResponse) VisitExplainResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Explain507JSONResponse struct{ FullJSONResponse }
-
-func (response Explain507JSONResponse) VisitExplainResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateGrantRequestObject struct {
-	Body *CreateGrantJSONRequestBody
-}
-
-type CreateGrantResponseObject interface {
-	VisitCreateGrantResponse(w http.ResponseWriter) error
-}
-
-type CreateGrant200JSONResponse NewKey
-
-func (response CreateGrant200JSONResponse) VisitCreateGrantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateGrant400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response CreateGrant400JSONResponse) VisitCreateGrantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateGrant403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response CreateGrant403JSONResponse) VisitCreateGrantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateGrant413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response CreateGrant413JSONResponse) VisitCreateGrantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateGrant422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response CreateGrant422JSONResponse) VisitCreateGrantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateGrant500JSONResponse struct{ FailedJSONResponse }
-
-func (response CreateGrant500JSONResponse) VisitCreateGrantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateGrant503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response CreateGrant503JSONResponse) VisitCreateGrantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateGrant507JSONResponse struct{ FullJSONResponse }
-
-func (response CreateGrant507JSONResponse) VisitCreateGrantResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListGrantsRequestObject struct {
-}
-
-type ListGrantsResponseObject interface {
-	VisitListGrantsResponse(w http.ResponseWriter) error
-}
-
-type ListGrants200JSONResponse []IssuedKey
-
-func (response ListGrants200JSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListGrants403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListGrants403JSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListGrants500JSONResponse struct{ FailedJSONResponse }
-
-func (response ListGrants500JSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListGrants503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response ListGrants503JSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListGrants507JSONResponse struct{ FullJSONResponse }
-
-func (response ListGrants507JSONResponse) VisitListGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeGrantsRequestObject struct {
-	Body *RevokeGrantsJSONRequestBody
-}
-
-type RevokeGrantsResponseObject interface {
-	VisitRevokeGrantsResponse(w http.ResponseWriter) error
-}
-
-type RevokeGrants200JSONResponse []IssuedKey
-
-func (response RevokeGrants200JSONResponse) VisitRevokeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(200)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeGrants400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response RevokeGrants400JSONResponse) VisitRevokeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeGrants403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response RevokeGrants403JSONResponse) VisitRevokeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeGrants404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response RevokeGrants404JSONResponse) VisitRevokeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeGrants413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response RevokeGrants413JSONResponse) VisitRevokeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeGrants422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response RevokeGrants422JSONResponse) VisitRevokeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeGrants500JSONResponse struct{ FailedJSONResponse }
-
-func (response RevokeGrants500JSONResponse) VisitRevokeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeGrants503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response RevokeGrants503JSONResponse) VisitRevokeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokeGrants507JSONResponse struct{ FullJSONResponse }
-
-func (response RevokeGrants507JSONResponse) VisitRevokeGrantsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10995,72 +7516,19 @@ func (response PruneKeyring200JSONResponse) VisitPruneKeyringResponse(w http.Res
 	return err
 }
 
-type PruneKeyring403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response PruneKeyring403JSONResponse) VisitPruneKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type PruneKeyringdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type PruneKeyring409JSONResponse struct{ ConflictJSONResponse }
-
-func (response PruneKeyring409JSONResponse) VisitPruneKeyringResponse(w http.ResponseWriter) error {
+func (response PruneKeyringdefaultJSONResponse) VisitPruneKeyringResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PruneKeyring500JSONResponse struct{ FailedJSONResponse }
-
-func (response PruneKeyring500JSONResponse) VisitPruneKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PruneKeyring503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response PruneKeyring503JSONResponse) VisitPruneKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type PruneKeyring507JSONResponse struct{ FullJSONResponse }
-
-func (response PruneKeyring507JSONResponse) VisitPruneKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11087,100 +7555,19 @@ func (response RewrapKeyring200JSONResponse) VisitRewrapKeyringResponse(w http.R
 	return err
 }
 
-type RewrapKeyring400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response RewrapKeyring400JSONResponse) VisitRewrapKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type RewrapKeyringdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type RewrapKeyring403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response RewrapKeyring403JSONResponse) VisitRewrapKeyringResponse(w http.ResponseWriter) error {
+func (response RewrapKeyringdefaultJSONResponse) VisitRewrapKeyringResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RewrapKeyring413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response RewrapKeyring413JSONResponse) VisitRewrapKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RewrapKeyring422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response RewrapKeyring422JSONResponse) VisitRewrapKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RewrapKeyring500JSONResponse struct{ FailedJSONResponse }
-
-func (response RewrapKeyring500JSONResponse) VisitRewrapKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RewrapKeyring503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response RewrapKeyring503JSONResponse) VisitRewrapKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RewrapKeyring507JSONResponse struct{ FullJSONResponse }
-
-func (response RewrapKeyring507JSONResponse) VisitRewrapKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11206,72 +7593,19 @@ func (response RotateKeyring200JSONResponse) VisitRotateKeyringResponse(w http.R
 	return err
 }
 
-type RotateKeyring403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response RotateKeyring403JSONResponse) VisitRotateKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type RotateKeyringdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type RotateKeyring409JSONResponse struct{ ConflictJSONResponse }
-
-func (response RotateKeyring409JSONResponse) VisitRotateKeyringResponse(w http.ResponseWriter) error {
+func (response RotateKeyringdefaultJSONResponse) VisitRotateKeyringResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateKeyring500JSONResponse struct{ FailedJSONResponse }
-
-func (response RotateKeyring500JSONResponse) VisitRotateKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateKeyring503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response RotateKeyring503JSONResponse) VisitRotateKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RotateKeyring507JSONResponse struct{ FullJSONResponse }
-
-func (response RotateKeyring507JSONResponse) VisitRotateKeyringResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11298,128 +7632,19 @@ func (response Migrate200JSONResponse) VisitMigrateResponse(w http.ResponseWrite
 	return err
 }
 
-type Migrate400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response Migrate400JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type MigratedefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type Migrate403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response Migrate403JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
+func (response MigratedefaultJSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Migrate404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response Migrate404JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Migrate409JSONResponse struct{ ConflictJSONResponse }
-
-func (response Migrate409JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Migrate413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response Migrate413JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Migrate422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response Migrate422JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Migrate500JSONResponse struct{ FailedJSONResponse }
-
-func (response Migrate500JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Migrate503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response Migrate503JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Migrate507JSONResponse struct{ FullJSONResponse }
-
-func (response Migrate507JSONResponse) VisitMigrateResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11446,114 +7671,19 @@ func (response DeletedSecrets200JSONResponse) VisitDeletedSecretsResponse(w http
 	return err
 }
 
-type DeletedSecrets400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response DeletedSecrets400JSONResponse) VisitDeletedSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type DeletedSecretsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type DeletedSecrets403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response DeletedSecrets403JSONResponse) VisitDeletedSecretsResponse(w http.ResponseWriter) error {
+func (response DeletedSecretsdefaultJSONResponse) VisitDeletedSecretsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeletedSecrets404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response DeletedSecrets404JSONResponse) VisitDeletedSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeletedSecrets413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response DeletedSecrets413JSONResponse) VisitDeletedSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeletedSecrets422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response DeletedSecrets422JSONResponse) VisitDeletedSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeletedSecrets500JSONResponse struct{ FailedJSONResponse }
-
-func (response DeletedSecrets500JSONResponse) VisitDeletedSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeletedSecrets503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response DeletedSecrets503JSONResponse) VisitDeletedSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DeletedSecrets507JSONResponse struct{ FullJSONResponse }
-
-func (response DeletedSecrets507JSONResponse) VisitDeletedSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11574,114 +7704,19 @@ func (response EraseOwner204Response) VisitEraseOwnerResponse(w http.ResponseWri
 	return nil
 }
 
-type EraseOwner400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response EraseOwner400JSONResponse) VisitEraseOwnerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type EraseOwnerdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type EraseOwner403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response EraseOwner403JSONResponse) VisitEraseOwnerResponse(w http.ResponseWriter) error {
+func (response EraseOwnerdefaultJSONResponse) VisitEraseOwnerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EraseOwner404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response EraseOwner404JSONResponse) VisitEraseOwnerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EraseOwner413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response EraseOwner413JSONResponse) VisitEraseOwnerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EraseOwner422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response EraseOwner422JSONResponse) VisitEraseOwnerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EraseOwner500JSONResponse struct{ FailedJSONResponse }
-
-func (response EraseOwner500JSONResponse) VisitEraseOwnerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EraseOwner503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response EraseOwner503JSONResponse) VisitEraseOwnerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EraseOwner507JSONResponse struct{ FullJSONResponse }
-
-func (response EraseOwner507JSONResponse) VisitEraseOwnerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11702,114 +7737,19 @@ func (response DestroySecret204Response) VisitDestroySecretResponse(w http.Respo
 	return nil
 }
 
-type DestroySecret400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response DestroySecret400JSONResponse) VisitDestroySecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type DestroySecretdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type DestroySecret403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response DestroySecret403JSONResponse) VisitDestroySecretResponse(w http.ResponseWriter) error {
+func (response DestroySecretdefaultJSONResponse) VisitDestroySecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DestroySecret404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response DestroySecret404JSONResponse) VisitDestroySecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DestroySecret413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response DestroySecret413JSONResponse) VisitDestroySecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DestroySecret422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response DestroySecret422JSONResponse) VisitDestroySecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DestroySecret500JSONResponse struct{ FailedJSONResponse }
-
-func (response DestroySecret500JSONResponse) VisitDestroySecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DestroySecret503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response DestroySecret503JSONResponse) VisitDestroySecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type DestroySecret507JSONResponse struct{ FullJSONResponse }
-
-func (response DestroySecret507JSONResponse) VisitDestroySecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11836,114 +7776,19 @@ func (response SecretHistory200JSONResponse) VisitSecretHistoryResponse(w http.R
 	return err
 }
 
-type SecretHistory400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response SecretHistory400JSONResponse) VisitSecretHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type SecretHistorydefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type SecretHistory403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response SecretHistory403JSONResponse) VisitSecretHistoryResponse(w http.ResponseWriter) error {
+func (response SecretHistorydefaultJSONResponse) VisitSecretHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SecretHistory404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response SecretHistory404JSONResponse) VisitSecretHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SecretHistory413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response SecretHistory413JSONResponse) VisitSecretHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SecretHistory422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response SecretHistory422JSONResponse) VisitSecretHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SecretHistory500JSONResponse struct{ FailedJSONResponse }
-
-func (response SecretHistory500JSONResponse) VisitSecretHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SecretHistory503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response SecretHistory503JSONResponse) VisitSecretHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type SecretHistory507JSONResponse struct{ FullJSONResponse }
-
-func (response SecretHistory507JSONResponse) VisitSecretHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11970,128 +7815,19 @@ func (response ImportSecret200JSONResponse) VisitImportSecretResponse(w http.Res
 	return err
 }
 
-type ImportSecret400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response ImportSecret400JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type ImportSecretdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type ImportSecret403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ImportSecret403JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
+func (response ImportSecretdefaultJSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ImportSecret404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response ImportSecret404JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ImportSecret409JSONResponse struct{ ConflictJSONResponse }
-
-func (response ImportSecret409JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ImportSecret413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response ImportSecret413JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ImportSecret422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response ImportSecret422JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ImportSecret500JSONResponse struct{ FailedJSONResponse }
-
-func (response ImportSecret500JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ImportSecret503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response ImportSecret503JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ImportSecret507JSONResponse struct{ FullJSONResponse }
-
-func (response ImportSecret507JSONResponse) VisitImportSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12118,114 +7854,19 @@ func (response ListSecrets200JSONResponse) VisitListSecretsResponse(w http.Respo
 	return err
 }
 
-type ListSecrets400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response ListSecrets400JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type ListSecretsdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type ListSecrets403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response ListSecrets403JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
+func (response ListSecretsdefaultJSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSecrets404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response ListSecrets404JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSecrets413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response ListSecrets413JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSecrets422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response ListSecrets422JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSecrets500JSONResponse struct{ FailedJSONResponse }
-
-func (response ListSecrets500JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSecrets503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response ListSecrets503JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSecrets507JSONResponse struct{ FullJSONResponse }
-
-func (response ListSecrets507JSONResponse) VisitListSecretsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12252,114 +7893,19 @@ func (response RestoreSecret200JSONResponse) VisitRestoreSecretResponse(w http.R
 	return err
 }
 
-type RestoreSecret400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response RestoreSecret400JSONResponse) VisitRestoreSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type RestoreSecretdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type RestoreSecret403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response RestoreSecret403JSONResponse) VisitRestoreSecretResponse(w http.ResponseWriter) error {
+func (response RestoreSecretdefaultJSONResponse) VisitRestoreSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RestoreSecret404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response RestoreSecret404JSONResponse) VisitRestoreSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RestoreSecret413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response RestoreSecret413JSONResponse) VisitRestoreSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RestoreSecret422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response RestoreSecret422JSONResponse) VisitRestoreSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RestoreSecret500JSONResponse struct{ FailedJSONResponse }
-
-func (response RestoreSecret500JSONResponse) VisitRestoreSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RestoreSecret503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response RestoreSecret503JSONResponse) VisitRestoreSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RestoreSecret507JSONResponse struct{ FullJSONResponse }
-
-func (response RestoreSecret507JSONResponse) VisitRestoreSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12386,128 +7932,19 @@ func (response UndeleteSecret200JSONResponse) VisitUndeleteSecretResponse(w http
 	return err
 }
 
-type UndeleteSecret400JSONResponse struct{ BadRequestJSONResponse }
-
-func (response UndeleteSecret400JSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
+type UndeleteSecretdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type UndeleteSecret403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response UndeleteSecret403JSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
+func (response UndeleteSecretdefaultJSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UndeleteSecret404JSONResponse struct{ NotFoundJSONResponse }
-
-func (response UndeleteSecret404JSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UndeleteSecret409JSONResponse struct{ ConflictJSONResponse }
-
-func (response UndeleteSecret409JSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UndeleteSecret413JSONResponse struct{ TooLargeJSONResponse }
-
-func (response UndeleteSecret413JSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UndeleteSecret422JSONResponse struct{ UnprocessableJSONResponse }
-
-func (response UndeleteSecret422JSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UndeleteSecret500JSONResponse struct{ FailedJSONResponse }
-
-func (response UndeleteSecret500JSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UndeleteSecret503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response UndeleteSecret503JSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UndeleteSecret507JSONResponse struct{ FullJSONResponse }
-
-func (response UndeleteSecret507JSONResponse) VisitUndeleteSecretResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -12533,64 +7970,34 @@ func (response Status200JSONResponse) VisitStatusResponse(w http.ResponseWriter)
 	return err
 }
 
-type Status403JSONResponse struct{ ForbiddenJSONResponse }
-
-func (response Status403JSONResponse) VisitStatusResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
+type StatusdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
 }
 
-type Status500JSONResponse struct{ FailedJSONResponse }
-
-func (response Status500JSONResponse) VisitStatusResponse(w http.ResponseWriter) error {
+func (response StatusdefaultJSONResponse) VisitStatusResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Status503JSONResponse struct{ UnavailableJSONResponse }
-
-func (response Status503JSONResponse) VisitStatusResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Status507JSONResponse struct{ FullJSONResponse }
-
-func (response Status507JSONResponse) VisitStatusResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(507)
+	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// CreateAgentKey Create an agent key
+	// (POST /strongroom/v1/agent-key/create)
+	CreateAgentKey(ctx context.Context, request CreateAgentKeyRequestObject) (CreateAgentKeyResponseObject, error)
+	// ListAgentKeys List agent keys
+	// (GET /strongroom/v1/agent-key/list)
+	ListAgentKeys(ctx context.Context, request ListAgentKeysRequestObject) (ListAgentKeysResponseObject, error)
+	// RevokeAgentKeys Revoke agent keys
+	// (POST /strongroom/v1/agent-key/revoke)
+	RevokeAgentKeys(ctx context.Context, request RevokeAgentKeysRequestObject) (RevokeAgentKeysResponseObject, error)
 	// CreateApiKey Issue a key
 	// (POST /strongroom/v1/apikey/create)
 	CreateApiKey(ctx context.Context, request CreateApiKeyRequestObject) (CreateApiKeyResponseObject, error)
@@ -12630,15 +8037,6 @@ type StrictServerInterface interface {
 	// Explain Say who may do what, and why
 	// (POST /strongroom/v1/explain)
 	Explain(ctx context.Context, request ExplainRequestObject) (ExplainResponseObject, error)
-	// CreateGrant Issue a key for an agent
-	// (POST /strongroom/v1/grant/create)
-	CreateGrant(ctx context.Context, request CreateGrantRequestObject) (CreateGrantResponseObject, error)
-	// ListGrants List agents' keys
-	// (GET /strongroom/v1/grant/list)
-	ListGrants(ctx context.Context, request ListGrantsRequestObject) (ListGrantsResponseObject, error)
-	// RevokeGrants Revoke agents' keys
-	// (POST /strongroom/v1/grant/revoke)
-	RevokeGrants(ctx context.Context, request RevokeGrantsRequestObject) (RevokeGrantsResponseObject, error)
 	// PruneKeyring Forget retired keys
 	// (POST /strongroom/v1/keyring/prune)
 	PruneKeyring(ctx context.Context, request PruneKeyringRequestObject) (PruneKeyringResponseObject, error)
@@ -12690,6 +8088,121 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// CreateAgentKey operation middleware
+func (sh *strictHandler) CreateAgentKey(ctx echo.Context) error {
+	var request CreateAgentKeyRequestObject
+
+	var body CreateAgentKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAgentKey(ctx.Request().Context(), request.(CreateAgentKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAgentKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateAgentKeyResponseObject); ok {
+		return validResponse.VisitCreateAgentKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAgentKeys operation middleware
+func (sh *strictHandler) ListAgentKeys(ctx echo.Context) error {
+	var request ListAgentKeysRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAgentKeys(ctx.Request().Context(), request.(ListAgentKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAgentKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAgentKeysResponseObject); ok {
+		return validResponse.VisitListAgentKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeAgentKeys operation middleware
+func (sh *strictHandler) RevokeAgentKeys(ctx echo.Context) error {
+	var request RevokeAgentKeysRequestObject
+
+	var body RevokeAgentKeysJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeAgentKeys(ctx.Request().Context(), request.(RevokeAgentKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeAgentKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeAgentKeysResponseObject); ok {
+		return validResponse.VisitRevokeAgentKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // CreateApiKey operation middleware
@@ -13169,121 +8682,6 @@ func (sh *strictHandler) Explain(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ExplainResponseObject); ok {
 		return validResponse.VisitExplainResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// CreateGrant operation middleware
-func (sh *strictHandler) CreateGrant(ctx echo.Context) error {
-	var request CreateGrantRequestObject
-
-	var body CreateGrantJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateGrant(ctx.Request().Context(), request.(CreateGrantRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateGrant")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(CreateGrantResponseObject); ok {
-		return validResponse.VisitCreateGrantResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// ListGrants operation middleware
-func (sh *strictHandler) ListGrants(ctx echo.Context) error {
-	var request ListGrantsRequestObject
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListGrants(ctx.Request().Context(), request.(ListGrantsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListGrants")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(ListGrantsResponseObject); ok {
-		return validResponse.VisitListGrantsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
-}
-
-// RevokeGrants operation middleware
-func (sh *strictHandler) RevokeGrants(ctx echo.Context) error {
-	var request RevokeGrantsRequestObject
-
-	var body RevokeGrantsJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
-	}
-	if err != nil {
-		return err
-	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.RevokeGrants(ctx.Request().Context(), request.(RevokeGrantsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "RevokeGrants")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(RevokeGrantsResponseObject); ok {
-		return validResponse.VisitRevokeGrantsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

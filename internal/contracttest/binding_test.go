@@ -94,7 +94,7 @@ func TestAnAgentsKeyWritesBackOnlyWhereItWasMadeTo(t *testing.T) {
 	version := plain.get(renewed).version()
 	plain.put(renewed, writeBack(version, canary+"2")).wants(403, agentserver.forbidden)
 
-	key := s.administer(t, "grant", "create", "--write-back", "--reads", "3", "user/default", "MINE")
+	key := s.administer(t, "agent-key", "create", "--write-back", "--reads", "3", "user/default", "MINE")
 	c := s.stranger(t).with(sessionKey, key)
 	c.put(settings, custom("MINE")).wants(403, agentserver.forbidden)
 	c.post(v1, custom("MINE")).wants(403, openhandsv1.forbidden)
@@ -108,7 +108,7 @@ func TestAnAgentsKeyWritesBackOnlyWhereItWasMadeTo(t *testing.T) {
 	c.get(renewed).version()
 	// Its reads are spent, and with them the key.
 	c.put(renewed, writeBack(next, canary+"3")).wants(401, agentserver.badKey)
-	list := s.administer(t, "grant", "list")
+	list := s.administer(t, "agent-key", "list")
 	if !strings.Contains(list, "writes back") {
 		t.Errorf("the list does not say which key writes back:\n%s", list)
 	}

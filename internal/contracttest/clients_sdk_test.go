@@ -18,7 +18,7 @@ func workspaceListsForAProfile(t *testing.T) {
 // container only then: a key of that many reads serves one start, and none after it.
 func dockerRuntimeReads(t *testing.T) {
 	s := stocked(t)
-	key := s.administer(t, "grant", "create", "--reads", "2", "user/default", "MINE", "PAYROLL")
+	key := s.administer(t, "agent-key", "create", "--reads", "2", "user/default", "MINE", "PAYROLL")
 	read := func(name string) answer {
 		return s.sends(t, key, "GET /api/settings/secrets/"+name+" HTTP/1.1"+httpx+"\n\n")
 	}
@@ -32,7 +32,7 @@ func dockerRuntimeReads(t *testing.T) {
 // read, and reads again after a lost race.
 func credentialIsRenewed(t *testing.T) {
 	s := stocked(t)
-	key := s.administer(t, "grant", "create", "--write-back", "user/default", "MINE", "MISSING")
+	key := s.administer(t, "agent-key", "create", "--write-back", "user/default", "MINE", "MISSING")
 	load := func() answer { return s.sends(t, key, "GET "+renewed+" HTTP/1.1"+httpx+"\n\n") }
 	replace := func(path, version string) answer {
 		return s.sends(t, key, "PUT "+path+" HTTP/1.1"+httpx+httpxBody+"\n\n"+writeBack(version, canary+"2"))

@@ -50,7 +50,7 @@ func TestAProfileListsItsSecrets(t *testing.T) {
 func TestAProfileWidensNothing(t *testing.T) {
 	s := withProfiles(t)
 	s.openhands(t, "keeper").get(settings+"?agent_profile_id="+wideProfile).wants(200, entries(bare("MINE")))
-	key := s.administer(t, "grant", "create", "--sandbox", "box", "--profile", strings.ToUpper(keysProfile), "user/default", "PAYROLL")
+	key := s.administer(t, "agent-key", "create", "--sandbox", "box", "--profile", strings.ToUpper(keysProfile), "user/default", "PAYROLL")
 	c := s.stranger(t).with(sessionKey, key)
 	for _, list := range []string{settings, box} {
 		item := bare("PAYROLL")

@@ -21,7 +21,7 @@ func TestASandboxIsForKeysThatWereMadeForIt(t *testing.T) {
 // boxKey is a key for some secrets of the default user in a sandbox.
 func (s *server) boxKey(t *testing.T, sandbox string, names ...string) string {
 	t.Helper()
-	return s.administer(t, append([]string{"grant", "create", "--sandbox", sandbox, "user/default"}, names...)...)
+	return s.administer(t, append([]string{"agent-key", "create", "--sandbox", sandbox, "user/default"}, names...)...)
 }
 
 func TestASandboxReadsWhatItsKeyWasMadeFor(t *testing.T) {
@@ -45,7 +45,7 @@ func TestASandboxReadsWhatItsKeyWasMadeFor(t *testing.T) {
 	c.get("/api/secrets").wants(200, list("EMPTY", "MINE"))
 	c.put("/api/secrets/MINE", `{"name":"MINE"}`).wants(403, openhands.forbidden)
 
-	s.administer(t, "grant", "revoke", "--sandbox", "box")
+	s.administer(t, "agent-key", "revoke", "--sandbox", "box")
 	c.get(box).wants(401, says("Invalid session API key"))
 	c.get(box+"/MINE").wants(401, says("Invalid session API key"))
 }

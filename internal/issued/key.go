@@ -19,7 +19,7 @@ const (
 	MaxKeys = 100_000
 	// manyKeys are so many that those which do not work are forgotten early.
 	manyKeys = MaxKeys / 2
-	// MaxAgentLifetime bounds how long an agent's key may work.
+	// MaxAgentLifetime bounds how long an agent key may work.
 	MaxAgentLifetime = 30 * 24 * time.Hour
 	// MaxOverlap bounds how long a key may work beside the one that takes its
 	// place.
@@ -65,7 +65,7 @@ type Key struct {
 	Agent *Agent `json:"agent,omitempty"`
 }
 
-// An Agent is what an agent's key has besides: its deliveries are counted.
+// An Agent is what an agent key has besides: its deliveries are counted.
 type Agent struct {
 	// Sandbox is the one for which the key was made; empty: for none.
 	Sandbox string `json:"sandbox,omitempty"`
@@ -140,7 +140,7 @@ func (k *Key) kind() string {
 
 const (
 	kindKey   = "apikey"
-	kindAgent = "grant"
+	kindAgent = "agent-key"
 )
 
 // A Draft is a key to be.
@@ -167,7 +167,7 @@ func (d *Draft) key() (Key, error) {
 	return Key{Subject: d.Subject, User: d.User, Strategies: d.Strategies, Grants: d.Grants, Lifetime: d.Lifetime}, err
 }
 
-// An AgentDraft is an agent's key to be: good for the names and values of some
+// An AgentDraft is an agent key to be: good for the names and values of some
 // secrets of one owner, and for nothing else.
 type AgentDraft struct {
 	Owner      secret.Owner

@@ -172,7 +172,7 @@ func TestRotationPutsOffNoEnd(t *testing.T) {
 	s.wantKnown(t, key, false, "at its end")
 }
 
-// What an agent's key is good for would end nowhere with a new one.
+// A rotated agent key would escape its limits.
 func TestAnAgentsKeyIsNotRotated(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	_, created := s.mustCreateAgent(t, issued.AgentDraft{Reads: 1})
@@ -262,7 +262,7 @@ func TestWhatIsDoneToKeysIsOnRecord(t *testing.T) {
 	}
 	want := []string{
 		"apikey create apikey/" + a.ID, "apikey rotate apikey/" + b.ID, "apikey revoke apikey/" + a.ID,
-		"grant create grant/" + c.ID, "grant revoke grant/" + c.ID,
+		"agent-key create agent-key/" + c.ID, "agent-key revoke agent-key/" + c.ID,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

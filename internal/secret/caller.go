@@ -76,7 +76,7 @@ type Caller struct {
 
 	// Sandbox is the only one whose routes the credential is good for; empty,
 	// it was made for none and is good for no sandbox's routes. What it may do
-	// elsewhere its grants say, as always: an agent grant's are the names and
+	// elsewhere its grants say, as always: an agent key's are the names and
 	// values of the secrets that it was made for, on any route of their owner.
 	Sandbox string
 

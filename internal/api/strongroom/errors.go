@@ -20,7 +20,7 @@ import (
 // told what went wrong in its own words, which never hold a value.
 func answer(err error) server.Answer {
 	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
-		return server.Answer{Status: http.StatusUnprocessableEntity, Body: invalid}
+		return failure(http.StatusUnprocessableEntity, invalid.Error())
 	}
 	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok {
 		return failure(http.StatusBadRequest, invalid.Error())

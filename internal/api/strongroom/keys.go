@@ -54,8 +54,8 @@ func (a *handlers) RotateApiKey(ctx context.Context, req gen.RotateApiKeyRequest
 	return gen.RotateApiKey200JSONResponse(a.newKey(key, k)), nil
 }
 
-// CreateGrant issues a key for an agent.
-func (a *handlers) CreateGrant(ctx context.Context, req gen.CreateGrantRequestObject) (gen.CreateGrantResponseObject, error) {
+// CreateAgentKey creates an agent key.
+func (a *handlers) CreateAgentKey(ctx context.Context, req gen.CreateAgentKeyRequestObject) (gen.CreateAgentKeyResponseObject, error) {
 	owner, err := parseOwner(req.Body.Owner)
 	err = cmp.Or(err, notEmptied("sandbox", req.Body.Sandbox), notEmptied("profile", req.Body.Profile), notEmptied("reads", req.Body.Reads), notEmptied("subject", req.Body.Subject))
 	if err != nil {
@@ -69,16 +69,16 @@ func (a *handlers) CreateGrant(ctx context.Context, req gen.CreateGrantRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateGrant200JSONResponse(a.newKey(key, k)), nil
+	return gen.CreateAgentKey200JSONResponse(a.newKey(key, k)), nil
 }
 
-// ListGrants lists agents' keys.
-func (a *handlers) ListGrants(context.Context, gen.ListGrantsRequestObject) (gen.ListGrantsResponseObject, error) {
-	return gen.ListGrants200JSONResponse(a.issuedKeys(a.office.Keys.List(true))), nil
+// ListAgentKeys lists agent keys.
+func (a *handlers) ListAgentKeys(context.Context, gen.ListAgentKeysRequestObject) (gen.ListAgentKeysResponseObject, error) {
+	return gen.ListAgentKeys200JSONResponse(a.issuedKeys(a.office.Keys.List(true))), nil
 }
 
-// RevokeGrants stops one agent's key, or all of a sandbox.
-func (a *handlers) RevokeGrants(ctx context.Context, req gen.RevokeGrantsRequestObject) (gen.RevokeGrantsResponseObject, error) {
+// RevokeAgentKeys revokes one agent key, or all keys of a sandbox.
+func (a *handlers) RevokeAgentKeys(ctx context.Context, req gen.RevokeAgentKeysRequestObject) (gen.RevokeAgentKeysResponseObject, error) {
 	id, sandbox := optional(req.Body.Id), optional(req.Body.Sandbox)
 	if (id == "") == (sandbox == "") {
 		return nil, &secret.InvalidError{Field: "id", Reason: "must be set, or sandbox, and not both"}
@@ -95,7 +95,7 @@ func (a *handlers) RevokeGrants(ctx context.Context, req gen.RevokeGrantsRequest
 	if err != nil {
 		return nil, err
 	}
-	return gen.RevokeGrants200JSONResponse(a.issuedKeys(revoked)), nil
+	return gen.RevokeAgentKeys200JSONResponse(a.issuedKeys(revoked)), nil
 }
 
 func (a *handlers) newKey(key string, k issued.Key) gen.NewKey {

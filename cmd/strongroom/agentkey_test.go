@@ -18,7 +18,7 @@ func (i install) mustIssue(t *testing.T, args ...string) (key string) {
 
 const customValue = "/api/settings/secrets/TOKEN"
 
-// An agent's key is good for so many deliveries, whatever happens to the server
+// An agent key allows a fixed number of reads, whatever happens to the server
 // meanwhile. One that was counted may have been lost with the connection, but
 // none is ever one too many.
 func TestNoKillGetsAnAgentMoreThanItWasGranted(t *testing.T) {
@@ -27,7 +27,7 @@ func TestNoKillGetsAnAgentMoreThanItWasGranted(t *testing.T) {
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKEN","value":"hunter2"}`)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"OTHER","value":"not for agents"}`)
-	key := i.mustIssue(t, "grant", "create", theUser, "TOKEN", "--reads", fmt.Sprint(reads))
+	key := i.mustIssue(t, "agent-key", "create", theUser, "TOKEN", "--reads", fmt.Sprint(reads))
 	header := "X-Session-API-Key: " + key
 	var delivered atomic.Int64
 	for kill := 0; ; kill++ {
@@ -67,7 +67,7 @@ func TestNoKillGetsAnAgentMoreThanItWasGranted(t *testing.T) {
 		t.Errorf("%d deliveries, want %d, and less only what was lost in kills", n, reads)
 	}
 	p.want(t, 401, "GET", customValue, header, "")
-	if out := i.mustAdminister(t, "grant", "list"); !strings.Contains(out, "was spent") || !strings.Contains(out, fmt.Sprintf("delivered %d of %d", reads, reads)) {
+	if out := i.mustAdminister(t, "agent-key", "list"); !strings.Contains(out, "was spent") || !strings.Contains(out, fmt.Sprintf("delivered %d of %d", reads, reads)) {
 		t.Errorf("it is listed as\n%s", out)
 	}
 	onRecord := 0
@@ -89,10 +89,10 @@ func TestOnceARevocationIsAnsweredNothingIsDelivered(t *testing.T) {
 		path   string
 		revoke func(id string) []string
 	}{
-		{customValue, func(id string) []string { return []string{"grant", "revoke", id} }},
-		{"/api/v1/sandboxes/box/settings/secrets/TOKEN", func(string) []string { return []string{"grant", "revoke", "--sandbox", "box"} }},
+		{customValue, func(id string) []string { return []string{"agent-key", "revoke", id} }},
+		{"/api/v1/sandboxes/box/settings/secrets/TOKEN", func(string) []string { return []string{"agent-key", "revoke", "--sandbox", "box"} }},
 	} {
-		key := i.mustIssue(t, "grant", "create", theUser, "TOKEN", "--sandbox", "box")
+		key := i.mustIssue(t, "agent-key", "create", theUser, "TOKEN", "--sandbox", "box")
 		header := "X-Session-API-Key: " + key
 		p.want(t, 200, "GET", tc.path, header, "")
 		p.want(t, 403, "GET", "/api/v1/sandboxes/another/settings/secrets/TOKEN", header, "")

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
+)
+
+func agentKeyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "agent-key",
+		Short: "Create, list and revoke short-lived keys for agents",
+		Long: `Create, list and revoke agent keys. An agent key reads the names and values of the secrets it was created for, and
+nothing else. Its reads are counted. It stops working at its end, after its last read, or when it is revoked.`,
+		Args: cobra.NoArgs, RunE: showHelp,
+	}
+	c.AddCommand(
+		createAgentKeyCommand(),
+		adminCommand("list", "List agent keys and how often each was used, oldest first", cobra.NoArgs, listAgentKeys),
+		revokeAgentKeyCommand(),
+	)
+	return c
+}
+
+func createAgentKeyCommand() *cobra.Command {
+	var body gen.CreateAgentKeyJSONRequestBody
+	var sandbox, profile, subject string
+	var writeBack bool
+	var strategies []string
+	var reads int
+	var ends time.Duration
+	c := adminCommand("create OWNER NAME…", "Create an agent key for these secrets. It is shown only once", cobra.MinimumNArgs(2), func(ctx context.Context, a *adminClient, args []string) (err error) {
+		if body.Lifetime, err = lifetime("for", ends); err != nil {
+			return err
+		}
+		if body.Strategies, err = a.strategies(strategies); err != nil {
+			return err
+		}
+		body.Owner, body.Names = args[0], args[1:]
+		body.Sandbox, body.Subject, body.Reads = ifGiven(a, "sandbox", sandbox), ifGiven(a, "subject", subject), ifGiven(a, "reads", reads)
+		body.Profile, body.WriteBack = ifGiven(a, "profile", profile), ifGiven(a, "write-back", writeBack)
+		resp, err := a.CreateAgentKeyWithResponse(ctx, body)
+		if err := refusal(resp, err); err != nil {
+			return err
+		}
+		return a.printNewKey(*resp.JSON200)
+	})
+	f := c.Flags()
+	f.DurationVar(&ends, "for", time.Hour, "`time` for which the key works, at most 720h")
+	f.IntVar(&reads, "reads", 0, "`number` of reads the key allows (default any)")
+	f.StringVar(&sandbox, "sandbox", "", "`id` of the only sandbox on whose routes the key works")
+	f.StringVar(&profile, "profile", "", "`id` of the agent profile that the key is for: a list for this profile shows these secrets")
+	f.BoolVar(&writeBack, "write-back", false, "let the key replace these values under the version that it has read (…/binding), and nothing else")
+	f.StringVar(&subject, "subject", "", "`name` of the holder in the audit log (default the sandbox)")
+	strategyFlag(c, &strategies)
+	return c
+}
+
+func listAgentKeys(ctx context.Context, a *adminClient, _ []string) error {
+	resp, err := a.ListAgentKeysWithResponse(ctx)
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	return printTable(a, *resp.JSON200, func(k gen.IssuedKey) []string {
+		return []string{k.Id, stateOf(k), k.Subject, grantsOf(k), "delivered " + deliveriesOf(k), "last " + when(k.LastDelivery), madeFor(k)}
+	})
+}
+
+// madeFor is what else an agent key was made for.
+func madeFor(k gen.IssuedKey) string {
+	var parts []string
+	if k.Profile != nil {
+		parts = append(parts, "profile "+*k.Profile)
+	}
+	if k.WriteBack != nil {
+		parts = append(parts, "writes back")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func revokeAgentKeyCommand() *cobra.Command {
+	var sandbox string
+	c := adminCommand("revoke ID | --sandbox ID", "Revoke an agent key, or all agent keys of a sandbox, at once", cobra.MaximumNArgs(1), func(ctx context.Context, a *adminClient, args []string) error {
+		body := gen.RevokeAgentKeysJSONRequestBody{Sandbox: &sandbox}
+		if len(args) > 0 {
+			body.Id = &args[0]
+		}
+		resp, err := a.RevokeAgentKeysWithResponse(ctx, body)
+		if err := refusal(resp, err); err != nil {
+			return err
+		}
+		for _, k := range *resp.JSON200 {
+			if err := a.printf("%s %s\n", k.Id, stateOf(k)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	c.Flags().StringVar(&sandbox, "sandbox", "", "`id` of the sandbox whose keys to revoke")
+	return c
+}
