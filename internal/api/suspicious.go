@@ -7,8 +7,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// SuspiciousValues says what to do with a value that looks like a mistake (see
-// [secret.Suspicions]) where one is written.
+// SuspiciousValues says what to do with a value or name that looks like a mistake
+// (see [secret.Suspicions]) where one is written.
 type SuspiciousValues string
 
 // What to do with suspicious values.
@@ -27,11 +27,21 @@ type Warnings []*secret.InvalidError
 // Check looks at the value of a field, and of a key if there are several. The
 // error is an InvalidError.
 func (s SuspiciousValues) Check(field, key string, v secret.Value) (Warnings, error) {
+	return s.warnings(field, key, secret.Suspicions(v))
+}
+
+// CheckName looks at the name of a secret, in that field. The error is an
+// InvalidError.
+func (s SuspiciousValues) CheckName(field, name string) (Warnings, error) {
+	return s.warnings(field, "", secret.NameSuspicions(name))
+}
+
+func (s SuspiciousValues) warnings(field, key string, reasons []string) (Warnings, error) {
 	if s == AcceptSuspicious {
 		return nil, nil
 	}
 	var warnings Warnings
-	for _, reason := range secret.Suspicions(v) {
+	for _, reason := range reasons {
 		warnings = append(warnings, &secret.InvalidError{Field: field, Key: key, Reason: reason})
 	}
 	if s == RejectSuspicious && len(warnings) > 0 {
@@ -47,7 +57,7 @@ const maxWarnings = 16
 
 // Set puts the warnings into the header of an answer, one line each:
 //
-//	X-Strongroom-Warning: data[0].value: PASSWORD: ends with a newline
+//	X-Strongroom-Warning: data[0].value: PASSWORD: ends with a newline: leave it out
 //
 // and of many the first, with how many more there are.
 func (w Warnings) Set(h http.Header) {

@@ -230,9 +230,12 @@ type OpenHands struct {
 	// environment variable can have. Default any.
 	Names string `yaml:"names"`
 	// SuspiciousValues says what to do with a value that looks like a mistake:
-	// one line that ends with a newline, a placeholder, or fewer than 6 bytes.
-	// warn stores it and says so in the header X-Strongroom-Warning, reject
-	// refuses the request, accept says nothing. Default warn.
+	// a newline or blank too many, carriage returns, a byte order mark,
+	// invisible characters, quotes or NAME= around it, a PEM file that is cut or
+	// has lost its line breaks, a placeholder, a value that is masked in part, or
+	// fewer than 6 bytes; and with a name that has a blank or = in it. warn stores
+	// it and says so in the header X-Strongroom-Warning, reject refuses the
+	// request, accept says nothing. Default warn.
 	SuspiciousValues string `yaml:"suspicious_values"`
 	// AgentServer is the routes of OpenHands' agent server, which also give
 	// values to those who may reveal: /api/settings/secrets.

@@ -20,10 +20,13 @@ var writes = []struct {
 }
 
 var suspects = []struct{ value, reason string }{
-	{`"` + canary + `ry\n"`, "ends with a newline"},
-	{`"your-` + canary + `-key"`, "looks like a placeholder"},
-	{`"true"`, "is shorter than 6 bytes"},
-	{`""`, "is shorter than 6 bytes"},
+	{`"` + canary + `ry\n"`, "ends with a newline: leave it out"},
+	{`"your-` + canary + `-key"`, "looks like a placeholder: send the real value"},
+	{`"true"`, "is shorter than 6 bytes: agents will mask it in everything they print"},
+	{`" ` + canary + `"`, "begins or ends with a blank: leave it out"},
+	{`"\ufeff` + canary + `"`, "begins with a byte order mark: save it as UTF-8 without one"},
+	{`"-----BEGIN K-----\\n` + canary + `\\n-----END K-----"`, `is a PEM file with \n in place of its line breaks: send real line breaks`},
+	{`""`, "is shorter than 6 bytes: agents will mask it in everything they print"},
 }
 
 func TestAValueThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
@@ -43,7 +46,8 @@ func TestAValueThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
 		c.do(w.method, w.path, fmt.Sprintf(w.body, `"`+canary+`"`)).wantsStatus(w.status).wantsHeader("X-Strongroom-Warning", "")
 	}
 	s.openhands(t, admin).put(settings, `{"name":"A","value":"todo\n"}`).wantsStatus(200).wantsHeader("X-Strongroom-Warning",
-		"value: ends with a newline | value: looks like a placeholder | value: is shorter than 6 bytes")
+		"value: ends with a newline: leave it out | value: looks like a placeholder: send the real value | "+
+			"value: is shorter than 6 bytes: agents will mask it in everything they print")
 }
 
 // Clients have room for so many headers, and are to know what became of the write.
@@ -51,7 +55,7 @@ func TestOfManyWarningsTheFirstAreGiven(t *testing.T) {
 	var data, warnings []string
 	for i := range 1000 {
 		data = append(data, fmt.Sprintf(`{"key":"K%03d","value":"true"}`, i))
-		warnings = append(warnings, fmt.Sprintf("data[%d].value: K%03d: is shorter than 6 bytes", i, i))
+		warnings = append(warnings, fmt.Sprintf("data[%d].value: K%03d: is shorter than 6 bytes: agents will mask it in everything they print", i, i))
 	}
 	c := serve(t).nx1(t, admin)
 	for count, want := range map[int][]string{16: warnings[:16], 17: append(warnings[:15:15], "and 2 more"), 1000: append(warnings[:15:15], "and 985 more")} {
@@ -75,6 +79,26 @@ func TestAValueThatLooksLikeAMistakeIsRefusedIfTheConfigSaysSo(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// An agent could not have them in its environment.
+func TestANameThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
+	const warning = "has a blank or an equals sign, so it cannot be an environment variable: use letters, digits and underscores"
+	s := serve(t)
+	c := s.openhands(t, admin)
+	value := `","value":"` + canary + `"}`
+	c.post("/api/secrets", `{"name":"MY TOKEN`+value).wantsStatus(201).wantsHeader("X-Strongroom-Warning", "name: "+warning)
+	c.post("/api/secrets", `{"name":"TOKEN`+value).wantsStatus(201).wantsHeader("X-Strongroom-Warning", "")
+	c.put("/api/secrets/TOKEN", `{"name":"TOKEN="}`).wantsStatus(200).wantsHeader("X-Strongroom-Warning", "name: "+warning)
+	c.put("/api/secrets/TOKEN=", `{"name":"TOKEN=","description":"d"}`).wantsStatus(200).wantsHeader("X-Strongroom-Warning", "")
+
+	s = serve(t, set("names: any", "names: any, suspicious_values: reject"))
+	c = s.openhands(t, admin)
+	c.post("/api/secrets", `{"name":"TOKEN`+value).wantsStatus(201)
+	s.undisturbed(t, func() {
+		c.post("/api/secrets", `{"name":"MY TOKEN`+value).wantsStatus(422)
+		c.put("/api/secrets/TOKEN", `{"name":"MY TOKEN"}`).wantsStatus(422)
 	})
 }
 

@@ -25,7 +25,7 @@ import (
 type Options struct {
 	// EnvNames takes only names that an environment variable can have.
 	EnvNames bool
-	// Suspicious says what to do with a value that looks like a mistake.
+	// Suspicious says what to do with a value or name that looks like a mistake.
 	Suspicious api.SuspiciousValues
 }
 
@@ -66,6 +66,7 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	if err != nil {
 		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Create, ref, err), "", req.Body.Name)
 	}
+	named, _ := a.opts.nameWarnings(req.Body.Name) // what it refuses is refused above
 	info, err := a.secrets.Create(ctx, caller, ref, secret.Draft{
 		Description: custom.Text(req.Body.Description),
 		Data:        custom.Data(req.Body.Value),
@@ -73,7 +74,7 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	if err != nil {
 		return nil, custom.About(err, "", req.Body.Name)
 	}
-	return done{custom.Done{Status: http.StatusCreated, Message: "Secret created successfully", Revision: info.Revision, Warnings: warnings}}, nil
+	return done{custom.Done{Status: http.StatusCreated, Message: "Secret created successfully", Revision: info.Revision, Warnings: append(named, warnings...)}}, nil
 }
 
 // UpdateSecret renames and describes; a description that is null or left out
@@ -90,11 +91,15 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 		err = errors.Join(err, secret.CheckDescription(custom.Text(req.Body.Description)))
 		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Write, ref, err), req.SecretId, req.Body.Name)
 	}
+	var warnings api.Warnings
+	if req.Body.Name != req.SecretId {
+		warnings, _ = a.opts.nameWarnings(req.Body.Name)
+	}
 	info, err := a.secrets.Describe(ctx, caller, ref, secret.Revision(onlyIf), req.Body.Name, custom.Text(req.Body.Description))
 	if err != nil {
 		return nil, custom.About(err, req.SecretId, req.Body.Name)
 	}
-	return done{custom.Done{Status: http.StatusOK, Message: "Secret updated successfully", Revision: info.Revision}}, nil
+	return done{custom.Done{Status: http.StatusOK, Message: "Secret updated successfully", Revision: info.Revision, Warnings: warnings}}, nil
 }
 
 // DeleteSecret removes a secret. A second time it is not found.
@@ -111,10 +116,19 @@ func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequest
 }
 
 func (o Options) checkName(name string) error {
+	_, err := o.nameWarnings(name)
+	return err
+}
+
+// nameWarnings returns what is wrong with a new name, and else the warnings.
+func (o Options) nameWarnings(name string) (api.Warnings, error) {
 	if o.EnvNames {
-		return custom.CheckEnvName(name)
+		return nil, custom.CheckEnvName(name)
 	}
-	return secret.CheckName(name)
+	if err := secret.CheckName(name); err != nil {
+		return nil, err
+	}
+	return o.Suspicious.CheckName("name", name)
 }
 
 // checks are for a new secret. The API has no answer for a value that is OpenHands' mask.
