@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,27 +32,40 @@ func importCommand() *cobra.Command {
 
 func importOpenHandsCommand() *cobra.Command {
 	var store, user string
+	var keyFiles []string
 	c := adminCommand("openhands FILE", "Take over the secrets.json of OpenHands", cobra.ExactArgs(1),
 		func(ctx context.Context, a *adminClient, args []string) error {
 			name, err := a.store(store)
 			if err != nil {
 				return err
 			}
-			kept, err := readOpenHands(args[0])
+			cipher, err := readSecretKeys(keyFiles)
+			if err != nil {
+				return err
+			}
+			kept, err := cipher.readOpenHands(args[0])
 			if err != nil {
 				return fmt.Errorf("reading %s: %w", args[0], err)
 			}
 			return kept.importTo(ctx, a, name, user)
 		})
-	c.Long = `Take over the secrets.json of OpenHands, which it has in ~/.openhands unless told otherwise. Secrets
-that are there already stay as they are, so it can be run again. Provider tokens, which OpenHands goes on
-to look after itself, are kept aside, as secrets of user/<user>/provider-tokens.`
+	c.Long = `Import the secrets.json of OpenHands, which is in ~/.openhands by default. Existing secrets are not changed, so the
+import can be repeated. Provider tokens, which OpenHands keeps managing itself, become secrets of
+user/<user>/provider-tokens.
+
+OpenHands' agent server encrypts the values in this file under OH_SECRET_KEY, which it keeps in
+~/.openhands/agent-canvas/secret-key.txt. Name that file with --secret-key-file.`
+	c.Example = `  strongroom import openhands ~/.openhands/secrets.json
+  strongroom import openhands ~/.openhands/secrets.json --user alice --secret-key-file ~/.openhands/agent-canvas/secret-key.txt`
 	c.Flags().StringVar(&store, "store", "", "`name` of the store, if the config has several")
 	c.Flags().StringVar(&user, "user", apikey.DefaultUser, "whose secrets they become: the user of a keys file")
+	c.Flags().StringArrayVar(&keyFiles, "secret-key-file", nil, "`file` with OH_SECRET_KEY, and with earlier keys (OH_PREVIOUS_SECRET_KEYS) one a line; for several files, several times")
 	return c
 }
 
-// An openHands is what OpenHands 0.53.0 keeps in its secrets.json:
+// An openHands is what OpenHands keeps in its secrets.json. Since November 2026
+// it is usually the agent server's, whose values are Fernet tokens and which has
+// no provider tokens:
 //
 //	{"provider_tokens":{"github":{"token":"ghp_x","host":null,"user_id":null}},"custom_secrets":{"API_KEY":{"secret":"v","description":""}}}
 type openHands struct {
@@ -68,7 +80,7 @@ type foreign struct {
 	wrong       string
 }
 
-func readOpenHands(path string) (openHands, error) {
+func (c openHandsCipher) readOpenHands(path string) (openHands, error) {
 	f, err := safefile.Open(path, os.O_RDONLY)
 	if err != nil {
 		return openHands{}, errors.Unwrap(err) // without the path
@@ -81,18 +93,20 @@ func readOpenHands(path string) (openHands, error) {
 	if len(text) > maxImport {
 		return openHands{}, errors.New("it has more than 64 MiB")
 	}
-	return parseOpenHands(text)
+	return c.parseOpenHands(text)
 }
+
+// An outcome counts what became of the secrets of a file.
+type outcome struct{ imported, present, lost int }
 
 // importTo makes secrets of all that was read and says of each what became of
 // it. It goes on after one that cannot be taken over.
 func (o openHands) importTo(ctx context.Context, a *adminClient, store, user string) error {
-	lost, err := a.importAll(ctx, store, secret.User(user), "secret", o.secrets)
-	if err != nil {
+	var total outcome
+	if err := a.importAll(ctx, store, secret.User(user), "secret", o.secrets, &total); err != nil {
 		return err
 	}
-	more, err := a.importAll(ctx, store, secret.User(user+"/provider-tokens"), "provider token", o.tokens)
-	if err != nil {
+	if err := a.importAll(ctx, store, secret.User(user+"/provider-tokens"), "provider token", o.tokens, &total); err != nil {
 		return err
 	}
 	for _, name := range o.unknown {
@@ -100,36 +114,45 @@ func (o openHands) importTo(ctx context.Context, a *adminClient, store, user str
 			return err
 		}
 	}
-	if lost += more; lost > 0 {
-		return fmt.Errorf("%d of %d were not imported", lost, len(o.secrets)+len(o.tokens))
+	if total.lost > 0 {
+		return fmt.Errorf("%d of %d were not imported: keep the file", total.lost, len(o.secrets)+len(o.tokens))
 	}
-	if len(o.secrets)+len(o.tokens) == 0 {
-		return a.printf("there is nothing in it to take over\n")
-	}
-	return a.printf("the file still has the values as plain text, also of what was there already: delete it when nobody needs it any more\n")
+	return a.printf("%s\n", o.advice(total))
 }
 
-// importAll returns how many could not be taken over.
-func (a *adminClient) importAll(ctx context.Context, store string, owner secret.Owner, kind string, all map[string]foreign) (lost int, err error) {
+// advice is what to do with the file. Only what was taken over as a whole may
+// be deleted: a secret that was there already can have another value.
+func (o openHands) advice(total outcome) string {
+	switch {
+	case len(o.unknown) > 0:
+		return "keep the file: something in it was not looked at"
+	case total.present > 0:
+		return "the file still has the values: before you delete it, make sure that the secrets that were there already have the right ones"
+	case total.imported > 0:
+		return "the file still has the values: delete it when nothing needs it any more"
+	}
+	return "there is nothing in it to take over"
+}
+
+// importAll adds what became of them to the total.
+func (a *adminClient) importAll(ctx context.Context, store string, owner secret.Owner, kind string, all map[string]foreign, total *outcome) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		outcome, taken, err := a.importOne(ctx, gen.SecretRef{Store: store, Owner: owner.String(), Name: name}, all[name])
+		said, err := a.importOne(ctx, gen.SecretRef{Store: store, Owner: owner.String(), Name: name}, all[name], total)
 		if err != nil {
-			return lost, err
+			return err
 		}
-		if !taken {
-			lost++
-		}
-		if err := a.printf("%s %q: %s\n", kind, name, outcome); err != nil {
-			return lost, err
+		if err := a.printf("%s %q: %s\n", kind, name, said); err != nil {
+			return err
 		}
 	}
-	return lost, nil
+	return nil
 }
 
-// importOne returns what became of it, and an error where going on is of no use.
-func (a *adminClient) importOne(ctx context.Context, ref gen.SecretRef, f foreign) (outcome string, taken bool, err error) {
+// importOne says what became of it, and returns an error where going on is of no use.
+func (a *adminClient) importOne(ctx context.Context, ref gen.SecretRef, f foreign, total *outcome) (said string, err error) {
 	if f.wrong != "" {
-		return "not imported: " + f.wrong, false, nil
+		total.lost++
+		return "not imported: " + f.wrong, nil
 	}
 	body := gen.ImportSecretJSONRequestBody{Store: ref.Store, Owner: ref.Owner, Name: ref.Name, Description: f.description}
 	for _, key := range slices.Sorted(maps.Keys(f.data)) {
@@ -137,24 +160,29 @@ func (a *adminClient) importOne(ctx context.Context, ref gen.SecretRef, f foreig
 	}
 	resp, err := a.ImportSecretWithResponse(ctx, body)
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
 	switch refused := refusal(resp, nil); {
 	case refused == nil:
-		return "imported to " + ref.Owner + warnings(f.data[custom.ValueKey]), true, nil
+		total.imported++
+		return "imported to " + ref.Owner + warnings(ref.Name, f.data[custom.ValueKey]), nil
 	case resp.StatusCode() == http.StatusConflict:
-		return "is there already, and stays as it is", true, nil
+		total.present++
+		return "is there already, and stays as it is", nil
 	case resp.StatusCode() == http.StatusBadRequest, resp.StatusCode() == http.StatusRequestEntityTooLarge:
-		return "not imported: " + refused.Error(), false, nil
+		total.lost++
+		return "not imported: " + refused.Error(), nil
 	default:
-		return "", false, refused
+		return "", refused
 	}
 }
 
-func warnings(value string) string {
-	reasons := secret.Suspicions(secret.Value(value))
-	if len(reasons) == 0 {
-		return ""
+func warnings(name, value string) (text string) {
+	for _, reason := range secret.NameSuspicions(name) {
+		text += "; its name " + reason
 	}
-	return "; its value " + strings.Join(reasons, " and ")
+	for _, reason := range secret.Suspicions(secret.Value(value)) {
+		text += "; its value " + reason
+	}
+	return text
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,19 +15,20 @@ var errNotSecretsJSON = errors.New("it is not a secrets.json of OpenHands")
 
 // parseOpenHands reads a secrets.json. What is wrong with a single secret is
 // told of that secret; OpenHands itself would drop it at the next write.
-func parseOpenHands(text []byte) (o openHands, err error) {
+func (c openHandsCipher) parseOpenHands(text []byte) (o openHands, err error) {
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(text, &members); err != nil {
 		return o, errNotSecretsJSON // the decoder's own words may quote the text
 	}
-	if o.secrets, err = parseEach(members["custom_secrets"], parseCustom); err != nil {
+	if o.secrets, err = parseEach(members["custom_secrets"], c.parseCustom); err != nil {
 		return o, err
 	}
-	if o.tokens, err = parseEach(members["provider_tokens"], parseToken); err != nil {
+	if o.tokens, err = parseEach(members["provider_tokens"], c.parseToken); err != nil {
 		return o, err
 	}
-	delete(members, "custom_secrets")
-	delete(members, "provider_tokens")
+	for _, read := range []string{"custom_secrets", "provider_tokens", "_credential_versions"} { // the last has no values
+		delete(members, read)
+	}
 	o.unknown = slices.Sorted(maps.Keys(members))
 	return o, nil
 }
@@ -48,7 +48,7 @@ func parseEach(text jsontext.Value, parse func(jsontext.Value) foreign) (map[str
 	return parsed, nil
 }
 
-func parseCustom(text jsontext.Value) foreign {
+func (c openHandsCipher) parseCustom(text jsontext.Value) foreign {
 	var kept struct {
 		Secret      *string `json:"secret"`
 		Description *string `json:"description"`
@@ -56,36 +56,29 @@ func parseCustom(text jsontext.Value) foreign {
 	if err := json.Unmarshal(text, &kept); err != nil || kept.Secret == nil {
 		return foreign{wrong: "it has no value"}
 	}
-	f := foreign{data: map[string]string{custom.ValueKey: *kept.Secret}, wrong: masked(*kept.Secret)}
+	value, wrong := c.open(*kept.Secret)
+	f := foreign{data: map[string]string{custom.ValueKey: value}, wrong: wrong}
 	if kept.Description != nil {
 		f.description = *kept.Description
 	}
 	return f
 }
 
-func parseToken(text jsontext.Value) foreign {
+func (c openHandsCipher) parseToken(text jsontext.Value) foreign {
 	var kept struct {
 		Token  *string `json:"token"`
 		UserID *string `json:"user_id"`
 		Host   *string `json:"host"`
 	}
-	if err := json.Unmarshal(text, &kept); err != nil {
-		return foreign{wrong: "it is no token"}
+	if err := json.Unmarshal(text, &kept); err != nil || kept.Token == nil || *kept.Token == "" {
+		return foreign{wrong: "it has no token"}
 	}
-	f := foreign{description: "a provider token, set aside by strongroom import", data: map[string]string{}}
-	for key, value := range map[string]*string{custom.ValueKey: kept.Token, "user_id": kept.UserID, "host": kept.Host} {
+	value, wrong := c.open(*kept.Token)
+	f := foreign{description: "a provider token, set aside by strongroom import", data: map[string]string{custom.ValueKey: value}, wrong: wrong}
+	for key, value := range map[string]*string{"user_id": kept.UserID, "host": kept.Host} {
 		if value != nil {
 			f.data[key] = *value
 		}
 	}
-	f.wrong = masked(f.data[custom.ValueKey])
 	return f
-}
-
-// masked says what is wrong with asterisks: OpenHands has lost the value.
-func masked(value string) string {
-	if value != "" && strings.Trim(value, "*") == "" {
-		return "its value is nothing but asterisks, in whose place OpenHands had the real one"
-	}
-	return ""
 }

@@ -23,19 +23,19 @@ func TestASecretsFileOfOpenHandsIsTakenOver(t *testing.T) {
 	mustWrite(t, i.path("keys/session-keys.yaml"), mustRead(t, i.path("keys/session-keys.yaml"))+fmt.Sprintf(
 		"    - {id: %s, sha256: %s, subject: t, user: default/provider-tokens, grants: [{actions: [list, reveal], owner: user/default/provider-tokens}]}\n",
 		id, apikey.HashOf(tokens)))
-	want := `secret "API_KEY": imported to user/default
-secret "EMPTY": imported to user/default; its value is shorter than 6 bytes
-secret "with space": imported to user/default; its value ends with a newline
+	want := `secret "API_KEY": imported to user/default; its value begins or ends with a blank: leave it out
+secret "EMPTY": imported to user/default; its value is shorter than 6 bytes: agents will mask it in everything they print
+secret "with space": imported to user/default; its name has a blank or an equals sign, so it cannot be an environment variable: use letters, digits and underscores; its value ends with a newline: leave it out
 provider token "github": imported to user/default/provider-tokens
 provider token "gitlab": imported to user/default/provider-tokens
-the file still has the values as plain text, also of what was there already: delete it when nobody needs it any more
+the file still has the values: delete it when nothing needs it any more
 `
 	if out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json")); out != want {
 		t.Errorf("it says\n%s\nwant\n%s", out, want)
 	}
 	p := mustServe(t, i)
 	again := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"))
-	if strings.Count(again, "is there already, and stays as it is\n") != 5 {
+	if strings.Count(again, "is there already, and stays as it is\n") != 5 || !strings.Contains(again, "\nthe file still has the values: before you delete it, ") {
 		t.Errorf("the second time it says\n%s", again)
 	}
 	for _, tc := range []struct{ path, key, body string }{
@@ -63,7 +63,7 @@ the file still has the values as plain text, also of what was there already: del
 // leave the others behind.
 func TestWhatCannotBeTakenOverIsNamed(t *testing.T) {
 	i := mustInit(t)
-	mustWrite(t, i.path("secrets.json"), `{"provider_tokens": {"github": 5}, "secrets_store": {}, "custom_secrets": {"GOOD": {"secret": "imported"},
+	mustWrite(t, i.path("secrets.json"), `{"provider_tokens": {"bitbucket": {}, "forgejo": {"token": null, "host": "git.example"}, "github": 5, "gitlab": {"token": "imported"}}, "secrets_store": {}, "custom_secrets": {"GOOD": {"secret": "imported"},
 		"a/b": {"secret": "imported"}, "LOST": {"secret": "**********"}, "NONE": {"description": "d"}, "TEXT": "imported", "NUMBER": {"secret": 5},
 		"LARGE": {"secret": "`+strings.Repeat("x", 1<<20+1)+`"}, "HUGE": {"secret": "`+strings.Repeat("x", 5<<20)+`"}}}`)
 	r := i.administer(t, "import", "openhands", "--user", "alice", i.path("secrets.json"))
@@ -75,11 +75,72 @@ secret "NONE": not imported: it has no value
 secret "NUMBER": not imported: it has no value
 secret "TEXT": not imported: it has no value
 secret "a/b": not imported: name: must not contain slashes or control characters
-provider token "github": not imported: it is no token
+provider token "bitbucket": not imported: it has no token
+provider token "forgejo": not imported: it has no token
+provider token "github": not imported: it has no token
+provider token "gitlab": imported to user/alice/provider-tokens
 not looked at: "secrets_store"
 `
-	if r.code != 1 || r.stdout != want || r.stderr != "strongroom: 8 of 9 were not imported\n" {
+	if r.code != 1 || r.stdout != want || r.stderr != "strongroom: 10 of 12 were not imported: keep the file\n" {
 		t.Errorf("exit code %d, stdout\n%s\nwant\n%s\nstderr %s", r.code, r.stdout, want, r.stderr)
+	}
+}
+
+// A file of the agent server, made by its Cipher with cryptography 48.0.0.
+const encrypted = `{"custom_secrets": {
+	"CURRENT": {"name": "CURRENT", "secret": "gAAAAABrC2YzFlUgGC5V_PC0WqdBEKFxk_TDSwuaYX2VPgfKu4cugR_9Wa6Npaj6755L5-yJBwlukdUyu9e6QXySXNj4NSTSWg==", "description": "d"},
+	"EARLIER": {"name": "EARLIER", "secret": "gAAAAABrC2YzcWkwv6ZJ17fW6lykB84nOWBmKbZ2Md6h8qHZL53Fx9rFi8dL4nl_ir9elvLpYpKpDZVKNjguswCrM69koKpNhA==", "description": null},
+	"PLAIN": {"name": "PLAIN", "secret": "opened zero", "description": null}}, "_credential_versions": {"CURRENT": "1"}}`
+
+func TestEncryptedValuesAreNotImportedAsTheyAre(t *testing.T) {
+	i := mustInit(t)
+	mustWrite(t, i.path("secrets.json"), encrypted)
+	mustWrite(t, i.path("earlier.txt"), "\nearlier key\r\n")
+	r := i.administer(t, "import", "openhands", i.path("secrets.json"))
+	want := `secret "CURRENT": not imported: its value is encrypted: name a file with OH_SECRET_KEY with --secret-key-file
+secret "EARLIER": not imported: its value is encrypted: name a file with OH_SECRET_KEY with --secret-key-file
+secret "PLAIN": imported to user/default
+`
+	if r.code != 1 || r.stdout != want || r.stderr != "strongroom: 2 of 3 were not imported: keep the file\n" {
+		t.Errorf("exit code %d, stdout\n%s\nwant\n%s\nstderr %s", r.code, r.stdout, want, r.stderr)
+	}
+	r = i.administer(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("earlier.txt"))
+	want = `secret "CURRENT": not imported: its value is encrypted under a key that is not in --secret-key-file
+secret "EARLIER": imported to user/default
+secret "PLAIN": is there already, and stays as it is
+`
+	if r.code != 1 || r.stdout != want || r.stderr != "strongroom: 1 of 3 were not imported: keep the file\n" {
+		t.Errorf("exit code %d, stdout\n%s\nwant\n%s\nstderr %s", r.code, r.stdout, want, r.stderr)
+	}
+}
+
+func TestEncryptedValuesAreOpenedWithTheirKeys(t *testing.T) {
+	i := mustInit(t)
+	mustWrite(t, i.path("secrets.json"), encrypted)
+	mustWrite(t, i.path("current.txt"), "current key")
+	mustWrite(t, i.path("earlier.txt"), "another key\nearlier key\n")
+	out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("current.txt"), "--secret-key-file", i.path("earlier.txt"))
+	if !strings.HasSuffix(out, "\nthe file still has the values: delete it when nothing needs it any more\n") {
+		t.Errorf("it says\n%s", out)
+	}
+	p := mustServe(t, i)
+	for name, want := range map[string]string{"CURRENT": "opened one", "EARLIER": "opened two", "PLAIN": "opened zero"} {
+		if a := p.want(t, 200, "GET", "/api/settings/secrets/"+name, i.sessionHeader(), ""); a.body != want {
+			t.Errorf("%s: %q, want %q", name, a.body, want)
+		}
+	}
+	mustWrite(t, i.path("empty.txt"), " \n")
+	wantRefusal(t, i.administer(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("empty.txt")), "--secret-key-file: there is no key in ")
+	wantRefusal(t, i.administer(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("none.txt")), "no such file")
+}
+
+// Something that was not looked at may be all that somebody has.
+func TestAFileOfWhichSomethingWasNotReadIsNotToBeDeleted(t *testing.T) {
+	i := mustInit(t)
+	mustWrite(t, i.path("secrets.json"), `{"custom_secrets": {"GOOD": {"secret": "imported"}}, "more": {"BETTER": {"secret": "not imported"}}}`)
+	out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"))
+	if strings.Contains(out, "delete") || !strings.HasSuffix(out, "not looked at: \"more\"\nkeep the file: something in it was not looked at\n") {
+		t.Errorf("it says\n%s", out)
 	}
 }
 
