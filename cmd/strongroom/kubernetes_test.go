@@ -134,6 +134,32 @@ func TestBothAPIsKeepTheirSecretsInACluster(t *testing.T) {
 	}
 }
 
+// A finalizer keeps the object after its deletion: the secret is gone, and its
+// name not free yet.
+func TestASecretThatTheClusterIsDeletingSaysSo(t *testing.T) {
+	c := mustHaveCluster(t)
+	c.mustKeepIn(t, "cluster")
+	p := mustServe(t, c.install)
+	p.mustBecome(t, 200, "GET", "/readyz", "")
+	const body = `{"secret_name":"db","data":[{"key":"PASSWORD","value":"canary-one"}]}`
+	p.want(t, 200, "POST", app, c.pskHeader(), body)
+	object := c.secrets() + "/" + objectname.Of(secret.Ref{Owner: secret.App(shopID), Name: "db"})
+	kubetest.JSONPatch(t, c.server.Admin(), object, `[{"op":"add","path":"/metadata/finalizers","value":["example.org/wait"]}]`)
+
+	p.want(t, 200, "DELETE", app+"/db", c.pskHeader(), "")
+	p.want(t, 404, "GET", app+"/db", c.pskHeader(), "")
+	p.want(t, 404, "GET", app+"/db/reveal", c.pskHeader(), "")
+	p.want(t, 404, "PUT", app+"/db", c.pskHeader(), `{"data":[]}`)
+	p.want(t, 404, "DELETE", app+"/db", c.pskHeader(), "")
+	a := p.want(t, 503, "POST", app, c.pskHeader(), body)
+	if !strings.Contains(a.body, "The secret is being deleted: try again later.") || a.header.Get("Retry-After") == "" {
+		t.Errorf("a new one of the name: %s, Retry-After %q", a.body, a.header.Get("Retry-After"))
+	}
+
+	kubetest.JSONPatch(t, c.server.Admin(), object, `[{"op":"remove","path":"/metadata/finalizers"}]`)
+	p.want(t, 200, "POST", app, c.pskHeader(), body)
+}
+
 // A cluster that is away keeps nobody from what is elsewhere.
 func TestServerStartsWithoutItsCluster(t *testing.T) {
 	c := mustHaveCluster(t)

@@ -20,6 +20,10 @@ var (
 	ErrFull = errors.New("store is full")
 )
 
+// ErrBeingDeleted is an ErrUnavailable: the secret was deleted, and until the
+// cluster has removed what is left of it, its name cannot be used again.
+var ErrBeingDeleted = fmt.Errorf("%w: the secret is being deleted", ErrUnavailable)
+
 // errHidden is the ErrNotFound for a secret that the caller may not know of.
 var errHidden = fmt.Errorf("%w", ErrNotFound)
 

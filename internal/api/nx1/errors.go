@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -81,7 +82,7 @@ func answer(err error) server.Answer {
 	case is(secret.ErrFull):
 		return failure(http.StatusInsufficientStorage, "No space left to keep secrets.")
 	case is(secret.ErrUnavailable), is(context.Canceled), is(context.DeadlineExceeded):
-		a := failure(http.StatusServiceUnavailable, "Try again later.")
+		a := failure(http.StatusServiceUnavailable, api.Later(err)+".")
 		a.Header = server.RetryAfter(time.Second)
 		return a
 	}

@@ -40,6 +40,7 @@ func answer(err error) server.Answer {
 		{admin.ErrResealing, http.StatusConflict},
 		{secret.ErrSamePlace, http.StatusConflict},
 		{secret.ErrFull, http.StatusInsufficientStorage},
+		{secret.ErrBeingDeleted, http.StatusServiceUnavailable},
 		{secret.ErrUnavailable, http.StatusServiceUnavailable},
 		{context.Canceled, http.StatusServiceUnavailable},
 	} {

@@ -116,6 +116,15 @@ func (m *metadata) is(ref secret.Ref) bool {
 	return m.DeletionTimestamp == nil && m.Labels.ManagedBy == us && owned == id && m.Annotations.Name == ref.Name && m.Name == objectname.Of(ref)
 }
 
+// taken says why no other object can have this name. One with finalizers stays
+// until others have removed them.
+func (m *metadata) taken() error {
+	if m.DeletionTimestamp != nil {
+		return secret.ErrBeingDeleted
+	}
+	return secret.ErrExists
+}
+
 // state is one of the object's: a copy made of it says so.
 func (m *metadata) state() string { return m.UID + "@" + m.ResourceVersion }
 

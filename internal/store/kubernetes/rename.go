@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -160,10 +159,10 @@ func (s *Store) canRename(ctx context.Context, op secret.Op, target secret.Ref) 
 	case !op.Matches(secret.Revision(m.ResourceVersion)):
 		return secret.ErrChanged
 	}
-	_, err = s.client.do(ctx, s.request(http.MethodGet, objectname.Of(target), onlyMetadata, nil), ignored)
+	found, err := s.named(ctx, target)
 	switch {
 	case err == nil:
-		return secret.ErrExists
+		return found.Metadata.taken()
 	case errors.Is(err, secret.ErrNotFound):
 		return nil
 	}

@@ -196,7 +196,11 @@ func TestForeignSecretsAreNotSeenOrTouched(t *testing.T) {
 				server.Must(t, http.MethodDelete, secrets+"/"+name, nil)
 			}
 			before := server.Must(t, http.MethodGet, secrets+"/"+name, nil)
-			wantUnseen(t, st)
+			if tc.name == "on its way out" {
+				wantUnseen(t, st, secret.ErrBeingDeleted)
+			} else {
+				wantUnseen(t, st, secret.ErrExists)
+			}
 			after := server.Must(t, http.MethodGet, secrets+"/"+name, nil)
 			if diff := cmp.Diff(before, after); diff != "" {
 				t.Errorf("it was changed (-before +after):\n%s", diff)
@@ -207,7 +211,8 @@ func TestForeignSecretsAreNotSeenOrTouched(t *testing.T) {
 	}
 }
 
-func wantUnseen(t *testing.T, st secret.Store) {
+// wantUnseen makes sure that nothing is found, and that its name is taken.
+func wantUnseen(t *testing.T, st secret.Store, taken error) {
 	t.Helper()
 	ctx := t.Context()
 	_, head := st.Head(ctx, at("db").Ref)
@@ -223,7 +228,15 @@ func wantUnseen(t *testing.T, st secret.Store) {
 	} {
 		wantError(t, name, err, secret.ErrNotFound)
 	}
-	wantError(t, "Create", create, secret.ErrExists)
+	wantError(t, "Create", create, taken)
+	if _, err := st.Create(ctx, at("free"), secret.Draft{}); err != nil {
+		t.Fatal(err)
+	}
+	_, onto := st.Describe(ctx, at("free"), "db", "")
+	wantError(t, "rename onto it", onto, taken)
+	if err := st.Delete(ctx, at("free")); err != nil {
+		t.Fatal(err)
+	}
 	if infos, err := st.List(ctx, shop, secret.Page{}); err != nil || len(infos) != 0 {
 		t.Errorf("List: got %d, %v", len(infos), err)
 	}

@@ -177,17 +177,14 @@ func createdAt(t time.Time) string {
 	return stamp(t)
 }
 
-// create makes an object. If the answer to a first attempt was lost, one that
-// is there and says that it is of this write is it.
+// create makes an object. Where there is one already, it finds out which.
 func (s *Store) create(ctx context.Context, op secret.Op, data map[string][]byte, n notes) (secret.Info, error) {
 	w, ref := newWrite(), op.Ref
 	n.Owner, n.Name, n.Updated, n.Write = ref.Owner.String(), ref.Name, stamp(w.at), w.id
 	o := object[[]byte]{Metadata: metadata{Name: objectname.Of(ref), Labels: labelsOf(ref.Owner), Annotations: n}, Type: opaque, Data: data}
-	made, again, err := s.post(ctx, mustJSON(o), op.Await)
-	if again && errors.Is(err, secret.ErrExists) {
-		if made, err = s.find(ctx, ref); err == nil && made.Metadata.Annotations.Write != w.id {
-			err = secret.ErrExists
-		}
+	made, err := s.post(ctx, mustJSON(o), op.Await)
+	if errors.Is(err, secret.ErrExists) {
+		made, err = s.existing(ctx, ref, w)
 	}
 	if err != nil {
 		return secret.Info{}, err
@@ -195,16 +192,32 @@ func (s *Store) create(ctx context.Context, op secret.Op, data map[string][]byte
 	return made.Metadata.info(ref, o.keys()), nil
 }
 
-func (s *Store) post(ctx context.Context, body []byte, hold func() error) (made masked, again bool, err error) {
+func (s *Store) post(ctx context.Context, body []byte, hold func() error) (made masked, err error) {
 	r := s.request(http.MethodPost, "", onlyMetadata, body)
 	r.hold = hold
 	for range attempts {
-		again, err = s.client.do(ctx, r, into(&made))
+		_, err = s.client.do(ctx, r, into(&made))
 		if !errors.Is(err, errConflict) {
-			return made, again, err
+			return made, err
 		}
 	}
-	return made, again, errKeepsChanging
+	return made, errKeepsChanging
+}
+
+// existing returns the object that keeps a secret from being created, if it is
+// of this write, whose first answer was lost, and else the error that it stands
+// for.
+func (s *Store) existing(ctx context.Context, ref secret.Ref, w write) (masked, error) {
+	found, err := s.named(ctx, ref)
+	switch {
+	case errors.Is(err, secret.ErrNotFound):
+		return found, errKeepsChanging
+	case err != nil:
+		return found, err
+	case found.Metadata.is(ref) && found.Metadata.Annotations.Write == w.id:
+		return found, nil
+	}
+	return found, found.Metadata.taken()
 }
 
 // Replace implements [secret.Store] with one request, unless it is refused.
@@ -352,6 +365,13 @@ func (s *Store) unlessGone(ctx context.Context, m metadata, err error) error {
 		return getErr
 	}
 	return err
+}
+
+// named returns the metadata of the object by the name of the secret, whatever
+// it is.
+func (s *Store) named(ctx context.Context, ref secret.Ref) (found masked, err error) {
+	_, err = s.client.do(ctx, s.request(http.MethodGet, objectname.Of(ref), onlyMetadata, nil), into(&found))
+	return found, err
 }
 
 // find returns the secret without its values.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -108,7 +109,7 @@ func (d Dialect) Answer(err error) server.Answer {
 	case is(secret.ErrFull):
 		return Problem(http.StatusInsufficientStorage, "No space left to keep secrets")
 	case is(secret.ErrUnavailable), is(context.Canceled), is(context.DeadlineExceeded):
-		a := Problem(http.StatusServiceUnavailable, "Try again later")
+		a := Problem(http.StatusServiceUnavailable, api.Later(err))
 		a.Header = server.RetryAfter(time.Second)
 		return a
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/fastapi"
@@ -60,7 +61,7 @@ func answer(err error) server.Answer {
 	case is(secret.ErrFull):
 		return failure(http.StatusInsufficientStorage, "No space left to keep secrets")
 	case is(secret.ErrUnavailable), is(context.Canceled), is(context.DeadlineExceeded):
-		a := failure(http.StatusServiceUnavailable, "Try again later")
+		a := failure(http.StatusServiceUnavailable, api.Later(err))
 		a.Header = server.RetryAfter(time.Second)
 		return a
 	}
