@@ -19,7 +19,7 @@ const module = "github.com/strongroom/strongroom/"
 var imports = []struct{ pkg, may string }{
 	{"internal/state", "internal/secret internal/safefile"},
 	{"internal/auth", "internal/secret internal/ratelimit"},
-	{"internal/config", "internal/strictyaml internal/grant internal/safefile"},
+	{"internal/config", "internal/strictyaml internal/grant internal/safefile internal/duration"},
 	{"internal/grant", "internal/secret"},
 	{"internal/auth/apikey", "internal/auth internal/secret internal/grant internal/strictyaml"},
 	{"internal/auth/oidc", "internal/auth internal/secret internal/grant"},

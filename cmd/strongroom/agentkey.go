@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/duration"
 )
 
 func agentKeyCommand() *cobra.Command {
@@ -32,7 +33,7 @@ func createAgentKeyCommand() *cobra.Command {
 	var writeBack bool
 	var strategies []string
 	var reads int
-	var ends time.Duration
+	ends := duration.Duration(time.Hour)
 	c := adminCommand("create OWNER NAME…", "Create an agent key for these secrets. It is shown only once", cobra.MinimumNArgs(2), func(ctx context.Context, a *adminClient, args []string) (err error) {
 		if body.Lifetime, err = lifetime("for", ends); err != nil {
 			return err
@@ -50,7 +51,7 @@ func createAgentKeyCommand() *cobra.Command {
 		return a.printNewKey(*resp.JSON200)
 	})
 	f := c.Flags()
-	f.DurationVar(&ends, "for", time.Hour, "`time` for which the key works, at most 720h")
+	f.Var(&ends, "for", "`time` for which the key works, at most 30d")
 	f.IntVar(&reads, "reads", 0, "`number` of reads the key allows (default any)")
 	f.StringVar(&sandbox, "sandbox", "", "`id` of the only sandbox on whose routes the key works")
 	f.StringVar(&profile, "profile", "", "`id` of the agent profile that the key is for: a list for this profile shows these secrets")

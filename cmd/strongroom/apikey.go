@@ -14,6 +14,7 @@ import (
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/duration"
 	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/strictyaml"
 )
@@ -36,11 +37,11 @@ restart, and are kept in the state file, as hashes.`,
 }
 
 // lifetime is a flag's, in whole seconds.
-func lifetime(flag string, d time.Duration) (seconds int, err error) {
-	if d < 0 || d%time.Second != 0 {
+func lifetime(flag string, d duration.Duration) (seconds int, err error) {
+	if d < 0 || time.Duration(d)%time.Second != 0 {
 		return 0, fmt.Errorf("--%s: must be whole seconds", flag)
 	}
-	return int(d / time.Second), nil
+	return int(time.Duration(d) / time.Second), nil
 }
 
 // ifGiven is the value of the flag, nil if the flag is left out.
@@ -54,7 +55,7 @@ func ifGiven[T any](a *adminClient, flag string, value T) *T {
 func createAPIKeyCommand() *cobra.Command {
 	var subject, user string
 	var grants, strategies []string
-	var ends time.Duration
+	var ends duration.Duration
 	c := adminCommand("create --subject WHO --grant GRANT", "Issue a key and print it, once", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		body := gen.CreateApiKeyJSONRequestBody{Subject: subject, User: ifGiven(a, "user", user)}
 		for _, text := range grants {
@@ -82,7 +83,7 @@ func createAPIKeyCommand() *cobra.Command {
 	f.StringVar(&subject, "subject", "", "`who` has the key, for the audit log")
 	f.StringVar(&user, "user", "", "`user` whose custom secrets the key is for (default \"default\")")
 	f.StringArrayVar(&grants, "grant", nil, "`grant` as in a keys file, as '{actions: [list, reveal], owner: user/alice, names: [DB]}'; for several, several times")
-	f.DurationVar(&ends, "for", 0, "`time` for which it works, as 720h (default without end)")
+	f.Var(&ends, "for", "`time` for which it works, as 24h, 30d or 2w (default without end)")
 	strategyFlag(c, &strategies)
 	for _, name := range []string{"subject", "grant"} {
 		_ = c.MarkFlagRequired(name) // fails only for a flag that does not exist
@@ -153,7 +154,7 @@ func revokeAPIKey(ctx context.Context, a *adminClient, args []string) error {
 }
 
 func rotateAPIKeyCommand() *cobra.Command {
-	var overlap time.Duration
+	overlap := duration.Duration(duration.Day)
 	c := adminCommand("rotate ID", "Issue a key for the same caller, print it once, and let the old one work for a while", cobra.ExactArgs(1), func(ctx context.Context, a *adminClient, args []string) error {
 		seconds, err := lifetime("overlap", overlap)
 		if err != nil {
@@ -165,7 +166,7 @@ func rotateAPIKeyCommand() *cobra.Command {
 		}
 		return a.printNewKey(*resp.JSON200)
 	})
-	c.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "`time` for which the old key works on, at most 2160h")
+	c.Flags().Var(&overlap, "overlap", "`time` for which the old key works on, at most 90d")
 	return c
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
+	"github.com/strongroom/strongroom/internal/duration"
 	"github.com/strongroom/strongroom/internal/safefile"
 )
 
@@ -114,19 +115,19 @@ func (a *adminClient) writeEntries(ctx context.Context, body gen.ReadAuditJSONRe
 }
 
 func auditPruneCommand() *cobra.Command {
-	var keep time.Duration
+	var keep duration.Duration
 	c := adminCommand("prune --keep DURATION", "Drop old entries, and leave a signed checkpoint", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if keep <= 0 {
 			return errors.New("--keep: must be longer than nothing")
 		}
-		before := time.Now().Add(-keep).UTC().Format(time.RFC3339)
+		before := time.Now().Add(-time.Duration(keep)).UTC().Format(time.RFC3339)
 		resp, err := a.PruneAuditWithResponse(ctx, gen.PruneAuditJSONRequestBody{Before: before})
 		if err := refusal(resp, err); err != nil {
 			return err
 		}
 		return a.printf("%d entries dropped\n", resp.JSON200.Count)
 	})
-	c.Flags().DurationVar(&keep, "keep", 0, "how far back entries stay, as in 8760h")
+	c.Flags().Var(&keep, "keep", "`time` for which entries stay, as 365d")
 	_ = c.MarkFlagRequired("keep") // fails only for a flag that does not exist
 	return c
 }

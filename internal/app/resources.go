@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/audit"
@@ -71,13 +72,13 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 		return nil, errors.Join(fmt.Errorf("last deliveries: %w", err), r.keys.Close(), r.closeLog(), file.Close())
 	}
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: cfg.Audit.Retention, Clock: issued.SystemClock(),
+		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {
 		if s.Kubernetes == nil {
 			parts.Stores[name] = bolt.Open(file, name, ring, r.book, bolt.Options{
-				Versions: *s.Bolt.Versions, DeletedFor: *s.Bolt.DeletedFor, PastBytes: *s.Bolt.PastBytes,
+				Versions: *s.Bolt.Versions, DeletedFor: time.Duration(*s.Bolt.DeletedFor), PastBytes: *s.Bolt.PastBytes,
 			})
 			r.stores[name] = parts.Stores[name]
 			continue
@@ -108,7 +109,7 @@ func openKubernetes(k *config.Kubernetes, version string) (*kubernetes.Store, er
 		return nil, err
 	}
 	return kubernetes.Open(cluster, kubernetes.Options{
-		Namespace: k.Namespace, Timeout: k.Timeout, UserAgent: "strongroom/" + version,
+		Namespace: k.Namespace, Timeout: time.Duration(k.Timeout), UserAgent: "strongroom/" + version,
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/config"
@@ -52,7 +53,7 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	background.Go(func() { reloads.run(ctx, hangup) })
 	log.Info("listening", "address", endpoints[0].Listener.Addr().String(), "version", r.version)
 	defer collectLess()()
-	err = server.Serve(ctx, cfg.Listen.Drain, log, endpoints...)
+	err = server.Serve(ctx, time.Duration(cfg.Listen.Drain), log, endpoints...)
 	stop()
 	background.Wait()
 	return errors.Join(r.file.Err(), err)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/duration"
 	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/strictyaml"
 )
@@ -66,7 +67,7 @@ type Listen struct {
 	Address string `yaml:"address"`
 	// Drain is how long requests under way may take when the server is told
 	// to stop; with 0s they are cut off. Default 10s.
-	Drain time.Duration `yaml:"drain"`
+	Drain duration.Duration `yaml:"drain"`
 	// TLS serves HTTPS, and HTTP/2 with it, instead of plain HTTP, which is for
 	// loopback and for a proxy in front.
 	TLS *TLS `yaml:"tls"`
@@ -124,9 +125,9 @@ type Key struct {
 
 // Audit is the record of every attempt.
 type Audit struct {
-	// Retention is how far back entries stay, at least 24h: older ones are
+	// Retention is how far back entries stay, at least 1d: older ones are
 	// dropped every hour. Default: all stay.
-	Retention time.Duration `yaml:"retention"`
+	Retention duration.Duration `yaml:"retention"`
 	// Anchor keeps the head of the log outside of the state file, so that an
 	// old copy put back in its place is noticed.
 	Anchor *Anchor `yaml:"anchor"`
@@ -154,9 +155,9 @@ type Store struct {
 type Bolt struct {
 	// Versions are how many earlier versions of a secret are kept. Default 10.
 	Versions *int `yaml:"versions"`
-	// DeletedFor is how long a deleted secret can be put back. Default 720h,
+	// DeletedFor is how long a deleted secret can be put back. Default 30d,
 	// which is 30 days.
-	DeletedFor *time.Duration `yaml:"deleted_for"`
+	DeletedFor *duration.Duration `yaml:"deleted_for"`
 	// PastBytes are how many bytes one owner's earlier versions and deleted
 	// secrets may take, the oldest of which go first. Default 67108864.
 	PastBytes *int64 `yaml:"past_bytes"`
@@ -174,7 +175,7 @@ type Kubernetes struct {
 	Context string `yaml:"context"`
 	// Timeout is how long an operation may take, after which it is answered
 	// with 503. Default 10s.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout duration.Duration `yaml:"timeout"`
 }
 
 // Strategy is a way to know a caller: exactly one of these.
@@ -296,7 +297,7 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
 	// Here is the default where a 0 that is written is not a field left out.
-	c := &Config{Listen: Listen{Drain: 10 * time.Second, Connections: 2048}}
+	c := &Config{Listen: Listen{Drain: duration.Duration(10 * time.Second), Connections: 2048}}
 	err = strictyaml.DecodeFile(text, c)
 	if _, ok := errors.AsType[*strictyaml.SyntaxError](err); !ok {
 		err = errors.Join(err, c.validate())
@@ -327,11 +328,11 @@ func (c *Config) setDefaults() {
 	for _, s := range c.Stores {
 		if s.Bolt != nil {
 			setDefault(&s.Bolt.Versions, 10)
-			setDefault(&s.Bolt.DeletedFor, 30*24*time.Hour)
+			setDefault(&s.Bolt.DeletedFor, duration.Duration(30*duration.Day))
 			setDefault(&s.Bolt.PastBytes, 64<<20)
 		}
 		if s.Kubernetes != nil && s.Kubernetes.Timeout == 0 {
-			s.Kubernetes.Timeout = 10 * time.Second
+			s.Kubernetes.Timeout = duration.Duration(10 * time.Second)
 		}
 	}
 	for _, s := range c.Auth {

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +97,22 @@ apis:
 	want := []string{"127.0.0.1:3000", (10 * time.Second).String(), "any", "reject", "warn", "warn", "default", ""}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestDurationsMayBeInDaysAndWeeks(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "strongroom.yaml")
+	text := "listen: {drain: 90s}\nstate: {path: strongroom.db, key: {file: state.key}}\nstores: {embedded: {bolt: {deleted_for: 30d}}}\n" +
+		"audit: {retention: 2w}\nauth: {key: {api_key: {header: X-Key}}}\napis: {openhands: {store: embedded, auth: [key]}}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(c.Listen.Drain, c.Audit.Retention, c.Stores["embedded"].Bolt.DeletedFor); got != "1m30s 2w 30d" {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/strongroom/strongroom/internal/duration"
 )
 
 // mistakes collects what is wrong, each with the path of its field.
@@ -49,7 +50,7 @@ func (c *Config) validate() error {
 	m.bad(c.Listen.Connections < 1, "listen.connections: must be at least 1")
 	m.bad(c.State.Path == "", "state.path: must be set")
 	c.State.Key.validate(&m)
-	m.bad(c.Audit.Retention != 0 && c.Audit.Retention < 24*time.Hour, "audit.retention: must be at least 24h")
+	m.bad(c.Audit.Retention != 0 && c.Audit.Retention < duration.Duration(duration.Day), "audit.retention: must be at least 1d")
 	if a := c.Audit.Anchor; a != nil {
 		m.bad((a.File == "") != a.Stdout, "audit.anchor: must set exactly one of file, stdout")
 	}

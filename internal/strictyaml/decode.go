@@ -57,6 +57,8 @@ func inOurWords(message string) string {
 	switch {
 	case strings.Contains(message, "not found in type"):
 		return "there is no such field"
+	case strings.HasPrefix(message, "must be "): // a type of ours says what
+		return message
 	case strings.Contains(message, "already defined"):
 		return "is there twice"
 	default:
