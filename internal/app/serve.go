@@ -32,7 +32,7 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	defer boundShutdown(ctx, cfg.Listen.Drain+closeWithin, log, flush)()
+	defer boundShutdown(ctx, time.Duration(cfg.Listen.Drain)+closeWithin, log, flush)()
 	r, err := open(ctx, cfg, version, stdout, log)
 	if err != nil {
 		return err
