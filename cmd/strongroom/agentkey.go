@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -48,6 +49,9 @@ func createAgentKeyCommand() *cobra.Command {
 		if err := refusal(resp, err); err != nil {
 			return err
 		}
+		if err := a.warnOfMissing(body.Owner, resp.JSON200.Missing); err != nil {
+			return err
+		}
 		return a.printNewKey(*resp.JSON200)
 	})
 	f := c.Flags()
@@ -59,6 +63,20 @@ func createAgentKeyCommand() *cobra.Command {
 	f.StringVar(&subject, "subject", "", "`name` of the holder in the audit log (default the sandbox)")
 	strategyFlag(c, &strategies)
 	return c
+}
+
+// warnOfMissing names the secrets that do not exist, which may be typing
+// mistakes. Keys are often created before what they are for.
+func (a *adminClient) warnOfMissing(owner string, names *[]string) error {
+	if names == nil {
+		return nil
+	}
+	for _, name := range *names {
+		if _, err := fmt.Fprintf(a.out.ErrOrStderr(), "warning: no store has a secret %q of %s: the key reads it once it exists\n", name, owner); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func listAgentKeys(ctx context.Context, a *adminClient, _ []string) error {

@@ -178,3 +178,20 @@ func TestAStrategyWithoutAKeysFileKnowsIssuedKeysOnly(t *testing.T) {
 	i.mustAdminister(t, "apikey", "revoke", idIn(key))
 	p.want(t, 401, "GET", app, "Authorization-PSK: "+key, "")
 }
+
+// A name that is typed wrong makes a key that reads nothing.
+func TestAnAgentKeyForASecretThatDoesNotExistComesWithAWarning(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKEN","value":"hunter2"}`)
+	r := i.administer(t, "agent-key", "create", theUser, "TOKEN", "TOKNE", "--for", "1d")
+	const warning = `warning: no store has a secret "TOKNE" of user/default: the key reads it once it exists`
+	if r.code != 0 || !strings.HasPrefix(r.stderr, warning+"\n") || strings.Count(r.stderr, "warning:") != 1 || !strings.HasPrefix(r.stdout, "srk_") {
+		t.Errorf("exit code %d, stdout %d bytes, stderr\n%s", r.code, len(r.stdout), r.stderr)
+	}
+	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKNE","value":"hunter3"}`)
+	p.want(t, 200, "GET", "/api/settings/secrets/TOKNE", "X-Session-API-Key: "+strings.TrimSpace(r.stdout), "")
+	if r := i.administer(t, "agent-key", "create", theUser, "TOKEN", "TOKNE"); strings.Contains(r.stderr, "warning:") {
+		t.Errorf("both are there, and it says\n%s", r.stderr)
+	}
+}

@@ -160,6 +160,18 @@ func TestASecretThatTheClusterIsDeletingSaysSo(t *testing.T) {
 	p.want(t, 200, "POST", app, c.pskHeader(), body)
 }
 
+func TestAnAgentKeyForASecretOfTheClusterIsCheckedThere(t *testing.T) {
+	c := mustHaveCluster(t)
+	c.mustKeepIn(t, "cluster")
+	p := mustServe(t, c.install)
+	p.mustBecome(t, 200, "GET", "/readyz", "")
+	p.want(t, 201, "POST", "/api/secrets", c.sessionHeader(), `{"name":"TOKEN","value":"canary-one"}`)
+	r := c.administer(t, "agent-key", "create", theUser, "TOKEN", "TOKNE")
+	if r.code != 0 || strings.Count(r.stderr, "warning:") != 1 || !strings.Contains(r.stderr, `no store has a secret "TOKNE" of user/default`) {
+		t.Errorf("exit code %d: %s", r.code, r.stderr)
+	}
+}
+
 // A cluster that is away keeps nobody from what is elsewhere.
 func TestServerStartsWithoutItsCluster(t *testing.T) {
 	c := mustHaveCluster(t)

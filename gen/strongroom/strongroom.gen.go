@@ -166,6 +166,9 @@ type NewKey struct {
 
 	// Key Shown this once.
 	Key string `json:"key"`
+
+	// Missing Of an agent key: its secrets that no store has. The key reads them once they exist.
+	Missing *[]string `json:"missing,omitempty"`
 }
 
 // OwnerRef defines model for OwnerRef.

@@ -105,6 +105,35 @@ func (o *Office) store(name string) (secret.Store, error) {
 	return nil, ErrNoStore
 }
 
+// askAtMost is how long stores are asked for what an answer can do without.
+const askAtMost = 5 * time.Second
+
+// Missing returns those of the names under which no store has a secret of the
+// owner. A store that cannot be asked may have all of them.
+func (o *Office) Missing(ctx context.Context, caller secret.Caller, owner secret.Owner, names []string) (missing []string) {
+	ctx, cancel := context.WithTimeout(ctx, askAtMost)
+	defer cancel()
+	for _, name := range names {
+		if o.isMissing(ctx, caller, secret.Ref{Owner: owner, Name: name}) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+func (o *Office) isMissing(ctx context.Context, caller secret.Caller, ref secret.Ref) bool {
+	for _, name := range o.StoreNames() {
+		s, err := o.Service(name)
+		if err == nil {
+			_, err = s.Head(ctx, caller, ref)
+		}
+		if !errors.Is(err, secret.ErrNotFound) {
+			return false
+		}
+	}
+	return true
+}
+
 // StoreNames are those of all stores, in order.
 func (o *Office) StoreNames() []string {
 	return slices.Sorted(func(yield func(string) bool) {

@@ -69,7 +69,11 @@ func (a *handlers) CreateAgentKey(ctx context.Context, req gen.CreateAgentKeyReq
 	if err != nil {
 		return nil, err
 	}
-	return gen.CreateAgentKey200JSONResponse(a.newKey(key, k)), nil
+	answer := a.newKey(key, k)
+	if missing := a.office.Missing(ctx, auth.Caller(ctx), owner, req.Body.Names); missing != nil {
+		answer.Missing = &missing
+	}
+	return gen.CreateAgentKey200JSONResponse(answer), nil
 }
 
 // ListAgentKeys lists agent keys.
