@@ -21,7 +21,7 @@ func auditCommand() *cobra.Command {
 	c.AddCommand(
 		auditVerifyCommand(),
 		auditTailCommand(),
-		adminCommand("export", "Write all entries, as lines of JSON", cobra.NoArgs, exportAudit),
+		auditExportCommand(),
 		auditPruneCommand(),
 		adminCommand("mend", "Let a log go on whose head is damaged", cobra.NoArgs, mendAudit),
 	)
@@ -77,17 +77,63 @@ func auditTailCommand() *cobra.Command {
 	return c
 }
 
-func exportAudit(ctx context.Context, a *adminClient, _ []string) error {
-	for after := 0; ; {
+func auditExportCommand() *cobra.Command {
+	var after int
+	var follow bool
+	c := adminCommand("export", "Write all entries, as lines of JSON", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+		if after < 0 {
+			return errors.New("--after: must not be negative")
+		}
+		if follow {
+			return a.followEntries(ctx, after)
+		}
+		_, err := a.exportEntries(ctx, after)
+		return err
+	})
+	c.Long = `Write the entries of the audit log in order, as lines of JSON. The number of an entry is its seq.`
+	c.Example = `  strongroom audit export
+  strongroom audit export --after 1200 --follow`
+	c.Flags().IntVar(&after, "after", 0, "`number` of the entry after which to start (default from the first)")
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more entries, until interrupted; this takes a running server")
+	return c
+}
+
+// exportEntries returns the number of the last entry that there is.
+func (a *adminClient) exportEntries(ctx context.Context, after int) (last int, err error) {
+	for {
 		last, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{After: &after})
 		if errors.Is(err, io.EOF) {
-			return nil
+			return after, nil
 		}
 		if err != nil {
-			return err
+			return after, err
 		}
 		after = last
 	}
+}
+
+// followEvery is how long new entries may wait. The server is asked for what
+// is behind the last one, and for nothing before it.
+const followEvery = time.Second
+
+func (a *adminClient) followEntries(ctx context.Context, after int) error {
+	status, err := a.StatusWithResponse(ctx)
+	if err := refusal(status, err); err != nil {
+		return err
+	}
+	if !status.JSON200.Serving {
+		return errors.New("--follow: no server is running, so nothing would be added")
+	}
+	for ctx.Err() == nil {
+		if after, err = a.exportEntries(ctx, after); err != nil && ctx.Err() == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(followEvery):
+		}
+	}
+	return nil // interrupted, as it is meant to end
 }
 
 // writeEntries returns the number of the last entry, or io.EOF if there was
