@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/admin"
@@ -20,7 +21,11 @@ import (
 
 func backupCommand() *cobra.Command {
 	var out, recipient string
+	var force bool
 	c := adminCommand("backup --out FILE", "Take an encrypted backup, while the server runs or not", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+		if out == standard {
+			return a.sendBackup(ctx, recipient, force)
+		}
 		if err := a.takeBackup(ctx, out, recipient); err != nil {
 			return err
 		}
@@ -29,11 +34,27 @@ func backupCommand() *cobra.Command {
 	c.Long = `Take an encrypted backup, while the server runs or not. It is a copy of the last
 commit, encrypted for the keyring, so that the key-encryption key opens it, or for
 an age recipient.`
-	c.Flags().StringVar(&out, "out", "", "the `file` to write; it must not exist")
+	c.Example = `  strongroom backup --out /backup/strongroom-$(date +%F)
+  strongroom backup --out - | ssh backup@host 'cat > strongroom.backup'`
+	c.Flags().StringVar(&out, "out", "", "the `file` to write, which must not exist, or - for standard output")
+	c.Flags().BoolVar(&force, "force", false, "write to standard output even if it is a terminal")
 	c.Flags().StringVar(&recipient, "recipient", "", "an age public `key`, as age1…, to encrypt for instead of the keyring")
 	_ = c.MarkFlagRequired("out") // fails only for a flag that does not exist
 	c.AddCommand(backupVerifyCommand())
 	return c
+}
+
+// standard stands for standard output, or input, in the place of a file.
+const standard = "-"
+
+// sendBackup writes the backup to standard output. A pipe cannot be taken back:
+// of one that breaks off, the exit code tells.
+func (a *adminClient) sendBackup(ctx context.Context, recipient string, force bool) error {
+	w := a.out.OutOrStdout()
+	if f, ok := w.(*os.File); ok && !force && term.IsTerminal(int(f.Fd())) {
+		return errors.New("--out: standard output is a terminal: redirect it, or add --force")
+	}
+	return a.receiveBackup(ctx, recipient, w)
 }
 
 // takeBackup gives the backup its name only when it is whole and on disk.
@@ -64,7 +85,7 @@ func (a *adminClient) receiveBackup(ctx context.Context, recipient string, w io.
 func backupVerifyCommand() *cobra.Command {
 	var file, identity string
 	c := &cobra.Command{
-		Use:   "verify --config FILE BACKUP",
+		Use:   "verify --config FILE BACKUP|-",
 		Short: "Open a backup and everything in it, without restoring it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -87,13 +108,17 @@ func identityFlag(c *cobra.Command, identity *string) {
 // verifyBackup restores the backup into a directory of its own, which holds
 // nothing that is not sealed, and lets the doctor look at it.
 func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (err error) {
-	owner, err := safefile.OwnerOf(filepath.Dir(from))
+	beside := filepath.Dir(from)
+	if from == standard {
+		beside = filepath.Dir(cfg.State.Path)
+	}
+	owner, err := safefile.OwnerOf(beside)
 	if err != nil {
 		return err
 	}
 	var dir string
 	err = owner.Do(func() (err error) {
-		dir, err = os.MkdirTemp(filepath.Dir(from), ".verify-")
+		dir, err = os.MkdirTemp(beside, ".verify-")
 		return err
 	})
 	if err != nil {
@@ -104,7 +129,7 @@ func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (
 	elsewhere.State.Path = filepath.Join(dir, "state.db")
 	// The backup may be older than the anchor, which is not to be moved to it.
 	elsewhere.Audit = config.Audit{}
-	if err := restore(c.Context(), &elsewhere, from, identity); err != nil {
+	if err := restore(c, &elsewhere, from, identity); err != nil {
 		return err
 	}
 	return administer(c, &elsewhere, examine)
@@ -121,7 +146,7 @@ func restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := restore(c.Context(), cfg, from, identity); err != nil {
+			if err := restore(c, cfg, from, identity); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is restored\n", cfg.State.Path)
@@ -130,7 +155,7 @@ func restoreCommand() *cobra.Command {
 	}
 	configFlag(c, &file)
 	identityFlag(c, &identity)
-	c.Flags().StringVar(&from, "from", "", "the `backup`")
+	c.Flags().StringVar(&from, "from", "", "the `backup`, or - for standard input")
 	_ = c.MarkFlagRequired("from") // fails only for a flag that does not exist
 	return c
 }
@@ -148,7 +173,7 @@ func remindOfAnchor(w io.Writer, to *config.Anchor) error {
 	return err
 }
 
-func restore(ctx context.Context, cfg *config.Config, from, identity string) error {
+func restore(c *cobra.Command, cfg *config.Config, from, identity string) error {
 	var identities []byte
 	if identity != "" {
 		var err error
@@ -157,15 +182,19 @@ func restore(ctx context.Context, cfg *config.Config, from, identity string) err
 		}
 		defer clear(identities)
 	}
-	f, err := safefile.Open(from, os.O_RDONLY)
-	if err != nil {
-		return err
+	r := c.InOrStdin()
+	if from != standard {
+		f, err := safefile.Open(from, os.O_RDONLY)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		r = f
 	}
-	defer func() { _ = f.Close() }()
 	source := app.KeySource(cfg.State.Key)
-	plain, err := admin.Decrypt(ctx, f, source, identities)
+	plain, err := admin.Decrypt(c.Context(), r, source, identities)
 	if err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}
-	return admin.Restore(ctx, cfg.State.Path, plain, source)
+	return admin.Restore(c.Context(), cfg.State.Path, plain, source)
 }

@@ -244,3 +244,32 @@ func TestACommandsOutputHasNoAnchorsInIt(t *testing.T) {
 		}
 	}
 }
+
+// Through pipes: a backup taken on one machine and kept on another.
+func TestABackupGoesToStandardOutputAndComesFromStandardInput(t *testing.T) {
+	i := mustHaveAPast(t)
+	taken := i.mustAdminister(t, "backup", "--out", "-")
+	if _, err := os.Lstat("-"); err == nil {
+		t.Error("a file of the name - was written")
+	}
+	elsewhere := i.path("elsewhere.yaml")
+	for _, tc := range []struct{ args, says string }{
+		{"backup verify - --config " + i.config(), "ok     "},
+		{"restore --from - --config " + elsewhere, "elsewhere.db is restored\n"},
+	} {
+		cmd := command(t, strings.Fields(tc.args)...)
+		cmd.Stdin = strings.NewReader(taken)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), tc.says) {
+			t.Errorf("%s: %v, %s", tc.args, err, out)
+		}
+	}
+	if got, want := mustRun(t, "secret", "list", theApp, "--config", elsewhere).stdout, i.mustAdminister(t, "secret", "list", theApp); got != want {
+		t.Errorf("restored is\n%s\nwant\n%s", got, want)
+	}
+	cut := command(t, "backup", "verify", "-", "--config", i.config())
+	cut.Stdin = strings.NewReader(taken[:len(taken)/2])
+	if out, err := cut.CombinedOutput(); err == nil {
+		t.Errorf("half of it is whole: %s", out)
+	}
+}
