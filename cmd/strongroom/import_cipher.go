@@ -3,11 +3,11 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
-	"os"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/strongroom/strongroom/internal/fernet"
+	"github.com/strongroom/strongroom/internal/safefile"
 )
 
 // An openHandsCipher opens the values that OpenHands' agent server has
@@ -18,7 +18,7 @@ type openHandsCipher []fernet.Key
 // readSecretKeys reads files with one key a line, the earlier ones included.
 func readSecretKeys(files []string) (c openHandsCipher, err error) {
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := safefile.Read(file)
 		if err != nil {
 			return nil, fmt.Errorf("--secret-key-file: %w", err)
 		}

@@ -25,7 +25,7 @@ var suspects = []struct{ value, reason string }{
 	{`"true"`, "is shorter than 6 bytes: agents will mask it in everything they print"},
 	{`" ` + canary + `"`, "begins or ends with a blank: leave it out"},
 	{`"\ufeff` + canary + `"`, "begins with a byte order mark: save it as UTF-8 without one"},
-	{`"-----BEGIN K-----\\n` + canary + `\\n-----END K-----"`, `is a PEM file with \n in place of its line breaks: send real line breaks`},
+	{`"-----BEGIN K-----\\n` + canary + `\\n-----END K-----"`, "is a PEM file with escaped line breaks: send real ones"},
 	{`""`, "is shorter than 6 bytes: agents will mask it in everything they print"},
 }
 

@@ -25,7 +25,7 @@ const (
 	isMaskedInPart   = "looks masked in part: send the whole value"
 	isPlaceholder    = "looks like a placeholder: send the real value"
 	isShort          = "is shorter than 6 bytes: agents will mask it in everything they print"
-	pemEscaped       = `is a PEM file with \n in place of its line breaks: send real line breaks`
+	pemEscaped       = "is a PEM file with escaped line breaks: send real ones"
 	pemOneLine       = "is a PEM file on one line: send it with its line breaks"
 	pemCut           = "is a PEM file without its last line: send the whole file"
 	hasOddName       = "has a blank or an equals sign, so it cannot be an environment variable: use letters, digits and underscores"

@@ -18,7 +18,7 @@ func TestSuspicions(t *testing.T) {
 		quotes      = "is in quotes: leave them out"
 		name        = "begins with a name and =: send only the value behind it"
 		masked      = "looks masked in part: send the whole value"
-		escaped     = `is a PEM file with \n in place of its line breaks: send real line breaks`
+		escaped     = "is a PEM file with escaped line breaks: send real ones"
 		oneLine     = "is a PEM file on one line: send it with its line breaks"
 		cut         = "is a PEM file without its last line: send the whole file"
 		placeholder = "looks like a placeholder: send the real value"
