@@ -4,5 +4,5 @@ package state
 
 import "os"
 
-// allocate makes sure that the file has so many bytes of its own on the disk.
+// allocate reserves size bytes on the disk for the file.
 func allocate(file *os.File, size int64) error { return allocateByWriting(file, size) }

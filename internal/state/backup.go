@@ -13,10 +13,9 @@ import (
 
 var _ io.WriterTo = (*File)(nil)
 
-// WriteTo writes a copy of the file as of one commit, while others follow. As
-// long as it takes, the file cannot reuse the room of what is changed, and
-// once it has to be mapped anew writers and then readers wait: whatever is
-// slower than a disk wants a temporary file in between.
+// WriteTo writes a snapshot of one commit while later commits continue. Meanwhile the
+// file cannot reuse freed pages, and if it must be remapped, writers and then readers
+// wait. A destination slower than a disk therefore needs a temporary file in between.
 func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 	err = f.view(func(tx *bbolt.Tx) error {
 		n, err = tx.WriteTo(w)
@@ -28,10 +27,9 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
-// Restore makes a state file of a copy that [File.WriteTo] wrote, under a name
-// that must not be taken (or it is os.ErrExist). A copy that is not whole, or
-// not of this format, leaves nothing. Made by root, it belongs to the owner of
-// its directory.
+// Restore creates a state file from a copy that [File.WriteTo] wrote. The path must
+// not exist (os.ErrExist). An incomplete copy, or one of another format, leaves no
+// file. Run by root, the file belongs to the owner of its directory.
 func Restore(path string, r io.Reader) error {
 	err := safefile.Create(path, func(file *os.File) error {
 		if _, err := io.Copy(file, r); err != nil {
@@ -48,8 +46,7 @@ func Restore(path string, r io.Reader) error {
 	return nil
 }
 
-// whole says what keeps a file from being a good copy. A commit that was torn
-// is no excuse here.
+// whole returns the defect of a copy. Unlike in [Open], a torn commit is one.
 func whole(file *os.File) error {
 	_, damage, err := examine(file)
 	if err != nil {

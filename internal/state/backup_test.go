@@ -15,8 +15,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// counters puts the same number under several keys, far apart: a copy that is
-// no commit point shows different ones.
+// counters puts the same number under several distant keys. A copy that is not the
+// state of one commit shows different numbers.
 func counters(n int) func(*state.Tx) error {
 	return func(tx *state.Tx) error {
 		for _, name := range buckets {

@@ -10,8 +10,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// The reserve must take room on the disk that has the state file, and a copy
-// must be renamed within it.
+// The reserve must be on the disk of the state file, and a copy must be renamed within
+// that disk.
 func TestFilesBesideAStateFileThatIsALinkAreWhereItLeads(t *testing.T) {
 	path := mustCreate(t)
 	link := filepath.Join(t.TempDir(), "link.db")
@@ -35,7 +35,7 @@ func TestFilesBesideAStateFileThatIsALinkAreWhereItLeads(t *testing.T) {
 	}
 }
 
-// Root's terminal shows nothing but what this program writes into the file.
+// Root's terminal shows only text in the form that this program writes.
 func TestHolderIsShownOnlyIfThisProgramWroteIt(t *testing.T) {
 	for text, want := range map[string]string{
 		"process 1 on host a since 2026-11-21T12:00:00Z\n": "process 1 on host a since 2026-11-21T12:00:00Z",

@@ -11,14 +11,14 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// watchEvery is how soon an idle process notices that its file is gone.
+// watchEvery is the interval at which an idle process checks that its file exists.
 const watchEvery = 250 * time.Millisecond
 
-// Broken is closed when nothing can be committed any more and the process
-// must end; [File.Err] then says why.
+// Broken is closed when no commit is possible any more and the process must end.
+// [File.Err] then returns the reason.
 func (f *File) Broken() <-chan struct{} { return f.broken }
 
-// Err is nil as long as changes can be committed, and then ErrBroken,
+// Err returns nil while changes can be committed, and afterwards ErrBroken,
 // ErrUnlinked or ErrDamaged.
 func (f *File) Err() error {
 	select {
@@ -36,11 +36,11 @@ func (f *File) breakWith(cause error) {
 	})
 }
 
-// outcome tells a full disk from a broken one. A page that found no room was
-// not written, and the meta page that would have made it count was not either
-// (bbolt writes it last); but after a failed fsync the kernel may have dropped
-// the pages and say yes the next time (Rebello et al., ATC'20), so that one is
-// final, and so is everything else that is not understood.
+// outcome distinguishes a full disk from a broken one. On a full disk a page was not
+// written, and neither was the meta page that would make it valid (bbolt writes it
+// last), so the file is intact. After a failed fsync the kernel may have dropped the
+// pages and report success the next time (Rebello et al., ATC'20), so that error is
+// final. So is every unknown error.
 func (f *File) outcome(err error) error {
 	if err == nil {
 		return f.inPlace()
@@ -57,7 +57,7 @@ func isNoRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// watch notices that the file is gone while nobody writes.
+// watch detects a deleted or replaced file while there are no commits.
 func (f *File) watch() {
 	defer close(f.watched)
 	tick := time.NewTicker(watchEvery)
@@ -72,8 +72,8 @@ func (f *File) watch() {
 	}
 }
 
-// inPlace returns ErrUnlinked if a name of the file leads to nothing, or to
-// another file. Every commit asks before it is acknowledged.
+// inPlace returns ErrUnlinked if a name of the file leads to nothing or to another
+// file. Every commit checks it before it is acknowledged.
 func (f *File) inPlace() error {
 	f.placing.Lock()
 	defer f.placing.Unlock()
@@ -84,8 +84,8 @@ func (f *File) inPlace() error {
 	return nil
 }
 
-// statLeadsTo reports whether the path leads to this file, as far as it can be
-// known.
+// statLeadsTo reports whether the path leads to this file. It returns true if that
+// cannot be determined.
 func statLeadsTo(path string, file os.FileInfo) bool {
 	there, err := os.Stat(path)
 	if err != nil {

@@ -16,14 +16,14 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// With these set, the test binary is a process that uses a state file and
-// says on its standard output what it was told about it.
+// With these set, the test binary is a process that uses a state file and prints the
+// results on its standard output.
 const (
 	childDoes = "STRONGROOM_TEST_CHILD"
 	childFile = "STRONGROOM_TEST_FILE"
 )
 
-// brokenStatus is how the child ends when nothing can be committed any more.
+// brokenStatus is the child's exit code when no commit is possible any more.
 const brokenStatus = 3
 
 func TestMain(m *testing.M) {
@@ -37,8 +37,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// childWrites makes a number of changes, every other one with the right to
-// the reserve, and tries again for as long as the disk is full.
+// childWrites makes a number of changes, every other one with the reserve, and retries
+// while the disk is full.
 func childWrites(path string) int {
 	f, err := state.Open(path)
 	if err != nil {
@@ -55,7 +55,7 @@ func childWrites(path string) int {
 				break
 			}
 			fmt.Println("full", key)
-			time.Sleep(50 * time.Millisecond) // as a client would
+			time.Sleep(50 * time.Millisecond) // like a client's retry
 		}
 	}
 	if f.Err() != nil {
@@ -100,8 +100,7 @@ func child(t *testing.T, does, path string, before ...string) *exec.Cmd {
 	return cmd
 }
 
-// told are the lines that a child has written, without the last one if it was
-// killed in the midst of that.
+// told returns the complete lines that a child has printed.
 func told(out []byte) (lines [][]string) {
 	out = out[:bytes.LastIndexByte(out, '\n')+1]
 	for scan := bufio.NewScanner(bytes.NewReader(out)); scan.Scan(); {
@@ -110,7 +109,7 @@ func told(out []byte) (lines [][]string) {
 	return lines
 }
 
-// wantAllDone opens the file and wants all in it that was acknowledged.
+// wantAllDone opens the file and checks that it has every acknowledged change.
 func wantAllDone(t *testing.T, path string, lines [][]string) (done int) {
 	t.Helper()
 	f, err := state.Open(path)

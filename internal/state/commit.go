@@ -11,7 +11,7 @@ import (
 type job struct {
 	fn       func(*Tx) error
 	reserved bool         // may use the reserve
-	alone    func() error // in the place of fn: what needs the turn for itself
+	alone    func() error // replaces fn; runs without a transaction, with the turn
 	err      error
 	panicked any
 	done     chan struct{} // closed when err and panicked are final
@@ -26,12 +26,11 @@ func (j *job) isDone() bool {
 	}
 }
 
-// maxBatch bounds what one commit may take on, so that nobody waits for long.
+// maxBatch limits the jobs of one commit, and so the wait of the first one.
 const maxBatch = 256
 
-// commitQueued commits what is queued. There is no timer: a lone change
-// commits at once, and a crowd forms by itself while a commit runs. Whoever
-// calls it has the turn.
+// commitQueued commits the queued jobs. There is no timer: a lone change commits at
+// once, and a batch forms while a commit runs. The caller has the turn.
 func (f *File) commitQueued() {
 	if batch := f.queued(); len(batch) > 0 {
 		f.commit(batch)
@@ -50,9 +49,8 @@ func (f *File) queued() (batch []*job) {
 	return batch
 }
 
-// commit does all the jobs in one transaction, but for those that fail after
-// they wrote: bbolt cannot undo a part of a transaction, so it starts over
-// without them.
+// commit runs all jobs in one transaction. If a job fails after it wrote, the
+// transaction starts over without it, because bbolt cannot undo a part.
 func (f *File) commit(batch []*job) {
 	defer func() {
 		for _, j := range batch {
@@ -74,8 +72,7 @@ func (f *File) commit(batch []*job) {
 	}
 }
 
-// admit does what has to be done alone, and returns what goes into the
-// transaction.
+// admit runs the jobs that cannot share a transaction and returns the others.
 func (f *File) admit(batch []*job) []*job {
 	var left []*job
 	for _, j := range batch {
@@ -91,9 +88,9 @@ func (f *File) admit(batch []*job) []*job {
 	return left
 }
 
-// makeRoom returns the jobs with which to try again on a full disk: first all
-// but the ordinary ones, as one of those may have been too large, and then the
-// same with the room of the reserve.
+// makeRoom returns the jobs to retry on a full disk: first only those with a right to
+// the reserve, because an ordinary one may have been too large, then the same ones
+// after it has freed the reserve.
 func (f *File) makeRoom(jobs []*job) []*job {
 	var reserved, ordinary []*job
 	for _, j := range jobs {
@@ -119,14 +116,14 @@ func fail(jobs []*job, err error) {
 	}
 }
 
-// try runs the jobs and commits what they wrote. It returns the number of a
-// job that spoiled the transaction, or -1 and the outcome for all of them.
+// try runs the jobs and commits. It returns the index of a job that failed after it
+// wrote, or -1 and the outcome for all jobs.
 func (f *File) try(jobs []*job) (spoiler int, err error) {
 	if err := f.Err(); err != nil {
 		return -1, err
 	}
 	defer func() {
-		if p := recover(); p != nil { // ours, and not that of a job
+		if p := recover(); p != nil { // in our code, not in a job
 			err = fmt.Errorf("%w: %v\n%s", ErrBroken, p, debug.Stack())
 			f.stuckWith(err)
 			spoiler = -1
@@ -148,7 +145,7 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 	if err != nil {
 		return -1, fmt.Errorf("beginning a commit: %w", err)
 	}
-	defer func() { _ = btx.Rollback() }() // after a commit it does nothing
+	defer func() { _ = btx.Rollback() }() // no effect after a commit
 	tx := &Tx{tx: btx, keys: f.keys}
 	for i, j := range jobs {
 		before, then := tx.writes, len(tx.then)

@@ -12,14 +12,13 @@ import (
 	"github.com/strongroom/strongroom/internal/safefile"
 )
 
-// compactStep bounds the memory that Compact takes, in bytes of one
-// transaction.
+// compactStep is the size of Compact's transactions in bytes, and so the memory that
+// it takes.
 const compactStep = 1 << 20
 
-// Compact gives back to the file system what the file does not need any more:
-// it writes a new file with the same content and puts it in the place of the
-// old one. Reads go on meanwhile, and changes wait. A crash leaves one of the
-// two.
+// Compact returns unused space to the file system: it writes a new file with the same
+// content and replaces the old one. Meanwhile reads continue and changes wait. A crash
+// leaves one of the two files.
 func (f *File) Compact(ctx context.Context) error {
 	var old *bbolt.DB
 	err := f.do(ctx, &job{alone: func() (err error) {
@@ -57,7 +56,7 @@ func (f *File) compact() (old *bbolt.DB, err error) {
 			_ = os.Remove(draft)
 		}
 	}()
-	// From here on the file is bbolt's to close.
+	// From here on bbolt closes the file.
 	db, err := f.copyTo(file)
 	if err != nil {
 		return nil, err
@@ -69,8 +68,7 @@ func (f *File) compact() (old *bbolt.DB, err error) {
 	return old, f.syncPlace()
 }
 
-// copyTo writes all rows to the file, which it locks before anybody can know
-// its name.
+// copyTo locks the file, before it gets its final name, and writes all rows to it.
 func (f *File) copyTo(file *os.File) (db *bbolt.DB, err error) {
 	if err := lock(file); err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -79,7 +77,7 @@ func (f *File) copyTo(file *os.File) (db *bbolt.DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	db.NoSync, db.NoGrowSync = true, true // once at the end is enough
+	db.NoSync, db.NoGrowSync = true, true // one sync at the end is enough
 	err = guarded(func() error { return bbolt.Compact(db, f.db.Load(), compactStep) })
 	if err == nil {
 		err = commitAgain(db)
@@ -105,8 +103,7 @@ func (f *File) verify(copied *os.File) error {
 	return err
 }
 
-// replace puts the file in the place of the present one. Whoever watches the
-// place finds either this one or that.
+// replace replaces the current file. At any moment the path leads to one of the two.
 func (f *File) replace(draft string, file *os.File) error {
 	if err := f.inPlace(); err != nil {
 		return err
@@ -124,8 +121,8 @@ func (f *File) replace(draft string, file *os.File) error {
 	return nil
 }
 
-// syncPlace makes the new file durable under its name. If that fails, the next
-// start may find the old one, so nothing may be committed to the new one.
+// syncPlace makes the new name durable. If that fails, the next start may find the old
+// file, so no change may be committed to the new one.
 func (f *File) syncPlace() error {
 	err := safefile.SyncDir(filepath.Dir(f.path))
 	if err != nil {

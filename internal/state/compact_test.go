@@ -18,7 +18,7 @@ func mustUpdate(t *testing.T, f *state.File, fn func(*state.Tx) error) {
 	}
 }
 
-// grown returns a file of some megabytes that needs few of them any more.
+// grown returns a file of some megabytes that are mostly unused.
 func grown(t *testing.T) (path string, f *state.File) {
 	t.Helper()
 	path = mustCreate(t)

@@ -13,10 +13,9 @@ import (
 	"github.com/strongroom/strongroom/internal/safefile"
 )
 
-// Create makes a new state file that holds the keyring which wrap returns for
-// the id of the file. It never touches what is there already: the error is
-// then one of [os.ErrExist]. A crash leaves the whole file or none, because it
-// comes to its name only when it is on disk.
+// Create creates a state file with the keyring that wrap returns for the file's id. It
+// never changes an existing file; the error is then os.ErrExist. A crash leaves the
+// whole file or none, because the file gets its name only when it is on disk.
 func Create(path string, wrap func(id string) ([]byte, error)) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("creating the state file %s: %w", path, os.ErrExist)
@@ -53,8 +52,8 @@ func write(file *os.File, id string, keyring []byte) (err error) {
 	return errors.Join(err, commitAgain(db))
 }
 
-// commitAgain makes the second meta page show the same, so that whichever is
-// damaged later, the other one does not lead back to an unfinished file.
+// commitAgain writes the same state to the second meta page. If one of them is damaged
+// later, the other does not lead back to an unfinished file.
 func commitAgain(db *bbolt.DB) error {
 	return db.Update(func(*bbolt.Tx) error { return nil })
 }

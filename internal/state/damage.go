@@ -8,21 +8,19 @@ import (
 	"strings"
 )
 
-// ErrDamaged means that the file holds something that was never written to it.
+// ErrDamaged means that the file has content that was never written to it.
 var ErrDamaged = errors.New("the state file is damaged")
 
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrDamaged}, args...)...)
 }
 
-// Damage says what was found wrong with a file that could be opened all the
-// same; it is empty if nothing was.
+// Damage describes a defect that did not prevent opening the file; empty for none.
 func (f *File) Damage() string { return f.damage }
 
-// guarded runs fn, which reads the mapped file. Where bbolt comes upon pages
-// that make no sense it panics, and where the file ends before its mapping
-// does the kernel would end the process; here, both are an ErrDamaged. Open
-// has looked at every page, so this is for what happens to the file later.
+// guarded runs fn, which reads the mapped file, and turns two faults into ErrDamaged:
+// bbolt's panic on inconsistent pages, and the kernel's signal when the file ends
+// before its mapping. Open has checked every page, so these faults mean later damage.
 func guarded(fn func() error) (err error) {
 	before := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(before)
@@ -37,8 +35,8 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// isFault tells a read of what is not there from a nil pointer, which has no
-// address.
+// isFault reports whether a panic is a fault of the mapping. A nil pointer's panic has
+// no address.
 func isFault(p any) bool {
 	_, ok := p.(interface {
 		runtime.Error
@@ -47,9 +45,8 @@ func isFault(p any) bool {
 	return ok
 }
 
-// isFromBbolt reports whether bbolt's code has panicked, rather than that of
-// the function it was called by. It goes by the innermost call below the
-// panic that is not the runtime's.
+// isFromBbolt reports whether bbolt's own code panicked, by the innermost frame below
+// the panic that is not the runtime's.
 func isFromBbolt() bool {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])

@@ -16,8 +16,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// disks are small file systems of this kind and that. What a mount needs, few
-// machines give.
+// disks mount small file systems of several kinds. Few machines permit a mount.
 var disks = map[string]func(t *testing.T, dir string){
 	"tmpfs": func(t *testing.T, dir string) { mustMount(t, dir, "-t", "tmpfs", "-o", "size=16m", "tmpfs") },
 	"ext4": func(t *testing.T, dir string) {
@@ -66,7 +65,7 @@ func mustOpenIn(t *testing.T, dir string) *state.File {
 	return mustOpen(t, path)
 }
 
-// mustFillUp leaves no room on the disk.
+// mustFillUp fills the disk.
 func mustFillUp(t *testing.T, dir string) (ballast string) {
 	t.Helper()
 	ballast = filepath.Join(dir, "ballast")
@@ -174,7 +173,7 @@ func (d *filling) wantHealing() {
 	}
 }
 
-// forget deletes everything, so that the disk can be filled once more.
+// forget deletes everything, so that the disk can be filled again.
 func (d *filling) forget() func(*state.Tx) error {
 	return func(tx *state.Tx) error {
 		b := tx.Bucket("test")

@@ -13,8 +13,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// sized is how much a fault test does: the full size, which takes minutes, is
-// run with STRONGROOM_FAULTS=full.
+// sized returns the size of a fault test: full, which takes minutes, with
+// STRONGROOM_FAULTS=full.
 func sized(usual, full int) int {
 	if os.Getenv("STRONGROOM_FAULTS") == "full" {
 		return full
@@ -22,8 +22,8 @@ func sized(usual, full int) int {
 	return usual
 }
 
-// skipLoudly is for what this machine does not allow: a skipped test is easily
-// taken for a passed one.
+// skipLoudly skips a test that this machine does not permit, with a visible message,
+// because a skipped test is easily mistaken for a passed one.
 func skipLoudly(t *testing.T, why string, args ...any) {
 	t.Helper()
 	fmt.Fprintf(os.Stderr, "NOT TESTED: %s: %s\n", t.Name(), fmt.Sprintf(why, args...))
@@ -32,7 +32,7 @@ func skipLoudly(t *testing.T, why string, args ...any) {
 
 var buckets = []string{"a", "b", "c"}
 
-// A content is what a file should hold, by bucket and key.
+// A content is the expected content of a file by bucket and key.
 type content map[[2]string]string
 
 func (c content) digest() string {
@@ -57,8 +57,7 @@ func contentOf(f *state.File) (c content, err error) {
 	return c, err
 }
 
-// digestAt opens the file, and says what it holds and what was found wrong
-// with it.
+// digestAt opens the file and returns a digest of its content and the damage found.
 func digestAt(path string) (digest, damage string, err error) {
 	f, err := state.Open(path)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// What stands first in a state file, in this bucket.
+// The header of a state file is in this bucket.
 const headerBucket = "state"
 
 var (
@@ -22,7 +22,7 @@ var (
 
 const idBytes = 16
 
-// readHeader returns the id of the file, once it knows that it can read it.
+// readHeader checks the format version and returns the id of the file.
 func readHeader(db *bbolt.DB) (id string, err error) {
 	read := func(btx *bbolt.Tx) error {
 		header := (&Tx{tx: btx}).Bucket(headerBucket)
@@ -50,8 +50,7 @@ func (f *File) Keyring() (wrapped []byte, err error) {
 	return wrapped, err
 }
 
-// SetKeyring puts another wrapped keyring in the place of the one that is
-// there, and returns when it is on disk.
+// SetKeyring replaces the wrapped keyring and returns when it is on disk.
 func (f *File) SetKeyring(ctx context.Context, wrapped []byte) error {
 	return f.Update(ctx, func(tx *Tx) error {
 		header := tx.Bucket(headerBucket)
@@ -59,7 +58,7 @@ func (f *File) SetKeyring(ctx context.Context, wrapped []byte) error {
 	})
 }
 
-// putSum notes the sum of all keys, of which its own is one.
+// putSum stores the sum of all keys, its own included.
 func (tx *Tx) putSum() error {
 	header := tx.Bucket(headerBucket)
 	sum := tx.keys

@@ -17,15 +17,15 @@ import (
 // A HeldError means that another process has the state file open.
 type HeldError struct {
 	Path string
-	By   string // as in "process 4711 on host alpha since …"
+	By   string // for example "process 4711 on host alpha since …"
 }
 
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("the state file %s is held by %s", e.Path, e.By)
 }
 
-// lock is the one that bbolt takes as well, on the state file itself, and goes
-// with its process. The file beside it only says who to ask about it.
+// lock takes the lock that bbolt takes too, on the state file itself. The kernel
+// releases it with the process. The file beside it only names the process.
 func lock(file *os.File) error {
 	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(lockTimeout / 10) {
 		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -47,8 +47,7 @@ func Files(path string) []string {
 
 func holderPath(path string) string { return path + ".holder" }
 
-// noteHolder is not important enough to fail: a directory that cannot be
-// written has been noticed by bbolt, if it matters.
+// noteHolder ignores errors, because its file is only informative.
 func noteHolder(path string) {
 	host, _ := os.Hostname()
 	who := fmt.Sprintf("process %d on host %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
@@ -64,8 +63,8 @@ func writeAll(file *os.File, text string) error {
 	return err
 }
 
-// holderForm is what noteHolder writes. The file may be written by others than
-// those who read the message on their terminal, so nothing else is shown.
+// holderForm is the form of noteHolder's text. Other users may be able to write the
+// file, so no other text is shown on a terminal.
 var holderForm = regexp.MustCompile(`^process [0-9]{1,10} on host [A-Za-z0-9._-]{0,255} since [0-9TZ:-]{1,30}\n$`)
 
 func heldBy(path string) error {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Errors come from the kernel here, to a process of its own.
+// In these tests the kernel returns errors to a separate process.
 
 func mustTrace(t *testing.T) {
 	t.Helper()
@@ -18,9 +18,8 @@ func mustTrace(t *testing.T) {
 	}
 }
 
-// traced runs the child with a system call failing, and returns what it says
-// and how it ended. It counts calls by thread, so what is to fail once may do
-// so a few times.
+// traced runs the child with a failing system call, and returns its output and exit
+// code. strace counts calls per thread, so a single failure may occur a few times.
 func traced(t *testing.T, path, call, failure, when string) (lines [][]string, status int) {
 	t.Helper()
 	cmd := child(t, "write", path, "strace", "-f", "-qq", "-o", os.DevNull,

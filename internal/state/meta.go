@@ -32,12 +32,11 @@ type meta struct {
 	txid      uint64
 }
 
-// readMeta returns the meta page that bbolt will go by, and what is wrong with
-// the other.
+// readMeta returns the meta page that bbolt will use, and the damage of the other one.
 //
-// One that is not whole is no reason to refuse: a power failure in the midst
-// of a commit leaves just that, and the other one is then the last commit that
-// was acknowledged. But it may also have been whole once, and nobody can tell.
+// One damaged meta page is no reason to refuse the file: a power failure during a
+// commit leaves exactly that, and the other page is then the last acknowledged commit.
+// It may also have been valid and damaged later, which looks the same.
 func readMeta(file *os.File) (m meta, damage string, err error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -86,8 +85,8 @@ func metaAt(file io.ReaderAt, at int64) (m meta, ok bool) {
 	return m, ok
 }
 
-// findSecondMeta looks where bbolt looks: the first one, which would say how
-// large a page is, is not whole.
+// findSecondMeta searches where bbolt searches: the first meta page, which would give
+// the page size, is damaged.
 func findSecondMeta(file io.ReaderAt) (m meta, ok bool) {
 	for at := int64(minPageBytes); at <= maxPageBytes; at *= 2 {
 		if m, ok = metaAt(file, at); ok && m.pageBytes == at {

@@ -15,7 +15,7 @@ import (
 // link, everything beside the state file is beside the file that the link leads
 // to. Opened by root, all of it stays the property of the state file's owner.
 // Errors: ErrMissing, a HeldError if another process has it open, ErrDamaged,
-// or a sentence that says what else is wrong, wrong permissions included.
+// or an error about anything else, such as wrong permissions.
 func Open(path string) (*File, error) {
 	owner, err := safefile.OwnerOf(path)
 	if err != nil {
@@ -62,7 +62,7 @@ func openAs(name string, owner safefile.User) (_ *File, err error) {
 	return f, nil
 }
 
-// load makes sure that the file is ours and whole, and then has bbolt map it.
+// load checks that the file is ours and undamaged, and then lets bbolt map it.
 func (f *File) load(file *os.File) (err error) {
 	if err := lock(file); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (f *File) load(file *os.File) (err error) {
 		return err
 	}
 	if err := f.inPlace(); err != nil {
-		return err // while we waited for the lock
+		return err // replaced during the wait for the lock
 	}
 	if f.keys, f.damage, err = examine(file); err != nil {
 		return err
@@ -93,8 +93,8 @@ func (f *File) load(file *os.File) (err error) {
 	return nil
 }
 
-// openDB has bbolt use a file that is open and locked already, so that nobody
-// else can have it in between.
+// openDB lets bbolt use a file that is already open and locked, so that no other
+// process can open it in between.
 func openDB(file *os.File) (db *bbolt.DB, err error) {
 	opts := options()
 	opts.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return file, nil }

@@ -10,9 +10,9 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// A server that runs as somebody else must be able to open what root's commands
-// leave.
-func TestWhatRootMakesBelongsToWhoseStateFileItIs(t *testing.T) {
+// A server that runs as another user must be able to open the files that root's
+// commands leave.
+func TestFilesThatRootCreatesBelongToTheOwnerOfTheStateFile(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: it takes root to make files for others")
 	}

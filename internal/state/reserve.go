@@ -10,14 +10,14 @@ import (
 
 const (
 	reserveBytes = 4 << 20
-	// retryReserve bounds how often a full disk is asked for room again.
+	// retryReserve is the interval between attempts to allocate the reserve on a full disk.
 	retryReserve = 250 * time.Millisecond
 )
 
-// A reserve is room on the disk, held by a file beside the state file, for
-// what must go on record when there is no other room left. While it is spent,
-// ordinary changes are refused, or they would use up what was meant for
-// others. It belongs to whoever has the turn.
+// A reserve is disk space, held by a file beside the state file, for audit entries that
+// must be written when the disk is full. While it is spent, ordinary changes are
+// refused, so that they do not use up its space. Only the goroutine with the turn uses
+// it.
 type reserve struct {
 	path  string
 	owner safefile.User // of the state file
@@ -36,7 +36,7 @@ func openReserve(statePath string, owner safefile.User) (*reserve, error) {
 	return r, err
 }
 
-// fill allocates what is missing of the reserve: all of it, or nothing.
+// fill allocates the missing part of the reserve, completely or not at all.
 func (r *reserve) fill() (err error) {
 	file, err := r.open(os.O_RDWR | os.O_CREATE)
 	if err != nil {
@@ -57,8 +57,8 @@ func (r *reserve) open(flag int) (file *os.File, err error) {
 	return file, err
 }
 
-// available reports whether the reserve is there, and fills it if there is
-// room again.
+// available reports whether the reserve is full, and refills it if there is space
+// again.
 func (r *reserve) available() bool {
 	if r.spent && time.Since(r.tried) >= retryReserve {
 		r.tried = time.Now()
@@ -67,8 +67,7 @@ func (r *reserve) available() bool {
 	return !r.spent
 }
 
-// spend gives the room back to the file system. It reports whether there was
-// any.
+// spend frees the space of the reserve and reports whether there was any.
 func (r *reserve) spend() bool {
 	if r.spent {
 		return false
@@ -76,7 +75,7 @@ func (r *reserve) spend() bool {
 	r.spent, r.tried = true, time.Now()
 	file, err := r.open(os.O_RDWR)
 	if err != nil {
-		return true // somebody has removed it, which also makes room
+		return true // it was removed, which also frees its space
 	}
 	// Some file systems free blocks only when this is on disk. If it fails,
 	// the next commit will notice.
@@ -84,10 +83,10 @@ func (r *reserve) spend() bool {
 	return true
 }
 
-// allocateByWriting is for file systems that cannot allocate.
+// allocateByWriting allocates on file systems without fallocate.
 func allocateByWriting(file *os.File, size int64) error {
 	if _, err := file.WriteAt(make([]byte, size), 0); err != nil {
 		return err
 	}
-	return file.Sync() // where room is given out late, it is now
+	return file.Sync() // forces delayed allocation
 }

@@ -1,11 +1,9 @@
-// Package state is the one file in which this process keeps what must outlive
-// it: the records of embedded stores, the audit log, the keyring. It is a
-// bbolt file in which changes that arrive together share one commit, so that
-// whoever waits for a change waits for the disk and for nothing else.
+// Package state is the file with all durable data of the process: the records of
+// embedded stores, the audit log, the keyring. It is a bbolt file with group commit:
+// concurrent changes share one flush.
 //
-// Start reading at [File.Update], which commit.go does. What a disk can do to
-// the file is in broken.go (it fails), reserve.go (it is full) and survey.go
-// (it returns something else than was written).
+// Start reading at [File.Update] and commit.go. Failures of the disk are handled in
+// broken.go (errors), reserve.go (full) and survey.go (wrong content).
 package state
 
 import (
@@ -24,23 +22,23 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// FormatVersion is that of the files this package reads and writes.
+// FormatVersion is the version of the file format that this package reads and writes.
 const FormatVersion = 1
 
 var (
-	// ErrMissing means that there is no state file. Nothing makes a new one
-	// by itself: an empty store in the place of a full one that is merely
-	// not mounted would look like the loss of everything.
+	// ErrMissing means that there is no state file. Opening never creates one: an
+	// empty store in place of one that is merely not mounted would look like the loss
+	// of everything.
 	ErrMissing = errors.New("there is no state file")
-	// ErrFull means that the disk had no room for a change, which therefore
-	// did not happen. Later ones succeed as soon as there is room again.
+	// ErrFull means that the disk is full and the change did not happen. Later changes
+	// succeed as soon as there is space again.
 	ErrFull = fmt.Errorf("no space left for the state file: %w", secret.ErrFull)
-	// ErrBroken means that the disk failed during a commit, so that nobody
-	// knows what it holds of it. Nothing is committed any more: the process
-	// must end, and the next one will find the last state that is whole.
+	// ErrBroken means that the disk failed during a commit, whose outcome is therefore
+	// unknown. No commit is possible any more: the process must end, and the next one
+	// finds the last complete state.
 	ErrBroken = fmt.Errorf("the disk failed during a commit: %w", secret.ErrUnavailable)
-	// ErrUnlinked means that the file was deleted or replaced while it was
-	// open. What would still be written to it could never be found again.
+	// ErrUnlinked means that the file was deleted or replaced while it was open. Later
+	// writes to it would be lost.
 	ErrUnlinked = fmt.Errorf("the state file was deleted or replaced: %w", secret.ErrUnavailable)
 	// ErrClosed means that the file is closed, or about to be.
 	ErrClosed = fmt.Errorf("the state file is closed: %w", secret.ErrUnavailable)
@@ -48,8 +46,8 @@ var (
 
 const (
 	lockTimeout = 300 * time.Millisecond
-	// Address space, not memory: up to this size a growing file need not be
-	// mapped anew, which would hold up readers.
+	// Address space, not memory: a file below this size can grow without a remap,
+	// which would block readers.
 	mapBytes = 256 << 20
 	// One queue of jobs; when it is full, callers wait to get in.
 	maxQueued = 1024
@@ -58,44 +56,44 @@ const (
 // A File is an open state file. It is safe for concurrent use.
 type File struct {
 	id     string
-	name   string        // as it was opened
-	path   string        // where that leads; everything beside the file is there
+	name   string        // path given to Open
+	path   string        // resolved path; the files beside it are in its directory
 	owner  safefile.User // on whose behalf root makes files beside it
 	damage string
-	db     atomic.Pointer[bbolt.DB] // another one after Compact
+	db     atomic.Pointer[bbolt.DB] // Compact replaces it
 	stuck  atomic.Bool              // bbolt has panicked with its locks held
 	jobs   chan *job
-	turn   chan struct{} // holds one element while somebody commits
+	turn   chan struct{} // holds one element while a goroutine commits
 
-	// For whoever has the turn.
+	// Only the goroutine with the turn uses these.
 	keys    uint64 // sum of all keys, see survey
 	reserve *reserve
 
-	done     chan struct{} // closed when nothing is committed any more
+	done     chan struct{} // closed after the last commit
 	watched  chan struct{} // closed when the watch has ended
-	broken   chan struct{} // closed when nothing can be committed any more
+	broken   chan struct{} // closed when no commit is possible any more
 	breaking sync.Once     // closes broken
-	cause    error         // why broken is closed
+	cause    error         // reason for closing broken
 
-	placing sync.Mutex  // guards self, and the name of the file against being looked up while Compact changes it
-	self    os.FileInfo // which file it is
+	placing sync.Mutex  // guards self, and lookups of the path while Compact changes it
+	self    os.FileInfo // identity of the open file
 
 	mu     sync.RWMutex // guards closed, after which nothing is queued
 	closed bool
 }
 
-// ID is the file's own name, chosen when it was made: what is sealed for one
-// file opens in no other.
+// ID returns the random id that the file got when it was created. Records sealed for
+// one file open in no other.
 func (f *File) ID() string { return f.id }
 
-// Path is where the file is, and not a symbolic link to it.
+// Path returns the path of the file with symbolic links resolved.
 func (f *File) Path() string { return f.path }
 
-// Owner is the user on whose behalf root makes files beside the state file.
+// Owner returns the user that owns files that root creates beside the state file.
 func (f *File) Owner() safefile.User { return f.owner }
 
-// View runs fn on the last committed state. Keys and values that fn sees are
-// only valid until it returns. Errors: fn's, ErrClosed, ErrDamaged.
+// View runs fn on the last committed state. Keys and values are valid only until fn
+// returns. Errors: those of fn, ErrClosed, ErrDamaged.
 func (f *File) View(fn func(*Tx) error) error {
 	return f.view(func(tx *bbolt.Tx) error { return fn(&Tx{tx: tx}) })
 }
@@ -119,37 +117,36 @@ func (f *File) view(fn func(*bbolt.Tx) error) error {
 			f.stuckWith(err)
 		case !errors.Is(err, berrors.ErrDatabaseNotOpen):
 			return err
-		case db == f.db.Load(): // or else Compact has replaced it just now
+		case db == f.db.Load(): // otherwise Compact has just replaced it
 			return ErrClosed
 		}
 	}
 }
 
-// stuckWith is for a panic in the midst of beginning or committing: bbolt may
-// still hold its locks, and whoever needs one would wait for ever.
+// stuckWith handles a panic during the begin or the commit of a transaction: bbolt may
+// still hold its locks, and the next transaction would wait forever.
 func (f *File) stuckWith(err error) {
 	f.breakWith(err)
 	f.stuck.Store(true)
 }
 
-// Update runs fn in a transaction and returns when what it wrote is on disk.
-// What other callers queue while a commit runs shares the next one.
+// Update runs fn in a transaction and returns when its writes are on disk. Calls that
+// arrive while a commit runs share the next one.
 //
-// If fn returns an error, nothing of it is committed and Update returns the
-// error; others in the same commit do not notice. That is cheap as long as fn
-// has not written yet, and otherwise the commit starts over without it: fn
-// may run more than once, and only its last run counts.
+// If fn returns an error, its writes are not committed, Update returns the error, and
+// other calls in the same commit are unaffected. This is cheap if fn has not written;
+// otherwise the commit starts over without it. fn may run more than once, and only its
+// last run counts.
 //
-// Context ends only the wait to get in: a change that is queued happens, and
-// its outcome is returned. Other errors: ErrFull, ErrClosed, ErrDamaged, and
-// whatever [File.Err] returns.
+// ctx ends only the wait for a place in the queue: a queued change happens, and its
+// outcome is returned. Other errors: ErrFull, ErrClosed, ErrDamaged, and those of
+// [File.Err].
 func (f *File) Update(ctx context.Context, fn func(*Tx) error) error {
 	return f.do(ctx, &job{fn: fn})
 }
 
-// UpdateReserved is Update for what has to go on record before something is
-// answered: when the disk is full it may use the reserve, which is ErrFull
-// only when that is spent as well.
+// UpdateReserved is Update for audit entries that must precede an answer. On a full
+// disk it may use the reserve, and returns ErrFull only when that is spent too.
 func (f *File) UpdateReserved(ctx context.Context, fn func(*Tx) error) error {
 	return f.do(ctx, &job{fn: fn, reserved: true})
 }
@@ -161,13 +158,13 @@ func (f *File) do(ctx context.Context, j *job) error {
 	}
 	f.await(j)
 	if j.panicked != nil {
-		panic(j.panicked) // where it can be reported, and not in another caller
+		panic(j.panicked) // in the caller of this job, not in another one
 	}
 	return j.err
 }
 
-// await returns when the job is done. Whoever finds nobody committing commits
-// what is queued, so that a lone change waits for no other goroutine to wake up.
+// await returns when the job is done. If no goroutine is committing, it commits the
+// queue itself, so that a lone change need not wake another goroutine.
 func (f *File) await(j *job) {
 	for {
 		select {
@@ -199,7 +196,7 @@ func (f *File) queue(ctx context.Context, j *job) error {
 	}
 }
 
-// Close commits what is queued and closes the file.
+// Close commits queued changes and closes the file.
 func (f *File) Close() error {
 	f.mu.Lock()
 	if f.closed {
@@ -208,7 +205,7 @@ func (f *File) Close() error {
 	}
 	f.closed = true
 	f.mu.Unlock()
-	f.turn <- struct{}{} // for good
+	f.turn <- struct{}{} // never released
 	for len(f.jobs) > 0 {
 		f.commitQueued()
 	}

@@ -222,7 +222,7 @@ func TestWhatIsCalledOnCommitIsCalledOnceForWhatIsOnDisk(t *testing.T) {
 			t.Errorf("got %v, want %v", err, want)
 		}
 	}
-	// While one commit is held up, the others gather for the next.
+	// While one commit is delayed, the other changes queue for the next.
 	all.Go(func() {
 		update(nil, then("first", func(tx *state.Tx) error {
 			close(held)
@@ -271,8 +271,7 @@ func TestPanicReachesItsOwnCallerOnly(t *testing.T) {
 	}
 }
 
-// What is in memory may then differ from what is on disk, and nobody is told
-// that anything more has happened.
+// Memory may then differ from the disk, so no further change is acknowledged.
 func TestPanicOutsideOfAnUpdateEndsThemAll(t *testing.T) {
 	f := mustOpen(t, mustCreate(t))
 	err := f.Update(t.Context(), func(tx *state.Tx) error {
@@ -295,8 +294,8 @@ func TestPanicOutsideOfAnUpdateEndsThemAll(t *testing.T) {
 	}
 }
 
-// While a commit runs, others queue: they must share the next one. That the
-// first one runs is made sure of by holding it up in its own function.
+// Changes queue while a commit runs, and must share the next one. The first commit is
+// kept running by its own function.
 func TestWaitingUpdatesShareACommit(t *testing.T) {
 	f := mustOpen(t, mustCreate(t))
 	began, goOn := make(chan struct{}), make(chan struct{})
@@ -330,8 +329,7 @@ func TestWaitingUpdatesShareACommit(t *testing.T) {
 	}
 }
 
-// announcing tells that Update looks at its context, which it does last before
-// it queues.
+// announcing reports that Update checks its context, its last step before it queues.
 type announcing struct {
 	context.Context
 	looked chan<- struct{}

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kinds of pages, and the size of what follows a page's head for each of its
-// elements.
+// Kinds of pages, and the sizes of their elements.
 const (
 	branchPage   = 0x01
 	leafPage     = 0x02
@@ -21,22 +20,22 @@ const (
 	manyFree     = 0xFFFF
 )
 
-// A survey reads every page that is in use before bbolt maps the file, which
-// takes what it finds there for granted: a page that leads back to itself
-// would overflow its stack, a wrong count of free pages fill the memory, and
-// where a page is missing a few of its rows are simply not found.
+// A survey checks every page in use before bbolt maps the file, because bbolt trusts
+// its pages: a page that refers to itself would overflow the stack, a wrong count of
+// free pages would exhaust memory, and rows on a missing page would silently not be
+// found.
 //
-// Values are not looked at. Whoever puts them here seals them.
+// It does not check values; the packages that write them seal them.
 type survey struct {
 	mapped []byte
 	meta   meta
-	used   []bool // by number of the page: in the tree, or free
+	used   []bool // by page number: in the tree or free
 	keys   uint64 // sum over all keys
-	want   []byte // what the file says that this sum is; nil if it does not say
+	want   []byte // the sum stored in the file; nil for none
 }
 
-// examine returns the sum of all keys of the file, and what is wrong with it
-// that is no reason to refuse.
+// examine returns the sum of all keys of the file, and damage that does not prevent
+// opening it.
 func examine(file *os.File) (keys uint64, damage string, err error) {
 	m, damage, err := readMeta(file)
 	if err != nil {
@@ -45,8 +44,8 @@ func examine(file *os.File) (keys uint64, damage string, err error) {
 	if m.pages < 4 {
 		return 0, "", damaged("it has only %d pages", m.pages)
 	}
-	// Of its own, for bbolt must not have one yet. A read for each page would
-	// take longer than all the rest.
+	// A separate mapping, before bbolt creates its own. One read per page would take
+	// longer than everything else.
 	mapped, err := unix.Mmap(int(file.Fd()), 0, int(m.pages)*int(m.pageBytes), unix.PROT_READ, unix.MAP_SHARED) // #nosec G115 -- readMeta has held the number of pages to the size of the file
 	if err != nil {
 		return 0, "", fmt.Errorf("mapping it: %w", err)
@@ -71,7 +70,7 @@ func (s *survey) run() error {
 	return s.tree(s.meta.root, nil, nil, s.bucket)
 }
 
-// A page as it is on disk, with those that it overflows into.
+// A page is a page on disk with its overflow pages.
 type page struct {
 	id    uint64
 	kind  uint16
@@ -79,7 +78,7 @@ type page struct {
 	b     []byte
 }
 
-// take reads a page that must belong to nothing else.
+// take reads a page that must not be in use elsewhere.
 func (s *survey) take(id uint64) (page, error) {
 	if err := s.use(id, 1); err != nil {
 		return page{}, err
@@ -97,14 +96,13 @@ func (s *survey) take(id uint64) (page, error) {
 	return page{id, order.Uint16(b[8:]), int(order.Uint16(b[10:])), b}, nil
 }
 
-// read returns pages that are in use, which [survey.use] has made sure there
-// are.
+// read returns pages that [survey.use] has checked.
 func (s *survey) read(id, n uint64) []byte {
 	size := uint64(s.meta.pageBytes) // #nosec G115 -- a page size from 512 to 65536
 	return s.mapped[id*size : (id+n)*size : (id+n)*size]
 }
 
-// use notes that these pages have an owner.
+// use marks these pages as used.
 func (s *survey) use(id, n uint64) error {
 	if id >= s.meta.pages || n > s.meta.pages-id {
 		return damaged("page %d is used, and there are %d", id+n-1, s.meta.pages)
@@ -118,8 +116,8 @@ func (s *survey) use(id, n uint64) error {
 	return nil
 }
 
-// freelist checks that what is free is nothing else: bbolt would write there.
-// A page that is neither is merely lost.
+// freelist checks that free pages are not also in use, because bbolt would overwrite
+// them. A page that is neither free nor used is merely lost.
 func (s *survey) freelist() error {
 	p, err := s.take(s.meta.freelist)
 	if err != nil {
@@ -140,16 +138,15 @@ func (s *survey) freelist() error {
 	return nil
 }
 
-// An element of a page: a key with its value, or with the page that begins
-// with it.
+// An element of a page is a key with its value, or with the page that begins with it.
 type element struct {
 	flags      uint32
 	key, value []byte
 	child      uint64
 }
 
-// tree goes through the rows below a page, whose keys must be in order, not
-// before low and, if high is not nil, before high.
+// tree visits the rows below a page. Their keys must be sorted, not before low and, if
+// high is not nil, before high.
 func (s *survey) tree(id uint64, low, high []byte, row func(element) error) error {
 	p, err := s.take(id)
 	if err != nil {
@@ -227,7 +224,7 @@ func (p page) element(i int) (e element, ok bool) {
 	return e, true
 }
 
-// bucket goes through the rows of a bucket, which is a row of the root.
+// bucket visits the rows of a bucket, which is a row of the root.
 func (s *survey) bucket(b element) error {
 	if b.flags != bucketFlag || len(b.value) < bucketBytes {
 		return damaged("%q is no bucket", b.key)
@@ -257,9 +254,8 @@ func (s *survey) row(bucket string, e element) error {
 	return nil
 }
 
-// keyHash is what a key adds to the sum of all keys: FNV-1a of the bucket's
-// name, a NUL and the key. It is against accidents: who can forge keys can
-// forge a sum.
+// keyHash returns the summand of a key in the sum of all keys: FNV-1a of the bucket's
+// name, a NUL and the key. It detects accidents, not attacks: it has no key.
 func keyHash(bucket string, key []byte) uint64 {
 	const start, prime = 14695981039346656037, 1099511628211
 	h := uint64(start)

@@ -5,18 +5,18 @@ import (
 	"context"
 )
 
-// sweepRows bounds how many rows one transaction of a sweep looks at, so that
-// others do not wait for long.
+// sweepRows limits the rows in one transaction of a sweep, so that other changes do
+// not wait long.
 const sweepRows = 64
 
-// Sweep calls fn for every row of a bucket, in the order of their keys, a few to
-// a transaction: others read and write in between, and what they put behind the
-// sweep it does not see. fn may write; what it is given are copies. A transaction
-// that starts over calls fn again for its rows. After each one, progress is
-// called with the number of rows so far.
+// Sweep calls fn for every row of a bucket, sorted by key, a few per transaction. Other
+// transactions run in between; rows that they add behind the current position are not
+// visited. fn may write, and gets copies. A transaction that starts over calls fn again
+// for its rows. After each transaction, Sweep calls progress with the number of rows so
+// far.
 //
-// The first error of fn ends the sweep, with what earlier transactions did
-// left done. Other errors: those of [File.Update].
+// The first error of fn ends the sweep; earlier transactions remain committed. Other
+// errors: those of [File.Update].
 func (f *File) Sweep(ctx context.Context, bucket string, fn func(tx *Tx, key, value []byte) error, progress func(rows int)) error {
 	swept := 0
 	for from := []byte{0}; from != nil; {
@@ -43,7 +43,7 @@ func (f *File) Sweep(ctx context.Context, bucket string, fn func(tx *Tx, key, va
 
 type row struct{ key, value []byte }
 
-// step returns copies of some rows, and the key to go on from, nil at the end.
+// step returns copies of some rows, and the key to continue from, nil at the end.
 func (b *Bucket) step(from []byte) (rows []row, next []byte) {
 	for key, value := range b.From(from) {
 		if len(rows) == sweepRows {

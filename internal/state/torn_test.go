@@ -28,17 +28,17 @@ type pageWrite struct {
 	before, now []byte
 }
 
-// A commit is what one commit did to the file.
+// A commit is the changes that one commit made to the file.
 type commit struct {
 	data          []pageWrite
 	meta          pageWrite
-	length        int64 // of the file, which grows before anything is written
+	length        int64 // length of the file, which grows before any write
 	before, after string
 }
 
-// A power failure in the midst of a commit leaves any of its data pages
-// written or not or in part, or all of them and a part of the meta page: only
-// the sync between the two is in order.
+// A power failure during a commit leaves each data page written, not written or partly
+// written, or all of them and a part of the meta page. Only the sync between the two
+// imposes an order.
 func TestTornCommitLeavesTheStateBeforeOrAfterIt(t *testing.T) {
 	if os.Getpagesize() != pageBytes {
 		skipLoudly(t, "pages have %d bytes here", os.Getpagesize())
@@ -94,8 +94,8 @@ func recordCommits(t *testing.T, n int) (first []byte, commits []commit) {
 	return first, commits
 }
 
-// someChanges puts and deletes some keys, of sizes from a few bytes to many
-// pages, in the file and in what it should hold.
+// someChanges puts and deletes keys of sizes from a few bytes to many pages, in the
+// file and in the expected content.
 func someChanges(random *rand.Rand, held content) func(*state.Tx) error {
 	return func(tx *state.Tx) error {
 		for range 1 + random.IntN(5) {
@@ -137,7 +137,7 @@ func differing(t *testing.T, before, now []byte) (data []pageWrite, meta pageWri
 		if bytes.Equal(was, now[at:at+pageBytes]) {
 			continue
 		}
-		// Copies, or each would keep the whole image in memory.
+		// Copies, because a slice would keep the whole image in memory.
 		w := pageWrite{int64(at / pageBytes), bytes.Clone(was), bytes.Clone(now[at : at+pageBytes])}
 		if w.id < 2 {
 			meta, metas = w, metas+1
@@ -151,7 +151,7 @@ func differing(t *testing.T, before, now []byte) (data []pageWrite, meta pageWri
 	return data, meta
 }
 
-// A crash is a file in the states that crashes leave.
+// A crash tests a file in the states that crashes leave.
 type crash struct {
 	t    *testing.T
 	path string
@@ -202,7 +202,7 @@ func (c *crash) tear(k commit) {
 	c.open(k, "after everything")
 }
 
-// tearInOrder stops after every page, and in every sector of the next.
+// tearInOrder stops after every page and in every sector of the next one.
 func (c *crash) tearInOrder(k commit) {
 	for i, w := range k.data {
 		for end := sectorBytes; end <= pageBytes; end += sectorBytes {
@@ -253,7 +253,7 @@ func (c *crash) someSectors(w pageWrite) []byte {
 	return b
 }
 
-// tearMeta tears at sectors, and more finely than any disk does.
+// tearMeta tears the meta page at sectors, and more finely than any disk.
 func (c *crash) tearMeta(k commit) {
 	ends := []int{16, 20, 24, 28, 32, 40, 48, 56, 64, 68, 72, 73, 74, 75, 76, 77, 78, 79, 80}
 	for end := sectorBytes; end < pageBytes; end += sectorBytes {
@@ -270,7 +270,7 @@ func (c *crash) tearMeta(k commit) {
 	}
 }
 
-// open wants one of the two states, whole, or a refusal that names the damage.
+// open checks that the file has one of the two states, or is refused with the damage.
 func (c *crash) open(k commit, when string) (damage string) {
 	c.cases++
 	digest, damage, err := digestAt(c.path)
@@ -341,8 +341,7 @@ func mustFlip(t *testing.T, path string, at int64) {
 	}
 }
 
-// filled returns a closed file with many pages, and without unused ones at its
-// end.
+// filled returns a closed file with many pages and no unused ones at its end.
 func filled(t *testing.T, puts int) (path, digest string) {
 	t.Helper()
 	f := mustOpen(t, mustCreate(t))

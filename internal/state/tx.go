@@ -15,23 +15,23 @@ type Tx struct {
 	then   []func()
 }
 
-// Bucket returns a named part of the file, which need not exist yet. Whoever
-// owns a part starts its name with its own package's.
+// Bucket returns a named part of the file, which need not exist yet. Bucket names start
+// with the name of the package that uses them.
 func (tx *Tx) Bucket(name string) Bucket {
 	return Bucket{tx, name, tx.tx.Bucket([]byte(name))}
 }
 
-// Writable reports whether this is an [File.Update], whose own writes can be
-// seen in it and may yet come to nothing.
+// Writable reports whether this is a [File.Update]. Its reads see its own writes, which
+// may not be committed in the end.
 func (tx *Tx) Writable() bool { return tx.tx.Writable() }
 
-// OnCommit has fn called when what the transaction wrote is on disk, before
-// Update returns to anybody who waits for it and before another transaction
-// begins. It is not called if the commit or the Update fails; fn must be quick.
+// OnCommit registers fn. It is called when the transaction is on disk, before any Update
+// in it returns and before the next transaction begins. It is not called if the commit
+// or the Update fails. fn must be quick.
 func (tx *Tx) OnCommit(fn func()) { tx.then = append(tx.then, fn) }
 
 // A Bucket is a named part of the file: keys in bytewise order, with values.
-// Empty keys are not allowed; an empty value is not told from nil.
+// Empty keys are not allowed; an empty value reads as nil.
 type Bucket struct {
 	tx   *Tx
 	name string
