@@ -30,7 +30,7 @@ type conn struct {
 	*net.TCPConn
 	limiter       *connLimiter
 	authenticated atomic.Bool  // a request was
-	active        atomic.Bool  // net/http has a request in flight
+	idleSince     atomic.Int64 // nanoseconds of Unix time; 0 while a request is in flight
 	working       atomic.Int32 // handlers that are not waiting for the client
 	since         atomic.Int64 // when it began to wait for the client: nanoseconds of Unix time
 
@@ -47,7 +47,7 @@ func (c *conn) phase(now int64) phase {
 		return workingPhase
 	case !c.authenticated.Load():
 		return unfinishedPhase
-	case !c.active.Load():
+	case c.idleSince.Load() != 0:
 		return idlePhase
 	case now-c.since.Load() < int64(stallGrace):
 		return workingPhase
@@ -104,15 +104,19 @@ func noteState(c net.Conn, state http.ConnState) {
 	case http.StateActive:
 		limited := limitedConn(c)
 		limited.touch()
-		limited.active.Store(true)
-		if t, ok := c.(*tls.Conn); ok && !limited.settled && t.ConnectionState().NegotiatedProtocol == "h2" {
-			limited.limiter.addHTTP2(limited)
-		}
+		limited.idleSince.Store(0)
 	case http.StateIdle:
 		limited := limitedConn(c)
 		limited.touch()
-		limited.active.Store(false)
+		limited.idleSince.Store(time.Now().UnixNano())
 		limited.settle()
+	}
+}
+
+// endIdle closes a connection that has been idle for idleTimeout.
+func (c *conn) endIdle(now time.Time) {
+	if since := c.idleSince.Load(); since != 0 && now.Sub(time.Unix(0, since)) > idleTimeout {
+		_ = c.Close()
 	}
 }
 
@@ -120,7 +124,7 @@ func noteState(c net.Conn, state http.ConnState) {
 func (c *conn) settle() {
 	if !c.settled {
 		c.settled = c.authenticated.Load() // then nothing is counted from now on
-		c.limiter.forgetReceived(c, c.settled)
+		c.limiter.forgetReceived(c)
 	}
 }
 

@@ -21,9 +21,6 @@ const (
 	evictedShare = 32
 	// receivedPlace is how many received bytes count as a connection.
 	receivedPlace = 8 << 10
-	// http2Places are the places that an HTTP/2 connection takes in addition
-	// before it is authenticated: its buffers are as large as so many others.
-	http2Places = 7
 	// roomEvery is the interval between two attempts to make room.
 	roomEvery = 20 * time.Millisecond
 	// evictionLogEvery is the least time between two log lines about evictions.
@@ -72,7 +69,7 @@ func newConnLimiter(l *net.TCPListener, limit int, log *slog.Logger) *connLimite
 	return c
 }
 
-// watch enforces deadlines and logs evictions, until the last connection ends.
+// watch enforces deadlines, closes what is idle too long, and logs evictions, until the last connection ends.
 func (l *connLimiter) watch() {
 	tick := time.NewTicker(deadlineStep)
 	defer tick.Stop()
@@ -85,6 +82,7 @@ func (l *connLimiter) watch() {
 		for _, c := range conns {
 			c.reading.enforce(now)
 			c.writing.enforce(now)
+			c.endIdle(now)
 		}
 	}
 }
@@ -173,11 +171,10 @@ func (l *connLimiter) remove(c *conn) {
 // load is what the client of an unauthenticated connection makes us hold.
 type load struct {
 	requests, received int
-	http2              int  // places
 	closed             bool // the connection is not counted any more
 }
 
-func (d load) places() int { return d.requests + d.http2 + d.received/receivedPlace }
+func (d load) places() int { return d.requests + d.received/receivedPlace }
 
 // hold changes what is held for a connection, unless it was closed, and reports
 // whether it takes more places.
@@ -212,25 +209,14 @@ func (l *connLimiter) addReceived(c *conn, n int) {
 	}
 }
 
-// addHTTP2 counts what an HTTP/2 connection takes by itself.
-func (l *connLimiter) addHTTP2(c *conn) { l.hold(c, func(d *load) { d.http2 = http2Places }) }
-
 func (l *connLimiter) waitForRoom(c *conn) {
 	for !l.makeRoom(0) && !l.gone(c) {
 		time.Sleep(roomEvery)
 	}
 }
 
-// forgetReceived is called when no request is in flight. An authenticated
-// connection takes no more than its own place from then on.
-func (l *connLimiter) forgetReceived(c *conn, authenticated bool) {
-	l.hold(c, func(d *load) {
-		d.received = 0
-		if authenticated {
-			d.http2 = 0
-		}
-	})
-}
+// forgetReceived is called when no request is in flight.
+func (l *connLimiter) forgetReceived(c *conn) { l.hold(c, func(d *load) { d.received = 0 }) }
 
 func (l *connLimiter) gone(c *conn) bool {
 	l.mu.Lock()

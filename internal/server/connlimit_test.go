@@ -209,8 +209,7 @@ func TestUnreadBodyIsNotWaitedFor(t *testing.T) {
 	g.mustBeClosed(t)
 }
 
-// BenchmarkConnLimiter is a request over a connection of a crowd, and over one that
-// nobody counts.
+// BenchmarkConnLimiter measures a request with and without a connection limit.
 func BenchmarkConnLimiter(b *testing.B) {
 	for name, connections := range map[string]int{"with": 4096, "without": 0} {
 		b.Run(name, func(b *testing.B) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"testing"
@@ -77,3 +78,37 @@ func TestConnLimiterEnforcesReadAndWriteDeadlines(t *testing.T) {
 		t.Errorf("reading without a deadline: %v", err)
 	}
 }
+
+func TestConnLimiterClosesIdleConnections(t *testing.T) {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limiter := newConnLimiter(l, 1, slog.New(slog.DiscardHandler))
+	defer func() { _ = limiter.Close() }()
+	other, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	accepted, err := limiter.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	noteState(accepted, http.StateIdle)
+	noteState(accepted, http.StateActive)
+	c := accepted.(*conn)
+	if c.endIdle(now.Add(time.Hour)); c.gone() {
+		t.Error("a connection with a request in flight was closed")
+	}
+	noteState(accepted, http.StateIdle)
+	if c.endIdle(now.Add(idleTimeout)); c.gone() {
+		t.Error("it was closed too early")
+	}
+	if c.endIdle(now.Add(idleTimeout + time.Minute)); !c.gone() {
+		t.Error("an idle connection stays open")
+	}
+}
+
+func (c *conn) gone() bool { return c.limiter.gone(c) }

@@ -94,6 +94,10 @@ func (e *Endpoint) limit(s *http.Server, log *slog.Logger) {
 	}
 	e.Listener = newConnLimiter(e.Listener.(*net.TCPListener), e.Connections, log)
 	s.Handler, s.ConnState, s.ConnContext = trackStalls(s.Handler), noteState, withConn
+	// The limiter and trackStalls enforce these. net/http (Go 1.26) starts the idle
+	// timer of an HTTP/2 connection again when the connection ends, and until that
+	// fires it keeps all that the connection held.
+	s.IdleTimeout, s.ReadTimeout = 0, 0
 }
 
 func (e Endpoint) serve(s *http.Server) error {

@@ -32,6 +32,7 @@ func trackStalls(h http.Handler) http.Handler {
 		e.http2, e.received = r.ProtoMajor == 2, r.ContentLength == 0
 		if !e.received {
 			r.Body = requestBody{e}
+			_ = e.control.SetReadDeadline(time.Now().Add(readTimeout))
 		}
 		h.ServeHTTP(e, r)
 		r.Body = e.body
