@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The routes of the agent server, and what they say.
+// The routes of the agent server, and their texts.
 const (
 	settings  = "/api/settings/secrets"
 	badName   = "Invalid secret name format. Must start with a letter, contain only letters, numbers, and underscores, and be 1-64 characters long."
@@ -13,17 +13,17 @@ const (
 	goneThere = `{"deleted":true}`
 )
 
-// entry is how the agent server shows a secret, and entries how it lists them.
+// entry returns a secret in the agent server's form, and entries a list of them.
 func entry(name, description string) string {
 	return `{"name":"` + name + `","description":"` + description + `"}`
 }
 
-// bare is how the agent server shows a secret without a description.
+// bare returns a secret without a description in the agent server's form.
 func bare(name string) string { return `{"name":"` + name + `","description":null}` }
 
 func entries(items ...string) string { return `{"secrets":[` + strings.Join(items, ",") + `]}` }
 
-// wantsValue makes sure that the answer is the value, and nothing but the value.
+// wantsValue checks that the body is exactly the value.
 func (a answer) wantsValue(value string) answer {
 	a.t.Helper()
 	if a.status != 200 || a.body != value {
@@ -55,7 +55,7 @@ func TestAgentServerFromPutToDelete(t *testing.T) {
 	c.get(settings).wants(200, entries(bare("B")))
 }
 
-// The rows of the agent server's own suite, and some more names.
+// The rows of the agent server's own test suite, and some more names.
 func TestAgentServerNames(t *testing.T) {
 	s := serve(t)
 	c := s.openhands(t, admin)
@@ -76,7 +76,7 @@ func TestAgentServerNames(t *testing.T) {
 			c.delete(path).wants(422, says(badName))
 		}
 	}
-	// What other APIs call so is neither listed, for it cannot be read, nor touched.
+	// Secrets of other APIs with such names are neither listed nor changed.
 	for _, name := range []string{"API-KEY", "_A", "OK"} {
 		c.post("/api/secrets", custom(name)).wants(201, created)
 	}
@@ -98,7 +98,7 @@ func TestAgentServerConditions(t *testing.T) {
 	c.with("If-Match", "x").put(settings, custom("A")).wants(400, agentserver.malformed)
 	c.with("If-Match", "x").delete(settings+"/A").wants(400, agentserver.malformed)
 	c.with("If-Match", tag).with("If-Match", tag).delete(settings+"/A").wants(400, agentserver.repeated)
-	// The value is for those who may see it, however often they ask.
+	// A repeated read returns the value again, never 304.
 	c.with("If-None-Match", "*").get(settings + "/A").wantsValue(canary)
 	c.get(settings).wants(200, entries(bare("A")))
 }
@@ -106,7 +106,7 @@ func TestAgentServerConditions(t *testing.T) {
 func TestAgentServerSaysNoMoreThanOneMayKnow(t *testing.T) {
 	for _, tc := range []struct {
 		who, secret                        string
-		list, value, put, fresh, gone, del int // fresh: of what is not there; gone: a value that is not
+		list, value, put, fresh, gone, del int // fresh: put of a missing secret; gone: value of a missing secret
 	}{
 		{"nobody", "MINE", 403, 403, 403, 403, 403, 403},
 		{"expired", "MINE", 403, 403, 403, 403, 403, 403},

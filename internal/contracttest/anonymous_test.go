@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// open lets people on this machine use both APIs without a key.
+// open returns a server that local clients may use without a key, on both APIs.
 func open(t *testing.T) *server {
 	return serve(t,
 		set("auth:\n", "auth:\n  here: {anonymous: {}}\n"),
@@ -26,7 +26,7 @@ func TestAnonymousCallersMayDoAllButReveal(t *testing.T) {
 	s.openhands(t, "bob").get("/api/secrets").wants(200, list())
 	c.delete("/api/secrets/MINE").wants(200, deleted)
 
-	// Apps are not theirs, so there is nothing that they could reveal.
+	// They have no right on apps, so they cannot reveal anything.
 	s.undisturbed(t, func() {
 		c.get(secrets).wants(403, nx1.forbidden)
 		c.get(nx1.path).wants(403, nx1.forbidden)
@@ -37,7 +37,7 @@ func TestAnonymousCallersMayDoAllButReveal(t *testing.T) {
 	})
 }
 
-// A key that is sent has to be good: there is no falling back.
+// A wrong key is refused; it does not fall back to anonymous access.
 func TestAKeyIsNotForgottenForAnonymity(t *testing.T) {
 	s := open(t)
 	s.openhands(t, "nobody").get("/api/secrets").wants(403, openhands.forbidden)
@@ -46,7 +46,7 @@ func TestAKeyIsNotForgottenForAnonymity(t *testing.T) {
 	}
 }
 
-// Any page on the web can have a browser on this machine send requests here.
+// Any web page can make a browser on this machine send requests here.
 func TestAnonymousCallersAreThoseOnThisMachine(t *testing.T) {
 	s := open(t)
 	s.undisturbed(t, func() {
@@ -66,8 +66,8 @@ func TestAnonymousCallersAreThoseOnThisMachine(t *testing.T) {
 	})
 }
 
-// wantsNothingToDoWithIt makes sure that the caller is refused, unless there is a key: then
-// it does not count where the request comes from.
+// wantsNothingToDoWithIt checks that the request is refused, unless it has a key: then its
+// origin does not matter.
 func (c caller) wantsNothingToDoWithIt() {
 	c.t.Helper()
 	c.raw("GET", openhands.create, "").wants(403, openhands.forbidden)
@@ -79,7 +79,7 @@ func (c caller) wantsNothingToDoWithIt() {
 	c.with(sessionKey, c.printed[sessionKey]).raw("GET", openhands.create, "").wants(200, list("MINE"))
 }
 
-// origins are headers with which it is, or is not, this machine that asks.
+// origins maps headers to whether they are those of a local request.
 var origins = map[string]bool{
 	"Host: localhost":              true,
 	"Host: localhost:3000":         true,
@@ -119,7 +119,7 @@ var origins = map[string]bool{
 	"Forwarded: for=127.0.0.1":   false,
 }
 
-// Who can be anybody must be on this machine, so the server does not even start elsewhere.
+// Anonymous access is for local clients, so the server does not start on another address.
 func TestAnonymityIsForLoopback(t *testing.T) {
 	dir := t.TempDir()
 	initialize(t, dir)

@@ -14,7 +14,7 @@ const (
 	psk        = "Authorization-PSK"
 )
 
-// A caller asks a server in somebody's name:
+// A caller sends requests to a server with one person's key:
 //
 //	s.nx1(t, "lister").delete(path).wants(403, `{"error":"Forbidden.","code":403}`)
 type caller struct {
@@ -24,7 +24,7 @@ type caller struct {
 	odd    bool // see witness
 }
 
-// openhands calls with a session key, nx1 with a pre-shared one.
+// openhands returns a caller with a session key, nx1 one with a pre-shared key.
 func (s *server) openhands(t *testing.T, who string) caller { return s.caller(t, sessionKey, who) }
 func (s *server) nx1(t *testing.T, who string) caller       { return s.caller(t, psk, who) }
 
@@ -39,17 +39,17 @@ func (s *server) caller(t *testing.T, header, who string) caller {
 	return s.stranger(t).with(header, key)
 }
 
-// stranger calls without a key.
+// stranger returns a caller without a key.
 func (s *server) stranger(t *testing.T) caller { return caller{t: t, server: s, header: http.Header{}} }
 
-// with is the same caller sending one more header.
+// with returns the caller with one more header.
 func (c caller) with(header, value string) caller {
 	c.header = c.header.Clone()
 	c.header[header] = append(c.header[header], value) // as it is written
 	return c
 }
 
-// on is the same caller in a subtest.
+// on returns the caller for a subtest.
 func (c caller) on(t *testing.T) caller {
 	c.t = t
 	return c
@@ -60,7 +60,7 @@ func (c caller) post(path, body string) answer { c.t.Helper(); return c.do("POST
 func (c caller) put(path, body string) answer  { c.t.Helper(); return c.do("PUT", path, body) }
 func (c caller) delete(path string) answer     { c.t.Helper(); return c.do("DELETE", path, "") }
 
-// do sends a body, if there is one, as JSON, unless the caller has other ideas.
+// do sends a body, if there is one, as JSON unless the caller sets another type.
 func (c caller) do(method, path, text string) answer {
 	c.t.Helper()
 	r, err := http.NewRequestWithContext(c.t.Context(), method, "http://"+c.address+path, strings.NewReader(text))
@@ -85,7 +85,7 @@ func (c caller) do(method, path, text string) answer {
 	return a
 }
 
-// An answer is what came back.
+// An answer is a response that has been read.
 type answer struct {
 	t      *testing.T
 	call   string // for messages
@@ -94,10 +94,10 @@ type answer struct {
 	body   string
 }
 
-// What differs from run to run: when a secret was made.
+// The creation time is the only part that differs from run to run.
 var moment = regexp.MustCompile(`"created_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)
 
-// wants makes sure of the status and of every byte of the body; a time is written as NOW.
+// wants checks the status and every byte of the body. NOW stands for a time.
 func (a answer) wants(status int, body string) answer {
 	a.t.Helper()
 	got := moment.ReplaceAllString(a.body, `"created_at":"NOW"`)

@@ -8,7 +8,7 @@ import (
 
 const renewed = settings + "/MINE/binding"
 
-// boundTo is what a binding is answered, and version what it has there.
+// version returns the version in a binding's answer.
 func (a answer) version() string {
 	a.t.Helper()
 	a.wantsStatus(200)

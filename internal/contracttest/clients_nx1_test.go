@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Nx1's SDK is Python's requests. It sends a content type with every call, also where there is
-// no body, and does not escape what it puts into a path.
+// Nx1's SDK uses Python's requests. It sends a content type with every call, even without a
+// body, and does not escape path segments.
 const nx1Headers = `
 Host: HOST
 User-Agent: python-requests/2.34.2
@@ -43,7 +43,7 @@ func nx1SDK(t *testing.T) {
 	call("GET", "/db/reveal", "").wants(200, shown("db", "PASSWORD", canary+" é", "USER", "app-user"))
 	call("PUT", "/db", `{"data": [{"key": "PASSWORD", "value": "`+canary+`2"}]}`).wants(200, shown("db", "PASSWORD", "****"))
 	call("DELETE", "/db", "").wants(200, `{"success":true,"message":"Secret deleted successfully."}`)
-	// Every name that can be made goes through a path as it is.
+	// Every legal name works unescaped in a path.
 	call("POST", "", `{"secret_name": "_a__b_", "data": []}`).wants(200, shown("_a__b_"))
 	call("GET", "/_a__b_", "").wants(200, shown("_a__b_"))
 	for _, name := range []string{"a b", "a/b", "a?b", "a#b", "a%2Fb", "é"} {
@@ -51,7 +51,7 @@ func nx1SDK(t *testing.T) {
 	}
 }
 
-// Its users see the body of an answer, in its own representation, and never the status.
+// Its users see the body of an answer in Python's representation, and never the status.
 func nx1SDKErrors(t *testing.T) {
 	s := serve(t)
 	for _, tc := range []struct {

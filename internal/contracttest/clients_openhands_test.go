@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Python's clients: httpx, which OpenHands uses, and urllib, which its automations use.
+// Python's HTTP clients: httpx, used by OpenHands, and urllib, used by its automations.
 const (
 	httpx = `
 Host: HOST
@@ -29,15 +29,15 @@ X-Session-Api-Key: KEY
 Connection: close`
 )
 
-// An outer server pushes each secret to an inner one, and raises on anything but 2xx. It sends
-// names in any shape.
+// An outer server pushes each secret to an inner one, and raises an error unless the status is
+// 2xx. It sends names of any shape.
 func serverPushes(t *testing.T) {
 	s := serve(t)
 	for _, name := range []string{"API_KEY", "api-key", "with space", "1", "é"} {
 		s.sends(t, s.printed[sessionKey], "POST /api/secrets HTTP/1.1"+httpx+httpxBody+"\n\n"+
 			`{"name":"`+name+`","description":"","value":"`+canary+`"}`).wants(201, created)
 	}
-	// 0.53.0's own server takes these, too; they could not be in a path.
+	// 0.53.0's own server accepts these too, although they cannot be in a path.
 	for _, name := range []string{"", ".", "..", "a/b", `a\nb`} {
 		s.sends(t, s.printed[sessionKey], "POST /api/secrets HTTP/1.1"+httpx+httpxBody+"\n\n"+
 			`{"name":"`+name+`","description":"","value":"`+canary+`"}`).wantsStatus(422)
@@ -47,7 +47,7 @@ func serverPushes(t *testing.T) {
 		`{"name": "OLD", "description": null, "value": "`+canary+`"}`).wants(201, created)
 }
 
-// When a conversation is resumed, the secrets are there already: a 400 is passed by if its
+// When a conversation is resumed the secrets exist already: the client ignores a 400 if its
 // message says so.
 func serverResumes(t *testing.T) {
 	s := serve(t)
@@ -72,7 +72,7 @@ func workspaceLists(t *testing.T) {
 	}
 }
 
-// It takes 404 for none, and tries again after a 5xx.
+// It treats 404 as no secret, and retries after a 5xx.
 func workspaceReads(t *testing.T) {
 	s := serve(t)
 	s.openhands(t, admin).put(settings, custom("A"))
@@ -105,9 +105,8 @@ func cloudWorkspaceReads(t *testing.T) {
 	read("MINE").wants(401, says("Invalid session API key"))
 }
 
-// An agent asks once for each command that names the secret, with the headers of its start
-// request and no others, follows no redirect, takes any 2xx, and takes the whole text for the
-// value.
+// An agent sends one request per command that names the secret, with only the headers of its
+// start request. It follows no redirect, accepts any 2xx, and uses the whole text as the value.
 func lookupSecret(t *testing.T) {
 	s := serve(t)
 	s.openhands(t, admin).put(settings, custom("A"))
@@ -144,8 +143,8 @@ func canvasServer(t *testing.T) *server {
 	return serve(t, set("auth: [session-key]", "auth: [session-key], origins: ['https://canvas.example']"))
 }
 
-// Every call is sent three times before it is taken to have failed, so nothing may come of the
-// second and third one.
+// The client retries every call up to three times, so the second and third call must not change
+// anything.
 func (s *server) thrice(t *testing.T, text string) answer {
 	t.Helper()
 	var a answer
@@ -170,8 +169,8 @@ func canvasLocally(t *testing.T) {
 	s.thrice(t, remove).wants(404, agentserver.absent)
 }
 
-// It reads the value, puts it under the new name, and deletes the old one. An older client
-// parses by content type, which a value of JSON must outlive.
+// It reads the value, puts it under the new name, and deletes the old one. An older client parses
+// by content type; a value that is JSON must survive that.
 func canvasRenames(t *testing.T) {
 	s := canvasServer(t)
 	value := `{"a": [1, "` + canary + `"]}`
@@ -206,7 +205,7 @@ func canvasSaves(t *testing.T) {
 	s.thrice(t, "DELETE /api/v1/secrets/B HTTP/1.1"+canvasCloud+"\n\n").wants(404, missingV1("B"))
 }
 
-// Saving is a rename and a description first, and then the value.
+// Saving first changes name and description, then the value.
 func canvasSavesInTwoSteps(t *testing.T) {
 	s := canvasServer(t)
 	s.openhands(t, admin).post(v1, `{"name":"OLD","value":"old","description":"d"}`).wants(201, saved)

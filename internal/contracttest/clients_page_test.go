@@ -25,12 +25,12 @@ Content-Type: application/json
 Content-Length: LENGTH
 Origin: http://HOST`
 
-// pageServer lets the page in without a key.
+// pageServer returns a server that the page can use without a key.
 func pageServer(t *testing.T) *server {
 	return serve(t, set("auth:\n", "auth:\n  here: {anonymous: {}}\n"), set("auth: [session-key]", "auth: [session-key, here]"))
 }
 
-// wantsToast makes sure of what the page shows of an error: it looks into error and message.
+// wantsToast checks the text that the page shows for an error, from error or message.
 func (a answer) wantsToast(status int, want string) {
 	a.t.Helper()
 	var body struct{ Error, Message *string }
@@ -105,7 +105,7 @@ func pageDeletes(t *testing.T) {
 	s.sends(t, "", remove).wantsToast(404, "Secret with ID A not found")
 }
 
-// The proxy passes on what the page sends, and adds the key and where it came from.
+// The proxy forwards the page's requests and adds the key and forwarding headers.
 func pageBehindAProxy(t *testing.T) {
 	s := serve(t)
 	headers := strings.Replace(pageHeaders, "Host: HOST", "Host: openhands.example\nX-Forwarded-For: 192.0.2.7\nX-Forwarded-Proto: https\nX-Session-API-Key: KEY", 1)
@@ -115,12 +115,12 @@ func pageBehindAProxy(t *testing.T) {
 	s.sends(t, key, "PUT /api/secrets/A HTTP/1.1"+headers+body+"\n\n"+`{"name":"B"}`).wants(200, updated)
 	s.sends(t, key, "GET /api/secrets HTTP/1.1"+headers+"\n\n").wants(200, list("B"))
 	s.sends(t, key, "DELETE /api/secrets/B HTTP/1.1"+headers+"\n\n").wants(200, deleted)
-	// A page that came past the proxy is told to log in, and nothing else.
+	// A request that bypasses the proxy gets a 401 and nothing else.
 	s.sends(t, "", "GET /api/secrets HTTP/1.1"+strings.Replace(headers, "\nX-Session-API-Key: KEY", "", 1)+"\n\n").wants(401, openhands.noKey)
 }
 
-// Where the page comes from another port, as from its development server, the browser asks
-// first, without a credential, and then wants to be told that the page may see the answer.
+// If the page comes from another port, such as its development server, the browser sends a
+// preflight without a credential, and needs a header that lets the page read the answer.
 func pageFromAnotherOrigin(t *testing.T) {
 	const origin = "http://localhost:3001"
 	s := serve(t, set("auth:\n", "auth:\n  here: {anonymous: {}}\n"),
@@ -138,7 +138,7 @@ func pageFromAnotherOrigin(t *testing.T) {
 	s.sends(t, "", "PUT /api/secrets/A HTTP/1.1"+headers+body+`{"name":"B"}`).wants(200, updated).wantsHeader("Access-Control-Allow-Origin", origin)
 	s.sends(t, "", "GET /api/secrets HTTP/1.1"+headers+"\n\n").wants(200, list("B")).wantsHeader("Access-Control-Allow-Origin", origin)
 	s.sends(t, "", "DELETE /api/secrets/NONE HTTP/1.1"+headers+"\n\n").wants(404, noSecret("NONE")).wantsHeader("Access-Control-Allow-Origin", origin)
-	// Pages that are not in the config are not let in, anonymous or not.
+	// Origins that are not in the config are refused, anonymous or not.
 	other := strings.ReplaceAll(headers, origin, "https://evil.example")
 	s.sends(t, "", "OPTIONS /api/secrets HTTP/1.1"+other+"\nAccess-Control-Request-Method: PUT\n\n").
 		wantsStatus(403).wantsHeader("Access-Control-Allow-Origin", "")

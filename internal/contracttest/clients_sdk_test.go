@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// The SDK since 1.49 asks for the names of an agent profile.
+// Since 1.49 the SDK asks for the names of an agent profile.
 func workspaceListsForAProfile(t *testing.T) {
 	s := withProfiles(t)
 	list := func(id string) answer {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// compatibility is the table in specs/README.md: for every client and call, what that client sends,
-// byte for byte as far as it is known, and what it relies on in the answer.
+// compatibility is the table in specs/README.md. Each row is a client and a call; its test sends
+// the client's bytes, as far as they are known, and checks the parts of the answer it relies on.
 var compatibility = []struct {
 	client, call string
 	test         func(t *testing.T)
@@ -75,8 +75,8 @@ func TestTheReadmesTableOfClients(t *testing.T) {
 	}
 }
 
-// sends writes a request as it stands, with its lines ended as on the wire. HOST, KEY and
-// LENGTH become what they are called.
+// sends writes a request unchanged, with CRLF line ends. HOST, KEY and LENGTH are replaced by
+// their values.
 func (c caller) sends(key, text string) answer {
 	c.t.Helper()
 	head, body, _ := strings.Cut(text, "\n\n")
@@ -85,7 +85,7 @@ func (c caller) sends(key, text string) answer {
 	return c.send(head + "\r\n\r\n" + body)
 }
 
-// sends is of a stranger, who has no headers but those in the text.
+// sends writes a request that has no headers except those in the text.
 func (s *server) sends(t *testing.T, key, text string) answer {
 	t.Helper()
 	return s.stranger(t).sends(key, text)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// excused are declared answers that the suite does not get to see, and why. The first that
-// fits counts; one that fits nothing, or something that was seen after all, is a mistake.
+// excused are declared answers that the suite never sees, with reasons. The first match counts.
+// An entry that matches nothing, or an answer that was seen, is a mistake.
 var excused = []struct{ suffix, reason string }{
 	{" 500", "nothing that one can send makes the server fail; one that is seen is a bug"},
 	{" 503", "the embedded store is there as long as the process is"},
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// everything reports whether the whole suite was asked for.
+// everything reports whether the whole suite runs.
 func everything() bool {
 	for _, filter := range []string{"test.run", "test.skip", "test.list"} {
 		if flag.Lookup(filter).Value.String() != "" {
@@ -43,7 +43,7 @@ func everything() bool {
 	return true
 }
 
-// coverage returns a line for everything declared, and what is wrong with the whole.
+// coverage returns a line for each declared answer, and the mistakes.
 func coverage() (list, mistakes []string) {
 	exchanges, needed := 0, map[string]bool{}
 	each(func(p *promise, method, path string, op operation) {

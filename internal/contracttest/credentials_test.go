@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// routes are all of the documents, and what is in none of them.
+// routes returns all routes of the documents, and some that are in none.
 func routes() (calls [][2]string) {
 	fill := strings.NewReplacer("{app_id}", shop, "{secret_id}", "MINE", "{secret_name}", "MINE", "{name}", "MINE", "{sandbox_id}", "box")
 	each(func(_ *promise, method, path string, _ operation) {
@@ -25,7 +25,7 @@ func routes() (calls [][2]string) {
 	return calls
 }
 
-// Who calls comes before where to and what with, so a stranger learns nothing.
+// Authentication comes before routing and validation, so a request without a key learns nothing.
 func TestNothingIsThereForThoseWithoutAKey(t *testing.T) {
 	s := serve(t)
 	s.undisturbed(t, func() {
@@ -35,7 +35,7 @@ func TestNothingIsThereForThoseWithoutAKey(t *testing.T) {
 			if d.key == sessionKey {
 				others = psk
 			}
-			token := d.noKey // of no interest
+			token := d.noKey // not needed
 			if d.name == nx1.name {
 				token = d.badKey
 			}
@@ -62,8 +62,8 @@ func TestNothingIsThereForThoseWithoutAKey(t *testing.T) {
 	})
 }
 
-// challenge is what a 401 asks for. The V1 API is the one to which init lets a key be sent as a
-// bearer's.
+// challenge returns the challenge of a 401. Only the V1 API of init's config takes a key as a
+// bearer token.
 func (d dialect) challenge(sent string) string {
 	switch {
 	case d.name != openhandsv1.name:
@@ -88,8 +88,8 @@ func TestTwoCredentialsAreOneTooMany(t *testing.T) {
 	})
 }
 
-// Clients, proxies and ~/.netrc add Authorization headers that were never meant
-// for us. What no strategy of the API looks for does not count as a credential.
+// Clients, proxies and ~/.netrc add Authorization headers that are meant for other servers. A
+// header that no strategy of the API uses does not count as a credential.
 func TestAnAuthorizationForOthersIsPassedOver(t *testing.T) {
 	inBoth(t, func(t *testing.T, d dialect) {
 		s := serve(t)
@@ -101,14 +101,14 @@ func TestAnAuthorizationForOthersIsPassedOver(t *testing.T) {
 				s.stranger(t).with("Authorization", foreign).put(d.path, d.update).wants(401, d.noKey)
 			}
 		}
-		if d.name != nx1.name { // its document has no such header
+		if d.name != nx1.name { // its document lacks the header
 			return
 		}
 		c.with("Authorization", "Basic a").with("Authorization", "Basic b").put(d.path, d.update).wants(400, d.twoKeys)
 	})
 }
 
-// A key is its bytes, but for the spaces around it.
+// A key is compared byte by byte, without the spaces around it.
 func TestKeysInOddForms(t *testing.T) {
 	s := serve(t)
 	key := s.printed[sessionKey]

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// Many callers at a time do not get into each other's way; and the race detector, which is
-// in the server, has something to look at.
+// Concurrent callers do not disturb each other. The server runs with the race detector.
 func TestManyAtATime(t *testing.T) {
 	s := serve(t)
 	inBoth(t, func(t *testing.T, d dialect) {
@@ -28,7 +27,7 @@ func TestManyAtATime(t *testing.T) {
 	})
 }
 
-// Of those who want the same name, or to be the first to change something, one has it.
+// Of concurrent requests for the same name or the same condition, exactly one succeeds.
 func TestOneOfManyWins(t *testing.T) {
 	s := serve(t)
 	inBoth(t, func(t *testing.T, d dialect) {
@@ -40,7 +39,7 @@ func TestOneOfManyWins(t *testing.T) {
 	})
 }
 
-// oneOf lets many ask at a time and returns the answer of the one who wins.
+// oneOf sends many requests concurrently and returns the answer of the successful one.
 func oneOf(t *testing.T, won, lost int, ask func() answer) (winner answer) {
 	t.Helper()
 	answers := make(chan answer, 8)

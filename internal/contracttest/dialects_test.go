@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A dialect is how an API goes about what both of them do.
+// A dialect is an API's form of the operations that both APIs have.
 type dialect struct {
 	name        string
 	key         string                   // the header for it
@@ -18,9 +18,9 @@ type dialect struct {
 
 	noKey, badKey, twoKeys     string // answers from here on
 	forbidden                  string
-	lost, notSo                string // to a path or method that there is not
-	absent                     string // to a secret that there is not
-	malformed, repeated, stale string // to If-Match
+	lost, notSo                string // for an unknown path or method
+	absent                     string // for an unknown secret
+	malformed, repeated, stale string // for If-Match
 	unreadable, tooLarge       string
 }
 
@@ -61,7 +61,7 @@ func inBoth(t *testing.T, test func(t *testing.T, d dialect)) {
 	}
 }
 
-// spokenAt is the dialect at a path; what is no API's is OpenHands'.
+// spokenAt returns the dialect of a path. Paths of no API get OpenHands'.
 func spokenAt(path string) dialect {
 	for _, d := range []struct {
 		prefix string
@@ -74,7 +74,7 @@ func spokenAt(path string) dialect {
 	return openhands
 }
 
-// Of the newer of OpenHands' APIs, all of which say what is wrong in one place.
+// The newer APIs of OpenHands put every error text into detail.
 var (
 	agentserver = newer("agentserver", "Unauthorized", "Unauthorized")
 	openhandsv1 = newer("openhandsv1", "Unauthorized", "Unauthorized")
@@ -94,23 +94,23 @@ func newer(name, noKey, badKey string) dialect {
 	}
 }
 
-// says is a problem in their words.
+// says returns an error in their form.
 func says(text string) string { return `{"detail":"` + text + `"}` }
 
-// What OpenHands says of a job well done.
+// OpenHands' texts for success.
 const (
 	created = `{"message":"Secret created successfully"}`
 	updated = `{"message":"Secret updated successfully"}`
 	deleted = `{"message":"Secret deleted successfully"}`
 )
 
-// custom is a body that creates a custom secret.
+// custom returns a body that creates a custom secret.
 func custom(name string) string { return `{"name":"` + name + `","value":"` + canary + `"}` }
 
-// noSecret is what OpenHands says of one that is not there.
+// noSecret returns OpenHands' answer for an unknown secret.
 func noSecret(id string) string { return `{"error":"Secret with ID ` + id + ` not found"}` }
 
-// list is OpenHands' list of secrets without descriptions.
+// list returns OpenHands' list of secrets without descriptions.
 func list(names ...string) string {
 	var items []string
 	for _, name := range names {
@@ -119,18 +119,18 @@ func list(names ...string) string {
 	return `{"custom_secrets":[` + strings.Join(items, ",") + `]}`
 }
 
-// mebibyte is as much as the values of a secret may have.
+// mebibyte is the size limit of a secret's values.
 const mebibyte = 1 << 20
 
-// secrets are those of the shop.
+// secrets is the path of the shop's secrets.
 const secrets = "/api/app/" + shop + "/secrets"
 
-// problem is a mistake in Nx1's words.
+// problem returns an error in Nx1's form.
 func problem(status int, text string) string {
 	return fmt.Sprintf(`{"error":"%s","code":%d}`, text, status)
 }
 
-// data is Nx1's body with these keys and values.
+// data returns Nx1's body with these keys and values.
 func data(keysAndValues ...string) string {
 	var pairs []string
 	for i := 0; i < len(keysAndValues); i += 2 {
@@ -139,12 +139,12 @@ func data(keysAndValues ...string) string {
 	return `{"data":[` + strings.Join(pairs, ",") + `]}`
 }
 
-// secret is a body that creates one in Nx1.
+// secret returns a body that creates a secret in Nx1.
 func secret(name string, keysAndValues ...string) string {
 	return `{"secret_name":"` + name + `",` + data(keysAndValues...)[1:]
 }
 
-// shown is how one of the shop's comes back.
+// shown returns Nx1's answer for a secret of the shop.
 func shown(name string, keysAndValues ...string) string {
 	body := data(keysAndValues...)
 	return fmt.Sprintf(`{"secret_name":"%s","k8s_name":"%s",%s,"created_at":"NOW"}`, name, k8sNames[name], body[1:len(body)-1])

@@ -1,5 +1,6 @@
-// Package contracttest holds what we serve against the published documents with the eyes
-// of others. It is a module of its own, so that their dependencies stay out of the server.
+// Package contracttest checks the server's answers against the published documents with
+// independent validators. It is a separate module, so that their dependencies stay out of the
+// server.
 package contracttest
 
 import (
@@ -24,7 +25,7 @@ var (
 	seed   = flag.Uint64("seed", 0, "where the random bodies begin; 0 takes the time")
 )
 
-// Check must refuse a body exactly when a JSON Schema validator that knows nothing of it does.
+// Check must refuse a body exactly when an independent JSON Schema validator does.
 func TestCheckAgreesWithAJSONSchemaValidator(t *testing.T) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
@@ -47,7 +48,7 @@ func TestCheckAgreesWithAJSONSchemaValidator(t *testing.T) {
 	}
 }
 
-// A document is one of specs/merged, as both parties read it.
+// A document is one of specs/merged, parsed by both validators.
 type document struct {
 	tree     map[string]any
 	schemas  *jsonschema.Compiler
@@ -108,7 +109,7 @@ func (d *document) compare(t *testing.T, method, path string) {
 	}
 }
 
-// checker sends bodies to an operation through echo and returns what comes of it.
+// checker returns a function that sends bodies to an operation through echo.
 func (d *document) checker(method, path string) func(body string) error {
 	verdict := errors.New("no verdict")
 	e := echo.New()
@@ -126,7 +127,7 @@ func (d *document) checker(method, path string) func(body string) error {
 	}
 }
 
-// withoutPatterns takes the patterns away, which an API checks after it has authorized.
+// withoutPatterns removes patterns, because an API checks those after authorization.
 func withoutPatterns(tree any) {
 	switch tree := tree.(type) {
 	case map[string]any:

@@ -14,18 +14,18 @@ import (
 	"github.com/pb33f/libopenapi/orderedmap"
 )
 
-// A promise is the documents of one API, as an independent validator reads them.
+// A promise is the documents of one API, parsed by an independent validator.
 type promise struct {
 	api   string                          // also the name of its files
 	paths map[string]map[string]operation // by template and method
 
 	merged *referee
-	strict *referee // the merged document, for which every undeclared member is a mistake
-	// published is what others have published of it, if they have; see published_test.go.
+	strict *referee // the merged document; every undeclared member is a mistake
+	// published is the document that the API's project published, if any; see published_test.go.
 	published *referee
 }
 
-// An operation is what the suite itself has to know of one.
+// An operation has the properties that the suite needs.
 type operation struct {
 	Responses map[int]struct {
 		Content map[string]struct {
@@ -36,8 +36,8 @@ type operation struct {
 	} `json:"responses"`
 }
 
-// freeForm reports whether an answer may have members of any name, so that the strict
-// validator, which does not believe it, cannot be asked.
+// freeForm reports whether an answer may have members of any name. The strict validator cannot
+// check such an answer.
 func (o operation) freeForm(status int) bool {
 	return o.Responses[status].Content["application/json"].Schema.Free != nil
 }
@@ -50,7 +50,7 @@ var promises = []*promise{
 	mustRead("nx1", "../../specs/nx1.yaml"),
 }
 
-// mustRead panics, for without the documents there is nothing to test.
+// mustRead panics on an error, because without the documents no test can run.
 func mustRead(api, published string) *promise {
 	merged := "../../specs/merged/" + api + ".json"
 	var text struct {
@@ -101,7 +101,7 @@ func (r *referee) operation(method, path string) *v3.Operation {
 	return nil
 }
 
-// operations are all that the document has, as METHOD path.
+// operations returns all operations of the document as METHOD path.
 func (r *referee) operations() (all []string) {
 	for path, item := range r.paths.FromOldest() {
 		for method := range item.GetOperations().FromOldest() {
@@ -111,7 +111,7 @@ func (r *referee) operations() (all []string) {
 	return all
 }
 
-// mustRefer leaves credentials out: which of them are good is no matter of schemas.
+// mustRefer ignores credentials, because schemas do not describe their validity.
 func mustRefer(path string, options ...config.Option) *referee {
 	doc, err := libopenapi.NewDocument(mustReadFile(path))
 	if err != nil {
@@ -126,8 +126,8 @@ func mustRefer(path string, options ...config.Option) *referee {
 	return &referee{validator.NewValidatorFromV3Model(&model.Model, options...), paths.GetOrZero, paths}
 }
 
-// find returns the promise with this operation, and its path as the document has it. The
-// validator has a router, but that one tidies up paths.
+// find returns the promise with this operation, and the operation's path template. The
+// validator's own router cleans paths and cannot be used.
 func find(method, path string) (*promise, string) {
 	for _, p := range promises {
 		for template, item := range p.paths {

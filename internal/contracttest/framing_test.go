@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// Go's server answers these before anybody of ours sees them, in its own words. All there
-// is to say is that it does, and that it repeats nothing.
-func TestWhatIsNotHTTP(t *testing.T) {
+// net/http answers these before our code sees them. The test checks that it does, and that it
+// quotes nothing.
+func TestRequestsThatAreNotHTTP(t *testing.T) {
 	s := serve(t)
 	key := sessionKey + ": " + s.printed[sessionKey] + "\r\n"
 	for text, want := range map[string]int{
@@ -38,7 +38,7 @@ func TestWhatIsNotHTTP(t *testing.T) {
 	}
 }
 
-// Half of a request is no reason to guess the rest.
+// An incomplete request changes nothing.
 func TestABodyThatBreaksOff(t *testing.T) {
 	s := serve(t)
 	inBoth(t, func(t *testing.T, d dialect) {

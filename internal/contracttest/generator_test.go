@@ -10,14 +10,14 @@ import (
 	"unicode/utf16"
 )
 
-// A generator makes bodies that a schema describes, or nearly so: at every place there is
-// a small chance of something else. What it makes is always JSON with different names.
+// A generator creates bodies that match a schema, or nearly: each part has a small chance of
+// being something else. The result is always JSON without duplicate names.
 type generator struct {
 	*rand.Rand
 	tree map[string]any // the document, for references
 }
 
-// An object keeps its order, which must not matter, and so should vary.
+// An object keeps the order of its members. The order must not matter, so it varies.
 type object []member
 
 type member struct {
@@ -91,7 +91,7 @@ func (o object) with(name string, value any) object {
 func (g *generator) anything(depth int) any {
 	kinds := 9
 	if depth > 3 {
-		kinds = 7 // nothing that nests
+		kinds = 7 // kinds without nesting
 	}
 	switch g.IntN(kinds) {
 	case 0:
@@ -117,7 +117,7 @@ func (g *generator) anything(depth int) any {
 	return g.string()
 }
 
-// string has the names of members among others, to have them where they do not belong.
+// string returns strings that include member names, to put them in the wrong place.
 func (g *generator) string() string {
 	all := []string{
 		"", "a", "key", "value", "name", "data", "description", "Name", "name ", "secret_name", "null", "{}",
@@ -164,7 +164,7 @@ func (g *generator) list(b *strings.Builder, open, end byte, n int, item func(i 
 	b.WriteByte(end)
 }
 
-// quote escapes what it must, and now and then what it need not.
+// quote escapes the necessary characters and sometimes others.
 func (g *generator) quote(b *strings.Builder, s string) {
 	if g.IntN(8) > 0 {
 		text, err := json.Marshal(s)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// stocked is a server with what the people of people_test.go may see and may not.
+// stocked returns a server with secrets that the people of people_test.go may and may not see.
 func stocked(t *testing.T) *server {
 	s := serve(t)
 	for _, name := range []string{"MINE", "PAYROLL"} {
@@ -15,8 +15,8 @@ func stocked(t *testing.T) *server {
 	return s
 }
 
-// orInvalid is the answer to what cannot be done, where the answer to what can is this: who may
-// not do it is not told what else is wrong.
+// orInvalid returns the status for an invalid input, given the status for a valid one: a denial
+// stays a denial.
 func orInvalid(status int) int {
 	if status == 200 {
 		return 400
@@ -24,17 +24,17 @@ func orInvalid(status int) int {
 	return status
 }
 
-// Each row is what a person is answered. Where a caller has rights on the app but not on the
-// secret, it looks like one that is missing, to the byte.
-func TestNx1SaysNoMoreThanOneMayKnow(t *testing.T) {
+// Each row has the statuses for one person. For a caller with rights on the app but not on the
+// secret, the answer equals that for a missing secret, byte by byte.
+func TestNx1RevealsNothingBeyondTheGrants(t *testing.T) {
 	for _, tc := range []struct {
 		who    string
 		secret string
 		list   int
 		create int
 
-		get, put, reveal, delete int // on what is there
-		nothing                  int // a get of what is not
+		get, put, reveal, delete int // of an existing secret
+		nothing                  int // get of a missing secret
 	}{
 		{"nobody", "MINE", 403, 403, 403, 403, 403, 403, 403},
 		{"neighbour", "MINE", 404, 404, 404, 404, 404, 404, 404},
@@ -85,8 +85,8 @@ func TestOpenHandsSaysNoMoreThanOneMayKnow(t *testing.T) {
 		list   int
 		create int
 
-		put, rename, delete int // of what is there
-		nothing             int // a put of what is not
+		put, rename, delete int // of an existing secret
+		nothing             int // put of a missing secret
 	}{
 		{"nobody", "MINE", 403, 403, 403, 403, 403, 403},
 		{"expired", "MINE", 403, 403, 403, 403, 403, 403},
@@ -128,8 +128,8 @@ func TestOpenHandsSaysNoMoreThanOneMayKnow(t *testing.T) {
 	}
 }
 
-// A list has what one may see in it.
-func TestListsLeaveOutWhatOneMayNotSee(t *testing.T) {
+// A list has only secrets that the caller may see.
+func TestListsOmitHiddenSecrets(t *testing.T) {
 	s := stocked(t)
 	for who, names := range map[string][]string{admin: {"MINE", "PAYROLL"}, "lister": {"MINE", "PAYROLL"}, "keeper": {"MINE"}, "intern": {"MINE"}} {
 		s.openhands(t, who).get("/api/secrets").wants(200, list(names...))
@@ -139,8 +139,8 @@ func TestListsLeaveOutWhatOneMayNotSee(t *testing.T) {
 	}
 }
 
-// One must not get at a secret, nor hide one, by giving it a name that one has rights on.
-func TestOpenHandsRenamesOnlyWithinWhatOneMayWrite(t *testing.T) {
+// A caller must not gain access to a secret, or hide it, by giving it another name.
+func TestOpenHandsRenamesOnlyWithinTheRightToWrite(t *testing.T) {
 	s := stocked(t)
 	s.openhands(t, "keeper").put("/api/secrets/PAYROLL", `{"name":"MINE"}`).wants(404, noSecret("PAYROLL"))
 	s.openhands(t, "keeper").put("/api/secrets/MINE", `{"name":"PAYROLL"}`).wants(403, openhands.forbidden)
@@ -151,7 +151,7 @@ func TestOpenHandsRenamesOnlyWithinWhatOneMayWrite(t *testing.T) {
 	s.openhands(t, admin).get("/api/secrets").wants(200, list("PAYROLL"))
 }
 
-// Whose right has run out has none.
+// An expired grant allows nothing.
 func TestRightsRunOut(t *testing.T) {
 	c := stocked(t).nx1(t, "expired")
 	c.get(secrets).wants(403, nx1.forbidden)

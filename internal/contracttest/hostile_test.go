@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// A body is what both APIs are sent, as an update and as a creation.
+// A body is sent to both APIs, as an update and as a creation.
 type body struct {
 	name    string
 	headers []string // name: value
-	text    string   // GOOD are members that make it a good one otherwise, CHUNK those in a chunk
+	text    string   // GOOD stands for members that make the body valid otherwise, CHUNK for a chunk with them
 	status  int
-	want    string // of a 422; without, it is that this is not JSON
-	odd     bool   // the documents do not allow it
+	want    string // expected 422; without it, the one for invalid JSON
+	odd     bool   // not allowed by the documents
 }
 
 var hostileBodies = []body{
@@ -54,7 +54,7 @@ var hostileBodies = []body{
 	{name: "two byte order marks", text: "\ufeff\ufeff{GOOD}", status: 422},
 }
 
-// Each of these has an answer in the API's own words, and changes nothing.
+// Each of these gets an error in the API's dialect and changes nothing.
 func TestBodiesThatAreMeantToHurt(t *testing.T) {
 	s := serve(t)
 	s.undisturbed(t, func() {
@@ -96,14 +96,14 @@ func (b body) judge(a answer, d dialect) {
 	}
 }
 
-// placeOf is the character that a json_invalid complains of, whichever it is.
+// placeOf returns the position in a json_invalid error.
 func placeOf(a answer) (character int) {
 	_, rest, _ := strings.Cut(a.body, `["body",`)
 	_, _ = fmt.Sscanf(rest, "%d]", &character)
 	return character
 }
 
-// These look odd and are good all the same: upstream's framework takes them, too.
+// These look odd and are valid: upstream's framework accepts them too.
 func TestBodiesThatOnlyLookOdd(t *testing.T) {
 	s := serve(t)
 	for _, b := range []body{

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// limited is a server that lets through two of a kind, and then none for a long time.
+// limited returns a server that admits two requests of a kind, and then none for a long time.
 func limited(t *testing.T, kind string) *server {
 	return serve(t, set("\nauth:", "\nlimits: {"+kind+": {per_second: 0.01, burst: 2}}\n\nauth:"))
 }
 
-// tooMany is the answer to one too many. Its wait is at most that for one token.
+// tooMany checks for a 429. Its Retry-After is at most the time for one token.
 func (a answer) tooMany() {
 	a.t.Helper()
 	want := `{"detail":"Too many requests: try again later"}`
@@ -28,7 +28,7 @@ func (a answer) tooMany() {
 	}
 }
 
-// Every operation refuses before it reads: the body is none.
+// Every operation refuses before it reads the body, which is invalid here.
 func TestOneRequestTooMany(t *testing.T) {
 	s := limited(t, "requests")
 	parameter := regexp.MustCompile(`\{\w+\}`)
@@ -48,7 +48,7 @@ func TestOneRequestTooMany(t *testing.T) {
 	s.nx1(t, "clerk").get(secrets).wants(200, "[]") // another's key
 }
 
-// While there are too many failures, a good key is not looked at either.
+// While an address has too many failures, even a valid key is refused.
 func TestOneFailureTooMany(t *testing.T) {
 	s := limited(t, "failures")
 	s.nx1(t, admin).get(secrets).wants(200, "[]")
@@ -79,7 +79,7 @@ func TestLimitsGoByTheAddressThatAProxyNames(t *testing.T) {
 		set("  drain: 10s", "  proxies: [127.0.0.0/8, 10.0.0.0/8]"))
 	from := func(hops string) caller { return s.stranger(t).with("X-Forwarded-For", hops) }
 	from("198.51.100.1").get(secrets).wants(401, nx1.noKey)
-	from("203.0.113.9, 198.51.100.1, 10.1.2.3").get(secrets).tooMany() // made up, the client, another proxy
+	from("203.0.113.9, 198.51.100.1, 10.1.2.3").get(secrets).tooMany() // forged, the client, another proxy
 	from("198.51.100.1, 203.0.113.9").get(secrets).wants(401, nx1.noKey)
 	from("2001:db8::1").get(secrets).wants(401, nx1.noKey)
 	from("2001:db8::2:1").get(secrets).tooMany()

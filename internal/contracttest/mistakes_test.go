@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// refused is the body of a 422 in FastAPI's shape, but without input, which would quote
-// what was sent.
+// refused returns the body of a 422 in FastAPI's shape, without input, which would quote the
+// request.
 func refused(details ...string) string { return `{"detail":[` + strings.Join(details, ",") + `]}` }
 
-// A detail's place is written with dots: body.data.0.key.
+// detail returns one mistake. Its place is written with dots: body.data.0.key.
 func detail(kind, place, message string) string {
 	var loc []string
 	for _, step := range strings.Split(place, ".") {
@@ -41,13 +41,13 @@ func notObject(place string) string {
 	return detail("model_attributes_type", place, "Input should be a valid dictionary or object to extract fields from")
 }
 
-// noValue is a mistake that the types do not show.
+// noValue returns a mistake that is not one of type.
 func noValue(field, reason string) string {
 	return detail("value_error", "body."+field, "Value error, "+reason)
 }
 
-// What is sent has the canary in every place, and the witness listens for it in answers.
-func TestWhatIsWrongWithARequestComesAsOne422(t *testing.T) {
+// Requests have the canary in every place, and the witness searches answers for it.
+func TestAllMistakesOfARequestComeAsOne422(t *testing.T) {
 	const (
 		post, put    = "POST /api/secrets", "PUT /api/secrets/A"
 		create, edit = "POST " + secrets, "PUT " + secrets + "/MINE"

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What Kubernetes would not take is a 400, which names keys and fields but never a value.
+// Data that Kubernetes refuses is a 400 that names data keys and fields, never a value.
 func TestNx1Refusals(t *testing.T) {
 	const key = "must consist of letters, digits, '-', '_' and '.'"
 	c := serve(t).nx1(t, admin)
@@ -55,7 +55,7 @@ func TestNx1TakesAsMuchAsKubernetes(t *testing.T) {
 	}
 }
 
-// many are n keys and values.
+// many returns n keys and values.
 func many(n int) (pairs []string) {
 	for i := range n {
 		pairs = append(pairs, fmt.Sprintf("K%04d", i), canary)
@@ -63,7 +63,7 @@ func many(n int) (pairs []string) {
 	return pairs
 }
 
-// weighing is a value of so many bytes.
+// weighing returns a value of this many bytes.
 func weighing(bytes int) string { return canary + strings.Repeat("x", bytes-len(canary)) }
 
 func TestNx1Names(t *testing.T) {
@@ -89,12 +89,12 @@ func TestNx1Names(t *testing.T) {
 	}
 }
 
-// Somebody sends back what was shown, asterisks and all.
+// A client sends back the masked values that it got.
 func TestNx1MaskedValues(t *testing.T) {
 	const nothing = ": has no stored value to keep"
 	for _, tc := range []struct {
 		policy, call, sent string
-		want               string // what is kept afterwards, or why not
+		want               string // the stored value afterwards, or the error
 	}{
 		{"reject", "PUT", data("A", "****", "B", "new"), "data[0].value: A: is the mask ****: send the real value"},
 		{"reject", "POST", data("A", "****"), "data[0].value: A: is the mask ****: send the real value"},

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// k8sNames are what the shop's secrets are called in Kubernetes, now and for ever: workloads
+// k8sNames are the Kubernetes names of the shop's secrets. They never change, because workloads
 // refer to them.
 var k8sNames = map[string]string{
 	"MINE":                  "nx1-0f8fad5b-d9cb-469f-a165-70867728950e-mine-tg2cockgybq63bp5dze5qtzbmq",
@@ -86,7 +86,7 @@ func TestNx1ListsInOrderOfName(t *testing.T) {
 
 var createdAt = regexp.MustCompile(`"created_at":"[^"]*"`)
 
-// Times are kept to the second, so this waits for the next one.
+// Times have a resolution of a second, so this waits for the next one.
 func TestNx1TimeOfCreationStays(t *testing.T) {
 	c := serve(t).nx1(t, admin)
 	born := createdAt.FindString(c.post(secrets, secret("db")).body)
@@ -115,7 +115,7 @@ func TestNx1AppsAreTheirOwn(t *testing.T) {
 	}
 }
 
-// The SDK sends a content type with everything, and does not escape paths.
+// The SDK sends a content type with every request, and does not escape paths.
 func TestNx1SDKHabits(t *testing.T) {
 	c := serve(t).nx1(t, admin).with("Content-Type", "application/json")
 	c.post(secrets, secret("db", "K", canary)).wants(200, shown("db", "K", "****"))

@@ -17,15 +17,14 @@ func TestOpenHandsFromCreateToDelete(t *testing.T) {
 	c.get("/api/secrets").wants(200, `{"custom_secrets":[]}`)
 }
 
-// Upstream's single-user server answers 200 here and does nothing; all others say 404.
+// Upstream's single-user server answers 200 and does nothing; all other servers answer 404.
 func TestOpenHandsWithNothingStored(t *testing.T) {
 	c := serve(t).openhands(t, admin)
 	c.put("/api/secrets/A", `{"name":"A"}`).wants(404, noSecret("A"))
 	c.delete("/api/secrets/A").wants(404, noSecret("A"))
 }
 
-// That the value stays with a secret that is renamed cannot be seen here, since nothing in
-// this API gives it back; the suite for stores sees to it.
+// This API never returns a value, so the suite for stores tests that a rename keeps it.
 func TestOpenHandsUpdate(t *testing.T) {
 	c := serve(t).openhands(t, admin)
 	c.post("/api/secrets", `{"name":"A","value":"`+canary+`","description":"old"}`)
@@ -97,7 +96,7 @@ func TestOpenHandsListsInOrderOfName(t *testing.T) {
 	for _, name := range []string{"b", "B", "é", "a", "🔑", "a1", "_", "A", "z"} {
 		c.post("/api/secrets", custom(name)).wants(201, created)
 	}
-	c.put("/api/secrets/a", `{"name":"a"}`) // upstream moves it to the end, and nobody wants that
+	c.put("/api/secrets/a", `{"name":"a"}`) // upstream moves it to the end of the list
 	c.get("/api/secrets").wants(200, list("A", "B", "_", "a", "a1", "b", "z", "é", "🔑"))
 }
 

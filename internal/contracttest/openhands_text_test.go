@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Python writes text as it is, and so do we: nothing is escaped that JSON does not ask for.
+// Like Python, we escape only the characters that JSON requires.
 func TestOpenHandsTextIsNotEscaped(t *testing.T) {
 	for _, text := range []string{"<b>&'", "é漢字", "🔑", "\u2028\u2029", "%2F%00", "a b", "+", "?#", "e\u0301"} {
 		t.Run(text, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestOpenHandsNames(t *testing.T) {
 	strict := serve(t, set("names: any", "names: env"))
 	for _, tc := range []struct {
 		name     string
-		lax, env string // what is wrong with it
+		lax, env string // the mistake
 	}{
 		{"API_KEY", "", ""},
 		{"_", "", ""},

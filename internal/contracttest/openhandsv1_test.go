@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The routes of the V1 API, and what they say.
+// The routes of the V1 API, and their texts.
 const (
 	v1      = "/api/v1/secrets"
 	search  = v1 + "/search"
@@ -15,7 +15,7 @@ const (
 	envRule = "must be the name of an environment variable"
 )
 
-// page is a page of a search, and items are of secrets without descriptions.
+// page returns a page of a search, and items its entries for secrets without descriptions.
 func page(next string, items ...string) string {
 	if next != "null" {
 		next = `"` + next + `"`
@@ -23,7 +23,7 @@ func page(next string, items ...string) string {
 	return `{"items":[` + strings.Join(items, ",") + `],"next_page_id":` + next + `}`
 }
 
-// missingV1 is what V1 says of a secret that is not there.
+// missingV1 returns V1's answer for an unknown secret.
 func missingV1(id string) string { return says("Secret with ID " + id + " not found") }
 
 func items(names ...string) (all []string) {
@@ -38,7 +38,7 @@ func TestV1FromCreateToDelete(t *testing.T) {
 	c.get(search).wants(200, page("null"))
 	first := c.post(v1, `{"name":"A","value":"`+canary+`","description":"d"}`).wants(201, saved).etag()
 	c.get(search).wants(200, page("null", entry("A", "d")))
-	// A second time it overwrites, and what is not sent of the description stays.
+	// A second POST overwrites the value, and keeps the description if it sends none.
 	second := c.post(v1, `{"name":"A","value":"`+canary+`2"}`).wants(201, saved).etag()
 	c.post(v1, `{"name":"A","value":"`+canary+`3","description":null}`).wants(201, saved)
 	c.get(search).wants(200, page("null", entry("A", "d")))
@@ -97,14 +97,14 @@ func TestV1SearchesInPages(t *testing.T) {
 		}
 		c.raw("GET", search+query, "").wants(status, want)
 	}
-	// A secret of this name is one like any other.
+	// A secret named search is an ordinary secret.
 	c.put(search, `{"name":"search","description":"d"}`).wants(200, updated)
 	c.delete(search).wants(200, deleted)
 }
 
 const notUnicode = "Input should be a valid string, unable to parse raw data as a unicode string"
 
-// As its web page does it: page by page until there are no more.
+// Like its web page: page by page to the end.
 func TestV1PagesMeetEverySecretOnce(t *testing.T) {
 	c := serve(t).openhands(t, admin)
 	var want []string
@@ -134,7 +134,7 @@ func TestV1Names(t *testing.T) {
 	}
 	c.post(v1, custom("A")).wants(201, saved)
 	c.put(v1+"/A", `{"name":"A-B"}`).wants(422, refused(noValue("name", envRule)))
-	// What another API has named may keep its name.
+	// A name given through another API may stay.
 	c.post("/api/secrets", custom("A-B é")).wants(201, created)
 	c.put(v1+"/A-B%20%C3%A9", `{"name":"A-B é","description":"d"}`).wants(200, updated)
 	c.get(search+"?name__contains=%C3%89").wants(200, page("null", entry("A-B é", "d")))
@@ -204,7 +204,7 @@ func TestV1RefusesWhatItCannotRead(t *testing.T) {
 	})
 }
 
-// To V1's clients, this is how provider tokens are unset, and those are not here.
+// V1's clients unset provider tokens with this call. We do not manage those.
 func TestUnsettingProviderTokensOfV1DeletesNoSecret(t *testing.T) {
 	c := serve(t).openhands(t, admin)
 	c.post("/api/secrets", custom("git-providers")).wants(201, created)
@@ -213,15 +213,15 @@ func TestUnsettingProviderTokensOfV1DeletesNoSecret(t *testing.T) {
 	c.delete("/api/secrets/git-providers").wantsStatus(200)
 }
 
-// Its clients ask for more than secrets, and take a 401 for the end of their login.
-func TestWhatElseV1HasIsNotFoundByItsCredentials(t *testing.T) {
+// V1's clients call other routes too, and treat a 401 as the end of their login.
+func TestOtherV1RoutesAre404WithV1Credentials(t *testing.T) {
 	s := serve(t)
 	for _, header := range []string{"X-Session-API-Key: KEY", "X-Access-Token: KEY", "Authorization: Bearer KEY"} {
 		s.sends(t, s.printed[sessionKey], "GET /api/v1/users/me HTTP/1.1\nHost: HOST\n"+header+"\n\n").wants(404, openhandsv1.lost)
 	}
 }
 
-// The document asks for X-Access-Token.
+// The published document requires X-Access-Token.
 func TestV1TakesItsKeyInMoreThanOneHeader(t *testing.T) {
 	s := serve(t)
 	key := s.printed[sessionKey]

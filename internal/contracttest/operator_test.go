@@ -16,10 +16,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// An operator does what the webhook provider of External Secrets Operator does
-// with a SecretStore: it fills in the templates, of which the one of the URL gets
-// what it is given escaped as for a query, asks, and picks from the answer with
-// the same library.
+// An operator behaves like the webhook provider of External Secrets Operator: it fills
+// in the SecretStore's templates, with query escaping in the URL, sends the request,
+// and evaluates the JSONPath with the same library.
 type operator struct {
 	URL     string            `yaml:"url"`
 	Method  string            `yaml:"method"`
@@ -37,7 +36,7 @@ type remoteRef struct {
 	Property string `yaml:"property"`
 }
 
-// mustReadOperator reads a sample of ours: the store, and what is taken from it.
+// mustReadOperator reads one of our samples: the store and the references to it.
 func mustReadOperator(t *testing.T, name string) (o operator, refs []remoteRef) {
 	t.Helper()
 	dec := yaml.NewDecoder(bytes.NewReader(mustReadFile("../../configs/external-secrets/" + name)))
@@ -67,7 +66,7 @@ func mustReadOperator(t *testing.T, name string) (o operator, refs []remoteRef) 
 	}
 }
 
-// get returns a value, or what the operator would complain of.
+// get returns a value, or the operator's error.
 func (o operator) get(t *testing.T, s *server, key string, ref remoteRef) (string, error) {
 	t.Helper()
 	escaped := map[string]map[string]string{"remoteRef": {"key": url.QueryEscape(ref.Key), "property": url.QueryEscape(ref.Property)}}
@@ -185,7 +184,7 @@ func operatorReadsAppsSecrets(t *testing.T) {
 	}
 }
 
-// quoted is text as JSON.
+// quoted returns the text as JSON.
 func quoted(text string) string {
 	b, err := json.Marshal(text)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Paths go out over the socket as they stand here. None is tidied up, redirected or taken
-// for another, and what each API says is in its own words.
+// Paths are sent unchanged. None is cleaned, redirected or confused with another, and each API
+// answers in its own dialect.
 func TestPathsThatLeadNowhere(t *testing.T) {
 	s := serve(t)
 	s.undisturbed(t, func() {
@@ -22,7 +22,7 @@ func TestPathsThatLeadNowhere(t *testing.T) {
 
 const noUUID = `{"detail":[{"type":"uuid_parsing","loc":["path","app_id"],"msg":"Input should be a valid UUID"}]}`
 
-// Among them are a few that lead somewhere, to show the difference.
+// A few of them exist, to show the difference.
 var pathsToNowhere = []struct {
 	method, path string
 	status       int

@@ -8,18 +8,18 @@ import (
 	"testing"
 )
 
-// Two apps. The first is mostly what a test is about.
+// Two apps. Most tests use the first.
 const (
 	shop  = "0f8fad5b-d9cb-469f-a165-70867728950e"
 	other = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 )
 
-// admin has the keys that init printed. Everybody else is in people.
+// admin has the keys that init printed. All others are in people.
 const admin = "admin"
 
 const all = "list, create, write, delete, reveal"
 
-// people call with keys of ours. Each has one for either API, with the same grants.
+// people have one key for each API, with the same grants.
 var people = map[string]struct {
 	user   string
 	grants []string
@@ -28,7 +28,7 @@ var people = map[string]struct {
 	"clerk":   {"default", []string{grant("list, create, write, delete", "user/default"), grant("list, create, write, delete", "app/*")}},
 	"stocker": {"default", []string{grant("create, write", "user/default"), grant("create, write", "app/*")}},
 
-	// Nothing on shop or on the default user's secrets, but on something else.
+	// No grant on shop or the default user's secrets, but on something else.
 	"neighbour": {"default", []string{grant(all, "app/"+other)}},
 	"nobody":    {"default", nil},
 	"expired":   {"default", []string{until(grant(all, "user/default")), until(grant(all, "app/*"))}},
@@ -53,7 +53,7 @@ func named(grant, name string) string { return grant + ", names: [" + name + "]"
 func deny(grant string) string        { return grant + ", deny: true" }
 func until(grant string) string       { return grant + ", until: 2020-01-01T00:00:00Z" }
 
-// hire puts the people into the keys files, behind init's own key.
+// hire adds the people to the keys files, behind init's own key.
 func hire(t *testing.T, dir string) {
 	t.Helper()
 	for file, header := range map[string]string{"session-keys.yaml": sessionKey, "psks.yaml": psk} {
@@ -70,11 +70,11 @@ func hire(t *testing.T, dir string) {
 	}
 }
 
-// keyOf is a key that nobody could guess but us.
+// keyOf returns the key of a person.
 func keyOf(who, header string) string { return canary + "-" + header + "-of-" + who }
 
-// canary is in all that is secret, so that one can hear it where it should not be.
+// canary is a part of every value and key, so that a leak is found by searching for it.
 const canary = "c4n4ry"
 
-// leaks reports whether a text has a value, or a key, even one that init made.
+// leaks reports whether a text has a value or a key, init's keys included.
 func leaks(text string) bool { return strings.Contains(text, canary) || strings.Contains(text, "srk_") }

@@ -47,7 +47,7 @@ func TestIfMatchTakesOneTag(t *testing.T) {
 	})
 }
 
-// What is not there cannot have changed.
+// A missing secret is 404 before its condition is checked.
 func TestAConditionOnNothingIs404(t *testing.T) {
 	inBoth(t, func(t *testing.T, d dialect) {
 		c := serve(t).caller(t, d.key, admin)
@@ -92,7 +92,7 @@ func TestNx1ReadersNeedNotReadTwice(t *testing.T) {
 		}
 	}
 	c.with("If-None-Match", tag).with("If-None-Match", tag).get(secrets+"/MINE").wants(400, nx1.repeated)
-	// The values are for those who may see them, however often they ask.
+	// A repeated reveal returns the values again, never 304.
 	c.with("If-None-Match", tag).get(secrets+"/MINE/reveal").wants(200, shown("MINE", "K", canary))
 	c.with("If-None-Match", "*").get(secrets+"/db").wants(404, nx1.absent)
 }

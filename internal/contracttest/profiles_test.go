@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Agent profiles: that of the default user, one that shows all of its secrets, one that shows
+// Agent profiles: one of the default user, one that shows all of its secrets, one that shows
 // none, and one of another user.
 const (
 	profile      = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -46,7 +46,7 @@ func TestAProfileListsItsSecrets(t *testing.T) {
 	s.openhands(t, "nobody").get(list+keysProfile).wants(403, agentserver.forbidden)
 }
 
-// A profile shows nothing that the caller may not list anyway.
+// A profile shows only secrets that the caller may list.
 func TestAProfileWidensNothing(t *testing.T) {
 	s := withProfiles(t)
 	s.openhands(t, "keeper").get(settings+"?agent_profile_id="+wideProfile).wants(200, entries(bare("MINE")))

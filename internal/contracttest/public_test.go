@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// get is a plain one, which the witness does not see: this is not one of the APIs.
+// get sends a plain request outside of the APIs, which the witness does not check.
 func get(t *testing.T, method, url string) (*http.Response, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
@@ -56,7 +56,7 @@ func TestWhatIsThereForEverybody(t *testing.T) {
 	}
 }
 
-// An API that is not configured is not documented, either, and its paths lead nowhere.
+// An API that is not configured has no document and no paths.
 func TestOneAPIAlone(t *testing.T) {
 	s := serve(t, set("  nx1: {store: embedded, auth: [psk], masked_values: reject}", ""))
 	s.openhands(t, admin).get("/api/secrets").wants(200, list())

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Every answer is valid by the document that others have published of the operation, but for
-// these, and each has a reason: what a client relies on, or something that the document leaves
-// out. The pattern is for the name of an answer, see promise.name.
+// Every answer is valid by the published document of its operation, with these exceptions. Each
+// has a reason: a client relies on it, or the document omits it. The pattern matches the name of
+// an answer, see promise.name.
 var disagreements = []struct{ answers, reason string }{
 	{
 		`^openhands POST /api/secrets 201$`,
@@ -46,7 +46,7 @@ var disagreements = []struct{ answers, reason string }{
 	},
 }
 
-// unserved are the published operations that are not here, and why.
+// unserved are the published operations that are not served, with reasons.
 var unserved = map[string]string{
 	"POST /api/add-git-providers":          providers,
 	"POST /api/unset-provider-tokens":      providers,
@@ -57,7 +57,7 @@ var unserved = map[string]string{
 
 const providers = "provider tokens are tried out at their providers and refreshed there, which OpenHands does itself"
 
-// disagrees reports whether the published document is known not to have such an answer.
+// disagrees reports whether the published document is known to lack such an answer.
 func disagrees(name string) bool {
 	name = strings.Join(strings.Fields(name), " ")
 	return slices.ContainsFunc(disagreements, func(d struct{ answers, reason string }) bool {
@@ -65,7 +65,7 @@ func disagrees(name string) bool {
 	})
 }
 
-// What is published is served, or there is a reason.
+// Every published operation is served, or has a reason in unserved.
 func TestEveryPublishedOperationIsServedOrExplained(t *testing.T) {
 	served := map[string]bool{}
 	each(func(_ *promise, method, path string, _ operation) { served[method+" "+path] = true })
@@ -88,9 +88,9 @@ func TestEveryPublishedOperationIsServedOrExplained(t *testing.T) {
 	}
 }
 
-// The list must not grow stale: it has what a published document leaves out, and else only
-// answers of which the witness has found that the document forbids them.
-func TestDisagreementsAreThoseThereAre(t *testing.T) {
+// The list must not grow stale: each entry is an answer that the document omits, or one that the
+// witness found forbidden by it.
+func TestEveryDisagreementStillExists(t *testing.T) {
 	needed := map[string]bool{}
 	each(func(p *promise, method, path string, op operation) {
 		if p.published == nil || p.published.operation(method, path) == nil {

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// raw sends a request as it is: a client library would tidy up the path, or refuse. Host
-// and Content-Length are added if the caller does not send them.
+// raw sends a request unchanged; a client library would clean the path or refuse. Host and
+// Content-Length are added if missing.
 func (c caller) raw(method, target, body string) answer {
 	c.t.Helper()
 	return c.send(c.write(method, target, body))
@@ -36,7 +36,7 @@ func (c caller) write(method, target, body string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body
 }
 
-// send writes a request to the socket, for which the witness wants to see an answer.
+// send writes a request to the socket and passes the answer to the witness.
 func (c caller) send(text string) answer {
 	c.t.Helper()
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
@@ -44,14 +44,14 @@ func (c caller) send(text string) answer {
 		c.t.Fatalf("%q: %v", brief(text), err)
 	}
 	a := c.exchange(text, r.Method)
-	sent, _ := io.ReadAll(r.Body) // as far as it goes
+	sent, _ := io.ReadAll(r.Body) // the part that arrived
 	w := &witness{odd: c.odd}
 	w.saw(r, sent, a)
 	w.testify(a)
 	return a
 }
 
-// exchange writes a text to the socket and reads an answer, whatever both may be.
+// exchange writes a text to the socket and reads an answer.
 func (c caller) exchange(text, method string) answer {
 	c.t.Helper()
 	conn, err := net.Dial("tcp", c.address)
@@ -59,7 +59,7 @@ func (c caller) exchange(text, method string) answer {
 		c.t.Fatal(err)
 	}
 	defer conn.Close()
-	// The server need not hear all of it, so this may fail; it ends with the connection.
+	// The server may stop reading, so this may fail. It ends with the connection.
 	go func() { _, _ = io.WriteString(conn, text) }()
 	line, _, _ := strings.Cut(text, "\r\n")
 	return c.read(bufio.NewReader(conn), brief(line), method)
@@ -82,5 +82,5 @@ func (c caller) read(conn *bufio.Reader, call, method string) answer {
 	return answer{c.t, call, w.StatusCode, w.Header, string(body)}
 }
 
-// chunked is a body in one chunk.
+// chunked returns a body in one chunk.
 func chunked(body string) string { return fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body) }

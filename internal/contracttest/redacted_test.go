@@ -7,7 +7,7 @@ import (
 
 const redacted = "Secret value must not be empty or redacted"
 
-// Its web page can send back what it was shown in the place of a value.
+// The web page can send back the mask that it got in place of a value.
 func TestAMaskOverwritesNoValue(t *testing.T) {
 	s := serve(t)
 	s.undisturbed(t, func() {
@@ -21,7 +21,7 @@ func TestAMaskOverwritesNoValue(t *testing.T) {
 		}
 	})
 	s.openhands(t, admin).get(settings + "/MINE").wantsValue(canary)
-	// Only that is one, and 0.53.0 has no such answer.
+	// Only the exact mask is refused, and 0.53.0 has no such answer.
 	for _, value := range []string{strings.Repeat("*", 9), strings.Repeat("*", 11), "* *"} {
 		s.openhands(t, admin).put(settings, `{"name":"MINE","value":"`+value+`"}`).wantsStatus(200)
 	}

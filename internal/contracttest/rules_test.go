@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What only an API's own rules forbid is in the same 422 as what the types forbid, and several
-// broken rules are, too.
+// Mistakes by an API's own rules are in the same 422 as mistakes of type, and several of them are
+// listed.
 func TestOne422HasBrokenRulesToo(t *testing.T) {
 	const pathRule = "must not contain slashes or control characters"
 	long := `"` + strings.Repeat("d", 16<<10+1) + `"`
@@ -34,7 +34,7 @@ func TestOne422HasBrokenRulesToo(t *testing.T) {
 			method, path, _ := strings.Cut(tc.call, " ")
 			s.openhands(t, admin).do(method, path, tc.body).wants(422, tc.want)
 		}
-		// Rules alone are broken only by callers who may write.
+		// A caller without the right to write gets a denial instead.
 		s.openhands(t, "lister").put(settings, custom("a b")).wants(403, agentserver.forbidden)
 	})
 }

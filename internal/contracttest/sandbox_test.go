@@ -2,7 +2,7 @@ package contracttest
 
 import "testing"
 
-// box are the routes of a sandbox.
+// box is the path of a sandbox's secrets.
 const box = "/api/v1/sandboxes/box/settings/secrets"
 
 func TestASandboxIsForKeysThatWereMadeForIt(t *testing.T) {
@@ -18,7 +18,7 @@ func TestASandboxIsForKeysThatWereMadeForIt(t *testing.T) {
 	})
 }
 
-// boxKey is a key for some secrets of the default user in a sandbox.
+// boxKey returns a key for some secrets of the default user in a sandbox.
 func (s *server) boxKey(t *testing.T, sandbox string, names ...string) string {
 	t.Helper()
 	return s.administer(t, append([]string{"agent-key", "create", "--sandbox", sandbox, "user/default"}, names...)...)
@@ -39,7 +39,7 @@ func TestASandboxReadsWhatItsKeyWasMadeFor(t *testing.T) {
 	for _, path := range []string{"/api/v1/sandboxes/other/settings/secrets", "/api/v1/sandboxes/BOX/settings/secrets/MINE"} {
 		c.get(path).wants(403, says("Session API key does not match sandbox"))
 	}
-	// On other routes of the user's it is good for the same, and no more.
+	// On the user's other routes it has the same rights.
 	c.get(settings + "/MINE").wantsValue(canary)
 	c.get(settings+"/PAYROLL").wants(404, agentserver.absent)
 	c.get("/api/secrets").wants(200, list("EMPTY", "MINE"))

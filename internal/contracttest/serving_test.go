@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// program builds strongroom as it is in the tree, once, with the race detector in it. It
-// lies beside the test binary, with which go test removes it.
+// program builds strongroom from the tree, once, with the race detector. go test removes it with
+// the test binary.
 var program = sync.OnceValues(func() (path string, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -30,8 +30,8 @@ var program = sync.OnceValues(func() (path string, err error) {
 	return path, nil
 })
 
-// run is strongroom with these arguments. Left to itself, the race detector sleeps for a
-// second before a process exits.
+// run returns a command that runs strongroom. It switches off the race detector's sleep of one
+// second at exit.
 func run(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := program()
@@ -43,17 +43,17 @@ func run(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// A server is the real program in a process of its own, with files of its own.
+// A server is the real program in a separate process with its own files.
 type server struct {
 	address string            // host:port
 	config  string            // path of its config
 	printed map[string]string // the keys that init printed, by their headers
 }
 
-// A change is made to what init left behind, before the server starts.
+// A change modifies the files of init before the server starts.
 type change func(t *testing.T, dir string)
 
-// set changes the config, which has to have the old text once.
+// set replaces a text in the config, which must have it exactly once.
 func set(old, new string) change {
 	return func(t *testing.T, dir string) {
 		t.Helper()
@@ -77,8 +77,8 @@ func rewrite(t *testing.T, path string, edit func(string) string) {
 	}
 }
 
-// serve starts a server on a free port, on which all of the people can call. It ends with
-// the test, and must not have had anything to complain of.
+// serve starts a server on a free port, with keys for all people. It ends with the test, which
+// fails if the server logged a warning.
 func serve(t *testing.T, changes ...change) *server {
 	t.Helper()
 	dir := t.TempDir()
@@ -131,7 +131,7 @@ func initialize(t *testing.T, dir string) map[string]string {
 	return keys
 }
 
-// follow reads until the end of the log, which the channel then delivers.
+// follow reads the log to its end and then sends it to the channel.
 func follow(log io.Reader) <-chan string {
 	all := make(chan string, 1)
 	go func() {
@@ -145,8 +145,8 @@ func follow(log io.Reader) <-chan string {
 	return all
 }
 
-// stop ends the server as a service manager does. Of a good server there is no line above
-// the level of information: a panic, a race or an internal error would be one.
+// stop ends the server like a service manager. The log must not have a line above level INFO,
+// such as a panic, a race or an internal error.
 func stop(t *testing.T, cmd *exec.Cmd, log <-chan string) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Errorf("stopping the server: %v", err)

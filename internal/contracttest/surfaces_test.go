@@ -2,14 +2,14 @@ package contracttest
 
 import "testing"
 
-// What is disabled is a path like any other that leads nowhere, and is not documented.
+// A disabled API's paths are unknown paths, and it has no document.
 func TestSurfacesCanBeLeftOut(t *testing.T) {
 	s := serve(t, set("names: any", "names: any, agent_server: {disabled: true}, sandboxes: {disabled: true}"),
 		set("v1: {auth: [session-key, access-token, bearer]}", "v1: {disabled: true}"))
 	c := s.openhands(t, admin)
 	c.post("/api/secrets", custom("MINE")).wants(201, created)
 	for _, path := range []string{settings, settings + "/MINE", search, v1, box, box + "/MINE"} {
-		// Not before the witness, who knows these paths from the documents.
+		// Without the witness, which knows these paths from the documents.
 		c.exchange(c.write("GET", path, ""), "GET").wants(404, openhands.lost)
 		stranger := s.stranger(t)
 		stranger.exchange(stranger.write("GET", path, ""), "GET").wants(401, openhands.noKey)
@@ -22,7 +22,7 @@ func TestSurfacesCanBeLeftOut(t *testing.T) {
 	c.get("/api/secrets").wants(200, list("MINE"))
 }
 
-// Each knows its callers in its own way, if the config says so.
+// Each API can have its own strategies.
 func TestSurfacesCanHaveCallersOfTheirOwn(t *testing.T) {
 	s := serve(t, set("names: any", "names: any, agent_server: {auth: [access-token]}"))
 	key := s.printed[sessionKey]

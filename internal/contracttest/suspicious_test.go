@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// writes are all calls that write a value, given as JSON, and what they answer.
+// writes are all calls that write a value, given as JSON, and their answers.
 var writes = []struct {
 	method, path, body, field string
 	status                    int
@@ -50,7 +50,7 @@ func TestAValueThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
 			"value: is shorter than 6 bytes: agents will mask it in everything they print")
 }
 
-// Clients have room for so many headers, and are to know what became of the write.
+// Clients limit the number of headers, and must still be able to read the answer.
 func TestOfManyWarningsTheFirstAreGiven(t *testing.T) {
 	var data, warnings []string
 	for i := range 1000 {
@@ -82,7 +82,7 @@ func TestAValueThatLooksLikeAMistakeIsRefusedIfTheConfigSaysSo(t *testing.T) {
 	})
 }
 
-// An agent could not have them in its environment.
+// Such names cannot be environment variables of an agent.
 func TestANameThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
 	const warning = "has a blank or an equals sign, so it cannot be an environment variable: use letters, digits and underscores"
 	s := serve(t)

@@ -2,8 +2,8 @@ package contracttest
 
 import "testing"
 
-// undisturbed makes sure that what is done to a server changes nothing on it: not the
-// secret MINE, of which each API has one, and no other.
+// undisturbed checks that a function changes nothing on a server: not the secret MINE, of which
+// each API has one, and no other.
 func (s *server) undisturbed(t *testing.T, by func()) {
 	t.Helper()
 	custom := s.openhands(t, admin)
@@ -17,7 +17,7 @@ func (s *server) undisturbed(t *testing.T, by func()) {
 	custom.with("If-Match", tag).put(openhands.path, openhands.update).wants(200, updated)
 }
 
-// look returns all that can be seen of the default user's and the shop's secrets.
+// look returns everything visible of the default user's and the shop's secrets.
 func (s *server) look(t *testing.T) string {
 	t.Helper()
 	text := s.openhands(t, admin).get("/api/secrets").wantsStatus(200).body

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FastAPI takes a UUID in any of these forms, and inside there is one of them.
+// FastAPI accepts a UUID in any of these forms. All mean the same app.
 func TestEveryFormOfAnAppsIDIsTheSameApp(t *testing.T) {
 	s := stocked(t)
 	c := s.nx1(t, admin)

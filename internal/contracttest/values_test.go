@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What an agent is given is to the byte what somebody stored, by every way in and every way out.
+// A value survives byte by byte, on every route that writes it and every route that reads it.
 func TestValuesArriveToTheByte(t *testing.T) {
 	s := serve(t)
 	c := s.openhands(t, admin)
@@ -65,7 +65,7 @@ func TestValuesArriveToTheByte(t *testing.T) {
 	}
 }
 
-// revealed is the one value of a secret.
+// revealed returns the only value of a secret.
 func revealed(t *testing.T, a answer) string {
 	t.Helper()
 	var shown struct{ Data []struct{ Value string } }

@@ -13,14 +13,14 @@ import (
 	verrors "github.com/pb33f/libopenapi-validator/errors"
 )
 
-// A witness is a transport that holds every exchange against the documents. What it sees
-// also counts as exercised, see coverage_test.go.
+// A witness is a transport that checks every request and answer against the documents, and counts
+// them as covered, see coverage_test.go.
 type witness struct {
-	odd   bool     // the documents do not allow what is sent, and the server takes it nevertheless
-	wrong []string // with what was seen
+	odd   bool     // the server accepts a request that the documents do not allow
+	wrong []string // the mistakes found
 }
 
-// testify fails the test if anything was wrong.
+// testify fails the test for each mistake found.
 func (w *witness) testify(a answer) {
 	a.t.Helper()
 	for _, mistake := range w.wrong {
@@ -44,7 +44,7 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	var sent []byte
 	if r.GetBody != nil {
-		again, _ := r.GetBody() // a reader of a string, which cannot fail
+		again, _ := r.GetBody() // reading a string cannot fail
 		sent, _ = io.ReadAll(again)
 	}
 	w.saw(r, sent, answer{status: response.StatusCode, header: response.Header, body: string(body)})
@@ -55,7 +55,7 @@ func (w *witness) saw(r *http.Request, sent []byte, a answer) {
 	w.wrong = append(w.wrong, manners(r, a)...)
 	p, path := find(r.Method, r.URL.EscapedPath())
 	if p == nil {
-		return // there is no such operation, and each test knows what it wants instead
+		return // an unknown operation; the test itself checks the answer
 	}
 	w.wrong = append(w.wrong, p.broken(r, path, a)...)
 	switch mistake := p.misjudged(r, sent, path, a); {
@@ -67,7 +67,7 @@ func (w *witness) saw(r *http.Request, sent []byte, a answer) {
 	exercised(p.name(r.Method, path, a.status))
 }
 
-// manners are what every answer of an API has, and are returned where it does not.
+// manners returns the headers that every answer of an API must have and this one lacks.
 func manners(r *http.Request, a answer) (missing []string) {
 	if got := a.header.Values("Cache-Control"); !slices.Equal(got, []string{"no-store"}) {
 		missing = append(missing, fmt.Sprintf("Cache-Control is %q, want no-store", got))
@@ -84,13 +84,13 @@ func manners(r *http.Request, a answer) (missing []string) {
 	return missing
 }
 
-// reveals reports whether the answer is to have values.
+// reveals reports whether the answer may have values.
 func reveals(r *http.Request) bool {
 	_, name, raw := strings.Cut(r.URL.Path, "/settings/secrets/")
 	return strings.HasSuffix(r.URL.Path, "/reveal") || raw && name != "" && r.Method == http.MethodGet
 }
 
-// broken are the ways in which the answer breaks the promise.
+// broken returns the ways in which the answer violates the documents.
 func (p *promise) broken(r *http.Request, path string, a answer) (ways []string) {
 	ask := func(document string, by *referee) {
 		response := &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body))}
@@ -110,9 +110,9 @@ func (p *promise) broken(r *http.Request, path string, a answer) (ways []string)
 	return ways
 }
 
-// misjudged compares what the server made of the request with what the validator does. What
-// the document forbids must not be done; what it allows must not be a 422, but for limits
-// that are no matter of schemas and texts that not every decoder reads alike.
+// misjudged compares the server's validation with the validator's. A request that the document
+// forbids must be refused. One that it allows must not be a 422, except for limits outside of
+// schemas and for texts that decoders read differently.
 func (p *promise) misjudged(r *http.Request, sent []byte, path string, a answer) string {
 	done := a.status < 400
 	if !done && a.status != http.StatusUnprocessableEntity {
@@ -121,7 +121,7 @@ func (p *promise) misjudged(r *http.Request, sent []byte, path string, a answer)
 	again := r.Clone(r.Context())
 	again.Body, again.ContentLength = io.NopCloser(bytes.NewReader(sent)), int64(len(sent))
 	if again.Header.Get("Content-Type") == "" {
-		again.Header.Set("Content-Type", "application/json") // which is what the server takes it for
+		again.Header.Set("Content-Type", "application/json") // as the server treats it
 	}
 	valid, errs := p.merged.ValidateHttpRequestSyncWithPathItem(again, p.merged.items(path), path)
 	switch {
@@ -133,7 +133,7 @@ func (p *promise) misjudged(r *http.Request, sent []byte, path string, a answer)
 	return ""
 }
 
-// stricter reports whether a 422 is about what no schema says.
+// stricter reports whether a 422 is about a rule outside of schemas.
 func stricter(body string) bool {
 	if body == says(badName) || body == says(redacted) {
 		return true
@@ -143,7 +143,7 @@ func stricter(body string) bool {
 		slices.Contains([]string{"value_error", "json_invalid", "string_unicode"}, problem.Detail[0].Type)
 }
 
-// explain leaves out the object in question, which is in the message already.
+// explain omits the object, which the message already has.
 func explain(err *verrors.ValidationError) string {
 	text := err.Message + ": " + err.Reason
 	for _, failure := range err.SchemaValidationErrors {
