@@ -51,11 +51,12 @@ lint: ## Check formatting, vet, staticcheck and gosec, in every module
 	cd $(KUBE) && CGO_ENABLED=0 go vet .
 
 # PyPI is the only place that it fetches from. The date makes the dependencies of openhands-ai those of its day.
-PEERS := $(CURDIR)/.bin/peers
+PEERS  := $(CURDIR)/.bin/peers
+PYTHON := $(lastword python3.12 $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python))
 peers: ## Compare our answers with OpenHands' own servers (2 GB from PyPI, needs Python 3.12)
 	@set -e; if ! test -f $(PEERS)/installed; then \
 		rm -rf $(PEERS); mkdir -p $(PEERS); \
-		for name in agent-server openhands; do $(or $(PYTHON),python3.12) -m venv $(PEERS)/$$name; done; \
+		for name in agent-server openhands; do $(PYTHON) -m venv $(PEERS)/$$name; done; \
 		$(PEERS)/openhands/bin/pip install -q -r internal/peers/requirements.txt; \
 		uv=$(PEERS)/openhands/bin/uv; \
 		$$uv pip install -q --python $(PEERS)/agent-server/bin/python openhands-agent-server==1.58.2; \

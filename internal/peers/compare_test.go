@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A request is sent to both servers. The header Key is the session key unless it is given.
@@ -31,7 +33,11 @@ func compare(t *testing.T, them, us side, script []request, listed []difference)
 	t.Helper()
 	known := map[string]difference{}
 	for _, d := range listed {
-		known[d.label+" "+d.field] = d
+		id := d.label + " " + d.field
+		if _, twice := known[id]; twice || d.why == "" {
+			t.Fatalf("%s: listed twice or without a reason", id)
+		}
+		known[id] = d
 	}
 	seen, used := map[string]bool{}, map[string]bool{}
 	for _, r := range script {
@@ -69,6 +75,13 @@ func compare(t *testing.T, them, us side, script []request, listed []difference)
 	t.Logf("%d requests, %d listed differences", len(script), len(listed))
 }
 
+// A redirect is an answer, and no request shares a connection with the one before it.
+var client = &http.Client{
+	Transport:     &http.Transport{DisableKeepAlives: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	Timeout:       time.Minute,
+}
+
 // answers sends the request. Header lines that clients rely on are part of the answer.
 func (s side) answers(t *testing.T, r request) answer {
 	t.Helper()
@@ -86,7 +99,7 @@ func (s side) answers(t *testing.T, r request) answer {
 			ask.Header.Set(name, value)
 		}
 	}
-	response, err := http.DefaultTransport.RoundTrip(ask)
+	response, err := client.Do(ask)
 	if err != nil {
 		t.Fatalf("%s: %v", r.label, err)
 	}
@@ -96,9 +109,10 @@ func (s side) answers(t *testing.T, r request) answer {
 		t.Fatalf("%s: %v", r.label, err)
 	}
 	text, echoed := withoutEcho(body)
-	a := answer{"status": fmt.Sprint(response.StatusCode), "body": text, "echoed": fmt.Sprint(echoed)}
+	text, sorted := inOrder(text)
+	a := answer{"status": fmt.Sprint(response.StatusCode), "body": text, "echoed": fmt.Sprint(echoed), "sorted": fmt.Sprint(sorted)}
 	for _, name := range []string{"Content-Type", "Allow", "Location", "WWW-Authenticate"} {
-		a[name] = response.Header.Get(name)
+		a[name] = strings.TrimPrefix(response.Header.Get(name), s.base)
 	}
 	return a
 }
@@ -127,4 +141,18 @@ func withoutEcho(body []byte) (text string, echoed bool) {
 	}
 	stripped, _ := json.Marshal(b)
 	return string(stripped), echoed
+}
+
+var listItem = regexp.MustCompile(`\{"name":"[^"]*","description":(null|"[^"]*")\}`)
+
+// inOrder sorts the secrets in a list by name, and reports whether they were.
+func inOrder(body string) (text string, sorted bool) {
+	items := listItem.FindAllString(body, -1)
+	if len(items) < 2 {
+		return body, true
+	}
+	sorted = slices.IsSorted(items)
+	slices.Sort(items)
+	next := -1
+	return listItem.ReplaceAllStringFunc(body, func(string) string { next++; return items[next] }), sorted
 }

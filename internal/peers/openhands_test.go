@@ -2,11 +2,16 @@ package peers
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 )
 
 func TestOpenHands0530(t *testing.T) {
-	them := theirs(t, "openhands", "/alive", "uvicorn", "openhands.server.app:app", "--host", "127.0.0.1", "--port", "PORT")
+	script, err := filepath.Abs("serve_openhands.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	them := theirs(t, "openhands", "/openapi.json", "python", script, "PORT")
 	compare(t, them, ours(t), openHandsScript(), openHandsDifferences)
 }
 
@@ -40,7 +45,7 @@ func openHandsScript() []request {
 	step("masked value", "POST", secrets, json("MASKED", "**********"))
 	step("blank value", "POST", secrets, json("BLANK", "   "))
 	step("empty value", "POST", secrets, json("EMPTY", ""))
-	for _, name := range []string{"a b", "a-b", "1a", "_a", "é", "a/b", "a\\tb", ".", "..", ""} {
+	for _, name := range []string{"a b", "a-b", "1a", "_a", "é"} {
 		step("create name "+name, "POST", secrets, `{"name":"`+name+`","value":"a value"}`)
 	}
 	step("list odd names", "GET", secrets, "")
@@ -77,5 +82,8 @@ func openHandsScript() []request {
 		request{label: "delete again", method: "DELETE", path: secrets + "/B"},
 		request{label: "list at the end", method: "GET", path: secrets},
 	)
+	for _, name := range []string{"a/b", `a\tb`, ".", "..", ""} {
+		step("create name "+name, "POST", secrets, `{"name":"`+name+`","value":"a value"}`)
+	}
 	return script
 }
