@@ -18,7 +18,7 @@ import (
 // and openhands/NAME, with their description.
 type client struct {
 	install install
-	office  office
+	admin   adminSocket
 	number  int
 	random  *rand.Rand
 	writes  int // so that every content is another
@@ -29,8 +29,8 @@ type client struct {
 	tally    tally
 }
 
-func newClient(number int, i install, o office, random *rand.Rand) *client {
-	return &client{install: i, office: o, number: number, random: random}
+func newClient(number int, i install, o adminSocket, random *rand.Rand) *client {
+	return &client{install: i, admin: o, number: number, random: random}
 }
 
 // A write is a request and what there is after it.
@@ -38,7 +38,7 @@ type write struct {
 	request
 	status int    // if it is acknowledged
 	secret string // that it is about, afterwards
-	admin  bool   // it goes to the office
+	admin  bool   // it goes to the administration socket
 	after  holdings
 }
 
@@ -64,7 +64,7 @@ func (c *client) write(t *testing.T, p *process) {
 
 func (c *client) send(t *testing.T, p *process, w write) (answer, error) {
 	if w.admin {
-		return c.office.try(t, w.path, w.body)
+		return c.admin.try(t, w.path, w.body)
 	}
 	return p.try(t, w.method, w.path, w.headers[0], w.body)
 }
@@ -114,7 +114,7 @@ func pathOf(s string) string {
 	return map[string]string{"nx1": app, "openhands": "/api/secrets"}[api] + "/" + name
 }
 
-// refOf is what the office calls it, as the beginning of an object.
+// refOf is the name of the secret in the administration API, as the beginning of an object.
 func refOf(s string) string {
 	api, name, _ := strings.Cut(s, "/")
 	return strings.TrimSuffix(secretRef(ownersOf[api], name), "}")
@@ -204,7 +204,7 @@ func (c *client) compare(t *testing.T, p *process, found findings) {
 // compareHistory also learns the revision that nobody has heard of.
 func (c *client) compareHistory(t *testing.T, s string) {
 	var versions []struct{ Revision string }
-	mustDecode(t, c.office.want(t, 200, "/secret/history", refOf(s)+"}").body, &versions)
+	mustDecode(t, c.admin.want(t, 200, "/secret/history", refOf(s)+"}").body, &versions)
 	slices.Reverse(versions)
 	record := c.known.live[s]
 	if len(versions) != len(record) {

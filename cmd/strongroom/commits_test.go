@@ -49,7 +49,7 @@ func changesOneByOne(t *testing.T, tr *trace, i install) (kinds []string) {
 		kinds, tr.changes = append(kinds, kind), append(tr.changes, a.header.Get("X-Request-Id"))
 		return a
 	}
-	p, o := tr.process, i.office()
+	p, o := tr.process, i.adminSocket()
 	ref := secretRef(theApp, "a")
 	acknowledged("POST", p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[]}`))
 	var revision string

@@ -36,7 +36,7 @@ func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
 	i.mustEdit(t, "strongroom.yaml", "bolt: {}", fmt.Sprintf("bolt: {versions: %d, past_bytes: 1073741824}", keptVersions))
 	clients := make([]*client, crashClients)
 	for n := range clients {
-		clients[n] = newClient(n, i, i.office(), rand.New(rand.NewPCG(seed, uint64(n+1))))
+		clients[n] = newClient(n, i, i.adminSocket(), rand.New(rand.NewPCG(seed, uint64(n+1))))
 	}
 	serve := func() *process {
 		return mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -49,7 +49,7 @@ func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
 		p.want(t, 200, "GET", "/readyz", "", "")
 		compareAll(t, p, clients)
 		if round%crashesBetween == 0 || round == crashes {
-			verifyAudit(t, clients[0].office)
+			verifyAudit(t, clients[0].admin)
 			onRecord.compare(t, i, clients)
 			mustPrint(t, "audit", "prune", "--keep", "1ns", "--config", i.config())
 		}
@@ -75,7 +75,7 @@ func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
 }
 
 // verifyAudit makes sure that the chain holds.
-func verifyAudit(t *testing.T, o office) {
+func verifyAudit(t *testing.T, o adminSocket) {
 	t.Helper()
 	var report struct {
 		OK      bool
@@ -165,14 +165,14 @@ func crashUnderLoad(t *testing.T, p *process, clients []*client, after time.Dura
 	<-time.After(after) // the moment is the point: nothing happens that one could wait for
 	p.mustKill(t)
 	writing.Wait()
-	clients[0].office.client.CloseIdleConnections()
+	clients[0].admin.client.CloseIdleConnections()
 }
 
 // compareAll asks the server for all it has and shares it out to the clients
 // that it belongs to.
 func compareAll(t *testing.T, p *process, clients []*client) {
 	t.Helper()
-	found := findAll(t, p, clients[0].install, clients[0].office)
+	found := findAll(t, p, clients[0].install, clients[0].admin)
 	mine := make([]findings, len(clients))
 	for n := range clients {
 		mine[n] = noFindings()
@@ -199,8 +199,8 @@ func compareAll(t *testing.T, p *process, clients []*client) {
 }
 
 // findAll returns what both APIs list, descriptions or keys with masks, and
-// what the office does.
-func findAll(t *testing.T, p *process, i install, o office) findings {
+// the administration API.
+func findAll(t *testing.T, p *process, i install, o adminSocket) findings {
 	t.Helper()
 	found := noFindings()
 	var custom customSecrets

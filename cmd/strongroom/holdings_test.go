@@ -93,7 +93,7 @@ func (h holdings) heard(t *testing.T, s string, a answer) {
 		return
 	}
 	revision := strings.Trim(a.header.Get("ETag"), `"`)
-	if revision == "" { // the office's answers have it in their body
+	if revision == "" { // the administration API's answers have it in their body
 		var v struct{ Revision string }
 		mustDecode(t, a.body, &v)
 		revision = v.Revision
@@ -104,7 +104,7 @@ func (h holdings) heard(t *testing.T, s string, a answer) {
 	r[len(r)-1].revision = revision
 }
 
-// Findings are what both APIs and the office list: of live secrets what is
+// Findings are what both APIs and the administration API list: of live secrets what is
 // shown, and of what was deleted under a name the revisions, last one last.
 type findings struct {
 	Live   map[string]string

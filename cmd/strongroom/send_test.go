@@ -44,30 +44,30 @@ func (p *process) send(t *testing.T, r request) (answer, error) {
 	return send(t, p.client, "http://"+p.address, r)
 }
 
-// An office is the socket on which a server is administered.
-type office struct{ client *http.Client }
+// An adminSocket sends requests to the administration socket of a server.
+type adminSocket struct{ client *http.Client }
 
-func (i install) office() office {
+func (i install) adminSocket() adminSocket {
 	transport := i.transport()
 	transport.MaxIdleConnsPerHost = 64
-	return office{&http.Client{Transport: transport, Timeout: patience}}
+	return adminSocket{&http.Client{Transport: transport, Timeout: patience}}
 }
 
-func (o office) try(t *testing.T, path, body string) (answer, error) {
+func (a adminSocket) try(t *testing.T, path, body string) (answer, error) {
 	t.Helper()
-	return send(t, o.client, "http://admin", request{method: "POST", path: "/strongroom/v1" + path, body: body})
+	return send(t, a.client, "http://admin", request{method: "POST", path: "/strongroom/v1" + path, body: body})
 }
 
-func (o office) want(t *testing.T, status int, path, body string) answer {
+func (a adminSocket) want(t *testing.T, status int, path, body string) answer {
 	t.Helper()
-	a, err := o.try(t, path, body)
+	got, err := a.try(t, path, body)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
-	if a.status != status {
-		t.Errorf("%s: status %d, want %d: %s", path, a.status, status, a.body)
+	if got.status != status {
+		t.Errorf("%s: status %d, want %d: %s", path, got.status, status, got.body)
 	}
-	return a
+	return got
 }
 
 // What the API of administration calls a secret, and all of an owner's.

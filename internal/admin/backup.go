@@ -22,12 +22,12 @@ const (
 
 // Compact writes the state file anew without what it does not need, and
 // returns its size before and after in bytes. Writes wait as long as it takes.
-func (o *Office) Compact(ctx context.Context, caller secret.Caller) (before, after int64, err error) {
-	err = o.record(ctx, caller, compact, func() error {
-		before = size(o.File.Path())
-		return o.File.Compact(ctx)
+func (s *Service) Compact(ctx context.Context, caller secret.Caller) (before, after int64, err error) {
+	err = s.record(ctx, caller, compact, func() error {
+		before = size(s.File.Path())
+		return s.File.Compact(ctx)
 	})
-	return before, size(o.File.Path()), err
+	return before, size(s.File.Path()), err
 }
 
 func size(path string) int64 {
@@ -40,23 +40,23 @@ func size(path string) int64 {
 
 // Backup writes a copy of the last commit, encrypted for the keyring or, if one
 // is named, for an age recipient. Writes go on meanwhile.
-func (o *Office) Backup(ctx context.Context, caller secret.Caller, recipient string, w io.Writer) error {
-	return o.record(ctx, caller, takeBackup, func() error {
-		enc, err := o.encrypt(w, recipient)
+func (s *Service) Backup(ctx context.Context, caller secret.Caller, recipient string, w io.Writer) error {
+	return s.record(ctx, caller, takeBackup, func() error {
+		enc, err := s.encrypt(w, recipient)
 		if err != nil {
 			return err
 		}
-		if _, err = o.File.WriteTo(enc); err == nil {
+		if _, err = s.File.WriteTo(enc); err == nil {
 			err = enc.Close()
 		}
 		if err != nil { // whoever asked sees no more than that it broke off
-			o.log.Error("taking a backup", "error", err)
+			s.log.Error("taking a backup", "error", err)
 		}
 		return err
 	})
 }
 
-func (o *Office) encrypt(w io.Writer, recipient string) (io.WriteCloser, error) {
+func (s *Service) encrypt(w io.Writer, recipient string) (io.WriteCloser, error) {
 	if recipient != "" {
 		enc, err := backup.ForAge(w, recipient)
 		switch {
@@ -67,11 +67,11 @@ func (o *Office) encrypt(w io.Writer, recipient string) (io.WriteCloser, error) 
 		}
 		return enc, err
 	}
-	ring, wrapped, err := o.Parts.Keyring.ForBackup()
+	ring, wrapped, err := s.Parts.Keyring.ForBackup()
 	if err != nil {
 		return nil, err
 	}
-	return backup.Seal(w, o.File.ID(), ring, wrapped)
+	return backup.Seal(w, s.File.ID(), ring, wrapped)
 }
 
 // Decrypt returns a reader of the state file in a backup: with identities, an

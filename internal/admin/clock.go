@@ -137,13 +137,13 @@ func (c *tidyClock) save(ctx context.Context) error {
 
 // ConfirmClock has data removed by age go by the machine's clock again, though
 // it has jumped ahead.
-func (o *Office) ConfirmClock(ctx context.Context, caller secret.Caller) error {
-	return o.record(ctx, caller, confirmClock, func() error { return o.clock.confirm(ctx) })
+func (s *Service) ConfirmClock(ctx context.Context, caller secret.Caller) error {
+	return s.record(ctx, caller, confirmClock, func() error { return s.clock.confirm(ctx) })
 }
 
 // ClockFindings are about the clock that data is removed by.
-func (o *Office) ClockFindings() []Finding {
-	t := o.clock.advance()
+func (s *Service) ClockFindings() []Finding {
+	t := s.clock.advance()
 	if t.Ahead == 0 {
 		return nil
 	}

@@ -28,20 +28,20 @@ func (w *wrongClock) clock() issued.Clock {
 }
 
 // mustKeep makes sure that nothing has been removed by age, or that all has.
-func mustKeep(t *testing.T, o *admin.Office, want bool, when string) {
+func mustKeep(t *testing.T, s *admin.Service, want bool, when string) {
 	t.Helper()
-	entries, err := o.Entries(0, 0, 0)
+	entries, err := s.Entries(0, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if deleted := deletedOf(t, o); (deleted > 0) != want || (entries[0].Seq == 1) != want {
+	if deleted := deletedOf(t, s); (deleted > 0) != want || (entries[0].Seq == 1) != want {
 		t.Errorf("%s: %d deleted secrets are left, and the audit log begins at %d", when, deleted, entries[0].Seq)
 	}
-	_, err = o.PruneAudit(t.Context(), root, time.Now().Add(-decades))
+	_, err = s.PruneAudit(t.Context(), root, time.Now().Add(-decades))
 	if errors.Is(err, admin.ErrClock) != want {
 		t.Errorf("%s: PruneAudit: %v", when, err)
 	}
-	if warns := len(o.ClockFindings()) > 0; warns != want {
+	if warns := len(s.ClockFindings()) > 0; warns != want {
 		t.Errorf("%s: it warns: %v", when, warns)
 	}
 }
@@ -52,12 +52,12 @@ func withOldData(t *testing.T, fn func(t *testing.T, p *place, w *wrongClock)) {
 	synctest.Test(t, func(t *testing.T) {
 		p, w := newPlace(t), &wrongClock{}
 		p.clock, p.retention, p.opts.DeletedFor = w.clock(), 30*day, 30*day
-		o, closeAll := p.open(t)
-		mustCreate(t, o, db)
-		if err := o.Stores["embedded"].Delete(t.Context(), secret.Op{Ref: db}); err != nil {
+		s, closeAll := p.open(t)
+		mustCreate(t, s, db)
+		if err := s.Stores["embedded"].Delete(t.Context(), secret.Op{Ref: db}); err != nil {
 			t.Fatal(err)
 		}
-		if err := o.Audit.Record(t.Context(), secret.Event{Time: time.Now(), Subject: "x"}); err != nil {
+		if err := s.Audit.Record(t.Context(), secret.Event{Time: time.Now(), Subject: "x"}); err != nil {
 			t.Fatal(err)
 		}
 		closeAll()
@@ -68,34 +68,34 @@ func withOldData(t *testing.T, fn func(t *testing.T, p *place, w *wrongClock)) {
 func TestClockSetAheadRemovesNothingUntilItHasLastedForADay(t *testing.T) {
 	withOldData(t, func(t *testing.T, p *place, w *wrongClock) {
 		w.ahead = decades
-		o, closeAll := p.open(t)
+		s, closeAll := p.open(t)
 		time.Sleep(13*time.Hour + time.Minute)
-		mustKeep(t, o, true, "after 13 hours")
+		mustKeep(t, s, true, "after 13 hours")
 		closeAll()
-		o, closeAll = p.open(t)
+		s, closeAll = p.open(t)
 		time.Sleep(10 * time.Hour)
-		mustKeep(t, o, true, "after 10 more of the next process")
+		mustKeep(t, s, true, "after 10 more of the next process")
 		time.Sleep(3 * time.Hour)
-		mustKeep(t, o, false, "after a day")
+		mustKeep(t, s, false, "after a day")
 		closeAll()
 	})
 }
 
 func TestClockSetAheadWhileTheServerRunsAndSetRightRemovesNothing(t *testing.T) {
 	withOldData(t, func(t *testing.T, p *place, w *wrongClock) {
-		o, closeAll := p.open(t)
+		s, closeAll := p.open(t)
 		defer closeAll()
 		time.Sleep(2 * time.Hour)
 		w.ahead = decades
 		time.Sleep(20 * time.Hour)
-		mustKeep(t, o, true, "while it is wrong")
+		mustKeep(t, s, true, "while it is wrong")
 		w.ahead = decades + 20*day // a jump of its own, which begins another day
 		time.Sleep(20 * time.Hour)
-		mustKeep(t, o, true, "after another jump")
+		mustKeep(t, s, true, "after another jump")
 		w.ahead = 0
 		time.Sleep(2 * time.Hour)
-		if len(o.ClockFindings()) > 0 || deletedOf(t, o) != 1 {
-			t.Errorf("set right, it says %v and %d deleted secrets are left", o.ClockFindings(), deletedOf(t, o))
+		if len(s.ClockFindings()) > 0 || deletedOf(t, s) != 1 {
+			t.Errorf("set right, it says %v and %d deleted secrets are left", s.ClockFindings(), deletedOf(t, s))
 		}
 	})
 }
@@ -103,20 +103,20 @@ func TestClockSetAheadWhileTheServerRunsAndSetRightRemovesNothing(t *testing.T) 
 func TestConfirmedClockIsBelievedAtOnceAndOnRecord(t *testing.T) {
 	withOldData(t, func(t *testing.T, p *place, w *wrongClock) {
 		w.ahead = decades
-		o, closeAll := p.open(t)
+		s, closeAll := p.open(t)
 		time.Sleep(time.Minute)
-		mustKeep(t, o, true, "after a minute")
-		if err := o.ConfirmClock(t.Context(), root); err != nil {
+		mustKeep(t, s, true, "after a minute")
+		if err := s.ConfirmClock(t.Context(), root); err != nil {
 			t.Fatal(err)
 		}
-		if last, err := o.Audit.Tail(1); err != nil || last[0].Event.Action != "clock confirm" || last[0].Event.Outcome != secret.Done {
+		if last, err := s.Audit.Tail(1); err != nil || last[0].Event.Action != "clock confirm" || last[0].Event.Outcome != secret.Done {
 			t.Errorf("on record is %+v, %v", last, err)
 		}
 		closeAll()
-		o, closeAll = p.open(t)
+		s, closeAll = p.open(t)
 		defer closeAll()
 		time.Sleep(time.Minute)
-		mustKeep(t, o, false, "confirmed, after a restart")
+		mustKeep(t, s, false, "confirmed, after a restart")
 	})
 }
 
@@ -124,17 +124,17 @@ func TestServerThatWasOffForSomeDaysTidiesAtOnce(t *testing.T) {
 	withOldData(t, func(t *testing.T, p *place, _ *wrongClock) {
 		for range 6 {
 			time.Sleep(6 * day)
-			o, closeAll := p.open(t)
+			s, closeAll := p.open(t)
 			time.Sleep(time.Minute)
-			if found := o.ClockFindings(); len(found) > 0 {
+			if found := s.ClockFindings(); len(found) > 0 {
 				t.Errorf("it says %v", found)
 			}
 			closeAll()
 		}
-		o, closeAll := p.open(t)
+		s, closeAll := p.open(t)
 		defer closeAll()
 		time.Sleep(time.Minute)
-		if deletedOf(t, o) != 0 {
+		if deletedOf(t, s) != 0 {
 			t.Error("after 36 days, what was deleted is not removed")
 		}
 	})

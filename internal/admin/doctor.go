@@ -42,9 +42,9 @@ var networkFileSystems = []int64{0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735
 
 // Examine looks at everything that can be wrong with a state file and what is
 // around it.
-func (o *Office) Examine(ctx context.Context) ([]Finding, error) {
-	findings := slices.Concat(o.examineFiles(), o.examineDisk(), o.examineClock(), o.ClockFindings(), o.examineKeyring(), o.examineKey(ctx))
-	report, err := o.VerifyAudit(ctx, "")
+func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
+	findings := slices.Concat(s.examineFiles(), s.examineDisk(), s.examineClock(), s.ClockFindings(), s.examineKeyring(), s.examineKey(ctx))
+	report, err := s.VerifyAudit(ctx, "")
 	switch {
 	case err != nil:
 		return nil, err
@@ -53,18 +53,18 @@ func (o *Office) Examine(ctx context.Context) ([]Finding, error) {
 	default:
 		findings = append(findings, fine("audit log", "%d entries, and the chain holds", report.Entries))
 	}
-	keys, err := o.examineKeys()
+	keys, err := s.examineKeys()
 	if err != nil {
 		return nil, err
 	}
 	findings = append(findings, keys...)
-	deliveries, err := o.examineDeliveries()
+	deliveries, err := s.examineLastAccess()
 	if err != nil {
 		return nil, err
 	}
 	findings = append(findings, deliveries...)
-	for _, name := range o.StoreNames() {
-		more, err := o.examineStore(ctx, name)
+	for _, name := range s.StoreNames() {
+		more, err := s.examineStore(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -73,9 +73,9 @@ func (o *Office) Examine(ctx context.Context) ([]Finding, error) {
 	return findings, nil
 }
 
-func (o *Office) examineFiles() []Finding {
-	findings := []Finding{examineMode(o.File.Path(), 0o077), examineMode(filepath.Dir(o.File.Path()), 0o007)}
-	if damage := o.File.Damage(); damage != "" {
+func (s *Service) examineFiles() []Finding {
+	findings := []Finding{examineMode(s.File.Path(), 0o077), examineMode(filepath.Dir(s.File.Path()), 0o007)}
+	if damage := s.File.Damage(); damage != "" {
 		findings = append(findings, wrong("state file", "%s. What is left is whole; take a backup.", damage))
 	}
 	return findings
@@ -92,9 +92,9 @@ func examineMode(path string, forbidden os.FileMode) Finding {
 	return fine("permissions", "%s is open to no others", path)
 }
 
-func (o *Office) examineDisk() []Finding {
+func (s *Service) examineDisk() []Finding {
 	var fs unix.Statfs_t
-	dir := filepath.Dir(o.File.Path())
+	dir := filepath.Dir(s.File.Path())
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return []Finding{wrong("disk", "%v", err)}
 	}
@@ -112,23 +112,23 @@ func (o *Office) examineDisk() []Finding {
 
 // examineClock compares with the last thing on record: only a clock that went
 // back can be before it.
-func (o *Office) examineClock() []Finding {
-	last, err := o.Audit.Tail(1)
+func (s *Service) examineClock() []Finding {
+	last, err := s.Audit.Tail(1)
 	if err != nil || len(last) == 0 {
 		return nil // the log itself is looked at elsewhere
 	}
 	if ahead := time.Until(last[0].Event.Time); ahead > time.Minute {
 		return []Finding{wrong("clock", "it is %s behind the last entry of the audit log: set it right", ahead.Round(time.Second))}
 	}
-	if ahead := o.Keys.Ahead(); ahead > time.Minute {
+	if ahead := s.Keys.Ahead(); ahead > time.Minute {
 		return []Finding{wrong("clock", "it has gone back by %s: issued keys go by what it was before, and end by so much earlier than they say",
 			ahead.Round(time.Second))}
 	}
 	return []Finding{fine("clock", "it has not gone back since the last entry of the audit log")}
 }
 
-func (o *Office) examineKeyring() []Finding {
-	k := o.KeyringNow()
+func (s *Service) examineKeyring() []Finding {
+	k := s.KeyringNow()
 	switch retired := len(k.IDs) - 1; {
 	case k.Resealing:
 		return []Finding{fine("keyring", "key %d seals; records are being sealed anew with it, %d rows so far", k.Primary, k.Resealed)}
@@ -141,16 +141,16 @@ func (o *Office) examineKeyring() []Finding {
 
 // examineKey does what the next start will do first. Its key may be another one
 // than that which the keyring was opened with: see rewrap.
-func (o *Office) examineKey(ctx context.Context) []Finding {
-	if _, err := keyring.Open(ctx, o.File, o.Key); err != nil {
+func (s *Service) examineKey(ctx context.Context) []Finding {
+	if _, err := keyring.Open(ctx, s.File, s.Key); err != nil {
 		return []Finding{wrong("key", "with what the config names the server will not start again: %v", err)}
 	}
 	return []Finding{fine("key", "the one that the config names opens the state file")}
 }
 
-func (o *Office) examineKeys() (findings []Finding, err error) {
+func (s *Service) examineKeys() (findings []Finding, err error) {
 	const about = "issued keys"
-	n, problems, err := o.Keys.Verify()
+	n, problems, err := s.Keys.Verify()
 	for _, problem := range problems {
 		findings = append(findings, wrong(about, "%s. It does not work: issue another.", problem))
 	}
@@ -160,23 +160,23 @@ func (o *Office) examineKeys() (findings []Finding, err error) {
 	return findings, err
 }
 
-func (o *Office) examineDeliveries() (findings []Finding, err error) {
-	problems, err := o.Deliveries.Verify()
+func (s *Service) examineLastAccess() (findings []Finding, err error) {
+	problems, err := s.LastAccess.Verify()
 	for _, problem := range problems {
-		findings = append(findings, wrong("last deliveries", "%s. Look for it in the audit log.", problem))
+		findings = append(findings, wrong("last access", "%s. Look for it in the audit log.", problem))
 	}
 	return findings, err
 }
 
-func (o *Office) examineStore(ctx context.Context, name string) ([]Finding, error) {
+func (s *Service) examineStore(ctx context.Context, name string) ([]Finding, error) {
 	about := "store " + name
-	if elsewhere, ok := o.Elsewhere[name]; ok {
+	if elsewhere, ok := s.Elsewhere[name]; ok {
 		if err := elsewhere.Check(ctx); err != nil {
 			return []Finding{wrong(about, "%v", err)}, nil
 		}
 		return []Finding{fine(about, "it can do its work")}, nil
 	}
-	report, err := o.Stores[name].Verify(ctx)
+	report, err := s.Stores[name].Verify(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -30,63 +30,63 @@ type Keyring struct {
 }
 
 // KeyringNow returns the state of the keyring.
-func (o *Office) KeyringNow() Keyring {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	ring := o.Keyring.Ring()
-	return Keyring{ring.Primary(), ring.IDs(), o.reseal.done != nil, o.reseal.rows}
+func (s *Service) KeyringNow() Keyring {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ring := s.Keyring.Ring()
+	return Keyring{ring.Primary(), ring.IDs(), s.reseal.done != nil, s.reseal.rows}
 }
 
 // Rotate makes a new primary key, and begins to seal everything with it in the
 // background. Error: ErrResealing.
-func (o *Office) Rotate(ctx context.Context, caller secret.Caller) (Keyring, error) {
-	err := o.record(ctx, caller, rotateKeyring, func() error {
+func (s *Service) Rotate(ctx context.Context, caller secret.Caller) (Keyring, error) {
+	err := s.record(ctx, caller, rotateKeyring, func() error {
 		// Claimed before there is a new key: whoever prunes meanwhile would
 		// drop the old one, with which everything is sealed.
-		if !o.beginReseal() {
+		if !s.beginReseal() {
 			return ErrResealing
 		}
-		if _, err := o.Parts.Keyring.Rotate(ctx); err != nil {
-			o.endReseal()
+		if _, err := s.Parts.Keyring.Rotate(ctx); err != nil {
+			s.endReseal()
 			return err
 		}
-		o.resealInBackground()
+		s.resealInBackground()
 		return nil
 	})
-	return o.KeyringNow(), err
+	return s.KeyringNow(), err
 }
 
 // Prune drops retired keys once nothing in the file needs them. Error:
 // ErrResealing.
-func (o *Office) Prune(ctx context.Context, caller secret.Caller) (Keyring, error) {
-	err := o.record(ctx, caller, pruneKeyring, func() error {
-		if !o.beginReseal() {
+func (s *Service) Prune(ctx context.Context, caller secret.Caller) (Keyring, error) {
+	err := s.record(ctx, caller, pruneKeyring, func() error {
+		if !s.beginReseal() {
 			return ErrResealing
 		}
-		defer o.endReseal()
+		defer s.endReseal()
 		// Once more, to be certain: what is left out would be lost.
-		primary := o.Parts.Keyring.Ring().Primary()
-		if err := o.resealAll(ctx); err != nil {
+		primary := s.Parts.Keyring.Ring().Primary()
+		if err := s.resealAll(ctx); err != nil {
 			return err
 		}
-		_, err := o.Parts.Keyring.Prune(ctx, primary)
+		_, err := s.Parts.Keyring.Prune(ctx, primary)
 		return err
 	})
-	return o.KeyringNow(), err
+	return s.KeyringNow(), err
 }
 
 // Rewrap seals the keyring with another key-encryption key.
-func (o *Office) Rewrap(ctx context.Context, caller secret.Caller, kek *seal.Key) (Keyring, error) {
-	err := o.record(ctx, caller, rewrapKeyring, func() error { return o.Parts.Keyring.Rewrap(ctx, kek) })
-	return o.KeyringNow(), err
+func (s *Service) Rewrap(ctx context.Context, caller secret.Caller, kek *seal.Key) (Keyring, error) {
+	err := s.record(ctx, caller, rewrapKeyring, func() error { return s.Parts.Keyring.Rewrap(ctx, kek) })
+	return s.KeyringNow(), err
 }
 
 // WaitForReseal returns when no record is being sealed anew any more, or with
 // the context's error.
-func (o *Office) WaitForReseal(ctx context.Context) error {
-	o.mu.Lock()
-	done := o.reseal.done
-	o.mu.Unlock()
+func (s *Service) WaitForReseal(ctx context.Context) error {
+	s.mu.Lock()
+	done := s.reseal.done
+	s.mu.Unlock()
 	if done == nil {
 		return nil
 	}
@@ -99,33 +99,33 @@ func (o *Office) WaitForReseal(ctx context.Context) error {
 }
 
 // resealInBackground seals everything anew, which the caller has begun.
-func (o *Office) resealInBackground() {
-	o.background.Go(func() {
-		defer o.endReseal()
-		switch err := o.resealAll(o.lifetime); {
+func (s *Service) resealInBackground() {
+	s.background.Go(func() {
+		defer s.endReseal()
+		switch err := s.resealAll(s.lifetime); {
 		case err == nil:
-			o.log.Info("all records are sealed with the primary key", "key", o.Parts.Keyring.Ring().Primary())
-		case o.lifetime.Err() == nil:
-			o.log.Error("sealing records anew", "error", err)
+			s.log.Info("all records are sealed with the primary key", "key", s.Parts.Keyring.Ring().Primary())
+		case s.lifetime.Err() == nil:
+			s.log.Error("sealing records anew", "error", err)
 		}
 	})
 }
 
-func (o *Office) beginReseal() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.reseal.done != nil {
+func (s *Service) beginReseal() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reseal.done != nil {
 		return false
 	}
-	o.reseal.done = make(chan struct{})
+	s.reseal.done = make(chan struct{})
 	return true
 }
 
-func (o *Office) endReseal() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	close(o.reseal.done)
-	o.reseal.done = nil
+func (s *Service) endReseal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.reseal.done)
+	s.reseal.done = nil
 }
 
 // A resealer is a part of the state file that the ring has sealed.
@@ -133,19 +133,19 @@ type resealer interface {
 	Reseal(ctx context.Context, progress func(rows int)) error
 }
 
-func (o *Office) resealAll(ctx context.Context) error {
+func (s *Service) resealAll(ctx context.Context) error {
 	var all []resealer
-	for _, name := range slices.Sorted(maps.Keys(o.Stores)) {
-		all = append(all, o.Stores[name])
+	for _, name := range slices.Sorted(maps.Keys(s.Stores)) {
+		all = append(all, s.Stores[name])
 	}
 	before := 0
-	for _, part := range append(all, o.Keys, o.Deliveries) {
+	for _, part := range append(all, s.Keys, s.LastAccess) {
 		rows := 0
 		err := part.Reseal(ctx, func(n int) {
 			rows = n
-			o.mu.Lock()
-			defer o.mu.Unlock()
-			o.reseal.rows = before + n
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.reseal.rows = before + n
 		})
 		if err != nil {
 			return err

@@ -28,19 +28,19 @@ const ownersAtOnce = 100
 // each at the source once its copy is there and if it has not been changed
 // since. It goes on after a secret that has to be left, and can be run again
 // after anything.
-func (o *Office) Migrate(ctx context.Context, caller secret.Caller, from, to string, deleteSource bool) (*Migration, error) {
-	source, err := o.store(from)
+func (s *Service) Migrate(ctx context.Context, caller secret.Caller, from, to string, deleteSource bool) (*Migration, error) {
+	source, err := s.store(from)
 	if err != nil {
 		return nil, err
 	}
-	target, err := o.store(to)
+	target, err := s.store(to)
 	if err != nil {
 		return nil, err
 	}
 	if from == to {
 		return nil, &secret.InvalidError{Field: "to", Reason: "must be another store"}
 	}
-	m := &mover{caller: caller, from: secret.NewService(source, o.Audit), to: secret.NewService(target, o.Audit), deletes: deleteSource}
+	m := &mover{caller: caller, from: secret.NewService(source, s.Audit), to: secret.NewService(target, s.Audit), deletes: deleteSource}
 	for page := (secret.Page{Limit: ownersAtOnce}); ; {
 		owners, err := source.Owners(ctx, page)
 		if err != nil || len(owners) == 0 {

@@ -48,7 +48,7 @@ const maxSocketPath = 107
 
 // adminEndpoint serves administration on the socket.
 func (r *resources) adminEndpoint(cfg *config.Config, program strongroom.Program, log *slog.Logger) (server.Endpoint, error) {
-	api, err := strongroom.New(r.office, program, auth.Chain{Without: peer.Strategy{}, Failures: r.audit}, log)
+	api, err := strongroom.New(r.admin, program, auth.Chain{Without: peer.Strategy{}, Failures: r.audit}, log)
 	if err != nil {
 		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
 	}
@@ -111,7 +111,7 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	// What another process has left unfinished, or the keyring could not change.
-	if err := r.office.WaitForReseal(ctx); err != nil {
+	if err := r.admin.WaitForReseal(ctx); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -136,7 +136,7 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 	go func() { ended <- server.Serve(ctx, time.Second, log, endpoint) }()
 	err = do(ctx)
 	if err == nil {
-		err = r.office.WaitForReseal(ctx) // nobody else would go on with it
+		err = r.admin.WaitForReseal(ctx) // nobody else would go on with it
 	}
 	stop()
 	return errors.Join(err, <-ended)

@@ -70,7 +70,7 @@ func newReloader(file Source, cfg *config.Config, seen stamps, r *resources, log
 	if err != nil {
 		return nil, err
 	}
-	r.office.Key = file // whatever it says by then
+	r.admin.Key = file // whatever it says by then
 	return &reloader{
 		file: file, running: cfg, resources: r, current: server.NewCurrent(p, log), log: log, seen: seen,
 		status: strongroom.Config{Since: time.Now()},

@@ -17,9 +17,9 @@ import (
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
-	"github.com/strongroom/strongroom/internal/delivery"
 	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/lastaccess"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -28,18 +28,18 @@ import (
 )
 
 // resources are what a process opens once: the state file and all that is kept
-// in it, the stores, and the office that administers them. What a reload can
+// in it, the stores, and the admin service. What a reload can
 // change is in a [policy], which uses these.
 type resources struct {
-	version  string // of the program
-	file     *state.File
-	audit    *audit.Log
-	keys     *issued.Keys    // that were issued
-	book     *delivery.Book  // of last deliveries; it stands before the log, and is told what goes on record
-	anchorer *audit.Anchorer // nil if the log is not anchored
-	office   *admin.Office
-	stores   map[string]secret.Store
-	issuers  oidc.KeySets // of those whose tokens are taken
+	version    string // of the program
+	file       *state.File
+	audit      *audit.Log
+	keys       *issued.Keys        // that were issued
+	lastAccess *lastaccess.Tracker // of last deliveries; it stands before the log, and is told what goes on record
+	anchorer   *audit.Anchorer     // nil if the log is not anchored
+	admin      *admin.Service
+	stores     map[string]secret.Store
+	issuers    oidc.KeySets // of those whose tokens are taken
 }
 
 // open opens what the config describes; anchors go to stdout if the config has
@@ -68,16 +68,16 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	if r.keys, err = issued.Open(file, ring, r.audit, issued.SystemClock(), log); err != nil {
 		return nil, errors.Join(fmt.Errorf("issued keys: %w", err), r.closeLog(), file.Close())
 	}
-	if r.book, err = delivery.Open(file, ring, r.audit, r.audit, log); err != nil {
-		return nil, errors.Join(fmt.Errorf("last deliveries: %w", err), r.keys.Close(), r.closeLog(), file.Close())
+	if r.lastAccess, err = lastaccess.Open(file, ring, r.audit, r.audit, log); err != nil {
+		return nil, errors.Join(fmt.Errorf("last access: %w", err), r.keys.Close(), r.closeLog(), file.Close())
 	}
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, Deliveries: r.book, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
+		File: file, Audit: r.audit, Keys: r.keys, LastAccess: r.lastAccess, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {
 		if s.Kubernetes == nil {
-			parts.Stores[name] = bolt.Open(file, name, ring, r.book, bolt.Options{
+			parts.Stores[name] = bolt.Open(file, name, ring, r.lastAccess, bolt.Options{
 				Versions: *s.Bolt.Versions, DeletedFor: time.Duration(*s.Bolt.DeletedFor), PastBytes: *s.Bolt.PastBytes,
 			})
 			r.stores[name] = parts.Stores[name]
@@ -86,11 +86,11 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 		st, err := openKubernetes(s.Kubernetes, version)
 		if err != nil {
 			err = fmt.Errorf("stores.%s.kubernetes: %w", name, err)
-			return nil, errors.Join(err, r.closeStores(), r.book.Close(), r.keys.Close(), r.closeLog(), file.Close())
+			return nil, errors.Join(err, r.closeStores(), r.lastAccess.Close(), r.keys.Close(), r.closeLog(), file.Close())
 		}
 		parts.Elsewhere[name], r.stores[name] = st, st
 	}
-	r.office = admin.Open(parts, log)
+	r.admin = admin.Open(parts, log)
 	return r, nil
 }
 
@@ -159,7 +159,7 @@ func (from KeySource) field() (name string, source keyring.Source) {
 
 // Close closes what was opened, the last first.
 func (r *resources) Close() error {
-	return errors.Join(r.office.Close(), r.closeStores(), r.book.Close(), r.keys.Close(), r.closeLog(), r.file.Close())
+	return errors.Join(r.admin.Close(), r.closeStores(), r.lastAccess.Close(), r.keys.Close(), r.closeLog(), r.file.Close())
 }
 
 func (r *resources) closeLog() error {

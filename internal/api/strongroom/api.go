@@ -1,5 +1,5 @@
 // Package strongroom is our own API, for administration: specs/strongroom.yaml
-// in terms of admin.Office. It is served on a Unix socket only, and the
+// in terms of admin.Service. It is served on a Unix socket only, and the
 // program's commands speak it.
 package strongroom
 
@@ -50,16 +50,16 @@ type Config struct {
 	NeedsRestart []string
 }
 
-// New returns the API on the office, for callers whom the chain knows.
-func New(office *admin.Office, program Program, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+// New returns the API on the service, for callers whom the chain knows.
+func New(svc *admin.Service, program Program, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.Strongroom, MaxBody: maxBody, Answer: answer,
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{office, program}, nil)) },
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{svc, program}, nil)) },
 	}.New(chain, log)
 }
 
 type handlers struct {
-	office  *admin.Office
+	admin   *admin.Service
 	program Program
 }
 
@@ -68,9 +68,9 @@ var _ gen.StrictServerInterface = (*handlers)(nil)
 // Status says what is running.
 func (a *handlers) Status(context.Context, gen.StatusRequestObject) (gen.StatusResponseObject, error) {
 	return gen.Status200JSONResponse{
-		Version: a.program.Version, Serving: a.program.Serving, State: a.office.File.ID(), Stores: a.office.StoreNames(),
-		Keyring: keyring(a.office.KeyringNow()), Config: a.config(),
-		Warnings: warnings(append(a.office.ClockFindings(), a.program.Findings()...)),
+		Version: a.program.Version, Serving: a.program.Serving, State: a.admin.File.ID(), Stores: a.admin.StoreNames(),
+		Keyring: keyring(a.admin.KeyringNow()), Config: a.config(),
+		Warnings: warnings(append(a.admin.ClockFindings(), a.program.Findings()...)),
 	}, nil
 }
 
@@ -95,7 +95,7 @@ func (a *handlers) config() gen.Config {
 
 // RotateKeyring seals with a new key from now on.
 func (a *handlers) RotateKeyring(ctx context.Context, _ gen.RotateKeyringRequestObject) (gen.RotateKeyringResponseObject, error) {
-	k, err := a.office.Rotate(ctx, auth.Caller(ctx))
+	k, err := a.admin.Rotate(ctx, auth.Caller(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (a *handlers) RotateKeyring(ctx context.Context, _ gen.RotateKeyringRequest
 
 // PruneKeyring forgets retired keys.
 func (a *handlers) PruneKeyring(ctx context.Context, _ gen.PruneKeyringRequestObject) (gen.PruneKeyringResponseObject, error) {
-	k, err := a.office.Prune(ctx, auth.Caller(ctx))
+	k, err := a.admin.Prune(ctx, auth.Caller(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (a *handlers) RewrapKeyring(ctx context.Context, req gen.RewrapKeyringReque
 	if err != nil {
 		return nil, &secret.InvalidError{Field: "key", Reason: "must be 32 bytes in base64"}
 	}
-	k, err := a.office.Rewrap(ctx, auth.Caller(ctx), kek)
+	k, err := a.admin.Rewrap(ctx, auth.Caller(ctx), kek)
 	if err != nil {
 		return nil, err
 	}

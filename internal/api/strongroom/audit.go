@@ -15,7 +15,7 @@ import (
 // ReadAudit returns entries of the audit log.
 func (a *handlers) ReadAudit(_ context.Context, req gen.ReadAuditRequestObject) (gen.ReadAuditResponseObject, error) {
 	after := max(optional(req.Body.After), 0)
-	entries, err := a.office.Entries(uint64(after), optional(req.Body.Last), optional(req.Body.Limit))
+	entries, err := a.admin.Entries(uint64(after), optional(req.Body.Last), optional(req.Body.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (a *handlers) VerifyAudit(ctx context.Context, req gen.VerifyAuditRequestOb
 	if err := notEmptied("anchor", req.Body.Anchor); err != nil {
 		return nil, err
 	}
-	r, err := a.office.VerifyAudit(ctx, optional(req.Body.Anchor))
+	r, err := a.admin.VerifyAudit(ctx, optional(req.Body.Anchor))
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (a *handlers) PruneAudit(ctx context.Context, req gen.PruneAuditRequestObje
 	if err != nil {
 		return nil, &secret.InvalidError{Field: "before", Reason: "must be a time as in RFC 3339"}
 	}
-	dropped, err := a.office.PruneAudit(ctx, auth.Caller(ctx), before)
+	dropped, err := a.admin.PruneAudit(ctx, auth.Caller(ctx), before)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (a *handlers) PruneAudit(ctx context.Context, req gen.PruneAuditRequestObje
 
 // MendAudit lets a log go on whose head is damaged.
 func (a *handlers) MendAudit(ctx context.Context, _ gen.MendAuditRequestObject) (gen.MendAuditResponseObject, error) {
-	mended, err := a.office.MendAudit(ctx, auth.Caller(ctx))
+	mended, err := a.admin.MendAudit(ctx, auth.Caller(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (a *handlers) CreateApiKey(ctx context.Context, req gen.CreateApiKeyRequest
 	if err != nil {
 		return nil, err
 	}
-	key, k, err := a.office.Keys.Create(ctx, auth.Caller(ctx), issued.Draft{
+	key, k, err := a.admin.Keys.Create(ctx, auth.Caller(ctx), issued.Draft{
 		Subject: req.Body.Subject, User: optional(req.Body.User), Strategies: optional(req.Body.Strategies),
 		Grants: grants, Lifetime: seconds(optional(req.Body.Lifetime)),
 	})
@@ -33,12 +33,12 @@ func (a *handlers) CreateApiKey(ctx context.Context, req gen.CreateApiKeyRequest
 
 // ListApiKeys lists issued keys.
 func (a *handlers) ListApiKeys(context.Context, gen.ListApiKeysRequestObject) (gen.ListApiKeysResponseObject, error) {
-	return gen.ListApiKeys200JSONResponse(a.issuedKeys(a.office.Keys.List(false))), nil
+	return gen.ListApiKeys200JSONResponse(a.issuedKeys(a.admin.Keys.List(false))), nil
 }
 
 // RevokeApiKey stops an issued key.
 func (a *handlers) RevokeApiKey(ctx context.Context, req gen.RevokeApiKeyRequestObject) (gen.RevokeApiKeyResponseObject, error) {
-	k, err := a.office.Keys.Revoke(ctx, auth.Caller(ctx), req.Body.Id, false)
+	k, err := a.admin.Keys.Revoke(ctx, auth.Caller(ctx), req.Body.Id, false)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (a *handlers) RevokeApiKey(ctx context.Context, req gen.RevokeApiKeyRequest
 
 // RotateApiKey issues a key in the place of another.
 func (a *handlers) RotateApiKey(ctx context.Context, req gen.RotateApiKeyRequestObject) (gen.RotateApiKeyResponseObject, error) {
-	key, k, err := a.office.Keys.Rotate(ctx, auth.Caller(ctx), req.Body.Id, seconds(req.Body.Overlap))
+	key, k, err := a.admin.Keys.Rotate(ctx, auth.Caller(ctx), req.Body.Id, seconds(req.Body.Overlap))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (a *handlers) CreateAgentKey(ctx context.Context, req gen.CreateAgentKeyReq
 	if err != nil {
 		return nil, err
 	}
-	key, k, err := a.office.Keys.CreateAgent(ctx, auth.Caller(ctx), issued.AgentDraft{
+	key, k, err := a.admin.Keys.CreateAgent(ctx, auth.Caller(ctx), issued.AgentDraft{
 		Owner: owner, Names: req.Body.Names, Sandbox: optional(req.Body.Sandbox), Profile: optional(req.Body.Profile),
 		WriteBack: optional(req.Body.WriteBack), Reads: optional(req.Body.Reads),
 		Lifetime: seconds(req.Body.Lifetime), Subject: optional(req.Body.Subject), Strategies: optional(req.Body.Strategies),
@@ -70,7 +70,7 @@ func (a *handlers) CreateAgentKey(ctx context.Context, req gen.CreateAgentKeyReq
 		return nil, err
 	}
 	answer := a.newKey(key, k)
-	if missing := a.office.Missing(ctx, auth.Caller(ctx), owner, req.Body.Names); missing != nil {
+	if missing := a.admin.Missing(ctx, auth.Caller(ctx), owner, req.Body.Names); missing != nil {
 		answer.Missing = &missing
 	}
 	return gen.CreateAgentKey200JSONResponse(answer), nil
@@ -78,7 +78,7 @@ func (a *handlers) CreateAgentKey(ctx context.Context, req gen.CreateAgentKeyReq
 
 // ListAgentKeys lists agent keys.
 func (a *handlers) ListAgentKeys(context.Context, gen.ListAgentKeysRequestObject) (gen.ListAgentKeysResponseObject, error) {
-	return gen.ListAgentKeys200JSONResponse(a.issuedKeys(a.office.Keys.List(true))), nil
+	return gen.ListAgentKeys200JSONResponse(a.issuedKeys(a.admin.Keys.List(true))), nil
 }
 
 // RevokeAgentKeys revokes one agent key, or all keys of a sandbox.
@@ -90,10 +90,10 @@ func (a *handlers) RevokeAgentKeys(ctx context.Context, req gen.RevokeAgentKeysR
 	var revoked []issued.Key
 	var err error
 	if sandbox != "" {
-		revoked, err = a.office.Keys.RevokeSandbox(ctx, auth.Caller(ctx), sandbox)
+		revoked, err = a.admin.Keys.RevokeSandbox(ctx, auth.Caller(ctx), sandbox)
 	} else {
 		var k issued.Key
-		k, err = a.office.Keys.Revoke(ctx, auth.Caller(ctx), id, true)
+		k, err = a.admin.Keys.Revoke(ctx, auth.Caller(ctx), id, true)
 		revoked = []issued.Key{k}
 	}
 	if err != nil {
@@ -117,7 +117,7 @@ func (a *handlers) issuedKeys(keys []issued.Key) []gen.IssuedKey {
 func (a *handlers) issuedKey(k issued.Key) gen.IssuedKey {
 	out := gen.IssuedKey{
 		Id: k.ID, Subject: k.Subject, User: k.User, Strategies: append([]string{}, k.Strategies...), Created: k.Created,
-		Works: a.office.Keys.Works(k), Ends: set(k.Ends), Revoked: set(k.Revoked), Used: set(k.Used), Replaces: set(k.Replaces),
+		Works: a.admin.Keys.Works(k), Ends: set(k.Ends), Revoked: set(k.Revoked), Used: set(k.Used), Replaces: set(k.Replaces),
 		Grants: []gen.Grant{},
 	}
 	for _, line := range k.Grants {

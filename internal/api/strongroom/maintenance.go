@@ -13,7 +13,7 @@ import (
 
 // Compact gives unused room back to the disk.
 func (a *handlers) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen.CompactResponseObject, error) {
-	before, after, err := a.office.Compact(ctx, auth.Caller(ctx))
+	before, after, err := a.admin.Compact(ctx, auth.Caller(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +22,7 @@ func (a *handlers) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen
 
 // ConfirmClock believes the clock after a jump.
 func (a *handlers) ConfirmClock(ctx context.Context, _ gen.ConfirmClockRequestObject) (gen.ConfirmClockResponseObject, error) {
-	if err := a.office.ConfirmClock(ctx, auth.Caller(ctx)); err != nil {
+	if err := a.admin.ConfirmClock(ctx, auth.Caller(ctx)); err != nil {
 		return nil, err
 	}
 	return gen.ConfirmClock204Response{}, nil
@@ -30,7 +30,7 @@ func (a *handlers) ConfirmClock(ctx context.Context, _ gen.ConfirmClockRequestOb
 
 // Doctor looks for what is wrong.
 func (a *handlers) Doctor(ctx context.Context, _ gen.DoctorRequestObject) (gen.DoctorResponseObject, error) {
-	findings, err := a.office.Examine(ctx)
+	findings, err := a.admin.Examine(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (a *handlers) Backup(ctx context.Context, req gen.BackupRequestObject) (gen
 		recipient = *req.Body.Recipient
 	}
 	return backupAnswer(func(w http.ResponseWriter) error {
-		return a.office.Backup(ctx, auth.Caller(ctx), recipient, w)
+		return a.admin.Backup(ctx, auth.Caller(ctx), recipient, w)
 	}), nil
 }
 

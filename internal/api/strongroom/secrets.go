@@ -24,7 +24,7 @@ func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestOb
 	listed := gen.ListSecrets200JSONResponse{}
 	for _, info := range infos {
 		v := version(info)
-		last, ok, err := a.office.Deliveries.Last(info.Ref)
+		last, ok, err := a.admin.LastAccess.Last(info.Ref)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +85,7 @@ func valueOf(d gen.KeyValue) (secret.Value, error) {
 // Migrate copies secrets from one store to another.
 func (a *handlers) Migrate(ctx context.Context, req gen.MigrateRequestObject) (gen.MigrateResponseObject, error) {
 	deleteSource := req.Body.DeleteSource != nil && *req.Body.DeleteSource
-	m, err := a.office.Migrate(ctx, auth.Caller(ctx), req.Body.From, req.Body.To, deleteSource)
+	m, err := a.admin.Migrate(ctx, auth.Caller(ctx), req.Body.From, req.Body.To, deleteSource)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (a *handlers) findOwner(ref gen.OwnerRef) (*secret.Service, secret.Owner, e
 	if err != nil {
 		return nil, owner, err
 	}
-	s, err := a.office.Service(ref.Store)
+	s, err := a.admin.Secrets(ref.Store)
 	return s, owner, err
 }
 

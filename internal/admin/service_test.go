@@ -17,10 +17,10 @@ import (
 
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/audit"
-	"github.com/strongroom/strongroom/internal/delivery"
 	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/lastaccess"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -38,7 +38,7 @@ type source struct{ key *seal.Key }
 
 func (s source) Key(context.Context) (*seal.Key, error) { return s.key, nil }
 
-// A place is where offices are opened, one after the other.
+// A place is where services are opened, one after the other.
 type place struct {
 	path      string
 	kek       source
@@ -58,8 +58,8 @@ func newPlace(t *testing.T) *place {
 	return p
 }
 
-// open returns an office, and what closes it and its parts.
-func (p *place) open(t *testing.T) (o *admin.Office, closeAll func()) {
+// open returns a service, and what closes it and its parts.
+func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 	t.Helper()
 	must := func(err error) {
 		if err != nil {
@@ -75,21 +75,21 @@ func (p *place) open(t *testing.T) (o *admin.Office, closeAll func()) {
 	store := bolt.Open(file, "embedded", keys.Ring(), log, p.opts)
 	issuedKeys, err := issued.Open(file, keys.Ring(), log, issued.SystemClock(), slog.New(slog.DiscardHandler))
 	must(err)
-	book, err := delivery.Open(file, keys.Ring(), log, log, slog.New(slog.DiscardHandler))
+	accesses, err := lastaccess.Open(file, keys.Ring(), log, log, slog.New(slog.DiscardHandler))
 	must(err)
-	o = admin.Open(admin.Parts{
-		File: file, Audit: log, Keys: issuedKeys, Deliveries: book, Keyring: keys, Key: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock,
+	s = admin.Open(admin.Parts{
+		File: file, Audit: log, Keys: issuedKeys, LastAccess: accesses, Keyring: keys, Key: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock,
 	}, slog.New(slog.DiscardHandler))
-	return o, func() {
+	return s, func() {
 		t.Helper()
-		must(errors.Join(o.Close(), book.Close(), issuedKeys.Close(), log.Close(), file.Close()))
+		must(errors.Join(s.Close(), accesses.Close(), issuedKeys.Close(), log.Close(), file.Close()))
 	}
 }
 
-func mustCreate(t *testing.T, o *admin.Office, ref secret.Ref) {
+func mustCreate(t *testing.T, s *admin.Service, ref secret.Ref) {
 	t.Helper()
 	draft := secret.Draft{Data: map[string]secret.Value{"k": secret.Value(strings.Repeat("v", 5000))}}
-	if _, err := o.Stores["embedded"].Create(t.Context(), secret.Op{Ref: ref, Event: &secret.Event{Time: time.Now(), Ref: ref}}, draft); err != nil {
+	if _, err := s.Stores["embedded"].Create(t.Context(), secret.Op{Ref: ref, Event: &secret.Event{Time: time.Now(), Ref: ref}}, draft); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -104,9 +104,9 @@ func mustCome(t *testing.T, to func() bool) {
 	}
 }
 
-func deletedOf(t *testing.T, o *admin.Office) int {
+func deletedOf(t *testing.T, s *admin.Service) int {
 	t.Helper()
-	deleted, err := o.Stores["embedded"].Deleted(t.Context(), db.Owner)
+	deleted, err := s.Stores["embedded"].Deleted(t.Context(), db.Owner)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,57 +116,57 @@ func deletedOf(t *testing.T, o *admin.Office) int {
 // More than are removed at once (expireAtOnce).
 func TestWhatWasDeletedLongEnoughAgoIsRemovedAtTheStart(t *testing.T) {
 	p := newPlace(t)
-	o, closeAll := p.open(t)
+	s, closeAll := p.open(t)
 	const secrets = 250
 	for n := range secrets {
 		ref := secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)}
-		mustCreate(t, o, ref)
-		if err := o.Stores["embedded"].Delete(t.Context(), secret.Op{Ref: ref}); err != nil {
+		mustCreate(t, s, ref)
+		if err := s.Stores["embedded"].Delete(t.Context(), secret.Op{Ref: ref}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mustCreate(t, o, db)
-	left := deletedOf(t, o)
+	mustCreate(t, s, db)
+	left := deletedOf(t, s)
 	closeAll()
-	o, closeAll = p.open(t)
-	if got := deletedOf(t, o); got != left || left == 0 {
+	s, closeAll = p.open(t)
+	if got := deletedOf(t, s); got != left || left == 0 {
 		t.Errorf("%d are deleted, want %d: none for long enough", got, left)
 	}
 	closeAll()
 	p.opts.DeletedFor = 0
-	o, closeAll = p.open(t)
+	s, closeAll = p.open(t)
 	defer closeAll()
-	mustCome(t, func() bool { return deletedOf(t, o) == 0 })
-	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: db}); err != nil {
+	mustCome(t, func() bool { return deletedOf(t, s) == 0 })
+	if _, _, err := s.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: db}); err != nil {
 		t.Errorf("what was not deleted: %v", err)
 	}
-	if report, err := o.Stores["embedded"].Verify(t.Context()); err != nil || len(report.Problems) > 0 || report.Deleted > 0 {
+	if report, err := s.Stores["embedded"].Verify(t.Context()); err != nil || len(report.Problems) > 0 || report.Deleted > 0 {
 		t.Errorf("Verify: %+v, %v", report, err)
 	}
 }
 
 func TestWhatIsOnRecordForLongEnoughIsDroppedAtTheStart(t *testing.T) {
 	p := newPlace(t)
-	o, closeAll := p.open(t)
+	s, closeAll := p.open(t)
 	for range 20 {
-		if err := o.Audit.Record(t.Context(), secret.Event{Time: time.Now().Add(-48 * time.Hour), Subject: "old"}); err != nil {
+		if err := s.Audit.Record(t.Context(), secret.Event{Time: time.Now().Add(-48 * time.Hour), Subject: "old"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mustCreate(t, o, db)
+	mustCreate(t, s, db)
 	closeAll()
-	o, closeAll = p.open(t)
-	if entries, err := o.Entries(0, 0, 0); err != nil || len(entries) != 21 {
+	s, closeAll = p.open(t)
+	if entries, err := s.Entries(0, 0, 0); err != nil || len(entries) != 21 {
 		t.Errorf("without a retention there are %d entries, %v, want all", len(entries), err)
 	}
 	closeAll()
 	p.retention = 24 * time.Hour
-	o, closeAll = p.open(t)
+	s, closeAll = p.open(t)
 	defer closeAll()
 	var entries []audit.Entry
 	mustCome(t, func() bool {
 		var err error
-		if entries, err = o.Entries(0, 0, 0); err != nil {
+		if entries, err = s.Entries(0, 0, 0); err != nil {
 			t.Fatal(err)
 		}
 		return entries[0].Seq > 1
@@ -174,26 +174,26 @@ func TestWhatIsOnRecordForLongEnoughIsDroppedAtTheStart(t *testing.T) {
 	if last := entries[len(entries)-1]; entries[0].Seq != 21 || last.Event.Subject != "retention" || last.Count != 20 {
 		t.Errorf("it begins at entry %d, and on record is %+v", entries[0].Seq, last)
 	}
-	if report, err := o.VerifyAudit(t.Context(), ""); err != nil || report.Problem != "" {
+	if report, err := s.VerifyAudit(t.Context(), ""); err != nil || report.Problem != "" {
 		t.Errorf("VerifyAudit: %+v, %v", report, err)
 	}
 }
 
 func TestEntriesComeInBoundedPages(t *testing.T) {
-	o, closeAll := newPlace(t).open(t)
+	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	for range 1100 {
-		if err := o.Audit.Note(secret.Event{Time: time.Now(), Subject: "a", Action: secret.List}); err != nil {
+		if err := s.Audit.Note(secret.Event{Time: time.Now(), Subject: "a", Action: secret.List}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	const entries = 30
 	for n := range entries {
-		if err := o.Audit.Record(t.Context(), secret.Event{Subject: fmt.Sprint(n), Action: "test"}); err != nil {
+		if err := s.Audit.Record(t.Context(), secret.Event{Subject: fmt.Sprint(n), Action: "test"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	all, err := o.Entries(0, 0, 0)
+	all, err := s.Entries(0, 0, 0)
 	if err != nil || len(all) < entries {
 		t.Fatalf("all: %d, %v", len(all), err)
 	}
@@ -211,7 +211,7 @@ func TestEntriesComeInBoundedPages(t *testing.T) {
 		{0, -1, -1, all},
 		{0, 0, 1 << 30, all},
 	} {
-		got, err := o.Entries(tc.after, tc.last, tc.limit)
+		got, err := s.Entries(tc.after, tc.last, tc.limit)
 		if err != nil || !slices.EqualFunc(got, tc.want, func(a, b audit.Entry) bool { return a.Seq == b.Seq }) {
 			t.Errorf("Entries(%d, %d, %d): %d, %v, want %d", tc.after, tc.last, tc.limit, len(got), err, len(tc.want))
 		}
@@ -220,23 +220,23 @@ func TestEntriesComeInBoundedPages(t *testing.T) {
 
 func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
 	p := newPlace(t)
-	o, closeAll := p.open(t)
+	s, closeAll := p.open(t)
 	defer closeAll()
 	for n := range 1000 {
-		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
+		mustCreate(t, s, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
 	}
-	for what, change := range map[string]func(context.Context, secret.Caller) (admin.Keyring, error){"Rotate": o.Rotate, "Prune": o.Prune} {
+	for what, change := range map[string]func(context.Context, secret.Caller) (admin.Keyring, error){"Rotate": s.Rotate, "Prune": s.Prune} {
 		// On a busy machine the sealing may be done before it is asked.
 		refused := false
 		for try := 0; !refused && try < 20; try++ {
-			if _, err := o.Rotate(t.Context(), root); err != nil {
+			if _, err := s.Rotate(t.Context(), root); err != nil {
 				t.Fatal(err)
 			}
 			_, err := change(t.Context(), root)
 			if refused = errors.Is(err, admin.ErrResealing); err != nil && !refused {
 				t.Fatal(err)
 			}
-			if err := o.WaitForReseal(t.Context()); err != nil {
+			if err := s.WaitForReseal(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -244,11 +244,11 @@ func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
 			t.Errorf("%s was never refused", what)
 		}
 	}
-	k, err := o.Prune(t.Context(), root)
+	k, err := s.Prune(t.Context(), root)
 	if err != nil || len(k.IDs) != 1 || k.Resealing {
 		t.Errorf("Prune: %+v, %v", k, err)
 	}
-	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: "999"}}); err != nil {
+	if _, _, err := s.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: "999"}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -256,14 +256,14 @@ func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
 // Their intents may share a commit, so that they go on at the same time.
 func TestRotateAndPruneAtTheSameTimeLoseNothing(t *testing.T) {
 	p := newPlace(t)
-	o, closeAll := p.open(t)
+	s, closeAll := p.open(t)
 	defer closeAll()
 	for n := range 20 {
-		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
+		mustCreate(t, s, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
 	}
 	for round := range 50 {
 		var both sync.WaitGroup
-		for _, change := range []func(context.Context, secret.Caller) (admin.Keyring, error){o.Rotate, o.Prune, o.Rotate} {
+		for _, change := range []func(context.Context, secret.Caller) (admin.Keyring, error){s.Rotate, s.Prune, s.Rotate} {
 			both.Go(func() {
 				if _, err := change(t.Context(), root); err != nil && !errors.Is(err, admin.ErrResealing) {
 					t.Error(err)
@@ -271,41 +271,41 @@ func TestRotateAndPruneAtTheSameTimeLoseNothing(t *testing.T) {
 			})
 		}
 		both.Wait()
-		if err := o.WaitForReseal(t.Context()); err != nil {
+		if err := s.WaitForReseal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 20 {
-			if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)}}); err != nil {
-				t.Fatalf("round %d: %v, and the keys are %v", round, err, o.KeyringNow())
+			if _, _, err := s.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)}}); err != nil {
+				t.Fatalf("round %d: %v, and the keys are %v", round, err, s.KeyringNow())
 			}
 		}
 	}
 }
 
-func TestTheNextOfficeGoesOnWithSealingAnew(t *testing.T) {
+func TestNextProcessContinuesToReseal(t *testing.T) {
 	p := newPlace(t)
-	o, closeAll := p.open(t)
+	s, closeAll := p.open(t)
 	for n := range 1000 {
-		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
+		mustCreate(t, s, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
 	}
-	if _, err := o.Rotate(t.Context(), root); err != nil {
+	if _, err := s.Rotate(t.Context(), root); err != nil {
 		t.Fatal(err)
 	}
 	closeAll() // which waits for a step, not for all of it
-	o, closeAll = p.open(t)
+	s, closeAll = p.open(t)
 	defer closeAll()
-	if k := o.KeyringNow(); !slices.Equal(k.IDs, []uint32{1, 2}) {
+	if k := s.KeyringNow(); !slices.Equal(k.IDs, []uint32{1, 2}) {
 		t.Fatalf("it has %+v", k)
 	}
 	waiting, stop := context.WithCancel(t.Context())
 	stop()
-	if err := o.WaitForReseal(waiting); o.KeyringNow().Resealing && !errors.Is(err, context.Canceled) {
+	if err := s.WaitForReseal(waiting); s.KeyringNow().Resealing && !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting in vain: %v", err)
 	}
-	if err := o.WaitForReseal(t.Context()); err != nil {
+	if err := s.WaitForReseal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if k, err := o.Prune(t.Context(), root); err != nil || k.Primary != 2 {
+	if k, err := s.Prune(t.Context(), root); err != nil || k.Primary != 2 {
 		t.Errorf("Prune: %+v, %v", k, err)
 	}
 }
@@ -313,27 +313,27 @@ func TestTheNextOfficeGoesOnWithSealingAnew(t *testing.T) {
 // Nothing that a retired key has sealed is left behind, whatever became of the
 // sealing anew before.
 func TestPruningSealsAnewWhatStillNeedsARetiredKey(t *testing.T) {
-	o, closeAll := newPlace(t).open(t)
+	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
-	mustCreate(t, o, db)
-	mustIssue(t, o)
-	if _, err := o.Parts.Keyring.Rotate(t.Context()); err != nil { // which alone seals nothing anew
+	mustCreate(t, s, db)
+	mustIssue(t, s)
+	if _, err := s.Parts.Keyring.Rotate(t.Context()); err != nil { // which alone seals nothing anew
 		t.Fatal(err)
 	}
-	if _, err := o.Prune(t.Context(), root); err != nil {
+	if _, err := s.Prune(t.Context(), root); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := o.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: db}); err != nil {
+	if _, _, err := s.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: db}); err != nil {
 		t.Error(err)
 	}
-	if n, problems, err := o.Keys.Verify(); n != 1 || problems != nil || err != nil {
+	if n, problems, err := s.Keys.Verify(); n != 1 || problems != nil || err != nil {
 		t.Errorf("%d issued keys, %q, %v", n, problems, err)
 	}
 }
 
-func mustIssue(t *testing.T, o *admin.Office) {
+func mustIssue(t *testing.T, s *admin.Service) {
 	t.Helper()
-	_, _, err := o.Keys.Create(t.Context(), root, issued.Draft{
+	_, _, err := s.Keys.Create(t.Context(), root, issued.Draft{
 		Subject: "ci", Grants: []grant.Line{{Actions: secret.Actions(), Owner: "user/alice"}},
 	})
 	if err != nil {
@@ -358,27 +358,27 @@ func (h *hurdle) Write(p []byte) (int, error) {
 
 func TestABackupOpensThoughTheKeyringChangedMeanwhile(t *testing.T) {
 	p := newPlace(t)
-	o, closeAll := p.open(t)
+	s, closeAll := p.open(t)
 	defer closeAll()
 	for n := range 100 {
-		mustCreate(t, o, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
+		mustCreate(t, s, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
 	}
 	for name, change := range map[string]func() error{
-		"rotated":   func() error { _, err := o.Rotate(t.Context(), root); return err },
-		"pruned":    func() error { _, err := o.Prune(t.Context(), root); return err },
-		"rewrapped": func() error { _, err := o.Rewrap(t.Context(), root, p.kek.key); return err },
+		"rotated":   func() error { _, err := s.Rotate(t.Context(), root); return err },
+		"pruned":    func() error { _, err := s.Prune(t.Context(), root); return err },
+		"rewrapped": func() error { _, err := s.Rewrap(t.Context(), root, p.kek.key); return err },
 	} {
 		var sealed bytes.Buffer
 		done := make(chan error, 1)
 		// Not in the midst of the copy itself, which a write may have to wait for.
 		h := &hurdle{&sealed, 100_000, func() { go func() { done <- change() }(); <-time.After(50 * time.Millisecond) }}
-		if err := o.Backup(t.Context(), root, "", h); err != nil {
+		if err := s.Backup(t.Context(), root, "", h); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-done; err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if err := o.WaitForReseal(t.Context()); err != nil {
+		if err := s.WaitForReseal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		mustRestore(t, p, sealed.Bytes(), name)
@@ -396,19 +396,19 @@ func mustRestore(t *testing.T, p *place, sealed []byte, name string) {
 	if err := admin.Restore(t.Context(), other.path, plain, p.kek); err != nil {
 		t.Fatalf("%s meanwhile: %v", name, err)
 	}
-	o, closeAll := other.open(t)
+	s, closeAll := other.open(t)
 	defer closeAll()
-	if report, err := o.Stores["embedded"].Verify(t.Context()); err != nil || len(report.Problems) > 0 || report.Secrets != 100 {
+	if report, err := s.Stores["embedded"].Verify(t.Context()); err != nil || len(report.Problems) > 0 || report.Secrets != 100 {
 		t.Errorf("%s meanwhile: %+v, %v", name, report, err)
 	}
 }
 
 func TestARestoreThatFailsLeavesNothing(t *testing.T) {
 	p := newPlace(t)
-	o, closeAll := p.open(t)
-	mustCreate(t, o, db)
+	s, closeAll := p.open(t)
+	mustCreate(t, s, db)
 	var plain bytes.Buffer
-	if _, err := o.File.WriteTo(&plain); err != nil {
+	if _, err := s.File.WriteTo(&plain); err != nil {
 		t.Fatal(err)
 	}
 	closeAll()
@@ -436,27 +436,27 @@ func TestARestoreThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestABackupForNobodyIsInvalid(t *testing.T) {
-	o, closeAll := newPlace(t).open(t)
+	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	var out bytes.Buffer
-	err := o.Backup(t.Context(), root, "age1nobody", &out)
+	err := s.Backup(t.Context(), root, "age1nobody", &out)
 	if _, ok := errors.AsType[*secret.InvalidError](err); !ok || out.Len() > 0 {
 		t.Errorf("%v, and %d bytes", err, out.Len())
 	}
 }
 
 func TestWhatAnAdministratorDoesIsOnRecordWithItsOutcome(t *testing.T) {
-	o, closeAll := newPlace(t).open(t)
+	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	caller := root
 	caller.From, caller.Request = "@", "id"
-	_, _ = o.Rotate(t.Context(), caller)
-	_ = o.WaitForReseal(t.Context())
-	_, _ = o.Prune(t.Context(), caller)
-	_, _ = o.Rewrap(t.Context(), caller, seal.NewKey())
-	_ = o.Backup(t.Context(), caller, "", io.Discard)
-	_ = o.Backup(t.Context(), caller, "x", io.Discard)
-	entries, err := o.Entries(0, 0, 0)
+	_, _ = s.Rotate(t.Context(), caller)
+	_ = s.WaitForReseal(t.Context())
+	_, _ = s.Prune(t.Context(), caller)
+	_, _ = s.Rewrap(t.Context(), caller, seal.NewKey())
+	_ = s.Backup(t.Context(), caller, "", io.Discard)
+	_ = s.Backup(t.Context(), caller, "x", io.Discard)
+	entries, err := s.Entries(0, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -478,13 +478,13 @@ func TestWhatAnAdministratorDoesIsOnRecordWithItsOutcome(t *testing.T) {
 
 func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 	p := newPlace(t)
-	o, closeAll := p.open(t)
+	s, closeAll := p.open(t)
 	defer closeAll()
-	mustCreate(t, o, db)
-	mustIssue(t, o)
+	mustCreate(t, s, db)
+	mustIssue(t, s)
 	wrong := func() (all []string) {
 		t.Helper()
-		findings, err := o.Examine(t.Context())
+		findings, err := s.Examine(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -506,10 +506,10 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 	}{
 		{"the file is open to others", chmod(p.path, 0o640), chmod(p.path, 0o600), "permissions: " + p.path + " is open to others (mode 0640): run chmod go-rwx on it"},
 		{"the directory is open to others", chmod(filepath.Dir(p.path), 0o755), chmod(filepath.Dir(p.path), 0o700), "is open to others (mode 0755)"},
-		{"an issued key is damaged", spoilFirst(t, o, "issued"), nil, "issued keys: issued key in row"},
-		{"values are damaged", spoilFirst(t, o, "store/embedded/past"), nil, "store embedded: secret user/alice/db: values"},
+		{"an issued key is damaged", spoilFirst(t, s, "issued"), nil, "issued keys: issued key in row"},
+		{"values are damaged", spoilFirst(t, s, "store/embedded/past"), nil, "store embedded: secret user/alice/db: values"},
 		{"the clock has gone back", func() error {
-			return o.Audit.Record(t.Context(), secret.Event{Time: time.Now().Add(time.Hour)})
+			return s.Audit.Record(t.Context(), secret.Event{Time: time.Now().Add(time.Hour)})
 		}, nil, "clock: it is 1h0m0s behind the last entry of the audit log"},
 	} {
 		before := len(wrong())
@@ -534,10 +534,10 @@ func chmod(path string, mode os.FileMode) func() error {
 	return func() error { return os.Chmod(path, mode) }
 }
 
-func spoilFirst(t *testing.T, o *admin.Office, bucket string) func() error {
+func spoilFirst(t *testing.T, s *admin.Service, bucket string) func() error {
 	t.Helper()
 	return func() error {
-		return o.File.Update(t.Context(), func(tx *state.Tx) error {
+		return s.File.Update(t.Context(), func(tx *state.Tx) error {
 			rows := tx.Bucket(bucket)
 			for key, sealed := range rows.From([]byte{0}) {
 				changed := bytes.Clone(sealed)
@@ -562,17 +562,17 @@ func (m meddling) Create(ctx context.Context, op secret.Op, draft secret.Draft) 
 }
 
 func TestMigrateDeletesNothingThatWasChangedAfterItWasCopied(t *testing.T) {
-	o, closeAll := newPlace(t).open(t)
+	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
-	mustCreate(t, o, db)
-	source := o.Stores["embedded"]
-	o.Elsewhere = map[string]secret.Store{"elsewhere": meddling{memory.New(), func() {
+	mustCreate(t, s, db)
+	source := s.Stores["embedded"]
+	s.Elsewhere = map[string]secret.Store{"elsewhere": meddling{memory.New(), func() {
 		change := secret.Change{Set: map[string]secret.Value{"k": "changed"}}
 		if _, err := source.Replace(t.Context(), secret.Op{Ref: db}, change); err != nil {
 			t.Error(err)
 		}
 	}}}
-	m, err := o.Migrate(t.Context(), root, "embedded", "elsewhere", true)
+	m, err := s.Migrate(t.Context(), root, "embedded", "elsewhere", true)
 	if err != nil || m.Deleted != 0 || len(m.Left) != 1 {
 		t.Errorf("Migrate: %+v, %v", m, err)
 	}
@@ -591,13 +591,13 @@ func (gone goneWriter) Write([]byte) (int, error) {
 
 // An attempt without an outcome is one during which the server died.
 func TestABackupWhoseClientGoesAwayHasAnOutcome(t *testing.T) {
-	o, closeAll := newPlace(t).open(t)
+	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	ctx, goAway := context.WithCancel(t.Context())
-	if err := o.Backup(ctx, root, "", goneWriter(goAway)); !errors.Is(err, io.ErrClosedPipe) {
+	if err := s.Backup(ctx, root, "", goneWriter(goAway)); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("Backup: %v", err)
 	}
-	last, err := o.Audit.Tail(1)
+	last, err := s.Audit.Tail(1)
 	if err != nil || len(last) != 1 || last[0].Event.Action != "backup" || last[0].Event.Outcome != secret.Failed {
 		t.Errorf("on record is %+v, %v", last, err)
 	}

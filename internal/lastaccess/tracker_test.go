@@ -1,4 +1,4 @@
-package delivery_test
+package lastaccess_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/audit"
-	"github.com/strongroom/strongroom/internal/delivery"
+	"github.com/strongroom/strongroom/internal/lastaccess"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -21,9 +21,9 @@ import (
 )
 
 var (
-	_ delivery.Ring    = (*seal.Ring)(nil)
-	_ delivery.Log     = (*audit.Log)(nil)
-	_ delivery.Archive = (*audit.Log)(nil)
+	_ lastaccess.Ring    = (*seal.Ring)(nil)
+	_ lastaccess.Log     = (*audit.Log)(nil)
+	_ lastaccess.Archive = (*audit.Log)(nil)
 
 	kek   = seal.NewKey()
 	alice = secret.User("alice")
@@ -42,7 +42,7 @@ func who(subject, key string) secret.Caller {
 
 // A stack is a book with all that it stands on, and a store of secrets.
 type stack struct {
-	*delivery.Book
+	*lastaccess.Tracker
 	path string
 	file *state.File
 	ring *seal.Ring
@@ -75,7 +75,7 @@ func openStack(t *testing.T, path string) *stack {
 	ring, err := seal.Unwrap(wrapped, kek, file.ID())
 	must(err)
 	log := audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
-	book, err := delivery.Open(file, ring, log, log, slog.New(slog.DiscardHandler))
+	book, err := lastaccess.Open(file, ring, log, log, slog.New(slog.DiscardHandler))
 	must(err)
 	store := bolt.Open(file, "embedded", ring, book, bolt.Options{Versions: 1, DeletedFor: time.Hour, PastBytes: 1 << 20})
 	s := &stack{book, path, file, ring, log, secret.NewService(store, book)}
@@ -87,7 +87,7 @@ func (s *stack) close() error {
 	if s.file == nil {
 		return nil
 	}
-	err := errors.Join(s.Book.Close(), s.log.Close(), s.file.Close())
+	err := errors.Join(s.Tracker.Close(), s.log.Close(), s.file.Close())
 	s.file = nil
 	return err
 }
@@ -230,7 +230,7 @@ func TestNothingIsKnownOfWhatIsDestroyed(t *testing.T) {
 // A store that does not record has the outcomes noted.
 func TestDeliveriesOfAnyStoreAreKnown(t *testing.T) {
 	s := newStack(t)
-	s.Service = secret.NewService(memory.New(), s.Book)
+	s.Service = secret.NewService(memory.New(), s.Tracker)
 	s.mustCreate(t, on(alice, "a"), on(alice, "b"))
 	s.mustDeliver(t, "ann", on(alice, "a"))
 	s.mustDeliver(t, "ann", on(alice, "b"))
@@ -352,7 +352,7 @@ func TestDeliveriesAreWrittenAsTheSameCommitLeavesThem(t *testing.T) {
 			<-began // what comes now shares the next commit, if it comes in time
 			go func() { done <- change(s) }()
 			time.Sleep(50 * time.Millisecond)
-			go func() { done <- s.Book.Close() }()
+			go func() { done <- s.Tracker.Close() }()
 			time.Sleep(50 * time.Millisecond)
 			close(end)
 			if err := errors.Join(<-done, <-done, <-done, s.log.Close(), s.file.Close()); err != nil {
