@@ -5,17 +5,25 @@ KUBE    := internal/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run kubetest test lint peers generate verify bench profile crash faults linear reloads flood hostile timing fuzz scale clean
+.PHONY: help build run install kubetest test lint peers generate verify bench profile crash faults linear reloads flood hostile timing fuzz scale clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 build: ## Build .bin/strongroom
+	@test -f .bin/strongroom || echo '== building (the first build takes about a minute)'
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o .bin/strongroom ./cmd/strongroom
 
 run: build ## Build and serve, with what .run/ holds (made on the first run)
 	test -f .run/strongroom.yaml || .bin/strongroom init --dir .run
 	.bin/strongroom serve --config .run/strongroom.yaml
+
+# The directories of the GNU Coding Standards; DESTDIR is for packages.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+install: build ## Install the program into PREFIX=/usr/local
+	install -D -m 0755 .bin/strongroom '$(DESTDIR)$(PREFIX)/bin/strongroom'
 
 kubetest: ## Build the API server that tests start, once
 	@echo '== the API server of Kubernetes for tests (compiling it for the first time takes minutes)'

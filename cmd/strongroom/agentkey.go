@@ -18,11 +18,11 @@ func agentKeyCommand() *cobra.Command {
 		Short: "Create, list and revoke short-lived keys for agents",
 		Long: `Create, list and revoke agent keys. An agent key reads the names and values of the secrets it was created for, and
 nothing else. Its reads are counted. It stops working at its end, after its last read, or when it is revoked.`,
-		Args: cobra.NoArgs, RunE: showHelp,
+		Args: noArgs, RunE: showHelp,
 	}
 	c.AddCommand(
 		createAgentKeyCommand(),
-		adminCommand("list", "List agent keys and how often each was used, oldest first", cobra.NoArgs, listAgentKeys),
+		adminCommand("list", "List agent keys and how often each was used, oldest first", noArgs, listAgentKeys),
 		revokeAgentKeyCommand(),
 	)
 	return c

@@ -25,11 +25,11 @@ func apiKeyCommand() *cobra.Command {
 		Short: "Issue API keys, and look after those that were issued",
 		Long: `Issue API keys, and look after those that were issued. They work beside those in the keys files, at once and without a
 restart, and are kept in the state file, as hashes.`,
-		Args: cobra.NoArgs, RunE: showHelp,
+		Args: noArgs, RunE: showHelp,
 	}
 	c.AddCommand(
 		createAPIKeyCommand(),
-		adminCommand("list", "List issued keys, the oldest first", cobra.NoArgs, listAPIKeys),
+		adminCommand("list", "List issued keys, the oldest first", noArgs, listAPIKeys),
 		adminCommand("revoke ID", "Stop a key for good, at once", cobra.ExactArgs(1), revokeAPIKey),
 		rotateAPIKeyCommand(),
 	)
@@ -56,7 +56,7 @@ func createAPIKeyCommand() *cobra.Command {
 	var subject, user string
 	var grants, strategies []string
 	var ends duration.Duration
-	c := adminCommand("create --subject WHO --grant GRANT", "Issue a key and print it, once", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("create --subject WHO --grant GRANT", "Issue a key and print it, once", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		body := gen.CreateApiKeyJSONRequestBody{Subject: subject, User: ifGiven(a, "user", user)}
 		for _, text := range grants {
 			g, err := parseGrant(text)

@@ -17,20 +17,20 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	c := &cobra.Command{Use: "audit", Short: "Read and verify the record of every attempt", Args: cobra.NoArgs, RunE: showHelp}
+	c := &cobra.Command{Use: "audit", Short: "Read and verify the record of every attempt", Args: noArgs, RunE: showHelp}
 	c.AddCommand(
 		auditVerifyCommand(),
 		auditTailCommand(),
 		auditExportCommand(),
 		auditPruneCommand(),
-		adminCommand("mend", "Let a log go on whose head is damaged", cobra.NoArgs, mendAudit),
+		adminCommand("mend", "Let a log go on whose head is damaged", noArgs, mendAudit),
 	)
 	return c
 }
 
 func auditVerifyCommand() *cobra.Command {
 	var anchorFile string
-	c := adminCommand("verify", "Go through the whole chain, and print its head", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("verify", "Go through the whole chain, and print its head", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		body := gen.VerifyAuditJSONRequestBody{}
 		if a.out.Flags().Changed("anchor") {
 			text, err := safefile.Read(anchorFile)
@@ -63,7 +63,7 @@ func lastLine(text string) string {
 
 func auditTailCommand() *cobra.Command {
 	var lines int
-	c := adminCommand("tail", "Write the last entries, as lines of JSON", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("tail", "Write the last entries, as lines of JSON", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if lines < 1 || lines > 1000 {
 			return errors.New("--lines: must be 1 to 1000")
 		}
@@ -80,7 +80,7 @@ func auditTailCommand() *cobra.Command {
 func auditExportCommand() *cobra.Command {
 	var after int
 	var follow bool
-	c := adminCommand("export", "Write all entries, as lines of JSON", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("export", "Write all entries, as lines of JSON", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if after < 0 {
 			return errors.New("--after: must not be negative")
 		}
@@ -162,7 +162,7 @@ func (a *adminClient) writeEntries(ctx context.Context, body gen.ReadAuditJSONRe
 
 func auditPruneCommand() *cobra.Command {
 	var keep duration.Duration
-	c := adminCommand("prune --keep DURATION", "Drop old entries, and leave a signed checkpoint", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("prune --keep DURATION", "Drop old entries, and leave a signed checkpoint", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if keep <= 0 {
 			return errors.New("--keep: must be longer than nothing")
 		}

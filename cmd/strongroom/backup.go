@@ -22,7 +22,7 @@ import (
 func backupCommand() *cobra.Command {
 	var out, recipient string
 	var force bool
-	c := adminCommand("backup --out FILE", "Take an encrypted backup, while the server runs or not", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("backup --out FILE", "Take an encrypted backup, while the server runs or not", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if out == standard {
 			return a.sendBackup(ctx, recipient, force)
 		}
@@ -85,7 +85,7 @@ func (a *adminClient) receiveBackup(ctx context.Context, recipient string, w io.
 func backupVerifyCommand() *cobra.Command {
 	var file, identity string
 	c := &cobra.Command{
-		Use:   "verify --config FILE BACKUP|-",
+		Use:   "verify BACKUP|-",
 		Short: "Open a backup and everything in it, without restoring it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -138,9 +138,9 @@ func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (
 func restoreCommand() *cobra.Command {
 	var file, from, identity string
 	c := &cobra.Command{
-		Use:   "restore --config FILE --from BACKUP",
+		Use:   "restore --from BACKUP",
 		Short: "Make the state file of a backup, where there is none",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file)
 			if err != nil {

@@ -7,8 +7,8 @@ import (
 )
 
 func clockCommand() *cobra.Command {
-	c := &cobra.Command{Use: "clock", Short: "Decide about a clock that has jumped ahead", Args: cobra.NoArgs, RunE: showHelp}
-	c.AddCommand(adminCommand("confirm", "Believe the clock, and remove what is old by it", cobra.NoArgs, confirmClock))
+	c := &cobra.Command{Use: "clock", Short: "Decide about a clock that has jumped ahead", Args: noArgs, RunE: showHelp}
+	c.AddCommand(adminCommand("confirm", "Believe the clock, and remove what is old by it", noArgs, confirmClock))
 	return c
 }
 

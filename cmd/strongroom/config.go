@@ -13,23 +13,19 @@ func configCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Look at a config without serving it",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  showHelp,
 	}
 	c.AddCommand(configCheckCommand())
 	return c
 }
 
-// showHelp is what a group of commands does alone. Without it and NoArgs, an
-// unknown command of the group would show the help and succeed.
-func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
-
 func configCheckCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
-		Use:   "check --config FILE",
+		Use:   "check",
 		Short: "Say what is wrong with a config and the keys, certificates and kubeconfigs that it names",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file)
 			if err != nil {

@@ -8,12 +8,12 @@ import (
 )
 
 func doctorCommand() *cobra.Command {
-	return adminCommand("doctor", "Say what is wrong with the state file and around it, and what to do", cobra.NoArgs,
+	return adminCommand("doctor", "Say what is wrong with the state file and around it, and what to do", noArgs,
 		func(ctx context.Context, a *adminClient, _ []string) error { return examine(ctx, a) })
 }
 
 func compactCommand() *cobra.Command {
-	return adminCommand("compact", "Give unused room in the state file back to the disk", cobra.NoArgs,
+	return adminCommand("compact", "Give unused room in the state file back to the disk", noArgs,
 		func(ctx context.Context, a *adminClient, _ []string) error {
 			resp, err := a.CompactWithResponse(ctx)
 			if err := refusal(resp, err); err != nil {

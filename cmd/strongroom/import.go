@@ -24,7 +24,7 @@ const maxImport = 64 << 20
 
 func importCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import", Short: "Take over secrets that others have kept", Args: cobra.NoArgs, RunE: showHelp,
+		Use: "import", Short: "Take over secrets that others have kept", Args: noArgs, RunE: showHelp,
 	}
 	c.AddCommand(importOpenHandsCommand(), importKubernetesCommand())
 	return c

@@ -48,7 +48,7 @@ everything, reveal included. Nothing that exists is overwritten.
 
 With --config FILE instead, make only the empty state file that this config
 names, for the key that it names.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if file != "" {
 				return initializeState(c.Context(), file)

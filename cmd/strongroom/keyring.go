@@ -16,11 +16,11 @@ import (
 )
 
 func keyringCommand() *cobra.Command {
-	c := &cobra.Command{Use: "keyring", Short: "Look after the keys that seal the state file", Args: cobra.NoArgs, RunE: showHelp}
+	c := &cobra.Command{Use: "keyring", Short: "Look after the keys that seal the state file", Args: noArgs, RunE: showHelp}
 	c.AddCommand(
-		adminCommand("show", "Show the keys' numbers, and how far sealing anew has come", cobra.NoArgs, showKeyring),
-		adminCommand("rotate", "Seal with a new key from now on, and everything else in the background", cobra.NoArgs, rotateKeyring),
-		adminCommand("prune", "Forget retired keys, with which nothing in the state file is sealed any more", cobra.NoArgs, pruneKeyring),
+		adminCommand("show", "Show the keys' numbers, and how far sealing anew has come", noArgs, showKeyring),
+		adminCommand("rotate", "Seal with a new key from now on, and everything else in the background", noArgs, rotateKeyring),
+		adminCommand("prune", "Forget retired keys, with which nothing in the state file is sealed any more", noArgs, pruneKeyring),
 		rewrapCommand(),
 	)
 	return c
@@ -67,7 +67,7 @@ func (a *adminClient) printKeyring(k gen.Keyring) error {
 // rewrapCommand makes the new key durable before anything depends on it.
 func rewrapCommand() *cobra.Command {
 	var newKey string
-	c := adminCommand("rewrap --new-key FILE", "Change the key-encryption key", cobra.NoArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("rewrap --new-key FILE", "Change the key-encryption key", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		key, err := keyIn(ctx, newKey)
 		if err != nil {
 			return fmt.Errorf("--new-key: %w", err)

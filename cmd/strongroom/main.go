@@ -20,9 +20,6 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// version is set when the program is built.
-var version = "unknown"
-
 // Exit codes.
 const (
 	exitFailed = 1
@@ -39,19 +36,8 @@ func main() {
 
 // run is main without the process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := &cobra.Command{
-		Use:           "strongroom",
-		Short:         "Keeps secrets and serves them through two published APIs",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(
-		initCommand(), serveCommand(), statusCommand(), configCommand(), versionCommand(),
-		secretCommand(), ownerCommand(), apiKeyCommand(), agentKeyCommand(), explainCommand(), importCommand(), migrateCommand(),
-		auditCommand(), keyringCommand(),
-		backupCommand(), restoreCommand(), compactCommand(), clockCommand(), doctorCommand(),
-	)
+	root := rootCommand()
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return explainFlagError(c, args, err) })
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -63,6 +49,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	complain(stderr, err)
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
 	for _, disk := range []error{state.ErrBroken, state.ErrUnlinked, state.ErrDamaged} {
 		if errors.Is(err, disk) {
 			return exitDisk
@@ -87,13 +77,4 @@ func printable(text string) string {
 		}
 		return r
 	}, text)
-}
-
-func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		Run:   func(c *cobra.Command, _ []string) { _, _ = fmt.Fprintln(c.OutOrStdout(), version) },
-	}
 }

@@ -12,7 +12,7 @@ import (
 func migrateCommand() *cobra.Command {
 	var from, to string
 	var deleteSource bool
-	c := adminCommand("migrate --from STORE --to STORE", "Copy all secrets from one store to another", cobra.NoArgs,
+	c := adminCommand("migrate --from STORE --to STORE", "Copy all secrets from one store to another", noArgs,
 		func(ctx context.Context, a *adminClient, _ []string) error {
 			return migrate(ctx, a, gen.MigrateJSONRequestBody{From: from, To: to, DeleteSource: &deleteSource})
 		})

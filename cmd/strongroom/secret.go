@@ -19,7 +19,7 @@ func secretCommand() *cobra.Command {
 		Short: "Look at secrets and their history, and put back what was",
 		Long: `Look at secrets and their history, and put back what was. OWNER is user/<id> or app/<uuid>.
 No value is shown.`,
-		Args: cobra.NoArgs, RunE: showHelp,
+		Args: noArgs, RunE: showHelp,
 	}
 	c.AddCommand(
 		secretAction("list OWNER", "List what an owner has, and when the values were last delivered", cobra.ExactArgs(1), listSecrets),
@@ -32,7 +32,7 @@ No value is shown.`,
 }
 
 func ownerCommand() *cobra.Command {
-	c := &cobra.Command{Use: "owner", Short: "Look after all that a user or an app has", Args: cobra.NoArgs, RunE: showHelp}
+	c := &cobra.Command{Use: "owner", Short: "Look after all that a user or an app has", Args: noArgs, RunE: showHelp}
 	c.AddCommand(
 		secretAction("deleted OWNER", "List what can be undeleted, newest first", cobra.ExactArgs(1), deletedSecrets),
 		secretAction("erase OWNER", "Remove all that an owner has and had, for good", cobra.ExactArgs(1), eraseOwner),

@@ -12,9 +12,9 @@ func serveCommand() *cobra.Command {
 	var source app.Source
 	var profile string
 	c := &cobra.Command{
-		Use:   "serve --config FILE",
+		Use:   "serve",
 		Short: "Serve the APIs until told to stop (SIGTERM)",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			stop, err := profileTo(profile)
 			if err != nil {
@@ -28,9 +28,4 @@ func serveCommand() *cobra.Command {
 	c.Flags().StringVar(&source.Listen, "listen", "", "`address` to listen on instead of the config's")
 	c.Flags().StringVar(&profile, "cpu-profile", "", "a new `file` that says in the end where CPU time went, for go tool pprof")
 	return c
-}
-
-func configFlag(c *cobra.Command, file *string) {
-	c.Flags().StringVar(file, "config", "", "the config `file`")
-	_ = c.MarkFlagRequired("config") // fails only for a flag that does not exist
 }

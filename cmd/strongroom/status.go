@@ -12,7 +12,7 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	return adminCommand("status", "Say what is running, and whether the config as it is now is in force", cobra.NoArgs, showStatus)
+	return adminCommand("status", "Say what is running, and whether the config as it is now is in force", noArgs, showStatus)
 }
 
 // showStatus fails if the config is broken.

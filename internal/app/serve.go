@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/api/strongroom"
@@ -97,13 +98,24 @@ func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logg
 	}
 	listener, err := net.Listen("tcp", cfg.Listen.Address)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listening: %w", err), administration.Listener.Close())
+		return nil, errors.Join(explainListen(cfg.Listen.Address, err), administration.Listener.Close())
 	}
 	apis := server.Endpoint{Listener: listener, Handler: reloads.current, Connections: cfg.Listen.Connections}
 	if cfg.Listen.TLS != nil {
 		apis.TLS = reloads.current.TLS
 	}
 	return []server.Endpoint{apis, administration}, nil
+}
+
+// explainListen says what to do about an address that cannot be listened on.
+func explainListen(address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listening on %s: another process has this address (see ss -ltnp): stop it, or choose another one with listen.address or --listen", address)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("listening on %s: ports below 1024 need the capability CAP_NET_BIND_SERVICE: choose another one with listen.address or --listen", address)
+	}
+	return fmt.Errorf("listening on %s: %w", address, err)
 }
 
 // untilBroken returns a context that also ends when nothing can be written to

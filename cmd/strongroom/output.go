@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// A format is how a command prints its result.
+type format string
+
+const (
+	asTable format = "table"
+	asJSON  format = "json"
+)
+
+var formats = []string{string(asTable), string(asJSON)}
+
+// String implements pflag.Value.
+func (f *format) String() string { return string(*f) }
+
+// Type implements pflag.Value.
+func (f *format) Type() string { return "format" }
+
+// Set implements pflag.Value.
+func (f *format) Set(text string) error {
+	if !slices.Contains(formats, text) {
+		return errors.New("must be " + strings.Join(formats, " or "))
+	}
+	*f = format(text)
+	return nil
+}
+
+// outputFlag adds --output to a command.
+func outputFlag(c *cobra.Command) *format {
+	f := asTable
+	c.Flags().VarP(&f, "output", "o", "`format`: table, or json for scripts")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	return &f
+}

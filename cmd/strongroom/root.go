@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// rootCommand returns the tree of all commands.
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "strongroom",
+		Short: "Store secrets and serve them through the APIs of OpenHands and Nx1",
+		Long: `Store secrets in one encrypted file or in a Kubernetes cluster, and serve them
+through the APIs of OpenHands (custom secrets) and Nx1 (app secrets).
+
+Commands read the config from --config FILE, else from the first of ./strongroom.yaml,
+$STRONGROOM_CONFIG and /etc/strongroom/strongroom.yaml. They talk to the running server;
+without one they work on the state file itself. No command shows the value of a secret.
+
+Durations are written as 90s, 30m, 24h, 30d or 2w. OWNER is user/<id> or app/<uuid>.`,
+		Example: `  strongroom init --dir strongroom
+  strongroom serve --config strongroom/strongroom.yaml`,
+		Args: noArgs, RunE: showHelp, SilenceUsage: true, SilenceErrors: true, Version: version,
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	for _, section := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"server", "Server", []*cobra.Command{initCommand(), serveCommand(), statusCommand(), configCommand(), doctorCommand()}},
+		{"secrets", "Secrets", []*cobra.Command{secretCommand(), ownerCommand(), importCommand(), migrateCommand()}},
+		{"access", "Access", []*cobra.Command{apiKeyCommand(), agentKeyCommand(), explainCommand(), auditCommand()}},
+		{"state", "State file", []*cobra.Command{backupCommand(), restoreCommand(), keyringCommand(), compactCommand(), clockCommand()}},
+		{"other", "Other commands", []*cobra.Command{versionCommand(), completionCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: section.id, Title: section.title + ":"})
+		for _, c := range section.commands {
+			c.GroupID = section.id
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommandGroupID("other")
+	return root
+}
+
+// showHelp runs a group of commands when it is called alone.
+func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
+
+// noArgs refuses arguments. To a group of commands, an argument is an unknown
+// command.
+func noArgs(c *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.HasSubCommands():
+		return unknownCommand(c, args[0])
+	}
+	return fmt.Errorf("%s takes no argument, and %q is one: see %[1]s --help", c.CommandPath(), args[0])
+}
+
+func unknownCommand(c *cobra.Command, name string) error {
+	c.SuggestionsMinimumDistance = 2 // edits, beside a common beginning
+	advice := "see " + c.CommandPath() + " --help"
+	if similar := c.SuggestionsFor(name); len(similar) > 0 {
+		advice = "did you mean " + strings.Join(similar, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q of %s: %s", name, c.CommandPath(), advice)
+}
+
+// explainFlagError returns err, unless the flag is unknown because the command
+// is: cobra parses flags before it validates arguments.
+func explainFlagError(c *cobra.Command, args []string, err error) error {
+	if !c.HasSubCommands() {
+		return err
+	}
+	_, rest, findErr := c.Root().Find(args)
+	if findErr != nil || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
+		return err
+	}
+	if argErr := c.ValidateArgs(rest[:1]); argErr != nil {
+		return argErr
+	}
+	return err
+}
