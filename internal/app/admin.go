@@ -21,9 +21,9 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// DialAdmin connects to the administration socket of the process that has the
-// state file. Root reaches no other socket by a symbolic link that the owner of
-// the state file has put there than that user could.
+// DialAdmin connects to the administration socket of the process that has the state
+// file open. Through a symbolic link in its directory, root reaches only sockets that
+// the owner of the state file could reach too.
 func DialAdmin(ctx context.Context, cfg *config.Config) (conn net.Conn, err error) {
 	owner, err := safefile.OwnerOf(cfg.State.Path)
 	if err != nil {
@@ -37,13 +37,12 @@ func DialAdmin(ctx context.Context, cfg *config.Config) (conn net.Conn, err erro
 	return conn, err
 }
 
-// AdminSocket returns the path of the administration socket. It is beside the
-// state file, and belongs to the process that has it.
+// AdminSocket returns the path of the administration socket, beside the state file.
 func AdminSocket(cfg *config.Config) string {
 	return filepath.Join(filepath.Dir(safefile.Follow(cfg.State.Path)), "admin.sock")
 }
 
-// maxSocketPath is what the kernel takes (unix(7)), without the closing NUL.
+// maxSocketPath is the kernel's limit (unix(7)), without the closing NUL.
 const maxSocketPath = 107
 
 // adminEndpoint serves administration on the socket.
@@ -64,8 +63,8 @@ func (r *resources) adminEndpoint(cfg *config.Config, program strongroom.Program
 	return server.Endpoint{Listener: listener, Handler: api, ConnContext: peer.ConnContext, Patient: true}, nil
 }
 
-// listenOn opens a socket in place of one that a crash has left: the lock on
-// the state file keeps out every other process that would use it.
+// listenOn opens a socket and replaces one left by a crash. The lock on the state file
+// ensures that no other process uses it.
 func (r *resources) listenOn(path string) (net.Listener, error) {
 	l := ownedListener{path: path, owner: r.file.Owner()}
 	err := l.owner.Do(func() (err error) {
@@ -75,7 +74,7 @@ func (r *resources) listenOn(path string) (net.Listener, error) {
 		if l.UnixListener, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"}); err != nil {
 			return err
 		}
-		l.SetUnlinkOnClose(false) // it would be by the user of the process
+		l.SetUnlinkOnClose(false) // it would be unlinked as the user of the process
 		if err := os.Chmod(path, 0o600); err != nil {
 			return errors.Join(err, l.UnixListener.Close())
 		}
@@ -100,9 +99,9 @@ func (l *ownedListener) Close() error {
 	return l.UnixListener.Close()
 }
 
-// WithoutServer opens the state file and serves administration on the socket
-// for as long as do takes. Warnings go to stderr, and so do anchors: standard
-// output is the command's own.
+// WithoutServer opens the state file and serves administration on the socket while do
+// runs. Warnings and anchors go to stderr, because standard output belongs to the
+// command.
 func WithoutServer(ctx context.Context, cfg *config.Config, version string, stderr io.Writer, do func(context.Context) error) (err error) {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r, err := open(ctx, cfg, version, stderr, log)
@@ -110,7 +109,7 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	// What another process has left unfinished, or the keyring could not change.
+	// Finish an interrupted resealing first; the keyring cannot change before.
 	if err := r.admin.WaitForReseal(ctx); err != nil {
 		return err
 	}
@@ -136,7 +135,7 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 	go func() { ended <- server.Serve(ctx, time.Second, log, endpoint) }()
 	err = do(ctx)
 	if err == nil {
-		err = r.admin.WaitForReseal(ctx) // nobody else would go on with it
+		err = r.admin.WaitForReseal(ctx) // no other process would continue it
 	}
 	stop()
 	return errors.Join(err, <-ended)

@@ -32,7 +32,7 @@ func (s strategies) callers(ctx context.Context, name, credential string) []secr
 	}
 	sends, ok := s.sends[name]
 	if !ok {
-		return nil // whoever it knows has no credential
+		return nil // the strategy's callers have no credential
 	}
 	r := (&http.Request{Header: http.Header{}}).WithContext(ctx)
 	r.Header.Set(sends.Header, sends.Prefix+credential)
@@ -43,7 +43,7 @@ func (s strategies) callers(ctx context.Context, name, credential string) []secr
 	return []secret.Caller{caller}
 }
 
-// callers are whom the policy in force knows.
+// callers returns the callers that the current policy knows.
 func (r *reloader) callers(ctx context.Context, credential string) (known []strongroom.Known, err error) {
 	r.current.Use(func(p server.Policy) { known = p.(*policy).known(ctx, credential) })
 	return known, nil

@@ -12,9 +12,9 @@ import (
 	"github.com/strongroom/strongroom/internal/config"
 )
 
-// Check returns every mistake in the keys, certificates and kubeconfigs that the
-// config names, and without one what needs a look all the same. It asks nothing
-// over the network and needs no state file.
+// Check returns every mistake in the keys, certificates and kubeconfigs that the config
+// names, and without a mistake its warnings. It uses no network and needs no state
+// file.
 func Check(ctx context.Context, cfg *config.Config) (warnings []string, err error) {
 	_, keyErr := KeySource(cfg.State.Key).Key(ctx)
 	_, tlsErr := openTLS(cfg.Listen.TLS)
@@ -30,8 +30,8 @@ func Check(ctx context.Context, cfg *config.Config) (warnings []string, err erro
 	return warnings, nil
 }
 
-// checkKubeconfigs asks no cluster. Whether we are in one is not to be known
-// here: a config may be checked elsewhere.
+// checkKubeconfigs does not connect to a cluster, and does not check for in-cluster
+// credentials, because a config may be checked on another machine.
 func checkKubeconfigs(cfg *config.Config) error {
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Stores)) {

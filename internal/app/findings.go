@@ -11,16 +11,16 @@ import (
 	"github.com/strongroom/strongroom/internal/config"
 )
 
-// warnEvery is how often a server repeats its warnings while it runs.
+// warnEvery is the interval at which a server repeats its warnings.
 const warnEvery = 24 * time.Hour
 
-// expiresSoon is how long before its end a certificate gets a warning; one that
-// is valid for less than 42 days, in the last third of its time. Renewal that
-// works has replaced it by then.
+// expiresSoon is the remaining lifetime below which a certificate gets a warning. A
+// certificate valid for less than 42 days gets it in the last third of its lifetime.
+// Working renewal has replaced it by then.
 const expiresSoon = 14 * 24 * time.Hour
 
-// findings are about how a config has the APIs served: by which certificate, or
-// without one.
+// findings returns findings about how the APIs are served: the certificate, or its
+// absence.
 func findings(l config.Listen, t *tls.Config, now time.Time) []admin.Finding {
 	switch {
 	case t != nil:
@@ -34,7 +34,7 @@ func findings(l config.Listen, t *tls.Config, now time.Time) []admin.Finding {
 	return nil
 }
 
-// findingsOf are about a config that is not in force.
+// findingsOf returns the findings of a config that is not in use.
 func findingsOf(cfg *config.Config) []admin.Finding {
 	t, err := openTLS(cfg.Listen.TLS)
 	if err != nil {
@@ -43,8 +43,8 @@ func findingsOf(cfg *config.Config) []admin.Finding {
 	return findings(cfg.Listen, t, time.Now())
 }
 
-// examineChain has a finding for each certificate with a problem, or one that
-// says until when all are valid.
+// examineChain returns a finding for each certificate with a problem, or one with the
+// end of their common validity.
 func examineChain(chain [][]byte, now time.Time) (found []admin.Finding) {
 	var until time.Time
 	for n, der := range chain {
@@ -67,10 +67,10 @@ func examineChain(chain [][]byte, now time.Time) (found []admin.Finding) {
 	return found
 }
 
-// place says which certificate of the file listen.tls.certificate it is.
+// place names the nth certificate of the file listen.tls.certificate.
 func place(n int) string { return fmt.Sprintf("certificate %d of listen.tls.certificate", n+1) }
 
-// examineCertificate returns no text if nothing is wrong.
+// examineCertificate returns a finding without text for a good certificate.
 func examineCertificate(c *x509.Certificate, now time.Time) admin.Finding {
 	soon := min(expiresSoon, c.NotAfter.Sub(c.NotBefore)/3)
 	switch left := c.NotAfter.Sub(now); {
@@ -84,7 +84,7 @@ func examineCertificate(c *x509.Certificate, now time.Time) admin.Finding {
 	return admin.Finding{}
 }
 
-// warn logs the findings that need a look.
+// warn logs the warnings and errors among the findings.
 func warn(log *slog.Logger, found []admin.Finding) {
 	for _, f := range found {
 		if f.Warns() {

@@ -23,7 +23,7 @@ var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
 const day = 24 * time.Hour
 
-// mustCertify returns a certificate for a time around noon.
+// mustCertify returns a certificate that is valid around noon.
 func mustCertify(t *testing.T, before, after time.Duration) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

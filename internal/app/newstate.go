@@ -9,8 +9,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// NewState makes an empty state file whose keyring the key of the source opens,
-// with the first entry of its audit log. Where it fails it leaves no file.
+// NewState creates an empty state file with the first entry of its audit log. The key of
+// the source opens its keyring. On an error it leaves no file.
 func NewState(ctx context.Context, path string, source keyring.Source) error {
 	err := state.Create(path, func(id string) ([]byte, error) { return keyring.New(ctx, source, id) })
 	if err != nil {
@@ -22,8 +22,8 @@ func NewState(ctx context.Context, path string, source keyring.Source) error {
 	return err
 }
 
-// beginLog puts the first entry on record, without which a log that was wiped
-// would look like a new one.
+// beginLog writes the first audit entry. Without it, a wiped log would look like a new
+// one.
 func beginLog(ctx context.Context, path string, source keyring.Source) error {
 	file, err := state.Open(path)
 	if err != nil {

@@ -21,19 +21,18 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// A policy is what a config decides about requests: how callers are known,
-// what they may do, and how the APIs answer. A reload builds a new one, which
-// takes the place of the old one as a whole; what must outlive that is in
-// [resources].
+// A policy is the part of the server that a reload replaces: authentication, grants,
+// limits, APIs and TLS. A reload builds a new policy and switches to it at once. Parts
+// that outlive a reload are in [resources].
 type policy struct {
 	http.Handler
 	strategies
-	tls *tls.Config // nil without
+	tls *tls.Config // nil without TLS
 }
 
 var _ server.Policy = (*policy)(nil)
 
-// newPolicy builds what the config decides, on the resources.
+// newPolicy builds the policy of a config.
 func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, error) {
 	certificate, tlsErr := openTLS(cfg.Listen.TLS)
 	s, authErr := openStrategies(cfg, &r.issuers, r.keys, log)
@@ -56,11 +55,10 @@ func limits(l config.Limits) *auth.Limits {
 	return auth.NewLimits(auth.Rate(l.Requests), auth.Rate(*l.Denials), auth.Rate(*l.Failures))
 }
 
-// chains makes the chain that knows an API's callers, from the names of its
-// strategies.
+// chains returns the authentication chain for the names of an API's strategies.
 type chains func(names []string) auth.Chain
 
-// apis are what the listener serves.
+// apis returns the handler of all APIs.
 func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (http.Handler, error) {
 	front := server.NewFront(r.ready, log)
 	if api := cfg.APIs.Nx1; api != nil {
@@ -80,8 +78,8 @@ func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (ht
 	return front, nil
 }
 
-// mountOpenHands serves custom secrets by all of OpenHands' APIs. That of
-// 0.53.0 comes last, so that it has what nobody claims.
+// mountOpenHands serves custom secrets through all of OpenHands' APIs. That of 0.53.0
+// comes last, so that it answers all remaining paths.
 func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
 	api, suspicious := cfg.APIs.OpenHands, apis.SuspiciousValues(cfg.APIs.OpenHands.SuspiciousValues)
 	service := secret.NewService(r.stores[api.Store], r.lastAccess)
@@ -97,7 +95,7 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chai
 		{api.Sandboxes, "sandbox", "/api/v1/sandboxes", specs.Sandbox, func(c auth.Chain) (http.Handler, error) {
 			return sandbox.New(service, profiles(api), c, log)
 		}},
-		// The rest of V1's own paths, too: who comes there has V1's credentials.
+		// All other V1 paths too: their clients send V1's credentials.
 		{api.V1, "openhandsv1", "/api/v1", specs.OpenHandsV1, func(c auth.Chain) (http.Handler, error) {
 			return v1.New(service, suspicious, c, log)
 		}},

@@ -20,8 +20,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A Source is where the config is, and what the command line puts in the
-// place of a part of it.
+// A Source is the path of the config, and the command line's overrides.
 type Source struct{ Path, Listen string }
 
 func (f Source) load() (*config.Config, error) {
@@ -35,7 +34,7 @@ func (f Source) load() (*config.Config, error) {
 	return cfg, nil
 }
 
-// Key implements [keyring.Source]: it is the one that the next start will take.
+// Key implements [keyring.Source]. It returns the key that the next start will use.
 func (f Source) Key(ctx context.Context) (*seal.Key, error) {
 	cfg, err := f.load()
 	if err != nil {
@@ -44,11 +43,11 @@ func (f Source) Key(ctx context.Context) (*seal.Key, error) {
 	return KeySource(cfg.State.Key).Key(ctx)
 }
 
-// A reloader keeps in force what the config file and the files that it names
-// say. What is broken changes nothing.
+// A reloader applies changes of the config file and of the files that it names. A broken
+// file changes nothing.
 type reloader struct {
 	file      Source
-	running   *config.Config // that the resources were opened for
+	running   *config.Config // the config that the resources were opened with
 	resources *resources
 	current   *server.Current
 	log       *slog.Logger
@@ -59,8 +58,7 @@ type reloader struct {
 	status strongroom.Config
 }
 
-// newReloader puts in force what the config says. The stamps were taken
-// before it was read.
+// newReloader applies the config. The stamps were taken before it was read.
 func newReloader(file Source, cfg *config.Config, seen stamps, r *resources, log *slog.Logger) (*reloader, error) {
 	seen.take(cfg.Files()...)
 	p, err := r.newPolicy(cfg, log)
@@ -70,22 +68,21 @@ func newReloader(file Source, cfg *config.Config, seen stamps, r *resources, log
 	if err != nil {
 		return nil, err
 	}
-	r.admin.Key = file // whatever it says by then
+	r.admin.Key = file // read at the time of use
 	return &reloader{
 		file: file, running: cfg, resources: r, current: server.NewCurrent(p, log), log: log, seen: seen,
 		status: strongroom.Config{Since: time.Now()},
 	}, nil
 }
 
-// hangups receives SIGHUP, which from then on does not end the process.
+// hangups receives SIGHUP, which no longer ends the process.
 func hangups() <-chan os.Signal {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	return hangup
 }
 
-// run reloads when a file has changed, and on a hangup in any case, until ctx is
-// done.
+// run reloads when a file has changed, and always on SIGHUP, until ctx is done.
 func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 	look, again := time.NewTicker(lookEvery), time.NewTicker(warnEvery)
 	defer look.Stop()
@@ -105,16 +102,16 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 	}
 }
 
-// findings are about how the config in force has the APIs served.
+// findings returns the findings of the current config.
 func (r *reloader) findings() []admin.Finding {
 	return findings(r.running.Listen, r.current.TLS(), time.Now())
 }
 
 func (r *reloader) warn() { warn(r.log, r.findings()) }
 
-// look reloads when files differ from what was last read, but only once two
-// looks have found the same: a file that is being written in place is not whole
-// yet, and half of it can allow more than all of it.
+// look reloads when files have changed since they were last read, but only after two
+// looks found the same content: a file that is being written in place is incomplete, and
+// a part of it can allow more than the whole.
 func (r *reloader) look() {
 	now := r.seen.again()
 	if now.differFrom(r.seen) && maps.Equal(now, r.looked) {
@@ -146,10 +143,9 @@ func (r *reloader) note(fields []string, err error) {
 	}
 }
 
-// replace puts in force what the files say now, and names the fields that take
-// a restart.
+// replace applies the current files and returns the fields that need a restart.
 func (r *reloader) replace() (fields []string, err error) {
-	// Each file before it is read: what changes then is seen next time.
+	// Stamp each file before it is read, so that the next look notices a later change.
 	r.seen.take(r.file.Path)
 	cfg, err := r.file.load()
 	if err != nil {
@@ -173,7 +169,7 @@ func (r *reloader) replace() (fields []string, err error) {
 	return fields, nil
 }
 
-// config says how the config stands, for administrators.
+// config returns the status of the config for administrators.
 func (r *reloader) config() strongroom.Config {
 	r.mu.Lock()
 	defer r.mu.Unlock()

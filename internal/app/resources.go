@@ -39,11 +39,11 @@ type resources struct {
 	anchorer   *audit.Anchorer     // nil if the log is not anchored
 	admin      *admin.Service
 	stores     map[string]secret.Store
-	issuers    oidc.KeySets // of those whose tokens are taken
+	issuers    oidc.KeySets // of all OIDC strategies
 }
 
-// open opens what the config describes; anchors go to stdout if the config has
-// them go to standard output. What is opened here is changed by a restart only.
+// open opens the parts that only a restart changes. Anchors go to stdout if the config
+// says so.
 func open(ctx context.Context, cfg *config.Config, version string, stdout io.Writer, log *slog.Logger) (*resources, error) {
 	file, err := state.Open(cfg.State.Path)
 	if errors.Is(err, state.ErrMissing) {
@@ -98,8 +98,8 @@ func openLog(file *state.File, ring *seal.Ring) *audit.Log {
 	return audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
 }
 
-// openKubernetes does not ask the cluster for anything yet: one that is away
-// keeps nobody from starting.
+// openKubernetes does not connect yet, so an unreachable cluster does not prevent the
+// start.
 func openKubernetes(k *config.Kubernetes, version string) (*kubernetes.Store, error) {
 	cluster, err := kubernetes.InCluster()
 	if k.Kubeconfig != "" {
@@ -113,8 +113,8 @@ func openKubernetes(k *config.Kubernetes, version string) (*kubernetes.Store, er
 	})
 }
 
-// anchor keeps the head of the audit log outside, where the config wants it
-// to, and makes sure that the log still holds what was anchored before.
+// anchor opens the configured anchor of the audit log and checks that the log still
+// contains the anchored head.
 func anchor(to *config.Anchor, l *audit.Log, stdout io.Writer, log *slog.Logger) (*audit.Anchorer, error) {
 	switch {
 	case to == nil:
@@ -132,8 +132,8 @@ func anchor(to *config.Anchor, l *audit.Log, stdout io.Writer, log *slog.Logger)
 	return a, nil
 }
 
-// A KeySource is where the config says that the key-encryption key is, and
-// names the field that said so.
+// A KeySource reads the key-encryption key from the configured place. Its errors name
+// the field of the config.
 type KeySource config.Key
 
 // Key implements [keyring.Source].
@@ -157,7 +157,7 @@ func (from KeySource) field() (name string, source keyring.Source) {
 	}
 }
 
-// Close closes what was opened, the last first.
+// Close closes all parts in reverse order.
 func (r *resources) Close() error {
 	return errors.Join(r.admin.Close(), r.closeStores(), r.lastAccess.Close(), r.keys.Close(), r.closeLog(), r.file.Close())
 }
@@ -165,7 +165,7 @@ func (r *resources) Close() error {
 func (r *resources) closeLog() error {
 	err := r.audit.Close()
 	if r.anchorer != nil {
-		err = errors.Join(err, r.anchorer.Close()) // with what the log has just been closed with
+		err = errors.Join(err, r.anchorer.Close()) // after the log's last entry
 	}
 	return err
 }

@@ -19,10 +19,9 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// Serve serves the APIs that the config describes until ctx is done. Anchors go
-// to stdout if the config wants them on standard output, and the log to stderr.
-// It never waits long for the readers of these, and returns within the drain
-// time and a few seconds.
+// Serve serves the APIs of the config until ctx is done. The log goes to stderr, and
+// anchors to stdout if the config says so. Serve never blocks on their readers, and
+// returns within the drain time and a few seconds.
 func Serve(ctx context.Context, file Source, version string, stdout, stderr io.Writer) (err error) {
 	log, flush := serverLog(stderr)
 	defer flush()
@@ -78,8 +77,7 @@ func collectLess() (letGo func()) {
 	return func() { runtime.KeepAlive(b) }
 }
 
-// reportDamage says what was damaged before, and does not keep the server from
-// serving.
+// reportDamage logs earlier damage, which does not prevent serving.
 func (r *resources) reportDamage(log *slog.Logger) {
 	if damage := r.file.Damage(); damage != "" {
 		log.Warn("the state file was damaged, and what is left is whole: take a backup", "damage", damage)
@@ -89,7 +87,7 @@ func (r *resources) reportDamage(log *slog.Logger) {
 	}
 }
 
-// listen opens the listeners: that of the APIs, and the administration's.
+// listen opens the listeners of the APIs and of administration.
 func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logger) ([]server.Endpoint, error) {
 	program := strongroom.Program{Version: r.version, Serving: true, Config: reloads.config, Callers: reloads.callers, Findings: reloads.findings}
 	administration, err := r.adminEndpoint(cfg, program, log)
@@ -107,7 +105,7 @@ func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logg
 	return []server.Endpoint{apis, administration}, nil
 }
 
-// explainListen says what to do about an address that cannot be listened on.
+// explainListen adds a remedy to the error of a listen.
 func explainListen(address string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -118,9 +116,8 @@ func explainListen(address string, err error) error {
 	return fmt.Errorf("listening on %s: %w", address, err)
 }
 
-// untilBroken returns a context that also ends when nothing can be written to
-// the state file any more: what is on disk then only the next process will
-// know.
+// untilBroken returns a context that also ends when the state file cannot be written any
+// more: only a new process can find out its state on disk.
 func untilBroken(ctx context.Context, file *state.File) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {

@@ -10,19 +10,19 @@ import (
 	"github.com/strongroom/strongroom/internal/safefile"
 )
 
-// lookEvery is how often files are looked at. A change takes effect after two
-// looks at the latest. Contents are compared, which finds what any file system
-// and any way of replacing files can do, symbolic links of Kubernetes included.
+// lookEvery is the interval at which files are checked. A change takes effect after the
+// second check at the latest. Contents are compared, which works on every file system
+// and for every way of replacing a file, Kubernetes' symbolic links included.
 const lookEvery = 750 * time.Millisecond
 
-// errChanging is about one reload: the next look tries again.
+// errChanging concerns one reload; the next look retries.
 var errChanging = errors.New("the config, or a file that it names, was changed while it was read: write a new file beside it and rename that")
 
-// Stamps say what files were like, by path.
+// stamps maps paths to the stamps of files.
 type stamps map[string]stamp
 
-// A stamp is of all that decides what reading a file gives (its content, its
-// mode, or why it cannot be read), and of when it was last written.
+// A stamp has everything that affects reading a file (its content, its mode, or the error
+// of reading it), and the time of its last write.
 type stamp struct {
 	sum     [sha256.Size]byte
 	written time.Time
@@ -34,7 +34,7 @@ func (s stamps) take(paths ...string) {
 	}
 }
 
-// again takes stamps of the same files now.
+// again returns new stamps of the same files.
 func (s stamps) again() stamps {
 	now := stamps{}
 	for path := range s {
@@ -43,7 +43,7 @@ func (s stamps) again() stamps {
 	return now
 }
 
-// still reports whether no file was written since.
+// still reports whether no file was written since the stamps were taken.
 func (s stamps) still() bool { return maps.Equal(s, s.again()) }
 
 // forget makes every file differ.
@@ -53,8 +53,8 @@ func (s stamps) forget() {
 	}
 }
 
-// differFrom reports whether a file reads differently. Whether it was merely
-// written again does not matter.
+// differFrom reports whether a file's content differs. Rewriting the same content does
+// not count.
 func (s stamps) differFrom(others stamps) bool {
 	return !maps.EqualFunc(s, others, func(a, b stamp) bool { return a.sum == b.sum })
 }

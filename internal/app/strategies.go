@@ -17,22 +17,22 @@ import (
 	"github.com/strongroom/strongroom/internal/safefile"
 )
 
-// strategies are the ways to know a caller that a config names.
+// strategies are the authentication strategies of a config.
 type strategies struct {
 	byName map[string]auth.Strategy
-	// sends say where a strategy looks for a credential, if it looks for one.
+	// sends maps a strategy's name to the place of its credential, if it has one.
 	sends map[string]auth.Place
-	// background is what they have running, to be closed with the policy.
+	// background are their background tasks, closed with the policy.
 	background []background
 }
 
-// A background is what a strategy has running.
+// A background is a background task of a strategy.
 type background interface {
 	Start()
 	io.Closer
 }
 
-// chain is how an API's callers are known: as everybody's, and by these
+// chain returns the authentication chain of an API: the common settings, and these
 // strategies in this order.
 func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []string) auth.Chain {
 	chain := everybody
@@ -51,14 +51,13 @@ func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []stri
 	return chain
 }
 
-// openStrategies makes the strategies, and returns every mistake in the files
-// that the config names for them at once. It asks nobody over the network, and
-// needs no resources: a config can be checked, without issued keys, beside a
-// server that runs.
+// openStrategies creates the strategies. Its error has every mistake in their files. It
+// uses no network and no resources, so a config can be checked, without issued keys,
+// while a server runs.
 func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys, log *slog.Logger) (strategies, error) {
 	all := strategies{byName: map[string]auth.Strategy{}, sends: map[string]auth.Place{}}
 	var wrong []error
-	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // always the same order of mistakes
+	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // sorted, so that mistakes have a fixed order
 		s := cfg.Auth[name]
 		switch {
 		case s.Anonymous != nil:
@@ -99,14 +98,14 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 	return all, nil
 }
 
-// start has the strategies run what they run in the background.
+// start starts the background tasks.
 func (s strategies) start() {
 	for _, b := range s.background {
 		b.Start()
 	}
 }
 
-// Close ends what the strategies have running.
+// Close ends the background tasks.
 func (s strategies) Close() error {
 	var errs []error
 	for _, b := range s.background {

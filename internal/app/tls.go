@@ -9,7 +9,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// openTLS reads the certificate and its key; nil stands for no TLS.
+// openTLS reads the certificate and its key. It returns nil without TLS.
 func openTLS(t *config.TLS) (*tls.Config, error) {
 	if t == nil {
 		return nil, nil

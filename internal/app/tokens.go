@@ -13,8 +13,8 @@ import (
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
 
-// openOIDC makes the strategy of that name, whose keys are to be started and,
-// with the policy, closed. Its mistakes have their paths.
+// openOIDC creates the strategy of this name. The caller starts its keys and closes them
+// with the policy. Mistakes have the paths of their fields.
 func openOIDC(name string, c *config.OIDC, issuers *oidc.KeySets, log *slog.Logger) (*oidc.Strategy, *oidc.Lease, error) {
 	path := "auth." + name + ".oidc"
 	source := oidc.Source{Issuer: c.Issuer, JWKS: c.JWKSURL}
@@ -39,8 +39,8 @@ func openOIDC(name string, c *config.OIDC, issuers *oidc.KeySets, log *slog.Logg
 	}, keys.KeySet), keys, nil
 }
 
-// openServiceAccount makes the strategy of that name. It does not ask the
-// cluster for anything.
+// openServiceAccount creates the strategy of this name. It does not connect to the
+// cluster.
 func openServiceAccount(name string, c *config.ServiceAccount) (*serviceaccount.Strategy, error) {
 	path := "auth." + name + ".service_account"
 	accounts, err := grantsBy(c.Accounts, path+".accounts.")
@@ -61,7 +61,7 @@ func openServiceAccount(name string, c *config.ServiceAccount) (*serviceaccount.
 	return s, nil
 }
 
-// grantsBy parses what the config gives to each role or account.
+// grantsBy parses the grants of each role or account.
 func grantsBy(lists map[string][]grant.Line, path string) (map[string][]secret.Grant, error) {
 	by := map[string][]secret.Grant{}
 	for name, lines := range lists {

@@ -13,10 +13,9 @@ import (
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
 
-// serverLog returns a log whose reader cannot hold up the server, neither by
-// stalling nor by going away: a write to a broken pipe must not end the process
-// (SIGPIPE). Libraries that log by themselves use it, too. Call flush at the
-// end.
+// serverLog returns a log whose reader cannot block or end the server. A write to a
+// closed pipe must not end the process (SIGPIPE). Libraries with their own logging use
+// it too. Call flush at the end.
 func serverLog(w io.Writer) (log *slog.Logger, flush func()) {
 	signal.Ignore(syscall.SIGPIPE)
 	q := logging.NewQueue(w)
@@ -26,13 +25,13 @@ func serverLog(w io.Writer) (log *slog.Logger, flush func()) {
 	return log, func() { _ = q.Close() }
 }
 
-// closeWithin bounds how long closing may take once requests have drained. It
-// takes milliseconds unless a disk or a file system does not answer.
+// closeWithin limits the time for closing after requests have drained. Closing takes
+// milliseconds unless a disk does not respond.
 const closeWithin = 5 * time.Second
 
-// boundShutdown ends the process, with exit code 1, if it still runs this long
-// after ctx is done. No acknowledged write is lost: that is on disk already.
-// Call done once the server has closed.
+// boundShutdown ends the process with exit code 1 if it still runs this long after ctx is
+// done. No acknowledged write is lost, because it is on disk already. Call done when the
+// server has closed.
 func boundShutdown(ctx context.Context, within time.Duration, log *slog.Logger, flush func()) (done func()) {
 	ended := make(chan struct{})
 	context.AfterFunc(ctx, func() {

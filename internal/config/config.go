@@ -1,6 +1,6 @@
-// Package config is the config file: what can be set (the structs, whose
-// comments are the manual), and what is wrong with it (validate.go). It holds
-// no secrets, only the paths of files that do, so it can be shown to anybody.
+// Package config loads the config file. The comments of its structs are the manual;
+// validate.go checks the values. A config has no secrets, only paths of files with
+// secrets, so it can be shown to anyone.
 package config
 
 import (
@@ -17,56 +17,53 @@ import (
 	"github.com/strongroom/strongroom/internal/strictyaml"
 )
 
-// Config is the whole file. Paths are relative to the directory it is in.
+// Config is the whole file. Paths are relative to its directory.
 type Config struct {
-	// Listen is where the APIs are served.
+	// Listen is the address and the transport of the APIs.
 	Listen Listen `yaml:"listen"`
-	// State is the file that keeps what must outlive the process.
+	// State is the file with all durable data of the server.
 	State State `yaml:"state"`
-	// Audit is the record of every attempt on a secret, in the state file.
+	// Audit configures the audit log, which is in the state file.
 	Audit Audit `yaml:"audit"`
-	// Stores are where secrets are kept, by names of your choice.
+	// Stores keep secrets. Choose their names.
 	Stores map[string]Store `yaml:"stores"`
-	// Auth are the ways to know a caller, by names of your choice.
+	// Auth has the authentication strategies. Choose their names.
 	Auth map[string]Strategy `yaml:"auth"`
-	// Limits are how often is too often.
+	// Limits are the rate limits.
 	Limits Limits `yaml:"limits"`
-	// APIs are what is served: at least one.
+	// APIs are the served APIs: at least one.
 	APIs APIs `yaml:"apis"`
 }
 
-// Limits are how often is too often. What is above them is answered with 429
-// before anything but its headers is read. Counting begins anew when the
-// config is reloaded.
+// Limits are rate limits. A request above a limit gets 429 before its body is read. A
+// reload of the config resets the counts.
 type Limits struct {
 	// Requests of one credential. Default: no limit.
 	Requests Rate `yaml:"requests"`
-	// Denials to one credential: what it asks for and may not have. One that is
-	// above it gets nothing at all until the rate allows for another denial.
-	// Default {per_second: 100, burst: 10000}.
+	// Denials of one credential. Above the limit all of its requests are refused until
+	// the rate allows another denial. Default {per_second: 100, burst: 10000}.
 	Denials *Rate `yaml:"denials"`
-	// Failures to authenticate from one address; of IPv6, from one /64. Nobody
-	// gets in from one that is above it until the rate allows for another
-	// failure: with a proxy in front, name it in listen.proxies. Default
-	// {per_second: 100, burst: 10000}.
+	// Failures to authenticate from one address (IPv6: from one /64). Above the limit
+	// all requests from it are refused until the rate allows another failure, so list
+	// proxies in front in listen.proxies. Default {per_second: 100, burst: 10000}.
 	Failures *Rate `yaml:"failures"`
 }
 
-// Rate is so many a second in the long run.
+// Rate is a token bucket: a long-term rate and a burst.
 type Rate struct {
-	// PerSecond may be less than 1; 0 is no limit.
+	// PerSecond is the long-term rate. It may be less than 1; 0 is no limit.
 	PerSecond float64 `yaml:"per_second"`
-	// Burst is how many there may be at once: at least 1.
+	// Burst is the number allowed at once: at least 1.
 	Burst int `yaml:"burst"`
 }
 
-// Listen is where and how the APIs are served.
+// Listen is the address and the transport of the APIs.
 type Listen struct {
 	// Address is host:port; port 0 takes a free one. Any but loopback without
 	// TLS gets a warning. Default 127.0.0.1:3000.
 	Address string `yaml:"address"`
-	// Drain is how long requests under way may take when the server is told
-	// to stop; with 0s they are cut off. Default 10s.
+	// Drain is the time that requests in progress may still take after SIGTERM; with 0s
+	// they are cut off. Default 10s.
 	Drain duration.Duration `yaml:"drain"`
 	// TLS serves HTTPS, and HTTP/2 with it, instead of plain HTTP, which is for
 	// loopback and for a proxy in front.
@@ -75,14 +72,14 @@ type Listen struct {
 	// have been stalled longest are closed for new ones, and idle ones if few are
 	// stalled. Default 2048.
 	Connections int `yaml:"connections"`
-	// Proxies are the addresses and networks (10.0.0.0/8) of proxies in front,
-	// whose X-Forwarded-For is believed: a request then comes, for the audit
-	// log and for limits, from the last address in it that is no proxy's.
+	// Proxies are the addresses and networks (10.0.0.0/8) of trusted proxies in front.
+	// For the audit log and limits, a request through them comes from the last address in
+	// X-Forwarded-For that is not a proxy.
 	Proxies []string `yaml:"proxies"`
 }
 
-// Unencrypted reports whether requests cross a network without TLS of the
-// server's own, which is right only behind a proxy that ends TLS.
+// Unencrypted reports whether the server serves plain HTTP on a network, which is right
+// only behind a proxy that terminates TLS.
 func (l Listen) Unencrypted() bool {
 	host, _, err := net.SplitHostPort(l.Address)
 	if l.TLS != nil || err != nil || host == "localhost" {
@@ -92,30 +89,29 @@ func (l Listen) Unencrypted() bool {
 	return err != nil || !ip.Unmap().IsLoopback()
 }
 
-// TLS is how the server shows who it is.
+// TLS is the server's certificate.
 type TLS struct {
-	// Certificate is a PEM file: the server's own, then those that signed it.
+	// Certificate is a PEM file: the server's certificate, then the intermediate ones.
 	Certificate string `yaml:"certificate"`
-	// Key is a PEM file with the certificate's private key, readable by no one
-	// but owner and group.
+	// Key is a PEM file with the certificate's private key. Only its owner and group may
+	// read it.
 	Key string `yaml:"key"`
 	// MinVersion of TLS that clients must speak: "1.3" or "1.2". Default 1.3.
 	MinVersion string `yaml:"min_version"`
 }
 
-// State is the state file, of which one process at a time has the use.
+// State is the state file. Only one process can have it open.
 type State struct {
-	// Path of the file, made by `strongroom init`. The server never makes a
-	// new one in the place of one that is missing.
+	// Path of the file. `strongroom init` creates it; the server never does.
 	Path string `yaml:"path"`
 	// Key is where the key that opens the file comes from.
 	Key Key `yaml:"key"`
 }
 
-// Key is where a key-encryption key comes from: exactly one of these. It is 32
-// random bytes in base64.
+// Key is the source of the key-encryption key: exactly one of these. The key is 32 random
+// bytes in base64.
 type Key struct {
-	// File that holds it, readable by no one but owner and group.
+	// File with the key. Only its owner and group may read it.
 	File string `yaml:"file"`
 	// Env is the name of an environment variable.
 	Env string `yaml:"env"`
@@ -123,27 +119,27 @@ type Key struct {
 	Credential string `yaml:"credential"`
 }
 
-// Audit is the record of every attempt.
+// Audit configures the audit log.
 type Audit struct {
-	// Retention is how far back entries stay, at least 1d: older ones are
-	// dropped every hour. Default: all stay.
+	// Retention is the age up to which entries are kept, at least 1d. Older ones are
+	// dropped every hour. Default: all are kept.
 	Retention duration.Duration `yaml:"retention"`
-	// Anchor keeps the head of the log outside of the state file, so that an
-	// old copy put back in its place is noticed.
+	// Anchor keeps the head of the log outside of the state file, which detects an old
+	// copy put back in its place.
 	Anchor *Anchor `yaml:"anchor"`
 }
 
-// Anchor is where the head of the log is kept: exactly one of these.
+// Anchor is the destination of the log's head: exactly one of these.
 type Anchor struct {
-	// File in a directory in which the server may write; best on another disk.
-	// It is looked at when the server starts.
+	// File in a directory that the server may write, preferably on another disk. The
+	// server compares it with the log when it starts.
 	File string `yaml:"file"`
-	// Stdout writes it to standard output, for a log collector to keep: strongroom
-	// audit verify --anchor looks at what that has.
+	// Stdout writes the head to standard output for a log collector. Compare it with
+	// strongroom audit verify --anchor.
 	Stdout bool `yaml:"stdout"`
 }
 
-// Store is where secrets are kept: exactly one of these.
+// Store keeps secrets: exactly one of these.
 type Store struct {
 	// Bolt keeps them in the state file, sealed: bolt: {}.
 	Bolt *Bolt `yaml:"bolt"`
@@ -151,73 +147,70 @@ type Store struct {
 	Kubernetes *Kubernetes `yaml:"kubernetes"`
 }
 
-// Bolt keeps secrets in a part of the state file, and some of their past.
+// Bolt keeps secrets in the state file, with earlier versions and deleted secrets.
 type Bolt struct {
-	// Versions are how many earlier versions of a secret are kept. Default 10.
+	// Versions is the number of earlier versions kept per secret. Default 10.
 	Versions *int `yaml:"versions"`
-	// DeletedFor is how long a deleted secret can be put back. Default 30d,
-	// which is 30 days.
+	// DeletedFor is the time for which a deleted secret can be restored. Default 30d.
 	DeletedFor *duration.Duration `yaml:"deleted_for"`
-	// PastBytes are how many bytes one owner's earlier versions and deleted
-	// secrets may take, the oldest of which go first. Default 67108864.
+	// PastBytes limits the bytes of one owner's earlier versions and deleted secrets.
+	// The oldest are dropped first. Default 67108864.
 	PastBytes *int64 `yaml:"past_bytes"`
 }
 
 // Kubernetes keeps secrets as Secrets of one namespace.
 type Kubernetes struct {
-	// Namespace that holds the secrets, and best nothing else: whoever may list
-	// Secrets there can read them all.
+	// Namespace of the secrets. Use it for nothing else, because the right to list
+	// Secrets there is the right to read them.
 	Namespace string `yaml:"namespace"`
-	// Kubeconfig is a file that says where the cluster is and who we are there.
-	// Default: the cluster and the service account of the pod that we run in.
+	// Kubeconfig is the file with the cluster's address and our credentials. Default:
+	// the cluster and service account of the pod that the server runs in.
 	Kubeconfig string `yaml:"kubeconfig"`
 	// Context in the kubeconfig. Default: its current one.
 	Context string `yaml:"context"`
-	// Timeout is how long an operation may take, after which it is answered
-	// with 503. Default 10s.
+	// Timeout is the limit for one operation; after it the answer is 503. Default 10s.
 	Timeout duration.Duration `yaml:"timeout"`
 }
 
-// Strategy is a way to know a caller: exactly one of these.
+// Strategy is a way to authenticate callers: exactly one of these.
 type Strategy struct {
-	// APIKey knows callers by a key in a header.
+	// APIKey authenticates callers by a key in a header.
 	APIKey *APIKey `yaml:"api_key"`
-	// OIDC knows callers by access tokens of an OpenID Connect issuer, sent as
+	// OIDC authenticates callers by access tokens of an OpenID Connect issuer, sent as
 	// Authorization: Bearer.
 	OIDC *OIDC `yaml:"oidc"`
-	// ServiceAccount knows pods of a Kubernetes cluster by the tokens of their
+	// ServiceAccount authenticates pods of a Kubernetes cluster by the tokens of their
 	// service accounts, sent as Authorization: Bearer.
 	ServiceAccount *ServiceAccount `yaml:"service_account"`
-	// Anonymous lets in whoever sends no key from this machine, to do
-	// everything but reveal: for the stock OpenHands web page. It needs a
-	// listen address on loopback.
+	// Anonymous admits local requests without a key, with every right except reveal:
+	// for the stock OpenHands web page. It needs a listen address on loopback.
 	Anonymous *Anonymous `yaml:"anonymous"`
 }
 
-// APIKey knows callers by a key in a header.
+// APIKey authenticates callers by a key in a header.
 type APIKey struct {
-	// Header that carries the key, as X-Session-API-Key.
+	// Header with the key, for example X-Session-API-Key.
 	Header string `yaml:"header"`
-	// Prefix stands before the key, as "Bearer ". Then the header can be shared
-	// with other strategies; a key must not look like a token (two dots).
+	// Prefix before the key, for example "Bearer ". With a prefix, other strategies can
+	// share the header; a key must not look like a token (two dots).
 	Prefix string `yaml:"prefix"`
-	// KeysFile holds the hashes of the keys and what their holders may do.
-	// Without one, only issued keys are known: see strongroom apikey.
+	// KeysFile has the hashes of the keys and their grants. Without it, only issued keys
+	// are accepted: see strongroom apikey.
 	KeysFile string `yaml:"keys_file"`
 }
 
-// Anonymous lets in callers without a key.
+// Anonymous admits callers without a key.
 type Anonymous struct {
 	// User whose custom secrets they get. Default: default.
 	User string `yaml:"user"`
 }
 
-// APIs are what is served.
+// APIs are the served APIs.
 type APIs struct {
-	// OpenHands is OpenHands' custom secrets: /api/secrets, and the same secrets
-	// by the routes of its newer APIs.
+	// OpenHands serves OpenHands' custom secrets: /api/secrets, and the same secrets on
+	// the routes of its newer APIs.
 	OpenHands *OpenHands `yaml:"openhands"`
-	// Nx1 is Nx1's app secrets: /api/app/{app_id}/secrets.
+	// Nx1 serves Nx1's app secrets: /api/app/{app_id}/secrets.
 	Nx1 *Nx1 `yaml:"nx1"`
 }
 
@@ -225,7 +218,7 @@ type APIs struct {
 type OpenHands struct {
 	// Store that keeps its secrets: a name under stores.
 	Store string `yaml:"store"`
-	// Auth are the ways to know its callers, in this order: names under auth.
+	// Auth lists the strategies of its callers in order: names under auth.
 	Auth []string `yaml:"auth"`
 	// Names that new secrets may have: any, or env for those that an
 	// environment variable can have. Default any.
@@ -238,39 +231,37 @@ type OpenHands struct {
 	// it and says so in the header X-Strongroom-Warning, reject refuses the
 	// request, accept says nothing. Default warn.
 	SuspiciousValues string `yaml:"suspicious_values"`
-	// AgentServer is the routes of OpenHands' agent server, which also give
-	// values to those who may reveal: /api/settings/secrets.
+	// AgentServer serves the routes of OpenHands' agent server, /api/settings/secrets,
+	// which return values to callers with the right to reveal.
 	AgentServer Surface `yaml:"agent_server"`
-	// V1 is the routes of OpenHands' V1 API: /api/v1/secrets.
+	// V1 serves the routes of OpenHands' V1 API: /api/v1/secrets.
 	V1 Surface `yaml:"v1"`
-	// Sandboxes is what keys that were made for a sandbox read there:
-	// /api/v1/sandboxes/{sandbox_id}/settings/secrets. By default nobody is
-	// anonymous here.
+	// Sandboxes serves /api/v1/sandboxes/{sandbox_id}/settings/secrets to keys that were
+	// created for a sandbox. By default it has no anonymous access.
 	Sandboxes Surface `yaml:"sandboxes"`
-	// Profiles are OpenHands' agent profiles, by their ids (UUIDs in lower case).
-	// A list for a profile shows its secrets only, of those that the caller may
-	// list.
+	// Profiles are OpenHands' agent profiles by id (UUIDs in lower case). A list for a
+	// profile has only the profile's secrets that the caller may list.
 	Profiles map[string]Profile `yaml:"profiles"`
-	// Origins are those of web pages that may use these APIs from a browser
-	// (CORS), as https://canvas.example or http://localhost:3001. Default: none
-	// but pages that come from this server's own address.
+	// Origins of web pages that may use these APIs from a browser (CORS), for example
+	// https://canvas.example or http://localhost:3001. Default: only pages from this
+	// server's own address.
 	Origins []string `yaml:"origins"`
 }
 
-// Profile says which secrets agents of a profile are told of. It grants nothing.
+// Profile lists the secrets that agents of a profile see. It grants nothing.
 type Profile struct {
-	// User whose profile it is: to others it is unknown. Default: default.
+	// User that owns the profile. It is unknown to other users. Default: default.
 	User string `yaml:"user"`
 	// Names of the user's secrets; [] for none. Default: all.
 	Names []string `yaml:"names"`
 }
 
-// Surface is one more API to the secrets of another. It is served unless it is
+// Surface is an additional API for the secrets of another API. It is served unless it is
 // disabled.
 type Surface struct {
-	// Disabled leaves it out.
+	// Disabled switches it off.
 	Disabled bool `yaml:"disabled"`
-	// Auth are the ways to know its callers, in this order: names under auth.
+	// Auth lists the strategies of its callers in order: names under auth.
 	// Default: those of the API that it belongs to.
 	Auth []string `yaml:"auth"`
 }
@@ -279,7 +270,7 @@ type Surface struct {
 type Nx1 struct {
 	// Store that keeps its secrets: a name under stores.
 	Store string `yaml:"store"`
-	// Auth are the ways to know its callers, in this order: names under auth.
+	// Auth lists the strategies of its callers in order: names under auth.
 	Auth []string `yaml:"auth"`
 	// MaskedValues says what to do with a value that is the mask ****: reject
 	// the request, keep the stored value, or store the asterisks. Default
@@ -289,14 +280,14 @@ type Nx1 struct {
 	SuspiciousValues string `yaml:"suspicious_values"`
 }
 
-// Load reads the config file and returns every mistake in it at once, each
-// with the path of its field.
+// Load reads the config file. Its error has every mistake, each with the path of its
+// field.
 func Load(path string) (*Config, error) {
 	text, err := safefile.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the config: %w", err)
 	}
-	// Here is the default where a 0 that is written is not a field left out.
+	// Defaults for fields where an explicit 0 differs from an absent field.
 	c := &Config{Listen: Listen{Drain: duration.Duration(10 * time.Second), Connections: 2048}}
 	err = strictyaml.DecodeFile(text, c)
 	if _, ok := errors.AsType[*strictyaml.SyntaxError](err); !ok {
@@ -404,16 +395,16 @@ func (c *Config) resolve(dir string) {
 	}
 }
 
-// Networks are those of the proxies.
+// Networks returns the networks of the proxies.
 func (l Listen) Networks() (networks []netip.Prefix) {
 	for _, p := range l.Proxies {
-		network, _ := parseNetwork(p) // an error has been reported by Load
+		network, _ := parseNetwork(p) // Load has reported an error
 		networks = append(networks, network)
 	}
 	return networks
 }
 
-// parseNetwork takes a single address as well.
+// parseNetwork also accepts a single address.
 func parseNetwork(s string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return addr.Prefix(addr.BitLen())
@@ -421,7 +412,7 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return netip.ParsePrefix(s)
 }
 
-// ListenOn puts another address in the place of the file's.
+// ListenOn replaces the address of the file.
 func (c *Config) ListenOn(address string) error {
 	c.Listen.Address = address
 	return c.validate()
