@@ -34,7 +34,7 @@ func (uncounted) Failed(string) {}
 
 func chain(t *testing.T) auth.Chain {
 	t.Helper()
-	keys, err := apikey.ParseKeys("keys.yaml", []byte("keys: [{id: k, sha256: "+apikey.HashOf(key).String()+", subject: s}]"))
+	keys, err := apikey.ParseKeys("keys.yaml", []byte("keys: [{id: k, sha256: "+apikey.HashOf(key).String()+", subject: s}]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
