@@ -35,7 +35,7 @@ func explainCommand() *cobra.Command {
 	c.Long = `Say whether a caller may do something, and by which line: of a keys file, of the config, or of an issued key. ACTION is
 list, create, write, delete, reveal or admin; TARGET is a secret, as user/alice/GITHUB_TOKEN or app/<uuid>/db, or what
 an owner has, as user/alice: a yes is then about some of it at least, and where grants have names each of those has an
-answer of its own. The exit code is 0 for a yes.`
+answer of its own. Of a credential that is refused it says why: callers of the APIs are not told. The exit code is 0 for a yes.`
 	f := c.Flags()
 	f.StringVar(&subject, "as", "", "`subject` of keys; who has a token has it by its roles, see --credential-file")
 	f.StringVar(&credential, "credential-file", "", "`file` with a key or token, - for standard input")
@@ -80,6 +80,9 @@ func (a *adminClient) printVerdicts(verdicts []gen.Verdict) error {
 }
 
 func verdictLine(v gen.Verdict) string {
+	if v.Refused != nil {
+		return fmt.Sprintf("no: %s refuses it: %s", v.Strategy, *v.Refused)
+	}
 	who, text, by := v.Subject, "no", "by "+v.By
 	if v.Key != "" {
 		who += ", key " + v.Key

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,9 +42,16 @@ func newIssuer(t *testing.T) issuer {
 
 func (i issuer) token(t *testing.T, name string) string {
 	t.Helper()
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+	return i.tokenWith(t, name, "aud", "strongroom")
+}
+
+func (i issuer) tokenWith(t *testing.T, name, claim string, value any) string {
+	t.Helper()
+	claims := jwt.MapClaims{
 		"iss": name, "sub": "alice", "aud": "strongroom", "typ": "Bearer", "exp": time.Now().Add(time.Hour).Unix(), "groups": []string{"managers"},
-	})
+	}
+	claims[claim] = value
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
 	token.Header["kid"] = "k"
 	text, err := token.SignedString(i.key)
 	if err != nil {
@@ -173,6 +181,45 @@ func TestExplainKnowsWhoseATokenIs(t *testing.T) {
 	explain("list", "yes: "+by)
 	p := mustServe(t, i)
 	explain("list", "yes: "+by)
+	p.mustStop(t)
+}
+
+// Callers of the APIs get the same 401 for each.
+func TestExplainSaysWhyATokenIsRefused(t *testing.T) {
+	sso := newIssuer(t)
+	i := mustInit(t)
+	i.takeTokens(t, sso)
+	p := mustServe(t, i)
+	const issuer = "https://sso.example/realms/r"
+	good := sso.token(t, issuer)
+	p.want(t, 200, "GET", app, "Authorization: Bearer "+good, "")
+	var first answer
+	for _, tc := range []struct{ reason, token string }{
+		{"it expired 1h0m", sso.tokenWith(t, issuer, "exp", time.Now().Add(-time.Hour).Unix())},
+		{"it is not valid yet, but in ", sso.tokenWith(t, issuer, "nbf", time.Now().Add(time.Hour).Unix())},
+		{"it has no expiry (exp)", sso.tokenWith(t, issuer, "exp", nil)},
+		{"its audience (aud) does not include strongroom", sso.tokenWith(t, issuer, "aud", "account")},
+		{"the type in its payload (typ) is not one of token_types: Bearer, at+jwt", sso.tokenWith(t, issuer, "typ", "ID")},
+		{"its signature is not by the issuer's key", newIssuer(t).token(t, issuer)},
+		{"it names another issuer (iss) than " + issuer, sso.token(t, "https://evil.example")},
+		{"it is larger than 8 KiB", good + strings.Repeat("A", 8<<10)},
+		{"it is not a signed token (JWT)", "eyJ"},
+	} {
+		mustWrite(t, i.path("token"), tc.token)
+		out := run(t, "explain", "--config", i.config(), "--credential-file", i.path("token"), "list", theApp+"/db").stderr
+		if want := "no: sso refuses it: " + tc.reason; !strings.Contains(out, want) || !strings.Contains(out, "no: psk refuses it: no API key is like it") {
+			t.Errorf("got %q, want %q", out, want)
+		}
+		a := p.want(t, 401, "GET", app, "Authorization: Bearer "+tc.token, "")
+		a.header.Del("X-Request-Id")
+		a.header.Del("Date")
+		if first.header == nil {
+			first = a
+		}
+		if !reflect.DeepEqual(a, first) {
+			t.Errorf("%s: the answer is %v, and %v for the first", tc.reason, a, first)
+		}
+	}
 	p.mustStop(t)
 }
 

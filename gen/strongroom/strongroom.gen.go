@@ -223,6 +223,9 @@ type Verdict struct {
 	// Key Id of the credential.
 	Key string `json:"key"`
 
+	// Refused Why this strategy refuses the credential, such as its expiry or audience; the other texts are empty then. Absent if the strategy accepts it. Never quotes the credential.
+	Refused *string `json:"refused,omitempty"`
+
 	// Strategy A name under auth of the config.
 	Strategy string `json:"strategy"`
 	Subject  string `json:"subject"`

@@ -2,45 +2,73 @@ package app
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
 
 	"github.com/strongroom/strongroom/internal/api/strongroom"
+	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// known are the callers whom the strategies know by a credential, or with none
-// all whom keys stand for.
+// known returns the callers that the strategies know by a credential, or without
+// one all that keys stand for. If no strategy knows the credential it returns the
+// reasons.
 func (s strategies) known(ctx context.Context, credential string) (all []strongroom.Known) {
+	var reasons []strongroom.Known
 	for _, name := range slices.Sorted(maps.Keys(s.byName)) {
-		for _, caller := range s.callers(ctx, name, credential) {
-			all = append(all, strongroom.Known{Strategy: name, Caller: caller})
+		if credential == "" {
+			for _, caller := range callersOf(s.byName[name]) {
+				all = append(all, strongroom.Known{Strategy: name, Caller: caller})
+			}
+			continue
 		}
+		caller, err := s.authenticate(ctx, name, credential)
+		if err == nil {
+			all = append(all, strongroom.Known{Strategy: name, Caller: caller})
+		} else if reason := reasonOf(err); reason != "" {
+			reasons = append(reasons, strongroom.Known{Strategy: name, Refused: reason})
+		}
+	}
+	if all == nil {
+		return reasons
 	}
 	return all
 }
 
-func (s strategies) callers(ctx context.Context, name, credential string) []secret.Caller {
-	strategy := s.byName[name]
-	if credential == "" {
-		if lists, ok := strategy.(interface{ Callers() []secret.Caller }); ok {
-			return lists.Callers()
-		}
-		return nil
+func callersOf(strategy auth.Strategy) []secret.Caller {
+	if lists, ok := strategy.(interface{ Callers() []secret.Caller }); ok {
+		return lists.Callers()
 	}
+	return nil
+}
+
+// authenticate sends the credential to the strategy as a request would.
+func (s strategies) authenticate(ctx context.Context, name, credential string) (secret.Caller, error) {
 	sends, ok := s.sends[name]
 	if !ok {
-		return nil // the strategy's callers have no credential
+		return secret.Caller{}, auth.ErrNoCredential // its callers have none
 	}
 	r := (&http.Request{Header: http.Header{}}).WithContext(ctx)
 	r.Header.Set(sends.Header, sends.Prefix+credential)
-	caller, err := strategy.Authenticate(r)
-	if err != nil {
-		return nil
+	return s.byName[name].Authenticate(r)
+}
+
+// reasonOf returns why a strategy does not know a credential, in words that may
+// be shown; empty if the credential is just not of its kind.
+func reasonOf(err error) string {
+	var refusal *auth.RefusalError
+	switch {
+	case errors.As(err, &refusal):
+		return refusal.Reason
+	case errors.Is(err, auth.ErrNoCredential):
+		return ""
+	case errors.Is(err, secret.ErrUnavailable): // whose text never holds a token
+		return "it cannot be checked now: " + err.Error()
 	}
-	return []secret.Caller{caller}
+	return "it is not valid"
 }
 
 // callers returns the callers that the current policy knows.

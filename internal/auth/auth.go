@@ -127,6 +127,9 @@ func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Calle
 	if _, bearer := Bearer(r); bearer && errors.Is(err, ErrBadCredential) {
 		err = ErrBadToken
 	}
+	if refusal := (*RefusalError)(nil); errors.As(err, &refusal) {
+		err = refusal.err
+	}
 	return caller, err
 }
 

@@ -112,6 +112,33 @@ func TestTheChainAsksInOrderUntilOneKnows(t *testing.T) {
 	}
 }
 
+// refusing gives its reasons.
+type refusing struct{ err error }
+
+func (r refusing) Authenticate(*http.Request) (secret.Caller, error) { return secret.Caller{}, r.err }
+
+func TestRequireDropsTheReasonOfARefusal(t *testing.T) {
+	for _, tc := range []struct {
+		header string
+		err    error
+		want   error
+	}{
+		{"Authorization: Bearer t", auth.Refuse("it expired"), auth.ErrBadToken},
+		{"A: a", auth.Refuse("it is unknown"), auth.ErrBadCredential},
+		{"A: a", auth.PassOver("it is another's"), auth.ErrBadCredential},
+		{"D: d", auth.PassOver("it is another's"), auth.ErrNoCredential},
+	} {
+		chain := auth.Chain{Strategies: []auth.Strategy{refusing{tc.err}}, Failures: &counted{}, Places: []auth.Place{{Header: "A"}, auth.BearerPlace}}
+		r := httptest.NewRequest("GET", "/", http.NoBody)
+		name, value, _ := strings.Cut(tc.header, ": ")
+		r.Header.Set(name, value)
+		err := auth.Require(nil, chain)(nil)(echo.New().NewContext(r, httptest.NewRecorder()))
+		if err != tc.want { //nolint:errorlint // wrapped it would have the reason
+			t.Errorf("%s: %v, want %v", tc.header, err, tc.want)
+		}
+	}
+}
+
 // nobody lets everybody in.
 type nobody struct{}
 

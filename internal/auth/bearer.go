@@ -29,6 +29,40 @@ func Bearer(r *http.Request) (token string, ok bool) {
 	return token, ok && strings.EqualFold(scheme, "Bearer")
 }
 
+// Token returns the request's bearer token. Without one, and for one larger than
+// MaxToken, the error is ErrNoCredential.
+func Token(r *http.Request) (string, error) {
+	token, ok := Bearer(r)
+	switch {
+	case !ok:
+		return "", ErrNoCredential
+	case len(token) > MaxToken:
+		return "", errTooLarge
+	}
+	return token, nil
+}
+
+// CheckIssuer returns nil if the token names the issuer, and ErrNoCredential if it
+// is another's. Nothing in the token is verified.
+func CheckIssuer(token, issuer string) error {
+	if !IsToken(token) {
+		return errNoToken
+	}
+	switch named, ok := Issuer(token); {
+	case !ok:
+		return errNoIssuer
+	case named != issuer:
+		return PassOver("it names another issuer (iss) than %s", issuer)
+	}
+	return nil
+}
+
+var (
+	errTooLarge = PassOver("it is larger than %d KiB", MaxToken>>10)
+	errNoToken  = PassOver("it is not a signed token (JWT), which is three parts in base64url with dots between")
+	errNoIssuer = PassOver("its payload names no issuer (iss), or more than one")
+)
+
 // IsToken reports whether a credential has the form of a signed token (a JWS
 // in compact form, RFC 7515), of at most 8 KiB. Encrypted ones have more dots.
 func IsToken(credential string) bool {

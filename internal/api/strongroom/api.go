@@ -32,8 +32,9 @@ type Program struct {
 	// Config says how the config stands. It is asked by requests at the same
 	// time.
 	Config func() Config
-	// Callers are those who are known by the credential, or with none all
-	// whom keys stand for. It is asked by requests at the same time.
+	// Callers returns the callers that strategies know by the credential, or why
+	// they refuse it, or without one all callers that keys stand for. Requests call
+	// it concurrently.
 	Callers func(ctx context.Context, credential string) ([]Known, error)
 	// Findings are about how it serves: its listener and its certificate. It is
 	// asked by requests at the same time.

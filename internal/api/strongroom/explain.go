@@ -9,10 +9,12 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// A Known is a caller as a strategy of the config knows one.
+// A Known is a caller as a strategy of the config knows one, or the reason why the
+// strategy refuses the credential.
 type Known struct {
 	Strategy string
 	Caller   secret.Caller
+	Refused  string // empty if it does not
 }
 
 // Explain says who may do what, and why.
@@ -43,6 +45,9 @@ func (a *handlers) Explain(ctx context.Context, req gen.ExplainRequestObject) (g
 }
 
 func verdict(k Known, action secret.Action, ref secret.Ref) gen.Verdict {
+	if k.Refused != "" {
+		return gen.Verdict{Strategy: k.Strategy, Refused: &k.Refused}
+	}
 	v := gen.Verdict{Strategy: k.Strategy, Subject: k.Caller.Subject, Key: k.Caller.Key, Allowed: k.Caller.May(action, ref)}
 	if by := k.Caller.Decides(action, ref); by != nil {
 		v.By = by.Source

@@ -72,8 +72,10 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if credential == "" {
 		return secret.Caller{}, auth.ErrEmptyCredential
 	}
-	return secret.Caller{}, auth.ErrBadCredential
+	return secret.Caller{}, errUnknown
 }
+
+var errUnknown = auth.Refuse("no API key is like it: it is in no keys file, or was issued and no longer works")
 
 // cut takes the prefix off, and reports whether what is left can be a key, which
 // an empty text cannot. The

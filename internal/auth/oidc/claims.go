@@ -49,46 +49,67 @@ type claims struct {
 
 // claims reads the payload. A name that is there twice, anywhere, makes it
 // void, as does a member of the wrong type.
-func (t token) claims() (*claims, bool) {
+func (t token) claims() (*claims, error) {
 	payload, err := auth.Base64.DecodeString(t.payload)
 	if err != nil || !auth.Shallow(payload) {
-		return nil, false
+		return nil, errPayload
 	}
 	c := &claims{all: payload}
-	return c, json.Unmarshal(payload, c) == nil
+	if json.Unmarshal(payload, c) != nil {
+		return nil, errPayload
+	}
+	return c, nil
 }
 
-// admit reports whether the token is one of the issuer's that the rules let in
+// admit refuses a token that is not the issuer's, or that the rules do not let in
 // at this time.
-func (rules *Rules) admit(t token, c *claims, now time.Time) bool {
-	switch {
-	case c.Issuer != rules.Issuer, !rules.typed(t, c), !c.current(now), !rules.meantForUs(c):
-		return false
-	case c.Confirmation != nil: // it is good in one holder's hands only (RFC 7800), and we could not tell
-		return false
+func (rules *Rules) admit(t token, c *claims, now time.Time) error {
+	if c.Issuer != rules.Issuer {
+		return auth.Refuse("it names another issuer (iss) than %s", rules.Issuer)
 	}
-	return presentable(c.Subject)
+	if err := cmp.Or(rules.checkType(t, c), c.checkTimes(now), rules.checkAudience(c)); err != nil {
+		return err
+	}
+	switch {
+	case c.Confirmation != nil: // it is good in one holder's hands only (RFC 7800), and we could not tell
+		return errBound
+	case !presentable(c.Subject):
+		return errSubject
+	}
+	return nil
 }
 
-// meantForUs reports whether the token was issued for the audience, and to one
-// of the clients. One of both is always asked for.
-func (rules *Rules) meantForUs(c *claims) bool {
-	if rules.Audience == "" && len(rules.Clients) == 0 {
-		return false
+// checkAudience refuses a token that was not issued for the audience, or not to
+// one of the clients. One of both is always checked.
+func (rules *Rules) checkAudience(c *claims) error {
+	audience := rules.Audience != "" || len(rules.Clients) == 0
+	switch {
+	case audience && (rules.Audience == "" || !slices.Contains(c.Audience, rules.Audience)):
+		return auth.Refuse("its audience (aud) does not include %s", rules.Audience)
+	case len(rules.Clients) > 0 && !slices.Contains(rules.Clients, c.client()):
+		return auth.Refuse("the client that obtained it (azp, client_id) is not one of clients: %s", strings.Join(rules.Clients, ", "))
 	}
-	audience := rules.Audience == "" || slices.Contains(c.Audience, rules.Audience)
-	client := len(rules.Clients) == 0 || slices.Contains(rules.Clients, c.client())
-	return audience && client
+	return nil
 }
 
 // client is who obtained the token: azp as Keycloak has it, client_id as RFC
 // 9068 does.
 func (c *claims) client() string { return cmp.Or(c.Party, c.Client) }
 
-// current reports whether it is past the token's beginning and before its end.
-func (c *claims) current(now time.Time) bool {
+// checkTimes refuses a token before its beginning and after its end.
+func (c *claims) checkTimes(now time.Time) error {
 	begun := func(m *moment) bool { return m == nil || !m.After(now.Add(leeway)) }
-	return c.Expires != nil && c.Expires.After(now.Add(-leeway)) && begun(c.NotBefore) && begun(c.IssuedAt)
+	switch {
+	case c.Expires == nil:
+		return errNoExpiry
+	case !c.Expires.After(now.Add(-leeway)):
+		return auth.Refuse("it expired %s ago (exp), more than the %s that clocks may differ", now.Sub(c.Expires.Time).Round(time.Second), leeway)
+	case !begun(c.NotBefore):
+		return auth.Refuse("it is not valid yet, but in %s (nbf)", c.NotBefore.Sub(now).Round(time.Second))
+	case !begun(c.IssuedAt):
+		return auth.Refuse("it was issued %s in the future (iat): compare this machine's clock with the issuer's", c.IssuedAt.Sub(now).Round(time.Second))
+	}
+	return nil
 }
 
 // caller is who the token stands for. Its key is the client that obtained the

@@ -13,6 +13,7 @@ package oidc
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/auth"
@@ -73,16 +74,16 @@ func New(rules Rules, keys *KeySet) *Strategy { return &Strategy{rules: rules, k
 // none of ours. secret.ErrUnavailable means that the issuer's keys are not
 // there to tell.
 func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
-	token, ok := auth.Bearer(r)
-	if !ok || len(token) > auth.MaxToken {
-		return secret.Caller{}, auth.ErrNoCredential
+	token, err := auth.Token(r)
+	if err != nil {
+		return secret.Caller{}, err
 	}
 	hash := auth.HashOf(token)
 	if v, ok := s.verified.Get(hash); ok && s.keys.has(v.key) {
 		return v.caller, nil
 	}
-	if issuer, ok := auth.Issuer(token); !ok || issuer != s.rules.Issuer {
-		return secret.Caller{}, auth.ErrNoCredential
+	if err := auth.CheckIssuer(token, s.rules.Issuer); err != nil {
+		return secret.Caller{}, err
 	}
 	v, err := s.verify(r.Context(), token)
 	if err != nil {
@@ -92,23 +93,29 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	return v.caller, nil
 }
 
-// verify finds out whose the token is. Nothing that it says is believed, or
-// even read, before its signature is.
+// verify returns the caller of a token. It does not read what the token says
+// before it has verified the signature. A refusal is an [auth.RefusalError].
 func (s *Strategy) verify(ctx context.Context, token string) (verified, error) {
-	t, ok := parse(token)
-	if !ok || !t.algorithmIn(s.rules.Algorithms) {
-		return verified{}, auth.ErrBadCredential
+	t, err := parse(token)
+	if err != nil {
+		return verified{}, err
+	}
+	if !t.algorithmIn(s.rules.Algorithms) {
+		return verified{}, auth.Refuse("its algorithm (alg) is not one of algorithms in the config: %s", strings.Join(s.rules.Algorithms, ", "))
 	}
 	k, err := s.keys.get(ctx, t.header.KeyID)
 	if err != nil {
 		return verified{}, err
 	}
-	if k == nil || !t.signedWith(k) {
-		return verified{}, auth.ErrBadCredential
+	if err := t.signedWith(k); err != nil {
+		return verified{}, err
 	}
-	c, ok := t.claims()
-	if !ok || !s.rules.admit(t, c, time.Now()) {
-		return verified{}, auth.ErrBadCredential
+	c, err := t.claims()
+	if err != nil {
+		return verified{}, err
+	}
+	if err := s.rules.admit(t, c, time.Now()); err != nil {
+		return verified{}, err
 	}
 	return verified{s.rules.caller(c), k, c.Expires.Time}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/strongroom/strongroom/internal/auth"
 )
@@ -37,69 +36,52 @@ type header struct {
 	ThumbprintSHA256 string `json:"x5t#S256"`
 }
 
-func parse(text string) (t token, ok bool) {
+// parse splits a text that [auth.IsToken] and reads its header.
+func parse(text string) (t token, err error) {
 	first, last := strings.IndexByte(text, '.'), strings.LastIndexByte(text, '.')
 	t = token{signed: text[:last], payload: text[first+1 : last], signature: text[last+1:]}
 	if len(text[:first]) > maxHeader || len(t.signature) > maxSignature+1 {
-		return token{}, false
+		return token{}, errLong
 	}
 	decoded, err := auth.Base64.DecodeString(text[:first])
 	if err != nil || !auth.Shallow(decoded) || json.Unmarshal(decoded, &t.header, json.RejectUnknownMembers(true)) != nil {
-		return token{}, false
+		return token{}, errHeader
 	}
-	return t, t.header.KeyID != ""
+	if t.header.KeyID == "" {
+		return token{}, errNoKeyID
+	}
+	return t, nil
 }
 
-// NoType in Rules.Types accepts tokens that do not say what they are.
-const NoType = "none"
-
-// typed reports whether the token is of an accepted type. A token can say its
-// type in the payload, as Keycloak's do, and in the header (RFC 9068, section
-// 2.1); then both must be accepted. "JWT" in the header says nothing, because
-// ID tokens have it, too.
-func (rules *Rules) typed(t token, c *claims) bool {
-	header := strings.TrimPrefix(strings.ToLower(t.header.Type), "application/")
-	if header != "" && header != "jwt" && !rules.accepts(header, strings.EqualFold) {
-		return false
-	}
-	switch {
-	case c.Type != "" && !rules.accepts(c.Type, func(a, b string) bool { return a == b }):
-		return false
-	case header == "", header == "jwt" && c.Type == "":
-		return slices.Contains(rules.Types, NoType) && !c.looksLikeAnother()
-	}
-	return true
-}
-
-func (rules *Rules) accepts(name string, same func(a, b string) bool) bool {
-	return slices.ContainsFunc(rules.Types, func(t string) bool { return t != NoType && same(t, name) })
-}
-
-// looksLikeAnother reports whether the token has a claim that an access token
-// does not have but an ID token (OpenID Connect Core 1.0, sections 2 and
-// 3.3.2.11; token_use is Amazon Cognito's) or a logout token (Back-Channel Logout
-// 1.0, section 2.4) does. An ID token is also for the client that obtained it.
-func (c *claims) looksLikeAnother() bool {
-	for _, claim := range []jsontext.Value{c.Nonce, c.TokenHash, c.CodeHash, c.StateHash, c.Events} {
-		if claim != nil {
-			return true
-		}
-	}
-	if c.Use != nil && string(c.Use) != `"access"` {
-		return true
-	}
-	client := c.client()
-	return client != "" && slices.Contains(c.Audience, client)
-}
+// Why a token is refused whose reason needs no detail.
+var (
+	errLong      = auth.Refuse("its header is larger than %d bytes or its signature larger than %d", maxHeader, maxSignature+1)
+	errHeader    = auth.Refuse("its header is not JSON with alg, kid, typ, x5t and x5t#S256 alone, each once: others, as jku or crit, are not accepted")
+	errNoKeyID   = auth.Refuse("its header does not say which key has signed it (kid)")
+	errNoKey     = auth.Refuse("the issuer publishes no key for signatures of the id (kid) in its header")
+	errOtherKey  = auth.Refuse("the issuer's key of that id (kid) is for other algorithms than the one in its header (alg)")
+	errSignature = auth.Refuse("its signature is not by the issuer's key of that id (kid)")
+	errPayload   = auth.Refuse("its payload is not JSON with every name once and claims of the right type, as a number for exp")
+	errNoExpiry  = auth.Refuse("it has no expiry (exp)")
+	errBound     = auth.Refuse("it is bound to a key that its holder has to prove (cnf), as with DPoP or mutual TLS, which is not supported")
+	errSubject   = auth.Refuse("its subject (sub) is missing, longer than %d bytes or has control characters", maxID)
+	errLooksLike = auth.Refuse("it has no type (typ) and is an ID or logout token by its claims: nonce, at_hash, c_hash, s_hash, events, token_use, or its client in aud")
+)
 
 func (t token) algorithmIn(list []string) bool { return slices.Contains(list, t.header.Algorithm) }
 
-// signedWith reports whether the signature is good, and of an algorithm that
-// the key is for.
-func (t token) signedWith(k *key) bool {
-	if !t.algorithmIn(k.algorithms) {
-		return false
+// signedWith refuses a signature that is not good, or of an algorithm that the
+// key is not for. A nil key is one that the issuer does not have.
+func (t token) signedWith(k *key) error {
+	switch {
+	case k == nil:
+		return errNoKey
+	case !t.algorithmIn(k.algorithms):
+		return errOtherKey
 	}
 	signature, err := auth.Base64.DecodeString(t.signature)
-	return err == nil && k.verify(t.header.Algorithm, t.signed, signature)
+	if err != nil || !k.verify(t.header.Algorithm, t.signed, signature) {
+		return errSignature
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,10 +42,11 @@ type Rules struct {
 // Strategy is an [auth.Strategy] for tokens of a cluster's service accounts. It
 // is safe for concurrent use.
 type Strategy struct {
-	rules     Rules
-	api       *reviewer
-	good, bad auth.Memory[secret.Caller]
-	underWay  singleflight.Group // reviews, by the token's hash
+	rules    Rules
+	api      *reviewer
+	good     auth.Memory[secret.Caller]
+	bad      auth.Memory[error]
+	underWay singleflight.Group // reviews, by the token's hash
 }
 
 var _ auth.Strategy = (*Strategy)(nil)
@@ -63,19 +65,19 @@ func New(rules Rules, cluster *rest.Config) (*Strategy, error) {
 // Authenticate implements [auth.Strategy]. A token that names another issuer is
 // none of ours. secret.ErrUnavailable means that the API server could not say.
 func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
-	token, ok := auth.Bearer(r)
-	if !ok || len(token) > auth.MaxToken {
-		return secret.Caller{}, auth.ErrNoCredential
+	token, err := auth.Token(r)
+	if err != nil {
+		return secret.Caller{}, err
 	}
 	hash := auth.HashOf(token)
 	if caller, ok := s.good.Get(hash); ok {
 		return caller, nil
 	}
-	if issuer, ok := auth.Issuer(token); !ok || issuer != s.rules.Issuer {
-		return secret.Caller{}, auth.ErrNoCredential
+	if err := auth.CheckIssuer(token, s.rules.Issuer); err != nil {
+		return secret.Caller{}, err
 	}
-	if _, ok := s.bad.Get(hash); ok {
-		return secret.Caller{}, auth.ErrBadCredential
+	if refusal, ok := s.bad.Get(hash); ok {
+		return secret.Caller{}, refusal
 	}
 	// Not the request's context: others may wait for the same review.
 	caller, err, _ := s.underWay.Do(string(hash[:]), func() (any, error) {
@@ -91,10 +93,10 @@ func (s *Strategy) review(ctx context.Context, token string, hash auth.TokenHash
 	if err != nil {
 		return secret.Caller{}, err
 	}
-	account, ok := status.account(s.rules.Audience)
-	if !ok {
-		s.bad.Put(hash, secret.Caller{}, asked.Add(badFor))
-		return secret.Caller{}, auth.ErrBadCredential
+	account, err := status.account(s.rules.Audience)
+	if err != nil {
+		s.bad.Put(hash, err, asked.Add(badFor))
+		return secret.Caller{}, err
 	}
 	until := asked.Add(goodFor)
 	if expires := expiry(token); expires.Before(until) {
@@ -108,17 +110,21 @@ func (s *Strategy) review(ctx context.Context, token string, hash auth.TokenHash
 // prefix is what Kubernetes calls service accounts by.
 const prefix = "system:serviceaccount:"
 
-// account is whose the token is, as namespace/name, if it is a service
-// account's and bound to the audience. An API server that knows nothing of
-// audiences would leave them out.
-func (s *status) account(audience string) (account string, ok bool) {
-	bound := false
-	for _, a := range s.Audiences {
-		bound = bound || a == audience
-	}
-	name, ok := strings.CutPrefix(s.User.Username, prefix)
+// account returns the service account, as namespace/name, if the token is one's
+// and bound to the audience. An API server that knows nothing of audiences would
+// leave them out. Its own words are not repeated, because they can hold the token.
+func (s *status) account(audience string) (account string, err error) {
+	name, isAccount := strings.CutPrefix(s.User.Username, prefix)
 	namespace, name, named := strings.Cut(name, ":")
-	return namespace + "/" + name, s.Authenticated && bound && ok && named && s.Error == ""
+	switch {
+	case !s.Authenticated || s.Error != "":
+		return "", auth.Refuse("the cluster does not accept it for the audience %s: it is for another (aud), has expired, or its pod or account is gone", audience)
+	case !slices.Contains(s.Audiences, audience):
+		return "", auth.Refuse("the cluster does not say that it is for the audience %s (aud)", audience)
+	case !isAccount || !named:
+		return "", auth.Refuse("it is not a service account's")
+	}
+	return namespace + "/" + name, nil
 }
 
 // caller is who the service account is. Its key is the pod, if the token is

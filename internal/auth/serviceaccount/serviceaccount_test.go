@@ -311,20 +311,25 @@ func TestAnAnswerIsHeldToWhatWasAsked(t *testing.T) {
 	proxy := c.NewProxy(t)
 	via := proxy.Config(c.reviewer(t))
 	c.newStrategy(t, via)
-	const user = `"user":{"username":"system:serviceaccount:ns:worker"}`
-	for status, want := range map[string]error{
-		`{"authenticated":true,"audiences":["strongroom"],` + user + `}`:                                   nil,
-		`{"authenticated":true,"audiences":["vault","strongroom"],` + user + `}`:                           nil,
-		`{"authenticated":true,` + user + `}`:                                                              auth.ErrBadCredential,
-		`{"authenticated":true,"audiences":["vault"],` + user + `}`:                                        auth.ErrBadCredential,
-		`{"authenticated":false,"audiences":["strongroom"],` + user + `}`:                                  auth.ErrBadCredential,
-		`{"audiences":["strongroom"],` + user + `}`:                                                        auth.ErrBadCredential,
-		`{"authenticated":true,"audiences":["strongroom"],"error":"x",` + user + `}`:                       auth.ErrBadCredential,
-		`{"authenticated":true,"audiences":["strongroom"],"user":{"username":"ns:worker"}}`:                auth.ErrBadCredential,
-		`{"authenticated":true,"audiences":["strongroom"],"user":{"username":"alice"}}`:                    auth.ErrBadCredential,
-		`{"authenticated":true,"audiences":["strongroom"],"user":{"username":"system:serviceaccount:ns"}}`: auth.ErrBadCredential,
-		`{"authenticated":true,"audiences":["strongroom"]}`:                                                auth.ErrBadCredential,
-		`{}`: auth.ErrBadCredential,
+	const (
+		user         = `"user":{"username":"system:serviceaccount:ns:worker"}`
+		notAccepted  = "the cluster does not accept it for the audience strongroom"
+		notFor       = "does not say that it is for the audience strongroom"
+		notAnAccount = "it is not a service account's"
+	)
+	for status, reason := range map[string]string{ // empty: accepted
+		`{"authenticated":true,"audiences":["strongroom"],` + user + `}`:                                   "",
+		`{"authenticated":true,"audiences":["vault","strongroom"],` + user + `}`:                           "",
+		`{"authenticated":true,` + user + `}`:                                                              notFor,
+		`{"authenticated":true,"audiences":["vault"],` + user + `}`:                                        notFor,
+		`{"authenticated":false,"audiences":["strongroom"],` + user + `}`:                                  notAccepted,
+		`{"audiences":["strongroom"],` + user + `}`:                                                        notAccepted,
+		`{"authenticated":true,"audiences":["strongroom"],"error":"qUoTeD",` + user + `}`:                  notAccepted,
+		`{"authenticated":true,"audiences":["strongroom"],"user":{"username":"ns:worker"}}`:                notAnAccount,
+		`{"authenticated":true,"audiences":["strongroom"],"user":{"username":"alice"}}`:                    notAnAccount,
+		`{"authenticated":true,"audiences":["strongroom"],"user":{"username":"system:serviceaccount:ns"}}`: notAnAccount,
+		`{"authenticated":true,"audiences":["strongroom"]}`:                                                notAnAccount,
+		`{}`: notAccepted,
 	} {
 		proxy.Set(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			w.WriteHeader(http.StatusCreated)
@@ -334,8 +339,16 @@ func TestAnAnswerIsHeldToWhatWasAsked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Authenticate(request(c.Token(t, c.namespace, "worker", audience))); !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", status, err, want)
+		token := c.Token(t, c.namespace, "worker", audience)
+		for _, when := range []string{"asked", "remembered"} {
+			_, err := s.Authenticate(request(token))
+			if reason == "" && err == nil {
+				continue
+			}
+			var refusal *auth.RefusalError
+			if !errors.Is(err, auth.ErrBadCredential) || !errors.As(err, &refusal) || !strings.Contains(refusal.Reason, reason) || reason == "" || strings.Contains(refusal.Reason, "qUoTeD") {
+				t.Errorf("%s, %s: %v, want %q", status, when, err, reason)
+			}
 		}
 	}
 }
