@@ -257,3 +257,24 @@ func TestTheKeysOfAnIssuerOutliveThePolicy(t *testing.T) {
 	p.mustSay(t, regexp.MustCompile("(?s)the config has been reloaded.*the config has been reloaded"))
 	p.want(t, 403, "GET", app, token, "") // what was remembered of it has gone with its policy
 }
+
+func TestARequestThatOutlivesItsTokenChangesNothing(t *testing.T) {
+	sso := newIssuer(t)
+	i := mustInit(t)
+	i.takeTokens(t, sso)
+	i.mustEdit(t, "strongroom.yaml", "managers: [{actions: [list]", "managers: [{actions: [list, create]")
+	p := mustServe(t, i)
+	const leeway = 30 * time.Second
+	ends := time.Now().Add(8 * time.Second).Truncate(time.Second)
+	header := "Authorization: Bearer " + sso.tokenWith(t, "https://sso.example/realms/r", "exp", ends.Add(-leeway).Unix())
+	early := p.begin(t, "POST", app, header, `{"secret_name":"early","data":[]}`)
+	late := p.begin(t, "POST", app, header, `{"secret_name":"late","data":[]}`)
+	if status, text := early.end(t); status != 200 {
+		t.Errorf("before the token's end: %d %s, want 200", status, text)
+	}
+	time.Sleep(time.Until(ends)) // on the process's clock, which the test cannot change
+	if status, text := late.end(t); status != 403 {
+		t.Errorf("after the token's end: %d %s, want 403", status, text)
+	}
+	p.want(t, 404, "GET", app+"/late", i.pskHeader(), "")
+}

@@ -117,5 +117,26 @@ func (s *Strategy) verify(ctx context.Context, token string) (verified, error) {
 	if err := s.rules.admit(t, c, time.Now()); err != nil {
 		return verified{}, err
 	}
-	return verified{s.rules.caller(c), k, c.Expires.Time}, nil
+	caller := s.rules.caller(c)
+	caller.Credential = credential{s.keys, k, c.Expires.Add(leeway)}
+	return verified{caller, k, c.Expires.Time}, nil
 }
+
+// credential is a token as [secret.Service] checks it again before it changes or
+// reveals something: a request can take longer than the token is valid.
+type credential struct {
+	keys    *KeySet
+	key     *key // that signed it
+	expires time.Time
+}
+
+// Check implements [secret.Credential].
+func (c credential) Check() error {
+	if !time.Now().Before(c.expires) || !c.keys.has(c.key) {
+		return secret.ErrForbidden
+	}
+	return nil
+}
+
+// Spend implements [secret.Credential]. Deliveries to tokens are not counted.
+func (c credential) Spend(secret.Tx) error { return nil }

@@ -271,3 +271,39 @@ func TestWhatIsNoTokenOfTheIssuersIsAnothers(t *testing.T) {
 		}
 	}
 }
+
+// A request can take longer than its token is valid.
+func TestATokenStopsWorkingDuringARequest(t *testing.T) {
+	i := newIssuer(t)
+	inABubble(t, i, func(t *testing.T, s *oidc.Strategy) {
+		caller := mustLetIn(t, s, "valid for 5 minutes", i.good(t))
+		for _, tc := range []struct {
+			after time.Duration
+			want  error
+		}{
+			{0, nil},
+			{5*time.Minute + 29*time.Second, nil}, // within the leeway
+			{2 * time.Second, secret.ErrForbidden},
+		} {
+			time.Sleep(tc.after)
+			if err := caller.Credential.Check(); !errors.Is(err, tc.want) {
+				t.Errorf("%s later: %v, want %v", tc.after, err, tc.want)
+			}
+		}
+	})
+}
+
+func TestATokenStopsWorkingDuringARequestWhenItsKeyIsWithdrawn(t *testing.T) {
+	i := newIssuer(t)
+	s := i.newStrategy(t, i.rules())
+	caller := mustLetIn(t, s, "", i.good(t))
+	if err := caller.Credential.Check(); err != nil {
+		t.Errorf("before: %v", err)
+	}
+	next := mustECDSA(t, elliptic.P256())
+	i.publish(jwk(t, "k2", next.Public()))
+	_, _ = s.Authenticate(request(token(t, with(header(), "kid", "k2"), i.claims()))) // which makes it fetch
+	if err := caller.Credential.Check(); !errors.Is(err, secret.ErrForbidden) {
+		t.Errorf("afterwards: %v, want %v", err, secret.ErrForbidden)
+	}
+}
