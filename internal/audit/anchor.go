@@ -12,19 +12,18 @@ import (
 )
 
 var (
-	// ErrRolledBack means that the log is not the one that was anchored, or
-	// not all of it: an old copy of the state file was put back.
+	// ErrRolledBack means that the anchored log is not this one, or was longer: the
+	// state file is an old copy.
 	ErrRolledBack = errors.New("an old copy of the state file was put back")
-	// ErrNotAnchor means that a text is not an anchor of this log, or was
-	// changed.
+	// ErrNotAnchor means that a text is not an anchor of this log, or was changed.
 	ErrNotAnchor = errors.New("not an anchor of this audit log")
 )
 
-// anchorWord begins an anchor, and its signature's label.
+// anchorWord begins an anchor and the label of its signature.
 const anchorWord = "strongroom-audit-v1"
 
-// An Anchor says outside of the state file how far the log went. As a line of
-// text, which nobody without the chain key can make:
+// An Anchor is the number and MAC of the log's last entry, kept outside of the state
+// file. It is one line of text, which cannot be forged without the chain key:
 //
 //	strongroom-audit-v1 9f…(id of the state file) 4711 5f…(MAC) 2026-11-21T12:00:00Z c0…(signature)
 type Anchor struct {
@@ -37,7 +36,7 @@ type Anchor struct {
 
 func (a Anchor) link() link { return link{a.Seq, a.MAC} }
 
-// String returns the anchor as a line, without its end.
+// String returns the anchor as a line, without a line break.
 func (a Anchor) String() string { return a.signed() + " " + a.Signature.String() }
 
 func (a Anchor) signed() string {
@@ -46,8 +45,8 @@ func (a Anchor) signed() string {
 	}, " ")
 }
 
-// ParseAnchor reads what [Anchor.String] wrote, and a line's end. It cannot
-// tell whether it is genuine.
+// ParseAnchor parses a line of [Anchor.String], with or without its line break. It does
+// not check the signature.
 func ParseAnchor(text string) (Anchor, error) {
 	fields := strings.Fields(text)
 	if len(fields) != 6 || fields[0] != anchorWord {
@@ -64,7 +63,7 @@ func ParseAnchor(text string) (Anchor, error) {
 	return a, nil
 }
 
-// Anchor returns how far the log goes by now.
+// Anchor returns an anchor of the log as it is now.
 func (l *Log) Anchor() (Anchor, error) {
 	head, err := l.lastLink()
 	if err != nil {
@@ -75,22 +74,21 @@ func (l *Log) Anchor() (Anchor, error) {
 	return a, nil
 }
 
-// CheckAnchor returns nil if the log has what the anchor says it had, and
-// perhaps more since. Otherwise the error is ErrRolledBack, ErrNotAnchor, or
-// ErrTampered for a log that lost the entry or its own end.
+// CheckAnchor returns nil if the log still has the anchored entry. Otherwise the error is
+// ErrRolledBack, ErrNotAnchor, or ErrTampered if the entry or the log's head is damaged.
 //
-// It looks at the entry and at the log's end, and takes no longer for a long
-// log; [Log.Verify] looks at what is between.
+// It reads the anchored entry and the head, so its cost does not grow with the log.
+// [Log.Verify] checks the entries in between.
 func (l *Log) CheckAnchor(text string) error {
 	a, err := ParseAnchor(text)
 	if err != nil {
 		return err
 	}
 	if a.File != l.file.ID() {
-		return fmt.Errorf("%w: it is of the state file with id %s, and this one is %s", ErrNotAnchor, a.File, l.file.ID())
+		return fmt.Errorf("%w: it belongs to the state file with id %s, and this one has id %s", ErrNotAnchor, a.File, l.file.ID())
 	}
 	if !hmac.Equal(a.Signature[:], l.chain.MAC([]byte(a.signed()))) {
-		return fmt.Errorf("%w: its signature does not fit", ErrNotAnchor)
+		return fmt.Errorf("%w: its signature is wrong", ErrNotAnchor)
 	}
 	return l.file.View(func(tx *state.Tx) error {
 		log := tx.Bucket(bucket)
@@ -108,9 +106,9 @@ func (l *Log) holds(log *state.Bucket, anchored link) error {
 	case err != nil:
 		return err
 	case head.Seq < anchored.Seq:
-		return fmt.Errorf("%w: the audit log goes to entry %d, and was anchored at %d", ErrRolledBack, head.Seq, anchored.Seq)
+		return fmt.Errorf("%w: the audit log ends at entry %d but was anchored at entry %d", ErrRolledBack, head.Seq, anchored.Seq)
 	case start.Seq > anchored.Seq:
-		return nil // pruned since, and only a log that went on can be
+		return nil // pruned later, and an old copy has not been pruned
 	}
 	got, err := linkAt(log, start.link(), anchored.Seq)
 	if err == nil && got != anchored {

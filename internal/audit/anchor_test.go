@@ -44,7 +44,7 @@ func mustRead(t testing.TB, path string) string {
 	return string(text)
 }
 
-func TestAnchorHoldsAsTheLogGoesOn(t *testing.T) {
+func TestAnchorStaysValidAsTheLogGrows(t *testing.T) {
 	f := mustFile(t)
 	l := mustLog(t, f)
 	anchors := []string{mustAnchor(t, l)}
@@ -67,12 +67,12 @@ func TestAnchorHoldsAsTheLogGoesOn(t *testing.T) {
 	}
 }
 
-// An old copy that has been used since has other entries under the same
-// numbers, so it is noticed even when it has caught up.
-func TestAnOldCopyPutBackIsNoticed(t *testing.T) {
+// An old copy that was used afterwards has other entries under the same numbers, so it is
+// detected even if it is as long as the anchored log.
+func TestAnOldCopyOfTheFileIsDetected(t *testing.T) {
 	for _, tc := range []struct {
 		what  string
-		since []string // recorded on the old copy
+		since []string // appended to the old copy
 		prune bool
 	}{
 		{"as it was", nil, false},
@@ -115,7 +115,7 @@ func TestAnOldCopyPutBackIsNoticed(t *testing.T) {
 	}
 }
 
-func TestForgedAnchorsAreRefused(t *testing.T) {
+func TestForgedAnchorsAreRejected(t *testing.T) {
 	l := mustLog(t, mustFile(t))
 	mustRecord(t, l, "a", "b")
 	other := mustLog(t, mustFile(t))
@@ -147,7 +147,7 @@ func TestForgedAnchorsAreRefused(t *testing.T) {
 	}
 }
 
-func TestAnAnchorOfATamperedLogIsNoticed(t *testing.T) {
+func TestAnchorOfATamperedLogIsAnError(t *testing.T) {
 	f := mustFile(t)
 	l := mustPruned(t, f)
 	anchor := mustAnchor(t, l)
@@ -172,7 +172,7 @@ func TestAnAnchorOfATamperedLogIsNoticed(t *testing.T) {
 	}
 }
 
-func TestTheFileHoldsTheHeadOfASecondAgo(t *testing.T) {
+func TestAnchorFileIsAtMostASecondOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := mustLog(t, mustFile(t))
 		path := filepath.Join(t.TempDir(), "anchor")
@@ -203,7 +203,7 @@ func wantAnchored(t *testing.T, path string, want uint64) {
 	}
 }
 
-func TestTheProofOfARollbackIsNotOverwritten(t *testing.T) {
+func TestProofOfARollbackIsNotOverwritten(t *testing.T) {
 	f := mustFile(t)
 	l := mustLog(t, f)
 	mustRecord(t, l, "a")
@@ -230,7 +230,7 @@ func TestTheProofOfARollbackIsNotOverwritten(t *testing.T) {
 	}
 }
 
-func TestLinesAreWrittenOnlyForNewEntries(t *testing.T) {
+func TestAnchorLinesAreWrittenOnlyForNewEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := mustLog(t, mustFile(t))
 		var out bytes.Buffer
@@ -260,7 +260,7 @@ type failingWriter struct{ err error }
 
 func (w *failingWriter) Write(p []byte) (int, error) { return len(p), w.err }
 
-func TestAFailureToAnchorIsToldOnceAndTriedAgain(t *testing.T) {
+func TestFailureToAnchorIsLoggedOnceAndRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := mustLog(t, mustFile(t))
 		var told bytes.Buffer
@@ -278,14 +278,14 @@ func TestAFailureToAnchorIsToldOnceAndTriedAgain(t *testing.T) {
 	})
 }
 
-func TestAnAnchorFileThatCannotBeWrittenIsKnownAtTheStart(t *testing.T) {
+func TestUnwritableAnchorFileIsAnErrorAtStart(t *testing.T) {
 	l := mustLog(t, mustFile(t))
 	if _, err := audit.AnchorToFile(l, filepath.Join(t.TempDir(), "none", "anchor"), quiet); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v, want ErrNotExist", err)
 	}
 }
 
-// A stuckWriter takes nothing until it is open.
+// A stuckWriter blocks every write until open is closed.
 type stuckWriter struct {
 	open  chan struct{}
 	lines bytes.Buffer
@@ -296,7 +296,7 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 	return w.lines.Write(p)
 }
 
-func TestAnchorThatIsNotReadIsAnErrorAndHoldsUpNothing(t *testing.T) {
+func TestBlockedAnchorWriteIsAnErrorAndBlocksNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, w := mustLog(t, mustFile(t)), &stuckWriter{open: make(chan struct{})}
 		began := time.Now()

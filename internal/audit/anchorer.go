@@ -14,45 +14,45 @@ import (
 
 const anchorEvery = time.Second
 
-// An Anchorer keeps an anchor of the log outside of the state file, at most a
-// second old. Close it after the log, whose last entries it is to see, and
-// before the state file.
+// An Anchorer keeps an anchor of the log outside of the state file, at most a second old.
+// Close it after the log, so that it anchors the last entries, and before the state file.
 type Anchorer struct {
 	log     *Log
 	write   func(line string) error
 	logger  *slog.Logger
 	routine *routine
-	pending *anchorWrite // the write under way, if any; only anchor uses it
+	pending *anchorWrite // the write in progress, or nil; used only by anchor
 
-	mu   sync.Mutex // guards what follows; never held while writing or logging
-	last Anchor     // the last one that was written, zero before the first
-	err  error      // why the one after it was not
+	mu   sync.Mutex // guards the fields below; never held while writing or logging
+	last Anchor     // the last anchor written, zero before the first
+	err  error      // why the latest write failed, or nil
 }
 
-// anchorWithin bounds how long the anchorer waits for one write. A pipe that
-// nothing reads, or a network file system that is down, can block it for ever.
+// anchorWithin limits the wait for one write. A pipe that is not read, or a network file
+// system that is down, can block a write for ever.
 const anchorWithin = time.Second
 
 var errAnchorStalled = fmt.Errorf("the anchor was not written within %s: standard output is not read, or the disk does not answer", anchorWithin)
 
-// An anchorWrite is the write of one anchor, which can outlast anchorWithin.
+// An anchorWrite is the write of one anchor. It can last longer than anchorWithin.
 type anchorWrite struct {
 	anchor Anchor
 	done   chan error
 }
 
-// AnchorToFile keeps the anchor in a file, which is replaced as a whole. What
-// is there already is checked first, with the errors of [Log.CheckAnchor]: a
-// log that was rolled back never overwrites the proof. Without a file it
-// begins one and says so.
+// AnchorToFile keeps the anchor in a file, which is replaced atomically. It first checks
+// the anchor in the file, with the errors of [Log.CheckAnchor], so that a log that was
+// rolled back never overwrites the proof. If the file does not exist, it is created and a
+// warning is logged.
 //
-// The file is worth something as far as whoever can write the state file
-// cannot write it: another machine's disk, mounted here, or a copy taken.
+// The file protects against a rollback only if an attacker who can write the state file
+// cannot write this file too. Put it on a mounted disk of another machine, or copy it
+// away.
 func AnchorToFile(l *Log, path string, logger *slog.Logger) (*Anchorer, error) {
 	text, err := safefile.Read(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		logger.Warn("there is no audit anchor yet: beginning one", "file", path)
+		logger.Warn("no audit anchor yet: creating one", "file", path)
 	case err != nil:
 		return nil, fmt.Errorf("reading the audit anchor: %w", err)
 	default:
@@ -62,14 +62,14 @@ func AnchorToFile(l *Log, path string, logger *slog.Logger) (*Anchorer, error) {
 	}
 	a := startAnchorer(l, func(line string) error { return safefile.Replace(path, 0o644, []byte(line)) }, logger)
 	if err := a.Err(); err != nil {
-		_ = a.Close() // which tries once more, and may succeed
+		_ = a.Close() // tries once more and may succeed
 		return nil, fmt.Errorf("writing the audit anchor: %w", err)
 	}
 	return a, nil
 }
 
-// AnchorTo writes the anchors one after the other, a line each: to standard
-// output, which somebody else collects. Check the last one by hand.
+// AnchorTo writes each anchor as a line to w, usually standard output for a log
+// collector. Check the last line by hand.
 func AnchorTo(l *Log, w io.Writer, logger *slog.Logger) *Anchorer {
 	return startAnchorer(l, func(line string) error {
 		_, err := io.WriteString(w, line)
@@ -79,12 +79,12 @@ func AnchorTo(l *Log, w io.Writer, logger *slog.Logger) *Anchorer {
 
 func startAnchorer(l *Log, write func(string) error, logger *slog.Logger) *Anchorer {
 	a := &Anchorer{log: l, write: write, logger: logger}
-	a.anchor() // at once, so that it is known at the start whether it works
+	a.anchor() // at once, so that a failure shows at the start
 	a.routine = every(anchorEvery, a.anchor)
 	return a
 }
 
-// anchor writes the head of the log, unless the last anchor holds it already.
+// anchor writes an anchor of the head, unless the last anchor has it already.
 func (a *Anchorer) anchor() {
 	next, err := a.log.Anchor()
 	if err == nil && a.holds(next) {
@@ -104,8 +104,8 @@ func (a *Anchorer) holds(next Anchor) bool {
 	return a.err == nil && next.link() == a.last.link() && a.last != (Anchor{})
 }
 
-// settle keeps the outcome and reports whether it is the first failure in a
-// row: that is logged once, not every second.
+// settle stores the outcome. It reports whether this is the first of consecutive
+// failures, which is logged once and not every second.
 func (a *Anchorer) settle(next Anchor, err error) (failing bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -116,8 +116,8 @@ func (a *Anchorer) settle(next Anchor, err error) (failing bool) {
 	return failing
 }
 
-// writeInTime waits at most anchorWithin. A write that takes longer stays
-// pending, and no other one begins before it ends, so lines keep their order.
+// writeInTime waits at most anchorWithin. A slower write stays pending, and the next one
+// starts only after it ends, so lines keep their order.
 func (a *Anchorer) writeInTime(next Anchor) error {
 	timeout := time.NewTimer(anchorWithin)
 	defer timeout.Stop()
@@ -144,15 +144,14 @@ func (a *Anchorer) begin(next Anchor) *anchorWrite {
 	return w
 }
 
-// Err returns why the log cannot be anchored at the moment, if it cannot.
+// Err returns why the log cannot be anchored at present, or nil.
 func (a *Anchorer) Err() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.err
 }
 
-// Close anchors the log as it is now, for the last time, and waits for that as
-// long as for any other anchor.
+// Close writes a last anchor and waits at most anchorWithin for it.
 func (a *Anchorer) Close() error {
 	a.routine.end()
 	return a.Err()

@@ -11,8 +11,7 @@ import (
 
 var errUndone = errors.New("undone")
 
-// What an append costs the transaction that it is part of; the commit is not
-// counted.
+// BenchmarkAppend measures an append without the commit of its transaction.
 func BenchmarkAppend(b *testing.B) {
 	f := mustFile(b)
 	l := mustLog(b, f)

@@ -41,7 +41,7 @@ var (
 	headKey       = keyOf(math.MaxUint64)
 )
 
-// A MAC authenticates an entry and all that came before it.
+// A MAC authenticates an entry and all entries before it.
 type MAC [macBytes]byte
 
 // String returns the MAC in hexadecimal.
@@ -60,8 +60,8 @@ func (m *MAC) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A link is a place in the chain: an entry's number and MAC, zero before the
-// first one.
+// A link is the number and MAC of an entry in the chain. It is zero before the first
+// entry.
 type link struct {
 	Seq uint64
 	MAC MAC
@@ -71,7 +71,8 @@ func (e Entry) link() link { return link{e.Seq, e.MAC} }
 
 func keyOf(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// after is where to go on behind an entry: its own key is the last before it.
+// after returns the key at which a scan behind an entry starts: the smallest one above
+// the entry's own.
 func after(seq uint64) []byte { return append(keyOf(seq), 0) }
 
 func (l *Log) entryPlace(seq uint64) []byte {
@@ -82,13 +83,13 @@ func (l *Log) entryMAC(before MAC, seq uint64, sealed []byte) MAC {
 	return MAC(l.chain.MAC(before[:], keyOf(seq), sealed))
 }
 
-// mac authenticates what is there once in a log.
+// mac authenticates a row that a log has only once.
 func (l *Log) mac(label string, text []byte) []byte {
 	return l.chain.MAC([]byte(label+l.file.ID()), text)
 }
 
-// head returns the last link of the chain, as the log itself remembers it.
-// Only a log without anything has none.
+// head returns the last link of the chain according to the head row. Only an empty log
+// has no head row.
 func (l *Log) head(log *state.Bucket) (link, error) {
 	key, stored := log.Last()
 	if key == nil {
@@ -97,7 +98,7 @@ func (l *Log) head(log *state.Bucket) (link, error) {
 	if !bytes.Equal(key, headKey) || len(stored) != headBytes {
 		return link{}, &Break{What: BadHead}
 	}
-	// Most often it is the one that was written last.
+	// The usual case is the head that this process wrote last.
 	if known := l.genuine.Load(); known == nil || !bytes.Equal(stored, known[:]) {
 		text := stored[:headBytes-macBytes]
 		if !hmac.Equal(stored[len(text):], l.mac(headLabel, text)) {
@@ -115,7 +116,7 @@ func (l *Log) putHead(log *state.Bucket, head link) error {
 	return log.Put(headKey, stored[:])
 }
 
-// split returns the MAC of a stored entry, and the sealed rest.
+// split returns the MAC and the sealed part of a stored entry.
 func split(stored []byte) (mac MAC, sealed []byte, ok bool) {
 	if len(stored) < macBytes {
 		return MAC{}, nil, false
@@ -123,8 +124,8 @@ func split(stored []byte) (mac MAC, sealed []byte, ok bool) {
 	return MAC(stored), stored[macBytes:], true
 }
 
-// read opens a stored entry, whose seal says that it is of this log and has
-// this number. It leaves the chain alone.
+// read opens a stored entry. The seal proves that the entry belongs to this log and has
+// this number. It does not check the chain.
 func (l *Log) read(seq uint64, stored []byte) (Entry, error) {
 	mac, sealed, ok := split(stored)
 	if !ok {

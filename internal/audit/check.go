@@ -6,9 +6,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// Check looks at the log's end, which costs the same however long it is: that
-// the head is authentic and the last entry the one that it names. The error is
-// a [*Break].
+// Check verifies the end of the log: the head must be authentic and name the last entry.
+// The cost does not depend on the log's length. The error is a [*Break].
 func (l *Log) Check() error {
 	return l.file.View(func(tx *state.Tx) error {
 		log := tx.Bucket(bucket)
@@ -44,7 +43,7 @@ func (l *Log) checkEnd(log *state.Bucket) (link, error) {
 	return head, nil
 }
 
-// linkAt returns the chain's link at an entry that is not before start.
+// linkAt returns the link of an entry that is not before start.
 func linkAt(log *state.Bucket, start link, seq uint64) (link, error) {
 	if seq == start.Seq {
 		return start, nil

@@ -10,8 +10,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// Whoever reads while others write and prune sees a chain that holds.
-func TestTheLogVerifiesWhileItIsWrittenAndPruned(t *testing.T) {
+// A concurrent reader always sees a valid chain.
+func TestLogVerifiesWhileItIsWrittenAndPruned(t *testing.T) {
 	f := mustFile(t)
 	l := mustLog(t, f)
 	mustFill(t, f, l, 5000)
@@ -59,7 +59,7 @@ func wantAccounted(t *testing.T, l *audit.Log, want int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := int(r.First.Seq) - 1 // dropped
+	got := int(r.First.Seq) - 1 // pruned
 	for _, e := range entries(t, l) {
 		if e.Event.Action == secret.Write && e.Event.Ref.Name != "noted" {
 			got++

@@ -7,28 +7,26 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// Actions that are not a caller's on a secret. Whoever administers the server
-// records theirs under names of their own.
+// Actions that are not a caller's on a secret. Package admin defines the actions of
+// administrators.
 const (
 	Beginning    secret.Action = "init"
-	Authenticate secret.Action = "authenticate" // failed, so many times
+	Authenticate secret.Action = "authenticate" // failed authentications, with their count
 	Pruning      secret.Action = "audit prune"
 	Mending      secret.Action = "audit mend"
 )
 
-// An Entry is an event on record.
+// An Entry is an event in the audit log.
 type Entry struct {
 	Seq   uint64
 	Event secret.Event
-	Count int // so many events alike, of which this was the first
-	// Names are the secrets, if there are several, that the events alike are
-	// about, each with its number.
+	Count int // number of coalesced events; this was the first
+	// Names counts the coalesced events by secret, if they are about several.
 	Names map[string]int
-	MAC   MAC // covers the entry and all before it
+	MAC   MAC // covers the entry and all entries before it
 }
 
-// A line is what an entry says, as it is sealed. What an event need not have,
-// such as a secret, is left out.
+// A line is the sealed form of an entry. Absent fields, such as the secret, are omitted.
 type line struct {
 	Time    time.Time      `json:"time"`
 	Subject string         `json:"subject"`
@@ -45,14 +43,13 @@ type line struct {
 	Count   int            `json:"count,omitempty"`
 }
 
-// An exported line says where it stands too:
+// An exported line also has the sequence number and the MAC:
 //
 //	{"seq":4711,"time":"2026-11-21T12:00:00.000000005Z","subject":"alice","key":"k7q2","from":"127.0.0.1",
 //	 "request":"Zx…","action":"reveal","kind":"user","owner":"alice","name":"GITHUB_TOKEN","outcome":"done",
 //	 "allowed":true,"mac":"5f1c…"}
 //
-// Reads alike are one line with their number, and the secrets that they were
-// about:
+// Coalesced reads are one line with their count and the names of the secrets:
 //
 //	… "action":"list","kind":"user","owner":"alice","names":{"GITHUB_TOKEN":7,"NPM_TOKEN":1},"outcome":"done","count":8 …
 type exported struct {
@@ -62,8 +59,8 @@ type exported struct {
 	MAC     MAC  `json:"mac"`
 }
 
-// MarshalJSON implements [json.Marshaler]: the line of an export, whose names
-// do not change.
+// MarshalJSON implements [json.Marshaler]: it returns the line of an export. The field
+// names are stable.
 func (e Entry) MarshalJSON() ([]byte, error) {
 	return json.Marshal(exported{e.Seq, lineOf(e), e.Event.Outcome != secret.Denied, e.MAC})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-func TestExportIsALineAnEntry(t *testing.T) {
+func TestExportHasOneLinePerEntry(t *testing.T) {
 	l := mustLog(t, mustFile(t))
 	mustRecord(t, l, "a")
 	refused := event("b")
@@ -61,7 +61,7 @@ func exported(t *testing.T, entries []audit.Entry) (lines []string) {
 	return lines
 }
 
-func TestAnExportCanBeComparedWithAnAnchor(t *testing.T) {
+func TestExportCanBeComparedWithAnAnchor(t *testing.T) {
 	l := mustLog(t, mustFile(t))
 	mustRecord(t, l, "a", "b")
 	a, err := l.Anchor()
@@ -113,7 +113,7 @@ func TestReadPagesThroughTheLog(t *testing.T) {
 	}
 }
 
-func TestReadNamesAnEntryThatIsNotAuthentic(t *testing.T) {
+func TestReadNamesAnInauthenticEntry(t *testing.T) {
 	f := mustFile(t)
 	l := mustPruned(t, f)
 	tamper(t, f, flip(seq(6), -1))

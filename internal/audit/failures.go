@@ -11,18 +11,18 @@ import (
 
 const (
 	failuresEvery = time.Minute
-	// maxPeers that fail to authenticate are told apart within that time.
+	// maxPeers is the number of addresses that are counted separately in each period.
 	maxPeers   = 16
 	otherPeers = "other"
 )
 
-// failures counts failed authentications, whose number is up to people who
-// have no key: memory and entries are bounded, and nothing waits for a commit.
+// failures counts failed authentications. Clients without a key can cause any number of
+// them, so memory and entries are bounded, and no request waits for a commit.
 type failures struct {
 	write   func([]Entry) error
 	routine *routine
 
-	mu    sync.Mutex       // guards what follows
+	mu    sync.Mutex       // guards the fields below
 	peers map[string]Entry // by address
 	err   error            // why the last flush failed
 }

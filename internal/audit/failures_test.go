@@ -11,7 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-func TestFailuresAreOneEntryAPeerAndMinute(t *testing.T) {
+func TestFailuresAreOneEntryPerPeerAndMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := mustLog(t, mustFile(t))
 		began := time.Now()

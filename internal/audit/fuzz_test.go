@@ -9,8 +9,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// openKey seals nothing and finds every MAC right, so that what is stored
-// reaches the parsers.
+// openKey seals nothing and accepts every MAC, so that the fuzzed bytes reach the
+// parsers.
 type openKey struct{}
 
 func (openKey) Seal(text, _ []byte) []byte          { return bytes.Clone(text) }
@@ -22,7 +22,7 @@ func FuzzStoredEntry(f *testing.F) {
 	f.Add([]byte(zeros+`{"time":"2026-11-21T12:00:00Z","subject":"a","action":"list","outcome":"done","count":3}`), []byte(zeros+`{"seq":0}`))
 	f.Add([]byte(zeros), []byte(zeros+`{"seq":7,"mac":"00","dropped":-1}`))
 	f.Add([]byte(zeros+`{"count":-1}`), []byte{})
-	f.Add([]byte(zeros), []byte(zeros+`{"seq":1}`)) // an entry where all are pruned
+	f.Add([]byte(zeros), []byte(zeros+`{"seq":1}`)) // an entry of a log that was pruned
 	file := mustFile(f)
 	l := audit.Open(file, openKey{}, openKey{})
 	f.Cleanup(func() { _ = l.Close() })

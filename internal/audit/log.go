@@ -1,14 +1,14 @@
-// Package audit keeps the record of who attempted what on which secret: a log
-// in the state file in which every entry is sealed and chained to the one
-// before, so that none can be read, changed, dropped or moved without the keys.
+// Package audit implements the audit log: every attempt on a secret, with its caller and
+// outcome. The log is kept in the state file. Each entry is sealed and chained to the one
+// before, so that without the keys none can be read, changed, dropped or moved.
 //
-// A write's entry goes into the write's own transaction ([Log.Append]);
-// whatever else must be on record before it is answered costs a commit of its
-// own ([Log.Record]); lists follow within a second ([Log.Note]) and failed
-// authentications within a minute, counted ([Log.Failed]).
+// A write's entry is part of the write's transaction ([Log.Append]). An event that must
+// be on disk before the response has a commit of its own ([Log.Record]). Lists are
+// written within a second ([Log.Note]), and counts of failed authentications within a
+// minute ([Log.Failed]).
 //
-// How entries are kept and chained is in chain.go. What the chain cannot show,
-// that the whole file is an old copy, an [Anchor] outside of it does.
+// chain.go has the format. The chain cannot reveal that the whole file is an old copy; an
+// [Anchor] kept elsewhere can.
 package audit
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// A Key seals entries for their places in the log, or chains them.
+// A Key seals entries for their places in the log, or computes the MACs of the chain.
 type Key interface {
 	Seal(text, place []byte) []byte
 	Open(sealed, place []byte) ([]byte, error)
@@ -38,16 +38,16 @@ type Log struct {
 	chain    Key
 	notes    *notes
 	failures *failures
-	pruning  sync.Mutex // held by whoever prunes
+	pruning  sync.Mutex // held while pruning
 
-	// A head that this process authenticated, whether or not it was committed.
+	// genuine is a head that this process has authenticated, committed or not.
 	genuine atomic.Pointer[[headBytes]byte]
 }
 
 var _ secret.Recorder = (*Log)(nil)
 
-// Open returns the log in the file, sealed with one key and chained with
-// another. Close it before the file.
+// Open returns the log in the file, with the keys that seal and chain its entries. Close
+// it before the file.
 func Open(file *state.File, entry, chain Key) *Log {
 	l := &Log{file: file, entry: entry, chain: chain}
 	l.notes = startNotes(l.appendAll)
@@ -55,17 +55,17 @@ func Open(file *state.File, entry, chain Key) *Log {
 	return l
 }
 
-// Begin puts on record that the log begins. A log without any entry therefore
-// was wiped: [Log.Check] and [Log.Verify] say so.
+// Begin writes the first entry of a new log. A log without entries has therefore been
+// wiped, and [Log.Check] and [Log.Verify] return an error.
 func (l *Log) Begin(ctx context.Context) error {
 	return l.Record(ctx, secret.Event{Time: time.Now().UTC(), Subject: "init", Action: Beginning, Outcome: secret.Done})
 }
 
-// Close puts on record what has been noted and counted.
+// Close writes the pending notes and counts.
 func (l *Log) Close() error { return errors.Join(l.notes.close(), l.failures.close()) }
 
-// Record implements [secret.Recorder]. An event need not be about a secret:
-// what is done to the server goes on record here too.
+// Record implements [secret.Recorder]. An event need not be about a secret: operations on
+// the server are recorded here too.
 func (l *Log) Record(ctx context.Context, e secret.Event, steps ...func(secret.Tx) error) error {
 	return l.file.UpdateReserved(ctx, func(tx *state.Tx) error {
 		for _, step := range steps {
@@ -81,13 +81,13 @@ func (l *Log) Record(ctx context.Context, e secret.Event, steps ...func(secret.T
 // and secret are one entry every half second, with their numbers.
 func (l *Log) Note(e secret.Event) error { return l.notes.add(e) }
 
-// Failed counts an authentication that failed, by the address it came from. It
-// never waits for the disk: a minute's failures are one commit, of a bounded
-// number of entries, so nobody without a key can make the server write more.
+// Failed counts a failed authentication by the client's address. It never waits for the
+// disk: a minute's failures are one commit with a bounded number of entries, so clients
+// without a key cannot make the server write more.
 func (l *Log) Failed(from string) { l.failures.count(failureFrom(from)) }
 
-// Append puts the event on record in the transaction. On a log whose end has
-// been tampered with the error is a [*Break], and [Log.Mend] may help.
+// Append adds the event to the log in the transaction. If the end of the log has been
+// tampered with, the error is a [*Break]; [Log.Mend] may then help.
 func (l *Log) Append(tx *state.Tx, e secret.Event) error {
 	return l.append(tx, Entry{Event: e, Count: 1})
 }
@@ -103,8 +103,8 @@ func (l *Log) appendAll(entries []Entry) error {
 	})
 }
 
-// append goes on from the head and not from the last entry there is: where the
-// log's end has been cut off, a gap is what has to remain.
+// append continues from the head, not from the last entry in the bucket: if entries were
+// cut off, the gap must remain visible.
 func (l *Log) append(tx *state.Tx, e Entry) error {
 	log := tx.Bucket(bucket)
 	head, err := l.head(&log)

@@ -45,7 +45,7 @@ func mustFile(t testing.TB) *state.File {
 	return mustOpen(t, mustCreate(t))
 }
 
-// mustLog returns a log that is closed with its test.
+// mustLog returns a log that is closed at the end of the test.
 func mustLog(t testing.TB, f *state.File) *audit.Log {
 	t.Helper()
 	l := open(f)
@@ -85,7 +85,7 @@ func entries(t testing.TB, l *audit.Log) (all []audit.Entry) {
 	return all
 }
 
-func TestWhatIsRecordedIsReadBack(t *testing.T) {
+func TestRecordedEventsAreReadBack(t *testing.T) {
 	f := mustFile(t)
 	l := open(f)
 	mustRecord(t, l, "a", "b")
@@ -104,8 +104,8 @@ func TestWhatIsRecordedIsReadBack(t *testing.T) {
 	}
 }
 
-// How each attempt ended is to be found by its request.
-func TestNotesOfWhatIsNoReadAreEntriesOfTheirOwn(t *testing.T) {
+// The outcome of every attempt can be found by its request id.
+func TestNotesOfWritesAreNotCoalesced(t *testing.T) {
 	l := open(mustFile(t))
 	for i := range 10 {
 		e := event("db")
@@ -128,7 +128,7 @@ func TestNotesOfWhatIsNoReadAreEntriesOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestNotesAlikeAreOneEntry(t *testing.T) {
+func TestSimilarNotesAreCoalesced(t *testing.T) {
 	l := open(mustFile(t))
 	var wg sync.WaitGroup
 	for i := range 100 {
@@ -152,7 +152,7 @@ func TestNotesAlikeAreOneEntry(t *testing.T) {
 	}
 }
 
-// noted says how often each secret is on record.
+// noted returns the number of recorded reads by secret.
 func noted(t testing.TB, l *audit.Log) map[string]int {
 	t.Helper()
 	times := map[string]int{}
@@ -172,8 +172,8 @@ func noted(t testing.TB, l *audit.Log) map[string]int {
 	return times
 }
 
-// Of a list there is no name, and no entry is longer than others can bear.
-func TestNotesOfListsAndOfManySecretsAreEntriesOfTheirOwn(t *testing.T) {
+// A list has no name, and an entry has a bounded number of names.
+func TestListsAreNotCoalescedWithNamedReadsAndEntriesHaveLimitedNames(t *testing.T) {
 	l := open(mustFile(t))
 	want := map[string]int{"": 2}
 	for i := range 1000 {
@@ -202,13 +202,13 @@ func TestNotesOfListsAndOfManySecretsAreEntriesOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestNotesAreOnRecordWithinASecond(t *testing.T) {
+func TestNotesAreWrittenWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := mustLog(t, mustFile(t))
 		if err := l.Note(event("a")); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second) // of the bubble, which takes none
+		time.Sleep(time.Second) // of the synctest bubble, so it takes no real time
 		synctest.Wait()
 		if got := len(entries(t, l)); got != 1 {
 			t.Errorf("%d entries after a second, want 1", got)
@@ -216,7 +216,7 @@ func TestNotesAreOnRecordWithinASecond(t *testing.T) {
 	})
 }
 
-func TestMoreNotesThanMemoryHoldsAreAllOnRecord(t *testing.T) {
+func TestMoreNotesThanTheLimitAreAllWritten(t *testing.T) {
 	l := open(mustFile(t))
 	want := map[string]int{}
 	for i := range 40_000 {
@@ -233,23 +233,23 @@ func TestMoreNotesThanMemoryHoldsAreAllOnRecord(t *testing.T) {
 	}
 }
 
-func TestNotesThatCouldNotBeWrittenAreWrittenLater(t *testing.T) {
+func TestFailedNotesAreWrittenLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := mustFile(t)
 		l := open(f)
 		mustRecord(t, l, "recorded")
-		tamper(t, f, flip(headKey, -1)) // and nothing can be appended
+		tamper(t, f, flip(headKey, -1)) // now no append succeeds
 		for _, name := range []string{"a", "b", "a"} {
 			if err := l.Note(event(name)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(time.Second) // of the bubble, which takes none
+		time.Sleep(time.Second) // of the synctest bubble, so it takes no real time
 		synctest.Wait()
 		if err := l.Note(event("c")); !errors.Is(err, audit.ErrTampered) {
 			t.Errorf("Note, when notes cannot be written: %v, want ErrTampered", err)
 		}
-		tamper(t, f, flip(headKey, -1)) // back
+		tamper(t, f, flip(headKey, -1)) // repair it
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +259,7 @@ func TestNotesThatCouldNotBeWrittenAreWrittenLater(t *testing.T) {
 	})
 }
 
-func TestNothingOfAnEntryIsReadableInTheFile(t *testing.T) {
+func TestEntriesAreNotReadableInTheFile(t *testing.T) {
 	f := mustFile(t)
 	l := open(f)
 	defer func() { _ = l.Close() }()

@@ -9,10 +9,10 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// Mend lets a log go on whose head is damaged or missing, so that nothing can
-// be appended: from the last entry there is. What was cut off it cannot bring
-// back, which is why an operator has to decide it and why it goes on record.
-// A sound head it leaves alone.
+// Mend repairs a log with a damaged or missing head, to which no entry can be appended.
+// The log continues from its last entry. Mend cannot restore entries that were cut off,
+// so an operator has to decide on it, and it is recorded in the log. A valid head is left
+// unchanged.
 func (l *Log) Mend(ctx context.Context, by secret.Event) (mended bool, err error) {
 	by.Time, by.Action, by.Outcome = time.Now().UTC(), Mending, secret.Done
 	err = l.file.Update(ctx, func(tx *state.Tx) error {
@@ -21,7 +21,7 @@ func (l *Log) Mend(ctx context.Context, by secret.Event) (mended bool, err error
 		if _, err := l.head(&log); err == nil {
 			return nil
 		}
-		start, _ := l.checkpoint(&log) // without it, whatever is the last
+		start, _ := l.checkpoint(&log) // if there is no checkpoint, use the last entry of the bucket
 		mended = true
 		if err := l.putHead(&log, lastOf(&log, start.link())); err != nil {
 			return err
@@ -31,8 +31,8 @@ func (l *Log) Mend(ctx context.Context, by secret.Event) (mended bool, err error
 	return mended && err == nil, err
 }
 
-// lastOf returns the last entry there is, whether or not it is authentic: if
-// it is not, the log verifies no further than to it.
+// lastOf returns the last entry of the bucket, authentic or not. If it is not authentic,
+// verification stops there.
 func lastOf(log *state.Bucket, start link) link {
 	last := start
 	for key, stored := range log.From(after(start.Seq)) {

@@ -10,20 +10,18 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// A Checkpoint stands for the entries that were pruned: the chain goes on from
-// the last of them.
+// A Checkpoint replaces the pruned entries: the chain continues from the last of them.
 type Checkpoint struct {
-	Seq     uint64    `json:"seq"` // of the last entry that was dropped
+	Seq     uint64    `json:"seq"` // of the last pruned entry
 	MAC     MAC       `json:"mac"` // of that entry
 	Time    time.Time `json:"time"`
 	By      string    `json:"by"`
-	Dropped int       `json:"dropped"` // so many entries, that time
+	Dropped int       `json:"dropped"` // number of entries dropped by that pruning
 }
 
 func (c Checkpoint) link() link { return link{c.Seq, c.MAC} }
 
-// Checkpoint returns the log's checkpoint, the zero one if nothing was ever
-// pruned.
+// Checkpoint returns the log's checkpoint, or a zero one if it was never pruned.
 func (l *Log) Checkpoint() (c Checkpoint, err error) {
 	err = l.file.View(func(tx *state.Tx) error {
 		log := tx.Bucket(bucket)
@@ -60,10 +58,10 @@ func (l *Log) putCheckpoint(log *state.Bucket, c Checkpoint) error {
 
 func (l *Log) checkpointPlace() []byte { return []byte(checkpointLabel + l.file.ID()) }
 
-// Prune drops the entries before the first one that is not older than that,
-// and says how many they were. Each commit of it drops a bounded number, leaves
-// a checkpoint in their place and has the event on record, with their number.
-// Nothing is dropped that does not verify: the traces of tampering stay.
+// Prune drops the entries before the first one that is not older than before, and returns
+// their number. Each of its commits drops a bounded number, leaves a checkpoint, and
+// appends the event with the number. Entries that do not verify are never dropped, so
+// traces of tampering stay.
 func (l *Log) Prune(ctx context.Context, before time.Time, by secret.Event) (dropped int, err error) {
 	l.pruning.Lock()
 	defer l.pruning.Unlock()
@@ -85,8 +83,8 @@ func (l *Log) Prune(ctx context.Context, before time.Time, by secret.Event) (dro
 	}
 }
 
-// oldest returns entries to drop. Those behind last, which pruning itself puts
-// on record, are none of them.
+// oldest returns entries to drop. It excludes entries behind last, which pruning itself
+// has appended.
 func (l *Log) oldest(before time.Time, last uint64) ([]Entry, error) {
 	found, err := l.step(link{})
 	if err != nil {

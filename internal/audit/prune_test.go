@@ -11,7 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// mustFill puts so many entries on record in one commit, a second apart.
+// mustFill appends n entries in one commit, a second apart.
 func mustFill(t testing.TB, f *state.File, l *audit.Log, n int) {
 	t.Helper()
 	err := f.Update(t.Context(), func(tx *state.Tx) error {
@@ -29,17 +29,17 @@ func mustFill(t testing.TB, f *state.File, l *audit.Log, n int) {
 	}
 }
 
-func TestPruneDropsWhatIsOlderAndIsOnRecord(t *testing.T) {
+func TestPruneDropsOldEntriesAndIsRecorded(t *testing.T) {
 	for _, tc := range []struct {
 		before  time.Duration
 		dropped int
-		records int // one a commit
+		records int // pruning entries, one for each commit
 	}{
 		{0, 0, 0},
 		{time.Second, 1, 1},
 		{1024 * time.Second, 1024, 1},
 		{2500 * time.Second, 2500, 3},
-		{1e6 * time.Second, 3000, 3}, // in the future: its own records stay
+		{1e6 * time.Second, 3000, 3}, // in the future: pruning keeps its own entries
 	} {
 		f := mustFile(t)
 		l := mustLog(t, f)
@@ -74,7 +74,7 @@ func wantOnRecord(t *testing.T, l *audit.Log, records, dropped int) {
 	}
 }
 
-func TestPruneAgainGoesOnFromTheCheckpoint(t *testing.T) {
+func TestSecondPruneContinuesFromTheCheckpoint(t *testing.T) {
 	f := mustFile(t)
 	l := mustLog(t, f)
 	mustFill(t, f, l, 100)
@@ -90,7 +90,7 @@ func TestPruneAgainGoesOnFromTheCheckpoint(t *testing.T) {
 	}
 }
 
-func TestPruneLeavesTheTracesOfTampering(t *testing.T) {
+func TestPruneKeepsTracesOfTampering(t *testing.T) {
 	f := mustFile(t)
 	l := mustPruned(t, f)
 	tamper(t, f, flip(seq(5), -1))
@@ -102,7 +102,7 @@ func TestPruneLeavesTheTracesOfTampering(t *testing.T) {
 	}
 }
 
-func TestAnEarlierCheckpointDoesNotHideWhatWasDroppedSince(t *testing.T) {
+func TestAnEarlierCheckpointDoesNotHideLaterDrops(t *testing.T) {
 	f := mustFile(t)
 	l := mustPruned(t, f)
 	earlier := rows(t, f)[0]

@@ -6,8 +6,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// Read returns the entries behind that number, at most so many. Each is
-// authentic for its number; that none is missing is for [Log.Verify] to say.
+// Read returns at most limit entries behind seq. Each is authentic for its number. Only
+// [Log.Verify] detects missing entries.
 func (l *Log) Read(seq uint64, limit int) (found []Entry, err error) {
 	err = l.file.View(func(tx *state.Tx) error {
 		log := tx.Bucket(bucket)
@@ -26,7 +26,7 @@ func (l *Log) Read(seq uint64, limit int) (found []Entry, err error) {
 	return found, err
 }
 
-// Tail returns the last entries, at most so many, as Read does.
+// Tail returns at most limit of the last entries, checked as by Read.
 func (l *Log) Tail(limit int) ([]Entry, error) {
 	head, err := l.lastLink()
 	if err != nil {

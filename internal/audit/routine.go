@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// A routine calls a function again and again until it is ended, and then once
-// more.
+// A routine calls a function periodically until it is stopped, and then once more.
 type routine struct {
 	once sync.Once
 	stop chan struct{}

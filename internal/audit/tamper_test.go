@@ -15,8 +15,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// tamper changes what is stored as somebody would who can write the file but
-// has not the keys.
+// tamper changes stored rows, as an attacker could with write access to the file but
+// without the keys.
 func tamper(t testing.TB, f *state.File, change func(log *state.Bucket) error) {
 	t.Helper()
 	err := f.Update(t.Context(), func(tx *state.Tx) error {
@@ -74,8 +74,8 @@ func swap(a, b uint64) func(log *state.Bucket) error {
 	return all(copyTo(seq(a), aside), copyTo(seq(b), seq(a)), copyTo(aside, seq(b)), drop(1<<40))
 }
 
-// mustPruned returns a log of entries 4 to 7 behind a checkpoint; 7 is the
-// record of the pruning.
+// mustPruned returns a log of entries 4 to 7 behind a checkpoint. Entry 7 records the
+// pruning.
 func mustPruned(t testing.TB, f *state.File) *audit.Log {
 	t.Helper()
 	l := mustLog(t, f)
@@ -94,7 +94,7 @@ func mustPruned(t testing.TB, f *state.File) *audit.Log {
 
 var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-func TestVerifyNamesTheFirstPlaceThatDoesNotHold(t *testing.T) {
+func TestVerifyNamesTheFirstBreak(t *testing.T) {
 	for _, tc := range []struct {
 		what   string
 		change func(log *state.Bucket) error
@@ -168,7 +168,7 @@ func TestBreaksReadAsSentences(t *testing.T) {
 	}
 }
 
-func TestVerifyReportsWhatIsThere(t *testing.T) {
+func TestVerifyReportsTheEntries(t *testing.T) {
 	f := mustFile(t)
 	l := mustLog(t, f)
 	if err := l.Begin(t.Context()); err != nil {
@@ -204,8 +204,8 @@ func rows(t testing.TB, f *state.File) (stored []row) {
 	return stored
 }
 
-// A changed byte, wherever it is: in a key, an entry, the checkpoint, the head.
-func TestNoByteCanBeChangedUnnoticed(t *testing.T) {
+// Every byte is covered: keys, entries, checkpoint and head.
+func TestEveryChangedByteIsDetected(t *testing.T) {
 	f := mustFile(t)
 	l := mustPruned(t, f)
 	tried := 0
@@ -239,7 +239,7 @@ func TestNoByteCanBeChangedUnnoticed(t *testing.T) {
 	}
 }
 
-func TestNoRowCanBeDroppedOrTakeAnothersPlace(t *testing.T) {
+func TestDroppedAndMovedRowsAreDetected(t *testing.T) {
 	f := mustFile(t)
 	l := mustPruned(t, f)
 	stored := rows(t, f)
@@ -258,7 +258,7 @@ func TestNoRowCanBeDroppedOrTakeAnothersPlace(t *testing.T) {
 	}
 }
 
-func TestATruncatedTailStaysAGap(t *testing.T) {
+func TestTruncatedTailStaysAGap(t *testing.T) {
 	f := mustFile(t)
 	l := mustPruned(t, f)
 	tamper(t, f, drop(6, 7))
@@ -272,7 +272,7 @@ func TestATruncatedTailStaysAGap(t *testing.T) {
 	}
 }
 
-func TestNothingGoesOnBehindADamagedHead(t *testing.T) {
+func TestNothingIsAppendedBehindADamagedHead(t *testing.T) {
 	f := mustFile(t)
 	l := mustPruned(t, f)
 	tamper(t, f, flip(headKey, -1))
@@ -284,11 +284,11 @@ func TestNothingGoesOnBehindADamagedHead(t *testing.T) {
 	}
 }
 
-func TestMendGoesOnFromTheLastEntryOnRecord(t *testing.T) {
+func TestMendContinuesFromTheLastEntry(t *testing.T) {
 	for _, tc := range []struct {
 		what   string
 		change func(log *state.Bucket) error
-		want   uint64 // the number of the mending
+		want   uint64 // the number of the entry that records the repair
 	}{
 		{"a damaged head", flip(headKey, -1), 8},
 		{"no head", drop(math.MaxUint64), 8},
@@ -308,7 +308,7 @@ func TestMendGoesOnFromTheLastEntryOnRecord(t *testing.T) {
 	}
 }
 
-func TestMendLeavesASoundLogAlone(t *testing.T) {
+func TestMendDoesNotChangeAValidLog(t *testing.T) {
 	l := mustPruned(t, mustFile(t))
 	if mended, err := l.Mend(t.Context(), secret.Event{}); mended || err != nil {
 		t.Errorf("mended %v, %v", mended, err)

@@ -6,21 +6,21 @@ import (
 	"fmt"
 )
 
-// ErrTampered means that the log is not as it was written. What is wrong, and
-// where, says a [*Break], which is an ErrTampered too.
+// ErrTampered means that the log has been changed since it was written. The error is a
+// [*Break], which says where and how.
 var ErrTampered = errors.New("the audit log has been changed or damaged")
 
-// A Break is the first place at which the chain does not hold.
+// A Break is the first place at which the chain is broken.
 type Break struct {
 	What      Tampering
-	Seq, Last uint64 // the entry, or with Last the entries from Seq to it; of the head, the last one before it
-	Is        uint64 // of Moved: the entry that is there
+	Seq, Last uint64 // the entry, or with Last the entries from Seq to it; for a bad head, the last entry before it
+	Is        uint64 // for Moved: the number of the entry found there
 }
 
-// Tampering is what was done to a log.
+// Tampering is a kind of change to a log.
 type Tampering string
 
-// What can be done. That a log is an old copy it cannot tell by itself: see
+// The kinds of tampering. The log alone cannot reveal that it is an old copy: see
 // [ErrRolledBack].
 const (
 	Edited        Tampering = "edited"
@@ -36,7 +36,7 @@ const (
 
 func (b *Break) Error() string { return fmt.Sprintf("%v: %s", ErrTampered, b.where()) }
 
-// Unwrap makes it an ErrTampered.
+// Unwrap returns ErrTampered.
 func (b *Break) Unwrap() error { return ErrTampered }
 
 func (b *Break) where() string {
@@ -69,15 +69,15 @@ func (b *Break) entries() string {
 	return fmt.Sprintf("entries %d to %d are", b.Seq, b.Last)
 }
 
-// A Report is what a verification found in order.
+// A Report describes the verified entries.
 type Report struct {
 	Entries     int
 	First, Last Entry       // zero without entries
 	Checkpoint  *Checkpoint // nil if nothing was ever pruned
 }
 
-// Verify walks through the whole log. If the chain breaks, the error is a
-// [*Break] and the report is about what comes before it.
+// Verify checks the whole log. If the chain breaks, the error is a [*Break] and the
+// report covers the entries before it.
 func (l *Log) Verify(ctx context.Context) (Report, error) {
 	var r Report
 	err := l.walk(ctx, func(e Entry) error {
@@ -97,14 +97,14 @@ func (l *Log) Verify(ctx context.Context) (Report, error) {
 	return r, err
 }
 
-// farthest bounds how far from its place a moved entry is looked for.
+// farthest limits the search for the original place of a moved entry.
 const farthest = 1 << 16
 
-// diagnose says whether what does not follow in the chain is another entry of
-// the log: its seal knows its number.
+// diagnose determines whether an entry that breaks the chain was moved from another place
+// in the log, because its seal contains its number.
 func (l *Log) diagnose(want uint64, sealed []byte, last uint64) *Break {
 	for d := uint64(1); d <= min(farthest, last); d++ {
-		for _, seq := range []uint64{want + d, want - d} { // below zero is above last
+		for _, seq := range []uint64{want + d, want - d} { // a wrapped negative number is above last
 			if seq == 0 || seq > last {
 				continue
 			}

@@ -10,16 +10,17 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// stepEntries are read at a time. Each step sees a state of its own, so that a
-// walk through a long log holds up neither the commits nor the file's growth.
+// stepEntries is the number of entries read in one transaction. Each step has its own
+// snapshot, so that a walk through a long log blocks neither commits nor the growth of
+// the file.
 const stepEntries = 1024
 
-// Entries calls fn with every entry in order, verifying the chain on the way.
-// The error is fn's, or a [*Break] that says where the chain is broken.
+// Entries calls fn with every entry in order and verifies the chain. The error is fn's,
+// or a [*Break] that says where the chain is broken.
 func (l *Log) Entries(fn func(Entry) error) error { return l.walk(context.Background(), fn) }
 
-// numberOf returns a key's number, and for what is no key of the log one that
-// no entry has.
+// numberOf returns the number in a key. For a key that is not of the log it returns a
+// number that no entry has.
 func numberOf(key []byte) uint64 {
 	if len(key) != keyBytes {
 		return 0
@@ -46,9 +47,9 @@ func (l *Log) walk(ctx context.Context, fn func(Entry) error) error {
 	}
 }
 
-// step returns the next entries of the chain. Fewer than stepEntries are all
-// there are, in which case the chain's end has been verified too. On an error
-// they are those before the break.
+// step returns the next entries of the chain. If there are fewer than stepEntries, they
+// are the last, and the end of the chain has been verified too. With an error it returns
+// the entries before the break.
 func (l *Log) step(at link) (found []Entry, err error) {
 	err = l.file.View(func(tx *state.Tx) error {
 		log := tx.Bucket(bucket)
@@ -70,7 +71,7 @@ func (l *Log) follow(log *state.Bucket, at link) (found []Entry, err error) {
 	head, headErr := l.head(log)
 	last := head.Seq
 	if headErr != nil {
-		last = math.MaxUint64 // anybody's guess
+		last = math.MaxUint64 // unknown
 	}
 	for key, stored := range rest {
 		if bytes.Equal(key, headKey) {
@@ -88,7 +89,7 @@ func (l *Log) follow(log *state.Bucket, at link) (found []Entry, err error) {
 	return found, endOf(at, head, headErr)
 }
 
-// next opens the entry that follows a link, or says what is there instead.
+// next opens the entry that follows a link, or returns the break.
 func (l *Log) next(at link, key, stored []byte, last uint64) (Entry, error) {
 	seq, want := numberOf(key), at.Seq+1
 	switch {
