@@ -121,7 +121,7 @@ hostile: ## Attack the server with N=2200 stalled connections, and with what tak
 	STRONGROOM_HOSTILE=$(or $(N),2200) $(PROOF) -run TestHostile ./cmd/strongroom
 
 timing: ## Time N=1000000 refusals of each kind of key
-	STRONGROOM_TIMING=$(or $(N),1000000) $(PROOF) -run TestTimingOfARefusalSaysNothing ./internal/issued
+	STRONGROOM_TIMING=$(or $(N),1000000) $(PROOF) -run TestTimingOfARejectionRevealsNothing ./internal/issued
 
 # Go 1.26 sometimes takes the end of -fuzztime itself for a failure
 # (go.dev/issue/75804); what it has found, it says.

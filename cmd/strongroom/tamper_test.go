@@ -27,7 +27,7 @@ func TestAnOldCopyOfTheStateFilePutBackIsRefused(t *testing.T) {
 
 	mustWrite(t, i.path("data/strongroom.db"), old)
 	for _, args := range [][]string{{"serve"}, {"doctor"}, {"audit", "verify"}, {"keyring", "show"}} {
-		wantRefusal(t, i.administer(t, args...), "audit.anchor.file: ", "an old copy of the state file was put back: the audit log goes to entry 2, and was anchored at 3; "+
+		wantRefusal(t, i.administer(t, args...), "audit.anchor.file: ", "an old copy of the state file was put back: the audit log ends at entry 2 but was anchored at entry 3; "+
 			"if that was meant, as after a restore, move "+i.path("anchor")+" away and a new one begins")
 	}
 	if mustRead(t, i.path("anchor")) != anchor {

@@ -152,15 +152,15 @@ func TestBreaksReadAsSentences(t *testing.T) {
 		b    audit.Break
 		want string
 	}{
-		{audit.Break{What: audit.Edited, Seq: 5}, "entry 5 is not what was written"},
+		{audit.Break{What: audit.Edited, Seq: 5}, "entry 5 has been changed"},
 		{audit.Break{What: audit.Missing, Seq: 5, Last: 5}, "entry 5 is missing"},
 		{audit.Break{What: audit.Missing, Seq: 5, Last: 6}, "entries 5 to 6 are missing"},
 		{audit.Break{What: audit.Moved, Seq: 5, Is: 6}, "entry 6 is in the place of entry 5"},
 		{audit.Break{What: audit.Truncated, Seq: 6, Last: 7}, "entries 6 to 7 are missing at its end"},
-		{audit.Break{What: audit.Beyond, Seq: 8}, "entry 8 is behind what the head says is the last"},
-		{audit.Break{What: audit.Foreign, Seq: 6}, "before entry 6 is something that does not belong there"},
-		{audit.Break{What: audit.BadHead, Seq: 7}, "the head, which says where it ends, is not the one that was written"},
-		{audit.Break{What: audit.BadCheckpoint}, "the checkpoint before the first entry is not the one that was written"},
+		{audit.Break{What: audit.Beyond, Seq: 8}, "entry 8 follows the last entry that the head names"},
+		{audit.Break{What: audit.Foreign, Seq: 6}, "an unknown row precedes entry 6"},
+		{audit.Break{What: audit.BadHead, Seq: 7}, "the head, which names the last entry, has been changed"},
+		{audit.Break{What: audit.BadCheckpoint}, "the checkpoint before the first entry has been changed"},
 	} {
 		if got, want := tc.b.Error(), audit.ErrTampered.Error()+": "+tc.want; got != want {
 			t.Errorf("got %q, want %q", got, want)

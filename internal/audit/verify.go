@@ -48,17 +48,17 @@ func (b *Break) where() string {
 	case Moved:
 		return fmt.Sprintf("entry %d is in the place of entry %d", b.Is, b.Seq)
 	case Beyond:
-		return fmt.Sprintf("entry %d is behind what the head says is the last", b.Seq)
+		return fmt.Sprintf("entry %d follows the last entry that the head names", b.Seq)
 	case Foreign:
-		return fmt.Sprintf("before entry %d is something that does not belong there", b.Seq)
+		return fmt.Sprintf("an unknown row precedes entry %d", b.Seq)
 	case Wiped:
-		return "it is empty, and never is: its beginning was the first entry"
+		return "it is empty: even its first entry has been removed"
 	case BadHead:
-		return "the head, which says where it ends, is not the one that was written"
+		return "the head, which names the last entry, has been changed"
 	case BadCheckpoint:
-		return "the checkpoint before the first entry is not the one that was written"
+		return "the checkpoint before the first entry has been changed"
 	default:
-		return fmt.Sprintf("entry %d is not what was written", b.Seq)
+		return fmt.Sprintf("entry %d has been changed", b.Seq)
 	}
 }
 

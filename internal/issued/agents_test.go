@@ -15,14 +15,14 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-func TestAnAgentGetsItsSecretsAndNothingElse(t *testing.T) {
+func TestAgentKeyReadsItsSecretsAndNothingElse(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	bob := secret.User("bob")
 	s.mustHold(t, on(alice, "db"), on(alice, "cache"), on(alice, "root"), on(bob, "db"))
 	key, created := s.mustCreateAgent(t, issued.AgentDraft{Names: []string{"db", "cache"}, Sandbox: "box-7", Reads: 3})
-	who, ok := s.knows(key)
-	if !ok || who.Sandbox != "box-7" || who.User != "alice" || who.Subject != "sandbox box-7" || who.Key != created.ID {
-		t.Fatalf("%v, %+v", ok, who)
+	caller, ok := s.knows(key)
+	if !ok || caller.Sandbox != "box-7" || caller.User != "alice" || caller.Subject != "sandbox box-7" || caller.Key != created.ID {
+		t.Fatalf("%v, %+v", ok, caller)
 	}
 	mine := []secret.Ref{on(alice, "db"), on(alice, "cache")}
 	for _, ref := range []secret.Ref{
@@ -30,25 +30,26 @@ func TestAnAgentGetsItsSecretsAndNothingElse(t *testing.T) {
 		on(secret.App("0f8fad5b-d9cb-469f-a165-70867728950e"), "db"),
 	} {
 		for _, action := range append(secret.Actions(), secret.History, secret.Restore, secret.Destroy) {
-			// That there is something of the owner's to list is no secret.
+			// An agent may see that its owner has secrets, so listing the owner is
+			// allowed.
 			want := (action == secret.List || action == secret.Reveal) && (slices.Contains(mine, ref) || ref == on(alice, ""))
-			if got := who.May(action, ref); got != want {
+			if got := caller.May(action, ref); got != want {
 				t.Errorf("may %s %s: %v, want %v", action, ref, got, want)
 			}
 		}
 	}
-	infos, err := s.service().List(t.Context(), who, alice, secret.Page{})
+	infos, err := s.service().List(t.Context(), caller, alice, secret.Page{})
 	if err != nil || len(infos) != 2 {
 		t.Errorf("lists %+v, %v", infos, err)
 	}
 	for _, ref := range []secret.Ref{on(alice, "root"), on(bob, "db"), on(alice, "none")} {
-		if _, data, err := s.service().Reveal(t.Context(), who, ref); err == nil {
+		if _, data, err := s.service().Reveal(t.Context(), caller, ref); err == nil {
 			t.Errorf("reveals %s: %d values", ref, len(data))
 		}
 	}
-	// None of this took a delivery.
+	// None of these requests is counted as a read.
 	for n := range 4 {
-		_, data, err := s.service().Reveal(t.Context(), who, mine[n%2])
+		_, data, err := s.service().Reveal(t.Context(), caller, mine[n%2])
 		if want := n < 3; (err == nil) != want || (len(data) > 0) != want {
 			t.Errorf("delivery %d: %d values, %v", n+1, len(data), err)
 		}
@@ -56,16 +57,16 @@ func TestAnAgentGetsItsSecretsAndNothingElse(t *testing.T) {
 	s.wantKnown(t, key, false, "after the last read")
 }
 
-// delivers tells how often the key delivers to so many at once, until nobody
-// gets anything any more.
-func delivers(t *testing.T, s *secret.Service, who secret.Caller, crowd, times int) int {
+// readUntilDenied returns the number of successful reads of concurrent clients, each of which
+// reads up to times times.
+func readUntilDenied(t *testing.T, s *secret.Service, caller secret.Caller, clients, times int) int {
 	t.Helper()
 	var delivered atomic.Int64
 	var all sync.WaitGroup
-	for range crowd {
+	for range clients {
 		all.Go(func() {
 			for range times {
-				_, data, err := s.Reveal(t.Context(), who, on(alice, "db"))
+				_, data, err := s.Reveal(t.Context(), caller, on(alice, "db"))
 				switch {
 				case err == nil && string(data["value"]) == "value of db":
 					delivered.Add(1)
@@ -79,8 +80,8 @@ func delivers(t *testing.T, s *secret.Service, who secret.Caller, crowd, times i
 	return int(delivered.Load())
 }
 
-// Between them the store that records and one that does not stand for all.
-func TestReadsAreNeverOneTooMany(t *testing.T) {
+// Two services stand for all stores: one records in its transactions, one does not.
+func TestReadLimitIsExactUnderConcurrency(t *testing.T) {
 	const reads = 100
 	for name, service := range map[string]func(*stack) *secret.Service{
 		"recording":     (*stack).service,
@@ -92,14 +93,14 @@ func TestReadsAreNeverOneTooMany(t *testing.T) {
 			s.mustHold(t, on(alice, "db"))
 			key, created := s.mustCreateAgent(t, issued.AgentDraft{Reads: reads})
 			other, _ := s.mustCreateAgent(t, issued.AgentDraft{Reads: 1})
-			who, _ := s.knows(key)
-			delivered := delivers(t, service(s), who, 16, 4) // and then there are 36 left
+			caller, _ := s.knows(key)
+			got := readUntilDenied(t, service(s), caller, 16, 4) // leaves 36 reads
 			s = s.mustCrash(t, c.clock())
 			s.wantKnown(t, key, true, "before the last read, after a crash")
-			who, _ = s.knows(key)
-			delivered += delivers(t, service(s), who, 16, 10)
-			if delivered != reads {
-				t.Errorf("%d deliveries, want %d", delivered, reads)
+			caller, _ = s.knows(key)
+			got += readUntilDenied(t, service(s), caller, 16, 10)
+			if got != reads {
+				t.Errorf("%d reads, want %d", got, reads)
 			}
 			for _, when := range []string{"at once", "after a restart"} {
 				s.wantKnown(t, key, false, "spent, "+when)
@@ -108,19 +109,19 @@ func TestReadsAreNeverOneTooMany(t *testing.T) {
 			}
 			for _, k := range s.List(true) {
 				if k.ID == created.ID && k.Agent.Delivered != reads {
-					t.Errorf("%d deliveries are counted, want %d", k.Agent.Delivered, reads)
+					t.Errorf("%d reads are counted, want %d", k.Agent.Delivered, reads)
 				}
 			}
 		})
 	}
 }
 
-func TestEveryDeliveryIsOnRecord(t *testing.T) {
+func TestEveryReadOfAnAgentIsAudited(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	s.mustHold(t, on(alice, "db"))
 	key, created := s.mustCreateAgent(t, issued.AgentDraft{Reads: 5, Sandbox: "box"})
-	who, _ := s.knows(key)
-	delivers(t, s.service(), who, 4, 2)
+	caller, _ := s.knows(key)
+	readUntilDenied(t, s.service(), caller, 4, 2)
 	outcomes := map[secret.Outcome]int{}
 	for _, e := range s.mustTail(t) {
 		if e.Action == secret.Reveal && e.Key == created.ID && e.Subject == "sandbox box" && e.Ref == on(alice, "db") {
@@ -132,8 +133,8 @@ func TestEveryDeliveryIsOnRecord(t *testing.T) {
 	}
 }
 
-// Who asks before the revocation, and is answered after it, gets nothing.
-func TestAfterARevocationNothingIsDelivered(t *testing.T) {
+// A request that began before the revocation and is answered after it gets no values.
+func TestNoValuesAreReturnedAfterARevocation(t *testing.T) {
 	for name, revoke := range map[string]func(*testing.T, *stack, issued.Key) error{
 		"of the key": func(t *testing.T, s *stack, k issued.Key) error {
 			t.Helper()
@@ -153,14 +154,14 @@ func TestAfterARevocationNothingIsDelivered(t *testing.T) {
 			other, _ := s.mustCreateAgent(t, issued.AgentDraft{Sandbox: "box-2"})
 			for range 10 {
 				key, created := s.mustCreateAgent(t, issued.AgentDraft{Sandbox: "box"})
-				who, _ := s.knows(key)
+				caller, _ := s.knows(key)
 				var revoked atomic.Bool
 				var all sync.WaitGroup
 				for range 8 {
 					all.Go(func() {
 						for over := false; !over; {
 							over = revoked.Load()
-							_, _, err := s.service().Reveal(t.Context(), who, on(alice, "db"))
+							_, _, err := s.service().Reveal(t.Context(), caller, on(alice, "db"))
 							if over && err == nil {
 								t.Error("it was revoked and delivers")
 							}
@@ -185,7 +186,7 @@ func TestAfterARevocationNothingIsDelivered(t *testing.T) {
 	}
 }
 
-func TestThereIsNothingToRevokeForASandboxThatHadNothing(t *testing.T) {
+func TestRevokingAnUnknownSandboxIsAnError(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	s.mustCreateAgent(t, issued.AgentDraft{})
 	for _, sandbox := range []string{"box", ""} {
@@ -195,9 +196,9 @@ func TestThereIsNothingToRevokeForASandboxThatHadNothing(t *testing.T) {
 	}
 }
 
-// Whatever the clock on the wall is set to, a key works no longer than it was
-// to, and one that has ended does not work again.
-func TestAClockThatIsSetBackNeverBringsAKeyBack(t *testing.T) {
+// Whatever the wall clock is set to, a key never works for longer than its lifetime, and
+// an expired key never works again.
+func TestSettingTheClockBackNeverRevivesAKey(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		live func(t *testing.T, s *stack, c *fakeClock) *stack
@@ -276,7 +277,7 @@ func TestAClockThatIsSetBackNeverBringsAKeyBack(t *testing.T) {
 			s := newStack(t, c.clock())
 			s.mustHold(t, on(alice, "db"))
 			key, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: time.Hour})
-			who, _ := s.knows(key)
+			caller, _ := s.knows(key)
 			if ahead := s.Ahead(); ahead != 0 {
 				t.Errorf("it is ahead by %v", ahead)
 			}
@@ -286,11 +287,11 @@ func TestAClockThatIsSetBackNeverBringsAKeyBack(t *testing.T) {
 				t.Errorf("it is ahead by %v", ahead)
 			}
 			s.wantKnown(t, key, tc.want, "in the end")
-			_, _, err := s.service().Reveal(t.Context(), who, on(alice, "db"))
-			if s == before && (err == nil) != tc.want { // no request outlives the process
+			_, _, err := s.service().Reveal(t.Context(), caller, on(alice, "db"))
+			if s == before && (err == nil) != tc.want { // no request outlives its process
 				t.Errorf("a request that began before: %v", err)
 			}
-			// What is issued now works as long as it is to.
+			// A key issued now works for its whole lifetime.
 			next, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: time.Hour})
 			c.pass(59 * time.Minute)
 			s.wantKnown(t, next, true, "a new one")
@@ -300,13 +301,13 @@ func TestAClockThatIsSetBackNeverBringsAKeyBack(t *testing.T) {
 	}
 }
 
-// The disk knows at once that a key has ended, so that not even a crash and a
-// clock that is set back bring it back.
-func TestAnEndOutlivesACrash(t *testing.T) {
+// The expiry of a key is on disk at once, so even a crash followed by a clock set back
+// does not revive the key.
+func TestExpirySurvivesACrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStack(t, issued.SystemClock())
 		key, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: 10 * time.Second})
-		time.Sleep(10*time.Second + time.Millisecond) // of the bubble, which takes none
+		time.Sleep(10*time.Second + time.Millisecond) // of the synctest bubble, so it takes no real time
 		synctest.Wait()
 		back := issued.SystemClock()
 		wall := back.Wall
@@ -319,13 +320,14 @@ func TestAnEndOutlivesACrash(t *testing.T) {
 	})
 }
 
-// A file from another day, or one whose time was taken out, says when it was.
-func TestTheNewestKeySaysHowLateItIsAtLeast(t *testing.T) {
+// In an old copy of the file, or one without the time row, the newest key gives the
+// minimum time.
+func TestTheNewestKeyGivesTheMinimumTime(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	key, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: time.Hour})
 	c.pass(2 * time.Hour)
-	_, newest := s.mustCreate(t, issued.Draft{}) // does not end
+	_, newest := s.mustCreate(t, issued.Draft{}) // never expires
 	c.step(-24 * time.Hour)
 	s = s.mustCrash(t, c.clock())
 	s.wantKnown(t, key, false, fmt.Sprint("with a key of ", newest.Created))

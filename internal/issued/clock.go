@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// A Clock is the machine's.
+// A Clock reads the machine's clocks.
 type Clock struct {
-	// Wall is the time of day, which can be set.
+	// Wall returns the time of day, which can be set.
 	Wall func() time.Time
-	// Elapsed is how long it has been since some moment, whatever the time of
-	// day is set to meanwhile.
+	// Elapsed returns the time since some fixed moment. Setting the time of day does not
+	// change it.
 	Elapsed func() time.Duration
 }
 
@@ -20,17 +20,18 @@ func SystemClock() Clock {
 	return Clock{Wall: time.Now, Elapsed: func() time.Duration { return time.Since(start) }}
 }
 
-// A steady clock never goes back, nor slower than time elapses: where the wall
-// clock is set back, it goes on from the latest that was seen. So what has
-// ended stays so, and nothing lasts longer than it was to. Where the wall clock
-// is set ahead, it follows, for that may be the truth.
+// A steadyClock never goes back and never runs slower than elapsed time. If the wall
+// clock is set back, it continues from the latest time seen, so expired keys stay expired
+// and no key lives longer. If the wall clock is set ahead, it follows, because that may
+// be correct.
 type steadyClock struct {
 	Clock
-	// The latest time seen, less what had elapsed then, as Unix nanoseconds.
+	// start is the latest time seen minus the elapsed time at that moment, in Unix
+	// nanoseconds.
 	start atomic.Int64
 }
 
-// setAhead has the clock know of a time that was seen before.
+// setAhead raises the clock to a time that an earlier process has seen.
 func (c *steadyClock) setAhead(seen time.Time) { c.raise(seen.UnixNano() - int64(c.Elapsed())) }
 
 func (c *steadyClock) now() time.Time {

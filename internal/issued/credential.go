@@ -5,8 +5,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// credential is an issued key as [secret.Service] asks it again when it changes
-// or delivers something.
+// A credential lets [secret.Service] check an issued key again when an operation takes
+// effect.
 type credential struct {
 	keys *Keys
 	id   string
@@ -14,9 +14,9 @@ type credential struct {
 
 var _ secret.Credential = credential{}
 
-// Check implements [secret.Credential]. Memory knows of a revocation before
-// Revoke returns. A key that is used up is left to Spend: its last delivery is
-// still to be answered.
+// Check implements [secret.Credential]. A revocation is in memory before Revoke returns.
+// Check accepts an agent key without reads left, because the response to its last read
+// may still be in progress; Spend rejects it.
 func (c credential) Check() error {
 	c.keys.mu.RLock()
 	e := c.keys.byID[c.id]
@@ -27,12 +27,12 @@ func (c credential) Check() error {
 	return nil
 }
 
-// Spend implements [secret.Credential]. It reads the key from the transaction,
-// since memory does not yet know of other deliveries in the same commit.
+// Spend implements [secret.Credential]. It reads the key from the transaction, because
+// memory does not yet have the other reads of the same commit.
 func (c credential) Spend(tx secret.Tx) error {
 	t, ok := tx.(*state.Tx)
 	if !ok {
-		return secret.ErrForbidden // a recorder without transactions could not count
+		return secret.ErrForbidden // without a transaction the read cannot be counted
 	}
 	k := c.keys
 	key, err := k.read(t, c.id)

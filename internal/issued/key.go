@@ -15,74 +15,74 @@ import (
 
 // Limits of issued keys.
 const (
-	// MaxKeys bounds how many there are, those remembered included.
+	// MaxKeys limits the stored keys, including those that no longer work.
 	MaxKeys = 100_000
-	// manyKeys are so many that those which do not work are forgotten early.
+	// manyKeys is the number of keys above which keys that no longer work are removed
+	// early.
 	manyKeys = MaxKeys / 2
-	// MaxAgentLifetime bounds how long an agent key may work.
+	// MaxAgentLifetime limits the lifetime of an agent key.
 	MaxAgentLifetime = 30 * 24 * time.Hour
-	// MaxOverlap bounds how long a key may work beside the one that takes its
-	// place.
+	// MaxOverlap limits how long a rotated key works beside its replacement.
 	MaxOverlap = 90 * 24 * time.Hour
-	// Remembered is how long a key can be looked at that no longer works.
+	// Remembered is how long a key that no longer works is still listed.
 	Remembered = 7 * 24 * time.Hour
-	// rememberedOfMany is that where there are many keys.
+	// rememberedOfMany replaces Remembered if there are more than manyKeys.
 	rememberedOfMany = time.Hour
 
 	maxTextBytes = 256
 	maxGrants    = 100
 )
 
-// A Key is what is kept of a key: everything but the key.
+// A Key is the stored form of an issued API key. It has a hash in place of the key.
 type Key struct {
-	// ID names the key in the audit log and in commands. It is no secret, and
-	// a part of the key.
+	// ID names the key in the audit log and in commands. It is part of the key but not
+	// secret.
 	ID string `json:"id"`
-	// SHA256 of the whole key.
+	// SHA256 is the hash of the whole key.
 	SHA256 apikey.Hash `json:"sha256"`
-	// Subject is who has the key, for the audit log.
+	// Subject names the holder of the key in the audit log.
 	Subject string `json:"subject"`
-	// User is whose custom secrets the key is for.
+	// User is the user whose custom secrets the key can use.
 	User string `json:"user,omitempty"`
-	// Strategies are those of the config that know the key; none: all of the
+	// Strategies are the strategies of the config that accept the key. If empty, all of
 	// kind api_key do.
 	Strategies []string `json:"strategies,omitempty"`
-	// Grants are what its holder may do.
+	// Grants are the permissions of the key.
 	Grants []grant.Line `json:"grants"`
-	// Created is when it was issued.
+	// Created is the time of issue.
 	Created time.Time `json:"created"`
-	// Ends is when it stops working; zero: never.
+	// Ends is when the key expires; zero: never.
 	Ends time.Time `json:"ends,omitzero"`
-	// Lifetime is how long it was to work when it was issued; 0: without end.
+	// Lifetime is the lifetime given at issue; 0: unlimited.
 	Lifetime time.Duration `json:"lifetime,omitempty"`
-	// Revoked is when somebody stopped it.
+	// Revoked is when the key was revoked; zero: it was not.
 	Revoked time.Time `json:"revoked,omitzero"`
-	// Replaces is the id of the key in whose place it was issued.
+	// Replaces is the id of the key that this one replaced.
 	Replaces string `json:"replaces,omitempty"`
-	// Used is when it was last used, to the hour.
+	// Used is the last use, rounded to the hour.
 	Used time.Time `json:"used,omitzero"`
-	// Agent is set if the key is an agent's.
+	// Agent is set for agent keys.
 	Agent *Agent `json:"agent,omitempty"`
 }
 
-// An Agent is what an agent key has besides: its deliveries are counted.
+// An Agent has the additional fields of an agent key, whose reads are counted.
 type Agent struct {
-	// Sandbox is the one for which the key was made; empty: for none.
+	// Sandbox is the sandbox that the key was made for, if any.
 	Sandbox string `json:"sandbox,omitempty"`
-	// Profile is the agent profile for which the key was made; empty: for none.
+	// Profile is the agent profile that the key was made for, if any.
 	Profile string `json:"profile,omitempty"`
-	// WriteBack lets the key replace these values where agents write back what
-	// they have renewed, and nowhere else.
+	// WriteBack lets the key replace its values through the write-back operation of
+	// agents, and no other one.
 	WriteBack bool `json:"write_back,omitempty"`
-	// Reads are how many deliveries it is good for; 0: any number.
+	// Reads is the number of reads allowed; 0: unlimited.
 	Reads int `json:"reads,omitempty"`
-	// Delivered is how many there were.
+	// Delivered is the number of reads so far.
 	Delivered int `json:"delivered,omitempty"`
-	// Last is when the last one was.
+	// Last is the time of the last read.
 	Last time.Time `json:"last,omitzero"`
 }
 
-// over returns since when the key does not work, if so.
+// over reports whether the key no longer works, and since when.
 func (k *Key) over(now time.Time) (since time.Time, over bool) {
 	switch {
 	case !k.Revoked.IsZero():
@@ -95,14 +95,14 @@ func (k *Key) over(now time.Time) (since time.Time, over bool) {
 	return time.Time{}, false
 }
 
-// stopped reports whether the key was revoked or has ended.
+// stopped reports whether the key was revoked or has expired.
 func (k *Key) stopped(now time.Time) bool {
 	return !k.Revoked.IsZero() || (!k.Ends.IsZero() && !now.Before(k.Ends))
 }
 
-// caller is the caller that the key authenticates.
+// caller returns the caller that the key authenticates.
 func (k *Key) caller(keys *Keys) secret.Caller {
-	// They were checked when the key was issued.
+	// The grants were validated at issue.
 	grants, _ := grant.Parse(k.Grants, fmt.Sprintf("issued key %s, grants", k.ID), nil)
 	c := secret.Caller{
 		Subject: k.Subject, Key: k.ID, User: k.User, Grants: grant.For(k.User, grants), Credential: credential{keys, k.ID},
@@ -116,7 +116,7 @@ func (k *Key) caller(keys *Keys) secret.Caller {
 	return c
 }
 
-// writeBack are grants to write the secrets of an agent's key.
+// writeBack returns grants to write the secrets that the given grants name.
 func writeBack(grants []secret.Grant) []secret.Grant {
 	grants = slices.Clone(grants)
 	for i := range grants {
@@ -125,12 +125,12 @@ func writeBack(grants []secret.Grant) []secret.Grant {
 	return grants
 }
 
-// knownTo reports whether the strategy is one for which the key was issued.
+// knownTo reports whether the key was issued for the strategy.
 func (k *Key) knownTo(strategy string) bool {
 	return len(k.Strategies) == 0 || slices.Contains(k.Strategies, strategy)
 }
 
-// kind is what the key is called in the audit log and by the commands.
+// kind returns the name of the kind of key in the audit log and in commands.
 func (k *Key) kind() string {
 	if k.Agent != nil {
 		return kindAgent
@@ -143,13 +143,13 @@ const (
 	kindAgent = "agent-key"
 )
 
-// A Draft is a key to be.
+// A Draft describes an API key to issue.
 type Draft struct {
 	Subject    string
 	User       string // empty: apikey.DefaultUser
 	Strategies []string
 	Grants     []grant.Line
-	Lifetime   time.Duration // 0: without end
+	Lifetime   time.Duration // 0: unlimited
 }
 
 func (d *Draft) key() (Key, error) {
@@ -160,24 +160,24 @@ func (d *Draft) key() (Key, error) {
 		checkText("subject", d.Subject), checkText("user", d.User), checkStrategies(d.Strategies),
 		invalid(d.User == secret.AnyID, "user", "must be one, not *"),
 		invalid(d.Lifetime < 0, "lifetime", "must not be negative"),
-		invalid(len(d.Grants) == 0, "grants", "must have at least one: without, its holder may do nothing"),
+		invalid(len(d.Grants) == 0, "grants", "must not be empty: a key without grants can do nothing"),
 		invalid(len(d.Grants) > maxGrants, "grants", "must not have more than 100"),
 		checkGrants(d.Grants),
 	)
 	return Key{Subject: d.Subject, User: d.User, Strategies: d.Strategies, Grants: d.Grants, Lifetime: d.Lifetime}, err
 }
 
-// An AgentDraft is an agent key to be: good for the names and values of some
-// secrets of one owner, and for nothing else.
+// An AgentDraft describes an agent key to issue. The key gives access to the names and
+// values of some secrets of one owner, and to nothing else.
 type AgentDraft struct {
 	Owner      secret.Owner
 	Names      []string
 	Sandbox    string
-	Profile    string // an agent profile's id, in any form of a UUID
-	WriteBack  bool   // for a user's secrets only
+	Profile    string // id of an agent profile, in any form of a UUID
+	WriteBack  bool   // only for a user's secrets
 	Reads      int
 	Lifetime   time.Duration
-	Subject    string // empty: the sandbox, or else an agent of the owner
+	Subject    string // empty: named after the sandbox or the owner
 	Strategies []string
 }
 
@@ -205,11 +205,11 @@ func (d *AgentDraft) key() (Key, error) {
 		invalid(len(d.Names) > maxGrants, "names", "must not be more than 100"),
 		invalid(d.Owner.ID == secret.AnyID, "owner", "must be one, not *"),
 		invalid(d.Reads < 0, "reads", "must not be negative"),
-		invalid(d.Lifetime <= 0 || d.Lifetime > MaxAgentLifetime, "lifetime", "must be more than nothing and at most 30 days"),
+		invalid(d.Lifetime <= 0 || d.Lifetime > MaxAgentLifetime, "lifetime", "must be positive and at most 30 days"),
 		checkSandbox(d.Sandbox),
 		profileErr,
-		invalid(d.Profile != "" && k.User == "", "profile", "is of no use without secrets of a user"),
-		invalid(d.WriteBack && k.User == "", "write_back", "is of no use without secrets of a user"),
+		invalid(d.Profile != "" && k.User == "", "profile", "is only for secrets of a user"),
+		invalid(d.WriteBack && k.User == "", "write_back", "is only for secrets of a user"),
 		checkNames(d.Names),
 		checkGrants(k.Grants),
 	)
@@ -233,7 +233,8 @@ func checkNames(names []string) error {
 	return nil
 }
 
-// parseProfile returns the one form of an agent profile's id, and nothing for none.
+// parseProfile returns the canonical form of an agent profile's id. An empty id stays
+// empty.
 func parseProfile(id string) (string, error) {
 	if id == "" {
 		return "", nil
@@ -242,7 +243,7 @@ func parseProfile(id string) (string, error) {
 	return parsed.String(), invalid(err != nil, "profile", "must be a UUID")
 }
 
-// checkSandbox takes what can be a segment of a path.
+// checkSandbox requires a name that can be a path segment.
 func checkSandbox(id string) error {
 	if id == "" {
 		return nil

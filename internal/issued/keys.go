@@ -1,11 +1,10 @@
-// Package issued keeps the keys that a server has issued while it ran, for
-// people and programs and, counted, for agents. Of a key there is but its hash,
-// sealed in the state file; the keys files, which people write, are no business
-// of this package.
+// Package issued issues API keys at run time: to people and programs, and to agents with
+// a limited number of reads. The state file holds only a sealed hash of each key. Keys
+// files, which are written by hand, are not handled here.
 //
-// Start reading at [Keys.Find], which knows a caller by a key. A caller's
-// Credential is asked again when something is changed or delivered, and counts
-// what an agent's key delivers: credential.go.
+// Start reading at [Keys.Find], which returns the caller of a key. When a request takes
+// effect, the caller's Credential checks the key again and counts an agent's reads: see
+// credential.go.
 package issued
 
 import (
@@ -25,7 +24,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// A Ring seals records and hides what they are found by. It is *seal.Ring.
+// A Ring seals rows and computes their row keys. It is *seal.Ring.
 type Ring interface {
 	Seal(text, place []byte) []byte
 	Open(sealed, place []byte) ([]byte, error)
@@ -33,15 +32,15 @@ type Ring interface {
 	MAC(name []byte) [16]byte
 }
 
-// A Log keeps the record of what is done to keys. It is *audit.Log.
+// A Log records operations on keys. It is *audit.Log.
 type Log interface {
 	Append(tx *state.Tx, e secret.Event) error
 }
 
 // Keys are the issued keys of a state file. They are safe for concurrent use.
 //
-// What is known of a key is in memory, as it is on disk: it is replaced by the
-// commit that changes it, before whoever asked for the change is answered.
+// Memory holds a copy of each stored key. A commit that changes a key replaces the copy
+// before the caller gets the response.
 type Keys struct {
 	file  *state.File
 	ring  Ring
@@ -49,30 +48,29 @@ type Keys struct {
 	log   *slog.Logger
 	clock steadyClock
 
-	damaged []string  // rows that do not open
-	marked  time.Time // what the disk knows of how late it is; of whoever flushes
+	damaged []string  // rows that cannot be opened
+	marked  time.Time // the latest time on disk; used only by flush
 	wake    chan struct{}
 	stop    chan struct{}
-	done    chan struct{} // closed when nothing runs in the background
+	done    chan struct{} // closed when the background goroutine has ended
 
-	mu     sync.RWMutex // guards what follows
+	mu     sync.RWMutex // guards the fields below
 	byHash map[apikey.Hash]*entry
 	byID   map[string]*entry
 }
 
-// An entry is a key in memory. It is replaced, not changed, but for used.
+// An entry is a key in memory. It is replaced and never changed, except for used.
 type entry struct {
 	Key
 	caller secret.Caller
-	used   *atomic.Int64 // last use, in hours since 1970; what replaces the entry shares it
+	used   *atomic.Int64 // last use, in hours since 1970; a replacement shares it
 }
 
-// nobody is found where there is no key, so that to look for one that is
-// unknown and for one that does not work takes the same steps.
-var nobody = &entry{Key: Key{Revoked: time.Unix(1, 0)}, used: new(atomic.Int64)}
+// standIn replaces a missing entry, so that unknown and revoked keys take the same time.
+var standIn = &entry{Key: Key{Revoked: time.Unix(1, 0)}, used: new(atomic.Int64)}
 
-// Open returns the keys in the file. What does not open is as good as revoked,
-// and said to the log. Close them before the audit log.
+// Open returns the keys in the file. A row that cannot be opened is logged and its key
+// does not work. Close Keys before the audit log.
 func Open(file *state.File, ring Ring, audit Log, clock Clock, log *slog.Logger) (*Keys, error) {
 	k := &Keys{
 		file: file, ring: ring, audit: audit, log: log, clock: steadyClock{Clock: clock},
@@ -83,13 +81,13 @@ func Open(file *state.File, ring Ring, audit Log, clock Clock, log *slog.Logger)
 		return nil, err
 	}
 	for _, problem := range k.damaged {
-		log.Error("an issued key cannot be read, and does not work", "problem", problem)
+		log.Error("an issued key is damaged and does not work", "problem", problem)
 	}
 	go k.run()
 	return k, nil
 }
 
-// For returns the keys as a strategy of the config knows them.
+// For returns the keys that were issued for a strategy of the config.
 func (k *Keys) For(strategy string) apikey.Issuer { return known{k, strategy} }
 
 type known struct {
@@ -100,14 +98,14 @@ type known struct {
 // Caller implements [apikey.Issuer].
 func (k known) Caller(hash apikey.Hash) (secret.Caller, bool) { return k.keys.Find(hash, k.strategy) }
 
-// Find returns the caller for whom the key of this hash stands, if it works and
-// the strategy is one that it was issued for. It waits for no disk.
+// Find returns the caller of the key with this hash, if the key works and was issued for
+// the strategy. It never waits for the disk.
 func (k *Keys) Find(hash apikey.Hash, strategy string) (caller secret.Caller, ok bool) {
 	k.mu.RLock()
 	e := k.byHash[hash]
 	k.mu.RUnlock()
 	if e == nil {
-		e = nobody
+		e = standIn
 	}
 	now := k.clock.now()
 	same := subtle.ConstantTimeCompare(hash[:], e.SHA256[:]) == 1
@@ -120,7 +118,7 @@ func (k *Keys) Find(hash apikey.Hash, strategy string) (caller secret.Caller, ok
 	return e.caller, true
 }
 
-// Create issues a key, which is returned and kept nowhere. Errors: an
+// Create issues a key and returns it. The key itself is not stored. Errors: an
 // InvalidError, and those of the state file.
 func (k *Keys) Create(ctx context.Context, by secret.Caller, d Draft) (key string, created Key, err error) {
 	draft, err := d.key()
@@ -130,7 +128,7 @@ func (k *Keys) Create(ctx context.Context, by secret.Caller, d Draft) (key strin
 	return k.issue(ctx, by, "create", draft, nil)
 }
 
-// CreateAgent issues an agent's key.
+// CreateAgent issues an agent key.
 func (k *Keys) CreateAgent(ctx context.Context, by secret.Caller, d AgentDraft) (key string, created Key, err error) {
 	draft, err := d.key()
 	if err != nil {
@@ -139,10 +137,10 @@ func (k *Keys) CreateAgent(ctx context.Context, by secret.Caller, d AgentDraft) 
 	return k.issue(ctx, by, "create", draft, nil)
 }
 
-var errTooMany = &secret.InvalidError{Field: "keys", Reason: "are too many: 100000 are there already"}
+var errTooMany = &secret.InvalidError{Field: "keys", Reason: "are too many: the limit is 100000"}
 
-// issue issues the key that draft says, which may change another before: both
-// are one step.
+// issue creates a key from the draft. If before is set, it changes another key in the
+// same transaction.
 func (k *Keys) issue(ctx context.Context, by secret.Caller, verb string, draft Key, before func(*state.Tx) error) (string, Key, error) {
 	if k.count() >= MaxKeys {
 		return "", Key{}, errTooMany
@@ -174,9 +172,9 @@ func (k *Keys) count() int {
 	return len(k.byID)
 }
 
-// Rotate issues a key for the same caller in the place of one, which works on
-// for the overlap. If that had a lifetime, the new one has as much. Errors:
-// ErrNoKey, also for an agent's key; an InvalidError.
+// Rotate issues a replacement for a key of the same caller. The old key keeps working for
+// the overlap. The new key has the same lifetime as the old one. Errors: ErrNoKey, also
+// for an agent key; an InvalidError.
 func (k *Keys) Rotate(ctx context.Context, by secret.Caller, id string, overlap time.Duration) (key string, created Key, err error) {
 	if overlap < 0 || overlap > MaxOverlap {
 		return "", Key{}, &secret.InvalidError{Field: "overlap", Reason: "must be at most 90 days"}
@@ -198,7 +196,7 @@ func (k *Keys) retire(tx *state.Tx, id string, overlap time.Duration) error {
 	}
 	now := k.clock.now()
 	if _, over := old.over(now); over {
-		return &secret.InvalidError{Field: "id", Reason: "is that of a key that does not work any more"}
+		return &secret.InvalidError{Field: "id", Reason: "names a key that no longer works"}
 	}
 	if end := now.Add(overlap); old.Ends.IsZero() || end.Before(old.Ends) {
 		old.Ends = end
@@ -206,9 +204,9 @@ func (k *Keys) retire(tx *state.Tx, id string, overlap time.Duration) error {
 	return k.write(tx, old)
 }
 
-// Revoke stops a key for good, and at once: once it returns, no caller is known
-// by it, and requests that began before change and deliver nothing any more. One
-// that does not work any more is left as it is. Error: ErrNoKey.
+// Revoke stops a key for good and at once. After it returns, the key authenticates no
+// caller, and requests in progress change nothing and return no values. A key that no
+// longer works is not changed. Error: ErrNoKey.
 func (k *Keys) Revoke(ctx context.Context, by secret.Caller, id string, agents bool) (Key, error) {
 	key, ok := k.get(id)
 	if !ok || (key.Agent != nil) != agents {
@@ -221,8 +219,8 @@ func (k *Keys) Revoke(ctx context.Context, by secret.Caller, id string, agents b
 	return revoked[0], nil
 }
 
-// RevokeSandbox revokes all that was issued for a sandbox, and returns it.
-// Error: ErrNoKey if nothing ever was, as far as is remembered.
+// RevokeSandbox revokes all keys that were issued for a sandbox and returns them. Error:
+// ErrNoKey if there is none, or if they have been removed since.
 func (k *Keys) RevokeSandbox(ctx context.Context, by secret.Caller, sandbox string) ([]Key, error) {
 	keys := slices.DeleteFunc(k.List(true), func(key Key) bool { return sandbox == "" || key.Agent.Sandbox != sandbox })
 	if len(keys) == 0 {
@@ -231,8 +229,8 @@ func (k *Keys) RevokeSandbox(ctx context.Context, by secret.Caller, sandbox stri
 	return k.revoke(ctx, by, keys)
 }
 
-// revoke has room on a full disk. It reads what it changes in the transaction:
-// a delivery may have been counted since.
+// revoke may use the reserve of a full disk. It reads the keys in the transaction,
+// because a read may have been counted since.
 func (k *Keys) revoke(ctx context.Context, by secret.Caller, keys []Key) (revoked []Key, err error) {
 	now := k.clock.now()
 	err = k.file.UpdateReserved(ctx, func(tx *state.Tx) error {
@@ -256,8 +254,7 @@ func (k *Keys) revoke(ctx context.Context, by secret.Caller, keys []Key) (revoke
 	return revoked, err
 }
 
-// List returns what is known of the keys, or of those of agents, in order of
-// their creation.
+// List returns all issued keys, or all agent keys, in the order of their creation.
 func (k *Keys) List(agents bool) (keys []Key) {
 	k.mu.RLock()
 	for _, e := range k.byID {
@@ -281,8 +278,8 @@ func (k *Keys) Works(key Key) bool {
 	return !over
 }
 
-// Callers implements [apikey.Issuer]: those whom working keys stand for, in
-// order of their ids.
+// Callers implements [apikey.Issuer]. It returns the callers of working keys, ordered by
+// id.
 func (known known) Callers() (callers []secret.Caller) {
 	k := known.keys
 	now := k.clock.now()
@@ -297,8 +294,8 @@ func (known known) Callers() (callers []secret.Caller) {
 	return callers
 }
 
-// Ahead is by how much the time at which keys end is ahead of the clock on the
-// wall, which was set back by as much.
+// Ahead returns the difference between the steady clock and the wall clock. It is
+// positive if the wall clock was set back.
 func (k *Keys) Ahead() time.Duration { return k.clock.now().Sub(k.clock.Wall()) }
 
 func (k *Keys) get(id string) (Key, bool) {
@@ -311,7 +308,7 @@ func (k *Keys) get(id string) (Key, bool) {
 	return e.now(), true
 }
 
-// now is the key with the last use that is known by now.
+// now returns the key with its latest use.
 func (e *entry) now() Key {
 	key := e.Key
 	if hour := e.used.Load(); hour > 0 {
@@ -320,7 +317,7 @@ func (e *entry) now() Key {
 	return key
 }
 
-// put has memory know of what is on disk.
+// put updates memory after a commit.
 func (k *Keys) put(key Key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -343,13 +340,13 @@ func (k *Keys) drop(key Key) {
 	delete(k.byHash, key.SHA256)
 }
 
-// Close writes what is to be known of the next time, and ends.
+// Close writes the latest times and ends the background goroutine.
 func (k *Keys) Close() error {
 	close(k.stop)
 	<-k.done
 	err := k.flush()
 	if errors.Is(err, secret.ErrFull) {
-		return nil // of times only
+		return nil // only times are lost
 	}
 	return err
 }

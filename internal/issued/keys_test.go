@@ -19,7 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-func TestAKeyStandsForItsCallerAlsoAfterARestart(t *testing.T) {
+func TestIssuedKeyWorksAfterARestart(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	key, created := s.mustCreate(t, issued.Draft{Subject: "ci", User: "alice"})
@@ -43,7 +43,7 @@ func TestAKeyStandsForItsCallerAlsoAfterARestart(t *testing.T) {
 	}
 }
 
-func TestAKeyWithoutUserIsTheDefaultUsers(t *testing.T) {
+func TestKeyWithoutAUserIsForTheDefaultUser(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	key, _ := s.mustCreate(t, issued.Draft{})
 	if got, _ := s.knows(key); got.User != apikey.DefaultUser {
@@ -51,7 +51,7 @@ func TestAKeyWithoutUserIsTheDefaultUsers(t *testing.T) {
 	}
 }
 
-func TestAKeyIsKnownToTheStrategiesItIsFor(t *testing.T) {
+func TestKeyIsAcceptedOnlyByItsStrategies(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	all, _ := s.mustCreate(t, issued.Draft{})
 	some, _ := s.mustCreate(t, issued.Draft{Strategies: []string{"session-key", "other"}})
@@ -65,7 +65,7 @@ func TestAKeyIsKnownToTheStrategiesItIsFor(t *testing.T) {
 	}
 }
 
-func TestNothingOfAKeyIsReadableInTheFile(t *testing.T) {
+func TestKeysAreNotReadableInTheFile(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	key, created := s.mustCreate(t, issued.Draft{Subject: "subject-of-the-key", User: "user-of-the-key"})
 	if err := s.close(); err != nil {
@@ -82,7 +82,7 @@ func TestNothingOfAKeyIsReadableInTheFile(t *testing.T) {
 	}
 }
 
-func TestARevokedKeyIsKnownToNobodyFromThenOn(t *testing.T) {
+func TestRevokedKeyIsRejectedAtOnce(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	key, created := s.mustCreate(t, issued.Draft{})
@@ -110,7 +110,7 @@ func TestARevokedKeyIsKnownToNobodyFromThenOn(t *testing.T) {
 	}
 }
 
-func TestAKeyEndsWithItsLifetime(t *testing.T) {
+func TestKeyExpiresAfterItsLifetime(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	key, created := s.mustCreate(t, issued.Draft{Lifetime: time.Hour})
@@ -123,7 +123,7 @@ func TestAKeyEndsWithItsLifetime(t *testing.T) {
 	s.wantKnown(t, key, false, "at its end")
 }
 
-func TestBothKeysWorkWhileOneIsRotated(t *testing.T) {
+func TestBothKeysWorkDuringTheOverlap(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	old, oldKey := s.mustCreate(t, issued.Draft{Subject: "ci", User: "alice", Strategies: []string{"psk"}, Lifetime: 100 * time.Hour})
@@ -160,8 +160,8 @@ func TestBothKeysWorkWhileOneIsRotated(t *testing.T) {
 	s.wantKnown(t, last, true, "the last")
 }
 
-// An overlap never lets a key work longer than it would have.
-func TestRotationPutsOffNoEnd(t *testing.T) {
+// An overlap never extends the lifetime of the old key.
+func TestRotationNeverExtendsAKey(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	key, created := s.mustCreate(t, issued.Draft{Lifetime: time.Hour})
@@ -173,7 +173,7 @@ func TestRotationPutsOffNoEnd(t *testing.T) {
 }
 
 // A rotated agent key would escape its limits.
-func TestAnAgentsKeyIsNotRotated(t *testing.T) {
+func TestAgentKeyIsNotRotated(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	_, created := s.mustCreateAgent(t, issued.AgentDraft{Reads: 1})
 	if key, _, err := s.Rotate(t.Context(), root, created.ID, 0); !errors.Is(err, issued.ErrNoKey) || key != "" {
@@ -181,7 +181,7 @@ func TestAnAgentsKeyIsNotRotated(t *testing.T) {
 	}
 }
 
-func TestRotationNeverBringsBackWhatWasRevoked(t *testing.T) {
+func TestRotationNeverRevivesARevokedKey(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	for range 50 {
 		key, created := s.mustCreate(t, issued.Draft{})
@@ -211,7 +211,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{issued.Draft{Subject: long, Grants: everything}, "subject: must not be longer than 256 bytes"},
 		{issued.Draft{Subject: "a\nb", Grants: everything}, "subject: must be UTF-8 without control characters"},
 		{issued.Draft{Subject: "ci", User: "*", Grants: everything}, "user: must be one, not *"},
-		{issued.Draft{Subject: "ci"}, "grants: must have at least one: without, its holder may do nothing"},
+		{issued.Draft{Subject: "ci"}, "grants: must not be empty: a key without grants can do nothing"},
 		{issued.Draft{Subject: "ci", Grants: []grant.Line{{Owner: "user/a"}}}, "grants: [0].actions: must name at least one"},
 		{issued.Draft{Subject: "ci", Grants: make([]grant.Line, 101)}, "grants: must not have more than 100"},
 		{issued.Draft{Subject: "ci", Grants: everything, Lifetime: -1}, "lifetime: must not be negative"},
@@ -221,8 +221,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		{agent(func(d *issued.AgentDraft) { d.Owner = secret.User("*") }), "owner: must be one, not *"},
 		{agent(func(d *issued.AgentDraft) { d.Owner = secret.App("x") }), "grants: [0].owner: must be user/<id>, user/*, app/<uuid>, app/* or self"},
 		{agent(func(d *issued.AgentDraft) { d.Reads = -1 }), "reads: must not be negative"},
-		{agent(func(d *issued.AgentDraft) { d.Lifetime = 0 }), "lifetime: must be more than nothing and at most 30 days"},
-		{agent(func(d *issued.AgentDraft) { d.Lifetime = issued.MaxAgentLifetime + 1 }), "lifetime: must be more than nothing and at most 30 days"},
+		{agent(func(d *issued.AgentDraft) { d.Lifetime = 0 }), "lifetime: must be positive and at most 30 days"},
+		{agent(func(d *issued.AgentDraft) { d.Lifetime = issued.MaxAgentLifetime + 1 }), "lifetime: must be positive and at most 30 days"},
 		{agent(func(d *issued.AgentDraft) { d.Sandbox = "a/b" }), "sandbox: must be at most 256 bytes of UTF-8 without control characters and slashes"},
 	} {
 		var err error
@@ -241,7 +241,7 @@ func TestMistakesAreNamed(t *testing.T) {
 	}
 }
 
-func TestWhatIsDoneToKeysIsOnRecord(t *testing.T) {
+func TestOperationsOnKeysAreAudited(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	by := root
 	by.From, by.Request = "@", "request"
@@ -281,7 +281,7 @@ func (s *stack) mustTail(t *testing.T) (events []secret.Event) {
 	return events
 }
 
-func TestToKnowACallerAllocatesNothing(t *testing.T) {
+func TestFindAllocatesNothing(t *testing.T) {
 	s := newStack(t, issued.SystemClock())
 	key, _ := s.mustCreate(t, issued.Draft{Lifetime: time.Hour, Strategies: []string{"psk"}})
 	hash, known := apikey.HashOf(key), s.For("psk")
@@ -294,7 +294,7 @@ func TestToKnowACallerAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestTheLastUseIsKeptToTheHour(t *testing.T) {
+func TestLastUseIsRoundedToTheHour(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	key, created := s.mustCreate(t, issued.Draft{})
@@ -313,12 +313,12 @@ func TestTheLastUseIsKeptToTheHour(t *testing.T) {
 	}
 }
 
-func TestTheDiskKnowsTheLastUseWithinAMinute(t *testing.T) {
+func TestLastUseIsOnDiskWithinAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStack(t, issued.SystemClock())
 		key, _ := s.mustCreate(t, issued.Draft{})
 		s.knows(key)
-		time.Sleep(time.Minute + time.Second) // of the bubble, which takes none
+		time.Sleep(time.Minute + time.Second) // of the synctest bubble, so it takes no real time
 		synctest.Wait()
 		after := s.mustCrash(t, issued.SystemClock())
 		if after.List(false)[0].Used.IsZero() {
@@ -330,7 +330,7 @@ func TestTheDiskKnowsTheLastUseWithinAMinute(t *testing.T) {
 	})
 }
 
-func TestKeysThatEndedLongAgoAreForgotten(t *testing.T) {
+func TestOldExpiredKeysAreRemoved(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	_, revoked := s.mustCreate(t, issued.Draft{})
@@ -355,7 +355,7 @@ func TestKeysThatEndedLongAgoAreForgotten(t *testing.T) {
 	s.wantKnown(t, lives, true, "the one that lives")
 }
 
-func TestWhatIsDamagedDoesNotWorkAndIsNamed(t *testing.T) {
+func TestDamagedKeyDoesNotWorkAndIsReported(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	keys := map[string]bool{}
@@ -370,7 +370,7 @@ func TestWhatIsDamagedDoesNotWorkAndIsNamed(t *testing.T) {
 			all = append(all, bytes.Clone(key), bytes.Clone(sealed))
 		}
 		all[1][len(all[1])/2] ^= 1
-		return errors.Join(rows.Put(all[0], all[1]), rows.Put(all[2], all[5])) // and one in the place of another
+		return errors.Join(rows.Put(all[0], all[1]), rows.Put(all[2], all[5])) // and one row in the place of another
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -390,15 +390,15 @@ func TestWhatIsDamagedDoesNotWorkAndIsNamed(t *testing.T) {
 	}
 }
 
-func TestWhatIsSealedAnewNeedsTheOldKeyNoMore(t *testing.T) {
+func TestResealedRowsNoLongerNeedTheOldKey(t *testing.T) {
 	c := newClock()
 	s := newStack(t, c.clock())
 	var keys []string
-	for range 150 { // more than a step
+	for range 150 { // more than one step
 		key, _ := s.mustCreate(t, issued.Draft{Lifetime: time.Hour})
 		keys = append(keys, key)
 	}
-	s = s.mustReopen(t, c.clock()) // which has written the time
+	s = s.mustReopen(t, c.clock()) // the previous one has written the time
 	s.ring.Adopt(s.ring.Rotated())
 	rows := 0
 	if err := s.Reseal(t.Context(), func(n int) { rows = n }); err != nil || rows != len(keys)+1 {
@@ -422,9 +422,9 @@ func TestWhatIsSealedAnewNeedsTheOldKeyNoMore(t *testing.T) {
 	}
 }
 
-// A request may have begun long before: a client sends its body as slowly as it
-// likes. The caller is then already known when the key stops working.
-func TestAKeyThatStoppedWorkingChangesAndDeliversNothing(t *testing.T) {
+// A request may have begun long before, because a client can send its body slowly. Its
+// caller is then already authenticated when the key stops working.
+func TestRevokedKeyChangesAndReadsNothing(t *testing.T) {
 	for stopped, stop := range map[string]func(*testing.T, *stack, *fakeClock, issued.Key){
 		"revoked": func(t *testing.T, s *stack, _ *fakeClock, k issued.Key) {
 			t.Helper()

@@ -28,17 +28,17 @@ const (
 
 var timeKey = []byte("time")
 
-// ErrNoKey is a [secret.ErrNotFound] that says what there is not.
+// ErrNoKey is a [secret.ErrNotFound] for keys.
 var ErrNoKey error = noKey{}
 
 type noKey struct{}
 
 func (noKey) Error() string { return "no such key was issued" }
 
-// Is has [errors.Is] take it for a secret.ErrNotFound.
+// Is makes [errors.Is] report a match with secret.ErrNotFound.
 func (noKey) Is(target error) bool { return target == secret.ErrNotFound }
 
-var errDamaged = errors.New("its row is damaged, or not its own")
+var errDamaged = errors.New("its row is damaged or was moved from another place")
 
 func (k *Keys) rowKey(id string) []byte {
 	mac := k.ring.MAC(seal.Place("issued key", id))
@@ -94,7 +94,7 @@ func (k *Keys) open(row, sealed []byte) (Key, error) {
 	return key, nil
 }
 
-// read returns the key as the transaction finds it, or ErrNoKey.
+// read returns the key from the transaction, or ErrNoKey.
 func (k *Keys) read(tx *state.Tx, id string) (Key, error) {
 	rows, row := tx.Bucket(bucket), k.rowKey(id)
 	sealed := rows.Get(row)
@@ -104,7 +104,7 @@ func (k *Keys) read(tx *state.Tx, id string) (Key, error) {
 	return k.open(row, sealed)
 }
 
-// write writes the key, which memory then knows of when it is on disk.
+// write stores the key and updates memory after the commit.
 func (k *Keys) write(tx *state.Tx, key Key) error {
 	text, err := json.Marshal(key)
 	if err != nil {
@@ -118,7 +118,7 @@ func (k *Keys) write(tx *state.Tx, key Key) error {
 	return nil
 }
 
-// note puts on record who did what to the key.
+// note records the operation and its caller in the audit log.
 func (k *Keys) note(tx *state.Tx, by secret.Caller, verb string, key Key) error {
 	kind := key.kind()
 	return k.audit.Append(tx, secret.Event{
@@ -127,8 +127,8 @@ func (k *Keys) note(tx *state.Tx, by secret.Caller, verb string, key Key) error 
 	})
 }
 
-// Reseal seals with the ring's primary key what another has sealed, and calls
-// progress with the number of rows that it has looked at.
+// Reseal seals rows under the primary key if they are sealed under another. It calls
+// progress with the number of rows checked so far.
 func (k *Keys) Reseal(ctx context.Context, progress func(rows int)) error {
 	return k.file.Sweep(ctx, bucket, k.resealRow, progress)
 }
@@ -145,7 +145,7 @@ func (k *Keys) resealRow(tx *state.Tx, row, sealed []byte) error {
 	return rows.Put(row, k.ring.Seal(text, k.place(row)))
 }
 
-// Verify opens everything, and says how many keys there are and what is wrong.
+// Verify opens all rows, and returns the number of keys and the problems.
 func (k *Keys) Verify() (keys int, problems []string, err error) {
 	err = k.file.View(func(tx *state.Tx) error {
 		rows := tx.Bucket(bucket)

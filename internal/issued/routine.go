@@ -11,12 +11,12 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// flushEvery is how late the disk may know of a last use, and of how late it
-// is.
+// flushEvery is the longest time for which a last use, or the latest time seen, is not
+// yet on disk.
 const flushEvery = time.Minute
 
-// run writes times now and then, and when a key ends: so one that has ended has
-// ended for the next process as well, to whatever time the clock is set.
+// run flushes periodically and whenever a key expires. The expiry is then on disk, so
+// that the next process knows it even if the clock is set back.
 func (k *Keys) run() {
 	defer close(k.done)
 	next := time.NewTimer(k.untilNext())
@@ -25,7 +25,7 @@ func (k *Keys) run() {
 		select {
 		case <-next.C:
 			if err := k.flush(); err != nil && !errors.Is(err, secret.ErrFull) {
-				k.log.Error("writing when issued keys were used", "error", err)
+				k.log.Error("writing the last uses of issued keys", "error", err)
 			}
 		case <-k.wake:
 		case <-k.stop:
@@ -35,11 +35,11 @@ func (k *Keys) run() {
 	}
 }
 
-// wakeUp has run look again when the next key ends.
+// wakeUp makes run recompute when the next key expires.
 func (k *Keys) wakeUp() {
 	select {
 	case k.wake <- struct{}{}:
-	default: // it will anyway
+	default: // run is already due to wake
 	}
 }
 
@@ -56,9 +56,8 @@ func (k *Keys) untilNext() time.Duration {
 	return wait
 }
 
-// flush writes what has changed of last uses, forgets what ended long ago, and
-// writes how late it is as long as there is a key whose end the disk does not
-// know to be over.
+// flush writes changed last uses and removes old keys. It also writes the current time
+// if some key ends after the time on disk.
 func (k *Keys) flush() error {
 	now := k.clock.now()
 	used, forgotten, ending := k.due(now)
@@ -79,8 +78,8 @@ func (k *Keys) flush() error {
 	return err
 }
 
-// due returns the ids of the keys of which the disk does not know the last use,
-// and of those to be forgotten, and whether there are keys that end.
+// due returns the ids of keys with an unwritten last use and of keys to remove, and
+// whether some key ends after the time on disk.
 func (k *Keys) due(now time.Time) (used, forgotten []string, ending bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -101,10 +100,10 @@ func (k *Keys) due(now time.Time) (used, forgotten []string, ending bool) {
 	return used, forgotten, ending
 }
 
-// stepKeys bounds how many keys one transaction writes.
+// stepKeys limits the keys written in one transaction.
 const stepKeys = 64
 
-// each does something to keys as they are on disk, some at a time.
+// each calls do with stored keys, stepKeys per transaction.
 func (k *Keys) each(ids []string, do func(*state.Tx, Key) error) error {
 	for step := range slices.Chunk(ids, stepKeys) {
 		err := k.file.Update(context.Background(), func(tx *state.Tx) error {
@@ -135,7 +134,7 @@ func (k *Keys) writeUsed(tx *state.Tx, key Key) error {
 	return k.write(tx, key)
 }
 
-// forget is for keys that do not work, and never will again.
+// forget removes a key that no longer works.
 func (k *Keys) forget(tx *state.Tx, key Key) error {
 	rows := tx.Bucket(bucket)
 	if err := rows.Delete(k.rowKey(key.ID)); err != nil {

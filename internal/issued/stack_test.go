@@ -32,7 +32,7 @@ var (
 
 // A fakeClock is set by hand.
 type fakeClock struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	wall    time.Time
 	elapsed time.Duration
 }
@@ -48,28 +48,28 @@ func (c *fakeClock) clock() issued.Clock {
 	}
 }
 
-// pass lets time go by.
+// pass advances both clocks.
 func (c *fakeClock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wall, c.elapsed = c.wall.Add(d), c.elapsed+d
 }
 
-// step sets the clock on the wall ahead, or back.
+// step sets only the wall clock, ahead or back.
 func (c *fakeClock) step(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wall = c.wall.Add(d)
 }
 
-// reboot is the start of another process.
+// reboot resets the elapsed time, as a new process does.
 func (c *fakeClock) reboot() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.elapsed = 0
 }
 
-// A stack is keys with all that they stand on, and a store of secrets.
+// A stack is a Keys with its dependencies and a store of secrets.
 type stack struct {
 	*issued.Keys
 	path  string
@@ -129,7 +129,7 @@ func (s *stack) mustReopen(t *testing.T, clock issued.Clock) *stack {
 	return openStack(t, s.path, clock)
 }
 
-// mustCrash is mustReopen of what the disk has at this moment.
+// mustCrash opens a copy of the file as it is on disk at this moment.
 func (s *stack) mustCrash(t *testing.T, clock issued.Clock) *stack {
 	t.Helper()
 	from, err := os.Open(s.path)
@@ -163,7 +163,7 @@ func (s *stack) mustHold(t *testing.T, refs ...secret.Ref) {
 	}
 }
 
-// knows returns the caller who has the key.
+// knows returns the caller of the key.
 func (s *stack) knows(key string) (secret.Caller, bool) { return s.Find(apikey.HashOf(key), "psk") }
 
 func (s *stack) wantKnown(t *testing.T, key string, want bool, when string) {
@@ -208,7 +208,7 @@ func (s *stack) mustCreateAgent(t *testing.T, d issued.AgentDraft) (key string, 
 	return key, created
 }
 
-// elsewhere is a service on a store that does not record, with alice's db.
+// elsewhere returns a service on a store that does not record. It has alice's db.
 func (s *stack) elsewhere(t *testing.T) *secret.Service {
 	t.Helper()
 	st := memory.New()

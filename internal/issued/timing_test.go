@@ -19,22 +19,21 @@ import (
 )
 
 const (
-	timingEnv    = "STRONGROOM_TIMING" // how many samples of each kind; make timing asks for a million
+	timingEnv    = "STRONGROOM_TIMING" // samples of each kind; make timing takes a million
 	timingHeader = "X-Session-Api-Key"
-	knownKeys    = 64 // of a file, and as many issued ones
-	// What is measured may not be told apart at the one, and an early exit must
-	// be at the other.
+	knownKeys    = 64 // in a file, and as many issued ones
+	// The t values below which no difference is detected, and above which an early exit
+	// must be.
 	undetected, detected = 4.5, 10
 )
 
-// The kinds of keys that are refused.
+// The kinds of rejected keys.
 var refused = []string{"unknown id", "known id, last byte wrong", "known id, random"}
 
-// Somebody who measures how long a refusal takes learns nothing of the keys
-// that there are: by Welch's t-test, for keys that share more and less with a
-// known one. The same test finds a comparison that stops at the first
-// difference.
-func TestTimingOfARefusalSaysNothing(t *testing.T) {
+// The time of a rejection reveals nothing about existing keys: Welch's t-test finds no
+// difference between keys that share more and less of a known one. The same test detects
+// a comparison that stops at the first difference.
+func TestTimingOfARejectionRevealsNothing(t *testing.T) {
 	if os.Getenv(timingEnv) == "" {
 		t.Skip("takes a while, and a machine without much else to do: make timing")
 	}
@@ -55,16 +54,17 @@ func TestTimingOfARefusalSaysNothing(t *testing.T) {
 	if t1 := worst(t, "ours", measure(t, ours, keys, samples)); t1 >= undetected {
 		t.Errorf("t is %.2f, want less than %v", t1, undetected)
 	}
-	if t2 := worst(t, "one with an early exit", measure(t, newHasty(keys), keys, samples)); t2 <= detected {
+	if t2 := worst(t, "one with an early exit", measure(t, newEarlyExit(keys), keys, samples)); t2 <= detected {
 		t.Errorf("an early exit gives a t of %.2f, want more than %v: nothing was measured", t2, detected)
 	}
 }
 
-// hasty compares byte by byte with the key of the id, and stops early.
-type hasty map[string]string
+// An earlyExit strategy compares byte by byte with the key of the same id and stops at
+// the first difference.
+type earlyExit map[string]string
 
-func newHasty(keys []string) hasty {
-	h := hasty{}
+func newEarlyExit(keys []string) earlyExit {
+	h := earlyExit{}
 	for _, k := range keys {
 		h[idOf(k)] = k
 	}
@@ -77,7 +77,7 @@ func idOf(key string) string {
 	return id
 }
 
-func (h hasty) Authenticate(r *http.Request) (secret.Caller, error) {
+func (h earlyExit) Authenticate(r *http.Request) (secret.Caller, error) {
 	sent := r.Header.Get(timingHeader)
 	key, known := h[idOf(sent)]
 	if !known || len(key) != len(sent) {
@@ -91,8 +91,8 @@ func (h hasty) Authenticate(r *http.Request) (secret.Caller, error) {
 	return secret.Caller{}, nil
 }
 
-// measure takes so many samples of each kind, in nanoseconds. A key of every
-// kind is made anew for each, by the same work, and they take turns at random.
+// measure takes samples of each kind, in nanoseconds. Each sample uses a new key, made
+// with the same work, and the kinds alternate at random.
 func measure(t *testing.T, s auth.Strategy, keys []string, samples int) (times [3][]float64) {
 	t.Helper()
 	requests := [3]*http.Request{}
@@ -104,11 +104,11 @@ func measure(t *testing.T, s auth.Strategy, keys []string, samples int) (times [
 	for range samples {
 		known := keys[rand.IntN(len(keys))]
 		fresh, _ := apikey.Generate()
-		wrong := byte(1 + rand.IntN(255)) // or a few hashes would be asked for over and over
+		wrong := byte(1 + rand.IntN(255)) // never 0, and random so that the same hashes do not repeat
 		tail := len("srk_") + len(idOf(known)) + 1
 		parts := [3][2]string{{fresh[:tail], fresh[tail:]}, {known[:tail], known[tail:]}, {known[:tail], fresh[tail:]}}
-		// In turns as well, since what was written last is read fastest; and by
-		// way of a buffer, so that all are written alike.
+		// The order is random here too, because recently written memory is faster to
+		// read. All keys go through one buffer, so that they are written the same way.
 		for _, kind := range rand.Perm(3) {
 			buffer = append(append(buffer[:0], parts[kind][0]...), parts[kind][1]...)
 			buffer[len(buffer)-1] ^= wrong
@@ -127,7 +127,7 @@ func measure(t *testing.T, s auth.Strategy, keys []string, samples int) (times [
 	return times
 }
 
-// worst is the largest t of any two kinds, without the slowest 5 % of all.
+// worst returns the largest t of any two kinds, without the slowest 5 % of all samples.
 func worst(t *testing.T, what string, times [3][]float64) (largest float64) {
 	t.Helper()
 	all := slices.Concat(times[0], times[1], times[2])
@@ -146,7 +146,7 @@ func worst(t *testing.T, what string, times [3][]float64) (largest float64) {
 	return largest
 }
 
-// welch is Welch's t: the difference of the means in units of its own
+// welch returns Welch's t: the difference of the means in units of its standard
 // deviation.
 func welch(a, b []float64) float64 {
 	meanA, varianceA := moments(a)

@@ -21,7 +21,7 @@ const bucket = "delivered"
 
 var (
 	auditKey   = []byte("audit")
-	errDamaged = errors.New("its row is damaged, or not its own")
+	errDamaged = errors.New("its row is damaged or was moved from another place")
 )
 
 func (t *Tracker) ownerKey(owner secret.Owner) []byte {

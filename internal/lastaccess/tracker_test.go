@@ -273,7 +273,7 @@ func TestManyDeliveriesAreAllKnown(t *testing.T) {
 	})
 }
 
-func TestWhatIsSealedAnewNeedsTheOldKeyNoMore(t *testing.T) {
+func TestResealedRowsNoLongerNeedTheOldKey(t *testing.T) {
 	s := newStack(t)
 	s.mustCreate(t, on(alice, "a"), on(alice, "b"))
 	s.mustDeliver(t, "ann", on(alice, "a"))
