@@ -188,7 +188,7 @@ func TestARequestThatOutlastsTheDrainIsCutOff(t *testing.T) {
 	slow := mustBegin(t, p, i)
 	p.signal(syscall.SIGTERM)
 	code, log := p.mustEnd(t)
-	if code != 1 || !strings.Contains(log, "strongroom: draining: requests were still under way after 300ms") {
+	if code != 1 || !strings.Contains(log, "strongroom: draining: requests were still in progress after 300ms") {
 		t.Errorf("exit code %d, want 1 and why:\n%s", code, log)
 	}
 	if rest, err := io.ReadAll(slow.r); len(rest) > 0 {

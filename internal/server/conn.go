@@ -13,10 +13,10 @@ import (
 )
 
 // stallGrace is how long an authenticated connection may wait for its client
-// before it counts as stalled: a fast client is waited for as well.
+// before it counts as stalled. Even a fast client needs a moment.
 const stallGrace = 500 * time.Millisecond
 
-// A phase says whether and how early a connection may be evicted.
+// A phase says whether a connection may be evicted, and how early.
 type phase int
 
 const (
@@ -29,10 +29,10 @@ const (
 type conn struct {
 	*net.TCPConn
 	limiter       *connLimiter
-	authenticated atomic.Bool  // a request was
+	authenticated atomic.Bool  // at least one request was authenticated
 	idleSince     atomic.Int64 // nanoseconds of Unix time; 0 while a request is in flight
 	working       atomic.Int32 // handlers that are not waiting for the client
-	since         atomic.Int64 // when it began to wait for the client: nanoseconds of Unix time
+	since         atomic.Int64 // when it began to wait for the client, in nanoseconds of Unix time
 
 	settled bool // see settle; used by ConnState only
 	load    load // guarded by the limiter's mutex
@@ -81,17 +81,18 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// resume notes that a handler has work to do.
+// resume records that a handler has work to do.
 func (c *conn) resume() { c.working.Add(1) }
 
-// wait notes that a handler waits for the client, or has ended.
+// wait records that a handler waits for the client, or has ended.
 func (c *conn) wait() {
 	c.touch()
 	c.working.Add(-1)
 }
 
-// touch notes that the wait for the client begins now. Before authentication it
-// began when the connection was accepted, whatever the client has sent since.
+// touch restarts the time that the connection has waited for its client.
+// Without authentication, data from the client does not restart it: the time
+// then counts from the moment the connection was accepted.
 func (c *conn) touch() {
 	if c.authenticated.Load() {
 		c.since.Store(time.Now().UnixNano())
@@ -120,10 +121,10 @@ func (c *conn) endIdle(now time.Time) {
 	}
 }
 
-// settle counts nothing as received any more: no request is in flight.
+// settle resets the count of received bytes, since no request is in flight.
 func (c *conn) settle() {
 	if !c.settled {
-		c.settled = c.authenticated.Load() // then nothing is counted from now on
+		c.settled = c.authenticated.Load() // nothing is counted from now on
 		c.limiter.forgetReceived(c)
 	}
 }
@@ -133,7 +134,7 @@ func limitedConn(c net.Conn) *conn {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
-	return c.(*conn) // what the listener accepts is of this type
+	return c.(*conn) // the listener accepts only this type
 }
 
 type connKey struct{}
@@ -143,18 +144,19 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, limitedConn(c))
 }
 
-// connOf returns the connection of a request, or nil if none is counted.
+// connOf returns the connection of a request, or nil without a connection
+// limit.
 func connOf(r *http.Request) *conn {
 	c, _ := r.Context().Value(connKey{}).(*conn)
 	return c
 }
 
-// MarkAuthenticated tells the connection limit that a request was
-// authenticated: connections without one are evicted first.
+// MarkAuthenticated tells the connection limiter that a request was
+// authenticated. Connections without such a request are evicted first.
 func MarkAuthenticated(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(e echo.Context) error {
 		if c := connOf(e.Request()); c != nil && !c.authenticated.Load() {
-			_ = c.SetWriteBuffer(authenticatedBuffer) // fails only if it is closed
+			_ = c.SetWriteBuffer(authenticatedBuffer) // fails only if the connection is closed
 			c.authenticated.Store(true)
 		}
 		return next(e)

@@ -13,52 +13,55 @@ import (
 )
 
 const (
-	// unfinishedShare is the part of the limit, one in so many, above which
-	// stalled and unauthenticated connections are closed before idle ones.
+	// unfinishedShare: when stalled and unauthenticated connections take
+	// 1/unfinishedShare of the limit, they are closed before idle ones.
 	unfinishedShare = 2
-	// evictedShare is the part of the limit, one in so many, that one eviction
-	// frees, so that the connections are not sorted again for each new one.
+	// evictedShare: one eviction frees 1/evictedShare of the limit, so that the
+	// connections are not sorted again for each new one.
 	evictedShare = 32
-	// receivedPlace is how many received bytes count as a connection.
+	// receivedPlace is the number of received bytes that count as one
+	// connection.
 	receivedPlace = 8 << 10
 	// roomEvery is the interval between two attempts to make room.
 	roomEvery = 20 * time.Millisecond
-	// evictionLogEvery is the least time between two log lines about evictions.
+	// evictionLogEvery is the minimum time between two log lines about
+	// evictions.
 	evictionLogEvery = 10 * time.Second
 	// unauthenticatedBuffer is the kernel's send buffer of a new connection, in
-	// bytes. Linux would let one that is never read grow to megabytes.
+	// bytes. Linux would let the buffer of an unread connection grow to
+	// megabytes.
 	unauthenticatedBuffer = 32 << 10
-	// authenticatedBuffer replaces it once a request was authenticated.
+	// authenticatedBuffer replaces it once a request is authenticated.
 	authenticatedBuffer = 256 << 10
 )
 
 // connLimiter caps open connections and closes the stalest when full.
 //
 // A connection is working while a handler runs and is not waiting for its
-// client; a working one is never closed. It is idle after an authenticated
-// request. Everything else is unfinished: a handshake, headers or a body that
-// are still being sent, an answer that is not being read, and a connection
-// without an authenticated request so far. Unfinished connections are closed
-// first if they take half of the limit, else idle ones; the longest stalled
-// first. If all are working, a new connection waits in the kernel's queue.
+// client. Working connections are never closed. A connection is idle after an
+// authenticated request. All other connections are unfinished: in a handshake,
+// sending headers or a body, not reading an answer, or without an authenticated
+// request so far. Unfinished connections are closed first if they take half of
+// the limit, otherwise idle ones; the longest stalled go first. If all are
+// working, a new connection waits in the kernel's queue.
 //
-// So a flood of stalled connections evicts its own kind, idle clients stay
-// connected, and new clients are served.
+// As a result, a flood of stalled connections evicts only stalled connections,
+// idle clients stay connected, and new clients are served.
 //
-// Before a connection is authenticated, each HTTP/2 request in flight takes a
-// place, too, and so does each receivedPlace that was received. So the limit
-// also bounds the memory that unread answers and bodies hold.
+// Before a connection is authenticated, each HTTP/2 request in flight counts as
+// a further connection, and so does each receivedPlace bytes received. This way
+// the limit also bounds the memory held by unread answers and bodies.
 type connLimiter struct {
 	*net.TCPListener
 	limit int
 	log   *slog.Logger
 
-	evicting  sync.Mutex // is held by the goroutine that evicts, and guards fruitless
-	fruitless time.Time  // when there was last nothing to evict
+	evicting  sync.Mutex // held by the goroutine that evicts; guards fruitless
+	fruitless time.Time  // when an eviction last found no candidate
 
-	mu      sync.Mutex // guards what follows, and conn.load
+	mu      sync.Mutex // guards the fields below, and conn.load
 	conns   map[*conn]struct{}
-	extra   int // places that connections take in addition; see above
+	extra   int // places that connections take in addition, as described above
 	closed  bool
 	evicted evictions
 }
@@ -69,7 +72,8 @@ func newConnLimiter(l *net.TCPListener, limit int, log *slog.Logger) *connLimite
 	return c
 }
 
-// watch enforces deadlines, closes what is idle too long, and logs evictions, until the last connection ends.
+// watch enforces deadlines, closes connections idle for too long, and logs
+// evictions, until the last connection ends.
 func (l *connLimiter) watch() {
 	tick := time.NewTicker(deadlineStep)
 	defer tick.Stop()
@@ -93,7 +97,7 @@ func (l *connLimiter) open() (all []*conn, closed bool) {
 	return slices.Collect(maps.Keys(l.conns)), l.closed
 }
 
-// Accept waits for a connection, and for room for it.
+// Accept waits for a connection, and until there is room for it.
 func (l *connLimiter) Accept() (net.Conn, error) {
 	for {
 		c, err := l.AcceptTCP()
@@ -113,20 +117,21 @@ func (l *connLimiter) Accept() (net.Conn, error) {
 	}
 }
 
-// outOfFiles reports whether the process or the machine has no more of them.
+// outOfFiles reports whether the process or the machine ran out of file
+// descriptors.
 func outOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// makeRoom reports whether there are so many free places, after evicting
-// connections if need be. It is true for a closed listener.
+// makeRoom reports whether so many places are free, after evicting connections
+// if necessary. It returns true for a closed listener.
 func (l *connLimiter) makeRoom(places int) bool {
-	l.evicting.Lock() // or several goroutines would evict for the same places
+	l.evicting.Lock() // otherwise several goroutines would evict for the same places
 	defer l.evicting.Unlock()
 	if l.room(places) {
 		return true
 	}
-	if time.Since(l.fruitless) < roomEvery { // not each of thousands that wait
+	if time.Since(l.fruitless) < roomEvery { // do not search again for each of thousands of waiting requests
 		return false
 	}
 	if l.evict() {
@@ -142,7 +147,7 @@ func (l *connLimiter) room(places int) bool {
 	return l.closed || len(l.conns)+l.extra+places <= l.limit
 }
 
-// Close also ends the wait for room.
+// Close also ends the wait in Accept.
 func (l *connLimiter) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -151,7 +156,7 @@ func (l *connLimiter) Close() error {
 }
 
 func (l *connLimiter) add(tcp *net.TCPConn) *conn {
-	_ = tcp.SetWriteBuffer(unauthenticatedBuffer) // fails only if it is closed
+	_ = tcp.SetWriteBuffer(unauthenticatedBuffer) // fails only if the connection is closed
 	c := &conn{TCPConn: tcp, limiter: l, reading: deadline{set: tcp.SetReadDeadline}, writing: deadline{set: tcp.SetWriteDeadline}}
 	c.since.Store(time.Now().UnixNano())
 	l.mu.Lock()
@@ -168,16 +173,17 @@ func (l *connLimiter) remove(c *conn) {
 	c.load = load{closed: true}
 }
 
-// load is what the client of an unauthenticated connection makes us hold.
+// load counts the requests and bytes that the client of an unauthenticated
+// connection makes the server hold.
 type load struct {
 	requests, received int
-	closed             bool // the connection is not counted any more
+	closed             bool // the connection is no longer counted
 }
 
 func (d load) places() int { return d.requests + d.received/receivedPlace }
 
-// hold changes what is held for a connection, unless it was closed, and reports
-// whether it takes more places.
+// hold changes the load of a connection, unless it was closed, and reports
+// whether the connection now takes more places.
 func (l *connLimiter) hold(c *conn, change func(*load)) (more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -190,8 +196,8 @@ func (l *connLimiter) hold(c *conn, change func(*load)) (more bool) {
 	return c.load.places() > before
 }
 
-// addRequest counts a request, until removeRequest does not, and waits for room.
-// It is false if the connection was closed meanwhile.
+// addRequest counts a request until removeRequest is called, and waits for
+// room. It returns false if the connection was closed meanwhile.
 func (l *connLimiter) addRequest(c *conn) bool {
 	if l.hold(c, func(d *load) { d.requests++ }) {
 		l.waitForRoom(c)
@@ -201,8 +207,8 @@ func (l *connLimiter) addRequest(c *conn) bool {
 
 func (l *connLimiter) removeRequest(c *conn) { l.hold(c, func(d *load) { d.requests-- }) }
 
-// addReceived counts received bytes, until forgetReceived, and waits for room, so
-// that a client is made to wait by TCP.
+// addReceived counts received bytes until forgetReceived is called, and waits
+// for room. While it waits, TCP slows the client down.
 func (l *connLimiter) addReceived(c *conn, n int) {
 	if l.hold(c, func(d *load) { d.received += n }) {
 		l.waitForRoom(c)
@@ -215,7 +221,8 @@ func (l *connLimiter) waitForRoom(c *conn) {
 	}
 }
 
-// forgetReceived is called when no request is in flight.
+// forgetReceived resets the count of received bytes when no request is in
+// flight.
 func (l *connLimiter) forgetReceived(c *conn) { l.hold(c, func(d *load) { d.received = 0 }) }
 
 func (l *connLimiter) gone(c *conn) bool {
@@ -224,8 +231,8 @@ func (l *connLimiter) gone(c *conn) bool {
 	return c.load.closed
 }
 
-// evict closes some connections, if any are unfinished or idle, and reports
-// whether it did.
+// evict closes some of the unfinished or idle connections, and reports whether
+// it closed any.
 func (l *connLimiter) evict() bool {
 	now := time.Now().UnixNano()
 	unfinished, idle, share := l.candidates(now)
@@ -242,7 +249,7 @@ func (l *connLimiter) evict() bool {
 		freed += c.places
 		closed++
 		if stalled {
-			_ = c.SetLinger(0) // else the kernel would keep the unread answer
+			_ = c.SetLinger(0) // otherwise the kernel would keep the unread answer
 		}
 		_ = c.Close()
 	}
@@ -250,16 +257,16 @@ func (l *connLimiter) evict() bool {
 	return closed > 0
 }
 
-// A candidate is a connection that may be evicted. Its weight is how long it has
-// been stalled, times the places that it takes.
+// A candidate is a connection that may be evicted. Its weight is the time it
+// has been stalled, multiplied by the places it takes.
 type candidate struct {
 	*conn
 	places int
 	weight int64
 }
 
-// candidates returns the connections that may be evicted, and how many places
-// are taken by connections that are unfinished or unauthenticated.
+// candidates returns the connections that may be evicted, and the number of
+// places taken by unfinished or unauthenticated connections.
 func (l *connLimiter) candidates(now int64) (unfinished, idle []candidate, share int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -279,7 +286,7 @@ func (l *connLimiter) candidates(now int64) (unfinished, idle []candidate, share
 	return unfinished, idle, share
 }
 
-// evictions are counted between two log lines.
+// evictions counts evictions between two log lines.
 type evictions struct {
 	stalled, idle, waits int
 	logged               time.Time
@@ -301,8 +308,8 @@ func (l *connLimiter) noteWait() {
 	l.evicted.waits++
 }
 
-// logEvictions logs the counts since the last line, at most one line each
-// evictionLogEvery: anybody can cause them.
+// logEvictions logs the counts since the last line, at most once per
+// evictionLogEvery: clients can cause evictions without a credential.
 func (l *connLimiter) logEvictions(now time.Time) {
 	l.mu.Lock()
 	e := l.evicted

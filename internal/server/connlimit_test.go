@@ -16,12 +16,13 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A testServer has a connection limit. Requests for /in are authenticated, /hold is answered
-// when the gate opens, /read reads a body, /out does not let anybody in.
+// A testServer has a connection limit. It authenticates requests for /in,
+// answers /hold when the gate opens, reads a body for /read, and answers /out
+// with 401.
 type testServer struct {
 	address string
 	gate    chan struct{}
-	held    chan struct{} // one for each that is held
+	held    chan struct{} // receives one value for each held request
 }
 
 func mustServe(t *testing.T, connections int) *testServer {
@@ -57,7 +58,7 @@ func mustServe(t *testing.T, connections int) *testServer {
 	return h
 }
 
-// A testConn is a client's connection.
+// A testConn is the client's side of a connection.
 type testConn struct {
 	net.Conn
 	r *bufio.Reader
@@ -73,7 +74,7 @@ func (h *testServer) mustDial(t *testing.T) *testConn {
 	return &testConn{conn, bufio.NewReader(conn)}
 }
 
-// send does not wait for an answer.
+// send writes to the connection without waiting for an answer.
 func (g *testConn) send(format string, args ...any) *testConn {
 	_, _ = fmt.Fprintf(g, format, args...)
 	return g
@@ -83,7 +84,8 @@ func (g *testConn) request(path string) *testConn {
 	return g.send("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
 }
 
-// status waits for an answer and returns its status, or 0 if there is none.
+// status waits for an answer and returns its status, or 0 if the connection is
+// closed.
 func (g *testConn) status() int {
 	_ = g.SetReadDeadline(time.Now().Add(time.Minute))
 	resp, err := http.ReadResponse(g.r, nil)
@@ -107,9 +109,9 @@ func (g *testConn) mustBeClosed(t *testing.T) {
 	t.Helper()
 	_ = g.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := g.r.ReadByte(); err == nil {
-		t.Error("it is answered")
+		t.Error("the connection got an answer, want it closed")
 	} else if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
-		t.Error("it stays")
+		t.Error("the connection is still open")
 	}
 }
 
@@ -147,7 +149,7 @@ func TestOldestIdleConnectionIsEvictedWhenAllAreIdle(t *testing.T) {
 		g.mustGet(t, 200)
 		all = append(all, g)
 	}
-	all[0].request("/in").mustGet(t, 200) // which is not idle for the longest any more
+	all[0].request("/in").mustGet(t, 200) // now others have been idle for longer
 	h.mustDial(t).request("/in").mustGet(t, 200)
 	all[0].request("/in").mustGet(t, 200)
 	gone := 0
@@ -157,7 +159,7 @@ func TestOldestIdleConnectionIsEvictedWhenAllAreIdle(t *testing.T) {
 		}
 	}
 	if gone != 1 {
-		t.Errorf("%d of those idle for longer are gone, want 1", gone)
+		t.Errorf("%d of the connections idle for longer are closed, want 1", gone)
 	}
 }
 
@@ -166,7 +168,7 @@ func TestConnectionsThatSendABodySlowlyAreEvicted(t *testing.T) {
 	var slow []*testConn
 	for range 12 {
 		g := h.mustDial(t).send("POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
-		g.mustGet(t, 100) // it is being read
+		g.mustGet(t, 100) // the server is reading the body
 		slow = append(slow, g.send("abc"))
 		h.mustDial(t).request("/in").mustGet(t, 200)
 	}
@@ -184,7 +186,7 @@ func TestNewConnectionWaitsWhileAllAreWorking(t *testing.T) {
 	another := h.mustDial(t).request("/in")
 	_ = another.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if _, err := another.r.Peek(1); err == nil {
-		t.Error("a fifth is served")
+		t.Error("a fifth connection is served")
 	}
 	another.r.Reset(another)
 	close(h.gate)
@@ -194,8 +196,8 @@ func TestNewConnectionWaitsWhileAllAreWorking(t *testing.T) {
 	another.mustGet(t, 200)
 }
 
-// The server neither waits for a body that it has no use for, nor takes what
-// comes of it for a request.
+// The server does not wait for a body that it will not use, and does not take
+// the rest of such a body for a new request.
 func TestUnreadBodyIsNotWaitedFor(t *testing.T) {
 	h := mustServe(t, 8)
 	g := h.mustDial(t).send("POST /out HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
@@ -243,8 +245,8 @@ func BenchmarkConnLimiter(b *testing.B) {
 	}
 }
 
-// With room for everybody, too: after ten seconds, the second for which they are
-// noted only, and what a busy machine adds.
+// Below the limit, too. The time has an allowance of a second for deadlineStep,
+// and some more for a busy machine.
 func TestConnectionWithoutACompleteHeaderIsClosed(t *testing.T) {
 	t.Parallel()
 	h := mustServe(t, 64)
@@ -258,7 +260,7 @@ func TestConnectionWithoutACompleteHeaderIsClosed(t *testing.T) {
 	stranger.mustBeClosed(t)
 	known.mustBeClosed(t)
 	if took := time.Since(began); took < 9*time.Second || took > 20*time.Second {
-		t.Errorf("it took %s", took)
+		t.Errorf("closing it took %s", took)
 	}
 	idle.request("/in").mustGet(t, 200)
 }

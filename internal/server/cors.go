@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// What a page of an allowed origin may ask for and see (Fetch standard, section
+// CORS response headers for pages of allowed origins (Fetch standard, section
 // 3.2, CORS protocol).
 const (
-	corsMethods  = "GET, POST, PUT, DELETE"
-	corsExposed  = "ETag, Retry-After, X-Request-Id, X-Strongroom-Warning"
-	corsMaxAge   = "600" // seconds
-	corsMostAsks = 1024  // bytes of the names of headers
+	corsMethods      = "GET, POST, PUT, DELETE"
+	corsExposed      = "ETag, Retry-After, X-Request-Id, X-Strongroom-Warning"
+	corsMaxAge       = "600" // seconds
+	corsMaxRequested = 1024  // maximum length of Access-Control-Request-Headers, in bytes
 )
 
-// CORS lets web pages of these origins, each as a browser sends it, use the API.
-// Their preflights, which never have a credential, are answered here; everything
-// else the API sees, and for pages of other origins it is as if there was no
-// CORS. Without origins it is the API itself.
+// CORS lets web pages of these origins use the API. Each origin is written as a
+// browser sends it. CORS answers their preflight requests, which never carry a
+// credential, and passes all other requests to the API. Pages of other origins
+// get no CORS headers. Without origins it returns the API itself.
 func CORS(origins []string, api http.Handler) http.Handler {
 	if len(origins) == 0 {
 		return api
@@ -42,8 +42,8 @@ func CORS(origins []string, api http.Handler) http.Handler {
 	})
 }
 
-// preflight allows all methods that there are, and the headers that are asked
-// for: OpenHands allows any, and clients of its send various.
+// preflight allows all methods of the APIs and all requested headers: OpenHands
+// allows any header, and its clients send various ones.
 func preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	identified(h)
@@ -55,9 +55,9 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// fieldNames reports whether it is a list of what can be the names of headers
-// (RFC 9110, section 5.1), so that nothing else is sent back.
+// fieldNames reports whether list consists of valid header names (RFC 9110,
+// section 5.1), so that no other text is sent back.
 func fieldNames(list string) bool {
 	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // #nosec G101 -- the characters of a header name
-	return list != "" && len(list) <= corsMostAsks && strings.Trim(list, token+", ") == ""
+	return list != "" && len(list) <= corsMaxRequested && strings.Trim(list, token+", ") == ""
 }

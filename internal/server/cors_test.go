@@ -10,7 +10,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// askFrom sends a request with these headers, as "Name: value".
+// askFrom sends a request with these headers, written as "Name: value".
 func askFrom(h http.Handler, method string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "/api/secrets", nil)
 	for _, header := range headers {
@@ -22,7 +22,7 @@ func askFrom(h http.Handler, method string, headers ...string) *httptest.Respons
 	return w
 }
 
-func TestPagesOfAllowedOriginsMayAsk(t *testing.T) {
+func TestPagesOfAllowedOriginsGetCORSHeaders(t *testing.T) {
 	const page = "https://canvas.example"
 	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "api "+r.Method) })
 	h := server.CORS([]string{"http://localhost:3001", page}, api)
@@ -39,7 +39,7 @@ func TestPagesOfAllowedOriginsMayAsk(t *testing.T) {
 			"Access-Control-Allow-Origin": page, "Access-Control-Allow-Credentials": "true", "Vary": "Origin",
 			"Access-Control-Expose-Headers": "ETag, Retry-After, X-Request-Id, X-Strongroom-Warning",
 		}},
-		{"another page", "GET", []string{"Origin: https://evil.example"}, 200, "api GET", map[string]string{"Vary": "Origin"}},
+		{"a page of another origin", "GET", []string{"Origin: https://evil.example"}, 200, "api GET", map[string]string{"Vary": "Origin"}},
 		{"almost the page", "GET", []string{"Origin: " + page + ".evil.example"}, 200, "api GET", nil},
 		{"the page on another port", "GET", []string{"Origin: " + page + ":8443"}, 200, "api GET", nil},
 		{"the page without encryption", "GET", []string{"Origin: http://canvas.example"}, 200, "api GET", nil},
@@ -75,14 +75,14 @@ func TestPagesOfAllowedOriginsMayAsk(t *testing.T) {
 				}
 			}
 			if w.Header().Get("Access-Control-Allow-Headers") != "" && tc.want["Access-Control-Allow-Headers"] == "" {
-				t.Errorf("it allows headers: %v", w.Header())
+				t.Errorf("the answer allows headers: %v", w.Header())
 			}
 			allowed := w.Header().Get("Access-Control-Allow-Origin") != ""
 			if ours := len(tc.headers) > 0 && tc.headers[0] == "Origin: "+page && tc.name != "two pages"; allowed != ours {
-				t.Errorf("it allows the page: %v, want %v", allowed, ours)
+				t.Errorf("the answer has CORS headers for the page: %v, want %v", allowed, ours)
 			}
 			if id := w.Header().Get("X-Request-Id"); tc.status == 204 && len(id) != 26 {
-				t.Errorf("the id is %q", id)
+				t.Errorf("the request id is %q", id)
 			}
 		})
 	}

@@ -12,36 +12,35 @@ import (
 type Policy interface {
 	http.Handler
 	io.Closer
-	// TLS is for handshakes; nil where there are none.
+	// TLS returns the config for handshakes, or nil without TLS.
 	TLS() *tls.Config
 }
 
-// Current is the policy in force, which can be replaced at any time: a request
-// is answered under the one that it began under, however long it takes, and a
-// policy is closed when it is no longer in force and its last request has
-// ended. It is safe for concurrent use.
+// Current holds the policy in force, which can be replaced at any time. Each
+// request finishes under the policy it began with. A replaced policy is closed
+// when its last request has ended. Current is safe for concurrent use.
 type Current struct {
 	inForce atomic.Pointer[held]
 	log     *slog.Logger
 }
 
-// NewCurrent returns one with the policy in force. Close it behind the last
-// request.
+// NewCurrent returns a Current with this policy in force. Close it after the
+// last request.
 func NewCurrent(p Policy, log *slog.Logger) *Current {
 	c := &Current{log: log}
 	c.Put(p)
 	return c
 }
 
-// Put puts the policy in force, in the place of another.
+// Put replaces the policy in force.
 func (c *Current) Put(p Policy) {
 	h := &held{Policy: p}
 	h.holders.Store(1)
 	c.replace(h)
 }
 
-// Close leaves no policy in force. It does not wait for requests: the last to
-// end closes theirs.
+// Close leaves no policy in force. It does not wait for requests: the last one
+// to end closes its policy.
 func (c *Current) Close() error {
 	c.replace(nil)
 	return nil
@@ -49,7 +48,7 @@ func (c *Current) Close() error {
 
 func (c *Current) replace(h *held) {
 	if old := c.inForce.Swap(h); old != nil {
-		c.letGo(old)
+		c.release(old)
 	}
 }
 
@@ -58,23 +57,23 @@ func (c *Current) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h == nil {
 		panic(http.ErrAbortHandler) // the server has ended
 	}
-	defer c.letGo(h)
+	defer c.release(h)
 	h.ServeHTTP(w, r)
 }
 
-// Use calls fn with the policy in force, which is not closed meanwhile, and
-// without one does nothing.
+// Use calls fn with the policy in force and keeps it open until fn returns.
+// Without a policy it does nothing.
 func (c *Current) Use(fn func(Policy)) {
 	if h := c.hold(); h != nil {
-		defer c.letGo(h)
+		defer c.release(h)
 		fn(h.Policy)
 	}
 }
 
-// hold returns the policy in force, to be let go, or nil.
+// hold returns the policy in force, or nil. The caller must release it.
 func (c *Current) hold() *held {
 	h := c.inForce.Load()
-	for h != nil && !h.hold() { // it was replaced in between, and closed
+	for h != nil && !h.hold() { // it was replaced and closed in between
 		h = c.inForce.Load()
 	}
 	return h
@@ -88,7 +87,7 @@ func (c *Current) TLS() *tls.Config {
 	return nil
 }
 
-func (c *Current) letGo(h *held) {
+func (c *Current) release(h *held) {
 	if h.holders.Add(-1) > 0 {
 		return
 	}
@@ -97,14 +96,14 @@ func (c *Current) letGo(h *held) {
 	}
 }
 
-// held is a policy and how many hold it open: each request that began under
-// it, and Current while it is in force.
+// held is a policy with the number of its holders: one for each request that
+// began under it, and one for Current while it is in force.
 type held struct {
 	Policy
 	holders atomic.Int64
 }
 
-// hold adds a holder, unless the policy is closed already.
+// hold adds a holder, and returns false if the policy is already closed.
 func (h *held) hold() bool {
 	for {
 		n := h.holders.Load()

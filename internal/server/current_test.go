@@ -13,11 +13,11 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A policy answers with its number, and with 500 once it is closed.
+// A policy answers with its number, and with 500 after it is closed.
 type policy struct {
 	number int
 	closed atomic.Int32
-	meet   func() // called by each request, before it is answered
+	meet   func() // called for each request before it is answered
 }
 
 func (p *policy) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
@@ -34,7 +34,7 @@ func (p *policy) TLS() *tls.Config { return nil }
 
 func (p *policy) Close() error {
 	p.closed.Add(1)
-	return io.ErrClosedPipe // which the caller logs
+	return io.ErrClosedPipe // the caller must log this
 }
 
 func answerOf(h http.Handler) *httptest.ResponseRecorder {
@@ -43,7 +43,7 @@ func answerOf(h http.Handler) *httptest.ResponseRecorder {
 	return w
 }
 
-func TestARequestEndsUnderThePolicyThatItBeganUnder(t *testing.T) {
+func TestRequestFinishesUnderThePolicyItBeganWith(t *testing.T) {
 	began, finish := make(chan struct{}), make(chan struct{})
 	first := &policy{number: 1, meet: func() { close(began); <-finish }}
 	c := server.NewCurrent(first, discard)
@@ -53,31 +53,31 @@ func TestARequestEndsUnderThePolicyThatItBeganUnder(t *testing.T) {
 	second := &policy{number: 2}
 	c.Put(second)
 	if got := answerOf(c).Body.String(); got != "2" {
-		t.Errorf("a request behind the change is answered by %s", got)
+		t.Errorf("a request after the replacement is answered by policy %s", got)
 	}
 	if first.closed.Load() > 0 {
-		t.Error("the first is closed below its request")
+		t.Error("the first policy was closed while its request was running")
 	}
 	close(finish)
 	if w := <-answered; w.Code != 200 || w.Body.String() != "1" {
-		t.Errorf("the request under way got %d %s", w.Code, w.Body)
+		t.Errorf("the request in progress got %d %s", w.Code, w.Body)
 	}
 	if first.closed.Load() != 1 || second.closed.Load() != 0 {
-		t.Errorf("closed %d and %d times", first.closed.Load(), second.closed.Load())
+		t.Errorf("policies were closed %d and %d times, want 1 and 0", first.closed.Load(), second.closed.Load())
 	}
 	_ = c.Close()
 	if second.closed.Load() != 1 {
-		t.Error("the last one stays open")
+		t.Error("the last policy was not closed")
 	}
 	defer func() {
 		if recover() != http.ErrAbortHandler {
-			t.Error("a request is answered behind the end")
+			t.Error("a request after Close was answered")
 		}
 	}()
 	answerOf(c)
 }
 
-func TestNoRequestMeetsAClosedPolicy(t *testing.T) {
+func TestNoRequestIsServedByAClosedPolicy(t *testing.T) {
 	c := server.NewCurrent(&policy{}, discard)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup

@@ -5,23 +5,24 @@ import (
 	"time"
 )
 
-// deadlineStep is how late a deadline may be.
+// deadlineStep is the longest delay before a passed deadline takes effect.
 const deadlineStep = time.Second
 
-// A deadline is that of a connection, for reading or for writing. net/http sets
-// six for every request, each of which would arm or disarm a timer, and hardly
-// ever is one reached. So they are only noted here, and the connection limiter looks every
-// deadlineStep for those that have passed. One that has passed already counts at
-// once: so net/http interrupts a read.
+// A deadline is the read or write deadline of a connection. net/http sets six
+// of them for every request, and each would start or stop a timer although it
+// is hardly ever reached. So a deadline is only stored here, and the connection
+// limiter looks for passed ones every deadlineStep. A deadline that lies in the
+// past when it is set takes effect immediately: net/http interrupts a read that
+// way.
 type deadline struct {
-	set func(time.Time) error // sets that of the connection itself
+	set func(time.Time) error // sets the deadline of the underlying connection
 
 	mu    sync.Mutex
-	by    time.Time // zero for none
-	isSet bool      // and not only noted
+	by    time.Time // zero without a deadline
+	isSet bool      // the underlying connection has the deadline, too
 }
 
-// put is SetReadDeadline or SetWriteDeadline of net.Conn.
+// put implements SetReadDeadline and SetWriteDeadline of net.Conn.
 func (d *deadline) put(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -37,12 +38,12 @@ func (d *deadline) put(t time.Time) error {
 	return nil
 }
 
-// enforce makes the deadline count if it has passed.
+// enforce sets the deadline on the underlying connection if it has passed.
 func (d *deadline) enforce(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.isSet && !d.by.IsZero() && now.After(d.by) {
 		d.isSet = true
-		_ = d.set(d.by) // fails if it is closed
+		_ = d.set(d.by) // fails only if the connection is closed
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestADeadlineIsSetOnceItHasPassedAndTakenBackWithTheNext(t *testing.T) {
+func TestDeadlineIsSetWhenItHasPassedAndClearedByTheNextOne(t *testing.T) {
 	var set []time.Time
 	d := deadline{set: func(at time.Time) error { set = append(set, at); return nil }}
 	now := time.Now()
@@ -60,13 +60,13 @@ func TestConnLimiterEnforcesReadAndWriteDeadlines(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("reading what nobody sends: %v", err)
+		t.Errorf("reading from a silent connection: %v", err)
 	}
-	for err == nil { // until what nobody reads has filled all buffers
+	for err == nil { // until all buffers are full
 		_, err = conn.Write(make([]byte, 1<<20))
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("writing what nobody reads: %v", err)
+		t.Errorf("writing to a connection that is not read: %v", err)
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestConnLimiterClosesIdleConnections(t *testing.T) {
 	}
 	noteState(accepted, http.StateIdle)
 	if c.endIdle(now.Add(idleTimeout)); c.gone() {
-		t.Error("it was closed too early")
+		t.Error("the idle connection was closed too early")
 	}
 	if c.endIdle(now.Add(idleTimeout + time.Minute)); !c.gone() {
 		t.Error("an idle connection stays open")

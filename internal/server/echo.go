@@ -16,30 +16,31 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// An Answer is an error as an API tells it: a status, and a body in the API's
-// own words.
+// An Answer is the error response of an API: a status, and a body in the API's
+// own dialect.
 type Answer struct {
 	Status int
 	Header http.Header // may be nil
-	Body   any         // to be encoded as JSON
+	Body   any         // encoded as JSON
 }
 
-// RetryAfter is the header of an answer that says when to ask again, in whole
-// seconds (RFC 9110, section 10.2.3).
+// RetryAfter returns a Retry-After header with the time to wait before the next
+// try, in whole seconds rounded up, at least 1 (RFC 9110, section 10.2.3).
 func RetryAfter(d time.Duration) http.Header {
 	seconds := (d + time.Second - 1) / time.Second
 	return http.Header{"Retry-After": {strconv.Itoa(max(1, int(seconds)))}}
 }
 
-// NewEcho returns an echo with what every API shares: an id for each request,
-// no caching, errors answered in the API's words and logged in ours. Behind
-// that, and before what echo has routed to, come the gates in their order; what
-// is added later with Use is never called.
+// NewEcho returns an echo with the middleware that every API shares: an id for
+// each request, no caching, and errors answered in the API's dialect and
+// logged. Then the gates run, in order, before the routed handler. Middleware
+// added later with Use is never called.
 //
-// An error of status 500 and above is logged, so it must not hold what was sent;
-// of many of status 503 one a second, since they have one cause, and whoever
-// sends a token while its issuer is away causes one without a credential. That
-// a client hangs up before or while it is answered is no error, and not logged.
+// Errors with status 500 and above are logged, so they must not contain request
+// data. For status 503 at most one error a second is logged: a client without a
+// credential can cause it by sending tokens while their issuer is unavailable.
+// A client that disconnects before it has the whole answer is not an error and
+// is not logged.
 func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	unavailable := &rate.Sometimes{First: 10, Interval: time.Second}
@@ -58,15 +59,15 @@ func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.Middlewa
 	return e
 }
 
-// hungUp reports whether the request failed because its client was gone: work
-// for it was canceled, or the answer could not be sent.
+// hungUp reports whether the request failed because its client had
+// disconnected: the work for it was canceled, or the answer could not be sent.
 func hungUp(c echo.Context, err error) bool {
-	gone := c.Request().Context().Err() != nil // net/http cancels it when the connection ends
+	gone := c.Request().Context().Err() != nil // net/http cancels it when the connection closes
 	return gone && (c.Response().Committed || errors.Is(err, context.Canceled))
 }
 
-// asOne is all the middleware in one piece. By itself, echo would put it
-// together anew for every request.
+// asOne combines the middleware into one function. Echo would combine it again
+// for every request.
 func asOne(middleware []echo.MiddlewareFunc) echo.MiddlewareFunc {
 	whole := func(c echo.Context) error { return c.Handler()(c) }
 	for _, m := range slices.Backward(middleware) {
@@ -92,27 +93,28 @@ func respond(c echo.Context, a Answer, log *slog.Logger) {
 	}
 }
 
-// What every answer has, with its keys in canonical form: it is not made anew
-// each time. Nobody changes these values in place.
+// Values of headers that every answer has, shared by all of them to save
+// allocations. They must not be changed in place. The names are set in
+// canonical form.
 var (
 	noStore         = []string{"no-store"}
 	noSniff         = []string{"nosniff"}
 	applicationJSON = []string{"application/json"}
 )
 
-// identified sets what every answer has.
+// identified sets the headers that every answer has.
 func identified(h http.Header) {
 	h["X-Request-Id"] = []string{newRequestID()}
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
 }
 
-// errPanic is what a panic becomes. What it was called with stays out of the
-// log, for it could be anything; the stack has only addresses.
+// errPanic marks an error made from a panic. The value of the panic is not
+// logged, since it could be a secret. The stack has only addresses.
 var errPanic = errors.New("panic")
 
-// serving gives the request an id, keeps its answer out of caches, and makes an
-// error of a panic.
+// serving gives the request an id, keeps its answer out of caches, and turns a
+// panic into an error.
 func serving(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		identified(c.Response().Header())
@@ -120,7 +122,7 @@ func serving(next echo.HandlerFunc) echo.HandlerFunc {
 			switch p := recover(); {
 			case p == nil:
 			case p == http.ErrAbortHandler:
-				panic(p) // how a handler asks net/http to hang up
+				panic(p) // the way a handler asks net/http to close the connection
 			default:
 				err = fmt.Errorf("%w of type %T at %s", errPanic, p, stack())
 			}
@@ -129,7 +131,7 @@ func serving(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// stack is the stack without the goroutine's header and this function.
+// stack returns the stack without the goroutine's header and this function.
 func stack() string {
 	_, s, _ := strings.Cut(string(debug.Stack()), "panic(")
 	return s

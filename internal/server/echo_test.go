@@ -24,7 +24,7 @@ var (
 	errAway   = errors.New("not at home")
 )
 
-// answer is a dialect.
+// answer turns errors into answers in the dialect of the tests.
 func answer(err error) server.Answer {
 	if errors.Is(err, errTeapot) {
 		return server.Answer{Status: 418, Header: http.Header{"X-Tea": {"black", "green"}}, Body: map[string]string{"tea": "<&>é"}}
@@ -39,8 +39,8 @@ func newEcho(log *bytes.Buffer) *echo.Echo {
 	return server.NewEcho(answer, slog.New(slog.NewTextHandler(log, nil)))
 }
 
-// What a panic was called with could be anything, a secret included.
-func TestAPanicIsAnsweredInTheDialectAndItsValueIsNotLogged(t *testing.T) {
+// The value of a panic could be a secret.
+func TestPanicIsAnsweredInTheDialectAndItsValueIsNotLogged(t *testing.T) {
 	type kind string
 	for name, value := range map[string]any{
 		"a text":   "hunter2",
@@ -59,20 +59,21 @@ func TestAPanicIsAnsweredInTheDialectAndItsValueIsNotLogged(t *testing.T) {
 		said := log.String()
 		for _, want := range []string{`msg="request failed"`, "route=/panic/:id", "panic of type ", "echo_test.go:", w.Header().Get("X-Request-Id")} {
 			if !strings.Contains(said, want) {
-				t.Errorf("%s: the log does not have %q:\n%s", name, want, said)
+				t.Errorf("%s: the log lacks %q:\n%s", name, want, said)
 			}
 		}
 		if strings.Contains(said, "hunter2") || strings.Contains(said, "68756e74657232") || strings.Contains(said, "104 117 110") {
-			t.Errorf("%s: the log tells it:\n%s", name, said)
+			t.Errorf("%s: the log has the value:\n%s", name, said)
 		}
 		if w := ask(e, "GET", "/panic/again"); w.Code != 500 {
-			t.Errorf("%s: after that, %d", name, w.Code)
+			t.Errorf("%s: the next request got status %d, want 500", name, w.Code)
 		}
 	}
 }
 
-// Nobody fills the disk with what everybody can cause.
-func TestWhatIsUnavailableIsLoggedNowAndThen(t *testing.T) {
+// Clients can cause these errors in any number, and must not be able to fill
+// the disk.
+func TestUnavailableErrorsAreLoggedAtMostOncePerSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		e := newEcho(&log)
@@ -91,20 +92,20 @@ func TestWhatIsUnavailableIsLoggedNowAndThen(t *testing.T) {
 	})
 }
 
-func TestAHandlerMayHangUp(t *testing.T) {
+func TestHandlerCanAbortTheConnection(t *testing.T) {
 	var log bytes.Buffer
 	e := newEcho(&log)
 	e.GET("/", func(echo.Context) error { panic(http.ErrAbortHandler) })
 	defer func() {
 		if p := recover(); p != http.ErrAbortHandler {
-			t.Errorf("recovered %v, want that net/http gets its own", p)
+			t.Errorf("recovered %v, want http.ErrAbortHandler passed on", p)
 		}
 	}()
 	ask(e, "GET", "/")
-	t.Error("it did not")
+	t.Error("the handler did not panic")
 }
 
-func TestErrorsAreAnsweredInTheDialectAndOursAreLogged(t *testing.T) {
+func TestErrorsAreAnsweredInTheDialectAndServerErrorsAreLogged(t *testing.T) {
 	var log bytes.Buffer
 	e := newEcho(&log)
 	e.GET("/teapot", func(echo.Context) error { return fmt.Errorf("brewing: %w", errTeapot) })
@@ -126,7 +127,7 @@ func TestErrorsAreAnsweredInTheDialectAndOursAreLogged(t *testing.T) {
 	}
 }
 
-func TestWhoHangsUpWhileBeingAnsweredIsNoFailure(t *testing.T) {
+func TestClientThatHangsUpDuringItsAnswerIsNotLogged(t *testing.T) {
 	var log bytes.Buffer
 	e := newEcho(&log)
 	e.GET("/", func(c echo.Context) error { return c.Blob(200, "text/plain", make([]byte, 16<<20)) })
@@ -138,7 +139,7 @@ func TestWhoHangsUpWhileBeingAnsweredIsNoFailure(t *testing.T) {
 	}
 	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	_, err = io.ReadFull(conn, make([]byte, 100))
-	_ = conn.(*net.TCPConn).SetLinger(0) // a reset
+	_ = conn.(*net.TCPConn).SetLinger(0) // closing sends a reset
 	if err := errors.Join(err, conn.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestWhoHangsUpWhileBeingAnsweredIsNoFailure(t *testing.T) {
 	}
 }
 
-// As when the store is waited for: the work is canceled with the request.
+// As if the store were slow: the work is canceled together with the request.
 func TestClientThatHangsUpBeforeItsAnswerIsNotLogged(t *testing.T) {
 	var log bytes.Buffer
 	e := newEcho(&log)
@@ -175,7 +176,7 @@ func TestClientThatHangsUpBeforeItsAnswerIsNotLogged(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerHasAnIdOfItsOwnAndStaysOutOfCaches(t *testing.T) {
+func TestEveryAnswerHasItsOwnIDAndIsNotCached(t *testing.T) {
 	var log bytes.Buffer
 	e := newEcho(&log)
 	e.GET("/", func(c echo.Context) error { return c.NoContent(204) })
@@ -188,7 +189,7 @@ func TestEveryAnswerHasAnIdOfItsOwnAndStaysOutOfCaches(t *testing.T) {
 			e.ServeHTTP(w, r)
 			id := w.Header().Get("X-Request-Id")
 			if len(id) != 26 || seen[id] {
-				t.Fatalf("%s: the id is %q", path, id)
+				t.Fatalf("%s: the request id is %q", path, id)
 			}
 			seen[id] = true
 			if path == "/" && w.Header().Get("Cache-Control") != "no-store" {
@@ -198,20 +199,20 @@ func TestEveryAnswerHasAnIdOfItsOwnAndStaysOutOfCaches(t *testing.T) {
 	}
 }
 
-func TestWriteJSONSendsNothingOfWhatItCannotEncode(t *testing.T) {
+func TestWriteJSONSendsNothingIfTheBodyCannotBeEncoded(t *testing.T) {
 	w := httptest.NewRecorder()
 	if err := server.WriteJSON(w, 200, map[string]any{"a": func() {}}); err == nil || w.Body.Len() > 0 {
 		t.Errorf("%v, %q", err, w.Body)
 	}
 }
 
-func TestGatesComeInTheirOrderBeforeWhateverEchoRoutesTo(t *testing.T) {
+func TestGatesRunInOrderBeforeTheHandler(t *testing.T) {
 	var came []string
 	gate := func(name string) echo.MiddlewareFunc {
 		return func(next echo.HandlerFunc) echo.HandlerFunc {
 			return func(c echo.Context) error {
 				if c.Response().Header().Get("X-Request-Id") == "" {
-					t.Errorf("%s comes before the request has an id", name)
+					t.Errorf("%s ran before the request had an id", name)
 				}
 				came = append(came, name)
 				return next(c)

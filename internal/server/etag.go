@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// ErrPrecondition means that an If-Match header is neither one entity tag nor an
-// asterisk, and so cannot be compared.
+// ErrPrecondition means that an If-Match header is neither a single entity tag
+// nor an asterisk, and so cannot be compared.
 var ErrPrecondition = errors.New("If-Match must be one strong entity tag or *")
 
 // ETag returns the strong entity tag of a revision (RFC 9110, section 8.8.3).
 func ETag(revision string) string { return `"` + revision + `"` }
 
-// SetETag gives an answer the entity tag of the revision, in the form of the
-// key that needs no conversion.
+// SetETag sets the entity tag of the revision. It uses the map key that
+// net/http canonicalizes to, which saves the conversion.
 func SetETag(h http.Header, revision string) { h["Etag"] = []string{ETag(revision)} }
 
-// IfMatch returns the revision that an If-Match header asks for, * for any,
-// and nothing if there is no such header. A weak tag counts as the strong one: we
-// send strong tags only, and a proxy that compresses answers weakens them, so
-// that it is still ours. Error: ErrPrecondition, also for a list of tags.
+// IfMatch returns the revision in an If-Match header, "*" for any revision, and
+// "" without the header. A weak tag counts as the strong one: Strongroom sends
+// strong tags only, and a proxy that compresses answers makes them weak. Error:
+// ErrPrecondition, also for a list of tags.
 func IfMatch(header *string) (revision string, err error) {
 	if header == nil {
 		return "", nil
@@ -37,13 +37,14 @@ func IfMatch(header *string) (revision string, err error) {
 	return inner, nil
 }
 
-// strengthened is the tag without the mark of a weak one, which is case-sensitive
-// (RFC 9110, section 8.8.3).
+// strengthened removes the prefix of a weak tag, which is case-sensitive (RFC
+// 9110, section 8.8.3).
 func strengthened(tag string) string { return strings.TrimPrefix(tag, "W/") }
 
-// NoneMatch reports whether an If-None-Match header admits an answer of this
-// revision; if not, the client has it already. Tags are compared weakly, as
-// RFC 9110, section 13.1.2 asks, and a malformed one matches nothing.
+// NoneMatch reports whether an If-None-Match header allows an answer with this
+// revision. If it does not, the client already has that revision. Tags are
+// compared weakly, as RFC 9110, section 13.1.2 requires, and a malformed tag
+// matches no revision.
 func NoneMatch(header *string, revision string) bool {
 	if header == nil {
 		return true

@@ -7,7 +7,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-func TestIfMatchTakesOneTagOrAny(t *testing.T) {
+func TestIfMatchAcceptsOneTagOrAsterisk(t *testing.T) {
 	for _, tc := range []struct {
 		header, want string
 		ok           bool
@@ -22,7 +22,7 @@ func TestIfMatchTakesOneTagOrAny(t *testing.T) {
 		{"5f1c", "", false},
 		{`"5f1c`, "", false},
 		{`5f1c"`, "", false},
-		{`W/"5f1c"`, "5f1c", true}, // as a proxy that compresses makes of it
+		{`W/"5f1c"`, "5f1c", true}, // a proxy that compresses weakens tags
 		{` W/"5f1c"`, "5f1c", true},
 		{`w/"5f1c"`, "", false},
 		{`W/ "5f1c"`, "", false},
@@ -44,18 +44,18 @@ func TestIfMatchTakesOneTagOrAny(t *testing.T) {
 		}
 	}
 	if got, err := server.IfMatch(nil); got != "" || err != nil {
-		t.Errorf("without one: %q, %v", got, err)
+		t.Errorf("without a header: %q, %v", got, err)
 	}
 }
 
-func TestWhatETagWritesIfMatchReads(t *testing.T) {
+func TestIfMatchReadsTheOutputOfETag(t *testing.T) {
 	tag := server.ETag("0123456789abcdef")
 	if got, err := server.IfMatch(&tag); got != "0123456789abcdef" || err != nil {
 		t.Errorf("%s: %q, %v", tag, got, err)
 	}
 }
 
-func TestNoneMatchAdmitsWhatTheClientHasNotYet(t *testing.T) {
+func TestNoneMatchAllowsRevisionsThatTheClientDoesNotHave(t *testing.T) {
 	for _, tc := range []struct {
 		header string
 		want   bool
@@ -79,6 +79,6 @@ func TestNoneMatchAdmitsWhatTheClientHasNotYet(t *testing.T) {
 		}
 	}
 	if !server.NoneMatch(nil, "a") {
-		t.Error("without one: the answer is not admitted")
+		t.Error("without a header: the answer is not allowed")
 	}
 }

@@ -11,15 +11,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A Front is what a listener serves: APIs by the start of their paths, and what
-// needs no credential. Unlike http.ServeMux it neither cleans paths nor
-// redirects; an API sees what was sent.
+// A Front routes the requests of one listener: to APIs by path prefix, and to
+// public documents that need no credential. Unlike http.ServeMux it neither
+// cleans paths nor redirects, so an API sees the path that was sent.
 type Front struct {
-	apis    []mounted                   // the first that fits
+	apis    []mounted                   // the first match is used
 	public  map[string]http.HandlerFunc // by exact path
 	healthy func(context.Context) error
 	log     *slog.Logger
-	unready rate.Sometimes // is logged: anybody may ask
+	unready rate.Sometimes // limits log lines, which clients without a credential can cause
 }
 
 type mounted struct {
@@ -27,22 +27,22 @@ type mounted struct {
 	api    http.Handler
 }
 
-// NewFront returns a front that answers GET /healthz and, with what ready
-// says, GET /readyz.
+// NewFront returns a Front that answers GET /healthz, and GET /readyz with the
+// result of ready.
 func NewFront(ready func(context.Context) error, log *slog.Logger) *Front {
 	f := &Front{healthy: ready, log: log, unready: rate.Sometimes{First: 10, Interval: time.Second}}
 	f.public = map[string]http.HandlerFunc{"/healthz": f.alive, "/readyz": f.ready}
 	return f
 }
 
-// Mount gives the API all paths that are the prefix or begin with it and a
-// slash, unless an API mounted before has them. The last API mounted also gets
-// what no API claims, so that there too a credential is asked for.
+// Mount routes the prefix, and all paths below it, to the API, unless an API
+// mounted earlier has them. The last mounted API also gets all unclaimed paths,
+// so that those need a credential, too.
 func (f *Front) Mount(prefix string, api http.Handler) {
 	f.apis = append(f.apis, mounted{prefix, api})
 }
 
-// Publish serves a JSON document to everybody.
+// Publish serves a JSON document without a credential.
 func (f *Front) Publish(path string, document []byte) {
 	f.public[path] = func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -79,7 +79,8 @@ func getOnly(w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
 
 func (f *Front) alive(w http.ResponseWriter, _ *http.Request) { word(w, http.StatusOK, "ok") }
 
-// ready says no more than a word: what is wrong is for the log.
+// ready answers with a fixed text. Only the log says why the server is not
+// ready.
 func (f *Front) ready(w http.ResponseWriter, r *http.Request) {
 	if err := f.healthy(r.Context()); err != nil {
 		f.unready.Do(func() { f.log.Warn("not ready", "error", err) })

@@ -34,7 +34,7 @@ func ask(h http.Handler, method, target string) *httptest.ResponseRecorder {
 	return w
 }
 
-func TestFrontGivesEachPathToWhomItBelongs(t *testing.T) {
+func TestFrontRoutesEachPathToItsAPI(t *testing.T) {
 	f := newFront(nil, slog.New(slog.DiscardHandler))
 	for _, tc := range []struct {
 		method, path string
@@ -46,7 +46,7 @@ func TestFrontGivesEachPathToWhomItBelongs(t *testing.T) {
 		{"DELETE", "/api/app/x", 200, "nx1 /api/app/x"},
 		{"GET", "/api/secrets", 200, "openhands /api/secrets"},
 		{"PUT", "/api/secrets/A", 200, "openhands /api/secrets/A"},
-		// What nobody claims goes to the last, and is not cleaned on the way.
+		// An unclaimed path goes to the last API, uncleaned.
 		{"GET", "/", 200, "openhands /"},
 		{"GET", "/api/apps", 200, "openhands /api/apps"},
 		{"GET", "/api/app.", 200, "openhands /api/app."},
@@ -59,9 +59,9 @@ func TestFrontGivesEachPathToWhomItBelongs(t *testing.T) {
 		{"GET", "/strongroom/v1/status", 200, "openhands /strongroom/v1/status"},
 		{"GET", "/healthz/", 200, "openhands /healthz/"},
 		{"GET", "/openapi/openhands.json", 200, "openhands /openapi/openhands.json"},
-		// And what needs no credential.
+		// Paths that need no credential.
 		{"GET", "/healthz", 200, "ok\n"},
-		{"HEAD", "/healthz", 200, "ok\n"}, // net/http leaves the body out
+		{"HEAD", "/healthz", 200, "ok\n"}, // net/http drops the body
 		{"GET", "/readyz?x", 200, "ready\n"},
 		{"GET", "/openapi/nx1.json", 200, `{"a":1}`},
 		{"POST", "/healthz", 405, "method not allowed\n"},
@@ -78,7 +78,7 @@ func TestFrontGivesEachPathToWhomItBelongs(t *testing.T) {
 	}
 }
 
-func TestNotReadyIsAWordAndTheLogSaysWhy(t *testing.T) {
+func TestOnlyTheLogSaysWhyTheServerIsNotReady(t *testing.T) {
 	var log bytes.Buffer
 	f := newFront(errors.New("the disk is gone"), slog.New(slog.NewTextHandler(&log, nil)))
 	w := ask(f, "GET", "/readyz")
@@ -89,18 +89,18 @@ func TestNotReadyIsAWordAndTheLogSaysWhy(t *testing.T) {
 		t.Errorf("the log says %s", log.String())
 	}
 	if w := ask(f, "GET", "/healthz"); w.Code != 200 {
-		t.Errorf("it is not alive either: %d", w.Code)
+		t.Errorf("/healthz fails, too: %d", w.Code)
 	}
 }
 
-// Anybody may ask.
-func TestHowOftenItIsNotReadyIsNotLoggedEachTime(t *testing.T) {
+// Clients can ask without a credential.
+func TestNotReadyIsNotLoggedForEachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		f := newFront(errors.New("the disk is gone"), slog.New(slog.NewTextHandler(&log, nil)))
 		for range 1000 {
 			ask(f, "GET", "/readyz")
-			time.Sleep(10 * time.Millisecond) // of the bubble, which takes none
+			time.Sleep(10 * time.Millisecond) // in the synctest bubble, which takes no real time
 		}
 		if got := strings.Count(log.String(), "not ready"); got < 10 || got > 20 {
 			t.Errorf("logged %d times in ten seconds", got)

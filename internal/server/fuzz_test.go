@@ -25,15 +25,15 @@ import (
 const (
 	ourApp   = "0f8fad5b-d9cb-469f-a165-70867728950e"
 	theirApp = "11111111-2222-4333-8444-555555555555"
-	theirs   = "tHeIrS" // is in all that others have
+	theirs   = "tHeIrS" // a part of all secrets of other owners
 )
 
 const everything = "[list, create, write, delete, reveal]"
 
-// A fresh store is another one for each request.
+// A fresh store is replaced for each request.
 type fresh struct{ secret.Store }
 
-// mustFill puts in the store what the caller and others have.
+// mustFill returns a store with secrets of the caller and of other owners.
 func mustFill(tb testing.TB) *memory.Store {
 	tb.Helper()
 	store := memory.New()
@@ -52,8 +52,8 @@ func mustFill(tb testing.TB) *memory.Store {
 	return store
 }
 
-// mustOpenServer returns all APIs on one store, and knows one caller, who may
-// do everything, but only with what is his own.
+// mustOpenServer returns all APIs on one store. It authenticates one caller,
+// who may do everything with the caller's own secrets only.
 func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 	tb.Helper()
 	must := func(err error) {
@@ -88,7 +88,7 @@ func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 	return front
 }
 
-// A forgetful recorder has no memory.
+// A forgetful recorder drops all events.
 type forgetful struct{}
 
 func (forgetful) Record(context.Context, secret.Event, ...func(secret.Tx) error) error { return nil }
@@ -96,8 +96,8 @@ func (forgetful) Record(context.Context, secret.Event, ...func(secret.Tx) error)
 func (forgetful) Note(secret.Event) error { return nil }
 func (forgetful) Failed(string)           {}
 
-// FuzzFront sends whatever net/http takes for a request: nothing ends as a
-// mistake of ours, and nothing tells or changes what another owner has.
+// FuzzFront sends any request that net/http accepts. No request may cause an
+// internal error, or reveal or change the secrets of another owner.
 func FuzzFront(f *testing.F) {
 	const apps = "/api/app/" + ourApp + "/secrets"
 	for _, target := range []string{
@@ -125,7 +125,7 @@ func FuzzFront(f *testing.F) {
 		text := method + " " + target + " HTTP/1.1\r\nHost: server\r\n" + header + "\r\n\r\n"
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
 		if err != nil || len(body) > 1<<20 {
-			return // net/http refuses it
+			return // net/http rejects it
 		}
 		r.RemoteAddr = "192.0.2.1:1234"
 		r.Body, r.ContentLength = http.NoBody, int64(len(body))
@@ -148,13 +148,13 @@ func FuzzFront(f *testing.F) {
 			t.Errorf("%q: status %d: %s", text, w.Code, w.Body)
 		}
 		if !strings.Contains(text+string(body), theirs) && strings.Contains(w.Body.String(), theirs) {
-			t.Errorf("%q: it tells what another has: %s", text, w.Body)
+			t.Errorf("%q: the answer has a secret of another owner: %s", text, w.Body)
 		}
 		if w.Code == 401 && keys&3 == 3 && strings.HasPrefix(api, "/api/secrets/") && r.Header.Get("Authorization-PSK") == "" && len(r.Header) < 2 {
-			t.Errorf("%q: a good key is refused: %s", text, w.Body)
+			t.Errorf("%q: a valid API key is rejected: %s", text, w.Body)
 		}
 		if !reflect.DeepEqual(others(t, store), before) {
-			t.Errorf("%q: it has changed what another has", text)
+			t.Errorf("%q: it changed secrets of another owner", text)
 		}
 	})
 }
@@ -163,7 +163,7 @@ type readCloser struct{ *bytes.Reader }
 
 func (readCloser) Close() error { return nil }
 
-// others returns all that is not the caller's.
+// others returns all secrets of other owners.
 func others(tb testing.TB, store *memory.Store) (all []any) {
 	tb.Helper()
 	owners, err := store.Owners(tb.Context(), secret.Page{})

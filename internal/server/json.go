@@ -8,8 +8,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// WriteJSON answers with the body as JSON the way FastAPI writes it: compact,
-// UTF-8 as it is, no newline at the end, no charset in the content type.
+// WriteJSON answers with the body as JSON in the format of FastAPI: compact,
+// UTF-8 not escaped, no newline at the end, no charset in the content type.
 func WriteJSON(w http.ResponseWriter, status int, body any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -18,8 +18,8 @@ func WriteJSON(w http.ResponseWriter, status int, body any) error {
 	return WriteText(w, status, text)
 }
 
-// WriteAppended answers with JSON that is appended to a buffer, which is
-// cleared, for there may be values in it, and used again.
+// WriteAppended answers with JSON that body appends to a pooled buffer. The
+// buffer is cleared before reuse, since it may have held secret values.
 func WriteAppended[T interface{ AppendTo([]byte) []byte }](w http.ResponseWriter, status int, body T) error {
 	buffer := buffers.Get().(*[]byte)
 	text := body.AppendTo(*buffer)
@@ -36,7 +36,7 @@ const maxBuffer = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// WriteText answers with JSON that is encoded already.
+// WriteText answers with encoded JSON.
 func WriteText(w http.ResponseWriter, status int, text []byte) error {
 	h := w.Header()
 	h["Content-Type"] = applicationJSON

@@ -10,7 +10,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A keeper appends a value, and keeps what it was appended to.
+// A keeper appends a value and keeps the buffer it was appended to.
 type keeper struct {
 	value string
 	kept  []byte
@@ -21,7 +21,7 @@ func (k *keeper) AppendTo(b []byte) []byte {
 	return k.kept
 }
 
-func TestNoBufferKeepsWhatWasAnswered(t *testing.T) {
+func TestBuffersAreClearedAfterTheAnswer(t *testing.T) {
 	for _, value := range []string{`{"value":"canary"}`, strings.Repeat("canary", 20_000)} {
 		k := &keeper{value: value}
 		w := httptest.NewRecorder()
@@ -29,10 +29,10 @@ func TestNoBufferKeepsWhatWasAnswered(t *testing.T) {
 			t.Fatal(err)
 		}
 		if w.Code != http.StatusCreated || w.Body.String() != value {
-			t.Errorf("answered %d and %d bytes, want all %d", w.Code, w.Body.Len(), len(value))
+			t.Errorf("got status %d and %d bytes, want %d bytes", w.Code, w.Body.Len(), len(value))
 		}
 		if bytes.ContainsAny(k.kept, "canary") {
-			t.Errorf("a buffer of %d bytes still has them", len(k.kept))
+			t.Errorf("a buffer of %d bytes still has the value", len(k.kept))
 		}
 	}
 }

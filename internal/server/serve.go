@@ -1,6 +1,6 @@
-// Package server is what the APIs share: an echo with the usual middleware
-// ([NewEcho]), the front that tells them apart ([Front]), and how to listen,
-// drain and stop ([Serve]).
+// Package server holds the HTTP parts that all APIs share: an echo with the
+// usual middleware ([NewEcho]), the front that routes requests to the APIs
+// ([Front]), and listening, draining and stopping ([Serve]).
 package server
 
 import (
@@ -17,17 +17,17 @@ import (
 
 // Timeouts keep slow or silent clients from holding on to connections.
 const (
-	headerTimeout = 10 * time.Second // for a handshake, too
+	headerTimeout = 10 * time.Second // also for a handshake
 	readTimeout   = 60 * time.Second
-	writeTimeout  = readTimeout + 30*time.Second // counted from the same moment
+	writeTimeout  = readTimeout + 30*time.Second // starts at the same moment as readTimeout
 	idleTimeout   = 120 * time.Second
 	headerBytes   = 16 << 10
 )
 
-// http2Config bounds one HTTP/2 connection. Clients that send a whole body
-// before they read anything, such as httpx, hang where the receive window is
-// smaller than the body and the answer is an early 401; so it takes the largest
-// body that any API accepts.
+// http2Config bounds one HTTP/2 connection. The receive window must hold the
+// largest body that any API accepts: some clients, such as httpx, send the
+// whole body before they read, and would hang on an early 401 if the window
+// were smaller.
 func http2Config() *http.HTTP2Config {
 	const largestBody = 4 << 20
 	return &http.HTTP2Config{
@@ -38,25 +38,26 @@ func http2Config() *http.HTTP2Config {
 	}
 }
 
-// An Endpoint is a listener and what is served on it.
+// An Endpoint is a listener with its handler.
 type Endpoint struct {
 	Listener net.Listener
 	Handler  http.Handler
-	// Connections there may be at a time; 0 is any number. The listener must be
-	// of TCP then.
+	// Connections is the maximum number of open connections; 0 means no limit.
+	// With a limit the Listener must be a *net.TCPListener.
 	Connections int
-	// TLS is asked for at each handshake; nil serves without.
+	// TLS returns the config for each handshake. Nil means no TLS.
 	TLS func() *tls.Config
-	// ConnContext may add what is known of a connection to the contexts of its
-	// requests; nil adds nothing. It is not for endpoints with Connections.
+	// ConnContext may add facts about a connection to the contexts of its
+	// requests; it may be nil. It cannot be combined with Connections.
 	ConnContext func(context.Context, net.Conn) context.Context
-	// Patient lets an answer take as long as it needs.
+	// Patient disables the write timeout.
 	Patient bool
 }
 
-// Serve answers on the endpoints until ctx is done, then lets requests under
-// way finish for as long as drain, and hangs up on the rest. It returns nil
-// if none was cut off. If one endpoint fails, all end.
+// Serve answers on the endpoints until ctx is done. Then it gives requests in
+// progress the time drain to finish, and closes the remaining connections. It
+// returns nil if no request was cut off. If one endpoint fails, all are shut
+// down.
 func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints ...Endpoint) error {
 	ended := make(chan error, len(endpoints))
 	var servers []*http.Server
@@ -70,11 +71,11 @@ func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints
 	select {
 	case err := <-ended:
 		failed = fmt.Errorf("serving: %w", err)
-		ended <- nil // it has ended, and is counted below
+		ended <- nil // it has ended; the loop below counts it
 	case <-ctx.Done():
 		log.Info("draining", "timeout", drain)
 	}
-	// Not ctx, which may be done already.
+	// ctx may already be done
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	err := shutDown(deadline, servers)
@@ -82,21 +83,21 @@ func Serve(ctx context.Context, drain time.Duration, log *slog.Logger, endpoints
 		<-ended
 	}
 	if err != nil {
-		err = fmt.Errorf("draining: requests were still under way after %s: %w", drain, err)
+		err = fmt.Errorf("draining: requests were still in progress after %s: %w", drain, err)
 	}
 	return errors.Join(failed, err)
 }
 
-// limit limits the number of connections, if there is a limit.
+// limit applies the connection limit, if there is one.
 func (e *Endpoint) limit(s *http.Server, log *slog.Logger) {
 	if e.Connections == 0 {
 		return
 	}
 	e.Listener = newConnLimiter(e.Listener.(*net.TCPListener), e.Connections, log)
 	s.Handler, s.ConnState, s.ConnContext = trackStalls(s.Handler), noteState, withConn
-	// The limiter and trackStalls enforce these. net/http (Go 1.26) starts the idle
-	// timer of an HTTP/2 connection again when the connection ends, and until that
-	// fires it keeps all that the connection held.
+	// The limiter and trackStalls enforce these instead. net/http (Go 1.26)
+	// restarts the idle timer of an HTTP/2 connection when the connection ends,
+	// and keeps all its memory until that timer fires.
 	s.IdleTimeout, s.ReadTimeout = 0, 0
 }
 
@@ -104,10 +105,10 @@ func (e Endpoint) serve(s *http.Server) error {
 	if e.TLS == nil {
 		return s.Serve(e.Listener)
 	}
-	return s.ServeTLS(e.Listener, "", "") // the files are in the config
+	return s.ServeTLS(e.Listener, "", "") // the certificate is in the TLS config
 }
 
-// shutDown ends the servers at the same time.
+// shutDown shuts all servers down in parallel.
 func shutDown(deadline context.Context, servers []*http.Server) error {
 	errs := make([]error, len(servers))
 	var wg sync.WaitGroup
@@ -134,7 +135,7 @@ func (e Endpoint) server(log *slog.Logger) *http.Server {
 		HTTP2:             http2Config(),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	s.DisableGeneralOptionsHandler = true // OPTIONS * needs a credential, as everything does
+	s.DisableGeneralOptionsHandler = true // OPTIONS * needs a credential like every other request
 	if e.Patient {
 		s.WriteTimeout = 0
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A gate holds a request up until it is opened.
+// A gate holds each request until it is opened.
 type gate struct{ reached, open chan struct{} }
 
 func newGate() *gate { return &gate{make(chan struct{}, 8), make(chan struct{})} }
@@ -48,7 +48,7 @@ func client(t *testing.T, l net.Listener) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// get returns the body or the error of a request under way.
+// get returns the body or the error of a request that it starts.
 func get(c *http.Client) <-chan string {
 	got := make(chan string, 1)
 	go func() {
@@ -69,7 +69,7 @@ func get(c *http.Client) <-chan string {
 
 var discard = slog.New(slog.DiscardHandler)
 
-// start serves one gate on two endpoints, with a request under way on each.
+// start serves one gate on two endpoints, each with a request in progress.
 func start(t *testing.T, drain time.Duration) (g *gate, stop func(), ended chan error, answers []<-chan string, listeners []net.Listener) {
 	t.Helper()
 	g = newGate()
@@ -95,7 +95,7 @@ func TestBothEndpointsDrainBeforeServeReturns(t *testing.T) {
 	}
 	select {
 	case err := <-ended:
-		t.Errorf("it ended with requests under way: %v", err)
+		t.Errorf("Serve returned while requests were in progress: %v", err)
 	default:
 	}
 	close(g.open)
@@ -105,7 +105,7 @@ func TestBothEndpointsDrainBeforeServeReturns(t *testing.T) {
 		}
 	}
 	if err := <-ended; err != nil {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("Serve returned %v", err)
 	}
 }
 
@@ -118,17 +118,17 @@ func mustBeGone(t *testing.T, l net.Listener) {
 		}
 		_ = conn.Close()
 		if time.Now().After(deadline) {
-			t.Fatal("it still listens")
+			t.Fatal("the server still listens")
 		}
 	}
 }
 
-func TestWhatOutlastsTheDrainIsCutOffAndSaid(t *testing.T) {
+func TestRequestsThatOutlastTheDrainAreCutOffAndReported(t *testing.T) {
 	_, stop, ended, answers, _ := start(t, 50*time.Millisecond)
 	stop()
 	err := <-ended
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "draining: requests were still under way after 50ms") {
-		t.Errorf("it ended with %v", err)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "draining: requests were still in progress after 50ms") {
+		t.Errorf("Serve returned %v", err)
 	}
 	for n, a := range answers {
 		if got := <-a; got != "error" {
@@ -137,8 +137,7 @@ func TestWhatOutlastsTheDrainIsCutOffAndSaid(t *testing.T) {
 	}
 }
 
-// Half a server helps nobody.
-func TestWhenOneEndpointFailsAllEnd(t *testing.T) {
+func TestAllEndpointsEndWhenOneFails(t *testing.T) {
 	for failing := range 2 {
 		g, stop, ended, answers, listeners := start(t, time.Minute)
 		defer stop()
@@ -147,16 +146,16 @@ func TestWhenOneEndpointFailsAllEnd(t *testing.T) {
 		close(g.open)
 		for _, a := range answers {
 			if got := <-a; got != "done" {
-				t.Errorf("a request under way was answered %q", got)
+				t.Errorf("a request in progress was answered %q", got)
 			}
 		}
 		if err := <-ended; !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "serving: ") {
-			t.Errorf("it ended with %v", err)
+			t.Errorf("Serve returned %v", err)
 		}
 	}
 }
 
-func TestRequestsKnowTheirConnection(t *testing.T) {
+func TestConnContextReachesRequests(t *testing.T) {
 	type key struct{}
 	l := mustListen(t, "tcp", "127.0.0.1:0")
 	ctx, stop := context.WithCancel(t.Context())

@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	// writeStall is how long a client may take to read writeChunk bytes of its
-	// answer, after which it is cut off. An answer that fits into the buffers of
-	// kernel and client never stalls.
+	// writeStall is the time that a client has to read writeChunk bytes of its
+	// answer before the connection is closed. An answer that fits into the
+	// buffers of kernel and client never stalls.
 	writeStall = 5 * time.Second
 	writeChunk = 16 << 10
-	// discardFor is how long the unread rest of an HTTP/1.1 body may take: net/http
-	// waits for it before it answers.
+	// discardFor limits the time to receive the unread rest of an HTTP/1.1
+	// body. net/http waits for that rest before it answers.
 	discardFor = time.Second
 )
 
-// trackStalls returns a handler that tells the connection limit when h waits for
-// the client, and ends answers that are not read.
+// trackStalls returns a handler that tells the connection limiter when h waits
+// for the client, and aborts answers that the client does not read.
 func trackStalls(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOf(r)
@@ -40,8 +40,9 @@ func trackStalls(h http.Handler) http.Handler {
 	})
 }
 
-// admit waits for a place for an unauthenticated HTTP/2 request, which it has until
-// its answer was sent. It is false if the connection was closed; see connLimiter.
+// admit waits for a free place for an unauthenticated HTTP/2 request, which
+// keeps the place until its answer is sent. It returns false if the connection
+// was closed. See connLimiter.
 func (c *conn) admit(r *http.Request) bool {
 	if r.ProtoMajor == 1 || c.authenticated.Load() {
 		return true
@@ -53,21 +54,21 @@ func (c *conn) admit(r *http.Request) bool {
 	return true
 }
 
-// An exchange is a request and its answer. It is used by one goroutine.
+// An exchange is a request with its answer. Only one goroutine uses it.
 type exchange struct {
 	http.ResponseWriter
 	control  *http.ResponseController
 	body     io.ReadCloser
 	conn     *conn
 	http2    bool
-	received bool // the body, to its end
+	received bool // the whole body was received
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap implements the unwrapping of http.ResponseController.
 func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
-// Write implements http.ResponseWriter. The client must read the bytes at the
-// rate that writeStall demands.
+// Write implements http.ResponseWriter. The client must read writeChunk bytes
+// per writeStall.
 func (e *exchange) Write(p []byte) (written int, err error) {
 	e.discardBody()
 	e.conn.wait()
@@ -85,8 +86,9 @@ func (e *exchange) Write(p []byte) (written int, err error) {
 
 func (e *exchange) limitStall() { _ = e.control.SetWriteDeadline(time.Now().Add(writeStall)) }
 
-// discardBody frees what was buffered of an unread HTTP/2 body: an answer that
-// is not read would hold it. What still arrives is dropped.
+// discardBody frees the buffered part of an unread HTTP/2 body, which would
+// stay in memory while the client does not read the answer. Data that still
+// arrives is dropped.
 func (e *exchange) discardBody() {
 	if e.http2 && !e.received {
 		e.received = true
@@ -94,8 +96,8 @@ func (e *exchange) discardBody() {
 	}
 }
 
-// finish bounds what net/http does after the handler: it reads the rest of an
-// HTTP/1.1 body, and flushes the answer.
+// finish sets deadlines for the work that net/http does after the handler: it
+// reads the rest of an HTTP/1.1 body and flushes the answer.
 func (e *exchange) finish() {
 	e.discardBody()
 	if !e.received {
@@ -104,7 +106,7 @@ func (e *exchange) finish() {
 	e.limitStall()
 }
 
-// requestBody is an exchange as the reader of its request's body.
+// requestBody reads the body of an exchange.
 type requestBody struct{ of *exchange }
 
 // Read implements io.Reader.

@@ -39,7 +39,7 @@ func mustServeHandler(t *testing.T, h http.Handler, limit int, log *slog.Logger,
 	return l.Addr().String()
 }
 
-// testCertificate is net/http's for tests.
+// testCertificate returns the certificate that net/http uses in its tests.
 func testCertificate(t *testing.T) *tls.Certificate {
 	t.Helper()
 	s := httptest.NewTLSServer(http.NotFoundHandler())
@@ -47,7 +47,7 @@ func testCertificate(t *testing.T) *tls.Certificate {
 	return &s.TLS.Certificates[0]
 }
 
-// large answers with more than all buffers hold.
+// large answers with more bytes than all buffers hold.
 var large = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 16<<20)) })
 
 func TestUnreadAnswersAreCutOff(t *testing.T) {
@@ -64,11 +64,12 @@ func TestUnreadAnswersAreCutOff(t *testing.T) {
 	began := time.Now()
 	mustEndWithin(t, conn, 30*time.Second)
 	if took := time.Since(began); took < 4*time.Second {
-		t.Errorf("it took only %s", took)
+		t.Errorf("the connection was closed after only %s", took)
 	}
 }
 
-// mustEndWithin waits without reading until the other side has closed.
+// mustEndWithin waits, without reading, until the peer has closed the
+// connection.
 func mustEndWithin(t *testing.T, conn net.Conn, d time.Duration) {
 	t.Helper()
 	for deadline := time.Now().Add(d); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -79,7 +80,7 @@ func mustEndWithin(t *testing.T, conn net.Conn, d time.Duration) {
 	t.Fatalf("the connection is open after %s", d)
 }
 
-// A slow client is no stalled one: every chunk has its own time.
+// A slow client does not count as stalled: the time limit is for each chunk.
 func TestSlowlyReadAnswersAreCompleted(t *testing.T) {
 	t.Parallel()
 	address := mustServeHandler(t, large, 8, discard, nil)
@@ -99,7 +100,7 @@ func TestSlowlyReadAnswersAreCompleted(t *testing.T) {
 		if err != nil {
 			break
 		}
-		time.Sleep(120 * time.Millisecond) // 64 of them take longer than a stall may
+		time.Sleep(120 * time.Millisecond) // 64 of them take longer than writeStall
 	}
 	if got < 16<<20 {
 		t.Errorf("got %d bytes", got)
@@ -132,12 +133,12 @@ func TestConnLimiterEvictsClientsThatReadNoAnswer(t *testing.T) {
 	}
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(log.String(), `"connection limit reached" limit=4`); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("it is not logged:\n%s", log.String())
+			t.Fatalf("the eviction is not logged:\n%s", log.String())
 		}
 	}
 }
 
-// httpx sends all of a body before it reads anything. It must get the answer
+// httpx sends a whole body before it reads anything. It must get the answer
 // although the server does not read the body.
 func TestClientThatSendsItsWholeBodyFirstGetsAnEarlyAnswer(t *testing.T) {
 	address := mustServeHandler(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -156,9 +157,9 @@ func TestClientThatSendsItsWholeBodyFirstGetsAnEarlyAnswer(t *testing.T) {
 	}
 }
 
-// sendThenRead sends a body as far as the windows that the settings gave allow,
-// then returns the status of the answer. Like httpx 0.28 it heeds neither
-// the answer nor a reset while it sends; it waits for windows only.
+// sendThenRead sends a body as fast as the flow-control windows allow, then
+// returns the status of the answer. Like httpx 0.28 it ignores the answer and
+// resets while it sends, and waits only for window updates.
 func sendThenRead(t *testing.T, conn net.Conn, size int) (status string) {
 	t.Helper()
 	_, _ = io.WriteString(conn, http2.ClientPreface)
@@ -193,7 +194,7 @@ func sendThenRead(t *testing.T, conn net.Conn, size int) (status string) {
 		}
 		return true
 	}
-	for stream == 0 || whole == 65_535 { // settings and the first update
+	for stream == 0 || whole == 65_535 { // the settings and the first window update
 		if !read() {
 			return ""
 		}
@@ -216,7 +217,7 @@ func sendThenRead(t *testing.T, conn net.Conn, size int) (status string) {
 	return status
 }
 
-// lockedBuffer may be read while it is written.
+// lockedBuffer is a buffer that is safe for concurrent use.
 type lockedBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer

@@ -2,10 +2,9 @@ package server
 
 import "crypto/tls"
 
-// TLS returns a config for a server with the certificate, for clients that
-// speak at least the version and HTTP/2 or HTTP/1.1. Where TLS 1.2 may be
-// spoken, its suites are those with forward secrecy and authenticated
-// encryption (RFC 9325, section 4.2).
+// TLS returns a server config with the certificate and HTTP/2 and HTTP/1.1.
+// Clients must support at least minVersion. The cipher suites for TLS 1.2 all
+// have forward secrecy and authenticated encryption (RFC 9325, section 4.2).
 func TLS(certificate tls.Certificate, minVersion uint16) *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{certificate},
@@ -19,7 +18,7 @@ func TLS(certificate tls.Certificate, minVersion uint16) *tls.Config {
 	}
 }
 
-// perHandshake asks for the config at the beginning of each handshake.
+// perHandshake returns a config that calls config for each handshake.
 func perHandshake(config func() *tls.Config) *tls.Config {
 	c := config().Clone()
 	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return config(), nil }
