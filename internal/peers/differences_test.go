@@ -23,6 +23,7 @@ var agentServerDifferences = []difference{
 	{"null", "body", `{"detail":[{"type":"model_attributes_type","loc":["body"],"msg":"Input should be a valid dictionary or object to extract fields from"}]}`, `{"detail":[{"type":"missing","loc":["body"],"msg":"Field required"}]}`, "we read null as no body on every route, as 0.53.0 does"},
 	{"no content type", "status", "500", "200", untyped},
 	{"no content type", "body", `{"detail":"Internal Server Error","exception":"Object of type bytes is not JSON serializable","error_id":"ID"}`, `{"name":"N","description":null}`, untyped},
+	{"bad name and value", "body", `{"detail":[{"type":"string_type","loc":["body","value"],"msg":"Input should be a valid string"}]}`, `{"detail":[{"type":"value_error","loc":["body","name"],"msg":"Value error, must begin with a letter and have only letters, digits and underscores, 64 characters at most"},{"type":"string_type","loc":["body","value"],"msg":"Input should be a valid string"}]}`, "we name every mistake in one answer; theirs checks the name only once the form is right"},
 	{"POST", "Allow", "GET", "OPTIONS, GET, PUT", allMethods},
 	{"PATCH", "Allow", "GET", "OPTIONS, DELETE, GET", allMethods},
 	{"PUT on a value", "Allow", "GET", "OPTIONS, DELETE, GET", allMethods},
