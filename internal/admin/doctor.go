@@ -58,11 +58,11 @@ func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
 		return nil, err
 	}
 	findings = append(findings, keys...)
-	deliveries, err := s.examineLastAccess()
+	accesses, err := s.examineLastAccess()
 	if err != nil {
 		return nil, err
 	}
-	findings = append(findings, deliveries...)
+	findings = append(findings, accesses...)
 	for _, name := range s.StoreNames() {
 		more, err := s.examineStore(ctx, name)
 		if err != nil {

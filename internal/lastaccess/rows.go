@@ -13,10 +13,10 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// The bucket of last accesses, named when they were called deliveries:
+// The bucket of last accesses. Its name is part of the file format:
 //
-//	MAC(owner) (16) ‖ MAC(name) (16)  sealed last delivery, in JSON
-//	audit                             number of the last audit entry that is reflected here (8)
+//	MAC(owner) (16) ‖ MAC(name) (16)  sealed last access, in JSON
+//	audit                             number of the last audit entry that the file reflects (8)
 const bucket = "delivered"
 
 var (
@@ -47,7 +47,7 @@ func (t *Tracker) read(tx *state.Tx, ref secret.Ref) (last Access, ok bool, err 
 		err = json.Unmarshal(text, &last)
 	}
 	if err != nil {
-		return Access{}, false, fmt.Errorf("the last delivery of %s: %w", ref, errDamaged)
+		return Access{}, false, fmt.Errorf("the last access of %s: %w", ref, errDamaged)
 	}
 	return last, true, nil
 }
@@ -55,19 +55,18 @@ func (t *Tracker) read(tx *state.Tx, ref secret.Ref) (last Access, ok bool, err 
 func (t *Tracker) write(tx *state.Tx, ref secret.Ref, last Access) error {
 	text, err := json.Marshal(last)
 	if err != nil {
-		return fmt.Errorf("encoding a delivery: %w", err)
+		return fmt.Errorf("encoding a last access: %w", err)
 	}
 	rows, row := tx.Bucket(bucket), t.rowKey(ref)
 	return rows.Put(row, t.ring.Seal(text, t.place(row)))
 }
 
-// move is for a rename: what is known of the secret goes with it, and what is
-// known of one that had the name before goes.
+// move renames a row. It replaces the row of an earlier secret with the new name.
 func (t *Tracker) move(tx *state.Tx, from secret.Ref, name string) error {
 	rows, to := tx.Bucket(bucket), secret.Ref{Owner: from.Owner, Name: name}
 	last, known := t.lookUp(from)
 	if !known {
-		last, known, _ = t.read(tx, from) // damage is no reason to refuse a rename
+		last, known, _ = t.read(tx, from) // a damaged row must not block a rename
 	}
 	err := errors.Join(rows.Delete(t.rowKey(from)), rows.Delete(t.rowKey(to)))
 	if err == nil && known {
@@ -76,7 +75,7 @@ func (t *Tracker) move(tx *state.Tx, from secret.Ref, name string) error {
 	return err
 }
 
-// forget removes all there is about a secret, or about an owner's.
+// forget removes the row of a secret, or all rows of an owner.
 func (t *Tracker) forget(tx *state.Tx, ref secret.Ref) error {
 	prefix := t.ownerKey(ref.Owner)
 	if ref.Name != "" {
@@ -111,13 +110,13 @@ func (t *Tracker) writeWritten(tx *state.Tx, seq uint64) error {
 	return rows.Put(auditKey, binary.BigEndian.AppendUint64(nil, seq))
 }
 
-// Reseal seals with the ring's primary key what another has sealed, and calls
-// progress with the number of rows that it has looked at.
+// Reseal seals rows under the primary key if they are sealed under another. It calls
+// progress with the number of rows checked so far.
 func (t *Tracker) Reseal(ctx context.Context, progress func(rows int)) error {
 	return t.file.Sweep(ctx, bucket, t.resealRow, progress)
 }
 
-// resealRow drops what does not open: it can be found in the audit log.
+// resealRow deletes a row that cannot be opened: the audit log still has the access.
 func (t *Tracker) resealRow(tx *state.Tx, row, sealed []byte) error {
 	if bytes.Equal(row, auditKey) || t.ring.SealedByPrimary(sealed) {
 		return nil
@@ -130,7 +129,7 @@ func (t *Tracker) resealRow(tx *state.Tx, row, sealed []byte) error {
 	return rows.Put(row, t.ring.Seal(text, t.place(row)))
 }
 
-// Verify opens everything, and says what is wrong.
+// Verify opens all rows and returns the problems.
 func (t *Tracker) Verify() (problems []string, err error) {
 	err = t.file.View(func(tx *state.Tx) error {
 		rows := tx.Bucket(bucket)
@@ -139,7 +138,7 @@ func (t *Tracker) Verify() (problems []string, err error) {
 				continue
 			}
 			if _, err := t.ring.Open(sealed, t.place(row)); err != nil {
-				problems = append(problems, fmt.Sprintf("last delivery in row %x: %v", row, errDamaged))
+				problems = append(problems, fmt.Sprintf("last access in row %x: %v", row, errDamaged))
 			}
 		}
 		return nil

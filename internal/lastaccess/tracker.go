@@ -1,10 +1,10 @@
-// Package delivery knows when the values of each secret were last delivered,
-// and to whom. The audit log has every delivery; this is what of it is asked
-// for most, so that nobody has to look through the log.
+// Package lastaccess records when the values of each secret were last read, and by which
+// caller. The audit log has every read; this index answers the most frequent question
+// without a scan of the log.
 //
-// A [Tracker] stands before the log and sees what goes on record. It writes to the
-// state file now and then, and after a crash reads in the log what it had not
-// written: so what it says is true, and costs a delivery nothing.
+// A [Tracker] wraps the log and sees its events. It flushes to the state file
+// periodically. After a crash it reads the entries that it had not flushed from the log,
+// so that it is always correct and adds no work to a read.
 package lastaccess
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// A Ring seals rows and hides what they are found by. It is *seal.Ring.
+// A Ring seals rows and computes their row keys. It is *seal.Ring.
 type Ring interface {
 	Seal(text, place []byte) []byte
 	Open(sealed, place []byte) ([]byte, error)
@@ -26,26 +26,26 @@ type Ring interface {
 	MAC(name []byte) [16]byte
 }
 
-// A Log keeps the record.
+// A Log records events. It is *audit.Log.
 type Log interface {
 	secret.Recorder
 	Append(tx *state.Tx, e secret.Event) error
 }
 
-// An Archive is what was put on record. It is *audit.Log.
+// An Archive returns recorded entries. It is *audit.Log.
 type Archive interface {
 	Read(seq uint64, limit int) ([]audit.Entry, error)
 	Tail(limit int) ([]audit.Entry, error)
 }
 
-// A Last is the last delivery of a secret's values.
+// An Access is a read of a secret's values.
 type Access struct {
 	Time    time.Time `json:"time"`
 	Subject string    `json:"subject"`
 	Key     string    `json:"key,omitempty"`
 }
 
-// A Tracker knows the last delivery of each secret. It is safe for concurrent use.
+// A Tracker knows the last access of each secret. It is safe for concurrent use.
 type Tracker struct {
 	file    *state.File
 	ring    Ring
@@ -53,26 +53,26 @@ type Tracker struct {
 	archive Archive
 	log     *slog.Logger
 
-	full chan struct{} // there is enough to be written
+	full chan struct{} // signals that pending should be flushed
 	stop chan struct{}
-	done chan struct{} // closed when nothing runs in the background
+	done chan struct{} // closed when the background goroutine has ended
 
-	inTx    uncommitted // of whoever has the transaction
-	written uint64      // number of the last audit entry that is reflected in the file; of whoever flushes
+	inTx    uncommitted // guarded by the file's write transaction
+	written uint64      // number of the last audit entry that the file reflects; used only by flush
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	pending map[secret.Ref]Access
 }
 
-// uncommitted are the events of a transaction that is not committed yet. Others in
-// the same one have to reckon with them: memory does not know of them.
+// uncommitted holds the events of a transaction in progress. Later jobs of the same
+// transaction must see these events, and memory does not have them yet.
 type uncommitted struct {
 	tx     *state.Tx
 	events []secret.Event
 }
 
-// of is about the transaction, and forgets the events of any other: one that is
-// over, or that begins anew, which makes it another one.
+// of returns the events of the transaction. If they are of another one, which has ended
+// or was retried, it discards them first.
 func (u *uncommitted) of(tx *state.Tx) *uncommitted {
 	if u.tx != tx {
 		*u = uncommitted{tx: tx}
@@ -83,18 +83,19 @@ func (u *uncommitted) of(tx *state.Tx) *uncommitted {
 var _ Log = (*Tracker)(nil)
 
 const (
-	// flushEvery is how much of the log is to be read at most after a crash.
+	// flushEvery limits the part of the log to read after a crash.
 	flushEvery = time.Minute
-	// maxPending bounds the memory.
+	// maxPending limits the memory for accesses not yet flushed.
 	maxPending = 4096
-	// maxBehind is how many entries the file may be behind without a lastaccess.
+	// maxBehind is the number of audit entries after which the position is written even
+	// without an access.
 	maxBehind = 10_000
-	// readAtOnce bounds the memory of reading the log.
+	// readAtOnce limits the memory for reading the log.
 	readAtOnce = 1000
 )
 
-// Open returns the book in the file. What goes on record goes on to next. Close
-// it before them.
+// Open returns the tracker of the file. Events are passed on to next. Close it before
+// next and the file.
 func Open(file *state.File, ring Ring, next Log, archive Archive, log *slog.Logger) (*Tracker, error) {
 	t := &Tracker{
 		file: file, ring: ring, next: next, archive: archive, log: log,
@@ -107,7 +108,7 @@ func Open(file *state.File, ring Ring, next Log, archive Archive, log *slog.Logg
 	return t, nil
 }
 
-// catchUp reads in the log what is not in the file.
+// catchUp applies the audit entries that the file does not reflect.
 func (t *Tracker) catchUp() error {
 	from, err := t.readWritten()
 	if err != nil {
@@ -117,15 +118,15 @@ func (t *Tracker) catchUp() error {
 	for {
 		entries, err := t.archive.Read(from, readAtOnce)
 		if err != nil {
-			t.log.Error("looking for the last deliveries in the audit log", "error", err)
-			return nil // the log says itself what is wrong with it
+			t.log.Error("reading last accesses from the audit log", "error", err)
+			return nil // verification of the log reports the damage
 		}
 		for _, e := range entries {
 			from = e.Seq
 			if e.Names == nil {
 				t.apply(e.Event)
 			}
-			for name := range e.Names { // that were delivered at about that time
+			for name := range e.Names { // coalesced reads at about that time
 				e.Event.Ref.Name = name
 				t.apply(e.Event)
 			}
@@ -156,7 +157,7 @@ func (t *Tracker) Append(tx *state.Tx, e secret.Event) error {
 	return t.move(tx, e.Ref, e.NewName)
 }
 
-// matters reports whether the event changes what is known of deliveries.
+// matters reports whether the event changes a last access.
 func matters(e secret.Event) bool {
 	switch e.Action {
 	case secret.Reveal, secret.Destroy, secret.Erase:
@@ -165,7 +166,7 @@ func matters(e secret.Event) bool {
 	return e.NewName != "" && e.Outcome == secret.Done
 }
 
-// heed has memory know of an event, in the order in which they went on record.
+// apply updates memory. Events arrive in the order of the log.
 func (t *Tracker) apply(e secret.Event) {
 	if !matters(e) {
 		return
@@ -176,23 +177,23 @@ func (t *Tracker) apply(e secret.Event) {
 	t.signalIfFullLocked()
 }
 
-// heed has the deliveries be as they are after an event that matters.
-func apply(deliveries map[secret.Ref]Access, e secret.Event) {
+// apply updates accesses by an event that matters.
+func apply(accesses map[secret.Ref]Access, e secret.Event) {
 	switch e.Action {
 	case secret.Reveal:
-		deliveries[e.Ref] = Access{e.Time, e.Subject, e.Key}
+		accesses[e.Ref] = Access{e.Time, e.Subject, e.Key}
 	case secret.Destroy, secret.Erase:
-		for ref := range deliveries {
+		for ref := range accesses {
 			if ref == e.Ref || (e.Action == secret.Erase && ref.Owner == e.Ref.Owner) {
-				delete(deliveries, ref)
+				delete(accesses, ref)
 			}
 		}
 	default:
 		renamed := secret.Ref{Owner: e.Ref.Owner, Name: e.NewName}
-		delete(deliveries, renamed) // of another secret, which is gone
-		if last, ok := deliveries[e.Ref]; ok {
-			delete(deliveries, e.Ref)
-			deliveries[renamed] = last
+		delete(accesses, renamed) // of an earlier secret with this name
+		if last, ok := accesses[e.Ref]; ok {
+			delete(accesses, e.Ref)
+			accesses[renamed] = last
 		}
 	}
 }
@@ -203,7 +204,7 @@ func (t *Tracker) signalIfFullLocked() {
 	}
 	select {
 	case t.full <- struct{}{}:
-	default: // it is told already
+	default: // already signalled
 	}
 }
 
@@ -212,8 +213,7 @@ func (t *Tracker) Record(ctx context.Context, e secret.Event, steps ...func(secr
 	return t.next.Record(ctx, e, steps...)
 }
 
-// Note implements [secret.Recorder]. It is told of deliveries by stores that do
-// not record: their intent was on record before.
+// Note implements [secret.Recorder]. A store that does not record calls it after a read.
 func (t *Tracker) Note(e secret.Event) error {
 	if err := t.next.Note(e); err != nil {
 		return err
@@ -222,7 +222,7 @@ func (t *Tracker) Note(e secret.Event) error {
 	return nil
 }
 
-// Last returns the last delivery of the secret's values, if there was any.
+// Last returns the last access of the secret's values, if there was one.
 func (t *Tracker) Last(ref secret.Ref) (last Access, ok bool, err error) {
 	if last, ok = t.lookUp(ref); ok {
 		return last, true, nil
@@ -253,23 +253,23 @@ func (t *Tracker) run() {
 			return
 		}
 		if err := t.flush(maxBehind); err != nil {
-			t.log.Warn("writing when secrets were last delivered", "error", err)
+			t.log.Warn("writing the last accesses of secrets", "error", err)
 		}
 	}
 }
 
-// Close writes what is not in the file.
+// Close flushes and ends the background goroutine.
 func (t *Tracker) Close() error {
 	close(t.stop)
 	<-t.done
-	if err := t.flush(readAtOnce); err != nil { // the next one finds it in the log
-		t.log.Warn("writing when secrets were last delivered", "error", err)
+	if err := t.flush(readAtOnce); err != nil { // the next Open reads it from the log
+		t.log.Warn("writing the last accesses of secrets", "error", err)
 	}
 	return nil
 }
 
-// flush writes what is pending, unless there is nothing and the file is not far
-// behind the log.
+// flush writes pending accesses. It does nothing if there are none and the file is less
+// than behind entries behind the log.
 func (t *Tracker) flush(behind uint64) error {
 	last, err := t.archive.Tail(1)
 	if err != nil || len(last) == 0 {
@@ -280,8 +280,8 @@ func (t *Tracker) flush(behind uint64) error {
 		return nil
 	}
 	err = t.file.Update(context.Background(), func(tx *state.Tx) error {
-		// Only here: whatever was on record when the head was read has been
-		// noted before this transaction began.
+		// Copy inside the transaction: an event that was in the log when the head was
+		// read has been applied before this transaction began.
 		pending := t.copyPending()
 		for _, e := range t.inTx.of(tx).events {
 			apply(pending, e)
@@ -316,7 +316,7 @@ func (t *Tracker) copyPending() map[secret.Ref]Access {
 	return pending
 }
 
-// drop forgets what is in the file, unless there is something newer.
+// drop removes written accesses from memory, except for those replaced by newer ones.
 func (t *Tracker) drop(written map[secret.Ref]Access) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -32,7 +32,7 @@ var (
 
 func on(owner secret.Owner, name string) secret.Ref { return secret.Ref{Owner: owner, Name: name} }
 
-func who(subject, key string) secret.Caller {
+func callerOf(subject, key string) secret.Caller {
 	c := secret.Caller{Subject: subject, Key: key}
 	for _, owner := range []secret.Owner{alice, bob} {
 		c.Grants = append(c.Grants, secret.Grant{Actions: secret.Actions(), Owner: owner})
@@ -40,7 +40,7 @@ func who(subject, key string) secret.Caller {
 	return c
 }
 
-// A stack is a book with all that it stands on, and a store of secrets.
+// A stack is a Tracker with its dependencies and a store of secrets.
 type stack struct {
 	*lastaccess.Tracker
 	path string
@@ -100,7 +100,7 @@ func (s *stack) mustReopen(t *testing.T) *stack {
 	return openStack(t, s.path)
 }
 
-// mustCrash opens what the disk has at this moment.
+// mustCrash opens a copy of the file as it is on disk at this moment.
 func (s *stack) mustCrash(t *testing.T) *stack {
 	t.Helper()
 	from, err := os.Open(s.path)
@@ -123,30 +123,30 @@ func (s *stack) mustCrash(t *testing.T) *stack {
 func (s *stack) mustCreate(t *testing.T, refs ...secret.Ref) {
 	t.Helper()
 	for _, ref := range refs {
-		if _, err := s.Create(t.Context(), who("owner", "k"), ref, secret.Draft{Data: map[string]secret.Value{"k": "v"}}); err != nil {
+		if _, err := s.Create(t.Context(), callerOf("owner", "k"), ref, secret.Draft{Data: map[string]secret.Value{"k": "v"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func (s *stack) mustDeliver(t *testing.T, subject string, ref secret.Ref) {
+func (s *stack) mustReveal(t *testing.T, subject string, ref secret.Ref) {
 	t.Helper()
-	if _, _, err := s.Reveal(t.Context(), who(subject, "key of "+subject), ref); err != nil {
+	if _, _, err := s.Reveal(t.Context(), callerOf(subject, "key of "+subject), ref); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// wantLast asks to whom the secret was last delivered; empty: to nobody.
+// wantLast checks the subject of the last access; empty: there must be none.
 func (s *stack) wantLast(t *testing.T, ref secret.Ref, subject, when string) {
 	t.Helper()
 	last, ok, err := s.Last(ref)
 	if err != nil || ok != (subject != "") || last.Subject != subject || (ok && (last.Key != "key of "+subject || last.Time.IsZero())) {
-		t.Errorf("%s: %s was last delivered to %+v, %v, %v, want %q", when, ref, last, ok, err, subject)
+		t.Errorf("%s: last access of %s is by %+v, %v, %v, want %q", when, ref, last, ok, err, subject)
 	}
 }
 
-// everywhen looks at once, after a restart and after a crash.
-func (s *stack) everywhen(t *testing.T, look func(s *stack, when string)) {
+// inEveryState calls look at once, after a restart and after a crash.
+func (s *stack) inEveryState(t *testing.T, look func(s *stack, when string)) {
 	t.Helper()
 	look(s, "at once")
 	look(s.mustCrash(t), "after a crash")
@@ -155,27 +155,27 @@ func (s *stack) everywhen(t *testing.T, look func(s *stack, when string)) {
 	look(s.mustCrash(t), "after a restart and a crash")
 }
 
-func TestTheLastDeliveryIsKnown(t *testing.T) {
+func TestLastAccessIsKnown(t *testing.T) {
 	s := newStack(t)
 	db, cache, other := on(alice, "db"), on(alice, "cache"), on(bob, "db")
 	s.mustCreate(t, db, cache, other)
-	s.mustDeliver(t, "ann", db)
-	s.mustDeliver(t, "ben", other)
-	s.mustDeliver(t, "cem", db)
+	s.mustReveal(t, "ann", db)
+	s.mustReveal(t, "ben", other)
+	s.mustReveal(t, "cem", db)
 	if _, _, err := s.Reveal(t.Context(), secret.Caller{Subject: "eve"}, db); err == nil {
-		t.Error("eve may")
+		t.Error("eve is allowed")
 	}
-	if _, err := s.Head(t.Context(), who("list", ""), db); err != nil {
+	if _, err := s.Head(t.Context(), callerOf("list", ""), db); err != nil {
 		t.Error(err)
 	}
-	s.everywhen(t, func(s *stack, when string) {
+	s.inEveryState(t, func(s *stack, when string) {
 		s.wantLast(t, db, "cem", when)
 		s.wantLast(t, other, "ben", when)
 		s.wantLast(t, cache, "", when)
 	})
 }
 
-func TestARenameCarriesTheLastDeliveryAlong(t *testing.T) {
+func TestRenameKeepsTheLastAccess(t *testing.T) {
 	for name, before := range map[string]func(t *testing.T, s *stack) *stack{
 		"at once":         func(_ *testing.T, s *stack) *stack { return s },
 		"after a restart": func(t *testing.T, s *stack) *stack { t.Helper(); return s.mustReopen(t) },
@@ -184,18 +184,18 @@ func TestARenameCarriesTheLastDeliveryAlong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStack(t)
 			s.mustCreate(t, on(alice, "a"), on(alice, "b"), on(alice, "gone"))
-			s.mustDeliver(t, "ann", on(alice, "a"))
-			s.mustDeliver(t, "old", on(alice, "gone"))
+			s.mustReveal(t, "ann", on(alice, "a"))
+			s.mustReveal(t, "old", on(alice, "gone"))
 			s = before(t, s)
-			if err := s.Delete(t.Context(), who("owner", ""), on(alice, "gone"), ""); err != nil {
+			if err := s.Delete(t.Context(), callerOf("owner", ""), on(alice, "gone"), ""); err != nil {
 				t.Fatal(err)
 			}
 			for from, to := range map[string]string{"a": "renamed", "b": "gone"} {
-				if _, err := s.Describe(t.Context(), who("owner", ""), on(alice, from), "", to, ""); err != nil {
+				if _, err := s.Describe(t.Context(), callerOf("owner", ""), on(alice, from), "", to, ""); err != nil {
 					t.Fatal(err)
 				}
 			}
-			s.everywhen(t, func(s *stack, when string) {
+			s.inEveryState(t, func(s *stack, when string) {
 				s.wantLast(t, on(alice, "renamed"), "ann", when)
 				s.wantLast(t, on(alice, "a"), "", when)
 				s.wantLast(t, on(alice, "gone"), "", when)
@@ -204,21 +204,21 @@ func TestARenameCarriesTheLastDeliveryAlong(t *testing.T) {
 	}
 }
 
-func TestNothingIsKnownOfWhatIsDestroyed(t *testing.T) {
+func TestDestroyedSecretsHaveNoLastAccess(t *testing.T) {
 	for _, restarts := range []bool{false, true} {
 		s := newStack(t)
 		s.mustCreate(t, on(alice, "a"), on(alice, "b"), on(bob, "a"), on(bob, "b"))
 		for _, ref := range []secret.Ref{on(alice, "a"), on(alice, "b"), on(bob, "a"), on(bob, "b")} {
-			s.mustDeliver(t, "ann", ref)
+			s.mustReveal(t, "ann", ref)
 		}
 		if restarts {
 			s = s.mustReopen(t)
 		}
-		err := errors.Join(s.Destroy(t.Context(), who("owner", ""), on(alice, "a")), s.Erase(t.Context(), who("owner", ""), bob))
+		err := errors.Join(s.Destroy(t.Context(), callerOf("owner", ""), on(alice, "a")), s.Erase(t.Context(), callerOf("owner", ""), bob))
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.everywhen(t, func(s *stack, when string) {
+		s.inEveryState(t, func(s *stack, when string) {
 			s.wantLast(t, on(alice, "a"), "", when)
 			s.wantLast(t, on(alice, "b"), "ann", when)
 			s.wantLast(t, on(bob, "a"), "", when)
@@ -227,15 +227,15 @@ func TestNothingIsKnownOfWhatIsDestroyed(t *testing.T) {
 	}
 }
 
-// A store that does not record has the outcomes noted.
-func TestDeliveriesOfAnyStoreAreKnown(t *testing.T) {
+// A store that does not record passes outcomes to Note.
+func TestLastAccessIsKnownForStoresThatDoNotRecord(t *testing.T) {
 	s := newStack(t)
 	s.Service = secret.NewService(memory.New(), s.Tracker)
 	s.mustCreate(t, on(alice, "a"), on(alice, "b"))
-	s.mustDeliver(t, "ann", on(alice, "a"))
-	s.mustDeliver(t, "ann", on(alice, "b"))
+	s.mustReveal(t, "ann", on(alice, "a"))
+	s.mustReveal(t, "ann", on(alice, "b"))
 	s.wantLast(t, on(alice, "a"), "ann", "at once")
-	if err := s.log.Close(); err != nil { // which writes notes, and can be done again
+	if err := s.log.Close(); err != nil { // flushes notes; a second Close is harmless
 		t.Fatal(err)
 	}
 	after := s.mustCrash(t)
@@ -245,8 +245,8 @@ func TestDeliveriesOfAnyStoreAreKnown(t *testing.T) {
 	after.wantLast(t, on(alice, "a"), "ann", "after a restart")
 }
 
-// More than memory is to hold is written before the minute is over.
-func TestManyDeliveriesAreAllKnown(t *testing.T) {
+// A full memory is flushed before the minute is over.
+func TestMoreAccessesThanTheMemoryLimitAreAllKnown(t *testing.T) {
 	s := newStack(t)
 	const secrets = 5000
 	for n := 0; n < secrets; n += 100 {
@@ -266,7 +266,7 @@ func TestManyDeliveriesAreAllKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.everywhen(t, func(s *stack, when string) {
+	s.inEveryState(t, func(s *stack, when string) {
 		for _, n := range []int{0, 1, secrets / 2, secrets - 1} {
 			s.wantLast(t, on(alice, fmt.Sprint(n)), "ann", when)
 		}
@@ -276,8 +276,8 @@ func TestManyDeliveriesAreAllKnown(t *testing.T) {
 func TestResealedRowsNoLongerNeedTheOldKey(t *testing.T) {
 	s := newStack(t)
 	s.mustCreate(t, on(alice, "a"), on(alice, "b"))
-	s.mustDeliver(t, "ann", on(alice, "a"))
-	s.mustDeliver(t, "ben", on(alice, "b"))
+	s.mustReveal(t, "ann", on(alice, "a"))
+	s.mustReveal(t, "ben", on(alice, "b"))
 	s = s.mustReopen(t)
 	s.ring.Adopt(s.ring.Rotated())
 	if err := s.Reseal(t.Context(), func(int) {}); err != nil {
@@ -291,12 +291,13 @@ func TestResealedRowsNoLongerNeedTheOldKey(t *testing.T) {
 	}
 }
 
-// It can be found in the audit log, and would stand in the way of dropping a key.
-func TestWhatDoesNotOpenIsDroppedRatherThanSealedAnew(t *testing.T) {
+// A row that cannot be opened would block pruning of the old key. The audit log still has
+// the access.
+func TestResealDropsDamagedRows(t *testing.T) {
 	s := newStack(t)
 	s.mustCreate(t, on(alice, "a"), on(alice, "b"))
-	s.mustDeliver(t, "ann", on(alice, "a"))
-	s.mustDeliver(t, "ben", on(alice, "b"))
+	s.mustReveal(t, "ann", on(alice, "a"))
+	s.mustReveal(t, "ben", on(alice, "b"))
 	s = s.mustReopen(t)
 	damaged := 0
 	err := s.file.Update(t.Context(), func(tx *state.Tx) error {
@@ -324,21 +325,20 @@ func TestWhatDoesNotOpenIsDroppedRatherThanSealedAnew(t *testing.T) {
 	}
 }
 
-// What is forgotten or renamed in the commit that writes deliveries is so in the
-// file, too.
-func TestDeliveriesAreWrittenAsTheSameCommitLeavesThem(t *testing.T) {
+// A destroyed or renamed secret stays so if the same commit flushes its last access.
+func TestFlushSeesTheEventsOfItsOwnCommit(t *testing.T) {
 	for name, change := range map[string]func(*stack) error{
-		"destroyed": func(s *stack) error { return s.Destroy(t.Context(), who("owner", "k"), on(alice, "a")) },
-		"erased":    func(s *stack) error { return s.Erase(t.Context(), who("owner", "k"), alice) },
+		"destroyed": func(s *stack) error { return s.Destroy(t.Context(), callerOf("owner", "k"), on(alice, "a")) },
+		"erased":    func(s *stack) error { return s.Erase(t.Context(), callerOf("owner", "k"), alice) },
 		"renamed": func(s *stack) error {
-			_, err := s.Describe(t.Context(), who("owner", "k"), on(alice, "a"), "", "b", "")
+			_, err := s.Describe(t.Context(), callerOf("owner", "k"), on(alice, "a"), "", "b", "")
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStack(t)
 			s.mustCreate(t, on(alice, "a"))
-			s.mustDeliver(t, "ann", on(alice, "a"))
+			s.mustReveal(t, "ann", on(alice, "a"))
 
 			began, end := make(chan struct{}), make(chan struct{})
 			done := make(chan error, 3)
@@ -349,7 +349,7 @@ func TestDeliveriesAreWrittenAsTheSameCommitLeavesThem(t *testing.T) {
 					return nil
 				})
 			}()
-			<-began // what comes now shares the next commit, if it comes in time
+			<-began // what follows shares the next commit if it is queued in time
 			go func() { done <- change(s) }()
 			time.Sleep(50 * time.Millisecond)
 			go func() { done <- s.Tracker.Close() }()
@@ -362,7 +362,7 @@ func TestDeliveriesAreWrittenAsTheSameCommitLeavesThem(t *testing.T) {
 			s.file = nil // closed
 			s = openStack(t, s.path)
 			if last, ok, err := s.Last(on(alice, "a")); ok || err != nil {
-				t.Errorf("it is known of yet: %+v, %v", last, err)
+				t.Errorf("still known: %+v, %v", last, err)
 			}
 			if last, ok, err := s.Last(on(alice, "b")); ok != (name == "renamed") || err != nil {
 				t.Errorf("by its new name: %+v, %v", last, err)
