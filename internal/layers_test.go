@@ -13,9 +13,8 @@ import (
 
 const module = "github.com/strongroom/strongroom/"
 
-// imports says which of our packages each may import; tests are not held to
-// it. A package that is not mentioned may import nothing of ours. The map in
-// README.md says why.
+// imports lists the packages of this module that each package may import. Tests are
+// exempt. A package without a row may import none. The map in README.md has the reasons.
 var imports = []struct{ pkg, may string }{
 	{"internal/state", "internal/secret internal/safefile"},
 	{"internal/auth", "internal/secret internal/ratelimit"},
@@ -49,8 +48,8 @@ var imports = []struct{ pkg, may string }{
 	{"cmd/*", "*"},
 }
 
-// external says who alone may import these modules, so that a move to another
-// one stays small.
+// external lists the only packages that may import these modules, so that replacing a
+// module stays a small change.
 var external = []struct{ module, pkgs string }{
 	{"github.com/labstack/echo/", "internal/server internal/fastapi internal/auth internal/api internal/api/* internal/api/*/* gen/* internal/bench"},
 	{"go.etcd.io/bbolt", "internal/state internal/bench"},
@@ -73,23 +72,23 @@ func TestImportsPointDown(t *testing.T) {
 			}
 			for _, e := range external {
 				if strings.HasPrefix(imported, e.module) && !matchesAny(e.pkgs, name) {
-					t.Errorf("%s imports %s, which is for %s only", name, imported, e.pkgs)
+					t.Errorf("%s imports %s, which only %s may import", name, imported, e.pkgs)
 				}
 			}
 		}
 	}
 }
 
-func TestTableKnowsOnlyPackagesThatExist(t *testing.T) {
+func TestTableHasOnlyExistingPackages(t *testing.T) {
 	all := packages(t)
 	for _, rule := range imports {
 		if !slices.ContainsFunc(all, func(p pkg) bool { return matches(rule.pkg, strings.TrimPrefix(p.ImportPath, module)) }) {
-			t.Errorf("the table has %s, and there is no such package", rule.pkg)
+			t.Errorf("the table has %s, but there is no such package", rule.pkg)
 		}
 	}
 }
 
-// mayImport goes by the first rule for the package.
+// mayImport applies the first rule that matches the package.
 func mayImport(name, imported string) bool {
 	for _, rule := range imports {
 		if matches(rule.pkg, name) {

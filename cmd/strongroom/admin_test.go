@@ -225,7 +225,7 @@ var commands = []struct {
 	{args: "backup --out {dir}/nowhere/backup", says: "no such file or directory"},
 	{args: "backup verify {dir}/backup", prints: "ok     …\n"},
 	{args: "backup verify {dir}/backup.age --identity {dir}/identity", prints: "ok     …\n"},
-	{args: "backup verify {dir}/backup.age", says: "{dir}/backup.age: this is not a backup of Strongroom's"},
+	{args: "backup verify {dir}/backup.age", says: "{dir}/backup.age: this is not a Strongroom backup"},
 	{args: "backup verify {dir}/backup --identity {dir}/identity", says: "{dir}/backup: the backup is damaged or incomplete, or not for this identity"},
 	{args: "restore --from {dir}/backup --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n", after: leavesNo("elsewhere.db.part")},
 	{args: "restore --from {dir}/backup.age --identity {dir}/identity --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n"},

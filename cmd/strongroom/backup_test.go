@@ -117,12 +117,12 @@ func TestARestoreNeedsAnEmptyPlaceAndAWholeBackupAndItsKey(t *testing.T) {
 		{"a byte more", spoilt(func(b []byte) []byte { return append(b, 'x') }), "damaged or incomplete", "", false},
 		{"a bit changed", spoilt(func(b []byte) []byte { b[len(b)*2/3] ^= 1; return b }), "damaged or incomplete", "", false},
 		{"the last bit changed", spoilt(func(b []byte) []byte { b[len(b)-1] ^= 1; return b }), "damaged or incomplete", "", false},
-		{"empty", spoilt(func([]byte) []byte { return nil }), "this is not a backup of Strongroom's", "damaged", false},
-		{"something else", spoilt(func(b []byte) []byte { return bytes.Repeat([]byte{'x'}, len(b)) }), "this is not a backup of Strongroom's", "damaged", false},
+		{"empty", spoilt(func([]byte) []byte { return nil }), "this is not a Strongroom backup", "damaged", false},
+		{"something else", spoilt(func(b []byte) []byte { return bytes.Repeat([]byte{'x'}, len(b)) }), "this is not a Strongroom backup", "damaged", false},
 		{"the state file itself", func(t *testing.T, i install) {
 			t.Helper()
 			spoilt(func([]byte) []byte { return []byte(mustRead(t, i.path("data/strongroom.db"))) })(t, i)
-		}, "this is not a backup of Strongroom's", "damaged", false},
+		}, "this is not a Strongroom backup", "damaged", false},
 		{"no backup", func(t *testing.T, i install) {
 			t.Helper()
 			mustWork(t, os.Remove(i.path("backup")))
@@ -170,8 +170,8 @@ func TestABackupForAnotherIdentityIsRefused(t *testing.T) {
 	}
 	for identity, says := range map[string]string{
 		another.String():       "the backup is damaged or incomplete, or not for this identity",
-		another.String() + "x": "the identity file cannot be read: want AGE-SECRET-KEY-1…",
-		"":                     "the identity file cannot be read: want AGE-SECRET-KEY-1…",
+		another.String() + "x": "the identity file is invalid: want AGE-SECRET-KEY-1…",
+		"":                     "the identity file is invalid: want AGE-SECRET-KEY-1…",
 	} {
 		path := filepath.Join(mustTempDir(t), "identity")
 		mustWrite(t, path, identity)

@@ -10,15 +10,15 @@ import (
 	"filippo.io/age"
 )
 
-// ErrNotFIPS means that age, whose ChaCha20-Poly1305 FIPS 140-3 does not know,
-// is not to be had in that mode.
+// ErrNotFIPS means that FIPS 140-3 mode is on. It does not allow age, which uses
+// ChaCha20-Poly1305.
 var ErrNotFIPS = errors.New("backups for an age recipient are not available in FIPS 140-3 mode: leave out the recipient")
 
-// ErrRecipient means that a recipient is none.
+// ErrRecipient means that a recipient is not an age public key.
 var ErrRecipient = errors.New("the recipient must be an age public key: age1…")
 
-// ForAge returns a writer that encrypts for an age recipient, as age1…, to be
-// opened with its identity (age-encryption.org).
+// ForAge returns a writer that encrypts for an age recipient (age1…). Its identity
+// decrypts the result (age-encryption.org).
 func ForAge(w io.Writer, recipient string) (io.WriteCloser, error) {
 	if fips140.Enforced() {
 		return nil, ErrNotFIPS
@@ -30,15 +30,15 @@ func ForAge(w io.Writer, recipient string) (io.WriteCloser, error) {
 	return age.Encrypt(w, r)
 }
 
-// FromAge returns a reader of what was encrypted for one of the identities, the
-// content of an age identity file.
+// FromAge returns a reader that decrypts with one of the identities in an age identity
+// file.
 func FromAge(r io.Reader, identities []byte) (io.Reader, error) {
 	if fips140.Enforced() {
 		return nil, ErrNotFIPS
 	}
 	ids, err := age.ParseIdentities(bytes.NewReader(identities))
 	if err != nil {
-		return nil, errors.New("the identity file cannot be read: want AGE-SECRET-KEY-1…")
+		return nil, errors.New("the identity file is invalid: want AGE-SECRET-KEY-1…")
 	}
 	plain, err := age.Decrypt(r, ids...)
 	if err != nil {
@@ -47,7 +47,7 @@ func FromAge(r io.Reader, identities []byte) (io.Reader, error) {
 	return damageReader{plain}, nil
 }
 
-// A damageReader says ErrDamaged where age has words of its own.
+// A damageReader replaces age's errors with ErrDamaged.
 type damageReader struct{ r io.Reader }
 
 func (d damageReader) Read(p []byte) (int, error) {

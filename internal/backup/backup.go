@@ -27,23 +27,22 @@ import (
 const (
 	firstLine  = "strongroom backup v1\n"
 	pieceBytes = 64 << 10
-	// A sealed piece has the id of its key and what every sealed text has.
+	// A sealed piece starts with the id of its key (4 bytes).
 	maxSealed = pieceBytes + seal.Overhead + 4
 )
 
-// ErrDamaged means that the backup is cut off or not as it was written.
+// ErrDamaged means that the backup is truncated or has been changed.
 var ErrDamaged = errors.New("the backup is damaged or incomplete")
 
-// A header says what is needed to open the rest. The keyring in it is sealed.
+// A header holds the data needed to open the pieces. Its keyring is wrapped.
 type header struct {
 	State   string `json:"state"`
 	Keyring []byte `json:"keyring"`
-	Nonce   []byte `json:"nonce"` // of this backup, bound to each piece
+	Nonce   []byte `json:"nonce"` // of this backup; bound to each piece
 }
 
-// Seal returns a writer that encrypts what is written to it with the ring,
-// whose wrapped form goes along. The backup is whole once it is closed without
-// an error.
+// Seal returns a writer that encrypts with the ring and stores the wrapped ring in the
+// backup. The backup is complete once Close returns no error.
 func Seal(w io.Writer, stateID string, ring *seal.Ring, wrapped []byte) (io.WriteCloser, error) {
 	h := header{State: stateID, Keyring: wrapped, Nonce: make([]byte, 16)}
 	_, _ = rand.Read(h.Nonce)
@@ -67,7 +66,7 @@ type sealer struct {
 
 func (s *sealer) Write(p []byte) (n int, err error) {
 	for len(p) > 0 {
-		if len(s.piece) == pieceBytes { // not the last one: there is more
+		if len(s.piece) == pieceBytes { // not the last piece: more data follows
 			if err := s.flush(false); err != nil {
 				return n, err
 			}
@@ -93,14 +92,14 @@ func (h header) place(number int, last bool) []byte {
 	return seal.Place("backup", h.State, string(h.Nonce), strconv.Itoa(number), strconv.FormatBool(last))
 }
 
-// Open returns a reader of the state file in the backup. Unwrap opens the
-// keyring that lies in it. The reader returns ErrDamaged, rather than the end,
-// where something is missing or wrong.
+// Open returns a reader of the state file in the backup. unwrap opens the keyring in the
+// header. If anything is missing or changed, the reader returns ErrDamaged and never
+// io.EOF.
 func Open(r io.Reader, unwrap func(wrapped []byte, stateID string) (*seal.Ring, error)) (io.Reader, error) {
 	br := bufio.NewReaderSize(r, maxSealed)
 	first := make([]byte, len(firstLine))
 	if _, err := io.ReadFull(br, first); err != nil || string(first) != firstLine {
-		return nil, errors.New("this is not a backup of Strongroom's, or of a newer version")
+		return nil, errors.New("this is not a Strongroom backup, or it is from a newer version")
 	}
 	line, err := br.ReadSlice('\n')
 	if err != nil {
@@ -137,7 +136,7 @@ func (o *opener) Read(p []byte) (int, error) {
 	return o.piece.Read(p)
 }
 
-// end makes sure that nothing follows.
+// end fails unless the input ends here.
 func (o *opener) end() error {
 	if n, err := o.r.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
 		return ErrDamaged
@@ -145,8 +144,7 @@ func (o *opener) end() error {
 	return io.EOF
 }
 
-// next opens the next piece, which says by the place it opens in whether it is
-// the last one.
+// next opens the next piece. The place that it opens in shows whether it is the last one.
 func (o *opener) next() error {
 	var length [4]byte
 	if _, err := io.ReadFull(o.r, length[:]); err != nil {

@@ -72,7 +72,7 @@ func TestBackupIsReadBack(t *testing.T) {
 	}
 }
 
-func TestEveryCutAndEveryChangeIsNoticed(t *testing.T) {
+func TestEveryTruncationAndChangeIsDetected(t *testing.T) {
 	sealed := mustSeal(t, bytes.Repeat([]byte("x"), 70_000))
 	step := 97
 	for n := 0; n < len(sealed); n += step {
@@ -90,9 +90,8 @@ func TestEveryCutAndEveryChangeIsNoticed(t *testing.T) {
 	}
 }
 
-// Both copies have the same length, so their pieces could stand in for one
-// another.
-func TestPiecesOfAnotherBackupDoNotFit(t *testing.T) {
+// Both copies have the same length, so their pieces could be exchanged.
+func TestPiecesOfAnotherBackupAreRejected(t *testing.T) {
 	a, b := mustSeal(t, make([]byte, 100_000)), mustSeal(t, make([]byte, 100_000))
 	mixed := append(bytes.Clone(a[:len(a)/2]), b[len(b)/2:]...)
 	if _, err := open(mixed); !errors.Is(err, backup.ErrDamaged) {
@@ -100,7 +99,7 @@ func TestPiecesOfAnotherBackupDoNotFit(t *testing.T) {
 	}
 }
 
-func TestAgeRecipientOpensIt(t *testing.T) {
+func TestAgeIdentityOpensTheBackup(t *testing.T) {
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)

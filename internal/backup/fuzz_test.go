@@ -12,8 +12,8 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 )
 
-// What opens is what was sealed, and a reader that fails has given a part of
-// that at most.
+// A backup that opens has the original content, and a failing reader has returned at most
+// a prefix of it.
 func FuzzOpen(f *testing.F) {
 	original := bytes.Repeat([]byte("original"), 9000) // two pieces
 	var sealed bytes.Buffer
@@ -58,7 +58,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-func TestEveryCutAndEveryChangeForAgeIsNoticed(t *testing.T) {
+func TestEveryTruncationAndChangeOfAnAgeBackupIsDetected(t *testing.T) {
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)

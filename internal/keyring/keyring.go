@@ -1,5 +1,5 @@
-// Package keyring keeps the keys of a state file: in the file itself, sealed
-// with a key-encryption key that comes from elsewhere (see [Source]).
+// Package keyring manages the sealing keys of a state file. They are stored in the file,
+// wrapped with a key-encryption key that is kept elsewhere (see [Source]).
 package keyring
 
 import (
@@ -11,30 +11,30 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 )
 
-// A File holds the wrapped keyring. It is *state.File.
+// A File stores the wrapped keyring. It is *state.File.
 type File interface {
 	ID() string
 	Keyring() (wrapped []byte, err error)
 	SetKeyring(ctx context.Context, wrapped []byte) error
 }
 
-// A Source is where the key-encryption key comes from. What cannot hand its
-// key out, such as a key management service, hands out one that it opens.
+// A Source provides the key-encryption key. A key management service that never exports
+// its keys provides a data key that it has decrypted.
 type Source interface {
 	Key(ctx context.Context) (*seal.Key, error)
 }
 
-// A Keyring is the ring of one state file. It is safe for concurrent use.
+// A Keyring manages the sealing keys of one state file. It is safe for concurrent use.
 type Keyring struct {
 	file File
 	ring *seal.Ring
 
-	mu  sync.Mutex // held while the ring is changed
+	mu  sync.Mutex // held during changes
 	kek *seal.Key
 }
 
-// New returns a new ring, wrapped for the state file of that id: for
-// state.Create.
+// New creates a keyring and returns it wrapped for the state file with this id, as
+// state.Create needs it.
 func New(ctx context.Context, source Source, stateID string) (wrapped []byte, err error) {
 	kek, err := source.Key(ctx)
 	if err != nil {
@@ -43,8 +43,7 @@ func New(ctx context.Context, source Source, stateID string) (wrapped []byte, er
 	return seal.NewRing().Wrap(kek, stateID)
 }
 
-// Open opens the ring in the file. Errors: those of the source, and
-// seal.ErrWrongKey.
+// Open opens the keyring of the file. Errors: those of the source, and seal.ErrWrongKey.
 func Open(ctx context.Context, file File, source Source) (*Keyring, error) {
 	kek, err := source.Key(ctx)
 	if err != nil {
@@ -61,11 +60,11 @@ func Open(ctx context.Context, file File, source Source) (*Keyring, error) {
 	return &Keyring{file: file, ring: ring, kek: kek}, nil
 }
 
-// Ring is the ring to seal with. It stays the same while its keys change.
+// Ring returns the ring that seals and opens. Later changes of its keys apply to it too.
 func (k *Keyring) Ring() *seal.Ring { return k.ring }
 
-// ForBackup returns a ring to seal a backup with, and the same ring wrapped. It
-// has the primary key alone, and stays as it is when the keyring is rotated.
+// ForBackup returns a ring for sealing a backup, and the same ring wrapped. It has only
+// the primary key, and a later rotation does not change it.
 func (k *Keyring) ForBackup() (ring *seal.Ring, wrapped []byte, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -74,8 +73,8 @@ func (k *Keyring) ForBackup() (ring *seal.Ring, wrapped []byte, err error) {
 	return ring, wrapped, err
 }
 
-// Rotate adds a key and makes it the primary one, and returns its id. What
-// other keys have sealed still opens; to seal it anew is the stores' business.
+// Rotate adds a key, makes it the primary one and returns its id. Older keys still open
+// what they sealed; the stores have to reseal it.
 func (k *Keyring) Rotate(ctx context.Context) (id uint32, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -86,13 +85,12 @@ func (k *Keyring) Rotate(ctx context.Context) (id uint32, err error) {
 	return next.Primary(), nil
 }
 
-// ErrRotated means that the key that everything was sealed with is not the
-// primary one any more.
-var ErrRotated = errors.New("the keyring has been rotated meanwhile")
+// ErrRotated means that the keyring was rotated after the records had been resealed.
+var ErrRotated = errors.New("the keyring was rotated in the meantime")
 
-// Prune forgets all keys but the primary one, and returns the ids of those
-// that it forgot. Everything in the file must be sealed with the key sealedWith,
-// and if that is not the primary one, Prune returns ErrRotated.
+// Prune drops all keys but the primary one and returns their ids. The caller must have
+// sealed everything in the file with the key sealedWith. If that is not the primary key,
+// the error is ErrRotated.
 func (k *Keyring) Prune(ctx context.Context, sealedWith uint32) (dropped []uint32, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -103,8 +101,8 @@ func (k *Keyring) Prune(ctx context.Context, sealedWith uint32) (dropped []uint3
 	return dropped, k.storeLocked(ctx, pruned, k.kek)
 }
 
-// Rewrap seals the ring with another key-encryption key. From then on, the
-// file opens with that one only.
+// Rewrap wraps the keyring with another key-encryption key. From then on only that key
+// opens the file.
 func (k *Keyring) Rewrap(ctx context.Context, kek *seal.Key) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -115,7 +113,7 @@ func (k *Keyring) Rewrap(ctx context.Context, kek *seal.Key) error {
 	return nil
 }
 
-// storeLocked makes the ring durable before anything is sealed with it.
+// storeLocked stores the ring durably before anything is sealed with it.
 func (k *Keyring) storeLocked(ctx context.Context, ring *seal.Ring, kek *seal.Key) error {
 	wrapped, err := ring.Wrap(kek, k.file.ID())
 	if err != nil {

@@ -19,12 +19,12 @@ var (
 	place = seal.Place("here")
 )
 
-// A source has its key at hand.
+// A source returns a fixed key.
 type source struct{ key *seal.Key }
 
 func (s source) Key(context.Context) (*seal.Key, error) { return s.key, nil }
 
-// A file is a state file as far as the keyring knows it.
+// A file is the part of a state file that the keyring uses.
 type file struct {
 	mu      sync.Mutex
 	wrapped []byte
@@ -75,7 +75,7 @@ func wantOpens(t *testing.T, r *seal.Ring, sealed []byte) {
 	}
 }
 
-func TestWhatARotatedKeyringHasSealedOpensWithTheNextProcess(t *testing.T) {
+func TestNextProcessOpensRecordsOfARotatedKeyring(t *testing.T) {
 	f, kek := mustMake(t)
 	k := mustOpen(t, f, kek)
 	ring := k.Ring()
@@ -93,7 +93,7 @@ func TestWhatARotatedKeyringHasSealedOpensWithTheNextProcess(t *testing.T) {
 	}
 }
 
-func TestPruningForgetsAllKeysButThePrimaryOne(t *testing.T) {
+func TestPruneKeepsOnlyThePrimaryKey(t *testing.T) {
 	f, kek := mustMake(t)
 	k := mustOpen(t, f, kek)
 	old, mac := k.Ring().Seal([]byte("text"), place), k.Ring().MAC([]byte("name"))
@@ -121,13 +121,13 @@ func TestPruningForgetsAllKeysButThePrimaryOne(t *testing.T) {
 	if dropped, err := k.Prune(ctx, 3); err != nil || len(dropped) > 0 {
 		t.Errorf("Prune again: %v, %v", dropped, err)
 	}
-	// Numbers are not used twice, or an old backup's pieces would pass for new.
+	// Key ids are never reused, or pieces of an old backup could pass as new ones.
 	if id, err := k.Rotate(ctx); err != nil || id != 4 {
 		t.Errorf("Rotate: %d, %v, want 4", id, err)
 	}
 }
 
-func TestRewrappingChangesTheKeyAndNothingElse(t *testing.T) {
+func TestRewrapChangesOnlyTheKeyEncryptionKey(t *testing.T) {
 	f, old := mustMake(t)
 	k, kek := mustOpen(t, f, old), seal.NewKey()
 	sealed := k.Ring().Seal([]byte("text"), place)
@@ -141,11 +141,11 @@ func TestRewrappingChangesTheKeyAndNothingElse(t *testing.T) {
 	if _, err := k.Rotate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	wantOpens(t, mustOpen(t, f, kek).Ring(), sealed) // and not with the old one again
+	wantOpens(t, mustOpen(t, f, kek).Ring(), sealed) // no longer with the old key
 }
 
-// What is not on disk must seal nothing.
-func TestAChangeThatCannotBeStoredDoesNotHappen(t *testing.T) {
+// A key that is not on disk must not be used for sealing.
+func TestChangeThatCannotBeStoredHasNoEffect(t *testing.T) {
 	f, kek := mustMake(t)
 	k := mustOpen(t, f, kek)
 	before := slices.Clone(f.wrapped)
@@ -166,10 +166,10 @@ func TestAChangeThatCannotBeStoredDoesNotHappen(t *testing.T) {
 	if _, err := k.Rotate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	mustOpen(t, f, kek) // the key that Rewrap could not store is not in use
+	mustOpen(t, f, kek) // the key that Rewrap could not store is not used
 }
 
-func TestARingForABackupStaysAsItIs(t *testing.T) {
+func TestRotationDoesNotChangeTheRingOfABackup(t *testing.T) {
 	f, kek := mustMake(t)
 	k := mustOpen(t, f, kek)
 	if _, err := k.Rotate(ctx); err != nil {
@@ -195,7 +195,7 @@ func TestARingForABackupStaysAsItIs(t *testing.T) {
 	}
 }
 
-func TestRotatingAndSealingAtTheSameTime(t *testing.T) {
+func TestRotateDuringSealing(t *testing.T) {
 	f, kek := mustMake(t)
 	k := mustOpen(t, f, kek)
 	var working sync.WaitGroup
@@ -219,7 +219,7 @@ func TestRotatingAndSealingAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestAKeyringOfAnotherFileIsRefused(t *testing.T) {
+func TestKeyringOfAnotherFileIsRejected(t *testing.T) {
 	f, kek := mustMake(t)
 	wrapped, err := keyring.New(ctx, source{kek}, "state-2")
 	if err != nil {
@@ -231,7 +231,7 @@ func TestAKeyringOfAnotherFileIsRefused(t *testing.T) {
 	}
 }
 
-func TestAKeyComesFromItsSourceOrTheErrorNamesIt(t *testing.T) {
+func TestKeyComesFromItsSourceOrTheErrorNamesTheSource(t *testing.T) {
 	dir := t.TempDir()
 	key := seal.NewKey().Encode()
 	path := func(name, text string, mode os.FileMode) string {

@@ -11,7 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 )
 
-// FromFile takes the key from a file that others may not read.
+// FromFile reads the key from a file, which must not be accessible to other users.
 type FromFile string
 
 // Key implements [Source].
@@ -24,7 +24,7 @@ func (path FromFile) Key(context.Context) (*seal.Key, error) {
 	return seal.ParseKey(string(text))
 }
 
-// FromEnv takes the key from an environment variable.
+// FromEnv reads the key from an environment variable.
 type FromEnv string
 
 // Key implements [Source].
@@ -36,15 +36,15 @@ func (name FromEnv) Key(context.Context) (*seal.Key, error) {
 	return seal.ParseKey(text)
 }
 
-// FromCredential takes the key from a credential that systemd passes
-// (LoadCredential= and LoadCredentialEncrypted= of systemd.exec).
+// FromCredential reads the key from a systemd credential (LoadCredential= and
+// LoadCredentialEncrypted= of systemd.exec).
 type FromCredential string
 
 // Key implements [Source].
 func (name FromCredential) Key(ctx context.Context) (*seal.Key, error) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
-		return nil, errors.New("systemd has passed no credentials: CREDENTIALS_DIRECTORY is not set")
+		return nil, errors.New("systemd passed no credentials: CREDENTIALS_DIRECTORY is not set")
 	}
 	return FromFile(filepath.Join(dir, string(name))).Key(ctx)
 }

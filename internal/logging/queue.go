@@ -1,5 +1,5 @@
-// Package logging writes log lines without ever waiting for their reader: a
-// full pipe or a stopped terminal must not stop the server that logs to it.
+// Package logging writes log lines without blocking: a full pipe or a stopped terminal
+// must not stop the server.
 package logging
 
 import (
@@ -12,26 +12,24 @@ import (
 )
 
 const (
-	// queueBytes bounds the lines that wait to be written. As many again can be
-	// in the write under way.
+	// queueBytes limits the queued lines. The write in progress can hold as many again.
 	queueBytes = 256 << 10
-	// flushWithin bounds how long Close waits for the lines still queued.
+	// flushWithin limits how long Close waits for queued lines.
 	flushWithin = time.Second
 )
 
-// ErrNotFlushed means that lines were still queued when Close gave up.
-var ErrNotFlushed = errors.New("log lines were left unwritten: nothing reads them")
+// ErrNotFlushed means that Close gave up with lines still queued.
+var ErrNotFlushed = errors.New("log lines were not written: the reader of the log has stalled")
 
-// A Queue is a writer that never blocks. A goroutine writes the lines to the
-// underlying writer. Lines that do not fit into the queue, or that cannot be
-// written, are dropped and counted, and a later line says how many. It is safe
-// for concurrent use.
+// A Queue is a writer that never blocks. A goroutine writes the lines to the underlying
+// writer. Lines that do not fit into the queue, or that cannot be written, are dropped
+// and counted, and a later line reports the count. It is safe for concurrent use.
 type Queue struct {
 	out  io.Writer
 	wake chan struct{} // holds one token while there may be work
 	done chan struct{} // closed when the goroutine has ended
 
-	mu      sync.Mutex // guards what follows; never held while writing
+	mu      sync.Mutex // guards the fields below; never held while writing
 	lines   []byte
 	dropped int
 	closed  bool
@@ -57,8 +55,8 @@ func (q *Queue) Write(lines []byte) (int, error) {
 	return len(lines), nil
 }
 
-// Close waits at most a second until every queued line is written. The error
-// is ErrNotFlushed. Lines written after Close are dropped.
+// Close waits up to a second until every queued line is written, or returns
+// ErrNotFlushed. Lines written after Close are dropped.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	q.closed = true
@@ -75,7 +73,7 @@ func (q *Queue) Close() error {
 func (q *Queue) wakeUp() {
 	select {
 	case q.wake <- struct{}{}:
-	default: // it is awake already
+	default: // already signalled
 	}
 }
 
@@ -99,7 +97,7 @@ func (q *Queue) take() (lines []byte, dropped int, closed bool) {
 	return lines, dropped, closed
 }
 
-// write counts what it cannot write as dropped.
+// write adds the lines that it cannot write to the dropped ones.
 func (q *Queue) write(lines []byte, dropped int) {
 	if dropped > 0 {
 		lines = append(lines, dropReport(dropped)...)
@@ -110,7 +108,7 @@ func (q *Queue) write(lines []byte, dropped int) {
 	}
 	unwritten := countLines(lines[n:])
 	if dropped > 0 {
-		unwritten += dropped - 1 // the report itself is no lost line
+		unwritten += dropped - 1 // the report itself is not a lost line
 	}
 	q.mu.Lock()
 	q.dropped += unwritten

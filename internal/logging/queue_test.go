@@ -13,7 +13,7 @@ import (
 	"github.com/strongroom/strongroom/internal/logging"
 )
 
-// A gate is a writer whose reader may have stalled or gone.
+// A gate is a writer whose reader can stall or disappear.
 type gate struct {
 	mu   sync.Mutex
 	text strings.Builder

@@ -1,5 +1,5 @@
-// Package objectname gives each secret its name as a Kubernetes object, which
-// Nx1's API shows as k8s_name.
+// Package objectname computes the Kubernetes object name of a secret, which Nx1's API
+// returns as k8s_name.
 package objectname
 
 import (
@@ -15,8 +15,8 @@ const (
 	hashChars = 26 // 130 bits in base32
 )
 
-// Of returns the object name of a secret: a DNS subdomain (RFC 1123) that is the
-// same on every store and different for any two secrets.
+// Of returns the object name of a secret: a DNS subdomain (RFC 1123). It is the same on
+// every store, and any two secrets have different names.
 //
 //	nx1-0f8fad5b-d9cb-469f-a165-70867728950e-db-password-6bxy6iv2f2cpipy27q6f5ouyvn
 func Of(r secret.Ref) string {
@@ -29,8 +29,8 @@ func Of(r secret.Ref) string {
 	return strings.Join(parts, "-")
 }
 
-// slug keeps letters and digits and turns everything else into single hyphens. It
-// tells a reader which secret this is; the hash behind it makes the name unique.
+// slug keeps letters and digits and replaces everything else with single hyphens. It
+// makes the name readable; the hash makes it unique.
 func slug(name string) string {
 	var b strings.Builder
 	for _, c := range strings.ToLower(name) {

@@ -11,7 +11,7 @@ import (
 
 const appID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
-// These names are in clusters: they must never change.
+// Clusters contain objects with these names, so they must never change.
 func TestNamesNeverChange(t *testing.T) {
 	for _, tc := range []struct {
 		ref  secret.Ref
@@ -31,7 +31,7 @@ func TestNamesNeverChange(t *testing.T) {
 	}
 }
 
-// similar are refs whose slugs are alike, all of different secrets.
+// similar returns refs of different secrets with similar slugs.
 func similar() []secret.Ref {
 	var refs []secret.Ref
 	for _, owner := range []secret.Owner{
@@ -52,7 +52,7 @@ func similar() []secret.Ref {
 }
 
 func TestNamesAreDNSSubdomains(t *testing.T) {
-	// A DNS subdomain of RFC 1123, as Kubernetes checks it.
+	// A DNS subdomain of RFC 1123, as Kubernetes validates it.
 	subdomain := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
 	for _, ref := range similar() {
 		if got := objectname.Of(ref); !subdomain.MatchString(got) || len(got) > 253 {
@@ -61,7 +61,7 @@ func TestNamesAreDNSSubdomains(t *testing.T) {
 	}
 }
 
-func TestNamesDifferForAnyTwoSecrets(t *testing.T) {
+func TestNamesOfAnyTwoSecretsDiffer(t *testing.T) {
 	by := map[string]secret.Ref{}
 	for _, ref := range similar() {
 		name := objectname.Of(ref)

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open opens a regular file for reading, or for reading and writing with
-// [os.O_RDWR]. It follows symbolic links. Anything else that has the name, such
-// as a FIFO, is an error and never blocks; only a pipe that this user has made,
-// as a shell's <(command), is read as well.
+// Open opens a regular file for reading, or for reading and writing with [os.O_RDWR]. It
+// follows symbolic links. Any other kind of file, such as a FIFO, is an error and never
+// blocks. The exception is a pipe of the same user, such as a shell's <(command), which
+// can be read.
 func Open(path string, flag int) (*os.File, error) {
 	f, info, err := open(path, flag)
 	if err != nil {
@@ -26,9 +26,9 @@ func Open(path string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// OpenOwn opens or creates a file that the program keeps for itself beside
-// another. Nobody has a reason to make it a link: a symbolic link, and a file
-// that has a second name, are errors.
+// OpenOwn opens or creates a file that the program keeps beside another one, such as a
+// lock. A symbolic link or a second hard link to such a file is an attack or a mistake,
+// and therefore an error.
 func OpenOwn(path string, flag int) (*os.File, error) {
 	f, info, err := open(path, flag|unix.O_NOFOLLOW)
 	switch {
@@ -44,19 +44,18 @@ func OpenOwn(path string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// CreateOwn creates a file as [OpenOwn] does, in place of one that a crash may
-// have left.
+// CreateOwn creates a file as [OpenOwn] does. It replaces a file left by a crash.
 func CreateOwn(path string) (*os.File, error) {
 	_ = os.Remove(path)
 	return OpenOwn(path, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 }
 
-// open does not wait for another process to open the other end of a FIFO
-// (O_NONBLOCK of open(2)). It truncates nothing.
+// open does not wait until another process opens the other end of a FIFO (O_NONBLOCK of
+// open(2)). It never truncates.
 func open(path string, flag int) (*os.File, os.FileInfo, error) {
 	f, err := os.OpenFile(path, flag|unix.O_NONBLOCK|unix.O_NOCTTY, 0o600)
 	switch {
-	case errors.Is(err, unix.ENXIO): // a FIFO that nobody reads, or a socket
+	case errors.Is(err, unix.ENXIO): // a FIFO without a reader, or a socket
 		return nil, nil, notRegular(path)
 	case err != nil:
 		return nil, nil, err
@@ -70,7 +69,7 @@ func open(path string, flag int) (*os.File, os.FileInfo, error) {
 
 func notRegular(path string) error { return fmt.Errorf("%s is not a regular file", path) }
 
-// Read reads a file as [Open] opens it.
+// Read reads a file that it opens with [Open].
 func Read(path string) ([]byte, error) {
 	f, err := Open(path, os.O_RDONLY)
 	if err != nil {
@@ -80,8 +79,8 @@ func Read(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// ReadPrivate reads a file that must not be open to everybody. Its group may
-// read it, because Kubernetes and systemd hand files to a service that way.
+// ReadPrivate reads a file and fails if other users may access it. Group read access is
+// allowed, because Kubernetes and systemd pass files to a service that way.
 func ReadPrivate(path string) ([]byte, error) {
 	f, err := Open(path, os.O_RDONLY)
 	if err != nil {

@@ -1,12 +1,12 @@
-// Package safefile opens, creates and replaces files durably, and without
-// being led astray by another user.
+// Package safefile opens, creates and replaces files durably, and protects root against
+// links planted by another user.
 //
-// Commands run by root work in a directory that the service's user can write.
-// There, any name can be a symbolic link, a hard link or a FIFO by the time it
-// is opened. Two rules keep root from being misused:
+// Commands run by root work in a directory that the service's user can write. That user
+// can replace any file there with a symbolic link, a hard link or a FIFO before it is
+// opened. Two rules prevent an attack:
 //
-//   - root touches such files as the user who controls the path ([OwnerOf]), so
-//     it can do no more than that user could;
+//   - root accesses such files with the rights of the user who controls the path
+//     ([OwnerOf]), so that it can do no more than that user;
 //   - only regular files are opened ([Open], [OpenOwn]), so a FIFO cannot block
 //     the caller.
 //
@@ -22,10 +22,10 @@ import (
 	"path/filepath"
 )
 
-// Create makes a file with mode 0600, and never changes one that exists: the
-// error is then [os.ErrExist]. The file gets its name when write has returned
-// and the content is on disk, so a crash leaves all of the file or nothing.
-// write may close the file once it has synced it.
+// Create creates a file with mode 0600. If the path exists, it changes nothing and
+// returns [os.ErrExist]. The file appears under its name only after write has returned
+// and the content is on disk, so a crash leaves a complete file or none. write may close
+// the file after syncing it.
 func Create(path string, write func(*os.File) error) error {
 	return asOwner(path, func() error {
 		if _, err := os.Lstat(path); err == nil {
@@ -53,13 +53,13 @@ func CreateText(path string, content []byte) error {
 	})
 }
 
-// Replace writes a file in place of the one that has the name, if there is
-// one. A crash leaves the old content or the new. It replaces a symbolic link
-// rather than its target. Only one caller may replace the same path at a time.
+// Replace replaces the content of a file, or creates it. A crash leaves the old content
+// or the new. A symbolic link is replaced, not its target. Concurrent calls for the same
+// path are not allowed.
 func Replace(path string, mode os.FileMode, content []byte) error {
 	return asOwner(path, func() error {
 		draft := path + ".new"
-		_ = os.Remove(draft) // of a crash
+		_ = os.Remove(draft) // left by a crash
 		err := fill(draft, mode, func(f *os.File) error {
 			_, err := f.Write(content)
 			return err
@@ -74,7 +74,7 @@ func Replace(path string, mode os.FileMode, content []byte) error {
 	})
 }
 
-// Remove removes files. A file that is missing is not an error.
+// Remove removes files. A missing file is not an error.
 func Remove(paths ...string) error {
 	var errs []error
 	for _, path := range paths {
@@ -88,7 +88,7 @@ func Remove(paths ...string) error {
 	return errors.Join(errs...)
 }
 
-// fill makes a file that must not exist, and brings what write writes to disk.
+// fill creates a new file, calls write and syncs the content to disk.
 func fill(path string, mode os.FileMode, write func(*os.File) error) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -101,8 +101,8 @@ func fill(path string, mode os.FileMode, write func(*os.File) error) error {
 	return err
 }
 
-// SyncDir makes the names in a directory durable: syncing a file does not
-// sync its name (fsync(2)).
+// SyncDir makes the names in a directory durable: syncing a file does not sync its name
+// (fsync(2)).
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -111,8 +111,8 @@ func SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Follow returns the path that a symbolic link leads to, and other paths as
-// they are. Links among its directories stay.
+// Follow resolves a symbolic link. It returns other paths unchanged. Links among the
+// directories of the path stay.
 func Follow(path string) string {
 	for range maxLinks {
 		target, err := os.Readlink(path)

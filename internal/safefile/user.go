@@ -9,21 +9,21 @@ import (
 	"syscall"
 )
 
-// maxLinks is how many symbolic links the kernel follows (path_resolution(7)).
+// maxLinks is the number of symbolic links that the kernel follows (path_resolution(7)).
 const maxLinks = 40
 
-// A User is the one on whose behalf this process touches a path. The zero User
-// is the user of the process.
+// A User is the user with whose rights this process accesses a path. The zero User is the
+// user of the process.
 type User struct {
 	uid, gid int
-	path     string // what belongs to that user; empty for the zero User
+	path     string // the path component that this user owns; empty for the zero User
 }
 
-// OwnerOf returns the user who controls where a path leads. For root, that is
-// the owner of the first directory, symbolic link or file on the way that is
-// not root's: from there on, that user can put anything in place of anything.
-// For any other user, and where everything is root's, it is the zero User.
-// What is missing has no owner, so the directories above it decide.
+// OwnerOf returns the user who controls the target of a path. For root it is the owner of
+// the first directory, symbolic link or file on the way that root does not own: from
+// there on, that user can replace every component. For any other user, and if root owns
+// all components, it is the zero User. A missing component is skipped, so its parent
+// directories decide.
 func OwnerOf(path string) (User, error) {
 	if os.Geteuid() != 0 {
 		return User{}, nil
@@ -39,7 +39,7 @@ func OwnerOf(path string) (User, error) {
 	for links := 0; len(rest) > 0; {
 		name := rest[0]
 		rest = rest[1:]
-		next := filepath.Join(here, name) // "." and "..", too: no link leads here
+		next := filepath.Join(here, name) // this includes "." and "..", which are not links
 		info, err := os.Lstat(next)
 		if errors.Is(err, os.ErrNotExist) {
 			return User{}, nil
@@ -69,9 +69,9 @@ func OwnerOf(path string) (User, error) {
 	return User{}, nil
 }
 
-// Do runs fn with the user's rights to files, and files that fn makes belong to
-// the user. Nothing else changes: other goroutines, those that fn starts
-// included, keep the rights of the process, and so do files once they are open.
+// Do runs fn with the user's file access rights, and files that fn creates belong to that
+// user. Other goroutines, including those that fn starts, keep the rights of the process.
+// Open files stay usable.
 func (u User) Do(fn func() error) error {
 	if u.path == "" {
 		return fn()

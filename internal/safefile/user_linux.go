@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// doAs runs fn on a thread of its own with the file system ids of a user, and
-// with no other groups. The kernel also takes root's capabilities over files
-// from that thread (setfsuid(2), capabilities(7)). The thread is never
-// unlocked, so the runtime ends it and no other goroutine runs with these ids.
+// doAs runs fn on a locked thread with the file system ids of a user and without
+// supplementary groups. The kernel also removes root's capabilities over files from that
+// thread (setfsuid(2), capabilities(7)). The thread is never unlocked, so the runtime
+// ends it and no other goroutine runs with these ids.
 func doAs(uid, gid int, fn func() error) error {
 	done := make(chan error)
 	go func() {
@@ -26,13 +26,13 @@ func doAs(uid, gid int, fn func() error) error {
 	return <-done
 }
 
-// become changes this thread only: golang.org/x/sys/unix.Setgroups would change
-// all threads.
+// become changes only this thread: golang.org/x/sys/unix.Setgroups would change all
+// threads.
 func become(uid, gid int) error {
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
 		return fmt.Errorf("acting as user %d: %w", uid, os.NewSyscallError("setgroups", errno))
 	}
-	// Neither call reports a failure: the answer is the id before.
+	// Neither call reports a failure: each returns the previous id.
 	_, gidErr := unix.SetfsgidRetGid(gid)
 	_, uidErr := unix.SetfsuidRetUid(uid)
 	gidNow, gidErr2 := unix.SetfsgidRetGid(-1)
@@ -46,8 +46,8 @@ func become(uid, gid int) error {
 	return nil
 }
 
-// claim gives a draft its name unless the name is taken. Not every file system
-// has hard links, and not every one has RENAME_NOREPLACE (renameat2(2)).
+// claim renames a draft unless the path exists. Some file systems have no hard links,
+// others no RENAME_NOREPLACE (renameat2(2)).
 func claim(draft, path string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, draft, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
