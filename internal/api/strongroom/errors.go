@@ -1,7 +1,6 @@
 package strongroom
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
@@ -9,49 +8,36 @@ import (
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/admin"
-	"github.com/strongroom/strongroom/internal/auth"
-	"github.com/strongroom/strongroom/internal/fastapi"
+	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// answer turns errors into responses; nothing else does. Administrators are
-// told what went wrong in its own words, which never hold a value.
+// statuses has the errors that only administration meets.
+var statuses = map[error]int{
+	issued.ErrNoKey:     http.StatusNotFound,
+	admin.ErrNoStore:    http.StatusNotFound,
+	secret.ErrNoHistory: http.StatusBadRequest,
+	admin.ErrClock:      http.StatusConflict,
+	admin.ErrResealing:  http.StatusConflict,
+	secret.ErrSamePlace: http.StatusConflict,
+}
+
+// answer turns errors into responses; no other code does. The texts are the errors'
+// own, also of an internal error: administrators may read them, and no error
+// contains a value.
 func answer(err error) server.Answer {
-	if invalid, ok := errors.AsType[*fastapi.ValidationError](err); ok {
-		return failure(http.StatusUnprocessableEntity, invalid.Error())
-	}
-	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok {
-		return failure(http.StatusBadRequest, invalid.Error())
-	}
-	for _, known := range []struct {
-		err    error
-		status int
-	}{
-		{auth.ErrElsewhere, http.StatusForbidden},
-		{secret.ErrForbidden, http.StatusForbidden},
-		{issued.ErrNoKey, http.StatusNotFound},
-		{secret.ErrNotFound, http.StatusNotFound},
-		{admin.ErrNoStore, http.StatusNotFound},
-		{secret.ErrNoHistory, http.StatusBadRequest},
-		{secret.ErrExists, http.StatusConflict},
-		{admin.ErrClock, http.StatusConflict},
-		{admin.ErrResealing, http.StatusConflict},
-		{secret.ErrSamePlace, http.StatusConflict},
-		{secret.ErrFull, http.StatusInsufficientStorage},
-		{secret.ErrBeingDeleted, http.StatusServiceUnavailable},
-		{secret.ErrUnavailable, http.StatusServiceUnavailable},
-		{context.Canceled, http.StatusServiceUnavailable},
-	} {
-		if errors.Is(err, known.err) {
-			return failure(known.status, known.err.Error())
+	for known, status := range statuses {
+		if errors.Is(err, known) {
+			return failure(status, known.Error())
 		}
 	}
-	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
-		return failure(he.Code, http.StatusText(he.Code))
+	p := api.Classify(err)
+	if _, ok := errors.AsType[*echo.HTTPError](p.Err); ok { // its text may quote the request
+		return failure(p.Status, http.StatusText(p.Status))
 	}
-	return failure(http.StatusInternalServerError, err.Error())
+	return failure(p.Status, p.Err.Error())
 }
 
 func failure(status int, text string) server.Answer {
