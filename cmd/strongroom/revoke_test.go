@@ -6,8 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"testing"
 	"time"
+
+	"github.com/strongroom/strongroom/internal/auth/apikey"
 )
 
 // A request that begins now and sends its body later.
@@ -77,4 +80,24 @@ func TestARequestThatBeganBeforeARevocationChangesNothing(t *testing.T) {
 	if etag := p.want(t, 200, "GET", app+"/db", i.pskHeader(), "").header.Get("Etag"); etag != before {
 		t.Errorf("the secret was changed")
 	}
+}
+
+func TestARequestWhoseKeyIsRemovedFromItsFileChangesNothing(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	header := i.pskHeader()
+	removed := p.begin(t, "POST", app, header, `{"secret_name":"new","data":[]}`)
+	next, _ := apikey.Generate()
+	i.mustEdit(t, "keys/psks.yaml", apikey.HashOf(i.psk).String(), apikey.HashOf(next).String())
+	p.mustSay(t, regexp.MustCompile("the config has been reloaded"))
+	kept := p.begin(t, "POST", app, "Authorization-PSK: "+next, `{"secret_name":"kept","data":[]}`)
+	i.mustEdit(t, "strongroom.yaml", "\nauth:\n", "\n# changed\nauth:\n")
+	p.mustSay(t, regexp.MustCompile("(?s)the config has been reloaded.*the config has been reloaded"))
+	if status, text := removed.end(t); status != 403 {
+		t.Errorf("with the removed key: %d %s, want 403", status, text)
+	}
+	if status, text := kept.end(t); status != 200 {
+		t.Errorf("with a key that is still there: %d %s, want 200", status, text)
+	}
+	p.want(t, 404, "GET", app+"/new", "Authorization-PSK: "+next, "")
 }

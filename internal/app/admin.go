@@ -118,7 +118,7 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 		Version: r.version,
 		Config:  func() strongroom.Config { return strongroom.Config{Since: now} },
 		Callers: func(ctx context.Context, credential string) ([]strongroom.Known, error) {
-			s, err := openStrategies(cfg, &r.issuers, r.keys, log)
+			s, err := openStrategies(cfg, &r.issuers, r.keys, nil, log)
 			if err != nil {
 				return nil, err
 			}

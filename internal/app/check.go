@@ -18,7 +18,7 @@ import (
 func Check(ctx context.Context, cfg *config.Config) (warnings []string, err error) {
 	_, keyErr := KeySource(cfg.State.Key).Key(ctx)
 	_, tlsErr := openTLS(cfg.Listen.TLS)
-	s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, slog.New(slog.DiscardHandler))
+	s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, nil, slog.New(slog.DiscardHandler))
 	if err := errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), authErr, s.Close()); err != nil {
 		return nil, err
 	}

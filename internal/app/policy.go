@@ -35,7 +35,7 @@ var _ server.Policy = (*policy)(nil)
 // newPolicy builds the policy of a config.
 func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, error) {
 	certificate, tlsErr := openTLS(cfg.Listen.TLS)
-	s, authErr := openStrategies(cfg, &r.issuers, r.keys, log)
+	s, authErr := openStrategies(cfg, &r.issuers, r.keys, &r.inForce, log)
 	if err := errors.Join(tlsErr, authErr); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

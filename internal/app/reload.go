@@ -68,6 +68,7 @@ func newReloader(file Source, cfg *config.Config, seen stamps, r *resources, log
 	if err != nil {
 		return nil, err
 	}
+	r.inForce.Put(p.apiKeys)
 	r.admin.Key = file // read at the time of use
 	return &reloader{
 		file: file, running: cfg, resources: r, current: server.NewCurrent(p, log), log: log, seen: seen,
@@ -165,6 +166,7 @@ func (r *reloader) replace() (fields []string, err error) {
 		r.seen.forget()
 		return nil, errors.Join(errChanging, p.Close())
 	}
+	r.resources.inForce.Put(p.apiKeys) // first, so that every key of the new policy is in it
 	r.current.Put(p)
 	return fields, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/issued"
@@ -39,7 +40,8 @@ type resources struct {
 	anchorer   *audit.Anchorer     // nil if the log is not anchored
 	admin      *admin.Service
 	stores     map[string]secret.Store
-	issuers    oidc.KeySets // of all OIDC strategies
+	issuers    oidc.KeySets   // of all OIDC strategies
+	inForce    apikey.InForce // API keys of the current policy's files
 }
 
 // open opens the parts that only a restart changes. Anchors go to stdout if the config

@@ -20,6 +20,8 @@ import (
 // strategies are the authentication strategies of a config.
 type strategies struct {
 	byName map[string]auth.Strategy
+	// apiKeys are those of the kind api_key.
+	apiKeys map[string]*apikey.Strategy
 	// sends maps a strategy's name to the place of its credential, if it has one.
 	sends map[string]auth.Place
 	// background are their background tasks, closed with the policy.
@@ -53,9 +55,9 @@ func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []stri
 
 // openStrategies creates the strategies. Its error has every mistake in their files. It
 // uses no network and no resources, so a config can be checked, without issued keys,
-// while a server runs.
-func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys, log *slog.Logger) (strategies, error) {
-	all := strategies{byName: map[string]auth.Strategy{}, sends: map[string]auth.Place{}}
+// while a server runs. API keys of files are checked again in inForce, if it is not nil.
+func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys, inForce *apikey.InForce, log *slog.Logger) (strategies, error) {
+	all := strategies{byName: map[string]auth.Strategy{}, apiKeys: map[string]*apikey.Strategy{}, sends: map[string]auth.Place{}}
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // sorted, so that mistakes have a fixed order
 		s := cfg.Auth[name]
@@ -89,7 +91,10 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 			if keys != nil {
 				more = append(more, keys.For(name))
 			}
-			all.byName[name], all.sends[name] = apikey.New(s.APIKey.Header, s.APIKey.Prefix, fromFile, more...), auth.Place{Header: s.APIKey.Header, Prefix: s.APIKey.Prefix}
+			strategy := apikey.New(s.APIKey.Header, s.APIKey.Prefix, fromFile, more...)
+			strategy.Recheck(name, inForce)
+			all.apiKeys[name] = strategy
+			all.byName[name], all.sends[name] = strategy, auth.Place{Header: s.APIKey.Header, Prefix: s.APIKey.Prefix}
 		}
 	}
 	if len(wrong) > 0 {

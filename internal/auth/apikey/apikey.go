@@ -28,6 +28,8 @@ type Strategy struct {
 	prefix  string
 	keys    map[Hash]Key
 	issuers []Issuer
+	name    string
+	inForce *InForce // nil: keys are not checked again
 }
 
 var _ auth.Strategy = (*Strategy)(nil)
@@ -42,6 +44,11 @@ func New(header, prefix string, keys []Key, issuers ...Issuer) *Strategy {
 	}
 	return s
 }
+
+// Recheck makes the keys of the file stop working for requests in progress once
+// the strategy of that name in force no longer has them. It must be called before
+// the first request.
+func (s *Strategy) Recheck(name string, inForce *InForce) { s.name, s.inForce = name, inForce }
 
 // Authenticate implements [auth.Strategy].
 func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
@@ -62,7 +69,7 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	case len(sent) > 1:
 		return secret.Caller{}, auth.ErrBadCredential
 	case known && same:
-		return key.caller(), nil
+		return s.caller(key), nil
 	}
 	for _, issuer := range s.issuers {
 		if caller, ok := issuer.Caller(hash); ok {
@@ -92,15 +99,19 @@ func (s *Strategy) cut(sent string) (credential string, ours bool) {
 	return sent[n:], !auth.IsToken(sent[n:])
 }
 
-func (k Key) caller() secret.Caller {
-	return secret.Caller{Subject: k.Subject, Key: k.ID, User: k.User, Grants: k.grants}
+func (s *Strategy) caller(k Key) secret.Caller {
+	caller := secret.Caller{Subject: k.Subject, Key: k.ID, User: k.User, Grants: k.grants}
+	if s.inForce != nil {
+		caller.Credential = fileKey{s.inForce, s.name, k.SHA256}
+	}
+	return caller
 }
 
 // Callers are all whom keys stand for: those of the file, then issued ones.
 func (s *Strategy) Callers() []secret.Caller {
 	var callers []secret.Caller
 	for _, k := range s.keys {
-		callers = append(callers, k.caller())
+		callers = append(callers, s.caller(k))
 	}
 	slices.SortFunc(callers, func(a, b secret.Caller) int { return strings.Compare(a.Key, b.Key) })
 	for _, issuer := range s.issuers {

@@ -186,3 +186,39 @@ func TestAGrantSaysWhereItIsWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestAKeyStopsWorkingDuringARequestWhenItIsRemovedFromItsFile(t *testing.T) {
+	var inForce apikey.InForce
+	use := func(name, file string) *apikey.Strategy {
+		s := apikey.New(header, "", mustParse(t, file))
+		s.Recheck(name, &inForce)
+		inForce.Put(map[string]*apikey.Strategy{name: s})
+		return s
+	}
+	both := keysFile("k", "") + strings.TrimPrefix(strings.ReplaceAll(keysFile("k2", ""), "id: ", "id: x"), "keys:\n")
+	s := use("psk", both)
+	var callers []secret.Caller
+	for _, key := range []string{"k", "k2"} {
+		caller, err := s.Authenticate(request(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		callers = append(callers, caller)
+	}
+	for _, tc := range []struct {
+		what, strategy, file string
+		works                []error
+	}{
+		{"the same keys", "psk", both, []error{nil, nil}},
+		{"the first alone, with other grants", "psk", keysFile("k", ", grants: [{actions: [list], owner: app/*}]"), []error{nil, secret.ErrForbidden}},
+		{"another key with the same id", "psk", keysFile("k3", ""), []error{secret.ErrForbidden, secret.ErrForbidden}},
+		{"in another strategy", "other", both, []error{secret.ErrForbidden, secret.ErrForbidden}},
+	} {
+		use(tc.strategy, tc.file)
+		for n, caller := range callers {
+			if err := caller.Credential.Check(); !errors.Is(err, tc.works[n]) {
+				t.Errorf("%s: key %d: %v, want %v", tc.what, n+1, err, tc.works[n])
+			}
+		}
+	}
+}

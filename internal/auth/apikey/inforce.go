@@ -1,0 +1,45 @@
+package apikey
+
+import (
+	"sync/atomic"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// InForce holds the strategies of the current policy, by name. A request that
+// began under an earlier policy finds out from it whether its key is still in the
+// keys file. It is safe for concurrent use; the zero value has no strategies.
+type InForce struct {
+	strategies atomic.Pointer[map[string]*Strategy]
+}
+
+// Put replaces the strategies. The map must not change afterwards.
+func (f *InForce) Put(strategies map[string]*Strategy) { f.strategies.Store(&strategies) }
+
+func (f *InForce) has(strategy string, key Hash) bool {
+	all := f.strategies.Load()
+	if all == nil || (*all)[strategy] == nil {
+		return false
+	}
+	_, ok := (*all)[strategy].keys[key]
+	return ok
+}
+
+// fileKey is a key of a keys file as [secret.Service] checks it again before it
+// changes or reveals something.
+type fileKey struct {
+	inForce  *InForce
+	strategy string
+	key      Hash
+}
+
+// Check implements [secret.Credential].
+func (k fileKey) Check() error {
+	if !k.inForce.has(k.strategy, k.key) {
+		return secret.ErrForbidden
+	}
+	return nil
+}
+
+// Spend implements [secret.Credential]. Deliveries to these keys are not counted.
+func (k fileKey) Spend(secret.Tx) error { return nil }
