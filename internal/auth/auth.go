@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
 )
 
 var (
@@ -90,7 +91,7 @@ func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 				return err
 			}
 			caller.From = from
-			caller.Request = c.Response().Header().Get("X-Request-Id")
+			caller.Request = server.RequestID(c)
 			c.SetRequest(c.Request().WithContext(WithCaller(c.Request().Context(), caller)))
 			err = next(c)
 			if secret.IsDenial(err) {

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
 )
 
 var errBroken = errors.New("cannot ask")
@@ -78,21 +80,28 @@ func TestTheChainAsksInOrderUntilOneKnows(t *testing.T) {
 			Strategies: []auth.Strategy{strategy{"A", &asked}, strategy{"B", &asked}}, Failures: &failures,
 			Places: []auth.Place{{Header: "A"}, {Header: "B"}},
 		}
-		e := echo.New()
 		r := httptest.NewRequest("GET", "/", http.NoBody)
 		for _, h := range tc.headers {
 			name, value, _ := strings.Cut(h, ": ")
 			r.Header.Add(name, value)
 		}
 		r.RemoteAddr = "[2001:db8::1]:4711"
-		c := e.NewContext(r, httptest.NewRecorder())
-		c.Response().Header().Set(echo.HeaderXRequestID, "id")
 		var caller secret.Caller
-		called := false
-		err := auth.Require([]string{"A", "B", "C", "Authorization"}, chain)(func(c echo.Context) error {
+		var err error
+		called, id := false, ""
+		e := server.NewEcho(func(refused error) server.Answer { err = refused; return server.Answer{Status: 401} }, slog.New(slog.DiscardHandler),
+			func(next echo.HandlerFunc) echo.HandlerFunc {
+				return func(c echo.Context) error {
+					id = c.Response().Header().Get("X-Request-Id")
+					c.Response().Header().Set("X-Request-Id", "changed") // which must not reach the audit log
+					return next(c)
+				}
+			}, auth.Require([]string{"A", "B", "C", "Authorization"}, chain))
+		e.GET("/", func(c echo.Context) error {
 			called, caller = true, auth.Caller(c.Request().Context())
 			return nil
-		})(c)
+		})
+		e.ServeHTTP(httptest.NewRecorder(), r)
 		if !errors.Is(err, tc.err) || called != (tc.err == nil) || caller.Subject != tc.subject {
 			t.Errorf("%s: %v, called %v for %q", tc.name, err, called, caller.Subject)
 		}
@@ -102,7 +111,7 @@ func TestTheChainAsksInOrderUntilOneKnows(t *testing.T) {
 		want := counted{"2001:db8::1"}
 		if tc.err == nil {
 			want = nil
-			if caller.From != "2001:db8::1" || caller.Request != "id" {
+			if caller.From != "2001:db8::1" || caller.Request != id || len(id) != 26 {
 				t.Errorf("%s: the caller is from %q in request %q", tc.name, caller.From, caller.Request)
 			}
 		}

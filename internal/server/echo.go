@@ -77,7 +77,7 @@ func asOne(middleware []echo.MiddlewareFunc) echo.MiddlewareFunc {
 }
 
 func logFailure(c echo.Context, err error, a Answer, log *slog.Logger) {
-	log.Error("request failed", "request", RequestID(c.Response()), "method", c.Request().Method, "route", c.Path(),
+	log.Error("request failed", "request", RequestID(c), "method", c.Request().Method, "route", c.Path(),
 		"status", a.Status, "error", err)
 }
 
@@ -89,7 +89,7 @@ func respond(c echo.Context, a Answer, log *slog.Logger) {
 		c.Response().Header()[key] = values
 	}
 	if err := WriteJSON(c.Response(), a.Status, a.Body); err != nil && c.Request().Context().Err() == nil {
-		log.Error("answering", "request", RequestID(c.Response()), "error", err)
+		log.Error("answering", "request", RequestID(c), "error", err)
 	}
 }
 
@@ -102,11 +102,13 @@ var (
 	applicationJSON = []string{"application/json"}
 )
 
-// identified sets the headers that every answer has.
-func identified(h http.Header) {
-	h["X-Request-Id"] = []string{newRequestID()}
+// identified sets the headers that every answer has, and returns the request's id.
+func identified(h http.Header) (id string) {
+	id = newRequestID()
+	h["X-Request-Id"] = []string{id}
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
+	return id
 }
 
 // errPanic marks an error made from a panic. The value of the panic is not
@@ -117,7 +119,7 @@ var errPanic = errors.New("panic")
 // panic into an error.
 func serving(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
-		identified(c.Response().Header())
+		c.Set(requestID, identified(c.Response().Header()))
 		defer func() {
 			switch p := recover(); {
 			case p == nil:

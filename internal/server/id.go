@@ -4,7 +4,8 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"math/rand/v2"
-	"net/http"
+
+	"github.com/labstack/echo/v4"
 )
 
 // newRequestID returns a unique id: 128 random bits in 26 characters. The id is
@@ -18,6 +19,13 @@ func newRequestID() string {
 
 var idDigits = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// RequestID returns the id of the request that w answers. The id is also in its
-// X-Request-ID header and in the audit log.
-func RequestID(w http.ResponseWriter) string { return w.Header().Get("X-Request-Id") }
+// requestID is the key of the id in the echo context.
+const requestID = "strongroom.request_id"
+
+// RequestID returns the id of the request, which is also in the X-Request-Id
+// header of its answer and in the audit log; empty if the request did not come
+// through [NewEcho]. It does not depend on the header, which handlers can change.
+func RequestID(c echo.Context) string {
+	id, _ := c.Get(requestID).(string)
+	return id
+}
