@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -192,6 +193,26 @@ func overwrite(name, text string) func(*testing.T, install) {
 
 func edit(name, old, replacement string) func(*testing.T, install) {
 	return func(t *testing.T, i install) { t.Helper(); i.mustEdit(t, name, old, replacement) }
+}
+
+// With a server and without one.
+func TestDoctorWarnsOfAnonymousCallers(t *testing.T) {
+	i := mustInit(t)
+	doctor := func() string { return mustRun(t, "doctor", "--config", i.config()).stdout }
+	const warning = "can list, create, change and delete the custom secrets of user default without a credential"
+	p := mustServe(t, i)
+	if text := doctor(); strings.Contains(text, "anonymous") {
+		t.Errorf("without anonymous callers it says\n%s", text)
+	}
+	anonymous(t, i)
+	p.mustSay(t, regexp.MustCompile("the config has been reloaded"))
+	if text := doctor(); !strings.Contains(text, warning) || !strings.Contains(text, "auth.here.anonymous") {
+		t.Errorf("it does not warn:\n%s", text)
+	}
+	p.mustStop(t)
+	if text := doctor(); !strings.Contains(text, warning) {
+		t.Errorf("without a server it does not warn:\n%s", text)
+	}
 }
 
 // anonymous lets in callers without a key to the API of OpenHands.

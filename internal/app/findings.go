@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/admin"
@@ -36,11 +38,27 @@ func findings(l config.Listen, t *tls.Config, now time.Time) []admin.Finding {
 
 // findingsOf returns the findings of a config that is not in use.
 func findingsOf(cfg *config.Config) []admin.Finding {
+	anonymous := anonymousFindings(cfg.Auth)
 	t, err := openTLS(cfg.Listen.TLS)
 	if err != nil {
-		return []admin.Finding{{About: "certificate", Text: err.Error()}}
+		return append(anonymous, admin.Finding{About: "certificate", Text: err.Error()})
 	}
-	return findings(cfg.Listen, t, time.Now())
+	return append(anonymous, findings(cfg.Listen, t, time.Now())...)
+}
+
+// anonymousFindings warns of each strategy that accepts requests without a credential.
+func anonymousFindings(strategies map[string]config.Strategy) (found []admin.Finding) {
+	for _, name := range slices.Sorted(maps.Keys(strategies)) {
+		if a := strategies[name].Anonymous; a != nil {
+			found = append(found, admin.Finding{
+				About: "auth." + name + ".anonymous", OK: true, Warning: true,
+				Text: fmt.Sprintf("every process on this machine can list, create, change and delete "+
+					"the custom secrets of user %s without a credential, though not reveal them; so can everybody behind a reverse proxy "+
+					"here that adds no header, because the server cannot tell it from a local client", a.User),
+			})
+		}
+	}
+	return found
 }
 
 // examineChain returns a finding for each certificate with a problem, or one with the

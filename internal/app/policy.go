@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/strongroom/strongroom/internal/admin"
 	apis "github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/api/nx1"
 	"github.com/strongroom/strongroom/internal/api/openhands/agentserver"
@@ -27,7 +28,8 @@ import (
 type policy struct {
 	http.Handler
 	strategies
-	tls *tls.Config // nil without TLS
+	tls       *tls.Config     // nil without TLS
+	anonymous []admin.Finding // about callers without a credential
 }
 
 var _ server.Policy = (*policy)(nil)
@@ -45,7 +47,7 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return &policy{apis, s, certificate}, nil
+	return &policy{apis, s, certificate, anonymousFindings(cfg.Auth)}, nil
 }
 
 // TLS implements [server.Policy].

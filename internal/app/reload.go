@@ -105,7 +105,13 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 
 // findings returns the findings of the current config.
 func (r *reloader) findings() []admin.Finding {
-	return findings(r.running.Listen, r.current.TLS(), time.Now())
+	found := findings(r.running.Listen, r.current.TLS(), time.Now())
+	r.current.Use(func(p server.Policy) {
+		if p, ok := p.(*policy); ok {
+			found = append(found, p.anonymous...)
+		}
+	})
+	return found
 }
 
 func (r *reloader) warn() { warn(r.log, r.findings()) }
