@@ -38,7 +38,7 @@ func mustCertify(t *testing.T, before, after time.Duration) []byte {
 	return der
 }
 
-func TestEachCertificateOfTheChainIsExamined(t *testing.T) {
+func TestEveryCertificateOfTheChainIsChecked(t *testing.T) {
 	long := mustCertify(t, 30*day, 60*day)
 	for _, tc := range []struct {
 		what  string
@@ -80,7 +80,7 @@ func TestWarningsAreRepeatedDaily(t *testing.T) {
 		time.Sleep(2*day + time.Minute)
 		synctest.Wait()
 		if n := strings.Count(text.String(), "level=WARN"); n != 3 {
-			t.Errorf("it warned %d times in two days and a minute:\n%s", n, text.String())
+			t.Errorf("the warning appeared %d times in two days and a minute:\n%s", n, text.String())
 		}
 	})
 }

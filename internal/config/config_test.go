@@ -15,11 +15,11 @@ import (
 	"github.com/strongroom/strongroom/internal/config"
 )
 
-// Each file in testdata is named for what is wrong with it and begins with
-// what Load has to say about it, one line a mistake and nothing else:
+// Each file in testdata is named after its mistake and begins with all errors
+// that Load reports, one line each:
 //
 //	# want: listen.address: must be host:port
-func TestLoadNamesEveryMistakeAndNoOther(t *testing.T) {
+func TestLoadReportsExactlyTheMistakesInAFile(t *testing.T) {
 	files := mustGlob(t, "testdata/*.yaml")
 	if len(files) == 0 {
 		t.Fatal("testdata has no files")
@@ -28,11 +28,11 @@ func TestLoadNamesEveryMistakeAndNoOther(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			_, err := config.Load(file)
 			if err == nil {
-				t.Fatal("Load has nothing to say")
+				t.Fatal("Load returned no error")
 			}
 			head, mistakes, _ := strings.Cut(err.Error(), "\n")
 			if head != file+":" {
-				t.Errorf("the first line is %q, want the name of the file", head)
+				t.Errorf("the error begins with %q, want the name of the file", head)
 			}
 			if diff := cmp.Diff(wanted(t, file), strings.Split(mistakes, "\n")); diff != "" {
 				t.Errorf("mistakes (-want +got):\n%s", diff)
@@ -41,7 +41,7 @@ func TestLoadNamesEveryMistakeAndNoOther(t *testing.T) {
 	}
 }
 
-func TestLoadSaysTheSameEveryTime(t *testing.T) {
+func TestLoadReportsMistakesInAStableOrder(t *testing.T) {
 	_, first := config.Load("testdata/everything-at-once.yaml")
 	for range 20 {
 		if _, err := config.Load("testdata/everything-at-once.yaml"); err.Error() != first.Error() {
@@ -50,14 +50,14 @@ func TestLoadSaysTheSameEveryTime(t *testing.T) {
 	}
 }
 
-func TestLoadNamesAFileThatIsMissing(t *testing.T) {
+func TestLoadNamesAMissingFile(t *testing.T) {
 	_, err := config.Load("testdata/nowhere.yaml")
 	if err == nil || !strings.Contains(err.Error(), "reading the config: open testdata/nowhere.yaml") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestLoadDoesNotRepeatAKeyInTheWrongPlace(t *testing.T) {
+func TestLoadDoesNotQuoteAKeyInTheWrongPlace(t *testing.T) {
 	_, err := config.Load("testdata/key-in-the-config-itself.yaml")
 	if strings.Contains(err.Error(), "q83v") {
 		t.Errorf("the key is in the error: %v", err)
@@ -80,7 +80,7 @@ apis: {nx1: {store: embedded, auth: [psk]}}
 	}
 }
 
-func TestWhatIsLeftOutHasTheDefaultsOfTheManual(t *testing.T) {
+func TestOmittedFieldsHaveTheDocumentedDefaults(t *testing.T) {
 	c := mustLoad(t, mustWrite(t, `
 state: {path: strongroom.db, key: {env: STATE_KEY}}
 stores: {embedded: {bolt: {}}}
@@ -100,7 +100,7 @@ apis:
 	}
 }
 
-func TestDurationsMayBeInDaysAndWeeks(t *testing.T) {
+func TestDurationsAcceptDaysAndWeeks(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "strongroom.yaml")
 	text := "listen: {drain: 90s}\nstate: {path: strongroom.db, key: {file: state.key}}\nstores: {embedded: {bolt: {deleted_for: 30d}}}\n" +
 		"audit: {retention: 2w}\nauth: {key: {api_key: {header: X-Key}}}\napis: {openhands: {store: embedded, auth: [key]}}\n"
@@ -116,7 +116,7 @@ func TestDurationsMayBeInDaysAndWeeks(t *testing.T) {
 	}
 }
 
-func TestSurfacesHaveTheAuthOfTheirAPI(t *testing.T) {
+func TestOpenHandsAPIsInheritItsAuth(t *testing.T) {
 	c := mustLoad(t, mustWrite(t, `
 state: {path: strongroom.db, key: {env: STATE_KEY}}
 stores: {embedded: {bolt: {}}}
@@ -144,7 +144,7 @@ auth:
 apis: {nx1: {store: embedded, auth: [psk, keys, sso, other]}}
 `
 
-func TestWhatIsLeftOutOfAnIssuerHasTheDefaultsOfTheManual(t *testing.T) {
+func TestOmittedIssuerFieldsHaveTheDocumentedDefaults(t *testing.T) {
 	file := mustWrite(t, strings.Replace(withIssuer, "MORE", "", 1))
 	o := mustLoad(t, file).Auth["sso"].OIDC
 	if !slices.Equal(o.Algorithms, []string{"RS256"}) || !slices.Equal(o.RolesPath(), []string{"realm_access", "roles"}) || o.UserClaim != "sub" || !slices.Equal(o.TokenTypes, []string{"Bearer", "at+jwt"}) {
@@ -155,7 +155,7 @@ func TestWhatIsLeftOutOfAnIssuerHasTheDefaultsOfTheManual(t *testing.T) {
 	}
 }
 
-func TestARolesClaimIsAPath(t *testing.T) {
+func TestRolesClaimIsAPath(t *testing.T) {
 	for claim, want := range map[string][]string{
 		"groups":                        {"groups"},
 		"resource_access.portal.roles":  {"resource_access", "portal", "roles"},
@@ -169,7 +169,7 @@ func TestARolesClaimIsAPath(t *testing.T) {
 	}
 }
 
-func TestAnotherAddressIsHeldToTheSameRules(t *testing.T) {
+func TestListenFlagIsValidatedLikeTheConfig(t *testing.T) {
 	anonymous := `
 state: {path: strongroom.db, key: {env: STATE_KEY}}
 stores: {embedded: {bolt: {}}}
@@ -206,7 +206,8 @@ func samples(t *testing.T) []string {
 		mustGlob(t, "../../configs/*.yaml"), mustGlob(t, "../../configs/*/strongroom.yaml"))
 }
 
-// wanted reads the comments that a broken file begins with.
+// wanted returns the errors listed in the comments at the beginning of a broken
+// file.
 func wanted(t *testing.T, file string) (want []string) {
 	t.Helper()
 	f, err := os.Open(file)
@@ -254,7 +255,7 @@ func mustGlob(t *testing.T, pattern string) []string {
 	return files
 }
 
-func TestUnencryptedIsPlainHTTPOnANetwork(t *testing.T) {
+func TestUnencryptedMeansPlainHTTPOnANetwork(t *testing.T) {
 	for address, want := range map[string]bool{
 		"127.0.0.1:1": false, "127.1.2.3:1": false, "[::1]:1": false, "localhost:1": false, "[::ffff:127.0.0.1]:1": false,
 		":1": true, "0.0.0.0:1": true, "[::]:1": true, "10.0.0.1:1": true, "[fe80::1%eth0]:1": true, "example.org:1": true,

@@ -10,7 +10,8 @@ import (
 	"github.com/strongroom/strongroom/internal/config"
 )
 
-// FuzzLoad: what is accepted has all that the program goes on to use.
+// FuzzLoad checks that an accepted config has everything that the program
+// relies on.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -31,7 +32,7 @@ func FuzzLoad(f *testing.F) {
 		c, err := config.Load(path)
 		again, errAgain := config.Load(path)
 		if (err == nil) != (errAgain == nil) || err != nil && err.Error() != errAgain.Error() || !reflect.DeepEqual(c, again) {
-			t.Fatalf("read twice, it is not the same: %v, %v", err, errAgain)
+			t.Fatalf("two reads of the same file differ: %v, %v", err, errAgain)
 		}
 		if err != nil {
 			return
@@ -45,7 +46,7 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("accepted a store %q of no kind, or two", name)
 			}
 			if b != nil && (b.Versions == nil || b.DeletedFor == nil || b.PastBytes == nil) || k != nil && (k.Namespace == "" || k.Timeout <= 0) {
-				t.Errorf("accepted a store %q that lacks something", name)
+				t.Errorf("accepted a store %q that lacks a required field", name)
 			}
 		}
 		used := map[string][]string{}
@@ -57,7 +58,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		for name, s := range c.Auth {
 			if o := s.OIDC; o != nil && (o.Issuer == "" || (o.Audience == "") != o.AnyAudience || len(o.Algorithms) == 0 || len(o.TokenTypes) == 0 || len(o.RolesPath()) == 0 || o.UserClaim == "") {
-				t.Errorf("accepted a strategy %q that lacks something", name)
+				t.Errorf("accepted a strategy %q that lacks a required field", name)
 			}
 		}
 		if len(used) == 0 {
@@ -65,7 +66,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		for store, strategies := range used {
 			if _, ok := c.Stores[store]; !ok {
-				t.Errorf("accepted an API on the store %q, which is none", store)
+				t.Errorf("accepted an API on the store %q, which does not exist", store)
 			}
 			for _, name := range strategies {
 				if s := c.Auth[name]; countSet(s.APIKey != nil, s.OIDC != nil, s.ServiceAccount != nil, s.Anonymous != nil) != 1 {

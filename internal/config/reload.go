@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Files are those besides the config that are read again with it when one of
-// them changes.
+// Files returns the files besides the config itself that a reload reads. A
+// change of one of them starts a reload.
 func (c *Config) Files() (paths []string) {
 	for _, p := range c.reloaded() {
 		if *p != "" {
@@ -16,7 +16,7 @@ func (c *Config) Files() (paths []string) {
 	return slices.Compact(slices.Sorted(slices.Values(paths)))
 }
 
-// reloaded are the fields with the paths of these files.
+// reloaded returns the fields with the paths of these files.
 func (c *Config) reloaded() (paths []*string) {
 	if c.Listen.TLS != nil {
 		paths = append(paths, &c.Listen.TLS.Certificate, &c.Listen.TLS.Key)
@@ -35,14 +35,14 @@ func (c *Config) reloaded() (paths []*string) {
 	return paths
 }
 
-// Keep puts back what a running process cannot change, as it is in the config
-// that the process runs on, and names the fields. The error is what is wrong
-// with the rest then.
+// Keep restores the fields that a running process cannot change from the config
+// the process runs on, and returns their paths. The error lists the mistakes in
+// the resulting config.
 func (c *Config) Keep(running *Config) (fields []string, err error) {
 	keep(&fields, "listen.address", &c.Listen.Address, running.Listen.Address)
 	keep(&fields, "listen.drain", &c.Listen.Drain, running.Listen.Drain)
 	keep(&fields, "listen.connections", &c.Listen.Connections, running.Listen.Connections)
-	if (c.Listen.TLS == nil) != (running.Listen.TLS == nil) { // the rest of it can change
+	if (c.Listen.TLS == nil) != (running.Listen.TLS == nil) { // other fields of TLS can be reloaded
 		keep(&fields, "listen.tls", &c.Listen.TLS, running.Listen.TLS)
 	}
 	keep(&fields, "state.path", &c.State.Path, running.State.Path)

@@ -15,7 +15,7 @@ auth: {psk: {api_key: {header: Authorization-PSK, keys_file: psks.yaml}}}
 apis: {nx1: {store: embedded, auth: [psk]}}
 `
 
-func TestWhatAProcessCannotChangeStaysAsItIs(t *testing.T) {
+func TestKeepRestoresFieldsThatNeedARestart(t *testing.T) {
 	for _, tc := range []struct{ from, to, fields, wrong string }{
 		{"", "", "", ""},
 		{"auth: [psk]", "auth: [psk], masked_values: keep", "", ""},
@@ -44,13 +44,13 @@ func TestWhatAProcessCannotChangeStaysAsItIs(t *testing.T) {
 			t.Errorf("%s → %s: %v, want %q", tc.from, tc.to, err, tc.wrong)
 		}
 		if again, _ := c.Keep(old); len(again) > 0 {
-			t.Errorf("%s → %s: %v are not as they were", tc.from, tc.to, again)
+			t.Errorf("%s → %s: %v were changed", tc.from, tc.to, again)
 		}
 	}
 }
 
-// A listener that is open to others stays so until a restart.
-func TestNobodyIsAnonymousBehindAnAddressThatIsYetToChange(t *testing.T) {
+// A listener that is open to the network stays open until a restart.
+func TestAnonymousIsRejectedUntilARestartChangesTheAddress(t *testing.T) {
 	file := mustWrite(t, strings.ReplaceAll(running, "127.0.0.1", "0.0.0.0"))
 	old := mustLoad(t, file)
 	mustOverwrite(t, file, strings.ReplaceAll(strings.ReplaceAll(running, "auth: {psk", "auth: {a: {anonymous: {}}, psk"), "[psk]", "[psk, a]"))
@@ -60,7 +60,7 @@ func TestNobodyIsAnonymousBehindAnAddressThatIsYetToChange(t *testing.T) {
 	}
 }
 
-func TestFilesAreAllThatAreReadAgain(t *testing.T) {
+func TestFilesListsEveryFileThatAReloadReads(t *testing.T) {
 	file := mustWrite(t, strings.ReplaceAll(running, "auth: {psk", "auth: {same: {api_key: {header: X, keys_file: psks.yaml}}, psk"))
 	var want []string
 	for _, name := range []string{"psks.yaml", "tls.crt", "tls.key"} {
@@ -71,8 +71,8 @@ func TestFilesAreAllThatAreReadAgain(t *testing.T) {
 	}
 }
 
-// A config that has defaults and whole paths by now is held to the same rules
-// once more.
+// A loaded config has defaults filled in and absolute paths. A reload validates
+// it again in that form.
 func TestEverySampleCanBeReloadedAsItIs(t *testing.T) {
 	for _, file := range samples(t) {
 		if fields, err := mustLoad(t, file).Keep(mustLoad(t, file)); len(fields) > 0 || err != nil {

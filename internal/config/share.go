@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// hides reports whether no credential would get past one strategy to the
-// other, or only some that the other knows, too: exactly one may claim each.
+// hides reports whether the strategy, listed before the other one, would claim
+// every credential of the other or share some with it. Each credential may be
+// claimed by only one strategy.
 func (s Strategy) hides(other Strategy) bool {
 	switch {
 	case s.APIKey != nil && other.APIKey != nil:
@@ -19,7 +20,8 @@ func (s Strategy) hides(other Strategy) bool {
 	return s.issuer() != "" && s.issuer() == other.issuer()
 }
 
-// issuer is whose tokens the strategy takes, empty if it takes none.
+// issuer returns the issuer of the tokens that the strategy accepts, or "" if
+// it accepts none.
 func (s Strategy) issuer() string {
 	switch {
 	case s.OIDC != nil:
@@ -30,13 +32,13 @@ func (s Strategy) issuer() string {
 	return ""
 }
 
-// overlap reports whether something can begin with both.
+// overlap reports whether one text can begin with both prefixes.
 func overlap(a, b string) bool {
 	n := min(len(a), len(b))
 	return strings.EqualFold(a[:n], b[:n])
 }
 
-// printable reports whether a header can have it in it.
+// printable reports whether s can be part of a header.
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/duration"
 )
 
-// mistakes collects what is wrong, each with the path of its field.
+// mistakes collects the errors in a config, each with the path of its field.
 type mistakes []error
 
 func (m *mistakes) bad(is bool, format string, args ...any) {
@@ -79,7 +79,7 @@ func (s Store) validate(m *mistakes, path string) {
 
 func (k *Kubernetes) validate(m *mistakes, path string) {
 	m.bad(!namespaceName.MatchString(k.Namespace), "%s.namespace: must be the name of a namespace", path)
-	m.bad(k.Context != "" && k.Kubeconfig == "", "%s.context: is of no use without a kubeconfig", path)
+	m.bad(k.Context != "" && k.Kubeconfig == "", "%s.context: needs a kubeconfig", path)
 	m.bad(k.Timeout < 0, "%s.timeout: must not be negative", path)
 }
 
@@ -122,7 +122,7 @@ func (s Strategy) validate(m *mistakes, path, address string) {
 		s.ServiceAccount.validate(m, path+".service_account")
 	}
 	m.bad(s.Anonymous != nil && !loopback(address),
-		"%s.anonymous: needs a listen.address on loopback, or everybody could write here", path)
+		"%s.anonymous: needs a listen.address on loopback, otherwise any host could write here", path)
 }
 
 func (l Limits) validate(m *mistakes) {
@@ -142,7 +142,7 @@ func (r Rate) validate(m *mistakes, path string) {
 	m.bad(r.Burst < 0, "%s.burst: must not be negative", path)
 }
 
-// maxPerSecond is what nobody can reach: above it, none is meant.
+// maxPerSecond is more than any server reaches. Above it, no limit was meant.
 const maxPerSecond = 1_000_000
 
 func (a APIs) validate(m *mistakes, c *Config) {
@@ -158,7 +158,7 @@ func (a APIs) validate(m *mistakes, c *Config) {
 			m.bad(!profileID.MatchString(id), "apis.openhands.profiles.%s: must be a UUID in lower case, with hyphens", id)
 		}
 		for i, o := range a.OpenHands.Origins {
-			m.bad(!origin(o), "apis.openhands.origins[%d]: must be https://host or http://host:port in lower case, and no more, as browsers send it", i)
+			m.bad(!origin(o), "apis.openhands.origins[%d]: must be https://host or http://host:port in lower case, without a path, as browsers send it", i)
 		}
 	}
 	if a.Nx1 != nil {
@@ -177,7 +177,7 @@ func checkSuspicious(m *mistakes, path, values string) {
 func (c *Config) checkAPI(m *mistakes, path, store string, auth []string) {
 	_, ok := c.Stores[store]
 	m.bad(!ok, "%s.store: must be a name under stores", path)
-	m.bad(len(auth) == 0, "%s.auth: must name at least one strategy: without, nobody could call", path)
+	m.bad(len(auth) == 0, "%s.auth: must name at least one strategy: without one, no caller can use the API", path)
 	c.checkAuth(m, path, auth)
 }
 
@@ -186,24 +186,24 @@ func (c *Config) checkAuth(m *mistakes, path string, auth []string) {
 		_, ok := c.Auth[name]
 		m.bad(!ok, "%s.auth[%d]: must be a name under auth", path, i)
 		twice := slices.Contains(auth[:i], name)
-		m.bad(twice, "%s.auth[%d]: is named twice", path, i)
+		m.bad(twice, "%s.auth[%d]: is listed twice", path, i)
 		for _, before := range auth[:i] {
-			m.bad(!twice && c.Auth[before].hides(c.Auth[name]), "%s.auth[%d]: would never be asked, since %s takes the same credentials", path, i, before)
+			m.bad(!twice && c.Auth[before].hides(c.Auth[name]), "%s.auth[%d]: would never be used, since %s accepts the same credentials", path, i, before)
 		}
 	}
 }
 
-// oneOf also takes nothing, for which there is a default.
+// oneOf also accepts "", for which there is a default.
 func oneOf(s string, choices ...string) bool { return s == "" || slices.Contains(choices, s) }
 
-// headerName reports whether it is a token (RFC 9110, section 5.6.2).
+// headerName reports whether s is a token (RFC 9110, section 5.6.2).
 func headerName(s string) bool {
 	illegal := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }
 	return s != "" && !strings.ContainsFunc(s, illegal)
 }
 
-// origin reports whether a browser could send this as a page's origin (RFC 6454,
-// section 6.2), and it is not null, which any page can come to send.
+// origin reports whether a browser could send s as the origin of a page (RFC
+// 6454, section 6.2). It rejects null, since any page can arrange to send that.
 func origin(s string) bool {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || s != u.Scheme+"://"+u.Host || s != strings.ToLower(s) {
@@ -218,21 +218,22 @@ func origin(s string) bool {
 	return false
 }
 
-// loopback reports whether only this machine can connect to the address.
+// loopback reports whether only processes on this machine can connect to the
+// address.
 func loopback(address string) bool {
 	if address == "" {
 		return true // the default
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return true // reported already
+		return true // already reported
 	}
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && addr.IsLoopback())
 }
 
-// sorted goes through a map in a steady order, so that the same mistakes are
-// always reported the same way.
+// sorted iterates over a map in the order of its keys, so that the same
+// mistakes are always reported in the same order.
 func sorted[V any](m map[string]V) func(yield func(string, V) bool) {
 	return func(yield func(string, V) bool) {
 		for _, name := range slices.Sorted(maps.Keys(m)) {
