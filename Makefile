@@ -1,7 +1,7 @@
 # Tools run at the versions in internal/tools/go.mod, so they stay out of ours.
 TOOL    := go tool -modfile=$(CURDIR)/internal/tools/go.mod
-NESTED  := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod internal/*/*/go.mod))
-KUBE    := internal/kubetest/server
+NESTED  := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod internal/test/*/go.mod internal/test/*/*/go.mod))
+KUBE    := internal/test/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
@@ -27,7 +27,7 @@ install: build ## Install the program into PREFIX=/usr/local
 
 kubetest: ## Build the API server that tests start, once
 	@echo '== the API server of Kubernetes for tests (compiling it for the first time takes minutes)'
-	go run ./internal/kubetest/prebuild
+	go run ./internal/test/kubetest/prebuild
 
 test: kubetest ## Run all tests
 	@echo '== tests'
@@ -35,11 +35,11 @@ test: kubetest ## Run all tests
 	@echo '== tests of internal/tools'
 	cd internal/tools && go test ./...
 	@echo '== contract tests (compiling their validator for the first time takes minutes)'
-	cd internal/contracttest && go test -count=1 ./... # the cache does not see the server change
+	cd internal/test/contracttest && go test -count=1 ./... # the cache does not see the server change
 	@echo '== tests with a real OpenID provider'
-	cd internal/oidctest && go test -count=1 ./...
+	cd internal/test/oidctest && go test -count=1 ./...
 
-# gosec passes over test files, over internal/bench, internal/kubetest and internal/store/storetest,
+# gosec passes over test files, over internal/test/bench, internal/test/kubetest and internal/store/storetest,
 # which only tests and make bench run, and over two rules: G304 and G703 report every path that comes
 # from a flag or the config, which only the administrator writes.
 GOSEC   := -test=false -exclude=G304,G703
@@ -54,7 +54,7 @@ lint: ## Check formatting, vet, staticcheck and gosec, in every module
 	done
 	@echo '== gosec'
 	@cd internal/tools && go build -o $(CURDIR)/.bin/gosec ./gosec
-	@.bin/gosec $(GOSEC) $$(go list ./... | grep -v -e /internal/bench -e /internal/kubetest -e /internal/store/storetest)
+	@.bin/gosec $(GOSEC) $$(go list ./... | grep -v -e /internal/test/bench -e /internal/test/kubetest -e /internal/store/storetest)
 	@echo "== vet in $(KUBE) (staticcheck would go through all of Kubernetes)"
 	cd $(KUBE) && CGO_ENABLED=0 go vet .
 
@@ -65,13 +65,13 @@ peers: ## Compare our answers with OpenHands' own servers (2 GB from PyPI, needs
 	@set -e; if ! test -f $(PEERS)/installed; then \
 		rm -rf $(PEERS); mkdir -p $(PEERS); \
 		for name in agent-server openhands; do $(PYTHON) -m venv $(PEERS)/$$name; done; \
-		$(PEERS)/openhands/bin/pip install -q -r internal/peers/requirements.txt; \
+		$(PEERS)/openhands/bin/pip install -q -r internal/test/peers/requirements.txt; \
 		uv=$(PEERS)/openhands/bin/uv; \
 		$$uv pip install -q --python $(PEERS)/agent-server/bin/python openhands-agent-server==1.58.2; \
 		$$uv pip install -q --python $(PEERS)/openhands/bin/python --exclude-newer 2025-08-20 openhands-ai==0.53.0; \
 		touch $(PEERS)/installed; \
 	fi
-	STRONGROOM_PEERS=$(PEERS) go test -count=1 -v -timeout 20m ./internal/peers
+	STRONGROOM_PEERS=$(PEERS) go test -count=1 -v -timeout 20m ./internal/test/peers
 
 generate: ## Merge the documents, then generate code from them
 	go generate ./specs
@@ -89,14 +89,14 @@ verify: ## Fail if specs/merged or gen is not what generate makes
 	echo 'specs/merged and gen are up to date'
 
 bench: ## Run the benchmarks
-	go run ./internal/bench
+	go run ./internal/test/bench
 
 # Go takes default.pgo by itself and inlines more where the time goes. It is made
 # without one, so that it does not depend on what an earlier one had inlined.
 profile: ## Measure anew what go build is to optimise for (cmd/strongroom/default.pgo)
 	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	CGO_ENABLED=0 go build -trimpath -pgo=off -o "$$dir/strongroom" ./cmd/strongroom; \
-	go run ./internal/bench --binary "$$dir/strongroom" --only get,list,put,reveal --rounds 3 --profile "$$dir/cpu"; \
+	go run ./internal/test/bench --binary "$$dir/strongroom" --only get,list,put,reveal --rounds 3 --profile "$$dir/cpu"; \
 	cp "$$dir/cpu" cmd/strongroom/default.pgo
 
 # What the proofs run by default is what CI runs; N makes them longer.
@@ -106,7 +106,7 @@ crash: ## Kill the server N=100 times under 16 writing clients
 	STRONGROOM_CRASHES=$(or $(N),100) $(PROOF) -run TestEveryAcknowledgedWriteOutlivesKill9 ./cmd/strongroom
 
 faults: ## Torn, cut and flipped files, failing and full disks; N=full for every one
-	STRONGROOM_FAULTS=$(N) $(PROOF) ./internal/state ./internal/faults
+	STRONGROOM_FAULTS=$(N) $(PROOF) ./internal/state ./internal/test/faults
 
 linear: ## Hold N=20000 concurrent operations, kills between, to a model
 	STRONGROOM_LINEAR=$(or $(N),20000) $(PROOF) -run 'TestTheModel|TestOperationsHappenOneAfterTheOther|TestNoUpdateIsLost' ./cmd/strongroom

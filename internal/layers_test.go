@@ -42,8 +42,8 @@ var imports = []struct{ pkg, may string }{
 	{"internal/api/nx1", "internal/api internal/secret internal/auth internal/server internal/fastapi specs gen/nx1"},
 	{"internal/admin", "internal/secret internal/safefile internal/seal internal/state internal/audit internal/lastaccess internal/issued internal/keyring internal/backup internal/store/bolt"},
 	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin internal/grant internal/issued specs gen/strongroom"},
-	{"internal/kubetest/prebuild", "internal/kubetest"},
-	{"internal/bench", "internal/kubetest"},
+	{"internal/test/kubetest/prebuild", "internal/test/kubetest"},
+	{"internal/test/bench", "internal/test/kubetest"},
 	{"internal/app", "internal/* internal/*/* internal/*/*/* specs"},
 	{"cmd/*", "*"},
 }
@@ -51,11 +51,11 @@ var imports = []struct{ pkg, may string }{
 // external lists the only packages that may import these modules, so that replacing a
 // module stays a small change.
 var external = []struct{ module, pkgs string }{
-	{"github.com/labstack/echo/", "internal/server internal/fastapi internal/auth internal/api internal/api/* internal/api/*/* gen/* internal/bench"},
-	{"go.etcd.io/bbolt", "internal/state internal/bench"},
+	{"github.com/labstack/echo/", "internal/server internal/fastapi internal/auth internal/api internal/api/* internal/api/*/* gen/* internal/test/bench"},
+	{"go.etcd.io/bbolt", "internal/state internal/test/bench"},
 	{"go.yaml.in/yaml/", "internal/strictyaml cmd/strongroom"},
 	{"github.com/spf13/", "cmd/*"},
-	{"k8s.io/", "internal/kubetest internal/store/kubernetes internal/auth/serviceaccount internal/bench"},
+	{"k8s.io/", "internal/test/kubetest internal/store/kubernetes internal/auth/serviceaccount internal/test/bench"},
 }
 
 type pkg struct {

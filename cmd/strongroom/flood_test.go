@@ -50,7 +50,9 @@ func TestAFloodOfUnfinishedRequestsDrownsNobody(t *testing.T) {
 	}
 	idle := p.mustMemory(t, "VmRSS")
 	calm := good.measure(t, 3*time.Second, func() {})
-	rising := good.measure(t, 0, func() { mustFlood(t, flood{Kind: "unfinished", Address: p.address, Certificate: i.path("tls.crt"), Header: i.pskHeader(), Size: size}) })
+	rising := good.measure(t, 0, func() {
+		mustFlood(t, flood{Kind: "unfinished", Address: p.address, Certificate: i.path("tls.crt"), Header: i.pskHeader(), Size: size})
+	})
 	risen := good.measure(t, 3*time.Second, func() {})
 	taken := p.mustMemory(t, "VmHWM") - idle
 	t.Logf("%d connections that do not finish, %d of them left; %d MiB over %d\ncalm    %s\nrising  %s\nrisen   %s",

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 // A cluster is a namespace of an API server, and an install whose config has a

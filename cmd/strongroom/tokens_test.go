@@ -17,7 +17,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 // issuer publishes a key and signs whatever claims with it.

@@ -9,10 +9,10 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 	"github.com/strongroom/strongroom/internal/store/storetest"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 // TestConformance runs the suite against a cluster of one's own, in the

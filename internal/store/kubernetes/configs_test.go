@@ -14,9 +14,9 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/strongroom/strongroom/internal/config"
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 const configs = "../../../configs/kubernetes"

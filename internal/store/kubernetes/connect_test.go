@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 func mustWriteFile(t *testing.T, path string, text []byte, mode os.FileMode) {

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 // manyAtOnce sends count requests, none answered before all have arrived, and

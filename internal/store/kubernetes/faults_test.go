@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 func wantError(t testing.TB, what string, got, want error) {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 // kubectl returns a function that runs the real kubectl as the administrator of the

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 // lostAfter has the first request of the method served, then does something, and

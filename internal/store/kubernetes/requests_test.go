@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 // verbs are those of all requests since the last call, by the API server's own

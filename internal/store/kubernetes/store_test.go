@@ -6,10 +6,10 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 	"github.com/strongroom/strongroom/internal/store/storetest"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 type (

@@ -23,7 +23,7 @@ var program = sync.OnceValues(func() (path string, err error) {
 	}
 	path = filepath.Join(filepath.Dir(self), "strongroom")
 	build := exec.Command("go", "build", "-race", "-o", path, "./cmd/strongroom")
-	build.Dir = "../.."
+	build.Dir = "../../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building strongroom: %w\n%s", err, out)
 	}

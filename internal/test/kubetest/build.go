@@ -76,7 +76,7 @@ func path() (string, error) {
 		_, _ = h.Write(text)
 	}
 	digest := hex.EncodeToString(h.Sum(nil)[:6])
-	return filepath.Join(source(), "../../../.bin", "kube-apiserver-"+digest), nil
+	return filepath.Join(source(), "../../../../.bin", "kube-apiserver-"+digest), nil
 }
 
 // lock waits for other processes, because go test runs packages in parallel.

@@ -1,4 +1,4 @@
-module github.com/strongroom/strongroom/internal/kubetest/server
+module github.com/strongroom/strongroom/internal/test/kubetest/server
 
 go 1.26.0
 

@@ -34,11 +34,11 @@ func TestWhatIsThereForEverybody(t *testing.T) {
 	}{
 		"/healthz":                  {"text/plain; charset=utf-8", []byte("ok\n")},
 		"/readyz":                   {"text/plain; charset=utf-8", []byte("ready\n")},
-		"/openapi/openhands.json":   {"application/json", mustReadFile("../../specs/merged/openhands.json")},
-		"/openapi/nx1.json":         {"application/json", mustReadFile("../../specs/merged/nx1.json")},
-		"/openapi/agentserver.json": {"application/json", mustReadFile("../../specs/merged/agentserver.json")},
-		"/openapi/openhandsv1.json": {"application/json", mustReadFile("../../specs/merged/openhandsv1.json")},
-		"/openapi/sandbox.json":     {"application/json", mustReadFile("../../specs/merged/sandbox.json")},
+		"/openapi/openhands.json":   {"application/json", mustReadFile("../../../specs/merged/openhands.json")},
+		"/openapi/nx1.json":         {"application/json", mustReadFile("../../../specs/merged/nx1.json")},
+		"/openapi/agentserver.json": {"application/json", mustReadFile("../../../specs/merged/agentserver.json")},
+		"/openapi/openhandsv1.json": {"application/json", mustReadFile("../../../specs/merged/openhandsv1.json")},
+		"/openapi/sandbox.json":     {"application/json", mustReadFile("../../../specs/merged/sandbox.json")},
 	} {
 		a, body := get(t, "GET", "http://"+s.address+path)
 		if a.StatusCode != 200 || !bytes.Equal(body, want.body) || a.Header.Get("Content-Type") != want.contentType {

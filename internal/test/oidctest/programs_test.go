@@ -27,7 +27,7 @@ var programs = sync.OnceValues(func() (dir string, err error) {
 	}
 	dir = filepath.Dir(self)
 	for _, p := range []struct{ name, module, pkg string }{
-		{"strongroom", "../..", "./cmd/strongroom"},
+		{"strongroom", "../../..", "./cmd/strongroom"},
 		{"provider", ".", "./provider"},
 	} {
 		build := exec.Command("go", "build", "-race", "-o", filepath.Join(dir, p.name), p.pkg)

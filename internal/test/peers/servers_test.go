@@ -26,7 +26,7 @@ func ours(t *testing.T) side {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "strongroom")
 	build := exec.Command("go", "build", "-o", program, "./cmd/strongroom")
-	build.Dir = "../.."
+	build.Dir = "../../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building strongroom: %v\n%s", err, out)
 	}

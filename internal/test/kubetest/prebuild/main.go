@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 func main() {

@@ -1,4 +1,4 @@
-module github.com/strongroom/strongroom/internal/oidctest
+module github.com/strongroom/strongroom/internal/test/oidctest
 
 go 1.26.0
 

@@ -39,7 +39,7 @@ type remoteRef struct {
 // mustReadOperator reads one of our samples: the store and the references to it.
 func mustReadOperator(t *testing.T, name string) (o operator, refs []remoteRef) {
 	t.Helper()
-	dec := yaml.NewDecoder(bytes.NewReader(mustReadFile("../../configs/external-secrets/" + name)))
+	dec := yaml.NewDecoder(bytes.NewReader(mustReadFile("../../../configs/external-secrets/" + name)))
 	for {
 		var object struct {
 			Kind string `yaml:"kind"`

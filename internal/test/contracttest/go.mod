@@ -1,4 +1,4 @@
-module github.com/strongroom/strongroom/internal/contracttest
+module github.com/strongroom/strongroom/internal/test/contracttest
 
 go 1.26.0
 
@@ -36,4 +36,4 @@ require (
 	golang.org/x/text v0.44.0 // indirect
 )
 
-replace github.com/strongroom/strongroom => ../../
+replace github.com/strongroom/strongroom => ../../../

@@ -47,12 +47,12 @@ var promises = []*promise{
 	mustRead("agentserver", ""),
 	mustRead("openhandsv1", "testdata/openhands-v1-secrets.openapi.json"),
 	mustRead("sandbox", "testdata/openhands-v1-secrets.openapi.json"),
-	mustRead("nx1", "../../specs/nx1.yaml"),
+	mustRead("nx1", "../../../specs/nx1.yaml"),
 }
 
 // mustRead panics on an error, because without the documents no test can run.
 func mustRead(api, published string) *promise {
-	merged := "../../specs/merged/" + api + ".json"
+	merged := "../../../specs/merged/" + api + ".json"
 	var text struct {
 		Paths map[string]map[string]operation `json:"paths"`
 	}

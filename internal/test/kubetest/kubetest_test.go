@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 type object = kubetest.Object

@@ -57,7 +57,7 @@ type document struct {
 
 func mustOpen(t *testing.T, name string) *document {
 	t.Helper()
-	text, err := os.ReadFile("../../specs/merged/" + name + ".json")
+	text, err := os.ReadFile("../../../specs/merged/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func TestClients(t *testing.T) {
 
 // The table lists the tested calls, and nothing else.
 func TestTheReadmesTableOfClients(t *testing.T) {
-	text, err := os.ReadFile("../../specs/README.md")
+	text, err := os.ReadFile("../../../specs/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

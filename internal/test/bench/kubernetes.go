@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/strongroom/strongroom/internal/kubetest"
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 // The names of the contenders that a PUT into a cluster is compared with.
