@@ -232,7 +232,7 @@ var commands = []struct {
 	{args: "restore --from {dir}/backup", says: "{dir}/data/strongroom.db is there already", after: hasValue("db", "third")},
 	{args: "compact", prints: "the state file had … KiB and has …\n", after: hasValue("db", "third")},
 	{args: "clock confirm", prints: "the clock is believed: what is old by it is removed within the hour\n"},
-	{args: "doctor", prints: "ok     permissions: …\nok     keyring: key 1 seals, and there is no other\n…"},
+	{args: "doctor", prints: "ok     permissions: …\nok     keyring: key 1 seals; there are no retired keys\n…"},
 }
 
 func TestEveryCommandDoesAndSaysTheSameWithAServerAndWithoutOne(t *testing.T) {

@@ -56,7 +56,7 @@ func TestTheDoctorLooksWhetherTheConfigsKeyOpensTheStateFile(t *testing.T) {
 	p := mustServe(t, i)
 	i.mustAdminister(t, "keyring", "rewrap", "--new-key", i.path("keys/new.key"))
 	r := i.administer(t, "doctor")
-	if r.code != 1 || !strings.Contains(r.stdout, "\nWRONG  key: with what the config names the server will not start again: this key does not open the keyring\n") {
+	if r.code != 1 || !strings.Contains(r.stdout, "\nWRONG  key: the server will not start again with the configured key: this key does not open the keyring\n") {
 		t.Errorf("exit code %d:\n%s", r.code, r.stdout)
 	}
 	i.mustEdit(t, "strongroom.yaml", "keys/state.key", "keys/new.key")

@@ -8,11 +8,11 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// readAtMost bounds one answer; an export goes page by page.
+// readAtMost limits the entries of one response; an export reads page by page.
 const readAtMost = 1000
 
-// Entries returns entries of the audit log behind one, in order, or with last
-// so many from its end.
+// Entries returns entries of the audit log in order: those after the given number, or the
+// last ones if last is set.
 func (s *Service) Entries(after uint64, last, limit int) ([]audit.Entry, error) {
 	if last > 0 {
 		return s.Audit.Tail(min(last, readAtMost))
@@ -23,15 +23,15 @@ func (s *Service) Entries(after uint64, last, limit int) ([]audit.Entry, error) 
 	return s.Audit.Read(after, limit)
 }
 
-// An AuditReport says whether the audit log is as it was written.
+// An AuditReport is the result of a verification of the audit log.
 type AuditReport struct {
 	Entries int
-	Problem string // what is wrong first and where; empty if nothing is
-	Anchor  string // the log's head, to be kept outside
+	Problem string // the first problem and where it is; empty if there is none
+	Anchor  string // an anchor of the log's head, to be kept elsewhere
 }
 
-// VerifyAudit goes through the whole log and, unless it is empty, makes sure
-// that the log still holds the anchor.
+// VerifyAudit verifies the whole log and, if anchor is not empty, checks that the log
+// still has the anchored entry.
 func (s *Service) VerifyAudit(ctx context.Context, anchor string) (AuditReport, error) {
 	found, err := s.Audit.Verify(ctx)
 	if ctx.Err() != nil {
@@ -50,8 +50,8 @@ func (s *Service) VerifyAudit(ctx context.Context, anchor string) (AuditReport, 
 	return report, err
 }
 
-// PruneAudit drops entries older than that and returns how many they were. The
-// error is ErrClock after a jump of the clock, by which before may be wrong.
+// PruneAudit drops entries older than before and returns their number. The error is
+// ErrClock after a jump of the clock, which could make before wrong.
 func (s *Service) PruneAudit(ctx context.Context, caller secret.Caller, before time.Time) (int, error) {
 	if s.clock.advance().Ahead > 0 {
 		return 0, ErrClock
@@ -59,7 +59,7 @@ func (s *Service) PruneAudit(ctx context.Context, caller secret.Caller, before t
 	return s.Audit.Prune(ctx, before, secret.Event{Subject: caller.Subject, From: caller.From, Request: caller.Request})
 }
 
-// MendAudit lets a log go on whose head is damaged, and reports whether it was.
+// MendAudit repairs a log with a damaged head. It reports whether the head was damaged.
 func (s *Service) MendAudit(ctx context.Context, caller secret.Caller) (mended bool, err error) {
 	return s.Audit.Mend(ctx, secret.Event{Subject: caller.Subject, From: caller.From, Request: caller.Request})
 }

@@ -20,8 +20,8 @@ const (
 	compact    secret.Action = "compact"
 )
 
-// Compact writes the state file anew without what it does not need, and
-// returns its size before and after in bytes. Writes wait as long as it takes.
+// Compact rewrites the state file without its unused pages. It returns the size before
+// and after in bytes. Writes wait until it is done.
 func (s *Service) Compact(ctx context.Context, caller secret.Caller) (before, after int64, err error) {
 	err = s.record(ctx, caller, compact, func() error {
 		before = size(s.File.Path())
@@ -33,13 +33,13 @@ func (s *Service) Compact(ctx context.Context, caller secret.Caller) (before, af
 func size(path string) int64 {
 	info, err := os.Stat(path)
 	if err != nil {
-		return 0 // only for display
+		return 0 // used only for display
 	}
 	return info.Size()
 }
 
-// Backup writes a copy of the last commit, encrypted for the keyring or, if one
-// is named, for an age recipient. Writes go on meanwhile.
+// Backup writes a copy of the last commit, encrypted for the keyring or, if recipient is
+// set, for an age recipient. Writes continue meanwhile.
 func (s *Service) Backup(ctx context.Context, caller secret.Caller, recipient string, w io.Writer) error {
 	return s.record(ctx, caller, takeBackup, func() error {
 		enc, err := s.encrypt(w, recipient)
@@ -49,7 +49,7 @@ func (s *Service) Backup(ctx context.Context, caller secret.Caller, recipient st
 		if _, err = s.File.WriteTo(enc); err == nil {
 			err = enc.Close()
 		}
-		if err != nil { // whoever asked sees no more than that it broke off
+		if err != nil { // the client sees only a truncated response
 			s.log.Error("taking a backup", "error", err)
 		}
 		return err
@@ -74,9 +74,9 @@ func (s *Service) encrypt(w io.Writer, recipient string) (io.WriteCloser, error)
 	return backup.Seal(w, s.File.ID(), ring, wrapped)
 }
 
-// Decrypt returns a reader of the state file in a backup: with identities, an
-// age identity file, of one for age, else of one for the keyring, which the
-// key-encryption key opens.
+// Decrypt returns a reader of the state file in a backup. With identities (the content of
+// an age identity file) it reads a backup for age, otherwise one for the keyring, which
+// the key-encryption key of source opens.
 func Decrypt(ctx context.Context, r io.Reader, source keyring.Source, identities []byte) (io.Reader, error) {
 	if identities != nil {
 		return backup.FromAge(r, identities)
@@ -90,8 +90,8 @@ func Decrypt(ctx context.Context, r io.Reader, source keyring.Source, identities
 	})
 }
 
-// Restore makes a state file of a backup, where none may be yet. It makes sure
-// that the key-encryption key opens it, and leaves nothing if it does not.
+// Restore creates a state file from a backup. The path must not exist. It checks that the
+// key-encryption key opens the file; if not, it leaves no file.
 func Restore(ctx context.Context, path string, plain io.Reader, source keyring.Source) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s is there already: %w", path, os.ErrExist)

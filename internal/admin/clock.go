@@ -15,17 +15,18 @@ import (
 const confirmClock secret.Action = "clock confirm"
 
 const (
-	// maxJump is how far the clock may be ahead of the last tidying, plus the
-	// time that has elapsed since, and be believed at once. A server that was
-	// off for longer waits like one whose clock is wrong: that costs a day.
+	// maxJump limits the difference between the clock and the time of the last tidying
+	// plus the elapsed time. A larger one is a jump, and the clock is not trusted. A
+	// server that was off for longer looks like one with a wrong clock, which delays
+	// removal by a day.
 	maxJump = 7 * 24 * time.Hour
-	// confirmAfter is how long a server has to run with a jump until it is
-	// believed.
+	// confirmAfter is how long a server has to run after a jump until the clock is
+	// trusted.
 	confirmAfter = 24 * time.Hour
 )
 
-// ErrClock means that old data is not removed now, because the clock is far
-// ahead of where it was.
+// ErrClock means that old data is not removed now, because the clock has jumped far
+// ahead.
 var ErrClock = errors.New("the clock has jumped far ahead, so nothing is removed by age: set it right, or confirm it with strongroom clock confirm")
 
 const (
@@ -33,35 +34,34 @@ const (
 	tidyKey    = "time"
 )
 
-// A tidyTime is what the state file knows about the time that tidying goes by.
+// A tidyTime is the stored time by which data is removed, with the state of a jump.
 type tidyTime struct {
-	// Time is believed. What is old by it may be removed.
+	// Time is trusted. Data that is old by it may be removed.
 	Time time.Time `json:"time"`
-	// Ahead is how far the clock is ahead of that; 0 if it is believed.
+	// Ahead is how far the clock is ahead of Time; 0 if the clock is trusted.
 	Ahead time.Duration `json:"ahead,omitzero"`
-	// Ran is how long a server has run with the clock that far ahead.
+	// Ran is how long a server has run with the clock ahead.
 	Ran time.Duration `json:"ran,omitzero"`
 }
 
-// A tidyClock is the clock for whatever removes data by age. A wrong clock must
-// not destroy what is kept: after a jump ahead it goes on from the time before,
-// until the jump has lasted for confirmAfter or an operator confirms it. It is
-// safe for concurrent use.
+// A tidyClock is the clock for removal by age. A wrong clock must not destroy data: after
+// a jump ahead, tidyClock continues from the time before, until the jump has lasted for
+// confirmAfter or an operator confirms it. It is safe for concurrent use.
 type tidyClock struct {
 	issued.Clock
 	file *state.File
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	at    time.Duration
 	now   tidyTime
 	saved tidyTime
 }
 
-// openTidyClock reads the time of the last tidying. A file without one takes
-// that of the last audit entry.
+// openTidyClock reads the time of the last tidying. Without one it uses the time of the
+// last audit entry.
 func openTidyClock(clock issued.Clock, file *state.File, last func() time.Time) *tidyClock {
 	c := &tidyClock{Clock: clock, file: file, at: clock.Elapsed()}
-	_ = file.View(func(tx *state.Tx) error { // a damaged file shows up elsewhere
+	_ = file.View(func(tx *state.Tx) error { // other checks report a damaged file
 		rows := tx.Bucket(tidyBucket)
 		if json.Unmarshal(rows.Get([]byte(tidyKey)), &c.now) != nil || c.now.Time.IsZero() {
 			c.now = tidyTime{}
@@ -74,8 +74,8 @@ func openTidyClock(clock issued.Clock, file *state.File, last func() time.Time) 
 	return c
 }
 
-// advance returns the time to tidy by, and how far the machine's clock is ahead
-// of it if that is not believed.
+// advance returns the time to tidy by, and how far the machine's clock is ahead of it if
+// that clock is not trusted.
 func (c *tidyClock) advance() tidyTime {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,8 +85,8 @@ func (c *tidyClock) advance() tidyTime {
 	return c.now
 }
 
-// after returns the time after so much has elapsed, by a clock that now shows
-// wall. A clock that was set back is always believed: by it less is old.
+// after returns the time after elapsed, given the wall clock. A clock that was set back
+// is always trusted: it makes less data old.
 func (t tidyTime) after(elapsed time.Duration, wall time.Time) tidyTime {
 	due := t.Time.Add(elapsed)
 	ahead := wall.Sub(due)
@@ -94,7 +94,7 @@ func (t tidyTime) after(elapsed time.Duration, wall time.Time) tidyTime {
 	switch {
 	case ahead <= maxJump:
 		return tidyTime{Time: wall}
-	case t.Ahead == 0 || (ahead-t.Ahead).Abs() > maxJump: // it has just jumped, or again
+	case t.Ahead == 0 || (ahead-t.Ahead).Abs() > maxJump: // the first jump, or another one
 		return tidyTime{Time: due, Ahead: ahead}
 	case ran >= confirmAfter:
 		return tidyTime{Time: wall}
@@ -102,7 +102,7 @@ func (t tidyTime) after(elapsed time.Duration, wall time.Time) tidyTime {
 	return tidyTime{Time: due, Ahead: t.Ahead, Ran: ran}
 }
 
-// confirm believes the machine's clock.
+// confirm makes the machine's clock trusted.
 func (c *tidyClock) confirm(ctx context.Context) error {
 	c.mu.Lock()
 	c.at, c.now = c.Elapsed(), tidyTime{Time: c.Wall()}
@@ -110,8 +110,8 @@ func (c *tidyClock) confirm(ctx context.Context) error {
 	return c.save(ctx)
 }
 
-// save writes the time, unless the file knows about as much: restarted servers
-// and commands need not write it each time.
+// save writes the time, unless the stored one is close to it, so that restarts and
+// commands need not write it each time.
 func (c *tidyClock) save(ctx context.Context) error {
 	c.mu.Lock()
 	now, saved := c.now, c.saved
@@ -135,13 +135,12 @@ func (c *tidyClock) save(ctx context.Context) error {
 	return err
 }
 
-// ConfirmClock has data removed by age go by the machine's clock again, though
-// it has jumped ahead.
+// ConfirmClock makes the clock trusted again after a jump ahead.
 func (s *Service) ConfirmClock(ctx context.Context, caller secret.Caller) error {
 	return s.record(ctx, caller, confirmClock, func() error { return s.clock.confirm(ctx) })
 }
 
-// ClockFindings are about the clock that data is removed by.
+// ClockFindings returns the findings about the clock for removal by age.
 func (s *Service) ClockFindings() []Finding {
 	t := s.clock.advance()
 	if t.Ahead == 0 {
@@ -149,7 +148,7 @@ func (s *Service) ClockFindings() []Finding {
 	}
 	return []Finding{{
 		About: "clock", OK: true, Warning: true,
-		Text: "it is " + t.Ahead.Round(time.Hour).String() + " ahead of where it was: nothing is removed by age until the server has run for " +
-			(confirmAfter - t.Ran).Round(time.Minute).String() + " more. If it is wrong, set it right; if it is right, run strongroom clock confirm",
+		Text: "it has jumped ahead by " + t.Ahead.Round(time.Hour).String() + ": nothing is removed by age until the server has run for " +
+			(confirmAfter - t.Ran).Round(time.Minute).String() + " more. If it is wrong, correct it; if it is right, run strongroom clock confirm",
 	}}
 }

@@ -16,7 +16,7 @@ const (
 	decades = 30 * 365 * day
 )
 
-// A wrongClock is the machine's, set ahead.
+// A wrongClock is the machine's clock, set ahead.
 type wrongClock struct{ ahead time.Duration }
 
 func (w *wrongClock) clock() issued.Clock {
@@ -27,7 +27,8 @@ func (w *wrongClock) clock() issued.Clock {
 	}
 }
 
-// mustKeep makes sure that nothing has been removed by age, or that all has.
+// mustKeep checks that nothing has been removed by age, or, if want is false, that
+// everything has.
 func mustKeep(t *testing.T, s *admin.Service, want bool, when string) {
 	t.Helper()
 	entries, err := s.Entries(0, 0, 0)
@@ -46,8 +47,8 @@ func mustKeep(t *testing.T, s *admin.Service, want bool, when string) {
 	}
 }
 
-// withOldData calls fn with a place that holds a deleted secret and an audit
-// log, in a bubble whose time passes at once.
+// withOldData calls fn in a synctest bubble, with a place that has a deleted secret and
+// an audit log.
 func withOldData(t *testing.T, fn func(t *testing.T, p *place, w *wrongClock)) {
 	synctest.Test(t, func(t *testing.T) {
 		p, w := newPlace(t), &wrongClock{}
@@ -89,7 +90,7 @@ func TestClockSetAheadWhileTheServerRunsAndSetRightRemovesNothing(t *testing.T) 
 		w.ahead = decades
 		time.Sleep(20 * time.Hour)
 		mustKeep(t, s, true, "while it is wrong")
-		w.ahead = decades + 20*day // a jump of its own, which begins another day
+		w.ahead = decades + 20*day // another jump, which starts another day
 		time.Sleep(20 * time.Hour)
 		mustKeep(t, s, true, "after another jump")
 		w.ahead = 0
@@ -100,7 +101,7 @@ func TestClockSetAheadWhileTheServerRunsAndSetRightRemovesNothing(t *testing.T) 
 	})
 }
 
-func TestConfirmedClockIsBelievedAtOnceAndOnRecord(t *testing.T) {
+func TestConfirmedClockIsTrustedAtOnceAndAudited(t *testing.T) {
 	withOldData(t, func(t *testing.T, p *place, w *wrongClock) {
 		w.ahead = decades
 		s, closeAll := p.open(t)

@@ -13,13 +13,13 @@ import (
 	"github.com/strongroom/strongroom/internal/keyring"
 )
 
-// A Finding is what the doctor says about one thing.
+// A Finding is the result of one check of the doctor.
 type Finding struct {
 	About string
 	OK    bool
-	// Warning is for what is worth a look but can be meant; then OK is true.
+	// Warning marks a finding that may be intended; OK is then true.
 	Warning bool
-	Text    string // what was found; what is wrong, and what to do about it
+	Text    string // the result, and for a problem what to do about it
 }
 
 func fine(about, format string, args ...any) Finding {
@@ -30,18 +30,17 @@ func wrong(about, format string, args ...any) Finding {
 	return Finding{About: about, Text: fmt.Sprintf(format, args...)}
 }
 
-// Warns reports whether the finding belongs into the log and the status.
+// Warns reports whether the finding belongs in the log and the status.
 func (f Finding) Warns() bool { return f.Warning || !f.OK }
 
-// lowSpace is how much room there should be for the state file to grow.
+// lowSpace is the free space in bytes below which the doctor reports a problem.
 const lowSpace = 256 << 20
 
-// networkFileSystems have locks and caches of their own ways, by the magic
+// networkFileSystems are file systems with unreliable locks and caches, by the magic
 // numbers of statfs(2): NFS, SMB, CIFS, SMB2, FUSE and 9P.
 var networkFileSystems = []int64{0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546, 0x01021997}
 
-// Examine looks at everything that can be wrong with a state file and what is
-// around it.
+// Examine runs all checks of the state file and its environment.
 func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
 	findings := slices.Concat(s.examineFiles(), s.examineDisk(), s.examineClock(), s.ClockFindings(), s.examineKeyring(), s.examineKey(ctx))
 	report, err := s.VerifyAudit(ctx, "")
@@ -49,7 +48,7 @@ func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
 	case err != nil:
 		return nil, err
 	case report.Problem != "":
-		findings = append(findings, wrong("audit log", "%s. Keep the file as it is for those who look into it.", report.Problem))
+		findings = append(findings, wrong("audit log", "%s. Keep the file unchanged for an investigation.", report.Problem))
 	default:
 		findings = append(findings, fine("audit log", "%d entries, and the chain holds", report.Entries))
 	}
@@ -76,7 +75,7 @@ func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
 func (s *Service) examineFiles() []Finding {
 	findings := []Finding{examineMode(s.File.Path(), 0o077), examineMode(filepath.Dir(s.File.Path()), 0o007)}
 	if damage := s.File.Damage(); damage != "" {
-		findings = append(findings, wrong("state file", "%s. What is left is whole; take a backup.", damage))
+		findings = append(findings, wrong("state file", "%s. The rest is intact; take a backup.", damage))
 	}
 	return findings
 }
@@ -89,7 +88,7 @@ func examineMode(path string, forbidden os.FileMode) Finding {
 	if mode := info.Mode().Perm(); mode&forbidden != 0 {
 		return wrong("permissions", "%s is open to others (mode %04o): run chmod go-rwx on it", path, mode)
 	}
-	return fine("permissions", "%s is open to no others", path)
+	return fine("permissions", "no other user can access %s", path)
 }
 
 func (s *Service) examineDisk() []Finding {
@@ -103,25 +102,25 @@ func (s *Service) examineDisk() []Finding {
 	if free < lowSpace {
 		space = wrong("disk", "only %d MiB are free: make room before writes are refused", free>>20)
 	}
-	kind := fine("file system", "it is a local one")
+	kind := fine("file system", "it is local")
 	if slices.Contains(networkFileSystems, int64(fs.Type)) {
-		kind = wrong("file system", "it is a network or user-space one, whose locks and fsync may not hold: move the state file to a local disk")
+		kind = wrong("file system", "locks and fsync may be unreliable on a network or user-space file system: move the state file to a local disk")
 	}
 	return []Finding{space, kind}
 }
 
-// examineClock compares with the last thing on record: only a clock that went
-// back can be before it.
+// examineClock compares the clock with the last audit entry. The clock can be behind it
+// only if it was set back.
 func (s *Service) examineClock() []Finding {
 	last, err := s.Audit.Tail(1)
 	if err != nil || len(last) == 0 {
-		return nil // the log itself is looked at elsewhere
+		return nil // VerifyAudit reports problems of the log
 	}
 	if ahead := time.Until(last[0].Event.Time); ahead > time.Minute {
 		return []Finding{wrong("clock", "it is %s behind the last entry of the audit log: set it right", ahead.Round(time.Second))}
 	}
 	if ahead := s.Keys.Ahead(); ahead > time.Minute {
-		return []Finding{wrong("clock", "it has gone back by %s: issued keys go by what it was before, and end by so much earlier than they say",
+		return []Finding{wrong("clock", "it was set back by %s: issued keys continue from the time before and expire that much earlier than shown",
 			ahead.Round(time.Second))}
 	}
 	return []Finding{fine("clock", "it has not gone back since the last entry of the audit log")}
@@ -131,31 +130,31 @@ func (s *Service) examineKeyring() []Finding {
 	k := s.KeyringNow()
 	switch retired := len(k.IDs) - 1; {
 	case k.Resealing:
-		return []Finding{fine("keyring", "key %d seals; records are being sealed anew with it, %d rows so far", k.Primary, k.Resealed)}
+		return []Finding{fine("keyring", "key %d seals; resealing records, %d rows so far", k.Primary, k.Resealed)}
 	case retired > 0:
 		return []Finding{fine("keyring", "key %d seals; %d retired: drop them with keyring prune", k.Primary, retired)}
 	default:
-		return []Finding{fine("keyring", "key %d seals, and there is no other", k.Primary)}
+		return []Finding{fine("keyring", "key %d seals; there are no retired keys", k.Primary)}
 	}
 }
 
-// examineKey does what the next start will do first. Its key may be another one
-// than that which the keyring was opened with: see rewrap.
+// examineKey opens the keyring as the next start will. The configured key may differ from
+// the one that opened the keyring: see Rewrap.
 func (s *Service) examineKey(ctx context.Context) []Finding {
 	if _, err := keyring.Open(ctx, s.File, s.Key); err != nil {
-		return []Finding{wrong("key", "with what the config names the server will not start again: %v", err)}
+		return []Finding{wrong("key", "the server will not start again with the configured key: %v", err)}
 	}
-	return []Finding{fine("key", "the one that the config names opens the state file")}
+	return []Finding{fine("key", "the configured key opens the state file")}
 }
 
 func (s *Service) examineKeys() (findings []Finding, err error) {
 	const about = "issued keys"
 	n, problems, err := s.Keys.Verify()
 	for _, problem := range problems {
-		findings = append(findings, wrong(about, "%s. It does not work: issue another.", problem))
+		findings = append(findings, wrong(about, "%s. The key does not work: issue another.", problem))
 	}
 	if len(findings) == 0 {
-		findings = append(findings, fine(about, "%d: all open", n))
+		findings = append(findings, fine(about, "%d, all readable", n))
 	}
 	return findings, err
 }
@@ -163,7 +162,7 @@ func (s *Service) examineKeys() (findings []Finding, err error) {
 func (s *Service) examineLastAccess() (findings []Finding, err error) {
 	problems, err := s.LastAccess.Verify()
 	for _, problem := range problems {
-		findings = append(findings, wrong("last access", "%s. Look for it in the audit log.", problem))
+		findings = append(findings, wrong("last access", "%s. The audit log still has it.", problem))
 	}
 	return findings, err
 }
@@ -174,7 +173,7 @@ func (s *Service) examineStore(ctx context.Context, name string) ([]Finding, err
 		if err := elsewhere.Check(ctx); err != nil {
 			return []Finding{wrong(about, "%v", err)}, nil
 		}
-		return []Finding{fine(about, "it can do its work")}, nil
+		return []Finding{fine(about, "it is available")}, nil
 	}
 	report, err := s.Stores[name].Verify(ctx)
 	if err != nil {
@@ -182,10 +181,10 @@ func (s *Service) examineStore(ctx context.Context, name string) ([]Finding, err
 	}
 	var findings []Finding
 	for _, problem := range report.Problems {
-		findings = append(findings, wrong(about, "%s. Put it back from a backup, or destroy it.", problem))
+		findings = append(findings, wrong(about, "%s. Restore it from a backup, or destroy it.", problem))
 	}
 	if len(findings) == 0 {
-		findings = append(findings, fine(about, "%d secrets of %d owners, %d earlier versions, %d deleted: all open",
+		findings = append(findings, fine(about, "%d secrets of %d owners, %d earlier versions, %d deleted: all readable",
 			report.Secrets, report.Owners, report.Versions, report.Deleted))
 	}
 	return findings, nil

@@ -10,23 +10,22 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// What goes on record of the keyring.
+// Actions on the keyring in the audit log.
 const (
 	rotateKeyring secret.Action = "keyring rotate"
 	pruneKeyring  secret.Action = "keyring prune"
 	rewrapKeyring secret.Action = "keyring rewrap"
 )
 
-// ErrResealing means that records are being sealed anew, so that the keyring
-// cannot change just now.
-var ErrResealing = errors.New("records are still being sealed with the last new key: try again when that is done")
+// ErrResealing means that records are being resealed, so the keyring cannot change now.
+var ErrResealing = errors.New("a reseal is still in progress: try again when it is done")
 
-// A Keyring is what may be known of a keyring.
+// A Keyring is the public state of a keyring.
 type Keyring struct {
 	Primary   uint32
 	IDs       []uint32
 	Resealing bool
-	Resealed  int // rows looked at since the process began
+	Resealed  int // rows checked since the process began
 }
 
 // KeyringNow returns the state of the keyring.
@@ -37,12 +36,12 @@ func (s *Service) KeyringNow() Keyring {
 	return Keyring{ring.Primary(), ring.IDs(), s.reseal.done != nil, s.reseal.rows}
 }
 
-// Rotate makes a new primary key, and begins to seal everything with it in the
-// background. Error: ErrResealing.
+// Rotate creates a new primary key and starts resealing in the background. Error:
+// ErrResealing.
 func (s *Service) Rotate(ctx context.Context, caller secret.Caller) (Keyring, error) {
 	err := s.record(ctx, caller, rotateKeyring, func() error {
-		// Claimed before there is a new key: whoever prunes meanwhile would
-		// drop the old one, with which everything is sealed.
+		// Claim the reseal before there is a new key: a concurrent Prune would
+		// otherwise drop the old key, which still seals everything.
 		if !s.beginReseal() {
 			return ErrResealing
 		}
@@ -56,7 +55,7 @@ func (s *Service) Rotate(ctx context.Context, caller secret.Caller) (Keyring, er
 	return s.KeyringNow(), err
 }
 
-// Prune drops retired keys once nothing in the file needs them. Error:
+// Prune drops retired keys after resealing any record that needs them. Error:
 // ErrResealing.
 func (s *Service) Prune(ctx context.Context, caller secret.Caller) (Keyring, error) {
 	err := s.record(ctx, caller, pruneKeyring, func() error {
@@ -64,7 +63,7 @@ func (s *Service) Prune(ctx context.Context, caller secret.Caller) (Keyring, err
 			return ErrResealing
 		}
 		defer s.endReseal()
-		// Once more, to be certain: what is left out would be lost.
+		// Reseal again to be certain: a record under a dropped key would be lost.
 		primary := s.Parts.Keyring.Ring().Primary()
 		if err := s.resealAll(ctx); err != nil {
 			return err
@@ -75,14 +74,13 @@ func (s *Service) Prune(ctx context.Context, caller secret.Caller) (Keyring, err
 	return s.KeyringNow(), err
 }
 
-// Rewrap seals the keyring with another key-encryption key.
+// Rewrap wraps the keyring with another key-encryption key.
 func (s *Service) Rewrap(ctx context.Context, caller secret.Caller, kek *seal.Key) (Keyring, error) {
 	err := s.record(ctx, caller, rewrapKeyring, func() error { return s.Parts.Keyring.Rewrap(ctx, kek) })
 	return s.KeyringNow(), err
 }
 
-// WaitForReseal returns when no record is being sealed anew any more, or with
-// the context's error.
+// WaitForReseal returns when no reseal is running, or with the context's error.
 func (s *Service) WaitForReseal(ctx context.Context) error {
 	s.mu.Lock()
 	done := s.reseal.done
@@ -98,7 +96,7 @@ func (s *Service) WaitForReseal(ctx context.Context) error {
 	}
 }
 
-// resealInBackground seals everything anew, which the caller has begun.
+// resealInBackground reseals all records. The caller has called beginReseal.
 func (s *Service) resealInBackground() {
 	s.background.Go(func() {
 		defer s.endReseal()
@@ -106,7 +104,7 @@ func (s *Service) resealInBackground() {
 		case err == nil:
 			s.log.Info("all records are sealed with the primary key", "key", s.Parts.Keyring.Ring().Primary())
 		case s.lifetime.Err() == nil:
-			s.log.Error("sealing records anew", "error", err)
+			s.log.Error("resealing records", "error", err)
 		}
 	})
 }
@@ -128,7 +126,7 @@ func (s *Service) endReseal() {
 	s.reseal.done = nil
 }
 
-// A resealer is a part of the state file that the ring has sealed.
+// A resealer is a part of the state file with sealed rows.
 type resealer interface {
 	Reseal(ctx context.Context, progress func(rows int)) error
 }

@@ -7,27 +7,26 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// A Migration is what became of the secrets of a store.
+// A Migration counts the outcomes of a migration.
 type Migration struct {
 	Copied  int
-	Present int // had been copied before
-	Deleted int // at the source
+	Present int // copied by an earlier run
+	Deleted int // from the source
 	Left    []Left
 }
 
-// Left is a secret that was left alone.
+// Left is a secret that was not copied, or not deleted from the source, and the reason.
 type Left struct {
 	Ref secret.Ref
 	Why error
 }
 
-// ownersAtOnce bounds what is kept in memory.
+// ownersAtOnce limits the owners in memory.
 const ownersAtOnce = 100
 
-// Migrate copies all secrets of one store to another and, if asked to, deletes
-// each at the source once its copy is there and if it has not been changed
-// since. It goes on after a secret that has to be left, and can be run again
-// after anything.
+// Migrate copies all secrets of one store to another. If deleteSource is set, it deletes
+// each secret from the source once it has been copied, unless it was changed since. It
+// continues after a secret that cannot be copied. It can be run again after any failure.
 func (s *Service) Migrate(ctx context.Context, caller secret.Caller, from, to string, deleteSource bool) (*Migration, error) {
 	source, err := s.store(from)
 	if err != nil {
@@ -55,7 +54,7 @@ func (s *Service) Migrate(ctx context.Context, caller secret.Caller, from, to st
 	}
 }
 
-// A mover carries secrets from one service to another.
+// A mover copies secrets from one service to another.
 type mover struct {
 	caller   secret.Caller
 	from, to *secret.Service
@@ -90,7 +89,7 @@ func (m *mover) move(ctx context.Context, ref secret.Ref) error {
 	}
 	_, invalid := errors.AsType[*secret.InvalidError](err)
 	switch {
-	case errors.Is(err, secret.ErrNotFound): // somebody else has deleted it meanwhile
+	case errors.Is(err, secret.ErrNotFound): // deleted in the meantime
 		return nil
 	case invalid, errors.Is(err, secret.ErrExists), errors.Is(err, secret.ErrChanged):
 		m.Left = append(m.Left, Left{ref, err})

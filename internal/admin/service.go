@@ -1,7 +1,6 @@
-// Package admin is what an administrator can do to a state file, whether a
-// server runs on it or not: keys, history, the audit log, backups, checks.
-// Nothing here shows a value, and everything that changes something is on
-// record.
+// Package admin implements the administration of a state file, with or without a running
+// server: keys, history, the audit log, backups, checks. It never returns a value, and it
+// records every change in the audit log.
 package admin
 
 import (
@@ -23,27 +22,28 @@ import (
 	"github.com/strongroom/strongroom/internal/store/bolt"
 )
 
-// ErrNoStore means that the config names no such store.
+// ErrNoStore means that the config has no store with this name.
 var ErrNoStore = errors.New("there is no store of this name")
 
-// Parts are what a Service administers.
+// Parts are the dependencies of a Service.
 type Parts struct {
 	File    *state.File
 	Audit   *audit.Log
 	Keyring *keyring.Keyring
-	// Key is where the next start will look for the key-encryption key.
+	// Key is the configured source of the key-encryption key, which the next start will
+	// use.
 	Key keyring.Source
-	// Stores that are parts of the state file, by their names in the config.
+	// Stores are the stores in the state file, by their names in the config.
 	Stores map[string]*bolt.Store
-	// Elsewhere are the other stores, by their names.
+	// Elsewhere are the other stores, by their names in the config.
 	Elsewhere map[string]secret.Store
-	// Keys that the server has issued.
+	// Keys are the issued API keys.
 	Keys *issued.Keys
-	// LastAccess are the last ones of secrets.
+	// LastAccess has the last access of each secret.
 	LastAccess *lastaccess.Tracker
-	// Retention is how far back the audit log goes; 0: to its beginning.
+	// Retention is the maximum age of audit entries; 0: unlimited.
 	Retention time.Duration
-	// Clock says how old things are.
+	// Clock is the machine's clock.
 	Clock issued.Clock
 }
 
@@ -55,19 +55,19 @@ type Service struct {
 
 	stop       context.CancelFunc
 	background sync.WaitGroup
-	lifetime   context.Context // of background work, which no request outlives
+	lifetime   context.Context // for background work, which outlives requests
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	reseal progress
 }
 
 type progress struct {
-	done chan struct{} // closed when it is done; nil while nothing is under way
-	rows int           // looked at
+	done chan struct{} // closed when the reseal is done; nil while none is running
+	rows int           // rows checked
 }
 
-// Open returns a service, which at once goes on with what another has left
-// unfinished. Close it before its parts.
+// Open returns a service. It resumes a reseal that an earlier process left incomplete.
+// Close it before its parts.
 func Open(parts Parts, log *slog.Logger) *Service {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Service{Parts: parts, log: log, stop: stop, lifetime: ctx}
@@ -79,7 +79,7 @@ func Open(parts Parts, log *slog.Logger) *Service {
 	return s
 }
 
-// Close ends background work, which the next process continues.
+// Close ends background work. The next process resumes it.
 func (s *Service) Close() error {
 	s.stop()
 	s.background.Wait()
@@ -105,11 +105,11 @@ func (s *Service) store(name string) (secret.Store, error) {
 	return nil, ErrNoStore
 }
 
-// askAtMost is how long stores are asked for what an answer can do without.
+// askAtMost limits the time to query stores for optional information.
 const askAtMost = 5 * time.Second
 
-// Missing returns those of the names under which no store has a secret of the
-// owner. A store that cannot be asked may have all of them.
+// Missing returns the names for which no store has a secret of the owner. A name is not
+// missing if a store cannot be reached.
 func (s *Service) Missing(ctx context.Context, caller secret.Caller, owner secret.Owner, names []string) (missing []string) {
 	ctx, cancel := context.WithTimeout(ctx, askAtMost)
 	defer cancel()
@@ -134,7 +134,7 @@ func (s *Service) isMissing(ctx context.Context, caller secret.Caller, ref secre
 	return true
 }
 
-// StoreNames are those of all stores, in order.
+// StoreNames returns the names of all stores, sorted.
 func (s *Service) StoreNames() []string {
 	return slices.Sorted(func(yield func(string) bool) {
 		maps.Keys(s.Stores)(yield)
@@ -142,7 +142,8 @@ func (s *Service) StoreNames() []string {
 	})
 }
 
-// record puts on record what an administrator does to no secret in particular.
+// record runs an operation that is not about one secret, and audits its attempt and
+// outcome.
 func (s *Service) record(ctx context.Context, caller secret.Caller, action secret.Action, do func() error) error {
 	event := secret.Event{
 		Time: time.Now().UTC(), Subject: caller.Subject, From: caller.From, Request: caller.Request,
@@ -153,15 +154,15 @@ func (s *Service) record(ctx context.Context, caller secret.Caller, action secre
 	}
 	err := do()
 	event.Outcome = secret.OutcomeOf(err)
-	// What was done was done, whoever still waits to be told.
+	// Record the outcome even if the client has gone.
 	return errors.Join(err, s.Audit.Record(context.WithoutCancel(ctx), event))
 }
 
-// expireAtOnce bounds one transaction.
+// expireAtOnce limits the secrets removed in one transaction.
 const expireAtOnce = 100
 
-// tidyHourly removes for good what was deleted long enough ago, and audit
-// entries older than the retention.
+// tidyHourly removes secrets whose time since deletion has passed, and audit entries
+// older than the retention.
 func (s *Service) tidyHourly() {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -169,7 +170,7 @@ func (s *Service) tidyHourly() {
 	for {
 		now := s.clock.advance()
 		if now.Ahead > 0 && !held {
-			s.log.Warn("the clock has jumped ahead: nothing is removed by age until that is confirmed; see strongroom doctor", "by", now.Ahead.Round(time.Second))
+			s.log.Warn("the clock has jumped ahead: nothing is removed by age until it is confirmed; see strongroom doctor", "by", now.Ahead.Round(time.Second))
 		}
 		held = now.Ahead > 0
 		s.tidy(now.Time)
@@ -181,7 +182,7 @@ func (s *Service) tidyHourly() {
 	}
 }
 
-// tidy removes what is old at that time.
+// tidy removes data that is old at the given time.
 func (s *Service) tidy(now time.Time) {
 	report := func(doing string, err error) {
 		if err != nil && s.lifetime.Err() == nil {
@@ -212,7 +213,8 @@ func (s *Service) expire(st *bolt.Store, now time.Time) error {
 	}
 }
 
-// lastRecorded is the time of the last audit entry, or now without one.
+// lastRecorded returns the time of the last audit entry, or the current time if there is
+// none.
 func (s *Service) lastRecorded() time.Time {
 	last, err := s.Audit.Tail(1)
 	if err != nil || len(last) == 0 {

@@ -33,12 +33,12 @@ var (
 	db   = secret.Ref{Owner: secret.User("alice"), Name: "db"}
 )
 
-// A source has its key at hand.
+// A source returns a fixed key.
 type source struct{ key *seal.Key }
 
 func (s source) Key(context.Context) (*seal.Key, error) { return s.key, nil }
 
-// A place is where services are opened, one after the other.
+// A place is a state file on which services are opened one after the other.
 type place struct {
 	path      string
 	kek       source
@@ -58,7 +58,7 @@ func newPlace(t *testing.T) *place {
 	return p
 }
 
-// open returns a service, and what closes it and its parts.
+// open returns a service and a function that closes it and its parts.
 func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 	t.Helper()
 	must := func(err error) {
@@ -94,7 +94,7 @@ func mustCreate(t *testing.T, s *admin.Service, ref secret.Ref) {
 	}
 }
 
-// mustCome waits for what happens in the background.
+// mustCome waits until a background operation has taken effect.
 func mustCome(t *testing.T, to func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !to(); {
@@ -113,8 +113,8 @@ func deletedOf(t *testing.T, s *admin.Service) int {
 	return len(deleted)
 }
 
-// More than are removed at once (expireAtOnce).
-func TestWhatWasDeletedLongEnoughAgoIsRemovedAtTheStart(t *testing.T) {
+// There are more deleted secrets than expireAtOnce.
+func TestOldDeletedSecretsAreRemovedAtStart(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
 	const secrets = 250
@@ -145,7 +145,7 @@ func TestWhatWasDeletedLongEnoughAgoIsRemovedAtTheStart(t *testing.T) {
 	}
 }
 
-func TestWhatIsOnRecordForLongEnoughIsDroppedAtTheStart(t *testing.T) {
+func TestOldAuditEntriesAreDroppedAtStart(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
 	for range 20 {
@@ -218,7 +218,7 @@ func TestEntriesComeInBoundedPages(t *testing.T) {
 	}
 }
 
-func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
+func TestKeyringDoesNotChangeDuringAReseal(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
 	defer closeAll()
@@ -226,7 +226,7 @@ func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
 		mustCreate(t, s, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
 	}
 	for what, change := range map[string]func(context.Context, secret.Caller) (admin.Keyring, error){"Rotate": s.Rotate, "Prune": s.Prune} {
-		// On a busy machine the sealing may be done before it is asked.
+		// On a busy machine the reseal may end before the first attempt.
 		refused := false
 		for try := 0; !refused && try < 20; try++ {
 			if _, err := s.Rotate(t.Context(), root); err != nil {
@@ -253,8 +253,8 @@ func TestTheKeyringDoesNotChangeWhileRecordsAreSealedAnew(t *testing.T) {
 	}
 }
 
-// Their intents may share a commit, so that they go on at the same time.
-func TestRotateAndPruneAtTheSameTimeLoseNothing(t *testing.T) {
+// The two attempts may share a commit and then run at the same time.
+func TestConcurrentRotateAndPruneLoseNothing(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
 	defer closeAll()
@@ -282,7 +282,7 @@ func TestRotateAndPruneAtTheSameTimeLoseNothing(t *testing.T) {
 	}
 }
 
-func TestNextProcessContinuesToReseal(t *testing.T) {
+func TestNextProcessResumesTheReseal(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
 	for n := range 1000 {
@@ -291,7 +291,7 @@ func TestNextProcessContinuesToReseal(t *testing.T) {
 	if _, err := s.Rotate(t.Context(), root); err != nil {
 		t.Fatal(err)
 	}
-	closeAll() // which waits for a step, not for all of it
+	closeAll() // waits for one step, not for the whole reseal
 	s, closeAll = p.open(t)
 	defer closeAll()
 	if k := s.KeyringNow(); !slices.Equal(k.IDs, []uint32{1, 2}) {
@@ -310,14 +310,13 @@ func TestNextProcessContinuesToReseal(t *testing.T) {
 	}
 }
 
-// Nothing that a retired key has sealed is left behind, whatever became of the
-// sealing anew before.
-func TestPruningSealsAnewWhatStillNeedsARetiredKey(t *testing.T) {
+// Prune leaves no record under a retired key, even if an earlier reseal was incomplete.
+func TestPruneResealsRecordsOfARetiredKey(t *testing.T) {
 	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	mustCreate(t, s, db)
 	mustIssue(t, s)
-	if _, err := s.Parts.Keyring.Rotate(t.Context()); err != nil { // which alone seals nothing anew
+	if _, err := s.Parts.Keyring.Rotate(t.Context()); err != nil { // the keyring alone reseals nothing
 		t.Fatal(err)
 	}
 	if _, err := s.Prune(t.Context(), root); err != nil {
@@ -341,7 +340,7 @@ func mustIssue(t *testing.T, s *admin.Service) {
 	}
 }
 
-// A hurdle has something happen in the midst of what is written.
+// A hurdle is a writer that calls do after at bytes.
 type hurdle struct {
 	io.Writer
 	at int
@@ -356,7 +355,7 @@ func (h *hurdle) Write(p []byte) (int, error) {
 	return h.Writer.Write(p)
 }
 
-func TestABackupOpensThoughTheKeyringChangedMeanwhile(t *testing.T) {
+func TestBackupOpensAfterTheKeyringChangedDuringIt(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
 	defer closeAll()
@@ -370,7 +369,7 @@ func TestABackupOpensThoughTheKeyringChangedMeanwhile(t *testing.T) {
 	} {
 		var sealed bytes.Buffer
 		done := make(chan error, 1)
-		// Not in the midst of the copy itself, which a write may have to wait for.
+		// Not during the copy of the file, which may block writes.
 		h := &hurdle{&sealed, 100_000, func() { go func() { done <- change() }(); <-time.After(50 * time.Millisecond) }}
 		if err := s.Backup(t.Context(), root, "", h); err != nil {
 			t.Fatal(err)
@@ -403,7 +402,7 @@ func mustRestore(t *testing.T, p *place, sealed []byte, name string) {
 	}
 }
 
-func TestARestoreThatFailsLeavesNothing(t *testing.T) {
+func TestFailedRestoreLeavesNoFile(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
 	mustCreate(t, s, db)
@@ -435,7 +434,7 @@ func TestARestoreThatFailsLeavesNothing(t *testing.T) {
 	closeAll()
 }
 
-func TestABackupForNobodyIsInvalid(t *testing.T) {
+func TestBackupForAnInvalidRecipientIsRejected(t *testing.T) {
 	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	var out bytes.Buffer
@@ -445,7 +444,7 @@ func TestABackupForNobodyIsInvalid(t *testing.T) {
 	}
 }
 
-func TestWhatAnAdministratorDoesIsOnRecordWithItsOutcome(t *testing.T) {
+func TestAdministrationIsAuditedWithItsOutcome(t *testing.T) {
 	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	caller := root
@@ -476,7 +475,7 @@ func TestWhatAnAdministratorDoesIsOnRecordWithItsOutcome(t *testing.T) {
 	}
 }
 
-func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
+func TestDoctorReportsProblems(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
 	defer closeAll()
@@ -498,7 +497,7 @@ func TestTheDoctorNamesWhatIsWrong(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(p.path), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	healthy := wrong() // but for a disk that is nearly full, for all one knows
+	healthy := wrong() // a full test machine may have a disk warning
 	for _, tc := range []struct {
 		name        string
 		spoil, mend func() error
@@ -549,7 +548,7 @@ func spoilFirst(t *testing.T, s *admin.Service, bucket string) func() error {
 	}
 }
 
-// meddling changes the source as soon as there is a copy.
+// A meddling store changes the source after each copy.
 type meddling struct {
 	*memory.Store
 	meddle func()
@@ -561,7 +560,7 @@ func (m meddling) Create(ctx context.Context, op secret.Op, draft secret.Draft) 
 	return info, err
 }
 
-func TestMigrateDeletesNothingThatWasChangedAfterItWasCopied(t *testing.T) {
+func TestMigrateKeepsSecretsChangedAfterTheCopy(t *testing.T) {
 	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	mustCreate(t, s, db)
@@ -581,7 +580,7 @@ func TestMigrateDeletesNothingThatWasChangedAfterItWasCopied(t *testing.T) {
 	}
 }
 
-// goneWriter is a client that goes away once it has something.
+// A goneWriter is a client that disconnects after the first write.
 type goneWriter func()
 
 func (gone goneWriter) Write([]byte) (int, error) {
@@ -589,8 +588,8 @@ func (gone goneWriter) Write([]byte) (int, error) {
 	return 0, io.ErrClosedPipe
 }
 
-// An attempt without an outcome is one during which the server died.
-func TestABackupWhoseClientGoesAwayHasAnOutcome(t *testing.T) {
+// A missing outcome means that the server died during the attempt.
+func TestBackupOfADisconnectedClientHasAnOutcome(t *testing.T) {
 	s, closeAll := newPlace(t).open(t)
 	defer closeAll()
 	ctx, goAway := context.WithCancel(t.Context())
