@@ -6,13 +6,13 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// maxCached is about how many bytes of memory the cache may take, and the views
-// again.
+// maxCached is the approximate limit of the cache's memory in bytes. The views have the
+// same limit.
 const maxCached = 32 << 20
 
-// An infoCache remembers opened records, which have no values, by their rows.
-// A row that has changed since is not found, so nothing needs to be dropped
-// when a secret is written: the cache never knows more than the file.
+// An infoCache caches opened records, without values, by their rows. A row that has
+// changed since is a cache miss, so writes need not invalidate anything: the cache never
+// has a state that the file does not have.
 type infoCache struct {
 	mu   sync.RWMutex
 	rows map[rowKey]record
@@ -21,8 +21,8 @@ type infoCache struct {
 
 func newInfoCache() *infoCache { return &infoCache{rows: map[rowKey]record{}} }
 
-// get returns the record in a row, which is known by its head: that is never
-// used for another content.
+// get returns the record in a row. It compares the head, which is never reused for other
+// content.
 func (c *infoCache) get(key rowKey, stored []byte) (record, bool) {
 	h, err := headOf(stored)
 	if err != nil {
@@ -53,7 +53,7 @@ func (c *infoCache) dropLocked(key rowKey) {
 	}
 }
 
-// dropSomeLocked makes room in whatever order the map has.
+// dropSomeLocked evicts entries in the map's random order.
 func (c *infoCache) dropSomeLocked() {
 	for key := range c.rows {
 		if c.size < maxCached*3/4 {
@@ -63,7 +63,7 @@ func (c *infoCache) dropSomeLocked() {
 	}
 }
 
-// sizeOf is about how many bytes of memory it takes to remember this.
+// sizeOf returns the approximate memory of a cached Info in bytes.
 func sizeOf(info secret.Info) int {
 	const fixed, perKey = 400, 16
 	size := fixed + len(info.Name) + len(info.Description)

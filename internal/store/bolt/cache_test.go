@@ -8,7 +8,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// large is a secret of which a tenth of the bound can be remembered, by number.
+// large returns the n-th of several records, each a tenth of the limit in size.
 func large(n int) record {
 	r := record{info: secret.Info{
 		Ref:         secret.Ref{Owner: secret.User("alice"), Name: strings.Repeat("n", n%7+1)},
@@ -18,13 +18,13 @@ func large(n int) record {
 	return r
 }
 
-// How much is remembered goes by its size: whoever may create secrets must not
-// be able to take all memory with a few thousand.
-func TestWhatIsRememberedIsBoundedByItsSize(t *testing.T) {
+// The limit is in bytes, so that a caller who may create secrets cannot use up the memory
+// with a few thousand large ones.
+func TestCacheIsLimitedInBytes(t *testing.T) {
 	cache, views := newInfoCache(), newViews()
 	for n := range 100 {
 		r := large(n)
-		for range 2 { // the second takes the place of the first
+		for range 2 { // the second pass replaces the entries of the first
 			cache.put(r)
 		}
 		owner := secret.User(string(r.key[:8]))

@@ -38,11 +38,11 @@ var (
 	theirs = secret.Ref{Owner: secret.User("bob"), Name: "db"}
 )
 
-// A fuzzStore has its rows changed behind its back.
+// A fuzzStore is a store with manipulated rows.
 type fuzzStore struct{ *Store }
 
-// mustFuzzStore returns a store with a secret of two versions, a deleted one
-// and another owner's.
+// mustFuzzStore returns a store with a secret of two versions, a deleted one and a secret
+// of another owner.
 func mustFuzzStore(f *testing.F) *fuzzStore {
 	f.Helper()
 	must := func(err error) {
@@ -73,7 +73,7 @@ func valueOf(ref secret.Ref) map[string]secret.Value {
 	return map[string]secret.Value{"k": secret.Value("value of " + ref.String())}
 }
 
-// rowsOf returns all rows of the store, bucket by bucket.
+// rowsOf returns all rows of the store, ordered by bucket.
 func rowsOf(f *testing.F, s *fuzzStore) (buckets []string, keys, stored [][]byte) {
 	f.Helper()
 	err := s.file.View(func(tx *state.Tx) error {
@@ -91,8 +91,8 @@ func rowsOf(f *testing.F, s *fuzzStore) (buckets []string, keys, stored [][]byte
 	return buckets, keys, stored
 }
 
-// FuzzStoredRow puts something else in the place of a row, or beside it: what
-// is read is an error or the original, never a wrong value.
+// FuzzStoredRow replaces a row or adds one beside it. A read must return an error or the
+// original value, never a wrong one.
 func FuzzStoredRow(f *testing.F) {
 	s := mustFuzzStore(f)
 	buckets, keys, stored := rowsOf(f, s)
@@ -135,10 +135,10 @@ func (s *fuzzStore) reveal(ref secret.Ref) (data map[string]secret.Value, err er
 
 type fuzzRow struct{ key, stored []byte }
 
-// mustPut puts rows, or removes those of nil.
+// mustPut puts rows and deletes those whose content is nil.
 func (s *fuzzStore) mustPut(t *testing.T, bucket string, rows ...fuzzRow) {
 	t.Helper()
-	s.Store = Open(s.file, s.name, s.ring, s.audit, s.opts) // which remembers nothing
+	s.Store = Open(s.file, s.name, s.ring, s.audit, s.opts) // with an empty cache
 	err := s.file.Update(context.Background(), func(tx *state.Tx) error {
 		b := tx.Bucket(bucket)
 		for _, r := range rows {
@@ -193,7 +193,7 @@ func (s *fuzzStore) wantOriginalOrError(t *testing.T) {
 	if _, err := s.reveal(secret.Ref{Owner: theirs.Owner, Name: "none"}); err == nil {
 		t.Error("there is a secret that never was")
 	}
-	// These may find something wrong, and must not panic.
+	// These may return errors but must not panic.
 	_, _ = s.Owners(ctx, secret.Page{})
 	_, _ = s.Verify(ctx)
 	_ = s.file.View(func(tx *state.Tx) error {
@@ -205,11 +205,11 @@ func (s *fuzzStore) wantOriginalOrError(t *testing.T) {
 		}
 		return nil
 	})
-	_, _ = s.Expire(ctx, time.Now().Add(-time.Hour), 10) // and nothing is due
+	_, _ = s.Expire(ctx, time.Now().Add(-time.Hour), 10) // nothing is due
 }
 
-// FuzzSealedRecord is what somebody with the keys, or an older version of us,
-// may have sealed.
+// FuzzSealedRecord opens records that were sealed correctly but have content of another
+// version or of an attacker with the keys.
 func FuzzSealedRecord(f *testing.F) {
 	s := mustFuzzStore(f)
 	var r record

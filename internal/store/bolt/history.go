@@ -50,8 +50,8 @@ func (s *Store) openEarlier(tx *state.Tx, r record) (versions []record, err erro
 	return versions, nil
 }
 
-// Restore implements [secret.Historian]. No value is opened: the new version
-// has those of the old one.
+// Restore implements [secret.Historian]. It opens no values: the new version shares those
+// of the old one.
 func (s *Store) Restore(ctx context.Context, op secret.Op, revision secret.Revision) (secret.Info, error) {
 	var r record
 	err := s.write(ctx, op, func(tx *state.Tx) error {
@@ -119,7 +119,8 @@ func (s *Store) Undelete(ctx context.Context, op secret.Op, revision secret.Revi
 	return s.answer(r, err)
 }
 
-// findDeleted returns what was last deleted under the key, or at that revision.
+// findDeleted returns the secret last deleted under the key, or the one with the given
+// revision.
 func (s *Store) findDeleted(tx *state.Tx, owner secret.Owner, key rowKey, revision secret.Revision) (deletedRow, record, error) {
 	missing := secret.ErrNotFound
 	for _, d := range slices.Backward(s.deletedOf(tx, key.owner(), key.name())) {
@@ -127,14 +128,14 @@ func (s *Store) findDeleted(tx *state.Tx, owner secret.Owner, key rowKey, revisi
 		if revision == "" || (err == nil && r.info.Revision == revision) {
 			return d, r, err
 		}
-		if err != nil { // it may have been the one, or another is
+		if err != nil { // it may be the requested one, or another one may be
 			missing = err
 		}
 	}
 	return deletedRow{}, record{}, missing
 }
 
-// unbury is the reverse of bury.
+// unbury reverses bury.
 func (s *Store) unbury(tx *state.Tx, o *ownerRow, d deletedRow, r record) error {
 	rows, deleted := tx.Bucket(s.secrets), tx.Bucket(s.deleted)
 	o.past -= size(d.key, d.stored) + s.valuesSize(tx, r.head)
@@ -206,8 +207,8 @@ func (s *Store) Erase(ctx context.Context, op secret.Op) error {
 	})
 }
 
-// Expire removes for good at most atMost secrets that were deleted longer than
-// Options.DeletedFor ago, and returns their number.
+// Expire removes up to atMost secrets that were deleted more than Options.DeletedFor ago,
+// and returns their number.
 func (s *Store) Expire(ctx context.Context, now time.Time, atMost int) (expired int, err error) {
 	before := now.Add(-s.opts.DeletedFor)
 	err = s.file.Update(ctx, func(tx *state.Tx) error {
@@ -223,8 +224,8 @@ func (s *Store) Expire(ctx context.Context, now time.Time, atMost int) (expired 
 	return expired, err
 }
 
-// due returns secrets that were deleted before then. An owner's rows are in the
-// order of their deletion, so it reads one row per owner beyond those it returns.
+// due returns secrets deleted before a time. The rows of an owner are ordered by deletion
+// time, so it reads only one row per owner beyond the result.
 func (s *Store) due(tx *state.Tx, before time.Time, atMost int) (all []deletedRow) {
 	deleted := tx.Bucket(s.deleted)
 	for first := range eachOwner(deleted) {

@@ -87,7 +87,7 @@ func versions(t *testing.T, s *stack, ref secret.Ref) []secret.Info {
 	return infos
 }
 
-func TestHistoryGoesAlongWithARename(t *testing.T) {
+func TestRenameKeepsTheHistory(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	made := []secret.Revision{mustCreate(t, s, db, "1").Revision}
@@ -129,7 +129,7 @@ func TestRestorePutsAnEarlierVersionBack(t *testing.T) {
 	wantError(t, "a stale condition", err, secret.ErrChanged)
 }
 
-func TestOnlySoManyVersionsAreKept(t *testing.T) {
+func TestVersionsAreLimited(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	first := mustCreate(t, s, db, "0")
@@ -140,7 +140,7 @@ func TestOnlySoManyVersionsAreKept(t *testing.T) {
 	if got := len(versions(t, s, db)); got != 11 {
 		t.Errorf("%d versions, want the last 10 and the present one", got)
 	}
-	// 10 descriptions, and the values of 5 of them, one of which is the present.
+	// 10 descriptions, and the values of 5 of them, one of which is current.
 	if got := len(rows(t, s, "store/embedded/past")); got != 16 {
 		t.Errorf("%d rows are kept, want 16", got)
 	}
@@ -149,7 +149,7 @@ func TestOnlySoManyVersionsAreKept(t *testing.T) {
 	wantValue(t, s, db, "29")
 }
 
-func TestUndeletePutsBackWhatWasDeletedLast(t *testing.T) {
+func TestUndeleteRestoresTheLastDeletion(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	mustCreate(t, s, db, "old")
@@ -178,8 +178,8 @@ func TestUndeletePutsBackWhatWasDeletedLast(t *testing.T) {
 	}
 }
 
-// What was deleted twice can be put back from either time.
-func TestUndeleteOfARevisionPassesByWhatWasDeletedSince(t *testing.T) {
+// A secret deleted twice can be undeleted from either deletion.
+func TestUndeleteOfARevisionSkipsLaterDeletions(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	good := mustCreate(t, s, db, "good")
@@ -203,8 +203,8 @@ func TestUndeleteOfARevisionPassesByWhatWasDeletedSince(t *testing.T) {
 	}
 }
 
-// What a list returns is the caller's, from the first one on.
-func TestAListIsTheCallersToChange(t *testing.T) {
+// The result of a list belongs to the caller, including the first one.
+func TestListBelongsToTheCaller(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	mustCreate(t, s, db, "1")
@@ -217,8 +217,8 @@ func TestAListIsTheCallersToChange(t *testing.T) {
 	}
 }
 
-// What is damaged may be what was asked for, and may not be.
-func TestADamagedDeletedSecretHidesNoOther(t *testing.T) {
+// A damaged row may or may not be the requested secret.
+func TestDamagedDeletedSecretHidesNoOther(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	good := mustCreate(t, s, db, "good")
@@ -335,9 +335,9 @@ func TestOldDeletionsOfEveryOwnerExpireAndNewOnesStay(t *testing.T) {
 	}
 }
 
-// An owner's past has a limit in bytes: first what was deleted goes, the
-// oldest first, then the versions of whatever is being written.
-func TestPastHasALimit(t *testing.T) {
+// The past of an owner is limited in bytes. Deleted secrets are dropped first, oldest
+// first, then earlier versions of the secret being written.
+func TestPastIsLimitedInBytes(t *testing.T) {
 	s := newStack(t) // a limit of 1 MiB
 	defer mustClose(t, s)
 	large := string(make([]byte, 300<<10))
@@ -363,7 +363,8 @@ func TestPastHasALimit(t *testing.T) {
 	wantValue(t, s, db, large)
 }
 
-// The version that wrote the values may go before one that has them again.
+// The version that wrote the values may be dropped before a restored one that shares
+// them.
 func TestRestoredValuesOutliveTheVersionThatWroteThem(t *testing.T) {
 	s := newStack(t) // ten earlier versions
 	defer mustClose(t, s)
@@ -381,7 +382,7 @@ func TestRestoredValuesOutliveTheVersionThatWroteThem(t *testing.T) {
 	wantValue(t, s, db, "first")
 }
 
-func TestResealLeavesNothingToOtherKeys(t *testing.T) {
+func TestAfterResealOnlyThePrimaryKeyIsNeeded(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	var refs []secret.Ref
@@ -422,8 +423,8 @@ func TestResealLeavesNothingToOtherKeys(t *testing.T) {
 	wantValue(t, s, gone, "still there")
 }
 
-// What moves past a sweep that is under way is sealed anew as it moves.
-func TestResealMissesNothingThatMoves(t *testing.T) {
+// A record that a write moves past a running sweep is resealed by that write.
+func TestResealMissesNoMovedRecord(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	ref := func(kind string, i int) secret.Ref {

@@ -17,15 +17,15 @@ const (
 	ownerHeadBytes = countBytes + pastBytes
 )
 
-// An ownerRow says whose the secrets are whose rows follow it, how many there
-// are, and how large the owner's past is.
+// An ownerRow precedes the rows of an owner's secrets. It has the owner's name, the
+// number of secrets and the size of the owner's past.
 type ownerRow struct {
 	key    []byte // MAC(owner)
 	owner  secret.Owner
 	count  int
 	past   int64 // bytes of earlier versions and deleted secrets
 	sealed []byte
-	stored []byte // as the row is, nil for a new one
+	stored []byte // the stored row, nil for a new one
 }
 
 // owner returns the owner's row, or a new one.
@@ -34,7 +34,7 @@ func (s *Store) owner(tx *state.Tx, owner secret.Owner) ownerRow {
 	return s.ownerAt(tx, owner, key[:])
 }
 
-// ownerAt is owner where the row's key is known.
+// ownerAt is owner for a known row key.
 func (s *Store) ownerAt(tx *state.Tx, owner secret.Owner, key []byte) ownerRow {
 	rows := tx.Bucket(s.secrets)
 	stored := rows.Get(key)
@@ -57,7 +57,7 @@ func readOwner(key, stored []byte) ownerRow {
 	}
 }
 
-// putOwner keeps the row as long as there is something of the owner's.
+// putOwner stores the row, or deletes it if the owner has nothing left.
 func (s *Store) putOwner(tx *state.Tx, o ownerRow) error {
 	rows := tx.Bucket(s.secrets)
 	if o.count <= 0 && o.past <= 0 {
@@ -66,13 +66,13 @@ func (s *Store) putOwner(tx *state.Tx, o ownerRow) error {
 	head := binary.BigEndian.AppendUint32(nil, uint32(max(o.count, 0))) // #nosec G115 -- a count of rows, far under 2^32
 	head = binary.BigEndian.AppendUint64(head, uint64(max(o.past, 0)))
 	row := append(head, o.sealed...)
-	if bytes.Equal(row, o.stored) { // a version comes, and one as large goes
+	if bytes.Equal(row, o.stored) { // a new version replaced one of the same size
 		return nil
 	}
 	return rows.Put(o.key, row)
 }
 
-// openOwner finds out whose row it is.
+// openOwner opens an owner's row.
 func (s *Store) openOwner(key, stored []byte) (ownerRow, error) {
 	if len(stored) < ownerHeadBytes {
 		return ownerRow{}, errDamaged
@@ -95,8 +95,8 @@ func (s *Store) ownerPlace(key []byte) []byte {
 }
 
 // eachOwner yields the first row of each owner in a bucket whose keys begin with
-// MAC(owner), and seeks past the owner's other rows. The bucket may change
-// between two steps.
+// MAC(owner), and seeks past the owner's other rows. The bucket may change between two
+// steps.
 func eachOwner(rows state.Bucket) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		for from := []byte{0}; from != nil; {
@@ -109,7 +109,7 @@ func eachOwner(rows state.Bucket) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// first returns the first row whose key is not before from, nil if there is none.
+// first returns the first row with a key not before from, or nil.
 func first(rows state.Bucket, from []byte) (key, value []byte) {
 	for key, value := range rows.From(from) {
 		return key, value
@@ -117,8 +117,7 @@ func first(rows state.Bucket, from []byte) (key, value []byte) {
 	return nil, nil
 }
 
-// behind returns the first key behind all keys with this prefix, nil if there is
-// none.
+// behind returns the first key after all keys with this prefix, or nil if there is none.
 func behind(prefix []byte) []byte {
 	next := bytes.Clone(prefix)
 	for i := len(next) - 1; i >= 0; i-- {

@@ -10,8 +10,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// descriptionMark ends the key of an earlier version's record, which sorts it
-// right behind the values that the version wrote.
+// descriptionMark ends the key of an earlier version's record. It makes the record sort
+// right after the values that the version wrote.
 const descriptionMark = 'd'
 
 const pastKeyBytes = idBytes + versionBytes + 1
@@ -22,8 +22,7 @@ func versionKey(id recordID, version uint64) []byte {
 
 func pastKey(h head) []byte { return append(versionKey(h.id, h.version), descriptionMark) }
 
-// shelve puts the version that another takes the place of into the past, and
-// tidies there: next is what takes its place.
+// shelve moves the old version, which next replaces, to the past and tidies the past.
 func (s *Store) shelve(tx *state.Tx, o *ownerRow, old, next record) error {
 	past, rows := tx.Bucket(s.past), tx.Bucket(s.secrets)
 	stored := bytes.Clone(rows.Get(old.key[:]))
@@ -33,14 +32,14 @@ func (s *Store) shelve(tx *state.Tx, o *ownerRow, old, next record) error {
 	o.past += size(pastKey(old.head), stored)
 	if old.valuesAt != next.valuesAt {
 		o.past += s.valuesSize(tx, old.head)
-		if next.valuesAt != next.version { // restored: what was past is not any more
+		if next.valuesAt != next.version { // restored: the values are no longer past
 			o.past -= s.valuesSize(tx, next.head)
 		}
 	}
 	return s.tidy(tx, o, next.head)
 }
 
-// valuesSize is how many bytes the values take that belong to the head.
+// valuesSize returns the stored size of the head's values in bytes.
 func (s *Store) valuesSize(tx *state.Tx, h head) int64 {
 	past, key := tx.Bucket(s.past), versionKey(h.id, h.valuesAt)
 	return size(key, past.Get(key))
@@ -48,9 +47,9 @@ func (s *Store) valuesSize(tx *state.Tx, h head) int64 {
 
 func size(key, value []byte) int64 { return int64(len(key) + len(value)) }
 
-// tidy drops versions of the record that are more than are to be kept, oldest
-// first, and as long as the owner's past is larger than it may be, first its
-// deleted secrets and then more of these versions.
+// tidy drops versions of the record above the limit, oldest first. While the owner's past
+// is too large, it drops first deleted secrets of the owner and then more of these
+// versions.
 func (s *Store) tidy(tx *state.Tx, o *ownerRow, current head) error {
 	for o.past > s.opts.PastBytes {
 		dropped, err := s.dropOldestDeleted(tx, o)
@@ -93,8 +92,7 @@ func (s *Store) earlier(tx *state.Tx, id recordID) (versions []head, err error) 
 	return versions, nil
 }
 
-// dropVersion removes a version and, unless they are shared with another one,
-// its values.
+// dropVersion removes a version, and its values unless another version shares them.
 func (s *Store) dropVersion(tx *state.Tx, o *ownerRow, h head, shared bool) error {
 	keys := [][]byte{pastKey(h)}
 	if !shared {
@@ -114,9 +112,8 @@ func (s *Store) dropPast(tx *state.Tx, o *ownerRow, keys [][]byte) error {
 	return nil
 }
 
-// dropAll removes all there is of a record in the past: its earlier versions
-// and all values. Of a live record, bytes that did not count as past are the
-// values it has now.
+// dropAll removes the earlier versions and all values of a record. If the record is live,
+// its current values do not count as past.
 func (s *Store) dropAll(tx *state.Tx, o *ownerRow, id recordID, live *record) error {
 	past := tx.Bucket(s.past)
 	var keys [][]byte
@@ -129,8 +126,8 @@ func (s *Store) dropAll(tx *state.Tx, o *ownerRow, id recordID, live *record) er
 	return s.dropPast(tx, o, keys)
 }
 
-// bury moves a live record to the deleted ones. Its values stay where they
-// are and count as past from now on.
+// bury moves a live record to the deleted ones. Its values stay in place and count as
+// past from now on.
 func (s *Store) bury(tx *state.Tx, o *ownerRow, r record, now time.Time) error {
 	rows := tx.Bucket(s.secrets)
 	stored := bytes.Clone(rows.Get(r.key[:]))
@@ -146,7 +143,7 @@ func (s *Store) bury(tx *state.Tx, o *ownerRow, r record, now time.Time) error {
 	return s.tidy(tx, o, r.head)
 }
 
-// A deletedRow is a deleted secret's row.
+// A deletedRow is the row of a deleted secret.
 type deletedRow struct {
 	key    []byte // MAC(owner) ‖ time ‖ id ‖ MAC(name)
 	stored []byte
@@ -159,7 +156,7 @@ func deletedKey(r record, at time.Time) []byte {
 	return slices.Concat(key, r.id[:], r.key.name())
 }
 
-// live is the key that the row had before, and has again if it is put back.
+// live returns the row key of the secret before its deletion.
 func (d deletedRow) live() rowKey {
 	return rowKey(slices.Concat(d.key[:seal.MACBytes], d.key[len(d.key)-seal.MACBytes:]))
 }
@@ -168,8 +165,8 @@ func (d deletedRow) at() time.Time {
 	return time.Unix(0, int64(binary.BigEndian.Uint64(d.key[seal.MACBytes:]))).UTC() // #nosec G115 -- the reverse of how it was written
 }
 
-// deletedOf returns what was deleted of the owner under a name, oldest first:
-// both are MACs, and nil stands for every name.
+// deletedOf returns the secrets of an owner deleted under a name, oldest first. Both are
+// given as MACs; a nil name matches all.
 func (s *Store) deletedOf(tx *state.Tx, owner, name []byte) (all []deletedRow) {
 	deleted := tx.Bucket(s.deleted)
 	for k, stored := range deleted.Prefix(owner) {

@@ -47,22 +47,22 @@ type (
 func (k rowKey) owner() []byte { return k[:seal.MACBytes] }
 func (k rowKey) name() []byte  { return k[seal.MACBytes:] }
 
-// A record is a secret as it is stored, without its values.
+// A record is a stored secret without its values.
 type record struct {
-	key rowKey // where it lies as long as it is not deleted
+	key rowKey // its row key unless it is deleted
 	head
 	info secret.Info
 }
 
-// A head is the part of a stored record that is not sealed, but bound to the
-// rest: what the store needs to tidy up without opening anything.
+// A head is the part of a stored record that is authenticated but not sealed. The store
+// needs it to tidy without opening records.
 type head struct {
 	id       recordID
 	version  uint64
 	valuesAt uint64 // the version that wrote the values
 }
 
-// The sealed description of a secret.
+// A description is the sealed part of a record.
 type description struct {
 	Name        string    `json:"name"`
 	Description string    `json:"description,omitempty"`
@@ -87,7 +87,7 @@ func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) re
 	return r
 }
 
-// next is the record's next version.
+// next returns the record's next version.
 func (r record) next(now time.Time) record {
 	r.version++
 	r.info.Updated = now
@@ -95,15 +95,15 @@ func (r record) next(now time.Time) record {
 	return r
 }
 
-// newRevision is random rather than counted: where an old copy of the file is
-// put back, counting would name other contents by the same revision.
+// newRevision returns a random revision. If an old copy of the file were restored, a
+// counter would give other content the same revision.
 func newRevision() secret.Revision {
 	r := make([]byte, 8)
 	_, _ = rand.Read(r)
 	return secret.Revision(hex.EncodeToString(r))
 }
 
-// answer is what a write returns, which is remembered, being on disk now.
+// answer caches the record of a committed write and returns its Info.
 func (s *Store) answer(r record, err error) (secret.Info, error) {
 	if err != nil {
 		return secret.Info{}, err
@@ -114,7 +114,7 @@ func (s *Store) answer(r record, err error) (secret.Info, error) {
 
 func keysOf(data map[string]secret.Value) []string { return slices.Sorted(maps.Keys(data)) }
 
-// stored is the head as it begins a stored record.
+// stored returns the encoded head.
 func (h head) stored() []byte {
 	text := append(make([]byte, 0, headBytes), h.id[:]...)
 	text = binary.BigEndian.AppendUint64(text, h.version)
@@ -145,8 +145,8 @@ func (s *Store) rowKey(ref secret.Ref) rowKey {
 	return key
 }
 
-// descriptionPlace is the same wherever the record lies, so that it can be
-// moved into the past and back as it is.
+// descriptionPlace does not depend on the row, so that the sealed text can be moved to
+// the past and back unchanged.
 func (s *Store) descriptionPlace(owner secret.Owner, h head) []byte {
 	return seal.Place("description", s.file.ID(), s.name, owner.Kind, owner.ID, string(h.stored()))
 }
@@ -171,7 +171,7 @@ func (s *Store) findAt(tx *state.Tx, op secret.Op) (record, error) {
 	return r, err
 }
 
-// put seals the record and puts it where its name says.
+// put seals the record and stores it under the key of its name.
 func (s *Store) put(tx *state.Tx, r record) error {
 	text, err := json.Marshal(description{
 		r.info.Name, r.info.Description, r.info.Keys, r.info.Created, r.info.Updated, string(r.info.Revision),
@@ -183,7 +183,7 @@ func (s *Store) put(tx *state.Tx, r record) error {
 	return rows.Put(r.key[:], append(r.stored(), s.ring.Seal(text, s.descriptionPlace(r.info.Owner, r.head))...))
 }
 
-// openLive opens the record in a row of the secrets, through the cache.
+// openLive opens a live record through the cache.
 func (s *Store) openLive(tx *state.Tx, owner secret.Owner, key rowKey, stored []byte) (record, error) {
 	if r, ok := s.infos.get(key, stored); ok {
 		return r, nil
@@ -192,16 +192,16 @@ func (s *Store) openLive(tx *state.Tx, owner secret.Owner, key rowKey, stored []
 	if err != nil {
 		return record{}, err
 	}
-	// What a write has in hand may never be committed, and its version used
-	// again for something else.
+	// Do not cache in a write transaction: it may never be committed, and its version
+	// number would be used again for other content.
 	if !tx.Writable() {
 		s.infos.put(r)
 	}
 	return r, nil
 }
 
-// openAt opens a record that was found by this key. The description is bound
-// to owner and id; the name it is found by is bound to the description here.
+// openAt opens the record found under a key. The seal binds the description to owner and
+// id; openAt checks that its name matches the key.
 func (s *Store) openAt(owner secret.Owner, key rowKey, stored []byte) (record, error) {
 	r, err := s.openRecord(owner, stored)
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// Reseal seals with the ring's primary key whatever another key has sealed,
-// step by step beside everything else. It calls progress with the number of
-// records that it has looked at. Once it returns nil, no row needs any other
-// key: a write that comes in between is sealed by the primary key as well.
+// Reseal reseals everything that is not sealed with the ring's primary key, in steps
+// between other transactions. It calls progress with the number of records checked so
+// far. When it returns nil, no row needs another key: concurrent writes seal with the
+// primary key as well.
 func (s *Store) Reseal(ctx context.Context, progress func(records int)) error {
 	before, looked := 0, 0
 	for _, bucket := range []string{s.secrets, s.deleted} {
@@ -38,8 +38,8 @@ func (s *Store) resealRow(tx *state.Tx, bucket string, key, stored []byte) error
 	return s.resealRecord(tx, &rows, key, stored)
 }
 
-// resealMoved is for a record that has a new key, which Reseal may have passed
-// already. What does not open needs no key any more.
+// resealMoved reseals a record that has a new row key, which Reseal may already have
+// passed. A record that cannot be opened is left.
 func (s *Store) resealMoved(tx *state.Tx, key rowKey, stored []byte) error {
 	rows := tx.Bucket(s.secrets)
 	if err := s.resealRecord(tx, &rows, key[:], stored); !errors.Is(err, errDamaged) {
@@ -48,7 +48,7 @@ func (s *Store) resealMoved(tx *state.Tx, key rowKey, stored []byte) error {
 	return nil
 }
 
-// resealRecord seals a record anew, its values and its past.
+// resealRecord reseals a record, its values and its past.
 func (s *Store) resealRecord(tx *state.Tx, rows *state.Bucket, key, stored []byte) error {
 	owner, err := s.ownerOf(tx, key)
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *Store) resealPast(past *state.Bucket, owner secret.Owner, key []byte) e
 	return s.resealText(past, key, stored, 0, s.valuesPlace(owner, key))
 }
 
-// resealText seals anew what there is of a row from some byte on.
+// resealText reseals the part of a row after the first from bytes.
 func (s *Store) resealText(rows *state.Bucket, key, stored []byte, from int, place []byte) error {
 	if len(stored) < from {
 		return errDamaged
@@ -102,7 +102,7 @@ func (s *Store) resealText(rows *state.Bucket, key, stored []byte, from int, pla
 	return rows.Put(key, append(stored[:from:from], s.ring.Seal(text, place)...))
 }
 
-// ownerOf returns whose row it is, from the owner's row.
+// ownerOf returns the owner of a row from the owner's row.
 func (s *Store) ownerOf(tx *state.Tx, key []byte) (secret.Owner, error) {
 	if len(key) < seal.MACBytes {
 		return secret.Owner{}, errDamaged

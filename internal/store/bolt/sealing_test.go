@@ -27,7 +27,7 @@ func mustFill(t *testing.T, s *stack, owners, names int) (refs []secret.Ref) {
 	return refs
 }
 
-func TestNothingOfASecretIsReadableInTheFile(t *testing.T) {
+func TestSecretsAreNotReadableInTheFile(t *testing.T) {
 	s := newStack(t)
 	mustFill(t, s, 3, 3)
 	mustClose(t, s)
@@ -60,9 +60,9 @@ func rows(t *testing.T, s *stack, bucket string) (keys [][]byte) {
 	return keys
 }
 
-// Whoever can write the file can put one row's content in the place of
-// another's, and must not get an answer that way.
-func TestNoRowCanTakeAnothersPlace(t *testing.T) {
+// An attacker who can write the file can exchange the contents of rows. No read may then
+// return a value.
+func TestMovedRowsReturnNoValues(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	refs := mustFill(t, s, 4, 5)
@@ -124,7 +124,7 @@ func mustReveal(t *testing.T, s *stack, ref secret.Ref) map[string]secret.Value 
 	return data
 }
 
-func TestRenameMovesNoCiphertext(t *testing.T) {
+func TestRenameKeepsTheCiphertextOfTheValues(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	ref := mustFill(t, s, 1, 1)[0]
@@ -139,7 +139,7 @@ func TestRenameMovesNoCiphertext(t *testing.T) {
 	mustReveal(t, s, secret.Ref{Owner: ref.Owner, Name: "renamed"})
 }
 
-func TestOutcomeIsOnRecordWithTheChange(t *testing.T) {
+func TestOutcomeIsAuditedWithTheChange(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	ref := mustFill(t, s, 1, 1)[0]

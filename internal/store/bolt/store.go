@@ -1,9 +1,8 @@
-// Package bolt keeps secrets in a named part of the state file, sealed.
+// Package bolt stores secrets, sealed, in a named part of the state file.
 //
-// Nothing in the file says whose a secret is or what it is called: rows are
-// found by MACs of both, and hold sealed texts that open in their own place
-// only. See record.go for the format, and past.go for what remains of what is
-// changed or deleted.
+// The file reveals neither owners nor names: row keys are MACs of both, and each sealed
+// text opens only in its own place. record.go has the format, and past.go the handling of
+// earlier versions and deleted secrets.
 package bolt
 
 import (
@@ -20,17 +19,15 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// MaxSecrets bounds how many secrets an owner may have: a list of all of them
-// has to be sorted.
+// MaxSecrets limits the secrets of an owner, because a list has to sort all of them.
 const MaxSecrets = 10_000
 
-// A Recorder puts events on record in a transaction.
+// A Recorder adds events to the audit log in a transaction.
 type Recorder interface {
 	Append(tx *state.Tx, e secret.Event) error
 }
 
-// A Store keeps secrets in a part of the state file. It is safe for concurrent
-// use.
+// A Store stores secrets in a part of the state file. It is safe for concurrent use.
 type Store struct {
 	file  *state.File
 	ring  *seal.Ring
@@ -45,14 +42,14 @@ type Store struct {
 	views   *views
 }
 
-// Options say how much of the past the store keeps.
+// Options limit the history that the store keeps.
 type Options struct {
-	// Versions are how many earlier versions of a secret are kept.
+	// Versions is the number of earlier versions kept of each secret.
 	Versions int
-	// DeletedFor is how long a deleted secret can be put back.
+	// DeletedFor is how long a deleted secret can be undeleted.
 	DeletedFor time.Duration
-	// PastBytes are how many bytes an owner's earlier versions and deleted
-	// secrets may take; the oldest go first.
+	// PastBytes limits the earlier versions and deleted secrets of an owner, in bytes.
+	// The oldest are dropped first.
 	PastBytes int64
 }
 
@@ -61,9 +58,8 @@ var (
 	_ secret.Historian = (*Store)(nil)
 )
 
-// Open returns the store that is the part of the file with this name. Records
-// are sealed with the ring, and what is done to them goes to audit in the same
-// transaction.
+// Open returns the store in the part of the file with this name. Records are sealed with
+// the ring. Operations are recorded in audit in the same transaction.
 func Open(file *state.File, name string, ring *seal.Ring, audit Recorder, opts Options) *Store {
 	part := "store/" + name + "/"
 	return &Store{
@@ -93,7 +89,7 @@ func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) 
 	return slices.Clone(cut(all, page)), nil
 }
 
-// readAll returns the owner's secrets in order of name.
+// readAll returns the owner's secrets, sorted by name.
 func (s *Store) readAll(owner secret.Owner) ([]secret.Info, error) {
 	all := []secret.Info{}
 	err := s.file.View(func(tx *state.Tx) error {
@@ -139,8 +135,8 @@ func (s *Store) Head(ctx context.Context, ref secret.Ref) (secret.Info, error) {
 	return r.info, nil
 }
 
-// Reveal implements [secret.Store]. The values are read in the transaction
-// that puts the reading on record, for which there is a reserve on a full disk.
+// Reveal implements [secret.Store]. It reads the values in the transaction that records
+// the read. On a full disk it uses the reserve.
 func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[string]secret.Value, error) {
 	var r record
 	var data map[string]secret.Value
@@ -157,8 +153,8 @@ func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[stri
 	return r.info, data, nil
 }
 
-// Create implements [secret.Store]. An owner with MaxSecrets gets an
-// InvalidError.
+// Create implements [secret.Store]. The error is an InvalidError if the owner has
+// MaxSecrets already.
 func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
 	var r record
 	err := s.write(ctx, op, func(tx *state.Tx) error {
@@ -207,7 +203,7 @@ func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change)
 	return s.answer(r, err)
 }
 
-// Describe implements [secret.Store]. The values stay where they are.
+// Describe implements [secret.Store]. The values are not rewritten.
 func (s *Store) Describe(ctx context.Context, op secret.Op, name, description string) (secret.Info, error) {
 	var r record
 	err := s.write(ctx, op, func(tx *state.Tx) error {
@@ -230,7 +226,7 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 	return s.answer(r, err)
 }
 
-// succeed puts next in the place of the record's version old.
+// succeed replaces the version old of the record with next.
 func (s *Store) succeed(tx *state.Tx, old, next record) error {
 	o := s.ownerAt(tx, old.info.Owner, old.key.owner())
 	if err := s.shelve(tx, &o, old, next); err != nil {
@@ -248,8 +244,8 @@ func (s *Store) remove(tx *state.Tx, r record) error {
 	return rows.Delete(r.key[:])
 }
 
-// Delete implements [secret.Store]. What is deleted can be put back with
-// Undelete for as long as the past has room for it.
+// Delete implements [secret.Store]. Undelete can restore the secret while it is in the
+// past.
 func (s *Store) Delete(ctx context.Context, op secret.Op) error {
 	return s.write(ctx, op, func(tx *state.Tx) error {
 		r, err := s.findAt(tx, op)
@@ -299,22 +295,21 @@ func (s *Store) Check(context.Context) error {
 	}
 }
 
-// Close implements [secret.Store]. The state file, which others use too, stays
-// open.
+// Close implements [secret.Store]. It does not close the state file, which is shared.
 func (s *Store) Close() error { return nil }
 
-// write is a change of the owner's secrets.
+// write runs a change of the owner's secrets.
 func (s *Store) write(ctx context.Context, op secret.Op, fn func(*state.Tx) error) error {
 	s.views.begin(op.Ref.Owner)
 	defer s.views.end(op.Ref.Owner)
 	return s.change(ctx, s.file.Update, op, fn)
 }
 
-// An update is one of the state file's.
+// An update is an update method of the state file.
 type update func(context.Context, func(*state.Tx) error) error
 
-// change runs fn in a transaction together with the record of its outcome. A
-// refusal is recorded as well, so fn must not have written when it returns one.
+// change runs fn and records its outcome in the same transaction. A rejection is recorded
+// as well, so fn must not write before it returns one.
 func (s *Store) change(ctx context.Context, update update, op secret.Op, fn func(*state.Tx) error) error {
 	var refusal error
 	var recorded secret.Outcome
@@ -337,8 +332,8 @@ func (s *Store) change(ctx context.Context, update update, op secret.Op, fn func
 	return refusal
 }
 
-// attempt runs fn between the two looks at the caller's credential: one that was
-// revoked meanwhile changes nothing, and a delivery counts if there is one.
+// attempt checks the caller's credential before fn and counts a read after it. A
+// credential that was revoked meanwhile changes nothing.
 func attempt(tx *state.Tx, op secret.Op, fn func(*state.Tx) error) error {
 	if err := op.Check(); err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"github.com/strongroom/strongroom/internal/store/storetest"
 )
 
-// A stack is a store with the file and the log beneath it.
+// A stack is a store with its file and audit log.
 type stack struct {
 	*bolt.Store
 	path string

@@ -9,7 +9,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// valuesPlace goes by the key of the values: record and version.
+// valuesPlace derives the place from the key of the values: record and version.
 func (s *Store) valuesPlace(owner secret.Owner, key []byte) []byte {
 	return seal.Place("values", s.file.ID(), s.name, owner.Kind, owner.ID, string(key))
 }
@@ -31,8 +31,8 @@ func (s *Store) openValues(tx *state.Tx, r record) (map[string]secret.Value, err
 	return decode(text)
 }
 
-// merged is the content that the change gives the record. Stored values are
-// opened only if some are to be kept.
+// merged returns the values of the record after the change. It opens the stored values
+// only if the change keeps some of them.
 func (s *Store) merged(tx *state.Tx, r record, change secret.Change) (map[string]secret.Value, error) {
 	if len(change.Keep) == 0 {
 		return change.Set, nil
@@ -58,8 +58,8 @@ func (s *Store) merged(tx *state.Tx, r record, change secret.Change) (map[string
 	return data, secret.CheckSize(size, len(data))
 }
 
-// encode writes the values as a list of key, value, key, value…, each preceded
-// by its length as a uvarint.
+// encode writes the values as a list of key, value, key, value…, each preceded by its
+// length as a uvarint.
 func encode(data map[string]secret.Value) []byte {
 	size := 0
 	for key, value := range data {

@@ -11,19 +11,18 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// A Report is what [Store.Verify] found.
+// A Report is the result of [Store.Verify].
 type Report struct {
 	Owners, Secrets, Deleted, Versions int
-	Problems                           []string // each names the row, and the secret where it can
+	Problems                           []string // each names the row, and the secret if it is known
 }
 
 func (r *Report) problem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
 
-// Verify opens everything that the store has, values included, and says what
-// does not open, belongs to nothing or is counted wrong. It reads one moment
-// of the store, and writes go on meanwhile.
+// Verify opens all records and values of the store. It reports rows that cannot be
+// opened, orphans and wrong counts. It reads one snapshot, and writes continue meanwhile.
 func (s *Store) Verify(ctx context.Context) (*Report, error) {
 	report := &Report{}
 	err := s.file.View(func(tx *state.Tx) error {
@@ -43,18 +42,17 @@ type verifier struct {
 	tx     *state.Tx
 	report *Report
 	known  map[recordID]bool
-	owners map[string]*tally // by the owner's key
+	owners map[string]*tally // by the owner's row key
 }
 
-// A tally is what an owner's row counts, and what is there.
+// A tally has an owner's row and the actual numbers.
 type tally struct {
 	row     ownerRow
 	secrets int
 	past    int64
 }
 
-// secrets goes through the owners' rows and those of their secrets, which
-// follow them.
+// secrets checks each owner's row and the rows of its secrets, which follow it.
 func (v *verifier) secrets(ctx context.Context) error {
 	of := &tally{}
 	rows := v.tx.Bucket(v.Store.secrets)
@@ -82,15 +80,15 @@ func (v *verifier) secrets(ctx context.Context) error {
 	return nil
 }
 
-// counts compares what is there with what the owners' rows say.
+// counts compares the actual numbers with those in the owners' rows.
 func (v *verifier) counts(context.Context) error {
 	for _, key := range slices.Sorted(maps.Keys(v.owners)) {
 		switch of := v.owners[key]; {
 		case of.row.sealed == nil: // reported already
 		case of.row.count != of.secrets:
-			v.report.problem("owner %s: %d secrets are counted and %d are there", of.row.owner, of.row.count, of.secrets)
+			v.report.problem("owner %s: the row counts %d secrets, but there are %d", of.row.owner, of.row.count, of.secrets)
 		case of.row.past != of.past:
-			v.report.problem("owner %s: %d bytes of earlier versions and deleted secrets are counted and %d are there",
+			v.report.problem("owner %s: the row counts %d bytes of earlier versions and deleted secrets, but there are %d",
 				of.row.owner, of.row.past, of.past)
 		}
 	}
@@ -103,20 +101,20 @@ func (v *verifier) live(of *tally, key, stored []byte) {
 	if err != nil {
 		v.report.problem("secret row %x of %s: %v", key, owner, err)
 	} else if at := v.rowKey(r.info.Ref); !bytes.Equal(at[:], key) {
-		v.report.problem("secret %s is in the row of another", r.info.Ref)
+		v.report.problem("secret %s is in the row of another secret", r.info.Ref)
 	}
 	if h, err := headOf(stored); err == nil {
-		of.past -= v.valuesSize(v.tx, h) // which is among what record finds
+		of.past -= v.valuesSize(v.tx, h) // record has added them
 	}
 	v.record(of, r, stored)
 }
 
-// record looks at the values of a record, live or deleted, and at its past.
+// record checks the values of a record, live or deleted, and its past.
 func (v *verifier) record(of *tally, r record, stored []byte) {
 	owner := of.row.owner
 	h, err := headOf(stored)
 	if err != nil {
-		return // reported by whoever tried to open it
+		return // already reported by the caller
 	}
 	v.known[h.id] = true
 	name := fmt.Sprintf("%s, record %x", owner, h.id)
@@ -174,7 +172,7 @@ func (v *verifier) deleted(ctx context.Context) error {
 	return nil
 }
 
-// orphans are values and versions of which there is no record.
+// orphans reports values and versions without a record.
 func (v *verifier) orphans(ctx context.Context) error {
 	rows := v.tx.Bucket(v.past)
 	for key := range rows.From([]byte{0}) {
@@ -182,7 +180,7 @@ func (v *verifier) orphans(ctx context.Context) error {
 			return err
 		}
 		if len(key) < idBytes || !v.known[recordID(key)] {
-			v.report.problem("row %x of the past belongs to no secret", key)
+			v.report.problem("past row %x belongs to no secret", key)
 		}
 	}
 	return nil

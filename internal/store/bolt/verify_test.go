@@ -11,9 +11,9 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// Verify names every change to every row; the rows of three owners, with a
-// past and a deleted secret each.
-func TestVerifyNamesWhatIsWrong(t *testing.T) {
+// Each row of three owners is changed in turn. Every owner has a past and a deleted
+// secret.
+func TestVerifyReportsEveryChangedRow(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	for _, user := range []string{"alice", "bob", "carol"} {
@@ -56,8 +56,8 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Whatever is done, the owner's row counts what is there.
-func TestCountsAreRightAfterWhateverIsDone(t *testing.T) {
+// The counts in the owner's row stay correct after every kind of operation.
+func TestCountsStayCorrect(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)
 	seed := rand.Uint64()
@@ -113,7 +113,7 @@ func allRows(t *testing.T, s *stack, bucket string) (keys [][]byte) {
 	return keys
 }
 
-// edit changes a row and returns what it was.
+// edit changes a row and returns its previous content.
 func edit(t *testing.T, s *stack, bucket string, key []byte, change func([]byte) []byte) (before []byte) {
 	t.Helper()
 	err := s.file.Update(ctx, func(tx *state.Tx) error {

@@ -8,32 +8,31 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// views are what was last read, owner by owner, so that reading it again opens
-// neither a transaction nor a record. They never know more than the file: the
-// view of an owner is dropped when a write of the owner's begins, and what was
-// read meanwhile is not kept, for nobody knows whether it is from before the
-// write or from after it.
+// views caches recent reads by owner, so that repeating a read opens neither a
+// transaction nor a record. It never has a state that the file does not have: a view is
+// dropped when a write for the owner begins. A read concurrent with a write is not
+// cached, because it may be from before the write.
 type views struct {
-	mu      sync.RWMutex // guards what follows
+	mu      sync.RWMutex // guards the fields below
 	owners  map[secret.Owner]*view
-	writing map[secret.Owner]int // writes under way
-	changes uint64               // beginnings and ends of writes
-	size    int                  // bytes of all views
+	writing map[secret.Owner]int // writes in progress
+	changes uint64               // counts starts and ends of writes
+	size    int                  // of all views, in bytes
 }
 
-// A view of an owner's secrets, none of which have values.
+// A view has secrets of one owner, without values.
 type view struct {
 	heads map[string]secret.Info
-	all   []secret.Info // in order of name; nil if it was not read
-	size  int           // bytes
+	all   []secret.Info // sorted by name; nil if the list was not read
+	size  int           // in bytes
 }
 
 func newViews() *views {
 	return &views{owners: map[secret.Owner]*view{}, writing: map[secret.Owner]int{}}
 }
 
-// begin is called before a write of the owner's is queued, and end when it is
-// on disk, or is not.
+// begin is called before a write for the owner is queued, and end after it has been
+// committed or has failed.
 func (v *views) begin(owner secret.Owner) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -54,7 +53,7 @@ func (v *views) end(owner secret.Owner) {
 	}
 }
 
-// A moment is when somebody began to read the file.
+// A moment marks the start of a read of the file.
 type moment uint64
 
 func (v *views) now() moment {
@@ -74,7 +73,7 @@ func (v *views) head(ref secret.Ref) (secret.Info, bool) {
 	return info, ok
 }
 
-// list returns the page of the owner's secrets, for the caller to keep.
+// list returns the page of the owner's secrets. The caller may change it.
 func (v *views) list(owner secret.Owner, page secret.Page) ([]secret.Info, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -85,7 +84,7 @@ func (v *views) list(owner secret.Owner, page secret.Page) ([]secret.Info, bool)
 	return slices.Clone(cut(view.all, page)), true
 }
 
-// cut returns the page of infos that are in order of name.
+// cut returns a page of infos sorted by name.
 func cut(infos []secret.Info, page secret.Page) []secret.Info {
 	start, found := slices.BinarySearchFunc(infos, page.After, func(i secret.Info, name string) int {
 		return strings.Compare(i.Name, name)
@@ -112,8 +111,8 @@ func (v *views) keepList(since moment, owner secret.Owner, all []secret.Info) {
 	v.keep(since, owner, size, func(view *view) { view.all = all })
 }
 
-// keep adds to the owner's view what was read since a moment, unless something
-// was written since, or is being written.
+// keep adds to the owner's view a read that began at since, unless a write has happened
+// since or is in progress.
 func (v *views) keep(since moment, owner secret.Owner, more int, add func(*view)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

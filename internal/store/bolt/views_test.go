@@ -6,14 +6,14 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// What was read beside a write is from before it or from after it, and a view
-// must not keep it: from inside, since the moment is too short to meet.
-func TestViewKeepsNothingThatWasReadBesideAWrite(t *testing.T) {
+// A view must not keep the result of a read concurrent with a write. The test is internal
+// because the race is too short to reproduce from outside.
+func TestViewKeepsNoReadConcurrentWithAWrite(t *testing.T) {
 	info := secret.Info{Ref: secret.Ref{Owner: secret.User("alice"), Name: "db"}}
 	bob := secret.User("bob")
 	for _, tc := range []struct {
 		when string
-		do   func(v *views) // between the reading and the keeping
+		do   func(v *views) // between the read and keep
 		kept bool
 	}{
 		{"nothing is written", func(*views) {}, true},
