@@ -36,6 +36,9 @@ func Create(path string, write func(*os.File) error) error {
 		draft := fmt.Sprintf("%s.%x.new", path, number)
 		defer func() { _ = os.Remove(draft) }()
 		if err := fill(draft, 0o600, write); err != nil {
+			if at, ok := errors.AsType[*os.PathError](err); ok && at.Path == draft {
+				at.Path = path // the name that the caller knows
+			}
 			return err
 		}
 		if err := claim(draft, path); err != nil {
