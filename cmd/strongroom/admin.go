@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -68,6 +70,33 @@ func served(ctx context.Context, cfg *config.Config) bool {
 	}
 	_ = conn.Close()
 	return true
+}
+
+// storeFlag adds --store, which is completed from the config.
+func storeFlag(c *cobra.Command, store *string) {
+	c.Flags().StringVar(store, "store", "", "`name` of the store, if the config has several")
+	completeFromConfig(c, "store", storeNames)
+}
+
+func storeNames(cfg *config.Config) []string { return slices.Sorted(maps.Keys(cfg.Stores)) }
+
+// completeFromConfig completes a flag with names from the config, if there is
+// a config that can be read.
+func completeFromConfig(c *cobra.Command, flag string, names func(*config.Config) []string) {
+	_ = c.RegisterFlagCompletionFunc(flag, func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		path, err := c.Flags().GetString("config")
+		if path == "" && err == nil {
+			path, err = defaultConfig()
+		}
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		cfg, err := config.Load(path)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names(cfg), cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 // printf writes to the command's output.

@@ -101,18 +101,21 @@ var commands = []struct {
 	says   string // of a refusal
 	after  func(t *testing.T, p *process, i install)
 }{
-	{args: "secret list " + theApp, prints: "db  k,l  updated T  delivered T to admin, key KEY  \n"},
-	{args: "secret list " + theUser, prints: "NEW  value  updated T  delivered never  after\n"},
+	{args: "secret list " + theApp, prints: "NAME  KEYS  UPDATED  LAST ACCESS  DESCRIPTION\ndb  k,l  T  T to admin, key KEY\n"},
+	{args: "secret list " + theUser, prints: "NAME  KEYS  UPDATED  LAST ACCESS  DESCRIPTION\nNEW  value  T  never  after\n"},
 	{args: "secret list user/nobody"},
+	{args: "secret list " + theUser + " -o json", prints: `[{…"name":"NEW",…}]` + "\n"},
+	{args: "secret list user/nobody -o json", prints: "[]\n"},
+	{args: "secret history -o json " + theApp + " db", prints: `[{…"name":"db",…},{…},{…}]` + "\n"},
 	{args: "secret list " + theApp + " db", says: "accepts 1 arg(s), received 2"},
-	{args: "secret history " + theApp + " db", prints: "R  T  db  k,l  \nR  T  db  k    \nR  T  db  k    \n"},
-	{args: "secret history " + theUser + " NEW", prints: "R  T  NEW  value  after\nR  T  OLD  value  before\n"},
+	{args: "secret history " + theApp + " db", prints: "REVISION  TIME  NAME  KEYS  DESCRIPTION\nR  T  db  k,l\nR  T  db  k\nR  T  db  k\n"},
+	{args: "secret history " + theUser + " NEW", prints: "REVISION  TIME  NAME  KEYS  DESCRIPTION\nR  T  NEW  value  after\nR  T  OLD  value  before\n"},
 	{args: "secret history " + theUser + " OLD", says: "secret not found"},
 	{args: "secret history nobody db", says: "owner: must be user/<id> or app/<uuid>"},
 	{args: "secret history --store attic " + theApp + " db", says: "there is no store of this name"},
-	{args: "secret restore " + theApp + " db {first}", prints: "R  T  db  k  \n", after: hasValue("db", "first")},
+	{args: "secret restore " + theApp + " db {first}", prints: "REVISION  TIME  NAME  KEYS  DESCRIPTION\nR  T  db  k\n", after: hasValue("db", "first")},
 	{args: "secret restore " + theApp + " db 0000000000000000", says: "secret not found", after: hasValue("db", "third")},
-	{args: "secret undelete " + theApp + " gone", prints: "R  T  gone  k  \n", after: hasValue("gone", "deleted")},
+	{args: "secret undelete " + theApp + " gone", prints: "REVISION  TIME  NAME  KEYS  DESCRIPTION\nR  T  gone  k\n", after: hasValue("gone", "deleted")},
 	{args: "secret undelete " + theApp + " gone 0000000000000000", says: "secret not found"},
 	{args: "secret undelete " + theApp + " db", says: "secret already exists"},
 	{args: "secret destroy " + theApp + " db", after: func(t *testing.T, p *process, i install) {
@@ -121,7 +124,7 @@ var commands = []struct {
 		wantRefusal(t, i.administer(t, "secret", "undelete", theApp, "db"), "secret not found")
 	}},
 	{args: "secret destroy " + theApp + " never", says: "secret not found"},
-	{args: "owner deleted " + theApp, prints: "R  T  gone  k  \n"},
+	{args: "owner deleted " + theApp, prints: "REVISION  TIME  NAME  KEYS  DESCRIPTION\nR  T  gone  k\n"},
 	{args: "owner deleted " + theUser},
 	{args: "owner erase " + theApp, after: func(t *testing.T, p *process, i install) {
 		t.Helper()
@@ -144,7 +147,7 @@ var commands = []struct {
 	{args: "apikey create --subject ci --for 0s --grant '{actions: [list], owner: user/*}'", says: "lifetime: must not be empty or 0: leave it out for the default"},
 	{args: "apikey create --subject ci --user '' --grant '{actions: [list], owner: user/*}'", says: "user: must not be empty or 0"},
 	{args: "apikey create --subject ci --grant '{actions: [list], owner: user/*, names: []}'", says: "--grant: [0].names: must name at least one"},
-	{args: "apikey list", prints: "KEY  works  ci  alice  list,reveal " + theApp + " (db)  psk  used never\n"},
+	{args: "apikey list", prints: "ID  STATE  HOLDER  USER  MAY  STRATEGIES  LAST USED\nKEY  works  ci  alice  list,reveal " + theApp + " (db)  psk  never\n"},
 	{args: "apikey revoke {key}", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
 		if out := i.mustAdminister(t, "apikey", "list"); !strings.Contains(out, "was revoked") {
@@ -154,7 +157,7 @@ var commands = []struct {
 	{args: "apikey revoke {agent}", says: "no such key was issued"},
 	{args: "apikey rotate {key} --overlap 1h", prints: "srk_…\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
-		if out := i.mustAdminister(t, "apikey", "list"); strings.Count(out, "\n") != 2 || strings.Count(out, "works until") != 1 {
+		if out := i.mustAdminister(t, "apikey", "list"); strings.Count(out, "\n") != 3 || strings.Count(out, "works until") != 1 {
 			t.Errorf("there are\n%s", out)
 		}
 	}},
@@ -170,11 +173,11 @@ var commands = []struct {
 	{args: "agent-key create " + theUser + " NEW --for 0s", says: "lifetime: must be positive and at most 30 days"},
 	{args: "agent-key create " + theUser + " NEW --reads 0", says: "reads: must not be empty or 0"},
 	{args: "agent-key create " + theUser + " NEW --sandbox ''", says: "sandbox: must not be empty or 0"},
-	{args: "agent-key list", prints: "KEY  works until T  sandbox box  list,reveal user/default (NEW)  delivered 0 of 5  last never  \n"},
+	{args: "agent-key list", prints: "ID  STATE  HOLDER  MAY  READS  LAST READ  MADE FOR\nKEY  works until T  sandbox box  list,reveal user/default (NEW)  0 of 5  never\n"},
 	{args: "agent-key revoke {agent}", prints: "KEY was revoked T\n"},
 	{args: "agent-key revoke --sandbox box", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
-		if out := i.mustAdminister(t, "agent-key", "revoke", "--sandbox", "box"); out != "" {
+		if out := i.mustAdminister(t, "agent-key", "revoke", "--yes", "--sandbox", "box"); out != "" {
 			t.Errorf("again, it revokes\n%s", out)
 		}
 	}},
@@ -184,17 +187,22 @@ var commands = []struct {
 	{args: "explain --as ci reveal " + theApp + "/db", prints: "yes: psk, ci, key KEY: by issued key KEY, grants[0]\n"},
 	{args: "explain --as ci write " + theApp + "/db", says: "no: psk, ci, key KEY: no grant is about it"},
 	{args: "explain --as admin reveal user/default", prints: "yes: …, admin, key …: by DIR/keys/session-keys.yaml:8\n…"},
-	{args: "explain --as nobody list user/default", says: "nobody is known by that"},
+	{args: "explain --as nobody list user/default", says: "no caller matches this credential"},
 	{args: "explain --credential-file {dir}/psk reveal " + theApp + "/db", prints: "yes: psk, admin, key …: by DIR/keys/psks.yaml:…\n"},
 	{args: "explain --credential-file {dir}/anchor list user/default", says: "no: psk refuses it: no API key is like it: it is in no keys file, or was issued and no longer works"},
 	{args: "explain --as admin juggle user/default", says: "action: must be one of list, create, write, delete, reveal, admin"},
 	{args: "explain --as admin list default", says: "target: must be user/<id> or app/<uuid>, and /<name> for a secret of it"},
+	{args: "keyring show -o json", prints: `{"keys":[1],"primary":1,"resealed":0,"resealing":false}` + "\n"},
+	{args: "explain -o json --as ci reveal " + theApp + "/db", prints: `[{"allowed":true,…}]` + "\n"},
+	{args: "apikey list -o json", prints: `[{…"id":"…",…}]` + "\n"},
+	{args: "agent-key list -o json", prints: `[{…"id":"…",…}]` + "\n"},
+	{args: "doctor -o json", prints: `[{…"ok":true,…}]` + "\n"},
 	{args: "keyring show", prints: "key 1 seals; retired: []\n"},
 	{args: "keyring rotate", prints: "key 2 seals; retired: [1]\n…", after: hasValue("db", "third")},
 	{args: "keyring prune", prints: "key 1 seals; retired: []\nsealing anew is done: … rows\n", after: hasValue("db", "third")},
 	{
 		args:   "keyring rewrap --new-key {dir}/keys/new.key",
-		prints: "the state file now opens with the key in {dir}/keys/new.key only: name it in the config under state.key, where the server may read it\n",
+		prints: "the state file now opens with the key in {dir}/keys/new.key only: name it in the config under state.key, where the server may read it\nkeep the old key: backups taken before now open only with that one\n",
 		after:  hasValue("db", "third"),
 	},
 	{args: "keyring rewrap --new-key {dir}/anchor", says: "--new-key: not a key: want 32 bytes in base64"},
@@ -224,16 +232,16 @@ var commands = []struct {
 	{args: "backup --out {dir}/backup", says: "--out: {dir}/backup exists"},
 	{args: "backup --out {dir}/another --recipient age1nobody", says: "recipient: must be an age public key", after: leavesNo("another", "another.part")},
 	{args: "backup --out {dir}/nowhere/backup", says: "{dir}/nowhere/backup: no such file or directory"},
-	{args: "backup verify {dir}/backup", prints: "ok     …\n"},
-	{args: "backup verify {dir}/backup.age --identity {dir}/identity", prints: "ok     …\n"},
+	{args: "backup verify {dir}/backup", prints: "ok  …\n"},
+	{args: "backup verify {dir}/backup.age --identity {dir}/identity", prints: "ok  …\n"},
 	{args: "backup verify {dir}/backup.age", says: "{dir}/backup.age: this is not a Strongroom backup"},
 	{args: "backup verify {dir}/backup --identity {dir}/identity", says: "{dir}/backup: the backup is damaged or incomplete, or not for this identity"},
 	{args: "restore --from {dir}/backup --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n", after: leavesNo("elsewhere.db.part")},
 	{args: "restore --from {dir}/backup.age --identity {dir}/identity --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n"},
 	{args: "restore --from {dir}/backup", says: "{dir}/data/strongroom.db is there already", after: hasValue("db", "third")},
 	{args: "compact", prints: "the state file had … KiB and has …\n", after: hasValue("db", "third")},
-	{args: "clock confirm", prints: "the clock is believed: what is old by it is removed within the hour\n"},
-	{args: "doctor", prints: "ok     permissions: …\nok     keyring: key 1 seals; there are no retired keys\n…"},
+	{args: "clock confirm", prints: "the clock is confirmed: data that is too old is removed within the hour\n"},
+	{args: "doctor", prints: "ok  permissions: …\nok  keyring: key 1 seals; there are no retired keys\n…"},
 }
 
 func TestEveryCommandDoesAndSaysTheSameWithAServerAndWithoutOne(t *testing.T) {
@@ -271,7 +279,7 @@ func TestWhatCallersWriteCannotPassForAnotherLineOrCommandATerminal(t *testing.T
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"\u202eNEKOT","value":"v-v-v-v","description":"ok\nADMIN  value \u001b[31m\t\"é\""}`)
 	for _, args := range [][]string{{"secret", "list", theUser}, {"secret", "history", theUser, "\u202eNEKOT"}} {
 		out := i.mustAdminister(t, args...)
-		if !strings.Contains(out, `"\u202eNEKOT"`) || !strings.Contains(out, `"ok\nADMIN  value \x1b[31m\t\"é\""`) || strings.Count(out, "\n") != 1 {
+		if !strings.Contains(out, `"\u202eNEKOT"`) || !strings.Contains(out, `"ok\nADMIN  value \x1b[31m\t\"é\""`) || strings.Count(out, "\n") != 2 {
 			t.Errorf("%v prints\n%q", args, out)
 		}
 	}
@@ -286,10 +294,19 @@ func runRow(t *testing.T, i install, args, first string) result {
 	if !strings.Contains(text, "--config") {
 		words = append(words, "--config", i.config())
 	}
+	if destructive.MatchString(args) {
+		words = append(words, "--yes")
+	}
 	r := run(t, words...)
-	r.stdout, r.stderr = steady(i, r.stdout), steady(i, r.stderr)
+	r.stdout, r.stderr = columns.ReplaceAllString(steady(i, r.stdout), "$1"), steady(i, r.stderr)
 	return r
 }
+
+var (
+	destructive = regexp.MustCompile(`^(secret destroy|owner erase|apikey revoke|agent-key revoke|keyring prune|audit prune|audit mend|restore|clock confirm)`)
+	// columns are padded to their widest cell, which can be one that changes.
+	columns = regexp.MustCompile(`(?m) +$|(  ) +`)
+)
 
 // wordsOf splits a line as a shell does that knows one kind of quotes.
 func wordsOf(text string) (words []string) {
@@ -313,7 +330,7 @@ var changing = []struct {
 	{regexp.MustCompile(`"request":"[A-Z2-7]{26}"`), `"request":"ID"`},
 	{regexp.MustCompile(`\d+ MiB`), "N MiB"},
 	{regexp.MustCompile(`\bsrk_[a-z2-7_]+`), "srk_KEY"},
-	{regexp.MustCompile(`(key |^)[a-z2-7]{8}( |,|:)`), "${1}KEY$2"},
+	{regexp.MustCompile(`(?m)(key |^)[a-z2-7]{8}( |,|:)`), "${1}KEY$2"},
 	{regexp.MustCompile(`\.verify-\d+`), ".verify"},
 	{regexp.MustCompile(`sealing anew.*`), "sealing anew is done: N rows"}, // or is about to be
 }
@@ -370,7 +387,7 @@ func TestKeysCanBeRotatedAndPrunedAgainAndAgainWithoutAServer(t *testing.T) {
 	if out := i.mustAdminister(t, "keyring", "show"); !strings.HasPrefix(out, "key 3 seals; retired: [1 2]\n") {
 		t.Errorf("show says %s", out)
 	}
-	if out := i.mustAdminister(t, "keyring", "prune"); !strings.HasPrefix(out, "key 3 seals; retired: []\n") {
+	if out := i.mustAdminister(t, "keyring", "prune", "--yes"); !strings.HasPrefix(out, "key 3 seals; retired: []\n") {
 		t.Errorf("prune says %s", out)
 	}
 	i.mustAdminister(t, "doctor")
@@ -380,7 +397,7 @@ func TestKeysCanBeRotatedAndPrunedAgainAndAgainWithoutAServer(t *testing.T) {
 func TestANewAuditLogHasItsBeginning(t *testing.T) {
 	i := mustInit(t)
 	for _, command := range []string{"tail", "export"} {
-		if out := i.mustAdminister(t, "audit", command); !strings.Contains(out, `"action":"init"`) || strings.Count(out, "\n") != 1 {
+		if out := i.mustAdminister(t, "audit", command); !strings.Contains(out, `"action":"init"`) || strings.Count(out, "\n") != 2 {
 			t.Errorf("audit %s prints %q", command, out)
 		}
 	}

@@ -18,11 +18,14 @@ func agentKeyCommand() *cobra.Command {
 		Short: "Create, list and revoke short-lived keys for agents",
 		Long: `Create, list and revoke agent keys. An agent key reads the names and values of the secrets it was created for, and
 nothing else. Its reads are counted. It stops working at its end, after its last read, or when it is revoked.`,
-		Args: noArgs, RunE: showHelp,
+		Example: `  strongroom agent-key create --for 1h --reads 3 user/default GITHUB_TOKEN`,
+		Args:    noArgs, RunE: showHelp,
 	}
 	c.AddCommand(
 		createAgentKeyCommand(),
-		adminCommand("list", "List agent keys and how often each was used, oldest first", noArgs, listAgentKeys),
+		prints(described(adminCommand("list", "List agent keys and how often each was used, oldest first", noArgs, listAgentKeys),
+			"", `  strongroom agent-key list
+  strongroom agent-key list -o json`)),
 		revokeAgentKeyCommand(),
 	)
 	return c
@@ -54,6 +57,10 @@ func createAgentKeyCommand() *cobra.Command {
 		}
 		return a.printNewKey(*resp.JSON200)
 	})
+	c.Long = `Create an agent key for these secrets of an owner. The key is printed on standard output, and only once. It reads
+their names and values in the headers of all api_key strategies, or of those named with --strategy.`
+	c.Example = `  strongroom agent-key create --for 1h --reads 3 user/default GITHUB_TOKEN
+  strongroom agent-key create --sandbox box-17 user/default GITHUB_TOKEN NPM_TOKEN`
 	f := c.Flags()
 	f.Var(&ends, "for", "`time` for which the key works, at most 30d")
 	f.IntVar(&reads, "reads", 0, "`number` of reads the key allows (default any)")
@@ -84,8 +91,10 @@ func listAgentKeys(ctx context.Context, a *adminClient, _ []string) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return printTable(a, *resp.JSON200, func(k gen.IssuedKey) []string {
-		return []string{k.Id, stateOf(k), k.Subject, grantsOf(k), "delivered " + deliveriesOf(k), "last " + when(k.LastDelivery), madeFor(k)}
+	return a.print(resp.Body, func() error {
+		return printTable(a, "ID|STATE|HOLDER|MAY|READS|LAST READ|MADE FOR", *resp.JSON200, func(k gen.IssuedKey) []string {
+			return []string{k.Id, stateOf(k), k.Subject, grantsOf(k), deliveriesOf(k), when(k.LastDelivery), madeFor(k)}
+		})
 	})
 }
 
@@ -112,13 +121,23 @@ func revokeAgentKeyCommand() *cobra.Command {
 		if err := refusal(resp, err); err != nil {
 			return err
 		}
-		for _, k := range *resp.JSON200 {
-			if err := a.printf("%s %s\n", k.Id, stateOf(k)); err != nil {
-				return err
+		return a.print(resp.Body, func() error {
+			for _, k := range *resp.JSON200 {
+				if err := a.printf("%s %s\n", k.Id, stateOf(k)); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
+	c.Example = `  strongroom agent-key revoke h7q2mfk3
+  strongroom agent-key revoke --sandbox box-17`
 	c.Flags().StringVar(&sandbox, "sandbox", "", "`id` of the sandbox whose keys to revoke")
-	return c
+	return asksFirst(prints(c), func(args []string) string {
+		what := "the agent key"
+		if len(args) == 0 {
+			what = "all agent keys of the sandbox"
+		}
+		return "This ends " + what + " at once and for good."
+	})
 }

@@ -35,9 +35,16 @@ func refusal(a answered, err error) error {
 	return errors.New(problem.Error)
 }
 
-// printTable writes a line for each item, with its cells in columns.
-func printTable[T any](a *adminClient, items []T, cells func(T) []string) error {
+// printTable writes a header row and a row for each item, in aligned columns. The
+// titles are separated by |. Without items it writes nothing.
+func printTable[T any](a *adminClient, titles string, items []T, cells func(T) []string) error {
+	if len(items) == 0 {
+		return nil
+	}
 	table := tabwriter.NewWriter(a.out.OutOrStdout(), 0, 0, 2, ' ', 0)
+	if _, err := fmt.Fprintln(table, strings.ReplaceAll(titles, "|", "\t")); err != nil {
+		return err
+	}
 	for _, item := range items {
 		line := cells(item)
 		for i, cell := range line {

@@ -22,15 +22,21 @@ import (
 func apiKeyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apikey",
-		Short: "Issue API keys, and look after those that were issued",
-		Long: `Issue API keys, and look after those that were issued. They work beside those in the keys files, at once and without a
-restart, and are kept in the state file, as hashes.`,
-		Args: noArgs, RunE: showHelp,
+		Short: "Create, list, rotate and revoke API keys",
+		Long: `Create, list, rotate and revoke API keys that the server issues. They work at once, beside the keys in keys files.
+The state file keeps their hashes. Keys in keys files are rotated with strongroom keys-file rotate.`,
+		Example: `  strongroom apikey list`,
+		Args:    noArgs, RunE: showHelp,
 	}
 	c.AddCommand(
 		createAPIKeyCommand(),
-		adminCommand("list", "List issued keys, the oldest first", noArgs, listAPIKeys),
-		adminCommand("revoke ID", "Stop a key for good, at once", cobra.ExactArgs(1), revokeAPIKey),
+		prints(described(adminCommand("list", "List issued API keys, oldest first", noArgs, listAPIKeys),
+			"", `  strongroom apikey list
+  strongroom apikey list -o json`)),
+		asksFirst(prints(described(adminCommand("revoke ID", "Revoke an issued API key at once", cobra.ExactArgs(1), revokeAPIKey),
+			"", `  strongroom apikey revoke k3x7q2mf`)), func(args []string) string {
+			return "This ends the API key " + args[0] + " at once and for good."
+		}),
 		rotateAPIKeyCommand(),
 	)
 	return c
@@ -56,7 +62,7 @@ func createAPIKeyCommand() *cobra.Command {
 	var subject, user string
 	var grants, strategies []string
 	var ends duration.Duration
-	c := adminCommand("create --subject WHO --grant GRANT", "Issue a key and print it, once", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("create --subject NAME --grant GRANT", "Create an API key. It is shown only once", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		body := gen.CreateApiKeyJSONRequestBody{Subject: subject, User: ifGiven(a, "user", user)}
 		for _, text := range grants {
 			g, err := parseGrant(text)
@@ -79,11 +85,15 @@ func createAPIKeyCommand() *cobra.Command {
 		}
 		return a.printNewKey(*resp.JSON200)
 	})
+	c.Long = `Create an API key. The key is printed on standard output, and only once. It works at once in the headers of all
+api_key strategies, or of those named with --strategy.`
+	c.Example = `  strongroom apikey create --subject ci --for 90d \
+    --grant '{actions: [list, reveal], owner: app/0f8fad5b-d9cb-469f-a165-70867728950e, names: [db]}'`
 	f := c.Flags()
-	f.StringVar(&subject, "subject", "", "`who` has the key, for the audit log")
+	f.StringVar(&subject, "subject", "", "`name` of the holder in the audit log")
 	f.StringVar(&user, "user", "", "`user` whose custom secrets the key is for (default \"default\")")
 	f.StringArrayVar(&grants, "grant", nil, "`grant` as in a keys file, as '{actions: [list, reveal], owner: user/alice, names: [DB]}'; for several, several times")
-	f.Var(&ends, "for", "`time` for which it works, as 24h, 30d or 2w (default without end)")
+	f.Var(&ends, "for", "`time` for which the key works, as 24h, 30d or 2w (default without end)")
 	strategyFlag(c, &strategies)
 	for _, name := range []string{"subject", "grant"} {
 		_ = c.MarkFlagRequired(name) // fails only for a flag that does not exist
@@ -93,22 +103,28 @@ func createAPIKeyCommand() *cobra.Command {
 
 func strategyFlag(c *cobra.Command, strategies *[]string) {
 	c.Flags().StringArrayVar(strategies, "strategy", nil,
-		"`name` under auth of an api_key strategy that is to know the key; for several, several times (default all)")
+		"`name` of an api_key strategy (under auth) that accepts the key; for several, several times (default all)")
+	completeFromConfig(c, "strategy", apiKeyStrategies)
 }
 
 // strategies makes sure that they exist: a key for others would work nowhere.
 func (a *adminClient) strategies(names []string) (*[]string, error) {
 	for _, name := range names {
 		if a.cfg.Auth[name].APIKey == nil {
-			keys := maps.Clone(a.cfg.Auth)
-			maps.DeleteFunc(keys, func(_ string, s config.Strategy) bool { return s.APIKey == nil })
-			return nil, fmt.Errorf("--strategy: must be of the kind api_key: %s", strings.Join(slices.Sorted(maps.Keys(keys)), ", "))
+			return nil, fmt.Errorf("--strategy: must be of the kind api_key: %s", strings.Join(apiKeyStrategies(a.cfg), ", "))
 		}
 	}
 	if names == nil {
 		return nil, nil
 	}
 	return &names, nil
+}
+
+// apiKeyStrategies returns the names of the strategies of the kind api_key.
+func apiKeyStrategies(cfg *config.Config) []string {
+	keys := maps.Clone(cfg.Auth)
+	maps.DeleteFunc(keys, func(_ string, s config.Strategy) bool { return s.APIKey == nil })
+	return slices.Sorted(maps.Keys(keys))
 }
 
 // parseGrant reads a line of a keys file.
@@ -140,8 +156,10 @@ func listAPIKeys(ctx context.Context, a *adminClient, _ []string) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return printTable(a, *resp.JSON200, func(k gen.IssuedKey) []string {
-		return []string{k.Id, stateOf(k), k.Subject, k.User, grantsOf(k), strings.Join(k.Strategies, ","), "used " + when(k.Used)}
+	return a.print(resp.Body, func() error {
+		return printTable(a, "ID|STATE|HOLDER|USER|MAY|STRATEGIES|LAST USED", *resp.JSON200, func(k gen.IssuedKey) []string {
+			return []string{k.Id, stateOf(k), k.Subject, k.User, grantsOf(k), strings.Join(k.Strategies, ","), when(k.Used)}
+		})
 	})
 }
 
@@ -150,12 +168,12 @@ func revokeAPIKey(ctx context.Context, a *adminClient, args []string) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printf("%s %s\n", resp.JSON200.Id, stateOf(*resp.JSON200))
+	return a.print(resp.Body, func() error { return a.printf("%s %s\n", resp.JSON200.Id, stateOf(*resp.JSON200)) })
 }
 
 func rotateAPIKeyCommand() *cobra.Command {
 	overlap := duration.Duration(duration.Day)
-	c := adminCommand("rotate ID", "Issue a key for the same caller, print it once, and let the old one work for a while", cobra.ExactArgs(1), func(ctx context.Context, a *adminClient, args []string) error {
+	c := adminCommand("rotate ID", "Replace an issued API key; the old one works for a while", cobra.ExactArgs(1), func(ctx context.Context, a *adminClient, args []string) error {
 		seconds, err := lifetime("overlap", overlap)
 		if err != nil {
 			return err
@@ -166,7 +184,10 @@ func rotateAPIKeyCommand() *cobra.Command {
 		}
 		return a.printNewKey(*resp.JSON200)
 	})
-	c.Flags().Var(&overlap, "overlap", "`time` for which the old key works on, at most 90d")
+	c.Long = `Create an API key with the same grants and strategies, print it once, and end the old one after --overlap.`
+	c.Example = `  strongroom apikey rotate k3x7q2mf
+  strongroom apikey rotate k3x7q2mf --overlap 1h`
+	c.Flags().Var(&overlap, "overlap", "`time` for which the old key still works, at most 90d")
 	return c
 }
 

@@ -17,20 +17,28 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	c := &cobra.Command{Use: "audit", Short: "Read and verify the record of every attempt", Args: noArgs, RunE: showHelp}
+	c := &cobra.Command{
+		Use: "audit", Short: "Read and verify the audit log", Args: noArgs, RunE: showHelp,
+		Long: `Read and verify the audit log: who attempted what on which secret, and with what outcome. Entries are
+lines of JSON. No entry has a value.`,
+		Example: `  strongroom audit tail`,
+	}
 	c.AddCommand(
 		auditVerifyCommand(),
 		auditTailCommand(),
 		auditExportCommand(),
 		auditPruneCommand(),
-		adminCommand("mend", "Let a log go on whose head is damaged", noArgs, mendAudit),
+		asksFirst(described(adminCommand("mend", "Continue an audit log whose head is damaged", noArgs, mendAudit),
+			`Continue an audit log whose head is damaged, behind its last whole entry. A head that is sound is not changed.
+See strongroom audit verify first, and keep a copy of the state file if the cause is unknown.`,
+			`  strongroom audit mend`), says("This writes a new head for the audit log. Whether entries are missing at its end can then no longer be proven.")),
 	)
 	return c
 }
 
 func auditVerifyCommand() *cobra.Command {
 	var anchorFile string
-	c := adminCommand("verify", "Go through the whole chain, and print its head", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("verify", "Verify the whole chain, and print its head", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		body := gen.VerifyAuditJSONRequestBody{}
 		if a.out.Flags().Changed("anchor") {
 			text, err := safefile.Read(anchorFile)
@@ -52,7 +60,12 @@ func auditVerifyCommand() *cobra.Command {
 		}
 		return a.printf("%d entries, and the chain holds\n%s\n", resp.JSON200.Entries, resp.JSON200.Anchor)
 	})
+	c.Long = `Verify the whole chain, and print its head. It reports entries that were edited, dropped, moved or cut off.
+Entries cut off at the end are found only with --anchor.`
+	c.Example = `  strongroom audit verify
+  strongroom audit verify --anchor heads.log`
 	c.Flags().StringVar(&anchorFile, "anchor", "", "a `file` whose last line is a head that was printed or anchored earlier")
+	_ = c.MarkFlagFilename("anchor")
 	return c
 }
 
@@ -63,7 +76,7 @@ func lastLine(text string) string {
 
 func auditTailCommand() *cobra.Command {
 	var lines int
-	c := adminCommand("tail", "Write the last entries, as lines of JSON", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("tail", "Print the last entries, as lines of JSON", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if lines < 1 || lines > 1000 {
 			return errors.New("--lines: must be 1 to 1000")
 		}
@@ -73,14 +86,16 @@ func auditTailCommand() *cobra.Command {
 		}
 		return err
 	})
-	c.Flags().IntVarP(&lines, "lines", "n", 10, "how many, at most 1000")
+	c.Example = `  strongroom audit tail -n 50
+  strongroom audit tail | jq -r .action`
+	c.Flags().IntVarP(&lines, "lines", "n", 10, "`number` of entries, at most 1000")
 	return c
 }
 
 func auditExportCommand() *cobra.Command {
 	var after int
 	var follow bool
-	c := adminCommand("export", "Write all entries, as lines of JSON", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("export", "Print all entries, as lines of JSON", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if after < 0 {
 			return errors.New("--after: must not be negative")
 		}
@@ -90,7 +105,7 @@ func auditExportCommand() *cobra.Command {
 		_, err := a.exportEntries(ctx, after)
 		return err
 	})
-	c.Long = `Write the entries of the audit log in order, as lines of JSON. The number of an entry is its seq.`
+	c.Long = `Print the entries of the audit log in order, as lines of JSON. The number of an entry is its seq.`
 	c.Example = `  strongroom audit export
   strongroom audit export --after 1200 --follow`
 	c.Flags().IntVar(&after, "after", 0, "`number` of the entry after which to start (default from the first)")
@@ -162,7 +177,7 @@ func (a *adminClient) writeEntries(ctx context.Context, body gen.ReadAuditJSONRe
 
 func auditPruneCommand() *cobra.Command {
 	var keep duration.Duration
-	c := adminCommand("prune --keep DURATION", "Drop old entries, and leave a signed checkpoint", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("prune --keep DURATION", "Remove old entries, and leave a signed checkpoint", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if keep <= 0 {
 			return errors.New("--keep: must be longer than nothing")
 		}
@@ -175,7 +190,12 @@ func auditPruneCommand() *cobra.Command {
 	})
 	c.Flags().Var(&keep, "keep", "`time` for which entries stay, as 365d")
 	_ = c.MarkFlagRequired("keep") // fails only for a flag that does not exist
-	return c
+	c.Long = `Remove old entries, and leave a signed checkpoint by which the rest can still be verified. audit.retention in
+the config does the same every hour.`
+	c.Example = `  strongroom audit prune --keep 365d`
+	return asksFirst(c, func([]string) string {
+		return fmt.Sprintf("This removes all audit entries older than %s for good. Export them first with strongroom audit export.", &keep)
+	})
 }
 
 func mendAudit(ctx context.Context, a *adminClient, _ []string) error {

@@ -34,7 +34,7 @@ func backupCommand() *cobra.Command {
 	c.Long = `Take an encrypted backup, while the server runs or not. It is a copy of the last
 commit, encrypted for the keyring, so that the key-encryption key opens it, or for
 an age recipient.`
-	c.Example = `  strongroom backup --out /backup/strongroom-$(date +%F)
+	c.Example = `  strongroom backup --out /backup/strongroom-2026-11-29
   strongroom backup --out - | ssh backup@host 'cat > strongroom.backup'`
 	c.Flags().StringVar(&out, "out", "", "the `file` to write, which must not exist, or - for standard output")
 	c.Flags().BoolVar(&force, "force", false, "write to standard output even if it is a terminal")
@@ -86,8 +86,12 @@ func backupVerifyCommand() *cobra.Command {
 	var file, identity string
 	c := &cobra.Command{
 		Use:   "verify BACKUP|-",
-		Short: "Open a backup and everything in it, without restoring it",
-		Args:  cobra.ExactArgs(1),
+		Short: "Check a backup and every record in it, without restoring it",
+		Long: `Check a backup and every record in it, without restoring it. It is decrypted into a directory beside it, in which
+everything is still encrypted, and which is removed at the end.`,
+		Example: `  strongroom backup verify /backup/strongroom-2026-11-29
+  strongroom backup verify --identity age.key strongroom.age`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := config.Load(file)
 			if err != nil {
@@ -139,8 +143,11 @@ func restoreCommand() *cobra.Command {
 	var file, from, identity string
 	c := &cobra.Command{
 		Use:   "restore --from BACKUP",
-		Short: "Make the state file of a backup, where there is none",
-		Args:  noArgs,
+		Short: "Create the state file from a backup, where there is none",
+		Long: `Create the state file of the config from a backup. A state file that exists is not changed: move it away first.
+The backup is opened with state.key, or with --identity if it was encrypted for an age recipient.`,
+		Example: `  strongroom restore --from /backup/strongroom-2026-11-29`,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file)
 			if err != nil {
@@ -157,7 +164,7 @@ func restoreCommand() *cobra.Command {
 	identityFlag(c, &identity)
 	c.Flags().StringVar(&from, "from", "", "the `backup`, or - for standard input")
 	_ = c.MarkFlagRequired("from") // fails only for a flag that does not exist
-	return c
+	return asksFirst(c, says("This makes the server continue from the backup. API keys revoked since then work again, and reads of agent keys since then do not count."))
 }
 
 // remindOfAnchor says what would keep the server from starting on a backup that

@@ -37,7 +37,7 @@ func TestABackupUnderLoadIsOneMomentOfTheStore(t *testing.T) {
 	for n := range backups {
 		restored := i.mustCopy(t)
 		mustWork(t, os.Remove(restored.path("data/strongroom.db")))
-		args := []string{"restore", "--from", path(n)}
+		args := []string{"restore", "--yes", "--from", path(n)}
 		if n%2 == 1 {
 			args = append(args, "--identity", i.path("identity"))
 		}
@@ -136,8 +136,8 @@ func TestARestoreNeedsAnEmptyPlaceAndAWholeBackupAndItsKey(t *testing.T) {
 				mustWork(t, os.Remove(i.path("data/strongroom.db")))
 			}
 			before := mustSnapshot(t, i.dir)
-			wantRefusal(t, i.administer(t, "restore", "--from", i.path("backup")), tc.ofKeyring)
-			wantRefusal(t, i.administer(t, "restore", "--from", i.path("backup.age"), "--identity", i.path("identity")), tc.forAge)
+			wantRefusal(t, i.administer(t, "restore", "--yes", "--from", i.path("backup")), tc.ofKeyring)
+			wantRefusal(t, i.administer(t, "restore", "--yes", "--from", i.path("backup.age"), "--identity", i.path("identity")), tc.forAge)
 			if tc.name != "the place is taken" {
 				wantRefusal(t, i.administer(t, "backup", "verify", i.path("backup")), tc.ofKeyring)
 			}
@@ -175,7 +175,7 @@ func TestABackupForAnotherIdentityIsRefused(t *testing.T) {
 	} {
 		path := filepath.Join(mustTempDir(t), "identity")
 		mustWrite(t, path, identity)
-		r := i.administer(t, "restore", "--from", i.path("backup.age"), "--identity", path)
+		r := i.administer(t, "restore", "--yes", "--from", i.path("backup.age"), "--identity", path)
 		wantRefusal(t, r, says)
 		if strings.Contains(r.stderr, another.String()) {
 			t.Errorf("it tells the identity: %s", r.stderr)
@@ -217,7 +217,7 @@ func TestABackupThatIsOlderThanTheAnchorIsServedOnceThatIsMovedAway(t *testing.T
 	if err := os.Remove(i.path("data/strongroom.db")); err != nil {
 		t.Fatal(err)
 	}
-	r := i.administer(t, "restore", "--from", i.path("backup"))
+	r := i.administer(t, "restore", "--yes", "--from", i.path("backup"))
 	if r.code != 0 || !strings.Contains(r.stderr, "the anchor in "+i.path("anchor")) || !strings.Contains(r.stderr, "move it away") {
 		t.Errorf("restore: %+v", r)
 	}
@@ -255,7 +255,7 @@ func TestABackupGoesToStandardOutputAndComesFromStandardInput(t *testing.T) {
 	elsewhere := i.path("elsewhere.yaml")
 	for _, tc := range []struct{ args, says string }{
 		{"backup verify - --config " + i.config(), "ok     "},
-		{"restore --from - --config " + elsewhere, "elsewhere.db is restored\n"},
+		{"restore --yes --from - --config " + elsewhere, "elsewhere.db is restored\n"},
 	} {
 		cmd := command(t, strings.Fields(tc.args)...)
 		cmd.Stdin = strings.NewReader(taken)

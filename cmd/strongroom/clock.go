@@ -7,8 +7,14 @@ import (
 )
 
 func clockCommand() *cobra.Command {
-	c := &cobra.Command{Use: "clock", Short: "Decide about a clock that has jumped ahead", Args: noArgs, RunE: showHelp}
-	c.AddCommand(adminCommand("confirm", "Believe the clock, and remove what is old by it", noArgs, confirmClock))
+	c := &cobra.Command{
+		Use: "clock", Short: "Confirm a clock that has jumped ahead", Args: noArgs, RunE: showHelp,
+		Example: `  strongroom clock confirm`,
+	}
+	c.AddCommand(asksFirst(described(adminCommand("confirm", "Confirm that the clock is right, so that old data is removed again", noArgs, confirmClock),
+		`Confirm that the clock is right. After a jump of more than a week ahead, no deleted secret and no audit entry is removed
+by age for a day, because a wrong clock must not destroy data. strongroom status says whether this is so.`,
+		`  strongroom clock confirm`), says("This lets the server remove deleted secrets and audit entries that are too old by the present time. Check date first.")))
 	return c
 }
 
@@ -17,5 +23,5 @@ func confirmClock(ctx context.Context, a *adminClient, _ []string) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printf("the clock is believed: what is old by it is removed within the hour\n")
+	return a.printf("the clock is confirmed: data that is too old is removed within the hour\n")
 }

@@ -14,11 +14,11 @@ func TestHelpOfEveryCommandSaysWhatItIsForAndWhatItTakes(t *testing.T) {
 	for _, tc := range []struct{ args, says string }{
 		{"", "Store secrets in one encrypted file|Server:|Secrets:|Access:|State file:|  serve |  version |/etc/strongroom/strongroom.yaml"},
 		{"--help", "Server:|  config |  init |  serve |  version |  completion "},
-		{"help serve", "Serve the APIs until told to stop (SIGTERM)\n|--config file |--listen address "},
+		{"help serve", "Serve the APIs until told to stop (SIGTERM)|strongroom serve --config demo|--config file |--listen address "},
 		{"serve --help", "strongroom serve|--config file |--listen address "},
 		{"init --help", "Make a config, keys and an empty state file in DIR|Nothing that exists is overwritten|strongroom init --dir DIR|--dir directory "},
-		{"config", "Look at a config without serving it\n|  check "},
-		{"config --help", "Look at a config without serving it\n|  check "},
+		{"config", "Check a config without serving it\n|  check "},
+		{"config --help", "Check a config without serving it\n|  check "},
 		{"config check --help", "strongroom config check|--config file "},
 		{"version --help", "Print the version|strongroom version"},
 	} {

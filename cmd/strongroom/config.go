@@ -11,10 +11,11 @@ import (
 
 func configCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "config",
-		Short: "Look at a config without serving it",
-		Args:  noArgs,
-		RunE:  showHelp,
+		Use:     "config",
+		Short:   "Check a config without serving it",
+		Example: `  strongroom config check`,
+		Args:    noArgs,
+		RunE:    showHelp,
 	}
 	c.AddCommand(configCheckCommand())
 	return c
@@ -24,8 +25,12 @@ func configCheckCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Say what is wrong with a config and the keys, certificates and kubeconfigs that it names",
-		Args:  noArgs,
+		Short: "Check a config and the keys, certificates and kubeconfigs that it names",
+		Long: `Check a config and the keys, certificates and kubeconfigs that it names. It asks nothing over the network, and
+needs neither a running server nor a state file. The exit code is 1 if the server would not start.`,
+		Example: `  strongroom config check
+  strongroom config check --config configs/production.yaml`,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(file)
 			if err != nil {

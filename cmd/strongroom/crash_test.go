@@ -51,7 +51,7 @@ func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
 		if round%crashesBetween == 0 || round == crashes {
 			verifyAudit(t, clients[0].admin)
 			onRecord.compare(t, i, clients)
-			mustPrint(t, "audit", "prune", "--keep", "1ns", "--config", i.config())
+			mustPrint(t, "audit", "prune", "--yes", "--keep", "1ns", "--config", i.config())
 		}
 		if t.Failed() {
 			t.Fatalf("that was after crash %d of seed %d", round, seed)

@@ -3,24 +3,33 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
+
+	gen "github.com/strongroom/strongroom/gen/strongroom"
 )
 
 func doctorCommand() *cobra.Command {
-	return adminCommand("doctor", "Say what is wrong with the state file and around it, and what to do", noArgs,
-		func(ctx context.Context, a *adminClient, _ []string) error { return examine(ctx, a) })
+	return prints(described(adminCommand("doctor", "Check the state file and its surroundings, with a remedy for each problem", noArgs,
+		func(ctx context.Context, a *adminClient, _ []string) error { return examine(ctx, a) }),
+		`Check permissions, disk, clock, keyring, certificate, the chain of the audit log and every record of the state file, and
+say what to do about each problem. The exit code is 1 if something is wrong; a warning alone does not change it.`,
+		`  strongroom doctor
+  strongroom doctor -o json`))
 }
 
 func compactCommand() *cobra.Command {
-	return adminCommand("compact", "Give unused room in the state file back to the disk", noArgs,
+	return described(adminCommand("compact", "Return unused space in the state file to the disk", noArgs,
 		func(ctx context.Context, a *adminClient, _ []string) error {
 			resp, err := a.CompactWithResponse(ctx)
 			if err := refusal(resp, err); err != nil {
 				return err
 			}
 			return a.printf("the state file had %d KiB and has %d\n", resp.JSON200.Before>>10, resp.JSON200.After>>10)
-		})
+		}),
+		"Return unused space in the state file to the disk, while the server runs or not.",
+		`  strongroom compact`)
 }
 
 // examine prints a line for each thing looked at and fails if one is wrong.
@@ -29,21 +38,28 @@ func examine(ctx context.Context, a *adminClient) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	healthy := true
-	for _, f := range *resp.JSON200 {
+	healthy := !slices.ContainsFunc(*resp.JSON200, func(f gen.Finding) bool { return !f.Ok })
+	if err := a.print(resp.Body, func() error { return a.printFindings(*resp.JSON200) }); err != nil {
+		return err
+	}
+	if !healthy {
+		return errors.New("not everything is as it should be")
+	}
+	return nil
+}
+
+func (a *adminClient) printFindings(findings []gen.Finding) error {
+	for _, f := range findings {
 		mark := "ok   "
 		switch {
 		case !f.Ok:
-			mark, healthy = "WRONG", false
+			mark = "WRONG"
 		case f.Warning:
 			mark = "WARN "
 		}
 		if err := a.printf("%s  %s: %s\n", mark, f.About, f.Text); err != nil {
 			return err
 		}
-	}
-	if !healthy {
-		return errors.New("not everything is as it should be")
 	}
 	return nil
 }

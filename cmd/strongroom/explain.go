@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +13,12 @@ import (
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/safefile"
+	"github.com/strongroom/strongroom/internal/secret"
 )
 
 func explainCommand() *cobra.Command {
 	var subject, credential string
-	c := adminCommand("explain --as SUBJECT | --credential-file FILE ACTION TARGET", "Say whether a caller may do something, and by which line", cobra.ExactArgs(2),
+	c := adminCommand("explain --as SUBJECT | --credential-file FILE ACTION TARGET", "Explain whether a caller is allowed to do something, and which rule decides", cobra.ExactArgs(2),
 		func(ctx context.Context, a *adminClient, args []string) error {
 			body := gen.ExplainJSONRequestBody{Action: args[0], Target: args[1], Subject: &subject}
 			if credential != "" {
@@ -30,18 +32,33 @@ func explainCommand() *cobra.Command {
 			if err := refusal(resp, err); err != nil {
 				return err
 			}
-			return a.printVerdicts(*resp.JSON200)
+			return a.printVerdicts(*resp.JSON200, bytes.TrimSpace(resp.Body))
 		})
-	c.Long = `Say whether a caller may do something, and by which line: of a keys file, of the config, or of an issued key. ACTION is
-list, create, write, delete, reveal or admin; TARGET is a secret, as user/alice/GITHUB_TOKEN or app/<uuid>/db, or what
-an owner has, as user/alice: a yes is then about some of it at least, and where grants have names each of those has an
-answer of its own. Of a credential that is refused it says why: callers of the APIs are not told. The exit code is 0 for a yes.`
+	c.Long = `Explain whether a caller is allowed to do something, and which rule decides: a line of a keys file or of the config, or
+an issued key. ACTION is list, create, write, delete, reveal or admin. TARGET is a secret, as user/alice/GITHUB_TOKEN or
+app/<uuid>/db, or an owner, as user/alice. For an owner, yes means at least one of its secrets, and each name in the
+caller's grants gets a line of its own. Of a credential that is refused it says why, which callers of the APIs
+are not told. The exit code is 0 for yes.`
+	c.Example = `  strongroom explain --as alice reveal user/alice/GITHUB_TOKEN
+  strongroom explain --credential-file token.jwt list app/0f8fad5b-d9cb-469f-a165-70867728950e`
+	c.ValidArgsFunction = completeExplain
+	prints(c)
 	f := c.Flags()
-	f.StringVar(&subject, "as", "", "`subject` of keys; who has a token has it by its roles, see --credential-file")
-	f.StringVar(&credential, "credential-file", "", "`file` with a key or token, - for standard input")
+	f.StringVar(&subject, "as", "", "`subject` of API keys. For tokens use --credential-file")
+	f.StringVar(&credential, "credential-file", "", "`file` with an API key or token, - for standard input")
 	c.MarkFlagsMutuallyExclusive("as", "credential-file")
 	c.MarkFlagsOneRequired("as", "credential-file")
 	return c
+}
+
+// completeExplain completes the action.
+func completeExplain(_ *cobra.Command, args []string, _ string) (actions []string, _ cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		for _, action := range secret.Actions() {
+			actions = append(actions, string(action))
+		}
+	}
+	return actions, cobra.ShellCompDirectiveNoFileComp
 }
 
 // maxCredential is more than any credential has bytes.
@@ -61,11 +78,11 @@ func (a *adminClient) credential(path string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// printVerdicts writes what each credential may. If that is nothing, it is what
-// went wrong.
-func (a *adminClient) printVerdicts(verdicts []gen.Verdict) error {
+// printVerdicts writes the verdict on each credential. If none allows the action,
+// the verdicts are the error.
+func (a *adminClient) printVerdicts(verdicts []gen.Verdict, document []byte) error {
 	if len(verdicts) == 0 {
-		return errors.New("nobody is known by that")
+		return errors.New("no caller matches this credential")
 	}
 	var lines []string
 	allowed := false
@@ -73,10 +90,14 @@ func (a *adminClient) printVerdicts(verdicts []gen.Verdict) error {
 		lines = append(lines, verdictLine(v))
 		allowed = allowed || v.Allowed
 	}
-	if !allowed {
-		return errors.New(strings.Join(lines, "\n"))
+	text := strings.Join(lines, "\n")
+	switch {
+	case !allowed && a.wantsJSON():
+		return errors.Join(a.printf("%s\n", document), errors.New(text))
+	case !allowed:
+		return errors.New(text)
 	}
-	return a.printf("%s\n", strings.Join(lines, "\n"))
+	return a.print(document, func() error { return a.printf("%s\n", text) })
 }
 
 func verdictLine(v gen.Verdict) string {

@@ -46,7 +46,7 @@ func TestEverythingButAgeWorksInFIPSMode(t *testing.T) {
 		for _, args := range []string{
 			"secret history " + theApp + " db", "secret undelete " + theApp + " gone", "owner deleted " + theUser,
 			"keyring rotate", "keyring show", "keyring rewrap --new-key {dir}/keys/state.key",
-			"audit verify", "audit tail", "audit export", "audit prune --keep 1h",
+			"audit verify", "audit tail", "audit export", "audit prune --yes --keep 1h",
 			"backup --out " + backup, "backup verify " + backup, "doctor",
 		} {
 			must(i, strings.Fields(strings.ReplaceAll(args, "{dir}", i.dir))...)
@@ -58,7 +58,7 @@ func TestEverythingButAgeWorksInFIPSMode(t *testing.T) {
 	p.want(t, 200, "DELETE", app+"/gone", i.pskHeader(), "")
 	p.mustStop(t)
 	everything(i.path("another"))
-	must(i, "keyring", "prune")
+	must(i, "keyring", "prune", "--yes")
 	wantRefusal(t, administer(plain, "backup", "verify", plain.path("backup.age"), "--identity", plain.path("identity")),
 		"backups for an age recipient are not available in FIPS 140-3 mode")
 	must(plain, "backup", "verify", plain.path("backup")) // of the other mode

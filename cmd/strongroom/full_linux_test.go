@@ -65,7 +65,7 @@ func TestOnAFullDiskItGoesOnThatMustGoOnRecord(t *testing.T) {
 		p.want(t, 200, "GET", app+"/db/reveal", i.pskHeader(), "")
 		p.want(t, 403, "GET", app+"/db/reveal", "Authorization-PSK: "+key, "")
 	}
-	i.mustAdminister(t, "apikey", "revoke", idIn(key))
+	i.mustAdminister(t, "apikey", "revoke", "--yes", idIn(key))
 	p.want(t, 401, "GET", app, "Authorization-PSK: "+key, "")
 	p.client.CloseIdleConnections()
 	p.mustKill(t) // the 401 is counted, which it could not write

@@ -156,10 +156,10 @@ func TestNothingThatIsWrittenTellsAValueOrAKey(t *testing.T) {
 		for n, args := range []string{
 			"secret history " + theApp + " db", "secret history " + theUser + " RENAMED", "secret restore " + theApp + " db 0",
 			"secret undelete " + theApp + " gone", "owner deleted " + theApp, "keyring show", "keyring rotate", "keyring rotate",
-			"keyring prune", "audit verify", "audit tail -n 1000", "audit export", "backup --out {dir}/backup",
+			"keyring prune --yes", "audit verify", "audit tail -n 1000", "audit export", "backup --out {dir}/backup",
 			"backup --out {dir}/backup.age --recipient " + ageRecipient, "backup --out {dir}/x --recipient x",
 			"backup verify {dir}/backup", "backup verify {dir}/backup.age --identity {dir}/identity", "backup verify {dir}/identity",
-			"restore --from {dir}/backup", "audit prune --keep 1h", "doctor", "compact", "config check",
+			"restore --yes --from {dir}/backup", "audit prune --yes --keep 1h", "doctor", "compact", "config check",
 		} {
 			args = strings.ReplaceAll(strings.ReplaceAll(args, "{dir}/backup", "{dir}/"+when), "{dir}", i.dir)
 			collect(fmt.Sprint(when, " ", n, " ", args), i.administer(t, strings.Fields(args)...))

@@ -24,7 +24,7 @@ const maxImport = 64 << 20
 
 func importCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import", Short: "Take over secrets that others have kept", Args: noArgs, RunE: showHelp,
+		Use: "import", Short: "Copy secrets from OpenHands or from a cluster", Example: `  strongroom import openhands ~/.openhands/secrets.json`, Args: noArgs, RunE: showHelp,
 	}
 	c.AddCommand(importOpenHandsCommand(), importKubernetesCommand())
 	return c
@@ -57,7 +57,7 @@ OpenHands' agent server encrypts the values in this file under OH_SECRET_KEY, wh
 ~/.openhands/agent-canvas/secret-key.txt. Name that file with --secret-key-file.`
 	c.Example = `  strongroom import openhands ~/.openhands/secrets.json
   strongroom import openhands ~/.openhands/secrets.json --user alice --secret-key-file ~/.openhands/agent-canvas/secret-key.txt`
-	c.Flags().StringVar(&store, "store", "", "`name` of the store, if the config has several")
+	storeFlag(c, &store)
 	c.Flags().StringVar(&user, "user", apikey.DefaultUser, "whose secrets they become: the user of a keys file")
 	c.Flags().StringArrayVar(&keyFiles, "secret-key-file", nil, "`file` with OH_SECRET_KEY, and with earlier keys (OH_PREVIOUS_SECRET_KEYS) one a line; for several files, several times")
 	return c

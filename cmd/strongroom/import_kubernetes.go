@@ -18,7 +18,7 @@ import (
 
 func importKubernetesCommand() *cobra.Command {
 	var store, kubeconfig, inContext string
-	c := adminCommand("kubernetes NAMESPACE/SECRET "+secretArgs, "Take over a Secret of a cluster", cobra.ExactArgs(3),
+	c := adminCommand("kubernetes NAMESPACE/SECRET "+secretArgs, "Copy a Secret of a cluster", cobra.ExactArgs(3),
 		func(ctx context.Context, a *adminClient, args []string) error {
 			name, err := a.store(store)
 			if err != nil {
@@ -30,9 +30,10 @@ func importKubernetesCommand() *cobra.Command {
 			}
 			return a.importSecret(ctx, gen.SecretRef{Store: name, Owner: args[1], Name: args[2]}, data)
 		})
-	c.Long = `Take over a Secret of a cluster under another name. It is read as you, with your kubeconfig,
-and stays as it is. OWNER is user/<id> or app/<uuid>. A secret that is there already stays, too.`
-	c.Flags().StringVar(&store, "store", "", "`name` of the store, if the config has several")
+	c.Long = `Copy a Secret of a cluster. It is read with your kubeconfig and not changed. OWNER is
+user/<id> or app/<uuid>. A secret of this name that exists already is not changed either.`
+	c.Example = `  strongroom import kubernetes shop/db app/0f8fad5b-d9cb-469f-a165-70867728950e db`
+	storeFlag(c, &store)
 	c.Flags().StringVar(&kubeconfig, "kubeconfig", "", "the kubeconfig `file`, if not the one that kubectl takes")
 	c.Flags().StringVar(&inContext, "context", "", "the `context` in it, if not the current one")
 	return c

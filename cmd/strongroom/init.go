@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,27 +36,35 @@ const (
 )
 
 func initCommand() *cobra.Command {
-	var dir, file string
+	var dir, file, keysOut string
 	c := &cobra.Command{
 		Use:   "init --dir DIR",
 		Short: "Make a config, keys and an empty state file",
 		Long: `Make a config, keys and an empty state file in DIR, for serve --config DIR/strongroom.yaml.
+Nothing that exists is overwritten.
 
-It prints one key for each API, once: only their hashes are kept. They may do
-everything, reveal included. Nothing that exists is overwritten.
+It creates one API key for each API and prints both once, as headers; only their hashes are
+kept. With --keys-out FILE they go to that file instead, with mode 0600. These keys may do
+everything, reveal included. Replace one with strongroom keys-file rotate.
 
-With --config FILE instead, make only the empty state file that this config
-names, for the key that it names.`,
+With --config FILE instead, make only the empty state file that this config names, for the key
+that it names.`,
+		Example: `  strongroom init --dir strongroom --keys-out api-keys
+  strongroom init --config /etc/strongroom/strongroom.yaml`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if file != "" {
 				return initializeState(c.Context(), file)
 			}
-			return initialize(c.Context(), dir, c.OutOrStdout(), c.ErrOrStderr())
+			return initialize(c, dir, keysOut)
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "the `directory`, made if there is none")
-	c.Flags().StringVar(&file, "config", "", "the config `file`")
+	c.Flags().StringVar(&file, "config", "", "the config `file`, for its state file alone")
+	c.Flags().StringVar(&keysOut, "keys-out", "", "a new `file` for the API keys, instead of standard output")
+	_ = c.MarkFlagDirname("dir")
+	_ = c.MarkFlagFilename("config", "yaml", "yml")
+	c.MarkFlagsMutuallyExclusive("config", "keys-out")
 	c.MarkFlagsOneRequired("dir", "config")
 	c.MarkFlagsMutuallyExclusive("dir", "config")
 	return c
@@ -76,7 +83,7 @@ func initializeState(ctx context.Context, file string) error {
 
 // initialize makes everything or, if something is in the way, nothing. The
 // config comes last, so that where there is one, there is all of it.
-func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err error) {
+func initialize(c *cobra.Command, dir, keysOut string) (err error) {
 	var made []string
 	defer func() {
 		if err != nil {
@@ -114,7 +121,7 @@ func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err 
 		{stateKeyFile, func(path string) error { return safefile.CreateText(path, []byte(seal.NewKey().Encode()+"\n")) }},
 		{sessionKeysFile, func(path string) error { return safefile.CreateText(path, sessionKeys) }},
 		{pskFile, func(path string) error { return safefile.CreateText(path, psks) }},
-		{stateFile, func(path string) error { return app.NewState(ctx, path, keyring.FromFile(keyFile)) }},
+		{stateFile, func(path string) error { return app.NewState(c.Context(), path, keyring.FromFile(keyFile)) }},
 		{configFile, func(path string) error { return safefile.CreateText(path, initialConfig) }},
 	} {
 		path := filepath.Join(dir, f.name)
@@ -126,8 +133,21 @@ func initialize(ctx context.Context, dir string, stdout, stderr io.Writer) (err 
 			made = append(made, state.Files(path)[1:]...)
 		}
 	}
-	_, _ = fmt.Fprintf(stderr, "made %s; these keys are shown once:\n", filepath.Join(dir, configFile))
-	_, err = fmt.Fprintf(stdout, "X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk)
+	return handOut(c, filepath.Join(dir, configFile), keysOut, fmt.Sprintf("X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk))
+}
+
+// handOut writes new API keys to standard output or, with mode 0600, to a new
+// file.
+func handOut(c *cobra.Command, made, keysOut, keys string) error {
+	if keysOut != "" {
+		if err := safefile.CreateText(keysOut, []byte(keys)); err != nil {
+			return fmt.Errorf("--keys-out: %w", err)
+		}
+		_, err := fmt.Fprintf(c.ErrOrStderr(), "made %s; the API keys are in %s\n", made, keysOut)
+		return err
+	}
+	_, _ = fmt.Fprintf(c.ErrOrStderr(), "made %s; these keys are shown once:\n", made)
+	_, err := fmt.Fprint(c.OutOrStdout(), keys)
 	return err
 }
 

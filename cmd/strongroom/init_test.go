@@ -146,3 +146,21 @@ func TestInitOfAConfigMakesItsStateFileAndNoOther(t *testing.T) {
 	}
 	mustServe(t, i)
 }
+
+func TestInitWritesKeysToAFileOfTheirOwn(t *testing.T) {
+	dir := mustTempDir(t)
+	keys := filepath.Join(dir, "api-keys")
+	r := mustRun(t, "init", "--dir", filepath.Join(dir, "a"), "--keys-out", keys)
+	if r.stdout != "" || strings.Contains(r.stderr, "srk_") {
+		t.Errorf("a key was printed: %s%s", r.stdout, r.stderr)
+	}
+	info, err := os.Stat(keys)
+	mustWork(t, err)
+	if text := mustRead(t, keys); info.Mode() != 0o600 || !strings.HasPrefix(text, "X-Session-API-Key: srk_") || !strings.Contains(text, "\nAuthorization-PSK: srk_") {
+		t.Errorf("the file has mode %v and %d bytes", info.Mode(), len(text))
+	}
+	wantRefusal(t, run(t, "init", "--dir", filepath.Join(dir, "b"), "--keys-out", keys), "--keys-out: ")
+	if _, err := os.Stat(filepath.Join(dir, "b")); err == nil {
+		t.Error("init left a directory behind")
+	}
+}

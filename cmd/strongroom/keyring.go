@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,11 +17,22 @@ import (
 )
 
 func keyringCommand() *cobra.Command {
-	c := &cobra.Command{Use: "keyring", Short: "Look after the keys that seal the state file", Args: noArgs, RunE: showHelp}
+	c := &cobra.Command{
+		Use: "keyring", Short: "Show and change the keys that encrypt the state file", Args: noArgs, RunE: showHelp,
+		Long: `Show and change the keys that encrypt the state file. The keyring holds the sealing keys, which encrypt records.
+It is in the state file, encrypted with the key that the config names under state.key.`,
+		Example: `  strongroom keyring show`,
+	}
 	c.AddCommand(
-		adminCommand("show", "Show the keys' numbers, and how far sealing anew has come", noArgs, showKeyring),
-		adminCommand("rotate", "Seal with a new key from now on, and everything else in the background", noArgs, rotateKeyring),
-		adminCommand("prune", "Forget retired keys, with which nothing in the state file is sealed any more", noArgs, pruneKeyring),
+		prints(described(adminCommand("show", "Show the ids of the sealing keys, and the progress of a rotation", noArgs, showKeyring),
+			"", `  strongroom keyring show
+  strongroom keyring show -o json`)),
+		prints(described(adminCommand("rotate", "Encrypt new data with a new sealing key, and everything else in the background", noArgs, rotateKeyring),
+			"Add a sealing key for new data, and encrypt all other records with it in the background. No request waits for that.",
+			`  strongroom keyring rotate`)),
+		asksFirst(prints(described(adminCommand("prune", "Remove retired sealing keys that no record needs", noArgs, pruneKeyring),
+			"Remove retired sealing keys. It first makes sure that no record in the state file needs them.",
+			`  strongroom keyring prune`)), says("This removes retired sealing keys for good. No record in the state file needs them; backups have their own keyring.")),
 		rewrapCommand(),
 	)
 	return c
@@ -31,7 +43,11 @@ func showKeyring(ctx context.Context, a *adminClient, _ []string) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printKeyring(resp.JSON200.Keyring)
+	document, err := json.Marshal(resp.JSON200.Keyring)
+	if err != nil {
+		return err
+	}
+	return a.print(document, func() error { return a.printKeyring(resp.JSON200.Keyring) })
 }
 
 func rotateKeyring(ctx context.Context, a *adminClient, _ []string) error {
@@ -39,7 +55,7 @@ func rotateKeyring(ctx context.Context, a *adminClient, _ []string) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printKeyring(*resp.JSON200)
+	return a.print(resp.Body, func() error { return a.printKeyring(*resp.JSON200) })
 }
 
 func pruneKeyring(ctx context.Context, a *adminClient, _ []string) error {
@@ -47,7 +63,7 @@ func pruneKeyring(ctx context.Context, a *adminClient, _ []string) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printKeyring(*resp.JSON200)
+	return a.print(resp.Body, func() error { return a.printKeyring(*resp.JSON200) })
 }
 
 func (a *adminClient) printKeyring(k gen.Keyring) error {
@@ -67,7 +83,7 @@ func (a *adminClient) printKeyring(k gen.Keyring) error {
 // rewrapCommand makes the new key durable before anything depends on it.
 func rewrapCommand() *cobra.Command {
 	var newKey string
-	c := adminCommand("rewrap --new-key FILE", "Change the key-encryption key", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("rewrap --new-key FILE", "Change the key that opens the state file", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		key, err := keyIn(ctx, newKey)
 		if err != nil {
 			return fmt.Errorf("--new-key: %w", err)
@@ -76,9 +92,15 @@ func rewrapCommand() *cobra.Command {
 		if err := refusal(resp, err); err != nil {
 			return err
 		}
-		return a.printf("the state file now opens with the key in %s only: name it in the config under state.key, where the server may read it\n", newKey)
+		return a.printf("the state file now opens with the key in %s only: name it in the config under state.key, where the server may read it\n"+
+			"keep the old key: backups taken before now open only with that one\n", newKey)
 	})
-	c.Flags().StringVar(&newKey, "new-key", "", "the `file` with the new key; made with a random one if there is none")
+	c.Long = `Change the key that opens the state file (the key-encryption key). Records stay as they are; only the keyring is
+encrypted anew. Afterwards name the new key in the config under state.key, or the server does not start again.
+
+Keep the old key as long as backups from before: they open only with that one.`
+	c.Example = `  strongroom keyring rewrap --new-key keys/state-2.key`
+	c.Flags().StringVar(&newKey, "new-key", "", "the `file` with the new key, made with a random one if it does not exist")
 	_ = c.MarkFlagRequired("new-key") // fails only for a flag that does not exist
 	return c
 }

@@ -32,7 +32,7 @@ func TestTheKeyringIsRotatedWhileClientsWrite(t *testing.T) {
 		mustFinishResealing(t, i)
 	}
 	stop()
-	if out := i.mustAdminister(t, "keyring", "prune"); !strings.HasPrefix(out, "key 3 seals; retired: []\n") {
+	if out := i.mustAdminister(t, "keyring", "prune", "--yes"); !strings.HasPrefix(out, "key 3 seals; retired: []\n") {
 		t.Errorf("prune says %s", out)
 	}
 	i.mustAdminister(t, "doctor")
@@ -131,7 +131,7 @@ func TestSealingAnewGoesOnAfterACrash(t *testing.T) {
 	}
 	p = mustServe(t, i)
 	mustFinishResealing(t, i)
-	i.mustAdminister(t, "keyring", "prune")
+	i.mustAdminister(t, "keyring", "prune", "--yes")
 	for n := 0; n < secrets; n += 37 {
 		hasValue(fmt.Sprint("s", n), fmt.Sprint("value ", n))(t, p, i)
 	}

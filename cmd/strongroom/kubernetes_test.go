@@ -240,7 +240,7 @@ func TestMigrateMovesEverythingThereAndBack(t *testing.T) {
 
 	// One that has changed since is not overwritten, nor deleted.
 	p.want(t, 200, "PUT", app+"/b", c.pskHeader(), `{"data":[{"key":"k","value":"changed"}]}`)
-	r := c.administer(t, append(there, "--delete-source")...)
+	r := c.administer(t, append(there, "--delete-source", "--yes")...)
 	if r.code != 1 || r.stdout != "left alone: \"b\" of app/"+shopID+": secret already exists\ncopied 0, there already 3, deleted at the source 3\n" {
 		t.Errorf("got %d, %q and %q", r.code, r.stdout, r.stderr)
 	}
@@ -264,7 +264,7 @@ func TestMigrateMovesEverythingThereAndBack(t *testing.T) {
 	p.mustEnd(t)
 
 	// Without a server, too.
-	wantSays("copied 3, there already 0, deleted at the source 3\n", "migrate", "--from", "cluster", "--to", "embedded", "--delete-source")
+	wantSays("copied 3, there already 0, deleted at the source 3\n", "migrate", "--from", "cluster", "--to", "embedded", "--delete-source", "--yes")
 	for _, args := range [][]string{{"--from", "cluster", "--to", "nowhere"}, {"--from", "cluster", "--to", "cluster"}} {
 		if r := c.administer(t, append([]string{"migrate"}, args...)...); r.code != 1 || r.stdout != "" {
 			t.Errorf("migrate %q: got %d, %q", args, r.code, r.stdout)
@@ -284,7 +284,7 @@ func TestMigrateNoticesThatBothStoresAreOne(t *testing.T) {
 	p := mustServe(t, c.install)
 	p.mustBecome(t, 200, "GET", "/readyz", "")
 	p.want(t, 201, "POST", "/api/secrets", c.sessionHeader(), `{"name":"TOKEN","value":"t"}`)
-	r := c.administer(t, "migrate", "--from", "cluster", "--to", "again", "--delete-source")
+	r := c.administer(t, "migrate", "--from", "cluster", "--to", "again", "--delete-source", "--yes")
 	if r.code != 1 || !strings.Contains(r.stderr, "in the same place") {
 		t.Errorf("got %d, %q and %q", r.code, r.stdout, r.stderr)
 	}

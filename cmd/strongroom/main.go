@@ -23,6 +23,9 @@ import (
 // Exit codes.
 const (
 	exitFailed = 1
+	// exitNotRunning (LSB: "program is not running") is the code of status when no
+	// server is running.
+	exitNotRunning = 3
 	// exitDisk (EX_IOERR of sysexits.h) means that the disk failed under the
 	// state file, damaged it or lost it: look at it before starting again.
 	exitDisk = 74
@@ -57,6 +60,9 @@ func exitCode(err error) int {
 		if errors.Is(err, disk) {
 			return exitDisk
 		}
+	}
+	if errors.Is(err, errNotRunning) {
+		return exitNotRunning
 	}
 	return exitFailed
 }

@@ -16,16 +16,26 @@ func migrateCommand() *cobra.Command {
 		func(ctx context.Context, a *adminClient, _ []string) error {
 			return migrate(ctx, a, gen.MigrateJSONRequestBody{From: from, To: to, DeleteSource: &deleteSource})
 		})
-	c.Long = `Copy all secrets from one store to another: values, descriptions and times of creation, not what
-they have been. Each copy is looked at before the next is made. It can be run again: what is there
-already with the same content counts as copied, and another secret of the same name is left alone.`
+	c.Long = `Copy all secrets from one store to another: values, descriptions and times of creation, but no
+history. Each copy is verified before the next one. The command can be repeated: a secret that exists
+already with the same content counts as copied, and one with another content is not changed.`
+	c.Example = `  strongroom migrate --from embedded --to cluster
+  strongroom migrate --from embedded --to cluster --delete-source`
 	c.Flags().StringVar(&from, "from", "", "`name` of the store to copy from")
 	c.Flags().StringVar(&to, "to", "", "`name` of the store to copy to")
 	c.Flags().BoolVar(&deleteSource, "delete-source", false, "delete each secret at the source once its copy is there")
 	for _, flag := range []string{"from", "to"} {
 		_ = c.MarkFlagRequired(flag) // fails only for a flag that does not exist
 	}
-	return c
+	for _, flag := range []string{"from", "to"} {
+		completeFromConfig(c, flag, storeNames)
+	}
+	return asksFirst(c, func([]string) string {
+		if !deleteSource {
+			return ""
+		}
+		return fmt.Sprintf("This deletes each secret in the store %s once its copy in %s is verified.", from, to)
+	})
 }
 
 // migrate prints what became of the secrets, and fails if some were left.

@@ -40,3 +40,28 @@ func outputFlag(c *cobra.Command) *format {
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	return &f
 }
+
+// prints adds --output to a command that prints a document of the server.
+func prints(c *cobra.Command) *cobra.Command {
+	outputFlag(c)
+	return c
+}
+
+// print writes the server's document as it was sent, or calls table.
+func (a *adminClient) print(document []byte, table func() error) error {
+	if !a.wantsJSON() {
+		return table()
+	}
+	return a.printf("%s\n", strings.TrimSpace(string(document)))
+}
+
+func (a *adminClient) wantsJSON() bool {
+	f := a.out.Flags().Lookup("output")
+	return f != nil && f.Value.String() == string(asJSON)
+}
+
+// described completes the help of a command.
+func described(c *cobra.Command, long, example string) *cobra.Command {
+	c.Long, c.Example = long, example
+	return c
+}

@@ -144,7 +144,7 @@ func TestWhatTakesARestartIsReportedAndTheRestTakesEffect(t *testing.T) {
 	mustWrite(t, i.path("keys/psks.yaml"), mustRead(t, i.path("keys/session-keys.yaml")))
 	p.mustBecome(t, 401, "GET", app, i.pskHeader())
 	p.mustSay(t, regexp.MustCompile(`msg="some of the config takes a restart" fields="listen.drain stores"`))
-	if says := i.mustAdminister(t, "status"); !strings.Contains(says, "to take effect, a restart: listen.drain stores\n") {
+	if says := i.mustAdminister(t, "status"); !strings.Contains(says, "restart required for: listen.drain stores\n") {
 		t.Errorf("status says\n%s", says)
 	}
 }
@@ -156,8 +156,12 @@ func TestSIGHUPReloadsInAnyCase(t *testing.T) {
 }
 
 func TestStatusWithoutAServerSaysSo(t *testing.T) {
-	if says := mustInit(t).mustAdminister(t, "status"); !strings.HasPrefix(says, "no server is running\nstate file ") {
-		t.Errorf("status says\n%s", says)
+	r := mustInit(t).administer(t, "status")
+	if r.code != 3 || !strings.HasPrefix(r.stdout, "state file ") || r.stderr != "strongroom: no server is running on this state file\n" {
+		t.Errorf("%d, %s%s", r.code, r.stdout, r.stderr)
+	}
+	if r := mustInit(t).administer(t, "status", "-o", "json"); r.code != 3 || !strings.Contains(r.stdout, `"serving":false`) {
+		t.Errorf("as JSON: %d, %s%s", r.code, r.stdout, r.stderr)
 	}
 }
 

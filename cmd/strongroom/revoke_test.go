@@ -70,7 +70,7 @@ func TestARequestThatBeganBeforeARevocationChangesNothing(t *testing.T) {
 	} {
 		begun = append(begun, p.begin(t, r[0], r[1], header, r[2]))
 	}
-	i.mustAdminister(t, "apikey", "revoke", idIn(key))
+	i.mustAdminister(t, "apikey", "revoke", "--yes", idIn(key))
 	for _, r := range begun {
 		if status, text := r.end(t); status != 403 {
 			t.Errorf("after the revocation: %d %s, want 403", status, text)

@@ -181,7 +181,7 @@ func TestRootTouchesNothingThatTheStateFilesNameLeadsTo(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			i := original.mustCopyForService(t)
 			v := mustHaveVictim(t, i)
-			commands := append([][]string{{"init"}, {"restore", "--from", "DATA/good.backup"}}, commandsOfRoot...)
+			commands := append([][]string{{"init"}, {"restore", "--yes", "--from", "DATA/good.backup"}}, commandsOfRoot...)
 			mustWork(t, os.Remove(i.path("data/strongroom.db")))
 			mustWork(t, set(i.path("data/strongroom.db"), v.file))
 			for _, command := range commands {
@@ -203,7 +203,7 @@ func TestRootCreatesNothingInADirectoryThatALinkOfAnotherUsersLeadsTo(t *testing
 	mustWork(t, os.Lchown(i.path("data/link"), serviceUser, serviceUser))
 	for _, command := range [][]string{
 		{"init"},
-		{"restore", "--from", backup},
+		{"restore", "--yes", "--from", backup},
 		{"doctor"},
 		{"keyring", "rewrap", "--new-key", "DATA/link/key"},
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -16,26 +17,45 @@ const secretArgs = "OWNER NAME"
 func secretCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "secret",
-		Short: "Look at secrets and their history, and put back what was",
-		Long: `Look at secrets and their history, and put back what was. OWNER is user/<id> or app/<uuid>.
-No value is shown.`,
-		Args: noArgs, RunE: showHelp,
+		Short: "List secrets, and restore or destroy their versions",
+		Long: `List secrets, and restore or destroy their versions. OWNER is user/<id> for custom secrets of
+OpenHands or app/<uuid> for those of an Nx1 app. No value is shown.`,
+		Example: `  strongroom secret list user/default`,
+		Args:    noArgs, RunE: showHelp,
 	}
 	c.AddCommand(
-		secretAction("list OWNER", "List what an owner has, and when the values were last delivered", cobra.ExactArgs(1), listSecrets),
-		secretAction("history "+secretArgs, "List what a secret has been, newest first", cobra.ExactArgs(2), secretHistory),
-		secretAction("restore "+secretArgs+" REVISION", "Give a secret the content of an earlier revision", cobra.ExactArgs(3), restoreSecret),
-		secretAction("undelete "+secretArgs+" [REVISION]", "Put back what was deleted under a name: last, or at that revision", cobra.RangeArgs(2, 3), undeleteSecret),
-		secretAction("destroy "+secretArgs, "Remove a secret and all its history for good", cobra.ExactArgs(2), destroySecret),
+		prints(described(secretAction("list OWNER", "List the secrets of an owner, and when their values were last read", cobra.ExactArgs(1), listSecrets),
+			"", `  strongroom secret list user/default
+  strongroom secret list app/0f8fad5b-d9cb-469f-a165-70867728950e -o json`)),
+		prints(described(secretAction("history "+secretArgs, "List the versions of a secret, newest first", cobra.ExactArgs(2), secretHistory),
+			"List the versions of a secret, newest first. REVISION of secret restore and secret undelete is one of the first column.",
+			`  strongroom secret history user/default GITHUB_TOKEN`)),
+		prints(described(secretAction("restore "+secretArgs+" REVISION", "Make an earlier version of a secret the current one", cobra.ExactArgs(3), restoreSecret),
+			"Make an earlier version of a secret the current one. The version that it replaces stays in the history.",
+			`  strongroom secret restore user/default GITHUB_TOKEN 1k3f9a2b7c4d5e6f`)),
+		prints(described(secretAction("undelete "+secretArgs+" [REVISION]", "Put a deleted secret back, with its history", cobra.RangeArgs(2, 3), undeleteSecret),
+			"Put a deleted secret back, with its history: the last one deleted under this name, or the one with this REVISION.",
+			`  strongroom secret undelete user/default GITHUB_TOKEN`)),
+		asksFirst(described(secretAction("destroy "+secretArgs, "Remove a secret and its whole history for good", cobra.ExactArgs(2), destroySecret),
+			"", `  strongroom secret destroy user/default GITHUB_TOKEN`), func(args []string) string {
+			return fmt.Sprintf("This removes the secret %q of %s and all its versions. Only a backup can bring them back.", args[1], args[0])
+		}),
 	)
 	return c
 }
 
 func ownerCommand() *cobra.Command {
-	c := &cobra.Command{Use: "owner", Short: "Look after all that a user or an app has", Args: noArgs, RunE: showHelp}
+	c := &cobra.Command{
+		Use: "owner", Short: "List owners and their deleted secrets, or erase an owner", Args: noArgs, RunE: showHelp,
+		Example: `  strongroom owner deleted user/default`,
+	}
 	c.AddCommand(
-		secretAction("deleted OWNER", "List what can be undeleted, newest first", cobra.ExactArgs(1), deletedSecrets),
-		secretAction("erase OWNER", "Remove all that an owner has and had, for good", cobra.ExactArgs(1), eraseOwner),
+		prints(described(secretAction("deleted OWNER", "List deleted secrets that can be put back, newest first", cobra.ExactArgs(1), deletedSecrets),
+			"", `  strongroom owner deleted user/default`)),
+		asksFirst(described(secretAction("erase OWNER", "Remove all secrets of an owner and their history for good", cobra.ExactArgs(1), eraseOwner),
+			"", `  strongroom owner erase app/0f8fad5b-d9cb-469f-a165-70867728950e`), func(args []string) string {
+			return "This removes all secrets of " + args[0] + ", deleted ones and all versions included. Only a backup can bring them back."
+		}),
 	)
 	return c
 }
@@ -57,7 +77,7 @@ func secretAction(use, short string, args cobra.PositionalArgs, do func(context.
 		args = append(args, "", "")
 		return do(ctx, a, target{gen.SecretRef{Store: name, Owner: args[0], Name: args[1]}, args[2]})
 	})
-	c.Flags().StringVar(&store, "store", "", "`name` of the store, if the config has several")
+	storeFlag(c, &store)
 	return c
 }
 
@@ -66,8 +86,10 @@ func listSecrets(ctx context.Context, a *adminClient, t target) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return printTable(a, *resp.JSON200, func(v gen.Version) []string {
-		return []string{v.Name, strings.Join(v.Keys, ","), "updated " + when(&v.Updated), "delivered " + deliveryOf(v), v.Description}
+	return a.print(resp.Body, func() error {
+		return printTable(a, "NAME|KEYS|UPDATED|LAST ACCESS|DESCRIPTION", *resp.JSON200, func(v gen.Version) []string {
+			return []string{v.Name, strings.Join(v.Keys, ","), when(&v.Updated), deliveryOf(v), v.Description}
+		})
 	})
 }
 
@@ -88,7 +110,7 @@ func secretHistory(ctx context.Context, a *adminClient, t target) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printVersions(*resp.JSON200)
+	return a.print(resp.Body, func() error { return a.printVersions(*resp.JSON200) })
 }
 
 func restoreSecret(ctx context.Context, a *adminClient, t target) error {
@@ -98,7 +120,7 @@ func restoreSecret(ctx context.Context, a *adminClient, t target) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printVersions([]gen.Version{*resp.JSON200})
+	return a.print(resp.Body, func() error { return a.printVersions([]gen.Version{*resp.JSON200}) })
 }
 
 func undeleteSecret(ctx context.Context, a *adminClient, t target) error {
@@ -110,7 +132,7 @@ func undeleteSecret(ctx context.Context, a *adminClient, t target) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printVersions([]gen.Version{*resp.JSON200})
+	return a.print(resp.Body, func() error { return a.printVersions([]gen.Version{*resp.JSON200}) })
 }
 
 func destroySecret(ctx context.Context, a *adminClient, t target) error {
@@ -123,7 +145,7 @@ func deletedSecrets(ctx context.Context, a *adminClient, t target) error {
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.printVersions(*resp.JSON200)
+	return a.print(resp.Body, func() error { return a.printVersions(*resp.JSON200) })
 }
 
 func eraseOwner(ctx context.Context, a *adminClient, t target) error {
@@ -134,7 +156,7 @@ func eraseOwner(ctx context.Context, a *adminClient, t target) error {
 // printVersions writes a line for each, with the revision that restore and
 // undelete take.
 func (a *adminClient) printVersions(versions []gen.Version) error {
-	return printTable(a, versions, func(v gen.Version) []string {
+	return printTable(a, "REVISION|TIME|NAME|KEYS|DESCRIPTION", versions, func(v gen.Version) []string {
 		when := v.Updated
 		if v.Deleted != nil {
 			when = *v.Deleted

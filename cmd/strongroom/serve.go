@@ -14,7 +14,13 @@ func serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the APIs until told to stop (SIGTERM)",
-		Args:  noArgs,
+		Long: `Serve the APIs until told to stop (SIGTERM). A changed config, keys file or certificate takes effect within two
+seconds, or at once on SIGHUP; strongroom status says which fields need a restart. The log goes to standard error.
+
+Exit codes: 0 after SIGTERM, 1 if the server cannot start, 74 if the disk failed under the state file.`,
+		Example: `  strongroom serve
+  strongroom serve --config demo/strongroom.yaml --listen 127.0.0.1:3100`,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			stop, err := profileTo(profile)
 			if err != nil {
@@ -26,6 +32,6 @@ func serveCommand() *cobra.Command {
 	}
 	configFlag(c, &source.Path)
 	c.Flags().StringVar(&source.Listen, "listen", "", "`address` to listen on instead of the config's")
-	c.Flags().StringVar(&profile, "cpu-profile", "", "a new `file` that says in the end where CPU time went, for go tool pprof")
+	c.Flags().StringVar(&profile, "cpu-profile", "", "a new `file` for a CPU profile (go tool pprof), written at the end")
 	return c
 }

@@ -184,7 +184,7 @@ func mustRevoke(t *testing.T, p *process, i install) {
 	key := i.mustIssue(t, "apikey", "create", "--subject", "ci", "--grant", "{actions: [list], owner: app/*}")
 	header := "Authorization-PSK: " + key
 	p.want(t, 200, "GET", app, header, "")
-	i.mustAdminister(t, "apikey", "revoke", idIn(key))
+	i.mustAdminister(t, "apikey", "revoke", "--yes", idIn(key))
 	p.want(t, 401, "GET", app, header, "")
 }
 

@@ -12,31 +12,47 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	return adminCommand("status", "Say what is running, and whether the config as it is now is in force", noArgs, showStatus)
+	return prints(described(adminCommand("status", "Show the running server, and whether the present config is in force", noArgs, showStatus),
+		`Show the running server, and whether the present config is in force. Warnings name a certificate that expires, a clock
+that jumped, and a state.key with which the next start would fail.
+
+Exit codes: 0 a server is running, 1 its config is broken or another error, 3 no server is running.`,
+		`  strongroom status
+  strongroom status -o json`))
 }
 
-// showStatus fails if the config is broken.
+var errNotRunning = errors.New("no server is running on this state file")
+
+// showStatus fails if the config is broken, and with errNotRunning.
 func showStatus(ctx context.Context, a *adminClient, _ []string) error {
 	resp, err := a.StatusWithResponse(ctx)
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	s, config := resp.JSON200, resp.JSON200.Config
-	if !s.Serving {
-		return errors.Join(a.printf("no server is running\nstate file %s, stores %s\n", s.State, strings.Join(s.Stores, " ")), a.showWarnings(s.Warnings))
+	if err := a.print(resp.Body, func() error { return a.printStatus(resp.JSON200) }); err != nil {
+		return err
 	}
-	err = a.printf("version %s is serving; config in force since %s\nstate file %s, stores %s\n",
+	switch s := resp.JSON200; {
+	case !s.Serving:
+		return errNotRunning
+	case s.Config.Problem != "":
+		return errors.New("the config is broken, and the previous one stays in force: " + s.Config.Problem)
+	}
+	return nil
+}
+
+func (a *adminClient) printStatus(s *gen.Status) error {
+	config := s.Config
+	if !s.Serving {
+		return errors.Join(a.printf("state file %s, stores %s\n", s.State, strings.Join(s.Stores, " ")), a.showWarnings(s.Warnings))
+	}
+	err := a.printf("version %s is serving; config in force since %s\nstate file %s, stores %s\n",
 		s.Version, config.Since.UTC().Format(time.RFC3339), s.State, strings.Join(s.Stores, " "))
 	if err := errors.Join(err, a.showWarnings(s.Warnings)); err != nil {
 		return err
 	}
 	if len(config.NeedsRestart) > 0 {
-		if err := a.printf("to take effect, a restart: %s\n", strings.Join(config.NeedsRestart, " ")); err != nil {
-			return err
-		}
-	}
-	if config.Problem != "" {
-		return errors.New("the config is broken, and what was in force stays so: " + config.Problem)
+		return a.printf("restart required for: %s\n", strings.Join(config.NeedsRestart, " "))
 	}
 	return nil
 }

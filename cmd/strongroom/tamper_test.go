@@ -115,7 +115,7 @@ func TestTamperingWithTheAuditLogIsNamed(t *testing.T) {
 				if r.code != 1 || !strings.Contains(r.stdout, "WRONG  audit log: ") || !strings.Contains(r.stdout, "entry 3") {
 					t.Errorf("%s, the doctor says (%d)\n%s", when, r.code, r.stdout)
 				}
-				if r := i.administer(t, "audit", "prune", "--keep", "1ns"); r.code == 0 && strings.HasPrefix(r.stdout, "12") {
+				if r := i.administer(t, "audit", "prune", "--yes", "--keep", "1ns"); r.code == 0 && strings.HasPrefix(r.stdout, "12") {
 					t.Errorf("%s, its traces were pruned", when)
 				}
 			}
@@ -139,11 +139,11 @@ func TestALogWithADamagedHeadIsMended(t *testing.T) {
 	p := mustServe(t, i)
 	const body = `{"secret_name":"new","data":[{"key":"k","value":"v"}]}`
 	p.want(t, 500, "POST", app, i.pskHeader(), body)
-	if got := i.mustAdminister(t, "audit", "mend"); !strings.Contains(got, "goes on behind its last entry") {
+	if got := i.mustAdminister(t, "audit", "mend", "--yes"); !strings.Contains(got, "goes on behind its last entry") {
 		t.Errorf("mend says %s", got)
 	}
 	p.want(t, 200, "POST", app, i.pskHeader(), body)
-	if got := i.mustAdminister(t, "audit", "mend"); !strings.Contains(got, "the head is sound") {
+	if got := i.mustAdminister(t, "audit", "mend", "--yes"); !strings.Contains(got, "the head is sound") {
 		t.Errorf("mend says, the second time, %s", got)
 	}
 	if got := i.mustAdminister(t, "audit", "tail", "-n", "2"); !strings.Contains(got, `"action":"audit mend"`) {

@@ -101,7 +101,7 @@ func cloudWorkspaceReads(t *testing.T) {
 	read("MINE").wantsValue(canary)
 	read("MISSING").wants(404, says("Secret not found"))
 	read("PAYROLL").wants(404, says("Secret not found"))
-	s.administer(t, "agent-key", "revoke", "--sandbox", "box")
+	s.administer(t, "agent-key", "revoke", "--yes", "--sandbox", "box")
 	read("MINE").wants(401, says("Invalid session API key"))
 }
 

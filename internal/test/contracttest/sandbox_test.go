@@ -45,7 +45,7 @@ func TestASandboxReadsWhatItsKeyWasMadeFor(t *testing.T) {
 	c.get("/api/secrets").wants(200, list("EMPTY", "MINE"))
 	c.put("/api/secrets/MINE", `{"name":"MINE"}`).wants(403, openhands.forbidden)
 
-	s.administer(t, "agent-key", "revoke", "--sandbox", "box")
+	s.administer(t, "agent-key", "revoke", "--yes", "--sandbox", "box")
 	c.get(box).wants(401, says("Invalid session API key"))
 	c.get(box+"/MINE").wants(401, says("Invalid session API key"))
 }
