@@ -1,8 +1,8 @@
-// Package auth finds out who calls, before anything of the call is read.
+// Package auth authenticates requests before their body is read.
 //
-// A [Strategy] knows one kind of credential; [Require] asks those of an API
-// and hands the caller on in the request's context, which is how it crosses
-// the generated code. Handlers take it from there with [Caller].
+// A [Strategy] checks one kind of credential. [Require] asks the strategies of an
+// API in their order and puts the caller into the request's context, which carries
+// it through the generated code. Handlers read it with [Caller].
 package auth
 
 import (
@@ -20,63 +20,61 @@ import (
 )
 
 var (
-	// ErrNoCredential means that the request has no credential of the kind
-	// that a strategy knows, so that the next one gets a look; or of any kind.
+	// ErrNoCredential means that the request has no credential for this strategy,
+	// so that the next one is asked, or no credential at all.
 	ErrNoCredential = errors.New("no credential")
-	// ErrBadCredential means that there is one and it is not good, which is
-	// final. It does not say why: callers may be guessing.
+	// ErrBadCredential means that the credential is not valid, which is final. It
+	// gives no reason, because callers may be guessing.
 	ErrBadCredential = errors.New("credential is not valid")
-	// ErrBadToken is an ErrBadCredential that came as a bearer token, which
-	// RFC 6750 has words for.
+	// ErrBadToken is an ErrBadCredential that was sent as a bearer token. RFC 6750
+	// has an error code for it.
 	ErrBadToken = fmt.Errorf("bearer token: %w", ErrBadCredential)
-	// ErrEmptyCredential is an ErrBadCredential with nothing in it.
+	// ErrEmptyCredential is an ErrBadCredential that is empty.
 	ErrEmptyCredential = fmt.Errorf("empty: %w", ErrBadCredential)
-	// ErrTwoCredentials means that the request has more than one credential,
-	// so that it is not clear in whose name it comes.
+	// ErrTwoCredentials means that the request has more than one credential, so
+	// that its caller is ambiguous.
 	ErrTwoCredentials = errors.New("more than one credential")
-	// ErrElsewhere means that the request comes from where the strategy lets
-	// nobody in: another machine, or a web page of another site.
+	// ErrElsewhere means that the strategy refuses the origin of the request:
+	// another machine, or a web page of another site.
 	ErrElsewhere = errors.New("not allowed from there")
 )
 
 // A Strategy authenticates requests by one kind of credential.
 type Strategy interface {
-	// Authenticate returns the caller that the request's credential stands
-	// for. If the request has no credential of this kind it returns
-	// ErrNoCredential, also where it has one of another kind in the same
-	// header: a token of another issuer, or what lacks the strategy's prefix.
-	// Any other error is final; secret.ErrUnavailable means that it could not
-	// be told.
+	// Authenticate returns the caller of the request's credential. Without a
+	// credential of this kind it returns ErrNoCredential, even if the same header
+	// has one of another kind: a token of another issuer, or a value without the
+	// strategy's prefix. Any other error is final. secret.ErrUnavailable means
+	// that the credential could not be checked.
 	Authenticate(r *http.Request) (secret.Caller, error)
 }
 
-// Failures counts what failed to authenticate, by the address it came from.
+// Failures counts failed authentications by client address.
 type Failures interface{ Failed(from string) }
 
-// A Chain is how an API's callers are known.
+// A Chain authenticates the callers of an API.
 type Chain struct {
 	// Strategies in the order in which they are asked for a credential.
 	Strategies []Strategy
-	// Without is asked of a request that has none; nil lets it in nowhere.
+	// Without authenticates requests that have no credential; nil refuses them.
 	Without Strategy
-	// Failures is told of requests that none of them lets in.
+	// Failures counts the refused requests.
 	Failures Failures
-	// Limits are how often is too often; nil sets none.
+	// Limits are the rate limits; nil sets none.
 	Limits *Limits
-	// Proxies are believed when they say whom they ask for.
+	// Proxies are the reverse proxies whose X-Forwarded-For is trusted.
 	Proxies Proxies
 	// Places are where the strategies look for credentials, whether or not the
 	// API's document has them.
 	Places []Place
-	// Schemes are what a 401 asks for, in this order.
+	// Schemes are the schemes that a 401 asks for, in this order.
 	Schemes []Scheme
 }
 
-// Require lets only callers through whom the chain knows; the error is
-// otherwise one of this package's or the strategy's. The headers are all in
-// which the API's document lets a credential be sent. Two credentials that
-// strategies of the chain look for are refused, and so is a header that is there
-// twice.
+// Require passes on only requests that the chain authenticates. Its error is one
+// of this package's or the strategy's. The headers are all those in which the API's
+// document allows a credential. Two credentials that strategies of the chain look
+// for are refused, and so is a repeated header.
 func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 	headers = slices.Clone(headers)
 	for _, p := range chain.Places {
@@ -111,7 +109,7 @@ func (chain Chain) letIn(r *http.Request, headers []string, from string, now tim
 	caller, err := chain.authenticate(r, headers)
 	if err != nil {
 		chain.Failures.Failed(from)
-		if !errors.Is(err, secret.ErrUnavailable) { // which says nothing of the credential
+		if !errors.Is(err, secret.ErrUnavailable) { // an outage is not the client's failure
 			chain.Limits.failed(from, now)
 		}
 		return secret.Caller{}, err
@@ -152,8 +150,7 @@ func (chain Chain) ask(r *http.Request, sent sent) (secret.Caller, error) {
 	return secret.Caller{}, ErrNoCredential
 }
 
-// canonical returns the headers by the names that requests have them under,
-// each once.
+// canonical returns the canonical names of the headers, without duplicates.
 func canonical(headers []string) []string {
 	for i, h := range headers {
 		headers[i] = http.CanonicalHeaderKey(h)
@@ -169,8 +166,8 @@ func WithCaller(ctx context.Context, caller secret.Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, caller)
 }
 
-// Caller returns the caller that Require found, and one who may nothing where
-// it did not look.
+// Caller returns the caller that Require authenticated, and without Require a
+// caller without rights.
 func Caller(ctx context.Context) secret.Caller {
 	caller, _ := ctx.Value(callerKey{}).(secret.Caller)
 	return caller

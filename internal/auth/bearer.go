@@ -9,13 +9,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxToken is what a token may be before anything in it is verified, in bytes:
-// issuers stay far below.
+// MaxToken is the maximum size of a token in bytes, checked before the token is
+// parsed. Tokens of real issuers are far smaller.
 const MaxToken = 8 << 10
 
 const (
 	maxIssuer = 512 // bytes
-	maxDepth  = 16  // of arrays and objects in each other
+	maxDepth  = 16  // of nested arrays and objects
 )
 
 // Bearer returns the token in the request's Authorization header (RFC 6750,
@@ -75,26 +75,27 @@ func IsToken(credential string) bool {
 		case c == '.':
 			dots++
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
-		default: // base64 would pass over line breaks
+		default: // base64 decoders skip line breaks
 			return false
 		}
 	}
 	return dots == 2
 }
 
-// Base64 is the encoding of a token's parts, which has one way to write each.
+// Base64 is the encoding of a token's parts. It is strict, so that each part has
+// one encoding.
 var Base64 = base64.RawURLEncoding.Strict()
 
-// Issuer returns the issuer that a token names, which is how the strategies
-// that share the Authorization header tell whose it is. Nothing in it is
-// verified. It is false for what is no token, or names none or several.
+// Issuer returns the issuer that a token names, by which strategies that share the
+// Authorization header recognise their tokens. It verifies nothing. It returns
+// false for a text that is not a token, and for a token with no or several issuers.
 func Issuer(token string) (issuer string, ok bool) {
 	if !IsToken(token) {
 		return "", false
 	}
 	_, rest, _ := strings.Cut(token, ".")
 	encoded, _, _ := strings.Cut(rest, ".")
-	var payload [MaxToken * 3 / 4]byte // on the stack: what nobody has verified costs nothing
+	var payload [MaxToken * 3 / 4]byte // on the stack: unverified tokens cost no heap
 	n, err := Base64.Decode(payload[:], []byte(encoded))
 	if err != nil {
 		return "", false
@@ -102,8 +103,8 @@ func Issuer(token string) (issuer string, ok bool) {
 	return issuerIn(payload[:n])
 }
 
-// issuerIn finds the issuer in the payload without reading the rest as JSON.
-// Behind the signature the strategy does, and compares the issuer again.
+// issuerIn finds the issuer in the payload without parsing the rest. The strategy
+// parses the payload after it verified the signature, and compares the issuer again.
 func issuerIn(payload []byte) (issuer string, ok bool) {
 	depth := 0
 	for i := 0; i < len(payload); i++ {
@@ -119,7 +120,7 @@ func issuerIn(payload []byte) (issuer string, ok bool) {
 			}
 			value, named := valueOf(payload[i+1:])
 			if !named {
-				continue // the word, not the name
+				continue // a string value, not the member's name
 			}
 			if ok || len(value) > maxIssuer {
 				return "", false
@@ -148,8 +149,8 @@ func quoted(text []byte) []byte {
 	return text
 }
 
-// valueOf returns the string behind a colon, nil if the value is something
-// else, and whether there is a colon.
+// valueOf returns the string after a colon, nil for any other value, and whether
+// there is a colon.
 func valueOf(text []byte) (value []byte, named bool) {
 	const space = " \t\r\n"
 	text, named = bytes.CutPrefix(bytes.TrimLeft(text, space), []byte(":"))
@@ -159,8 +160,8 @@ func valueOf(text []byte) (value []byte, named bool) {
 	return value, named
 }
 
-// Shallow reports whether arrays and objects are nested as little as any
-// issuer would: what reads JSON keeps account of each.
+// Shallow reports whether arrays and objects are nested at most maxDepth deep. JSON
+// parsers need memory for each level.
 func Shallow(text []byte) bool {
 	depth := 0
 	for i := 0; i < len(text); i++ {

@@ -10,23 +10,22 @@ import (
 // section 11.1).
 type Scheme string
 
-// The schemes: an OAuth2 token (RFC 6750), and a key in a header of its own,
-// for which there is no standard name and FastAPI's is used.
+// The schemes: an OAuth2 token (RFC 6750), and an API key in its own header. The
+// latter has no standard name; FastAPI's is used.
 const (
 	SchemeBearer Scheme = "Bearer"
 	SchemeAPIKey Scheme = "APIKey"
 )
 
-// Challenge returns the header with which an answer of status 401 or 403 to
-// this error asks for a credential of one of the schemes; nil if it does not
-// ask. What is wrong with a token is said in the words of RFC 6750, section
-// 3.1: nothing where there was none.
+// Challenge returns the WWW-Authenticate header of an answer of status 401 or 403
+// to this error, with one challenge for each scheme; nil for no header. A refused
+// token adds the error code of RFC 6750, section 3.1.
 func Challenge(schemes []Scheme, status int, err error) http.Header {
 	bearer := slices.Contains(schemes, SchemeBearer)
 	problem := ""
 	switch {
 	case status == http.StatusForbidden && !bearer:
-		return nil // another key would have to come from somebody else
+		return nil // the client has no other key to try
 	case status == http.StatusForbidden:
 		problem = `, error="insufficient_scope"`
 	case errors.Is(err, ErrBadToken):

@@ -9,9 +9,9 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// TooManyError means that somebody asks for more than their limits let them.
+// TooManyError means that a rate limit was exceeded.
 type TooManyError struct {
-	// After is how long until it is worth asking again.
+	// After is the time to wait before the next request.
 	After time.Duration
 }
 
@@ -19,29 +19,28 @@ func (e *TooManyError) Error() string {
 	return fmt.Sprintf("too many requests: try again after %s", e.After)
 }
 
-// A Rate is so many a second in the long run, and a burst of more at once. The
-// zero Rate is no limit.
+// A Rate is a long-term rate per second and a burst. The zero Rate is no limit.
 type Rate struct {
 	PerSecond float64
 	Burst     int
 }
 
-// Limits are how often is too often. They bind before anything but the headers
-// of a request is read. They are safe for concurrent use.
+// Limits are rate limits. They are checked before a request's body is read. They
+// are safe for concurrent use.
 type Limits struct {
 	requests, denials *ratelimit.Buckets[credential]
 	failures          *ratelimit.Buckets[netip.Prefix]
 }
 
-// A credential is whose requests are counted together.
+// A credential identifies the requests that are counted together.
 type credential struct{ subject, key string }
 
 func credentialOf(c secret.Caller) credential { return credential{c.Subject, c.Key} }
 
-// NewLimits returns limits to the requests of one credential, to those of them
-// that are denied, and to failures to authenticate from one address. Whoever
-// is denied too often is refused everything until the rate allows for another
-// denial, and an address from which there are too many failures likewise.
+// NewLimits returns limits on the requests of one credential, on its denied
+// requests, and on failed authentications from one address. A credential with too
+// many denials is refused everything until the rate allows another denial. The same
+// holds for an address with too many failures.
 func NewLimits(requests, denials, failures Rate) *Limits {
 	return &Limits{buckets[credential](requests), buckets[credential](denials), buckets[netip.Prefix](failures)}
 }
@@ -53,7 +52,7 @@ func buckets[K comparable](r Rate) *ratelimit.Buckets[K] {
 	return ratelimit.New[K](r.PerSecond, r.Burst)
 }
 
-// attempt refuses an address from which too many have failed.
+// attempt refuses an address with too many failed authentications.
 func (l *Limits) attempt(from string, now time.Time) error {
 	if l == nil || l.failures.Empty() {
 		return nil
@@ -61,14 +60,14 @@ func (l *Limits) attempt(from string, now time.Time) error {
 	return tooMany(l.failures.Wait(network(from), now))
 }
 
-// failed counts a failure to authenticate.
+// failed counts a failed authentication.
 func (l *Limits) failed(from string, now time.Time) {
 	if l != nil {
 		l.failures.Take(network(from), now)
 	}
 }
 
-// request counts a request, and refuses one too many.
+// request counts a request, and refuses it above the limit.
 func (l *Limits) request(c secret.Caller, now time.Time) error {
 	if l == nil {
 		return nil
@@ -94,8 +93,8 @@ func tooMany(wait time.Duration) error {
 	return &TooManyError{After: wait}
 }
 
-// network is what counts as one address: of IPv6 a /64, for that is what one
-// customer has at least.
+// network returns the addresses that are counted together: for IPv6 a /64, the
+// smallest network that a customer gets.
 func network(from string) netip.Prefix {
 	addr, err := netip.ParseAddr(from)
 	if err != nil {
@@ -106,6 +105,6 @@ func network(from string) netip.Prefix {
 	if addr.Is6() {
 		bits = 64
 	}
-	p, _ := addr.Prefix(bits) // an address has as many bits
+	p, _ := addr.Prefix(bits) // cannot fail: an address has as many bits
 	return p
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// A TokenHash is by which tokens are remembered, so that timing says nothing
-// about a near miss.
+// A TokenHash is the cache key of a token. Looking up hashes reveals nothing about
+// near misses by its timing.
 type TokenHash [sha256.Size]byte
 
-// HashOf returns the hash of a token, without a copy of it.
+// HashOf returns the hash of a token without copying the token.
 func HashOf(token string) (sum TokenHash) {
 	h := sha256.New()
 	Feed(h, token)
@@ -19,8 +19,8 @@ func HashOf(token string) (sum TokenHash) {
 	return sum
 }
 
-// Feed hashes the text without a copy of all of it: it may be large, and
-// nobody has verified it yet.
+// Feed hashes the text in small parts, without copying it as a whole: it is not
+// verified yet and may be large.
 func Feed(h hash.Hash, text string) {
 	var part [512]byte
 	for text != "" {
@@ -30,11 +30,11 @@ func Feed(h hash.Hash, text string) {
 	}
 }
 
-// maxRemembered bounds how many tokens are remembered: some megabytes.
+// maxRemembered is the maximum number of cached tokens: a few megabytes.
 const maxRemembered = 4096
 
-// A Memory knows for a while what tokens stand for: to find that out takes
-// longer than all the rest of a request. It is safe for concurrent use.
+// A Memory is a cache of verified tokens, since verifying one takes longer than the
+// rest of a request. It is safe for concurrent use.
 type Memory[T any] struct {
 	mu     sync.RWMutex
 	tokens map[TokenHash]remembered[T]
@@ -45,7 +45,7 @@ type remembered[T any] struct {
 	until time.Time
 }
 
-// Get returns what the token stands for, if that is still remembered.
+// Get returns the cached value of the token, if it has not expired.
 func (m *Memory[T]) Get(token TokenHash) (what T, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -57,8 +57,8 @@ func (m *Memory[T]) Get(token TokenHash) (what T, ok bool) {
 	return r.what, true
 }
 
-// Put remembers until then what the token stands for, and forgets another if
-// it is one too many.
+// Put caches a value for the token until then. It evicts a random token if the cache
+// is full.
 func (m *Memory[T]) Put(token TokenHash, what T, until time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// A Place is where a strategy looks for a credential: in a header, behind the
-// prefix if there is one. The prefix may be a scheme, which is the same in any
-// case (RFC 9110, section 11.1).
+// A Place is a header in which a strategy looks for a credential, after the prefix
+// if there is one. The prefix may be a scheme, so its case does not matter (RFC
+// 9110, section 11.1).
 type Place struct{ Header, Prefix string }
 
-// BearerPlace is where tokens are (RFC 6750, section 2.1).
+// BearerPlace is the place of tokens (RFC 6750, section 2.1).
 var BearerPlace = Place{"Authorization", "Bearer "}
 
-// Scheme is what a 401 calls the place when it asks for a credential.
+// Scheme returns the scheme by which a 401 asks for a credential in this place.
 func (p Place) Scheme() Scheme {
 	if strings.EqualFold(p.Header, BearerPlace.Header) && strings.EqualFold(p.Prefix, BearerPlace.Prefix) {
 		return SchemeBearer
@@ -28,18 +28,17 @@ func (p Place) holds(header, value string) bool {
 		strings.TrimSpace(value[n:]) != ""
 }
 
-// sent is what a request has in the headers that can hold a credential.
+// sent describes the headers of a request that can hold a credential.
 type sent struct {
-	repeated bool // a header is there more than once
-	any      bool // a header is there, with whatever
+	repeated bool // a header occurs more than once
+	any      bool // a header is present, even if it is empty
 	ours     int  // credentials that a strategy looks for
-	foreign  int  // those of the API's document that no strategy here looks for
+	foreign  int  // credentials in the API's document that no strategy here looks for
 }
 
-// sentIn looks at the headers. Clients and proxies add Authorization headers that
-// were never meant for us: of Basic, which browsers repeat, of a default entry in
-// ~/.netrc, empty ones. What is in no place of a strategy's does not count beside
-// a credential that is.
+// sentIn examines the headers. Clients and proxies add Authorization headers that
+// are not meant for this server: Basic, which browsers repeat, the default entry of
+// ~/.netrc, empty ones. Beside a credential in a strategy's place they are ignored.
 func (chain Chain) sentIn(r *http.Request, headers []string) (s sent) {
 	for _, header := range headers {
 		values := r.Header.Values(header)

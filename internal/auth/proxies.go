@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// Proxies are the networks of those whose X-Forwarded-For is believed.
+// Proxies are the networks of reverse proxies whose X-Forwarded-For is trusted.
 type Proxies []netip.Prefix
 
-// Client returns the address that a request comes from: that of the peer, or
-// if it is a proxy of ours the last address in X-Forwarded-For that is none.
-// What stands before it, the client may have made up.
+// Client returns the client's address: that of the peer, or if the peer is a trusted
+// proxy, the last address in X-Forwarded-For that is not one. The client can have
+// invented the addresses before it.
 func (p Proxies) Client(r *http.Request) string {
 	from := peer(r)
 	if len(p) == 0 {
@@ -26,7 +26,7 @@ func (p Proxies) Client(r *http.Request) string {
 		}
 		addr, ok := parseHop(strings.TrimSpace(hop))
 		if !ok {
-			return from // what the proxy has taken over from nobody knows whom
+			return from // the proxy has passed on a value that it did not make
 		}
 		from = addr.String()
 	}
@@ -42,8 +42,8 @@ func (p Proxies) include(address string) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(addr) })
 }
 
-// parseHop also takes what some proxies write: an address with a port, and one of
-// IPv6 in brackets without a port.
+// parseHop also accepts an address with a port, and an IPv6 address in brackets
+// without a port, as some proxies write them.
 func parseHop(hop string) (netip.Addr, bool) {
 	if addr, err := netip.ParseAddr(unbracketed(hop)); err == nil {
 		return addr.Unmap(), true
@@ -52,8 +52,8 @@ func parseHop(hop string) (netip.Addr, bool) {
 	return withPort.Addr().Unmap(), err == nil
 }
 
-// unbracketed is the address of IPv6 in "[2001:db8::1]"; anything else stays as
-// it is.
+// unbracketed returns the IPv6 address in "[2001:db8::1]", and any other text
+// unchanged.
 func unbracketed(hop string) string {
 	inner, opened := strings.CutPrefix(hop, "[")
 	inner, closed := strings.CutSuffix(inner, "]")
@@ -63,7 +63,7 @@ func unbracketed(hop string) string {
 	return inner
 }
 
-// peer is the address at the other end of the connection, without the port.
+// peer returns the address of the other end of the connection, without the port.
 func peer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
