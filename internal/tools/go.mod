@@ -35,5 +35,5 @@ require (
 	mvdan.cc/gofumpt v0.12.0 // indirect
 )
 
-// oapi-codegen does not compile with the newer one that other tools select.
+// yaml-jsonpath does not compile with the newer version that other tools select.
 replace github.com/dprotaso/go-yit => github.com/dprotaso/go-yit v0.0.0-20220510233725-9ba8df137936
