@@ -37,7 +37,7 @@ func TestABindingIsReadAndWrittenBack(t *testing.T) {
 	c.put(renewed, writeBack(first, canary+"3")).wants(409, says("Secret has changed"))
 	c.get(settings + "/MINE").wantsValue(canary + "2")
 	c.get(settings).wants(200, entries(entry("MINE", "d"), bare("PAYROLL")))
-	c.put(renewed, writeBack(second, "true")).wantsHeader("X-Strongroom-Warning", "value: is shorter than 6 bytes").version()
+	c.put(renewed, writeBack(second, "true")).wantsHeader("X-Strongroom-Warning", "value: is shorter than 6 bytes: agents will mask it in everything they print").version()
 
 	missing := settings + "/MISSING/binding"
 	c.get(missing).wants(404, agentserver.absent)

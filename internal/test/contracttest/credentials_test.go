@@ -120,7 +120,7 @@ func TestKeysInOddForms(t *testing.T) {
 		`"` + key + `"`:             401,
 		strings.ToUpper(key):        401,
 		key + "\u00a0":              401,
-		strings.Repeat("k", 60_000): 401,
+		strings.Repeat("k", 15_000): 401,
 	} {
 		s.stranger(t).with(sessionKey, value).raw("GET", "/api/secrets", "").wantsStatus(status)
 	}

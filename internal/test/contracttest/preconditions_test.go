@@ -40,7 +40,9 @@ func TestIfMatchTakesOneTag(t *testing.T) {
 		}
 		c.with("If-Match", tag).with("If-Match", tag).put(d.path, d.update).wants(400, d.repeated)
 		c.with("If-Match", tag).with("If-Match", tag).delete(d.path).wants(400, d.repeated)
-		c.with("If-Match", " "+tag+" ").put(d.path, d.update).wantsStatus(200)
+		spaced := c.with("If-Match", " "+tag+" ")
+		spaced.odd = true // the validator sees the spaces, which HTTP drops
+		spaced.put(d.path, d.update).wantsStatus(200)
 		c.with("If-Match", "W/"+tag).put(d.path, d.update).wants(412, d.stale)
 		weakened := "W/" + c.with("If-Match", "*").put(d.path, d.update).etag()
 		c.with("If-Match", weakened).delete(d.path).wantsStatus(200)
