@@ -3,6 +3,7 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -15,13 +16,20 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
+// MaxBody bounds the body of a request to any API, in bytes: a secret's values may take
+// 1 MiB, and JSON can double most texts.
+const MaxBody = 4 << 20
+
 // A Spec is what one API is to the others' alike.
 type Spec struct {
 	Document []byte                    // merged, in JSON
-	MaxBody  int64                     // of a request, in bytes
 	Answer   func(error) server.Answer // errors in the API's own words
 	Register func(*echo.Echo)          // adds the routes of the generated code
 	Rules    fastapi.Rules             // what is asked of bodies beyond the document
+
+	// Admit refuses a request whose caller may not do it, whatever its body says, before
+	// any of that is read. Nil admits every request.
+	Admit func(echo.Context) error
 }
 
 // Rule makes a rule of a check whose error is an InvalidError.
@@ -57,11 +65,25 @@ func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	if err := doc.Apply(s.Rules); err != nil {
 		return nil, err
 	}
+	bounds := fastapi.Bounds{MaxBody: MaxBody, Admit: s.Admit, Hold: hold}
 	e := server.NewEcho(s.asking(chain.Schemes), log,
-		auth.Require(doc.CredentialHeaders(), chain), server.MarkAuthenticated, doc.Check(s.MaxBody))
+		auth.Require(doc.CredentialHeaders(), chain), server.MarkAuthenticated, doc.Check(bounds))
 	e.Binder = fastapi.Binder{}
 	s.Register(e)
 	return e, doc.Covers(e.Routes())
+}
+
+// hold has the caller answer for the memory that its request takes.
+func hold(ctx context.Context, bytes int) error { return auth.Caller(ctx).Hold(bytes) }
+
+// Admit returns nil if the caller may do the action to the secret or, where
+// the ref has no name, to some of the owner's. Otherwise the attempt is refused as the
+// operation itself would refuse it, and on record. It is for [Spec].Admit.
+func Admit(ctx context.Context, secrets *secret.Service, caller secret.Caller, action secret.Action, ref secret.Ref) error {
+	if caller.May(action, ref) {
+		return nil
+	}
+	return secrets.Refuse(ctx, caller, action, ref, secret.ErrForbidden)
 }
 
 // asking returns what answers errors, and asks those whom the API refuses for

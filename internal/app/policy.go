@@ -42,7 +42,7 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 		return nil, errors.Join(err, s.Close())
 	}
 	s.start()
-	everybody := auth.Chain{Failures: r.audit, Limits: limits(cfg.Limits), Proxies: cfg.Listen.Networks()}
+	everybody := auth.Chain{Failures: r.audit, Limits: limits(cfg.Limits), Budget: r.budget, Proxies: cfg.Listen.Networks()}
 	apis, err := r.apis(cfg, func(names []string) auth.Chain { return s.chain(cfg, everybody, names) }, log)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -15,6 +15,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
@@ -42,6 +43,7 @@ type resources struct {
 	stores     map[string]secret.Store
 	issuers    oidc.KeySets   // of all OIDC strategies
 	inForce    apikey.InForce // API keys of the current policy's files
+	budget     *auth.Budget   // for the memory of requests in flight
 }
 
 // open opens the parts that only a restart changes. Anchors go to stdout if the config
@@ -62,7 +64,9 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 		return nil, errors.Join(err, file.Close())
 	}
 	ring := keys.Ring()
-	r := &resources{version: version, file: file, stores: map[string]secret.Store{}}
+	r := &resources{
+		version: version, file: file, stores: map[string]secret.Store{}, budget: auth.NewBudget(*cfg.Limits.MemoryBytes),
+	}
 	r.audit = openLog(file, ring)
 	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, stdout, log); err != nil {
 		return nil, errors.Join(err, r.audit.Close(), file.Close())

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -52,6 +53,7 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	var background sync.WaitGroup
 	background.Go(func() { reloads.run(ctx, hangup) })
 	log.Info("listening", "address", endpoints[0].Listener.Addr().String(), "version", r.version)
+	limitGarbage(*cfg.Limits.MemoryBytes)
 	defer collectLess()()
 	err = server.Serve(ctx, time.Duration(cfg.Listen.Drain), log, endpoints...)
 	stop()
@@ -75,6 +77,18 @@ func collectLess() (letGo func()) {
 	}
 	b := make([]byte, ballast)
 	return func() { runtime.KeepAlive(b) }
+}
+
+// besidesRequests is what the process takes besides the memory of requests in
+// flight: caches, connections, the ballast.
+const besidesRequests = 96 << 20
+
+// limitGarbage has garbage collected sooner when much is in use, unless the
+// environment says when: else it could take as much as what is in use.
+func limitGarbage(requests int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(requests + besidesRequests)
+	}
 }
 
 // reportDamage logs earlier damage, which does not prevent serving.

@@ -62,6 +62,8 @@ type Chain struct {
 	Failures Failures
 	// Limits are the rate limits; nil sets none.
 	Limits *Limits
+	// Budget bounds the memory of requests in flight; nil sets no bound.
+	Budget *Budget
 	// Proxies are the reverse proxies whose X-Forwarded-For is trusted.
 	Proxies Proxies
 	// Places are where the strategies look for credentials, whether or not the
@@ -90,6 +92,9 @@ func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 			}
 			caller.From = from
 			caller.Request = server.RequestID(c)
+			account := &account{budget: chain.Budget, who: credentialOf(caller)}
+			defer account.close()
+			caller.Memory = account
 			c.SetRequest(c.Request().WithContext(WithCaller(c.Request().Context(), caller)))
 			err = next(c)
 			if secret.IsDenial(err) {

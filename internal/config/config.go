@@ -43,6 +43,11 @@ type Limits struct {
 	// Denials of one credential. Above the limit all of its requests are refused until
 	// the rate allows another denial. Default {per_second: 100, burst: 10000}.
 	Denials *Rate `yaml:"denials"`
+	// MemoryBytes bounds the memory of all request bodies and answers in flight.
+	// A caller gets no more than it leaves free for others; beyond that it is
+	// answered with 503. The process takes about 130 MiB more at its peak. At
+	// least 33554432; default 100663296. It takes a restart.
+	MemoryBytes *int64 `yaml:"memory_bytes"`
 	// Failures to authenticate from one address (IPv6: from one /64). Above the limit
 	// all requests from it are refused until the rate allows another failure, so list
 	// proxies in front in listen.proxies. Default {per_second: 100, burst: 10000}.
@@ -310,6 +315,7 @@ func (c *Config) setDefaults() {
 	}
 	setDefault(&c.Limits.Denials, Rate{PerSecond: 100, Burst: 10_000})
 	setDefault(&c.Limits.Failures, Rate{PerSecond: 100, Burst: 10_000})
+	setDefault(&c.Limits.MemoryBytes, 96<<20)
 	if c.APIs.OpenHands != nil {
 		c.APIs.OpenHands.setDefaults(c.Auth)
 	}

@@ -133,6 +133,7 @@ func (l Limits) validate(m *mistakes) {
 	if l.Failures != nil {
 		l.Failures.validate(m, "limits.failures")
 	}
+	m.bad(l.MemoryBytes != nil && *l.MemoryBytes < minMemory, "limits.memory_bytes: must be at least %d", minMemory)
 }
 
 func (r Rate) validate(m *mistakes, path string) {
@@ -141,6 +142,9 @@ func (r Rate) validate(m *mistakes, path string) {
 	m.bad(r.PerSecond == 0 && r.Burst > 0, "%s.per_second: must be set: without it there is no limit", path)
 	m.bad(r.Burst < 0, "%s.burst: must not be negative", path)
 }
+
+// minMemory is auth.MinBudget.
+const minMemory = 32 << 20
 
 // maxPerSecond is more than any server reaches. Above it, no limit was meant.
 const maxPerSecond = 1_000_000

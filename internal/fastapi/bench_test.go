@@ -33,7 +33,7 @@ func benchCheck(b *testing.B, method, text string) {
 	c.SetPath("/api/app/:app_id/secrets/:secret_name")
 	c.SetParamNames("app_id", "secret_name")
 	c.SetParamValues("0ab6cf0b-5d9a-4a3c-bb76-6e2a1c2f1a00", "db")
-	handler := mustLoad(b).Check(maxBody)(func(echo.Context) error { return nil })
+	handler := mustLoad(b).Check(bounds)(func(echo.Context) error { return nil })
 	body := strings.NewReader(text)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -71,7 +71,7 @@ func benchDecode(b *testing.B, text []byte, decode func([]byte, any) error) {
 
 func BenchmarkMistakes(b *testing.B) {
 	d := mustLoad(b)
-	handler := d.Check(maxBody)(func(echo.Context) error { return nil })
+	handler := d.Check(bounds)(func(echo.Context) error { return nil })
 	b.ReportAllocs()
 	for b.Loop() {
 		r := httptest.NewRequest("POST", "/api/secrets", strings.NewReader(`{"name":1}`))

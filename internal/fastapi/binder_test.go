@@ -18,7 +18,7 @@ func checked(t *testing.T, text string, handle echo.HandlerFunc) error {
 	r := httptest.NewRequest("POST", "/api/secrets", strings.NewReader(text))
 	c := echo.New().NewContext(r, httptest.NewRecorder())
 	c.SetPath("/api/secrets")
-	return mustLoad(t).Check(maxBody)(handle)(c)
+	return mustLoad(t).Check(bounds)(handle)(c)
 }
 
 func TestBinderRefusesWhatWasNotChecked(t *testing.T) {

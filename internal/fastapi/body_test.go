@@ -201,14 +201,14 @@ func TestABodyThatBreaksOffIsNotText(t *testing.T) {
 	c.SetPath("/api/secrets/:secret_id")
 	c.SetParamNames("secret_id")
 	c.SetParamValues("A")
-	err := mustLoad(t).Check(maxBody)(echoBody)(c)
+	err := mustLoad(t).Check(bounds)(echoBody)(c)
 	if !errors.Is(err, fastapi.ErrNotText) || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got %v, want ErrNotText and why", err)
 	}
 }
 
 func TestMistakesAreBounded(t *testing.T) {
-	hostile := `{"data":[` + strings.Repeat("1,", maxBody/2-10) + `1]}`
+	hostile := `{"data":[` + strings.Repeat("1,", 9_000) + `1]}`
 	status, answer := send(newServer(t), "PUT", app, "", hostile)
 	if got := strings.Count(answer, `"loc"`); status != 422 || got != 100 {
 		t.Errorf("got %d with %d mistakes, want 422 with 100", status, got)

@@ -3,8 +3,6 @@ package fastapi
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -14,16 +12,16 @@ import (
 
 // Check holds every request against the document, before the generated code sees it. It
 // belongs behind routing and authentication, the last of the gates of server.NewEcho, as it
-// reads the body: no more than maxBody bytes.
+// reads the body, within the bounds.
 //
 // What is wrong with path, query and body comes as one *ValidationError. Others are ErrTooLarge,
-// ErrNotText, and echo.ErrNotFound for a path parameter that is empty, has a slash or is
-// not text. Requests that echo could not route pass, for echo to answer 404 or 405. A
-// request whose route is not in the document is refused: that is a mistake of ours.
-func (d *Document) Check(maxBody int64) echo.MiddlewareFunc {
+// ErrTooMany, ErrNotText, those of the bounds, and echo.ErrNotFound for a path parameter that is
+// empty, has a slash or is not text. Requests that echo could not route pass, for echo to answer
+// 404 or 405. A request whose route is not in the document is refused: that is a mistake of ours.
+func (d *Document) Check(bounds Bounds) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if err := d.check(c, maxBody); err != nil {
+			if err := d.check(c, bounds); err != nil {
 				return err
 			}
 			return next(c)
@@ -31,7 +29,7 @@ func (d *Document) Check(maxBody int64) echo.MiddlewareFunc {
 	}
 }
 
-func (d *Document) check(c echo.Context, maxBody int64) error {
+func (d *Document) check(c echo.Context, bounds Bounds) error {
 	op := d.operations[c.Path()][c.Request().Method]
 	if op == nil {
 		return unserved(c)
@@ -42,7 +40,10 @@ func (d *Document) check(c echo.Context, maxBody int64) error {
 	}
 	details = append(details, op.checkQuery(c.Request().URL.RawQuery)...)
 	if op.body != nil {
-		more, err := op.checkBody(c.Request(), maxBody)
+		if err := bounds.admit(c, details); err != nil {
+			return err
+		}
+		more, err := op.checkBody(c.Request(), bounds)
 		if err != nil {
 			return err
 		}
@@ -69,8 +70,8 @@ func unserved(c echo.Context) error {
 }
 
 // checkBody reads the body, and puts it back if nothing is wrong with it.
-func (op *operation) checkBody(r *http.Request, maxBody int64) ([]Detail, error) {
-	text, err := read(r, maxBody)
+func (op *operation) checkBody(r *http.Request, bounds Bounds) ([]Detail, error) {
+	text, err := bounds.read(r)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +85,12 @@ func (op *operation) checkBody(r *http.Request, maxBody int64) ([]Detail, error)
 		return nil, ErrNotText
 	}
 	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
-	if character, ok := scan(text); !ok {
+	character, err := scan(text)
+	switch {
+	case errors.Is(err, errNotJSON):
 		return []Detail{invalidJSON(character)}, nil
+	case err != nil:
+		return nil, err
 	}
 	if string(bytes.Trim(text, " \t\r\n")) == "null" {
 		return []Detail{missing("body")}, nil
@@ -95,23 +100,6 @@ func (op *operation) checkBody(r *http.Request, maxBody int64) ([]Detail, error)
 		r.Body = &checkedBody{bytes.NewReader(text), r.Body, text}
 	}
 	return details, nil
-}
-
-func read(r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
-		return nil, ErrTooLarge
-	}
-	// Room for what is announced, but not for much: announcing costs the sender nothing.
-	room := min(max(r.ContentLength, 0), 16<<10) + bytes.MinRead
-	buf := bytes.NewBuffer(make([]byte, 0, room))
-	_, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) || int64(buf.Len()) > limit {
-		return nil, ErrTooLarge
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: reading it: %w", ErrNotText, err)
-	}
-	return buf.Bytes(), nil
 }
 
 // isJSON says what the upstream framework takes for JSON; no type at all is JSON, too.

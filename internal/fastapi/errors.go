@@ -9,11 +9,15 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// These two are answers of their own; neither is a 422 in the upstream framework. They
+// These are answers of their own; neither is a 422 in the upstream framework. They
 // carry their status, so an API's error handler may treat them like any echo.HTTPError.
 var (
 	// ErrTooLarge is a body of more bytes than Check allows.
 	ErrTooLarge = echo.NewHTTPError(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
+
+	// ErrTooMany is an ErrTooLarge: a body of more than 10,000 values, those in lists and
+	// objects included.
+	ErrTooMany = fmt.Errorf("more values than a body may have: %w", ErrTooLarge)
 
 	// ErrNotText is a body that is not UTF-8, or that broke off. Test for it with
 	// errors.Is: the reason it broke off may be wrapped around it.

@@ -20,6 +20,8 @@ const (
 	app     = "/api/app/0ab6cf0b-5d9a-4a3c-bb76-6e2a1c2f1a00/secrets/db"
 )
 
+var bounds = fastapi.Bounds{MaxBody: maxBody}
+
 func mustLoad(t testing.TB) *fastapi.Document {
 	t.Helper()
 	text, err := os.ReadFile("testdata/api.json")
@@ -39,7 +41,7 @@ func newServer(t testing.TB) *echo.Echo {
 	e := echo.New()
 	e.Binder = fastapi.Binder{}
 	e.HTTPErrorHandler = render
-	e.Use(mustLoad(t).Check(maxBody))
+	e.Use(mustLoad(t).Check(bounds))
 	for _, path := range []string{"/api/secrets", "/api/secrets/:secret_id", "/api/app/:app_id/secrets/:secret_name"} {
 		e.GET(path, echoParams)
 		e.DELETE(path, echoParams)

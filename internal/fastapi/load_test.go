@@ -167,7 +167,7 @@ func TestATruthValueIsTrueOrFalse(t *testing.T) {
 	}
 	e := echo.New()
 	e.HTTPErrorHandler = render
-	e.Use(d.Check(maxBody))
+	e.Use(d.Check(bounds))
 	e.POST("/api/secrets", echoParams)
 	for body, want := range map[string]int{
 		"true": 200, "false": 200, `"true"`: 422, "1": 422, "0": 422, "null": 422, "[true]": 422, "{}": 422,

@@ -140,6 +140,13 @@ func decode(c echo.Context, value string) (string, error) {
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
+// PathParam returns a parameter of the path, as the generated code will get it, or nothing
+// if the path has none of the name. The path must have been checked.
+func PathParam(c echo.Context, name string) string {
+	value, _ := decode(c, c.Param(name))
+	return value
+}
+
 // isUUID accepts what the upstream framework does: 00112233-4455-6677-8899-aabbccddeeff, the
 // same in braces or behind urn:uuid:, and 32 hexadecimal digits, all with letters of either
 // case. The generated code's parser takes these too, so that everything behind it sees one

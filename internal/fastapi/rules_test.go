@@ -52,7 +52,7 @@ func TestRulesAreAskedWhereABodyIsRefusedAnyway(t *testing.T) {
 		got := ""
 		e := echo.New()
 		e.HTTPErrorHandler = func(err error, _ echo.Context) { got = strings.TrimPrefix(err.Error(), "invalid request: ") }
-		e.Use(doc.Check(1 << 10))
+		e.Use(doc.Check(fastapi.Bounds{MaxBody: 1 << 10}))
 		e.PUT("/a/:id", func(echo.Context) error { return nil })
 		e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPut, "/a/kept", strings.NewReader(body)))
 		if got != want {

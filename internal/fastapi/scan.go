@@ -1,6 +1,7 @@
 package fastapi
 
 import (
+	"errors"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -8,23 +9,35 @@ import (
 // maxDepth is how deep lists and objects may nest. The documents need three.
 const maxDepth = 64
 
+// maxParts is how many values a body may have, those in lists and objects included. A
+// secret with all the keys that it may have takes a third of it.
+const maxParts = 10_000
+
+var errNotJSON = errors.New("the text is not JSON")
+
 // scan looks for the first place at which text is not JSON. It is stricter than the
 // framework it speaks for: a name twice in an object, half a surrogate pair, NaN and
 // Infinity are mistakes too, because decoders disagree about them. A mistake is told as
-// the character (not the byte) at which CPython 3.12's json module reports it.
-func scan(text []byte) (character int, ok bool) {
+// the character (not the byte) at which CPython 3.12's json module reports it, with
+// errNotJSON. Where there are more than maxParts values it is ErrTooMany, and the rest of the
+// text is not looked at: whatever comes next takes longer than the scan.
+func scan(text []byte) (character int, err error) {
 	s := scanner{text: text}
-	if s.document() {
-		return 0, true
+	switch {
+	case s.document():
+		return 0, nil
+	case s.parts > maxParts:
+		return 0, ErrTooMany
 	}
-	return utf8.RuneCount(text[:s.pos]), false
+	return utf8.RuneCount(text[:s.pos]), errNotJSON
 }
 
 // A scanner goes through a text once. Its methods report whether what they are named for
 // stands at pos. If so they leave pos behind it, otherwise at the mistake.
 type scanner struct {
-	text []byte
-	pos  int
+	text  []byte
+	pos   int
+	parts int // values so far
 }
 
 func (s *scanner) document() bool {
@@ -37,6 +50,9 @@ func (s *scanner) document() bool {
 }
 
 func (s *scanner) value(depth int) bool {
+	if s.parts++; s.parts > maxParts {
+		return false
+	}
 	switch s.peek() {
 	case '"':
 		return s.string()

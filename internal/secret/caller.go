@@ -91,6 +91,23 @@ type Caller struct {
 	// Credential is what the caller was known by, if that can stop working
 	// while a request is under way; nil if it cannot.
 	Credential Credential
+
+	// Memory bounds what the request may hold; nil sets no bound.
+	Memory Memory
+}
+
+// Memory is what a request may hold of the server's memory until it ends.
+type Memory interface {
+	// Hold asks for so many bytes more. It returns ErrBusy if they are not free.
+	Hold(bytes int) error
+}
+
+// Hold asks for memory on behalf of the caller's request.
+func (c Caller) Hold(bytes int) error {
+	if c.Memory == nil {
+		return nil
+	}
+	return c.Memory.Hold(bytes)
 }
 
 // May reports whether a grant of the caller allows the action and none denies it.

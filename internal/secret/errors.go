@@ -16,6 +16,9 @@ var (
 	ErrChanged = errors.New("secret has changed")
 	// ErrUnavailable means that the same call may succeed later.
 	ErrUnavailable = errors.New("store is unavailable")
+	// ErrBusy is an ErrUnavailable: the request needs more memory than is free
+	// for its caller at the moment.
+	ErrBusy = fmt.Errorf("too much memory is in use: %w", ErrUnavailable)
 	// ErrFull means that the disk has no space left.
 	ErrFull = errors.New("store is full")
 )

@@ -25,12 +25,15 @@ type Service struct {
 // NewService returns a service on the store that records to audit.
 func NewService(store Store, audit Recorder) *Service { return &Service{store, audit} }
 
-// List returns the secrets of the owner that the caller may list.
+// List returns the secrets of the owner that the caller may list, or ErrBusy if the
+// caller's requests hold too much memory for that.
 func (s *Service) List(ctx context.Context, caller Caller, owner Owner, page Page) ([]Info, error) {
 	var infos []Info
 	err := s.admit(ctx, caller, List, Ref{Owner: owner}, func(Op) (err error) {
-		infos, err = s.visible(ctx, caller, owner, page)
-		return err
+		if infos, err = s.visible(ctx, caller, owner, page); err != nil {
+			return err
+		}
+		return caller.Hold(sizeOfInfos(infos))
 	})
 	return answer(infos, err)
 }
@@ -74,7 +77,8 @@ func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error
 	return answer(info, err)
 }
 
-// Reveal returns a secret with its values.
+// Reveal returns a secret with its values, or ErrBusy if the caller's requests
+// hold too much memory for that: then the values are on record as delivered.
 func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map[string]Value, error) {
 	var info Info
 	var data map[string]Value
@@ -82,6 +86,9 @@ func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map
 		info, data, err = s.store.Reveal(ctx, op)
 		return err
 	})
+	if err == nil {
+		err = caller.Hold(sizeOfData(data))
+	}
 	if err != nil {
 		return Info{}, nil, err
 	}

@@ -3,10 +3,7 @@ package nx1
 import (
 	"fmt"
 	"net/http"
-	"time"
 	"unicode/utf8"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -47,30 +44,29 @@ func revealed(info secret.Info, data map[string]secret.Value) (detail, error) {
 // reflection would take most of the time. Its keys are sorted.
 //
 //	{"secret_name":"db","k8s_name":"nx1-…","data":[{"key":"USER","value":"****"}],"created_at":"2026-11-21T12:00:00Z"}
-func (d detail) AppendTo(text []byte) []byte {
-	text = quote(append(text, `{"secret_name":`...), d.Name)
-	text = append(append(text, `,"k8s_name":"`...), d.ObjectName...) // letters, digits and hyphens
-	text = append(text, `","data":[`...)
+func (d detail) AppendTo(t *server.Text) {
+	t.Append(`{"secret_name":`)
+	t.Quote(d.Name)
+	t.Append(`,"k8s_name":"`)
+	t.Append(d.ObjectName) // letters, digits and hyphens
+	t.Append(`","data":[`)
 	for i, key := range d.Keys {
 		if i > 0 {
-			text = append(text, ',')
+			t.Append(`,`)
 		}
-		text = quote(append(text, `{"key":`...), key)
+		t.Append(`{"key":`)
+		t.Quote(key)
 		if d.data == nil {
-			text = append(text, `,"value":"`+secret.Mask+`"}`...)
+			t.Append(`,"value":"` + secret.Mask + `"}`)
 		} else {
-			text = append(quote(append(text, `,"value":`...), string(d.data[key])), '}')
+			t.Append(`,"value":`)
+			t.Quote(string(d.data[key]))
+			t.Append(`}`)
 		}
 	}
-	text = append(text, `],"created_at":"`...)
-	text = d.Created.UTC().AppendFormat(text, time.RFC3339)
-	return append(text, `"}`...)
-}
-
-// quote appends a string of valid UTF-8 as JSON.
-func quote(text []byte, s string) []byte {
-	text, _ = jsontext.AppendQuote(text, s) // an error is for what is no UTF-8
-	return text
+	t.Append(`],"created_at":`)
+	t.Time(d.Created)
+	t.Append(`}`)
 }
 
 func (d detail) write(w http.ResponseWriter) error {
@@ -88,15 +84,15 @@ func (d detail) VisitRevealSecretResponse(w http.ResponseWriter) error { return 
 type listed []secret.Info
 
 // AppendTo writes the list as JSON.
-func (l listed) AppendTo(text []byte) []byte {
-	text = append(text, '[')
+func (l listed) AppendTo(t *server.Text) {
+	t.Append(`[`)
 	for i, info := range l {
 		if i > 0 {
-			text = append(text, ',')
+			t.Append(`,`)
 		}
-		text = masked(info).AppendTo(text)
+		masked(info).AppendTo(t)
 	}
-	return append(text, ']')
+	t.Append(`]`)
 }
 
 func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {

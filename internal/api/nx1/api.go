@@ -15,13 +15,11 @@ import (
 	gen "github.com/strongroom/strongroom/gen/nx1"
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
 )
-
-// maxBody bounds a request's body in bytes.
-const maxBody = 4 << 20
 
 // Options are what an installation decides about the API.
 type Options struct {
@@ -33,9 +31,10 @@ type Options struct {
 
 // New returns the API over the secrets, for callers whom the chain knows.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+	a := &handlers{secrets, opts}
 	return api.Spec{
-		Document: specs.Nx1, MaxBody: maxBody, Answer: answering(chain.Schemes),
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
+		Document: specs.Nx1, Answer: answering(chain.Schemes), Admit: a.admit,
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(a, nil)) },
 	}.New(chain, log)
 }
 
@@ -45,6 +44,20 @@ type handlers struct {
 }
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
+
+// admit refuses a write that the caller may not make, before its body is read.
+func (a *handlers) admit(c echo.Context) error {
+	action := secret.Write
+	if c.Request().Method == http.MethodPost {
+		action = secret.Create
+	}
+	var app types.UUID
+	if err := app.UnmarshalText([]byte(fastapi.PathParam(c, "app_id"))); err != nil {
+		return err // it was checked
+	}
+	ctx := c.Request().Context()
+	return api.Admit(ctx, a.secrets, auth.Caller(ctx), action, ref(app, fastapi.PathParam(c, "secret_name")))
+}
 
 // ListSecrets lists an app's secrets, in order of name.
 func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/api"
 	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
@@ -56,6 +57,8 @@ func answer(err error, hint string) server.Answer {
 		return p.Answer(problem{err.Error(), p.Status})
 	case p.Kind == api.Invalid:
 		return p.Answer(problem{p.Text, p.Status})
+	case errors.Is(err, fastapi.ErrTooMany):
+		return server.Answer{Status: http.StatusBadRequest, Body: problem{"data: must not have more than 1000 keys", http.StatusBadRequest}}
 	case errors.Is(err, errNotText):
 		p.Status, p.Text = http.StatusConflict, err.Error()
 	}

@@ -21,9 +21,6 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// maxBody bounds a request's body in bytes.
-const maxBody = 4 << 20
-
 // A Program is what runs, for those who ask how it is.
 type Program struct {
 	Version string
@@ -54,7 +51,7 @@ type Config struct {
 // New returns the API on the service, for callers whom the chain knows.
 func New(svc *admin.Service, program Program, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
-		Document: specs.Strongroom, MaxBody: maxBody, Answer: answer,
+		Document: specs.Strongroom, Answer: answer,
 		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{svc, program}, nil)) },
 	}.New(chain, log)
 }

@@ -114,7 +114,7 @@ func (d *document) checker(method, path string) func(body string) error {
 	verdict := errors.New("no verdict")
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, _ echo.Context) { verdict = err }
-	e.Use(d.requests.Check(4 << 20))
+	e.Use(d.requests.Check(fastapi.Bounds{MaxBody: 4 << 20}))
 	e.Add(strings.ToUpper(method), strings.NewReplacer("{", ":", "}", "").Replace(path), func(echo.Context) error {
 		verdict = nil
 		return nil

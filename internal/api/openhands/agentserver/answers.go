@@ -9,12 +9,10 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// listed is the body of a list:
+// listed is the body of a list, in which a secret without a description has null:
 //
 //	{"secrets":[{"name":"API_KEY","description":null}]}
-type listed struct {
-	Secrets []item `json:"secrets"`
-}
+type listed []secret.Info
 
 // An item is a secret as the agent server shows it: without a description it has null.
 type item struct {
@@ -29,16 +27,8 @@ func itemOf(info secret.Info) item {
 	return item{info.Name, &info.Description}
 }
 
-func itemsOf(infos []secret.Info) []item {
-	items := make([]item, len(infos))
-	for i, info := range infos {
-		items[i] = itemOf(info)
-	}
-	return items
-}
-
 func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
-	return server.WriteJSON(w, http.StatusOK, l)
+	return server.WriteAppended(w, http.StatusOK, custom.List{Name: "secrets", Items: custom.Items(l), Null: true})
 }
 
 // put shows what was stored, without its value.

@@ -36,13 +36,14 @@ func (o Options) checks() custom.Checks {
 
 // New returns the API over the secrets, for callers whom the chain knows.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+	a := &handlers{secrets, opts}
 	return api.Spec{
-		Document: specs.AgentServer, MaxBody: custom.MaxBody, Answer: answer,
+		Document: specs.AgentServer, Answer: answer, Admit: a.admit,
 		Rules: fastapi.Rules{
 			"PUT /api/settings/secrets":                opts.checks().Rules(),
 			"PUT /api/settings/secrets/{name}/binding": opts.bindingRules(),
 		},
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(a, nil)) },
 	}.New(chain, log)
 }
 
@@ -53,6 +54,20 @@ type handlers struct {
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
+// admit refuses a write that the caller may not make, before its body is read.
+// A name in the path is that of a binding, which agents may write back to.
+func (a *handlers) admit(c echo.Context) error {
+	ctx, name := c.Request().Context(), fastapi.PathParam(c, "name")
+	caller := auth.Caller(ctx)
+	if name != "" {
+		if !legalName(name) {
+			return errName
+		}
+		caller = caller.WritingBack()
+	}
+	return api.Admit(ctx, a.secrets, caller, secret.Write, custom.Ref(caller, name))
+}
+
 // ListSecrets lists the caller's secrets, in order of name. Those whose names
 // this API does not have could not be read, so they are left out.
 func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
@@ -61,7 +76,7 @@ func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestOb
 		return nil, err
 	}
 	infos = slices.DeleteFunc(infos, func(i secret.Info) bool { return !legalName(i.Name) })
-	return listed{itemsOf(infos)}, nil
+	return listed(infos), nil
 }
 
 // PutSecret makes a secret or takes the place of the one that is there.

@@ -8,15 +8,15 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/nullable"
 
 	"github.com/strongroom/strongroom/internal/api"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/fastapi"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 )
-
-// MaxBody bounds a request's body in bytes.
-const MaxBody = 4 << 20
 
 // ValueKey is the one key of a custom secret's data.
 const ValueKey = "value"
@@ -31,25 +31,66 @@ func Data(value string) map[string]secret.Value {
 	return map[string]secret.Value{ValueKey: secret.Value(value)}
 }
 
+// Admit refuses a write that the caller may not make, before its body is read. A
+// secret that the path names is its parameter secret_id.
+func Admit(secrets *secret.Service, c echo.Context, action secret.Action) error {
+	ctx, id := c.Request().Context(), fastapi.PathParam(c, "secret_id")
+	caller := auth.Caller(ctx)
+	if err := api.Admit(ctx, secrets, caller, action, Ref(caller, id)); err != nil {
+		return About(err, id, "")
+	}
+	return nil
+}
+
 // Text is the string, and nothing for null or none.
 func Text(n nullable.Nullable[string]) string {
 	s, _ := n.Get()
 	return s
 }
 
-// An Item is a secret in a list, as every one of these APIs shows it.
+// An Item is a secret, as every one of these APIs shows it without its value.
 type Item struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 }
 
-// Items are those of the secrets.
-func Items(infos []secret.Info) []Item {
-	items := make([]Item, len(infos))
-	for i, info := range infos {
-		items[i] = Item{info.Name, info.Description}
+// Items are secrets as the items of a list.
+type Items []secret.Info
+
+// AppendTo writes the items as JSON. An empty description is null if that is asked for.
+func (items Items) AppendTo(t *server.Text, null bool) {
+	t.Append(`[`)
+	for i, info := range items {
+		if i > 0 {
+			t.Append(`,`)
+		}
+		t.Append(`{"name":`)
+		t.Quote(info.Name)
+		t.Append(`,"description":`)
+		if null && info.Description == "" {
+			t.Append(`null`)
+		} else {
+			t.Quote(info.Description)
+		}
+		t.Append(`}`)
 	}
-	return items
+	t.Append(`]`)
+}
+
+// A List is the body of a list, under the name that the API gives it:
+//
+//	{"secrets":[{"name":"API_KEY","description":""}]}
+type List struct {
+	Name  string
+	Items Items
+	Null  bool // an empty description is null
+}
+
+// AppendTo writes the list as JSON.
+func (l List) AppendTo(t *server.Text) {
+	t.Append(`{"` + l.Name + `":`)
+	l.Items.AppendTo(t, l.Null)
+	t.Append(`}`)
 }
 
 // Done says that a change was made:

@@ -23,7 +23,7 @@ import (
 // Profiles are those that a list can be asked for.
 func New(secrets *secret.Service, profiles custom.Profiles, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
-		Document: specs.Sandbox, MaxBody: custom.MaxBody, Answer: answer,
+		Document: specs.Sandbox, Answer: answer,
 		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, profiles}, nil)) },
 	}.New(chain, log)
 }
@@ -42,7 +42,7 @@ func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestOb
 	if err != nil {
 		return nil, v.refused(err)
 	}
-	return listed{custom.Items(infos)}, nil
+	return listed(infos), nil
 }
 
 // GetSecretValue returns a value.
@@ -81,15 +81,11 @@ func (v visitor) refused(err error) error {
 	return err
 }
 
-// listed is the body of a list:
-//
-//	{"secrets":[{"name":"API_KEY","description":""}]}
-type listed struct {
-	Secrets []custom.Item `json:"secrets"`
-}
+// listed is the body of a list.
+type listed []secret.Info
 
 func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
-	return server.WriteJSON(w, http.StatusOK, l)
+	return server.WriteAppended(w, http.StatusOK, custom.List{Name: "secrets", Items: custom.Items(l)})
 }
 
 type plain struct{ custom.Plain }

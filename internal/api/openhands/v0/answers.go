@@ -18,9 +18,7 @@ import (
 type listed []secret.Info
 
 func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
-	return server.WriteJSON(w, http.StatusOK, struct {
-		CustomSecrets []custom.Item `json:"custom_secrets"`
-	}{custom.Items(l)})
+	return server.WriteAppended(w, http.StatusOK, custom.List{Name: "custom_secrets", Items: custom.Items(l)})
 }
 
 type done struct{ custom.Done }

@@ -31,13 +31,14 @@ type Options struct {
 
 // New returns the API over the secrets, for callers whom the chain knows.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
+	a := &handlers{secrets, opts}
 	return api.Spec{
-		Document: specs.OpenHands, MaxBody: custom.MaxBody, Answer: answer,
+		Document: specs.OpenHands, Answer: answer, Admit: a.admit,
 		Rules: fastapi.Rules{
 			"POST /api/secrets":            opts.checks().Rules(),
 			"PUT /api/secrets/{secret_id}": opts.checks().RenameRules(),
 		},
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, opts}, nil)) },
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(a, nil)) },
 	}.New(chain, log)
 }
 
@@ -47,6 +48,15 @@ type handlers struct {
 }
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
+
+// admit refuses a write that the caller may not make, before its body is read.
+func (a *handlers) admit(c echo.Context) error {
+	action := secret.Write
+	if c.Request().Method == http.MethodPost {
+		action = secret.Create
+	}
+	return custom.Admit(a.secrets, c, action)
+}
 
 // ListSecrets lists the caller's secrets, in order of name.
 func (a *handlers) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {

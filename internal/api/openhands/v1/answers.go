@@ -12,20 +12,33 @@ import (
 //
 //	{"items":[{"name":"API_KEY","description":""}],"next_page_id":null}
 type page struct {
-	Items []custom.Item `json:"items"`
-	Next  *string       `json:"next_page_id"` // the last name of this page, if there is another
+	items custom.Items
+	next  string // the last name of this page, if there is another
 }
 
 // pageOf is the first page of the secrets.
 func pageOf(infos []secret.Info, limit int) page {
 	if len(infos) <= limit {
-		return page{Items: custom.Items(infos)}
+		return page{items: infos}
 	}
-	return page{custom.Items(infos[:limit]), &infos[limit-1].Name}
+	return page{infos[:limit], infos[limit-1].Name}
+}
+
+// AppendTo writes the page as JSON.
+func (p page) AppendTo(t *server.Text) {
+	t.Append(`{"items":`)
+	p.items.AppendTo(t, false)
+	t.Append(`,"next_page_id":`)
+	if p.next == "" {
+		t.Append(`null}`)
+		return
+	}
+	t.Quote(p.next)
+	t.Append(`}`)
 }
 
 func (p page) VisitSearchSecretsResponse(w http.ResponseWriter) error {
-	return server.WriteJSON(w, http.StatusOK, p)
+	return server.WriteAppended(w, http.StatusOK, p)
 }
 
 type done struct{ custom.Done }

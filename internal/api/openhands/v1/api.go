@@ -30,13 +30,14 @@ const maxPage = 100
 // as it is told with values that look like mistakes.
 func New(secrets *secret.Service, suspicious api.SuspiciousValues, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	checks := custom.Checks{Name: custom.CheckEnvName, Suspicious: suspicious}
+	a := &handlers{secrets, checks}
 	return api.Spec{
-		Document: specs.OpenHandsV1, MaxBody: custom.MaxBody, Answer: dialect.Answer,
+		Document: specs.OpenHandsV1, Answer: dialect.Answer, Admit: a.admit,
 		Rules: fastapi.Rules{
 			"POST /api/v1/secrets":            checks.Rules(),
 			"PUT /api/v1/secrets/{secret_id}": checks.RenameRules(),
 		},
-		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(&handlers{secrets, checks}, nil)) },
+		Register: func(e *echo.Echo) { gen.RegisterHandlers(e, gen.NewStrictHandler(a, nil)) },
 	}.New(chain, log)
 }
 
@@ -48,6 +49,9 @@ type handlers struct {
 }
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
+
+// admit refuses a write that the caller may not make, before its body is read.
+func (a *handlers) admit(c echo.Context) error { return custom.Admit(a.secrets, c, secret.Write) }
 
 // SearchSecrets returns a page of the caller's secrets, in order of name.
 func (a *handlers) SearchSecrets(ctx context.Context, req gen.SearchSecretsRequestObject) (gen.SearchSecretsResponseObject, error) {

@@ -1,0 +1,82 @@
+package fastapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Bounds are those of a request's body.
+type Bounds struct {
+	// MaxBody is how many bytes it may have.
+	MaxBody int64
+	// Admit is asked before any of the body is read, unless the path is wrong already. Its
+	// error is the answer. Nil admits every request.
+	Admit func(echo.Context) error
+	// Hold is asked for the memory that the body takes, before that is used. Its error is
+	// the answer. Nil holds anything.
+	Hold func(ctx context.Context, bytes int) error
+}
+
+const (
+	// firstRead is how much room there is for a body at first, whatever is announced:
+	// announcing costs the sender nothing.
+	firstRead = 16 << 10
+	// bodyCost is how many bytes of memory a byte of a body takes: as it was sent, decoded,
+	// and on its way to the disk.
+	bodyCost = 3
+)
+
+func (b Bounds) admit(c echo.Context, details []Detail) error {
+	if b.Admit == nil || len(details) > 0 {
+		return nil
+	}
+	return b.Admit(c)
+}
+
+func (b Bounds) hold(r *http.Request, bytes int64) error {
+	if b.Hold == nil {
+		return nil
+	}
+	return b.Hold(r.Context(), int(bytes)*bodyCost)
+}
+
+// read returns the body. The memory for one whose length is announced is held before any
+// of it is read, that for others as they grow.
+func (b Bounds) read(r *http.Request) (text []byte, err error) {
+	most, announced := b.MaxBody+1, r.ContentLength >= 0 // one byte more, to see the end
+	if announced {
+		if r.ContentLength > b.MaxBody {
+			return nil, ErrTooLarge
+		}
+		most = r.ContentLength + 1
+		if err := b.hold(r, r.ContentLength); err != nil {
+			return nil, err
+		}
+	}
+	for int64(len(text)) < most {
+		if len(text) == cap(text) {
+			room := min(max(2*int64(cap(text)), firstRead), most)
+			if !announced {
+				if err := b.hold(r, room-int64(cap(text))); err != nil {
+					return nil, err
+				}
+			}
+			text = append(make([]byte, 0, room), text...)
+		}
+		n, err := r.Body.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		switch {
+		case int64(len(text)) == most:
+		case errors.Is(err, io.EOF):
+			return text, nil
+		case err != nil:
+			return nil, fmt.Errorf("%w: reading it: %w", ErrNotText, err)
+		}
+	}
+	return nil, ErrTooLarge
+}

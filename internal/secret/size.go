@@ -1,0 +1,27 @@
+package secret
+
+// infoBytes is about what an Info takes besides its texts.
+const infoBytes = 200
+
+// Size is about how many bytes of memory the info takes.
+func (i Info) Size() int {
+	size := infoBytes + len(i.Name) + len(i.Description) + len(i.ObjectName)
+	for _, key := range i.Keys {
+		size += 16 + len(key)
+	}
+	return size
+}
+
+func sizeOfInfos(infos []Info) (size int) {
+	for _, i := range infos {
+		size += i.Size()
+	}
+	return size
+}
+
+func sizeOfData(data map[string]Value) (size int) {
+	for key, value := range data {
+		size += len(key) + len(value)
+	}
+	return size
+}
