@@ -67,7 +67,11 @@ func (l *Log) Close() error { return errors.Join(l.notes.close(), l.failures.clo
 // Record implements [secret.Recorder]. An event need not be about a secret: operations on
 // the server are recorded here too.
 func (l *Log) Record(ctx context.Context, e secret.Event, steps ...func(secret.Tx) error) error {
-	return l.file.UpdateReserved(ctx, func(tx *state.Tx) error {
+	update := l.file.UpdateReserved
+	if e.Missing { // of which a flood would use up the reserve
+		update = l.file.Update
+	}
+	return update(ctx, func(tx *state.Tx) error {
 		for _, step := range steps {
 			if err := step(tx); err != nil {
 				return err
@@ -78,7 +82,8 @@ func (l *Log) Record(ctx context.Context, e secret.Event, steps ...func(secret.T
 }
 
 // Note implements [secret.Recorder]. Reads that differ only in time, request
-// and secret are one entry every half second, with their numbers.
+// and secret are one entry every half second, with their numbers, and so is what
+// was missing.
 func (l *Log) Note(e secret.Event) error { return l.notes.add(e) }
 
 // Failed counts a failed authentication by the client's address. It never waits for the

@@ -46,10 +46,10 @@ type likeness struct {
 	named bool
 }
 
-// likenessOf has only reads be alike: how something that was begun has ended is
-// an entry of its own.
+// likenessOf has only reads be alike, and what was missing: how something that was
+// begun has ended is an entry of its own.
 func likenessOf(e secret.Event) likeness {
-	if e.Action != secret.List && e.Action != secret.History {
+	if e.Action != secret.List && e.Action != secret.History && !e.Missing {
 		return likeness{event: e}
 	}
 	named := e.Ref.Name != ""

@@ -97,7 +97,7 @@ func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 			caller.Memory = account
 			c.SetRequest(c.Request().WithContext(WithCaller(c.Request().Context(), caller)))
 			err = next(c)
-			if secret.IsDenial(err) {
+			if secret.IsRefusal(err) {
 				chain.Limits.denied(caller, now)
 			}
 			return err

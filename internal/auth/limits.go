@@ -38,8 +38,8 @@ type credential struct{ subject, key string }
 func credentialOf(c secret.Caller) credential { return credential{c.Subject, c.Key} }
 
 // NewLimits returns limits on the requests of one credential, on its denied
-// requests, and on failed authentications from one address. A credential with too
-// many denials is refused everything until the rate allows another denial. The same
+// requests and those for secrets that do not exist, and on failed authentications from
+// one address. A credential with too many denials is refused everything until the rate allows another denial. The same
 // holds for an address with too many failures.
 func NewLimits(requests, denials, failures Rate) *Limits {
 	return &Limits{buckets[credential](requests), buckets[credential](denials), buckets[netip.Prefix](failures)}

@@ -40,8 +40,9 @@ type Config struct {
 type Limits struct {
 	// Requests of one credential. Default: no limit.
 	Requests Rate `yaml:"requests"`
-	// Denials of one credential. Above the limit all of its requests are refused until
-	// the rate allows another denial. Default {per_second: 100, burst: 10000}.
+	// Denials of one credential, and requests for secrets that do not exist. Above the
+	// limit all of its requests are refused until the rate allows another denial.
+	// Default {per_second: 100, burst: 10000}.
 	Denials *Rate `yaml:"denials"`
 	// MemoryBytes bounds the memory of all request bodies and answers in flight.
 	// A caller gets no more than it leaves free for others; beyond that it is

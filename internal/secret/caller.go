@@ -171,9 +171,9 @@ func (c Caller) refusal(ref Ref) error {
 	case c.sees(ref):
 		return ErrForbidden
 	case c.sees(whole):
-		return errHidden
+		return ErrNotFound
 	case ref.Owner.Kind == KindApp && c.seesSome(KindApp):
-		return errHidden
+		return ErrNotFound
 	default:
 		return ErrForbidden
 	}

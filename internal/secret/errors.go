@@ -27,12 +27,9 @@ var (
 // cluster has removed what is left of it, its name cannot be used again.
 var ErrBeingDeleted = fmt.Errorf("%w: the secret is being deleted", ErrUnavailable)
 
-// errHidden is the ErrNotFound for a secret that the caller may not know of.
-var errHidden = fmt.Errorf("%w", ErrNotFound)
-
-// IsDenial reports whether the error means that the action is not allowed. That
-// includes an ErrNotFound that hides a secret, whether or not the secret exists.
-func IsDenial(err error) bool { return errors.Is(err, ErrForbidden) || errors.Is(err, errHidden) }
+// IsRefusal reports whether the error means that the action is not allowed, or that the
+// secret does not exist, which looks the same to a caller who may not know of it.
+func IsRefusal(err error) bool { return errors.Is(err, ErrForbidden) || errors.Is(err, ErrNotFound) }
 
 // An InvalidError means that the input can never be valid. It names the field, or the
 // data key, and never quotes the input.

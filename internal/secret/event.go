@@ -17,6 +17,10 @@ type Event struct {
 	Ref     Ref     // has no name for a list of the owner's secrets
 	NewName string  // of a rename
 	Outcome Outcome // how it ended
+
+	// Missing means that the answer is not found, including denials that look like it.
+	// It is not in the entry; it decides how the entry is written.
+	Missing bool
 }
 
 // An Outcome is how an attempt ended.
@@ -72,7 +76,7 @@ type Recorder interface {
 	Record(ctx context.Context, e Event, steps ...func(Tx) error) error
 
 	// Note puts the event on record within a second, reads that are alike
-	// counted as one. It returns an error if events can no longer be put on
+	// counted as one, and what is missing too. It returns an error if events can no longer be put on
 	// record.
 	Note(e Event) error
 }

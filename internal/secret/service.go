@@ -212,7 +212,6 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 	}
 	if action.showsOnly() {
 		err := do(op)
-		// A longer wait would reveal that the secret exists.
 		if errors.Is(err, ErrNotFound) {
 			return s.record(ctx, *op.Event, err, NotFound)
 		}
@@ -319,12 +318,23 @@ func (s *Service) note(op Op, err error) error {
 
 // record writes the audit entry and returns err, or the reason why it could not. The
 // entry of a refusal is written even if the client has disconnected.
+//
+// Anybody can cause an ErrNotFound at no cost, so its entry must not use much of the
+// disk. The entry for a secret that is hidden from the caller is written in the same way as
+// that for one that does not exist, so that neither time nor a full disk tells the two apart.
 func (s *Service) record(ctx context.Context, event Event, err error, outcome Outcome) error {
-	event.Outcome = outcome
+	event.Outcome, event.Missing = outcome, errors.Is(err, ErrNotFound)
 	if outcome != Unknown {
 		ctx = context.WithoutCancel(ctx)
 	}
-	return firstOf(unrecorded(s.audit.Record(ctx, event)), err)
+	if event.Missing && event.Action.showsOnly() {
+		return firstOf(unrecorded(s.audit.Note(event)), err)
+	}
+	failed := s.audit.Record(ctx, event)
+	if event.Missing && errors.Is(failed, ErrFull) {
+		failed = s.audit.Note(event)
+	}
+	return firstOf(unrecorded(failed), err)
 }
 
 // answer drops the result if there is an error: the store may have succeeded before

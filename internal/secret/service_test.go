@@ -453,7 +453,7 @@ func TestAHiddenSecretCostsAsMuchAsAMissingOne(t *testing.T) {
 			if !errors.Is(err, secret.ErrNotFound) {
 				t.Errorf("%s of what is %s: got error %v, want %v", method, tc.what, err, secret.ErrNotFound)
 			}
-			if want := []string{"record of " + tc.name}; !slices.Equal(d.calls, want) {
+			if want := []string{"note of " + tc.name}; !slices.Equal(d.calls, want) {
 				t.Errorf("%s of what is %s: %q, want %q", method, tc.what, d.calls, want)
 			}
 		}

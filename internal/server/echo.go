@@ -38,18 +38,22 @@ func RetryAfter(d time.Duration) http.Header {
 //
 // Errors with status 500 and above are logged, so they must not contain request
 // data. For status 503 at most one error a second is logged: a client without a
-// credential can cause it by sending tokens while their issuer is unavailable.
+// credential can cause it by sending tokens while their issuer is unavailable. The
+// same holds for 507, since a full disk affects every request.
 // A client that disconnects before it has the whole answer is not an error and
 // is not logged.
 func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
-	unavailable := &rate.Sometimes{First: 10, Interval: time.Second}
+	seldom := map[int]*rate.Sometimes{
+		http.StatusServiceUnavailable:  {First: 10, Interval: time.Second},
+		http.StatusInsufficientStorage: {First: 10, Interval: time.Second},
+	}
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		a := answer(err)
 		switch {
 		case hungUp(c, err):
-		case a.Status == http.StatusServiceUnavailable:
-			unavailable.Do(func() { logFailure(c, err, a, log) })
+		case seldom[a.Status] != nil:
+			seldom[a.Status].Do(func() { logFailure(c, err, a, log) })
 		case a.Status >= http.StatusInternalServerError:
 			logFailure(c, err, a, log)
 		}

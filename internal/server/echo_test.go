@@ -22,6 +22,7 @@ import (
 var (
 	errTeapot = errors.New("short and stout")
 	errAway   = errors.New("not at home")
+	errFull   = errors.New("no room")
 )
 
 // answer turns errors into answers in the dialect of the tests.
@@ -31,6 +32,9 @@ func answer(err error) server.Answer {
 	}
 	if errors.Is(err, errAway) {
 		return server.Answer{Status: 503, Body: map[string]string{"wrong": "away"}}
+	}
+	if errors.Is(err, errFull) {
+		return server.Answer{Status: 507, Body: map[string]string{"wrong": "full"}}
 	}
 	return server.Answer{Status: 500, Body: map[string]string{"wrong": "something"}}
 }
@@ -78,8 +82,9 @@ func TestUnavailableErrorsAreLoggedAtMostOncePerSecond(t *testing.T) {
 		var log bytes.Buffer
 		e := newEcho(&log)
 		e.GET("/away", func(echo.Context) error { return errAway })
+		e.GET("/full", func(echo.Context) error { return errFull })
 		e.GET("/broken", func(echo.Context) error { return errors.New("broken") })
-		for path, want := range map[string]int{"/away": 19, "/broken": 1000} {
+		for path, want := range map[string]int{"/away": 19, "/full": 19, "/broken": 1000} {
 			log.Reset()
 			for range 1000 {
 				ask(e, "GET", path)

@@ -11,6 +11,7 @@ import (
 type job struct {
 	fn       func(*Tx) error
 	reserved bool         // may use the reserve
+	gaveUp   bool         // and will not, see Tx.GiveUpReserve
 	alone    func() error // replaces fn; runs without a transaction, with the turn
 	err      error
 	panicked any
@@ -94,7 +95,7 @@ func (f *File) admit(batch []*job) []*job {
 func (f *File) makeRoom(jobs []*job) []*job {
 	var reserved, ordinary []*job
 	for _, j := range jobs {
-		if j.reserved {
+		if j.reserved && !j.gaveUp {
 			reserved = append(reserved, j)
 		} else {
 			ordinary = append(ordinary, j)
@@ -146,7 +147,7 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 		return -1, fmt.Errorf("beginning a commit: %w", err)
 	}
 	defer func() { _ = btx.Rollback() }() // no effect after a commit
-	tx := &Tx{tx: btx, keys: f.keys}
+	tx := &Tx{tx: btx, keys: f.keys, spent: f.reserve.spent}
 	for i, j := range jobs {
 		before, then := tx.writes, len(tx.then)
 		j.run(tx)
@@ -175,5 +176,6 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 
 func (j *job) run(tx *Tx) {
 	defer func() { j.panicked = recover() }()
+	tx.job, j.gaveUp = j, false
 	j.err = guarded(func() error { return j.fn(tx) })
 }

@@ -13,6 +13,8 @@ type Tx struct {
 	writes int
 	keys   uint64 // sum of all keys, see survey
 	then   []func()
+	job    *job // whose turn it is; nil in a View
+	spent  bool // there is no reserve
 }
 
 // Bucket returns a named part of the file, which need not exist yet. Bucket names start
@@ -24,6 +26,19 @@ func (tx *Tx) Bucket(name string) Bucket {
 // Writable reports whether this is a [File.Update]. Its reads see its own writes, which
 // may not be committed in the end.
 func (tx *Tx) Writable() bool { return tx.tx.Writable() }
+
+// GiveUpReserve makes an [File.UpdateReserved] an ordinary Update from here on. It
+// returns ErrFull if the reserve is spent, as an Update would have before it began.
+func (tx *Tx) GiveUpReserve() error {
+	if tx.job == nil || !tx.job.reserved {
+		return nil
+	}
+	if tx.spent {
+		return ErrFull
+	}
+	tx.job.gaveUp = true
+	return nil
+}
 
 // OnCommit registers fn. It is called when the transaction is on disk, before any Update
 // in it returns and before the next transaction begins. It is not called if the commit

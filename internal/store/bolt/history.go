@@ -70,6 +70,9 @@ func (s *Store) Restore(ctx context.Context, op secret.Op, revision secret.Revis
 		r = now.next(time.Now().UTC())
 		r.valuesAt = earlier[i].valuesAt
 		r.info.Description, r.info.Keys = earlier[i].info.Description, earlier[i].info.Keys
+		if err := s.checkRoom(tx, &now, r); err != nil {
+			return err
+		}
 		return s.succeed(tx, now, r)
 	})
 	return s.answer(r, err)
@@ -112,6 +115,9 @@ func (s *Store) Undelete(ctx context.Context, op secret.Op, revision secret.Revi
 		o := s.owner(tx, op.Ref.Owner)
 		if o.count >= MaxSecrets {
 			return errTooMany
+		}
+		if err := s.checkRoom(tx, nil, r); err != nil {
+			return err
 		}
 		o.count++
 		return errors.Join(s.unbury(tx, &o, d, r), s.putOwner(tx, o))

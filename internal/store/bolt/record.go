@@ -171,13 +171,22 @@ func (s *Store) findAt(tx *state.Tx, op secret.Op) (record, error) {
 	return r, err
 }
 
-// put seals the record and stores it under the key of its name.
-func (s *Store) put(tx *state.Tx, r record) error {
+// text is the record's description as it is sealed.
+func (r record) text() ([]byte, error) {
 	text, err := json.Marshal(description{
 		r.info.Name, r.info.Description, r.info.Keys, r.info.Created, r.info.Updated, string(r.info.Revision),
 	})
 	if err != nil {
-		return fmt.Errorf("encoding a record: %w", err)
+		return nil, fmt.Errorf("encoding a record: %w", err)
+	}
+	return text, nil
+}
+
+// put seals the record and stores it under the key of its name.
+func (s *Store) put(tx *state.Tx, r record) error {
+	text, err := r.text()
+	if err != nil {
+		return err
 	}
 	rows := tx.Bucket(s.secrets)
 	return rows.Put(r.key[:], append(r.stored(), s.ring.Seal(text, s.descriptionPlace(r.info.Owner, r.head))...))

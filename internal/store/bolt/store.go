@@ -40,6 +40,7 @@ type Store struct {
 	deleted string // bucket: deleted secrets
 	infos   *infoCache
 	views   *views
+	reading chan struct{} // holds one element for each list that is being read
 }
 
 // Options limit the history that the store keeps.
@@ -65,7 +66,7 @@ func Open(file *state.File, name string, ring *seal.Ring, audit Recorder, opts O
 	return &Store{
 		file: file, ring: ring, audit: audit, opts: opts, name: name,
 		secrets: part + "secrets", past: part + "past", deleted: part + "deleted",
-		infos: newInfoCache(), views: newViews(),
+		infos: newInfoCache(), views: newViews(), reading: make(chan struct{}, listsRead),
 	}
 }
 
@@ -78,6 +79,11 @@ func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) 
 		return nil, err
 	}
 	if infos, ok := s.views.list(owner, page); ok {
+		return infos, nil
+	}
+	s.reading <- struct{}{}
+	defer func() { <-s.reading }()
+	if infos, ok := s.views.list(owner, page); ok { // others have read it meanwhile
 		return infos, nil
 	}
 	now := s.views.now()
@@ -154,7 +160,7 @@ func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[stri
 }
 
 // Create implements [secret.Store]. The error is an InvalidError if the owner has
-// MaxSecrets already.
+// MaxSecrets or MaxListBytes already.
 func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
 	var r record
 	err := s.write(ctx, op, func(tx *state.Tx) error {
@@ -168,6 +174,9 @@ func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (s
 		}
 		o.count++
 		r = newRecord(key, op.Ref, draft, time.Now().UTC())
+		if err := s.checkRoom(tx, nil, r); err != nil {
+			return err
+		}
 		return errors.Join(s.putValues(tx, r, draft.Data), s.put(tx, r), s.putOwner(tx, o))
 	})
 	return s.answer(r, err)
@@ -198,6 +207,9 @@ func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change)
 		if change.Description != nil {
 			r.info.Description = *change.Description
 		}
+		if err := s.checkRoom(tx, &old, r); err != nil {
+			return err
+		}
 		return errors.Join(s.putValues(tx, r, data), s.succeed(tx, old, r))
 	})
 	return s.answer(r, err)
@@ -220,6 +232,9 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 			if s.exists(tx, r.key) {
 				return secret.ErrExists
 			}
+		}
+		if err := s.checkRoom(tx, &old, r); err != nil {
+			return err
 		}
 		return s.succeed(tx, old, r)
 	})
@@ -319,10 +334,18 @@ func (s *Store) change(ctx context.Context, update update, op secret.Op, fn func
 		if outcome == secret.Failed || op.Event == nil {
 			return refusal
 		}
+		if outcome == secret.NotFound {
+			if err := tx.GiveUpReserve(); err != nil {
+				return err
+			}
+		}
 		e := *op.Event
 		e.Outcome, recorded = outcome, outcome
 		return s.audit.Append(tx, e)
 	})
+	if errors.Is(err, secret.ErrFull) && errors.Is(refusal, secret.ErrNotFound) {
+		return refusal // which can be recorded without the disk
+	}
 	if err != nil {
 		return err
 	}
