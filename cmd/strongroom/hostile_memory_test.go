@@ -14,22 +14,19 @@ import (
 	"time"
 )
 
-// hostileMemory is what the server may take at its peak under any attack, in KiB.
-const hostileMemory = 256 << 10
-
 const largestBody = 4 << 20
 
-// A victim is a server with good clients, to be attacked by others.
-type victim struct {
+// A target is a server with good clients, to be attacked by others.
+type target struct {
 	install
 	id   identity
 	p    *process
 	good *goodClients
 }
 
-func mustServeVictim(t *testing.T) victim {
+func mustServeTarget(t *testing.T) target {
 	t.Helper()
-	v := victim{install: mustInit(t), id: newIdentity(t)}
+	v := target{install: mustInit(t), id: newIdentity(t)}
 	v.id.mustWrite(t, v.install)
 	v.mustEdit(t, "strongroom.yaml", "drain: 10s", "tls: {certificate: tls.crt, key: tls.key}\n  drain: 1s")
 	v.p = mustStart(t, mustBuildFast(t), "serve", "--config", v.config(), "--listen", "127.0.0.1:0")
@@ -38,20 +35,6 @@ func mustServeVictim(t *testing.T) victim {
 		t.Fatal(err)
 	}
 	return v
-}
-
-// withstands measures the good clients during an attack, and the server's memory.
-func (v victim) withstands(t *testing.T, attack func()) {
-	t.Helper()
-	m := v.good.measure(t, time.Second, attack)
-	peak := v.p.mustMemory(t, "VmHWM")
-	t.Logf("peak memory %d MiB; good clients: %s", peak>>10, m)
-	if peak > hostileMemory {
-		t.Errorf("the server took %d MiB, want at most %d", peak>>10, hostileMemory>>10)
-	}
-	if m.failed > 0 {
-		t.Errorf("%d requests of good clients failed, the first with %v", m.failed, v.good.err.Load())
-	}
 }
 
 // overHTTP1 has the client make a connection for each request.
@@ -96,7 +79,7 @@ func (a *answersByStatus) add(status int) {
 }
 
 // stall sends so many bodies over each client that stop before their end, until over.
-func (v victim) stall(t *testing.T, clients []*http.Client, each int, key string) (answers *answersByStatus) {
+func (v target) stall(t *testing.T, clients []*http.Client, each int, key string) (answers *answersByStatus) {
 	t.Helper()
 	answers = &answersByStatus{}
 	ctx, end := context.WithCancel(t.Context())
@@ -144,7 +127,7 @@ func TestHostileStalledBodies(t *testing.T) {
 		"of a writing key, three connections":   {"[list, write]", 3, 300, http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := mustServeVictim(t)
+			v := mustServeTarget(t)
 			key := v.mustIssue(t, "apikey", "create", "--subject", "attacker", "--grant", "{actions: "+tc.actions+", owner: "+theApp+"}")
 			clients := []*http.Client{overHTTP1(v.id.client(t, 0))}
 			if tc.connections > 0 {
@@ -153,7 +136,7 @@ func TestHostileStalledBodies(t *testing.T) {
 					clients = append(clients, v.id.client(t, 0))
 				}
 			}
-			v.withstands(t, func() {
+			v.good.mustWithstand(t, time.Second, func() {
 				answers := v.stall(t, clients, tc.bodies/len(clients), key)
 				answers.Lock()
 				defer answers.Unlock()
@@ -173,7 +156,7 @@ func TestHostileLists(t *testing.T) {
 		"of letters": strings.Repeat("d", 16<<10), "of control characters": strings.Repeat(`\u0001`, 16<<10),
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := mustServeVictim(t)
+			v := mustServeTarget(t)
 			client := v.id.client(t, 0)
 			put := func(n int) int {
 				body := fmt.Sprintf(`{"name":"S%d","value":"secret value","description":"%s"}`, n, description)
@@ -181,7 +164,7 @@ func TestHostileLists(t *testing.T) {
 			}
 			var made, next atomic.Int32
 			var refused atomic.Bool
-			v.withstands(t, func() {
+			v.good.mustWithstand(t, time.Second, func() {
 				atOnce(32, func(int) {
 					for n := next.Add(1); n <= 10_000 && !refused.Load(); n = next.Add(1) {
 						if status := put(int(n)); status == http.StatusOK {
@@ -200,7 +183,7 @@ func TestHostileLists(t *testing.T) {
 
 // listUnread lists over so many connections without reading the answers, with
 // something done in between.
-func (v victim) listUnread(t *testing.T, times int, between func()) {
+func (v target) listUnread(t *testing.T, times int, between func()) {
 	t.Helper()
 	client := overHTTP1(v.id.client(t, 0))
 	answers := &answersByStatus{}
@@ -235,7 +218,7 @@ func (v victim) listUnread(t *testing.T, times int, between func()) {
 	}
 }
 
-func (v victim) mustAsk(t *testing.T, client *http.Client, method, path, body string) (status int) {
+func (v target) mustAsk(t *testing.T, client *http.Client, method, path, body string) (status int) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "https://"+v.p.address+path, strings.NewReader(body))
 	if err != nil {
@@ -260,7 +243,7 @@ func (v victim) mustAsk(t *testing.T, client *http.Client, method, path, body st
 // More keys than a secret may have are refused before they are looked at: that takes
 // no longer than a body of the same size with one large value.
 func TestHostileKeysCostNoMoreThanParsing(t *testing.T) {
-	v := mustServeVictim(t)
+	v := mustServeTarget(t)
 	client := v.id.client(t, 0)
 	var keys strings.Builder
 	for n := range 150_000 {

@@ -1,0 +1,80 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// missingFlood asks for secrets that are not there as fast as it can, and returns how
+// many requests were answered.
+func missingFlood(t *testing.T, p *process, key string, lasting time.Duration, paths ...string) int {
+	t.Helper()
+	var asked atomic.Int64
+	end := time.Now().Add(lasting)
+	atOnce(16, func(int) {
+		for time.Now().Before(end) {
+			n := asked.Add(1)
+			for _, path := range paths {
+				if a, err := p.try(t, "GET", fmt.Sprintf(app+path, n), "Authorization-PSK: "+key, ""); err != nil || a.status != 404 && a.status != 429 {
+					t.Errorf("%d, %v", a.status, err)
+					return
+				}
+			}
+		}
+	})()
+	return len(paths) * int(asked.Load())
+}
+
+// What is not found is counted together, and limited like a denial.
+func TestHostileNotFoundWritesLittle(t *testing.T) {
+	i := mustInit(t)
+	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	lister := i.mustIssue(t, "apikey", "create", "--subject", "lister", "--grant", "{actions: [list], owner: "+theApp+"}")
+	asked := missingFlood(t, p, lister, 5*time.Second, "/none%d")
+	time.Sleep(time.Second) // until it is on record
+	entries := strings.Count(i.mustAdminister(t, "audit", "export"), `"lister"`)
+	t.Logf("%d requests for what is missing wrote %d entries", asked, entries)
+	// Two flushes a second of any number, and one for each 512 names.
+	if most := 2*7 + 11_000/512 + 1; entries > most || entries == 0 {
+		t.Errorf("%d entries, want 1 to %d", entries, most)
+	}
+}
+
+// On a full disk a flood of what is not found leaves the reserve for what needs it.
+func TestHostileNotFoundLeavesTheReserve(t *testing.T) {
+	i := mustInitOnASmallDisk(t)
+	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"kept"}]}`)
+	attacker := i.mustIssue(t, "apikey", "create", "--subject", "attacker", "--grant", "{actions: [list, reveal], owner: "+theApp+"}")
+	mustFillUp(t, i.path("data/ballast"))
+	full := func(n int) bool {
+		body := fmt.Sprintf(`{"secret_name":"s%d","data":[{"key":"k","value":"%s"}]}`, n, strings.Repeat("v", 4000))
+		return p.mustDo(t, "POST", app, i.pskHeader(), body).status == 507
+	}
+	for n := 0; !full(n); n++ {
+		if n > 10_000 {
+			t.Fatal("the disk does not become full")
+		}
+	}
+	asked := missingFlood(t, p, attacker, 5*time.Second, "/none%d", "/none%d/reveal")
+	reserve, err := os.Stat(i.path("data/strongroom.db.reserve"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, _ := p.said()
+	t.Logf("%d requests for what is missing left %d bytes of the reserve, and %d lines in the log", asked, reserve.Size(), strings.Count(log, "\n"))
+	if reserve.Size() == 0 {
+		t.Error("the reserve is spent")
+	}
+	if lines := strings.Count(log, "request failed"); lines > 60 {
+		t.Errorf("the log has %d lines of failed requests", lines)
+	}
+	p.want(t, 200, "GET", app+"/db/reveal", i.pskHeader(), "")
+	i.mustAdminister(t, "apikey", "revoke", idIn(attacker))
+	p.client.CloseIdleConnections()
+	p.mustKill(t) // what it has counted, it could not write
+}
