@@ -1,6 +1,6 @@
-// Package anonymous lets in whoever can reach the server on this machine: for
-// the stock OpenHands web page, which sends no key. It is there for those who
-// name it in their config, and it never reveals a value.
+// Package anonymous accepts requests from this machine without a credential, for
+// the stock OpenHands web page, which sends no key. It is off unless the config
+// names it, and it never reveals a value.
 package anonymous
 
 import (
@@ -16,9 +16,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// hosts are the names by which a browser on this machine may know the server.
-// Any other name may be an attacker's that has been made to point here (DNS
-// rebinding).
+// hosts are the accepted host names of the server. Any other name can be an
+// attacker's that was pointed at this machine (DNS rebinding).
 var hosts = []string{"localhost", "127.0.0.1", "::1"}
 
 // Strategy is an [auth.Strategy] for requests without a credential.
@@ -36,7 +35,7 @@ func New(user string) *Strategy {
 	}}}}
 }
 
-// Callers are all whom the strategy knows.
+// Callers returns the only caller.
 func (s *Strategy) Callers() []secret.Caller { return []secret.Caller{s.caller} }
 
 // Authenticate implements [auth.Strategy]. It refuses a request from another

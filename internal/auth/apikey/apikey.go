@@ -1,5 +1,5 @@
-// Package apikey knows callers by a random key in a header of its own, such as
-// X-Session-API-Key. Of the keys it has only hashes, see [Keys].
+// Package apikey authenticates callers by a random API key in a header, such as
+// X-Session-API-Key. It has only hashes of the API keys, see [Keys].
 package apikey
 
 import (
@@ -12,13 +12,12 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// An Issuer knows keys that are in no file. It is part of issued.Keys.
+// An Issuer has API keys that are in no file. It is part of issued.Keys.
 type Issuer interface {
-	// Caller returns the caller for whom the key of this hash stands. It
-	// compares hashes in constant time, and takes as long for one that it does
-	// not know.
+	// Caller returns the caller of the API key with this hash. It compares hashes in
+	// constant time, and takes as long for an unknown one.
 	Caller(hash Hash) (secret.Caller, bool)
-	// Callers are all whom its keys stand for.
+	// Callers returns the callers of all its API keys.
 	Callers() []secret.Caller
 }
 
@@ -34,9 +33,9 @@ type Strategy struct {
 
 var _ auth.Strategy = (*Strategy)(nil)
 
-// New returns a strategy for the keys in the header, behind the prefix if it is
-// not empty, as "Bearer ": then what lacks it, or is a token, is another's. It
-// also knows the keys that the issuers know.
+// New returns a strategy for the API keys of a file and of the issuers. Requests send
+// them in the header, after the prefix if it is not empty, as "Bearer ". With a
+// prefix, values without it and tokens are left to other strategies.
 func New(header, prefix string, keys []Key, issuers ...Issuer) *Strategy {
 	s := &Strategy{header: http.CanonicalHeaderKey(header), prefix: prefix, keys: map[Hash]Key{}, issuers: issuers}
 	for _, k := range keys {
@@ -60,8 +59,8 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if !ours {
 		return secret.Caller{}, auth.ErrNoCredential
 	}
-	// Keys are found and compared by their hashes, so timing says nothing
-	// about a near miss. An unknown one takes the same way as a known one.
+	// API keys are found and compared by their hashes, so timing reveals nothing
+	// about a near miss. Unknown ones take the same path as known ones.
 	hash := HashOf(credential)
 	key, known := s.keys[hash]
 	same := subtle.ConstantTimeCompare(hash[:], key.SHA256[:]) == 1
@@ -84,10 +83,9 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 
 var errUnknown = auth.Refuse("no API key is like it: it is in no keys file, or was issued and no longer works")
 
-// cut takes the prefix off, and reports whether what is left can be a key, which
-// an empty text cannot. The
-// prefix may be a scheme, which is the same in any case (RFC 9110, section
-// 11.1).
+// cut removes the prefix, and reports whether the rest can be an API key, which an
+// empty text cannot. The prefix may be a scheme, so its case does not matter (RFC
+// 9110, section 11.1).
 func (s *Strategy) cut(sent string) (credential string, ours bool) {
 	n := len(s.prefix)
 	if n == 0 {
@@ -107,7 +105,7 @@ func (s *Strategy) caller(k Key) secret.Caller {
 	return caller
 }
 
-// Callers are all whom keys stand for: those of the file, then issued ones.
+// Callers returns the callers of all API keys: those of the file, then issued ones.
 func (s *Strategy) Callers() []secret.Caller {
 	var callers []secret.Caller
 	for _, k := range s.keys {

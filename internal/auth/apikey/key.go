@@ -11,13 +11,12 @@ import (
 	"strings"
 )
 
-// A key as it is handed out:
+// The format of a generated API key:
 //
 //	srk_<id: 8>_<random: 52><checksum: 7>
 //
 // in lower-case base32. The prefix and the checksum (CRC-32 of all before it)
-// let a scanner find leaked keys without asking anybody; the id, which is no
-// secret, tells whose it is.
+// let a scanner find leaked keys offline. The id is not a secret and names the key.
 const (
 	prefix      = "srk_"
 	idBytes     = 5
@@ -41,13 +40,13 @@ func checksum(s string) string {
 
 func encode(b []byte) string { return strings.ToLower(digits.EncodeToString(b)) }
 
-// A Hash is what is kept of a key: the SHA-256 of it. A key has 256 random
-// bits, so its hash needs neither salt nor stretching.
+// A Hash is the stored SHA-256 of an API key. A key has 256 random bits, so its hash
+// needs neither salt nor stretching.
 type Hash [sha256.Size]byte
 
 // HashOf returns the hash of the key.
 func HashOf(key string) Hash {
-	var room [128]byte // more than any of ours has, so that no copy of it is left on the heap
+	var room [128]byte // larger than any generated key, so that no copy of it is left on the heap
 	return sha256.Sum256(append(room[:0], key...))
 }
 

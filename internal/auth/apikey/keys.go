@@ -9,8 +9,7 @@ import (
 	"github.com/strongroom/strongroom/internal/strictyaml"
 )
 
-// Keys is a keys file: YAML, of which a line such as the one under sha256 is
-// all that is known of a key.
+// Keys is a keys file in YAML. It has the hashes of API keys, not the keys.
 //
 //	keys:
 //	  - id: k3x7q2mf
@@ -24,29 +23,28 @@ type Keys struct {
 	Keys []Key `yaml:"keys"`
 }
 
-// A Key is what a keys file says of one key.
+// A Key is the entry of one API key in a keys file.
 type Key struct {
-	// ID names the key in the audit log. It is no secret.
+	// ID names the key in the audit log. It is not a secret.
 	ID string `yaml:"id"`
 	// SHA256 of the key: 64 hexadecimal digits.
 	SHA256 Hash `yaml:"sha256"`
-	// Subject is who has the key, for the audit log.
+	// Subject is the holder of the key, for the audit log.
 	Subject string `yaml:"subject"`
-	// User is whose custom secrets the key is for. Several keys of a person
-	// name the same user, so that a key can be replaced and nothing is lost.
+	// User is the owner of the custom secrets that the key is for. Several keys can
+	// name the same user, so that replacing a key loses nothing.
 	User string `yaml:"user,omitempty"`
-	// Grants are what its holder may do: without one, nothing.
+	// Grants are the rights of its holder; without one there are none.
 	Grants []grant.Line `yaml:"grants,omitempty"`
 
 	grants []secret.Grant
 }
 
-// DefaultUser is whose custom secrets a key is for that names no user.
+// DefaultUser is the user of keys that name none.
 const DefaultUser = "default"
 
-// ParseKeys reads a keys file; its name is for the grants' sources. It returns
-// every mistake in it at once, each with its path, and refuses a file without
-// keys: No keys, no service.
+// ParseKeys parses a keys file. Its name is for the grants' sources. The error has
+// every mistake with its path. A file without keys is a mistake.
 func ParseKeys(name string, file []byte) ([]Key, error) {
 	var f Keys
 	if err := strictyaml.DecodeFile(file, &f); err != nil {

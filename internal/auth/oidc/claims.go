@@ -19,11 +19,11 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// maxID bounds what a token's subject or user may be, in bytes: those of
-// OpenID Connect Core 1.0, section 2.
+// maxID is the maximum size of a token's subject and user in bytes (OpenID Connect
+// Core 1.0, section 2).
 const maxID = 255
 
-// claims are what is read of a token's payload.
+// claims are the parsed members of a token's payload.
 type claims struct {
 	Issuer       string         `json:"iss"`
 	Subject      string         `json:"sub"`
@@ -47,8 +47,8 @@ type claims struct {
 	all jsontext.Value // of them
 }
 
-// claims reads the payload. A name that is there twice, anywhere, makes it
-// void, as does a member of the wrong type.
+// claims parses the payload. It refuses a duplicate name at any depth, and a member
+// of the wrong type.
 func (t token) claims() (*claims, error) {
 	payload, err := auth.Base64.DecodeString(t.payload)
 	if err != nil || !auth.Shallow(payload) {
@@ -61,8 +61,8 @@ func (t token) claims() (*claims, error) {
 	return c, nil
 }
 
-// admit refuses a token that is not the issuer's, or that the rules do not let in
-// at this time.
+// admit refuses a token that is not the issuer's or does not satisfy the rules at
+// this time.
 func (rules *Rules) admit(t token, c *claims, now time.Time) error {
 	if c.Issuer != rules.Issuer {
 		return auth.Refuse("it names another issuer (iss) than %s", rules.Issuer)
@@ -71,7 +71,7 @@ func (rules *Rules) admit(t token, c *claims, now time.Time) error {
 		return err
 	}
 	switch {
-	case c.Confirmation != nil: // it is good in one holder's hands only (RFC 7800), and we could not tell
+	case c.Confirmation != nil: // only the holder of a key may use it (RFC 7800), which is not checked here
 		return errBound
 	case !presentable(c.Subject):
 		return errSubject
@@ -92,8 +92,8 @@ func (rules *Rules) checkAudience(c *claims) error {
 	return nil
 }
 
-// client is who obtained the token: azp as Keycloak has it, client_id as RFC
-// 9068 does.
+// client returns the client that obtained the token: azp in Keycloak's, client_id
+// in those of RFC 9068.
 func (c *claims) client() string { return cmp.Or(c.Party, c.Client) }
 
 // checkTimes refuses a token before its beginning and after its end.
@@ -112,8 +112,8 @@ func (c *claims) checkTimes(now time.Time) error {
 	return nil
 }
 
-// caller is who the token stands for. Its key is the client that obtained the
-// token, not the token, or fetching another would reset what limits count.
+// caller returns the caller of the token. Its key is the client that obtained the
+// token instead of the token, or a new token would reset the rate limits.
 func (rules *Rules) caller(c *claims) secret.Caller {
 	caller := secret.Caller{Subject: c.Subject, Key: c.client(), User: c.text(rules.UserClaim)}
 	if !presentable(caller.Key) {
@@ -128,12 +128,12 @@ func (rules *Rules) caller(c *claims) secret.Caller {
 	return caller
 }
 
-// presentable reports whether it can be an id, and be put on record.
+// presentable reports whether the id can be used and put into the audit log.
 func presentable(id string) bool {
 	return id != "" && len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, unicode.IsControl)
 }
 
-// text is the claim of that name, empty if it is not text.
+// text returns the claim of that name, empty if it is not a string.
 func (c *claims) text(name string) (text string) {
 	if json.Unmarshal(c.at([]string{name}), &text) != nil {
 		return ""
@@ -141,7 +141,7 @@ func (c *claims) text(name string) (text string) {
 	return text
 }
 
-// list is the list at that path, without what is not text in it.
+// list returns the strings of the list at that path.
 func (c *claims) list(path []string) (list []string) {
 	var values []jsontext.Value
 	if json.Unmarshal(c.at(path), &values) != nil {
@@ -156,7 +156,7 @@ func (c *claims) list(path []string) (list []string) {
 	return list
 }
 
-// at returns what is at the path in the payload, nil if there is nothing.
+// at returns the value at the path in the payload, nil if there is none.
 func (c *claims) at(path []string) jsontext.Value {
 	at := c.all
 	for _, name := range path {
@@ -169,10 +169,10 @@ func (c *claims) at(path []string) jsontext.Value {
 	return at
 }
 
-// An audience is one or several (RFC 7519, section 4.1.3).
+// An audience is one string or several (RFC 7519, section 4.1.3).
 type audience []string
 
-// UnmarshalJSON takes a string or a list of them.
+// UnmarshalJSON accepts a string or a list of strings.
 func (a *audience) UnmarshalJSON(text []byte) error {
 	if bytes.HasPrefix(text, []byte(`"`)) {
 		*a = audience{""}
@@ -181,12 +181,12 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(a))
 }
 
-// A moment is a NumericDate: seconds since 1970, not necessarily whole ones.
+// A moment is a NumericDate: seconds since 1970, possibly with a fraction.
 type moment struct{ time.Time }
 
 var errMoment = errors.New("not a date")
 
-// UnmarshalJSON takes a number of seconds in the next thousands of years.
+// UnmarshalJSON accepts numbers up to 2^38 seconds, some 8,700 years.
 func (m *moment) UnmarshalJSON(text []byte) error {
 	var seconds float64
 	if err := json.Unmarshal(text, &seconds); err != nil {

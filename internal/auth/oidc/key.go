@@ -20,19 +20,19 @@ import (
 	"github.com/strongroom/strongroom/internal/auth"
 )
 
-// What an issuer may publish.
+// Limits on published keys.
 const (
 	maxKeys    = 100
 	maxKeyID   = 256  // bytes
-	minRSABits = 2048 // as RFC 7518, section 3.3, has it
-	maxRSABits = 8192 // beyond, a signature takes long to verify
+	minRSABits = 2048 // RFC 7518, section 3.3
+	maxRSABits = 8192 // larger keys take long to verify
 )
 
-// A key verifies what an issuer signs.
+// A key verifies signatures of an issuer.
 type key struct {
 	id         string
 	public     crypto.PublicKey
-	algorithms []string // of signatures that it may verify
+	algorithms []string // that it may be used with
 }
 
 func (k *key) equal(other *key) bool {
@@ -45,8 +45,8 @@ func (k *key) samePublic(other *key) bool {
 	return ok && mine.Equal(other.public)
 }
 
-// verify reports whether the signature is one of the text under the algorithm,
-// which must be one of the key's (RFC 7518, section 3, and RFC 8037).
+// verify reports whether the signature of the text is valid. The algorithm must be
+// one of the key's (RFC 7518, section 3, and RFC 8037).
 func (k *key) verify(algorithm, text string, signature []byte) bool {
 	if public, ok := k.public.(ed25519.PublicKey); ok {
 		return ed25519.Verify(public, []byte(text), signature)
@@ -70,7 +70,7 @@ func (k *key) verify(algorithm, text string, signature []byte) bool {
 	return false
 }
 
-// digestOf hashes as the last digits of the algorithm's name say.
+// digestOf hashes with the SHA-2 size at the end of the algorithm's name.
 func digestOf(algorithm, text string) (crypto.Hash, []byte) {
 	hash := crypto.SHA256
 	switch {
@@ -84,7 +84,7 @@ func digestOf(algorithm, text string) (crypto.Hash, []byte) {
 	return hash, h.Sum(nil)
 }
 
-// A jwk is what is read of a JSON Web Key (RFC 7517, RFC 8037).
+// A jwk has the parsed members of a JSON Web Key (RFC 7517, RFC 8037).
 type jwk struct {
 	Type       string   `json:"kty"`
 	Use        string   `json:"use"`
@@ -98,11 +98,10 @@ type jwk struct {
 	Y          string   `json:"y"`
 }
 
-// parseKeys reads a JWK set and returns its keys by their ids. What is not for
-// verifying signatures is left out, as is what cannot be read: issuers publish
-// keys for encryption, too, and kinds of keys to come. So are different keys that
-// have one id in common, for it would not say which is meant; the same one may
-// be there for several algorithms.
+// parseKeys parses a JWK set and returns its keys by id. It skips keys that are not
+// for signatures or of an unknown kind, because issuers publish keys for encryption,
+// too, and will publish new kinds. It also skips different keys with the same id,
+// which is ambiguous. The same key may occur once for each algorithm.
 func parseKeys(text []byte) (map[string]*key, error) {
 	var set struct {
 		Keys []jsontext.Value `json:"keys"`
@@ -141,7 +140,7 @@ func parseKeys(text []byte) (map[string]*key, error) {
 	return keys, nil
 }
 
-// errUnfit is a key that is for something else, or for nothing.
+// errUnfit means that the key cannot verify signatures.
 var errUnfit = errors.New("not a key to verify signatures with")
 
 func (j jwk) key() (k *key, err error) {

@@ -5,23 +5,22 @@ import (
 	"sync"
 )
 
-// KeySets keeps the key sets of all strategies, so that those with the same
-// source share one. So it outlives a policy: where another with the same
-// source takes its place, the keys stay, although the issuer may be away just
-// then. It is safe for concurrent use.
+// KeySets holds the key sets of all strategies. Strategies with the same source
+// share one. It outlives policies, so that a reload keeps the fetched keys even
+// while the issuer is unreachable. It is safe for concurrent use.
 type KeySets struct {
 	mu   sync.Mutex
 	open map[Source]*shared
 }
 
-// shared is a key set that so many have open.
+// shared is a key set with its number of holders.
 type shared struct {
 	*KeySet
 	holders int
 }
 
-// Open returns the source's key set, which has yet to be started if nobody has
-// it open. To close it is the caller's, once.
+// Open returns the source's key set. A set that was not open before has yet to be
+// started. The caller closes it once.
 func (s *KeySets) Open(source Source, log *slog.Logger) (*Lease, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,13 +40,13 @@ func (s *KeySets) Open(source Source, log *slog.Logger) (*Lease, error) {
 	return &Lease{set.KeySet, s}, nil
 }
 
-// A Lease is the use of a key set that others may have open, too.
+// A Lease is one of the uses of a shared key set.
 type Lease struct {
 	*KeySet
 	from *KeySets
 }
 
-// Close ends the fetching if nobody else has the key set open.
+// Close stops the fetching if this was the last lease.
 func (l *Lease) Close() error {
 	l.from.mu.Lock()
 	defer l.from.mu.Unlock()

@@ -1,13 +1,13 @@
-// Package oidc knows callers by the access tokens of an OpenID Connect issuer,
-// such as a realm of Keycloak: as a resource server, without asking the issuer
-// about each.
+// Package oidc authenticates callers by the access tokens of an OpenID Connect
+// issuer, such as a realm of Keycloak. It verifies tokens itself, as a resource
+// server, without a request to the issuer for each.
 //
-// No JWT library takes part: what they parse before anything is verified, and
-// how leniently, is more than what is left for them to do.
+// It uses no JWT library: they parse too much before they verify the signature,
+// too leniently, and would do little else here.
 //
-// Start reading at [Strategy.Authenticate]. What a token must be is in token.go
-// (its form, its signature) and claims.go (what it says), and where the
-// issuer's keys come from in keyset.go.
+// Start reading at [Strategy.Authenticate]. token.go checks a token's form and
+// signature, claims.go and types.go its claims, and keyset.go fetches the issuer's
+// keys.
 package oidc
 
 import (
@@ -20,32 +20,31 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// leeway is how far the issuer's clock and ours may differ.
+// leeway is the accepted difference between the issuer's clock and ours.
 const leeway = 30 * time.Second
 
-// Rules are what a token must say, and what it is good for then.
+// Rules are the conditions on tokens, and the grants that they give.
 type Rules struct {
-	// Issuer that the token must name, to the byte.
+	// Issuer is the exact issuer of the tokens (iss).
 	Issuer string
-	// Audience that the token must be for; empty takes any, and then Clients
-	// must not be empty.
+	// Audience must be among the audiences of the token (aud). If it is empty,
+	// every audience is accepted and Clients must not be empty.
 	Audience string
-	// Clients may have obtained the token (azp, or client_id as in RFC 9068);
-	// empty: any.
+	// Clients are the clients that may have obtained the token (azp, or client_id
+	// as in RFC 9068); empty: any.
 	Clients []string
-	// Algorithms that may have signed it, as RS256.
+	// Algorithms are the accepted signature algorithms, as RS256.
 	Algorithms []string
 	// Types are the accepted values of typ, in the payload or in lower case in the
 	// header, as Bearer and at+jwt; NoType among them accepts tokens without one.
 	Types []string
-	// RolesClaim is the way to the list of the caller's roles, as realm_access
+	// RolesClaim is the path of the claim with the caller's roles, as realm_access
 	// and roles.
 	RolesClaim []string
-	// UserClaim says whose custom secrets are meant. Its values must be the
-	// issuer's to choose, not the user's.
+	// UserClaim is the claim with the user of custom secrets. Only the issuer may be
+	// able to choose its values, not the user.
 	UserClaim string
-	// Roles are what the holders of a role may do; see grant.For for grants
-	// without an owner.
+	// Roles are the grants of each role; see grant.For for grants without an owner.
 	Roles map[string][]secret.Grant
 }
 
@@ -57,7 +56,7 @@ type Strategy struct {
 	verified auth.Memory[verified] // until they expire
 }
 
-// verified is what is known of a token that has been verified.
+// verified is the cached result of verifying a token.
 type verified struct {
 	caller  secret.Caller
 	key     *key // that signed it
@@ -66,13 +65,13 @@ type verified struct {
 
 var _ auth.Strategy = (*Strategy)(nil)
 
-// New returns a strategy for tokens that keep the rules and are signed with
-// one of the keys. Closing the keys remains the caller's.
+// New returns a strategy for tokens that satisfy the rules and are signed with one
+// of the keys. The caller closes the keys.
 func New(rules Rules, keys *KeySet) *Strategy { return &Strategy{rules: rules, keys: keys} }
 
-// Authenticate implements [auth.Strategy]. A token that names another issuer is
-// none of ours. secret.ErrUnavailable means that the issuer's keys are not
-// there to tell.
+// Authenticate implements [auth.Strategy]. A token of another issuer is an
+// ErrNoCredential. secret.ErrUnavailable means that the issuer's keys could not be
+// fetched.
 func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	token, err := auth.Token(r)
 	if err != nil {

@@ -9,25 +9,25 @@ import (
 	"github.com/strongroom/strongroom/internal/auth"
 )
 
-// What a token's encoded parts may be, in bytes: there is not much to say in a
-// header, and a signature is as long as its key.
+// The maximum sizes of a token's encoded parts in bytes. A header has little to
+// say, and a signature is as long as its key.
 const (
 	maxHeader    = 1 << 10
 	maxSignature = maxRSABits / 6
 )
 
-// A token is in parts, of which the header alone has been read.
+// A token is split into its parts. Only its header has been parsed.
 type token struct {
 	header    header
-	signed    string // what the signature is over
+	signed    string // the signed text
 	payload   string // encoded
 	signature string // encoded
 }
 
-// A header is what a token's may have. Anything else makes it a token that we
-// do not understand, above all what would bring its own key (jku, jwk, x5u,
-// x5c), change what is signed (b64, crit) or pack it (zip, enc): RFC 8725,
-// sections 3.10 and 3.11. Thumbprints are of no use to us and do no harm.
+// A header has the accepted members of a token's header. Every other member is
+// refused, above all those that bring a key along (jku, jwk, x5u, x5c), change the
+// signed text (b64, crit), or compress or encrypt it (zip, enc): RFC 8725, sections
+// 3.10 and 3.11. Thumbprints are ignored.
 type header struct {
 	Algorithm        string `json:"alg"`
 	KeyID            string `json:"kid"`
@@ -53,7 +53,7 @@ func parse(text string) (t token, err error) {
 	return t, nil
 }
 
-// Why a token is refused whose reason needs no detail.
+// The refusals without details.
 var (
 	errLong      = auth.Refuse("its header is larger than %d bytes or its signature larger than %d", maxHeader, maxSignature+1)
 	errHeader    = auth.Refuse("its header is not JSON with alg, kid, typ, x5t and x5t#S256 alone, each once: others, as jku or crit, are not accepted")
@@ -70,8 +70,8 @@ var (
 
 func (t token) algorithmIn(list []string) bool { return slices.Contains(list, t.header.Algorithm) }
 
-// signedWith refuses a signature that is not good, or of an algorithm that the
-// key is not for. A nil key is one that the issuer does not have.
+// signedWith refuses a wrong signature, and an algorithm that the key is not for.
+// The key is nil if the issuer does not publish it.
 func (t token) signedWith(k *key) error {
 	switch {
 	case k == nil:

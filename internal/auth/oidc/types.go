@@ -9,7 +9,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth"
 )
 
-// NoType in Rules.Types accepts tokens that do not say what they are.
+// NoType in Rules.Types accepts tokens that do not state their type.
 const NoType = "none"
 
 // checkType refuses a token that is not of an accepted type. A token can say its

@@ -1,5 +1,5 @@
-// Package peer knows callers on a Unix socket by what the kernel says of the
-// process at the other end: its user must be the server's own, or root.
+// Package peer authenticates callers on a Unix socket by the user of their process,
+// which the kernel reports. It accepts the server's own user and root.
 package peer
 
 import (
@@ -23,8 +23,7 @@ var _ auth.Strategy = Strategy{}
 
 type connKey struct{}
 
-// ConnContext hands the connection on to the strategy, as an
-// http.Server.ConnContext.
+// ConnContext passes the connection to the strategy, as an http.Server.ConnContext.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
@@ -45,8 +44,8 @@ func (Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	return secret.Administrator(fmt.Sprintf("uid %d", uid)), nil
 }
 
-// uidOf asks for the peer's credentials (SO_PEERCRED of unix(7)): those it had
-// when it connected.
+// uidOf returns the user of the peer at the time of its connection (SO_PEERCRED of
+// unix(7)).
 func uidOf(conn *net.UnixConn) (uid uint32, err error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

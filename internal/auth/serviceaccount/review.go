@@ -17,12 +17,12 @@ import (
 
 const (
 	reviewTimeout = 5 * time.Second
-	// atOnce bounds the reviews under way, whatever tokens are sent to us.
+	// atOnce is the maximum number of concurrent reviews.
 	atOnce    = 16
 	maxAnswer = 1 << 20 // bytes
 )
 
-// A reviewer asks an API server about tokens.
+// A reviewer sends tokens to an API server for review.
 type reviewer struct {
 	http  *http.Client
 	url   string
@@ -31,8 +31,8 @@ type reviewer struct {
 
 func newReviewer(cluster *rest.Config) (*reviewer, error) {
 	cluster = rest.CopyConfig(cluster)
-	cluster.Timeout = 0                // contexts say how long
-	if cluster.BearerTokenFile != "" { // whose token is then dropped when it is refused
+	cluster.Timeout = 0                // contexts set the timeout
+	if cluster.BearerTokenFile != "" { // reread when the API server refuses the token
 		tokens := transport.NewCachedFileTokenSource(cluster.BearerTokenFile)
 		cluster.Wrap(transport.ResettableTokenSourceWrapTransport(tokens))
 		cluster.BearerToken, cluster.BearerTokenFile = "", ""
@@ -72,8 +72,8 @@ type status struct {
 	} `json:"user"`
 }
 
-// review asks about the token. Its error is a secret.ErrUnavailable and says
-// nothing of what was sent or answered: both hold the token.
+// review has the API server review the token. Its error is a secret.ErrUnavailable
+// and quotes neither request nor answer, because both hold the token.
 func (r *reviewer) review(ctx context.Context, token, audience string) (*status, error) {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()

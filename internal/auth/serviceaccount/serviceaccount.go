@@ -1,7 +1,7 @@
-// Package serviceaccount knows callers in the same cluster by the token of their
-// pod's service account, so that apps need no secret to get at their secrets.
-// Whether a token is good the API server says (TokenReview), who also knows
-// whether the pod is still there.
+// Package serviceaccount authenticates callers in the same cluster by the token of
+// their pod's service account, so that apps need no secret to fetch their secrets.
+// The API server verifies the token (TokenReview) and also knows whether the pod
+// still exists.
 package serviceaccount
 
 import (
@@ -20,22 +20,22 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// How long the API server is not asked again about a token, so that it need
-// not answer for each request. So long one is good whose pod is gone.
+// How long a review of a token is cached. The token of a deleted pod is accepted
+// for as long.
 const (
 	goodFor = 30 * time.Second
 	badFor  = 10 * time.Second
 )
 
-// Rules are what a token must be, and what it is good for then.
+// Rules are the conditions on tokens, and the grants that they give.
 type Rules struct {
-	// Issuer that the cluster's tokens name.
+	// Issuer is the issuer of the cluster's tokens.
 	Issuer string
-	// Audience that the token must be bound to: not the API server's own, or
-	// everybody who is sent one could use it there.
+	// Audience must be among the token's. It must not be the API server's own, or
+	// every receiver of a token could use it there.
 	Audience string
-	// Accounts are what service accounts may do, by namespace/name; see
-	// grant.For for grants without an owner.
+	// Accounts are the grants of service accounts, by namespace/name; see grant.For
+	// for grants without an owner.
 	Accounts map[string][]secret.Grant
 }
 
@@ -51,9 +51,9 @@ type Strategy struct {
 
 var _ auth.Strategy = (*Strategy)(nil)
 
-// New returns a strategy that asks the cluster, in which it must be allowed to
-// create tokenreviews (ClusterRole system:auth-delegator). The error is about
-// how to reach it; it is not asked anything yet.
+// New returns a strategy for the cluster, in which it needs the right to create
+// tokenreviews (ClusterRole system:auth-delegator). It sends no request yet. The
+// error is about the cluster's address or credentials.
 func New(rules Rules, cluster *rest.Config) (*Strategy, error) {
 	api, err := newReviewer(cluster)
 	if err != nil {
@@ -62,8 +62,9 @@ func New(rules Rules, cluster *rest.Config) (*Strategy, error) {
 	return &Strategy{rules: rules, api: api}, nil
 }
 
-// Authenticate implements [auth.Strategy]. A token that names another issuer is
-// none of ours. secret.ErrUnavailable means that the API server could not say.
+// Authenticate implements [auth.Strategy]. A token of another issuer is an
+// ErrNoCredential. secret.ErrUnavailable means that the API server did not review
+// the token.
 func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	token, err := auth.Token(r)
 	if err != nil {
@@ -79,14 +80,14 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if refusal, ok := s.bad.Get(hash); ok {
 		return secret.Caller{}, refusal
 	}
-	// Not the request's context: others may wait for the same review.
+	// Not the request's context: other requests may wait for the same review.
 	caller, err, _ := s.underWay.Do(string(hash[:]), func() (any, error) {
 		return s.review(context.WithoutCancel(r.Context()), token, hash)
 	})
 	return caller.(secret.Caller), err
 }
 
-// review has the API server say whose the token is, and remembers it.
+// review has the API server review the token, and caches the result.
 func (s *Strategy) review(ctx context.Context, token string, hash auth.TokenHash) (secret.Caller, error) {
 	asked := time.Now()
 	status, err := s.api.review(ctx, token, s.rules.Audience)
@@ -107,12 +108,12 @@ func (s *Strategy) review(ctx context.Context, token string, hash auth.TokenHash
 	return caller, nil
 }
 
-// prefix is what Kubernetes calls service accounts by.
+// prefix begins the user names of service accounts.
 const prefix = "system:serviceaccount:"
 
-// account returns the service account, as namespace/name, if the token is one's
-// and bound to the audience. An API server that knows nothing of audiences would
-// leave them out. Its own words are not repeated, because they can hold the token.
+// account returns the service account of a token for the audience, as
+// namespace/name. An API server without support for audiences leaves them out. The
+// API server's error text is not repeated, because it can quote the token.
 func (s *status) account(audience string) (account string, err error) {
 	name, isAccount := strings.CutPrefix(s.User.Username, prefix)
 	namespace, name, named := strings.Cut(name, ":")
@@ -127,8 +128,8 @@ func (s *status) account(audience string) (account string, err error) {
 	return namespace + "/" + name, nil
 }
 
-// caller is who the service account is. Its key is the pod, if the token is
-// bound to one.
+// caller returns the caller of the service account. Its key is the pod, if the
+// token is bound to one.
 func (rules *Rules) caller(account string, s *status) secret.Caller {
 	caller := secret.Caller{Subject: s.User.Username, User: s.User.Username}
 	if pods := s.User.Extra["authentication.kubernetes.io/pod-name"]; len(pods) == 1 {
@@ -138,7 +139,7 @@ func (rules *Rules) caller(account string, s *status) secret.Caller {
 	return caller
 }
 
-// expiry reads when a token ends that the API server has found good.
+// expiry returns the end of a token that the API server has accepted.
 func expiry(token string) time.Time {
 	_, rest, _ := strings.Cut(token, ".")
 	encoded, _, _ := strings.Cut(rest, ".")
@@ -147,7 +148,7 @@ func expiry(token string) time.Time {
 	}
 	payload, err := auth.Base64.DecodeString(encoded)
 	if err != nil || json.Unmarshal(payload, &claims) != nil {
-		return time.Time{} // so that it is not remembered
+		return time.Time{} // so that it is not cached
 	}
 	return time.Unix(claims.Expires, 0)
 }
