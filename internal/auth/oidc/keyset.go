@@ -23,30 +23,30 @@ import (
 
 const (
 	refreshEvery = 5 * time.Minute
-	// forceEvery is how often a key that is not known may make us ask for it:
-	// whoever sends us tokens chooses the key's id.
+	// forceEvery is the minimum time between fetches for an unknown key id. Clients
+	// choose the id, so without it they could make us flood the issuer.
 	forceEvery   = 30 * time.Second
 	retryFirst   = time.Second // after a failure, doubled up to retryMost
 	retryMost    = 30 * time.Second
 	fetchTimeout = 10 * time.Second
-	maxDocument  = 1 << 20 // bytes of what an issuer publishes
+	maxDocument  = 1 << 20 // bytes
 )
 
-// A Source is where an issuer publishes its keys.
+// A Source describes where an issuer publishes its keys.
 type Source struct {
-	// Issuer is the URL by which tokens name it. Its discovery document
-	// (OpenID Connect Discovery 1.0) says where the keys are.
+	// Issuer is the URL in the iss claim. Its discovery document (OpenID Connect
+	// Discovery 1.0) has the URL of the keys.
 	Issuer string
-	// JWKS is the URL of the keys, where discovery is not wanted: in a cluster
+	// JWKS is the URL of the keys; empty: from the discovery document. In a cluster
 	// the issuer often has another address than outside.
 	JWKS string
-	// CA has the certificates, in PEM, that the issuer's host is known by;
-	// empty: the system's.
+	// CA has the trusted certificates in PEM for the issuer's host; empty: the
+	// system's.
 	CA string
 }
 
-// client returns one that asks the source and nobody else. It keeps no
-// connection for the minutes in between.
+// client returns an HTTP client that follows no redirects and keeps no idle
+// connections.
 func (s Source) client() (*http.Client, error) {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, ForceAttemptHTTP2: true}
 	if s.CA != "" {
@@ -60,21 +60,21 @@ func (s Source) client() (*http.Client, error) {
 	return &http.Client{Transport: transport, CheckRedirect: stay}, nil
 }
 
-// A KeySet is what an issuer signs with at present. It is kept up to date in
-// the background: every five minutes, and at once for a key that is not in it,
-// if the last time was half a minute ago. While the issuer is away the keys
-// stay that it had. It is safe for concurrent use.
+// A KeySet has the current signing keys of an issuer. It fetches them in the
+// background every five minutes, and at once for an unknown key id, at most every
+// 30 seconds. While the issuer is unreachable it keeps the last keys. It is safe for
+// concurrent use.
 type KeySet struct {
 	source Source
 	client *http.Client
 	log    *slog.Logger
 	keys   atomic.Pointer[map[string]*key] // by id; never changed in place
 
-	fetching chan struct{} // holds one item while somebody fetches, who guards:
-	forced   time.Time     // when a missing key was last asked for
-	failed   error         // how the last fetch ended
+	fetching chan struct{} // holds one item during a fetch; guards what follows
+	forced   time.Time     // the last fetch for an unknown key id
+	failed   error         // the error of the last fetch
 
-	start   func() // the fetching in the background; does so once
+	start   func() // starts the background fetches, once
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
 }
@@ -91,21 +91,21 @@ func NewKeySet(source Source, log *slog.Logger) (*KeySet, error) {
 	s.stop = stop
 	s.start = sync.OnceFunc(func() { s.stopped.Go(func() { s.run(ctx) }) })
 	s.keys.Store(&map[string]*key{})
-	s.fetching <- struct{}{} // so that whoever comes first waits for the first keys
+	s.fetching <- struct{}{} // so that the first request waits for the first fetch
 	return s, nil
 }
 
-// Start begins to fetch the keys, unless somebody's need for one has.
+// Start starts the background fetches, unless a request has already done so.
 func (s *KeySet) Start() { s.start() }
 
-// Close ends the fetching.
+// Close stops the background fetches.
 func (s *KeySet) Close() error {
 	s.stop()
 	s.stopped.Wait()
 	return nil
 }
 
-// run fetches until ctx is done; it begins with the right to.
+// run fetches until ctx is done. It starts with its item in fetching.
 func (s *KeySet) run(ctx context.Context) {
 	retry := retryFirst
 	for {
@@ -125,9 +125,9 @@ func (s *KeySet) run(ctx context.Context) {
 	}
 }
 
-// get returns the key of that id, nil if the issuer has none. It waits for a
-// fetch if that may bring it. Whether there is one cannot be told while the
-// issuer is away: secret.ErrUnavailable.
+// get returns the key of that id, nil if the issuer has none. It waits for a fetch
+// if the key is unknown and a fetch is allowed. While the issuer is unreachable an
+// unknown key is secret.ErrUnavailable.
 func (s *KeySet) get(ctx context.Context, id string) (*key, error) {
 	if k := s.known(id); k != nil {
 		return k, nil
@@ -139,13 +139,13 @@ func (s *KeySet) get(ctx context.Context, id string) (*key, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the issuer's keys: %w, %w", secret.ErrUnavailable, ctx.Err())
 	}
-	if k := s.known(id); k != nil { // which somebody has fetched meanwhile
+	if k := s.known(id); k != nil { // another request has fetched it meanwhile
 		return k, nil
 	}
 	if s.forced.IsZero() || time.Since(s.forced) >= forceEvery {
 		s.forced = time.Now()
-		// Not the request's: others wait for the same, and it may be cut off.
-		_ = s.fetch(context.WithoutCancel(ctx)) // remembered in failed
+		// Not the request's context: other requests wait for the same fetch.
+		_ = s.fetch(context.WithoutCancel(ctx)) // the error is in failed
 	}
 	k := s.known(id)
 	if k == nil && s.failed != nil {
@@ -159,9 +159,8 @@ func (s *KeySet) known(id string) *key { return (*s.keys.Load())[id] }
 // has reports whether the key is still one of the issuer's.
 func (s *KeySet) has(k *key) bool { return s.known(k.id) == k }
 
-// fetch replaces the keys with those that the issuer has now. What has not
-// changed stays the same in memory, so that has knows it. The caller has the
-// right to fetch.
+// fetch replaces the keys with the issuer's current ones. An unchanged key keeps its
+// pointer, by which has finds it. The caller has put its item into fetching.
 func (s *KeySet) fetch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -231,8 +230,8 @@ func (s *KeySet) discover(ctx context.Context) (string, error) {
 	return document.JWKS, nil
 }
 
-// unforgeable reports whether nobody between us and the URL can change what it
-// says: it is https, or on this machine.
+// unforgeable reports whether the document at the URL is safe from changes on the
+// way: the URL is https, or on this machine.
 func unforgeable(at string) bool {
 	u, err := url.Parse(at)
 	if err != nil {
