@@ -103,19 +103,19 @@ profile: ## Record a new profile for go build (cmd/strongroom/default.pgo)
 PROOF := go test -count=1 -v -timeout 4h
 
 crash: ## Kill the server N=100 times while 16 clients write
-	STRONGROOM_CRASHES=$(or $(N),100) $(PROOF) -run TestEveryAcknowledgedWriteOutlivesKill9 ./cmd/strongroom
+	STRONGROOM_CRASHES=$(or $(N),100) $(PROOF) -run TestAcknowledgedWritesSurviveKill9 ./cmd/strongroom
 
 faults: ## Test damaged files, and failing and full disks; N=full for every case
 	STRONGROOM_FAULTS=$(N) $(PROOF) ./internal/state ./internal/test/faults
 
 linear: ## Check that N=20000 concurrent operations with crashes are linearizable
-	STRONGROOM_LINEAR=$(or $(N),20000) $(PROOF) -run 'TestTheModel|TestOperationsHappenOneAfterTheOther|TestNoUpdateIsLost' ./cmd/strongroom
+	STRONGROOM_LINEAR=$(or $(N),20000) $(PROOF) -run 'TestModel|TestOperationsAreLinearizable|TestNoUpdateIsLost' ./cmd/strongroom
 
 reloads: ## Reload N=1000 times under load, every second time with a broken file
-	STRONGROOM_RELOADS=$(or $(N),1000) $(PROOF) -run TestReloadsUnderLoadDisturbNobody ./cmd/strongroom
+	STRONGROOM_RELOADS=$(or $(N),1000) $(PROOF) -run TestReloadsUnderLoadFailNoRequest ./cmd/strongroom
 
 flood: ## Open N=10000 unfinished TLS handshakes, and half as many slow requests
-	STRONGROOM_FLOOD=$(or $(N),10000) $(PROOF) -run TestAFloodOfUnfinishedRequestsDrownsNobody ./cmd/strongroom
+	STRONGROOM_FLOOD=$(or $(N),10000) $(PROOF) -run TestFloodOfUnfinishedRequestsDoesNotBlockClients ./cmd/strongroom
 
 hostile: ## Attack the server with N=2200 stalled connections and memory-consuming requests
 	STRONGROOM_HOSTILE=$(or $(N),2200) $(PROOF) -run TestHostile ./cmd/strongroom
@@ -138,7 +138,7 @@ tokens: ## Mutate a valid token N=1000000 times
 	STRONGROOM_MUTATIONS=$(or $(N),1000000) $(PROOF) -run TestMutationsOfAGoodToken ./internal/auth/oidc
 
 scale: ## Compare the speed of N=1000 owners of 1,000 secrets with one
-	STRONGROOM_SCALE=$(or $(N),1000) $(PROOF) -run TestAMillionSecrets ./cmd/strongroom
+	STRONGROOM_SCALE=$(or $(N),1000) $(PROOF) -run TestMillionSecrets ./cmd/strongroom
 
 clean: ## Remove build results (but not .run/, which contains secrets)
 	rm -rf .bin

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Administration has two ways: through the server that runs, and without one.
-// Both must do and say the same.
+// Administration commands work through a running server and without one. Both
+// ways must have the same effect and output.
 
 const (
 	theApp  = "app/0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -42,7 +42,7 @@ func (i install) mustCopy(t *testing.T) install {
 		case d.IsDir():
 			return os.Mkdir(other.path(name), 0o700)
 		case !d.Type().IsRegular(), strings.HasSuffix(name, ".reserve"), strings.HasSuffix(name, ".holder"):
-			return nil // of a process, not of the install
+			return nil // belongs to a process, not to the install
 		}
 		mustWrite(t, other.path(name), mustRead(t, path))
 		return nil
@@ -51,9 +51,9 @@ func (i install) mustCopy(t *testing.T) install {
 	return other
 }
 
-// mustHaveAPast returns an install, with no server running, that has something
-// for every command: earlier versions, a rename, something deleted, a backup
-// for the keyring and one for an age recipient, and an anchor of its audit log.
+// mustHaveAPast returns an install without a running server that has data for
+// every command: earlier versions, a renamed and a deleted secret, a backup for
+// the keyring and one for an age recipient, and an anchored audit log.
 func mustHaveAPast(t *testing.T) install {
 	t.Helper()
 	i := mustInit(t)
@@ -70,7 +70,7 @@ func mustHaveAPast(t *testing.T) install {
 
 	mustWrite(t, i.path("identity"), ageIdentity+"\n")
 	mustWrite(t, i.path("empty"), "\n")
-	// The ids, which are in the keys.
+	// The ids, which are parts of the keys.
 	mustWrite(t, i.path("psk"), i.psk+"\n")
 	mustWrite(t, i.path("key"), idIn(i.mustAdminister(t, "apikey", "create", "--subject", "ci", "--user", "alice", "--strategy", "psk", "--grant", dbOnly)))
 	mustWrite(t, i.path("agent"), idIn(i.mustAdminister(t, "agent-key", "create", theUser, "NEW", "--sandbox", "box", "--reads", "5")))
@@ -81,10 +81,10 @@ func mustHaveAPast(t *testing.T) install {
 	return i
 }
 
-// dbOnly is a grant.
+// dbOnly is a grant for the secret db.
 const dbOnly = "{actions: [list, reveal], owner: " + theApp + ", names: [db]}"
 
-// idIn is the id that is a part of an issued key: srk_<id>_….
+// idIn returns the id in an issued API key: srk_<id>_….
 func idIn(key string) string { return strings.Split(key, "_")[1] }
 
 // An age key pair for tests.
@@ -93,12 +93,12 @@ const (
 	ageRecipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 )
 
-// commands are what an administrator can say, and what the answer is: stdout
-// as a whole, with … for anything, or else a refusal.
+// commands lists administration commands with their expected stdout, in which …
+// matches any text, or their expected error.
 var commands = []struct {
-	args   string // {dir}, {first}, the revision that db had at first, {key} and {agent}, ids of issued ones; ' quotes words
+	args   string // {dir}, {first} (the first revision of db), {key} and {agent} (ids of issued keys) are replaced; ' quotes words
 	prints string
-	says   string // of a refusal
+	says   string // expected part of the error
 	after  func(t *testing.T, p *process, i install)
 }{
 	{args: "secret list " + theApp, prints: "NAME  KEYS  UPDATED  LAST ACCESS  DESCRIPTION\ndb  k,l  T  T to admin, key KEY\n"},
@@ -151,14 +151,14 @@ var commands = []struct {
 	{args: "apikey revoke {key}", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
 		if out := i.mustAdminister(t, "apikey", "list"); !strings.Contains(out, "was revoked") {
-			t.Errorf("it is\n%s", out)
+			t.Errorf("got\n%s", out)
 		}
 	}},
 	{args: "apikey revoke {agent}", says: "no such key was issued"},
 	{args: "apikey rotate {key} --overlap 1h", prints: "srk_…\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
 		if out := i.mustAdminister(t, "apikey", "list"); strings.Count(out, "\n") != 3 || strings.Count(out, "works until") != 1 {
-			t.Errorf("there are\n%s", out)
+			t.Errorf("got\n%s", out)
 		}
 	}},
 	{args: "apikey rotate {key} --overlap 9999h", says: "overlap: must be at most 90 days"},
@@ -178,7 +178,7 @@ var commands = []struct {
 	{args: "agent-key revoke --sandbox box", prints: "KEY was revoked T\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
 		if out := i.mustAdminister(t, "agent-key", "revoke", "--yes", "--sandbox", "box"); out != "" {
-			t.Errorf("again, it revokes\n%s", out)
+			t.Errorf("the second time it revokes\n%s", out)
 		}
 	}},
 	{args: "agent-key revoke --sandbox another", says: "no such key was issued"},
@@ -218,7 +218,7 @@ var commands = []struct {
 	{args: "audit prune --keep 1ns", prints: "… entries dropped\n", after: func(t *testing.T, _ *process, i install) {
 		t.Helper()
 		if out := i.mustAdminister(t, "audit", "export"); strings.Contains(out, `"action":"create"`) {
-			t.Errorf("there are entries left:\n%s", out)
+			t.Errorf("entries are left:\n%s", out)
 		}
 		i.mustAdminister(t, "audit", "verify", "--anchor", i.path("anchor"))
 	}},
@@ -244,7 +244,7 @@ var commands = []struct {
 	{args: "doctor", prints: "ok  permissions: …\nok  keyring: key 1 seals; there are no retired keys\n…"},
 }
 
-func TestEveryCommandDoesAndSaysTheSameWithAServerAndWithoutOne(t *testing.T) {
+func TestCommandsBehaveTheSameWithAndWithoutAServer(t *testing.T) {
 	prepared := mustHaveAPast(t)
 	history := strings.Split(strings.TrimSpace(prepared.mustAdminister(t, "secret", "history", theApp, "db")), "\n")
 	first, _, _ := strings.Cut(history[len(history)-1], " ")
@@ -272,8 +272,9 @@ func TestEveryCommandDoesAndSaysTheSameWithAServerAndWithoutOne(t *testing.T) {
 	}
 }
 
-// Whoever may write a description writes it to the administrator's terminal.
-func TestWhatCallersWriteCannotPassForAnotherLineOrCommandATerminal(t *testing.T) {
+// Any caller who may write a description writes it to the administrator's
+// terminal.
+func TestDescriptionsCannotFakeLinesOrControlTheTerminal(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"\u202eNEKOT","value":"v-v-v-v","description":"ok\nADMIN  value \u001b[31m\t\"é\""}`)
@@ -285,8 +286,8 @@ func TestWhatCallersWriteCannotPassForAnotherLineOrCommandATerminal(t *testing.T
 	}
 }
 
-// runRow runs a command of the table and returns what it says, without what
-// differs between one run and the next.
+// runRow runs a command of the table and returns its output without the parts
+// that differ between runs.
 func runRow(t *testing.T, i install, args, first string) result {
 	t.Helper()
 	text := strings.NewReplacer("{dir}", i.dir, "{first}", first, "{key}", mustRead(t, i.path("key")), "{agent}", mustRead(t, i.path("agent"))).Replace(args)
@@ -308,7 +309,7 @@ var (
 	columns = regexp.MustCompile(`(?m) +$|(  ) +`)
 )
 
-// wordsOf splits a line as a shell does that knows one kind of quotes.
+// wordsOf splits a line into words like a shell with one kind of quotes.
 func wordsOf(text string) (words []string) {
 	for n, part := range strings.Split(text, "'") {
 		if n%2 == 1 {
@@ -332,7 +333,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\bsrk_[a-z2-7_]+`), "srk_KEY"},
 	{regexp.MustCompile(`(?m)(key |^)[a-z2-7]{8}( |,|:)`), "${1}KEY$2"},
 	{regexp.MustCompile(`\.verify-\d+`), ".verify"},
-	{regexp.MustCompile(`sealing anew.*`), "sealing anew is done: N rows"}, // or is about to be
+	{regexp.MustCompile(`sealing anew.*`), "sealing anew is done: N rows"}, // or it is about to be done
 }
 
 func steady(i install, text string) string {
@@ -343,7 +344,7 @@ func steady(i install, text string) string {
 	return text
 }
 
-// matchesAll is matches for several lines.
+// matchesAll matches several lines.
 func matchesAll(want, got string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", "(?s:.*)")
 	return regexp.MustCompile("^" + pattern + "$").MatchString(got)
@@ -364,18 +365,18 @@ func leavesNo(names ...string) func(*testing.T, *process, install) {
 		t.Helper()
 		for _, name := range names {
 			if _, err := os.Lstat(i.path(name)); err == nil {
-				t.Errorf("%s is left", name)
+				t.Errorf("%s was not removed", name)
 			}
 		}
 	}
 }
 
-// A command without a server must not lose what another left half done, and
-// two of them one after the other must not stand in each other's way.
-func TestKeysCanBeRotatedAndPrunedAgainAndAgainWithoutAServer(t *testing.T) {
+// A command without a server must resume the unfinished work of an earlier one,
+// and two commands in a row must not conflict.
+func TestKeyringCanBeRotatedAndPrunedRepeatedlyWithoutAServer(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
-	const secrets = 1600 // so that to look through them takes longer than to ask
+	const secrets = 1600 // resealing them takes longer than one request
 	atOnce(16, func(worker int) {
 		for n := worker; n < secrets; n += 16 {
 			p.want(t, 200, "POST", app, i.pskHeader(), fmt.Sprintf(`{"secret_name":"s%d","data":[{"key":"k","value":"v"}]}`, n))
@@ -385,16 +386,16 @@ func TestKeysCanBeRotatedAndPrunedAgainAndAgainWithoutAServer(t *testing.T) {
 	i.mustAdminister(t, "keyring", "rotate")
 	i.mustAdminister(t, "keyring", "rotate")
 	if out := i.mustAdminister(t, "keyring", "show"); !strings.HasPrefix(out, "key 3 seals; retired: [1 2]\n") {
-		t.Errorf("show says %s", out)
+		t.Errorf("show prints %s", out)
 	}
 	if out := i.mustAdminister(t, "keyring", "prune", "--yes"); !strings.HasPrefix(out, "key 3 seals; retired: []\n") {
-		t.Errorf("prune says %s", out)
+		t.Errorf("prune prints %s", out)
 	}
 	i.mustAdminister(t, "doctor")
 	hasValue("s199", "v")(t, mustServe(t, i), i)
 }
 
-func TestANewAuditLogHasItsBeginning(t *testing.T) {
+func TestNewAuditLogStartsWithTheInitEntry(t *testing.T) {
 	i := mustInit(t)
 	for _, command := range []string{"tail", "export"} {
 		if out := i.mustAdminister(t, "audit", command); !strings.Contains(out, `"action":"init"`) || strings.Count(out, "\n") != 2 {
@@ -406,11 +407,11 @@ func TestANewAuditLogHasItsBeginning(t *testing.T) {
 	}
 }
 
-// More than one answer holds (admin.readAtMost).
-func TestAnExportHasEveryEntryOnceAndInOrder(t *testing.T) {
+// More entries than one answer holds (admin.readAtMost).
+func TestExportHasEveryEntryOnceAndInOrder(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
-	const entries = 2301 // the first is that of init
+	const entries = 2301 // the first entry is from init
 	atOnce(16, func(worker int) {
 		for n := worker; n < entries-1; n += 16 {
 			p.want(t, 404, "DELETE", fmt.Sprint(app, "/none", n), i.pskHeader(), "")

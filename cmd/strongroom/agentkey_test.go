@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// mustIssue runs a command that issues a key, and returns the key.
+// mustIssue runs a command that issues an API key, and returns the key.
 func (i install) mustIssue(t *testing.T, args ...string) (key string) {
 	t.Helper()
 	return strings.TrimSpace(i.mustAdminister(t, args...))
@@ -18,10 +18,10 @@ func (i install) mustIssue(t *testing.T, args ...string) (key string) {
 
 const customValue = "/api/settings/secrets/TOKEN"
 
-// An agent key allows a fixed number of reads, whatever happens to the server
-// meanwhile. One that was counted may have been lost with the connection, but
-// none is ever one too many.
-func TestNoKillGetsAnAgentMoreThanItWasGranted(t *testing.T) {
+// An agent key allows a fixed number of reads, even if the server is killed. A
+// counted read may have been lost with its connection, but the key never allows
+// one read too many.
+func TestAgentKeyNeverAllowsExtraReadsAfterKills(t *testing.T) {
 	const reads = 60
 	i := mustInit(t)
 	p := mustServe(t, i)
@@ -32,29 +32,29 @@ func TestNoKillGetsAnAgentMoreThanItWasGranted(t *testing.T) {
 	var delivered atomic.Int64
 	for kill := 0; ; kill++ {
 		var here atomic.Int64
-		until := int64(15) // deliveries, and then it is killed
+		until := int64(15) // reads before the server is killed
 		if kill == 3 {
-			until = reads // there are fewer
+			until = reads // fewer reads are left
 		}
 		atOnce(8, func(int) {
 			for here.Load() < until {
 				a, err := p.try(t, "GET", customValue, header, "")
 				switch {
 				case err != nil:
-					return // it was killed
+					return // the server was killed
 				case a.status == 200 && a.body == "hunter2":
 					delivered.Add(1)
 					if here.Add(1) == until {
 						p.mustKill(t)
 					}
-				case a.status == 401 || a.status == 403: // spent
+				case a.status == 401 || a.status == 403: // no reads left
 					return
 				default:
 					t.Errorf("got %d %s", a.status, a.body)
 					return
 				}
 				if a, err := p.try(t, "GET", "/api/settings/secrets/OTHER", header, ""); err == nil && (a.status < 400 || strings.Contains(a.body, "agents")) {
-					t.Errorf("of another secret it gets %d %s", a.status, a.body)
+					t.Errorf("reading another secret returned %d %s", a.status, a.body)
 				}
 			}
 		})()
@@ -64,11 +64,11 @@ func TestNoKillGetsAnAgentMoreThanItWasGranted(t *testing.T) {
 		p = mustServe(t, i)
 	}
 	if n := delivered.Load(); n > reads || n < reads-3*8 {
-		t.Errorf("%d deliveries, want %d, and less only what was lost in kills", n, reads)
+		t.Errorf("%d reads returned values, want %d, minus only those lost when the server was killed", n, reads)
 	}
 	p.want(t, 401, "GET", customValue, header, "")
 	if out := i.mustAdminister(t, "agent-key", "list"); !strings.Contains(out, "was spent") || !strings.Contains(out, fmt.Sprintf("%d of %d", reads, reads)) {
-		t.Errorf("it is listed as\n%s", out)
+		t.Errorf("the list shows\n%s", out)
 	}
 	onRecord := 0
 	for line := range strings.Lines(i.mustAdminister(t, "audit", "export")) {
@@ -77,11 +77,11 @@ func TestNoKillGetsAnAgentMoreThanItWasGranted(t *testing.T) {
 		}
 	}
 	if onRecord != reads {
-		t.Errorf("%d deliveries are on record, want %d", onRecord, reads)
+		t.Errorf("the audit log has %d reads, want %d", onRecord, reads)
 	}
 }
 
-func TestOnceARevocationIsAnsweredNothingIsDelivered(t *testing.T) {
+func TestRevokedKeyReadsNothingOnceTheRevocationIsAcknowledged(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKEN","value":"hunter2"}`)
@@ -112,9 +112,9 @@ func TestOnceARevocationIsAnsweredNothingIsDelivered(t *testing.T) {
 	}
 }
 
-// Whoever may not know of a secret is answered as if it were not there: the
-// same status, headers and body.
-func TestAHiddenSecretLooksLikeAMissingOne(t *testing.T) {
+// If a caller may not see a secret, the answer is the same as for a missing
+// secret: the same status, headers and body.
+func TestHiddenSecretLooksLikeAMissingOne(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"hid","data":[{"key":"k","value":"v"}]}`)
@@ -152,7 +152,7 @@ func TestAHiddenSecretLooksLikeAMissingOne(t *testing.T) {
 		}
 		missing := ask(all, "not")
 		if missing["status"] != "404" {
-			t.Errorf("%s %s of what is missing: %v", tc.method, tc.path, missing)
+			t.Errorf("%s %s of a missing secret: %v", tc.method, tc.path, missing)
 		}
 		for _, name := range []string{"hid", "not"} {
 			if diff := cmp.Diff(missing, ask(some, name)); diff != "" {
@@ -168,7 +168,7 @@ func TestAHiddenSecretLooksLikeAMissingOne(t *testing.T) {
 	}
 }
 
-func TestAStrategyWithoutAKeysFileKnowsIssuedKeysOnly(t *testing.T) {
+func TestStrategyWithoutAKeysFileAcceptsOnlyIssuedKeys(t *testing.T) {
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", ", keys_file: keys/psks.yaml", "")
 	p := mustServe(t, i)
@@ -179,8 +179,8 @@ func TestAStrategyWithoutAKeysFileKnowsIssuedKeysOnly(t *testing.T) {
 	p.want(t, 401, "GET", app, "Authorization-PSK: "+key, "")
 }
 
-// A name that is typed wrong makes a key that reads nothing.
-func TestAnAgentKeyForASecretThatDoesNotExistComesWithAWarning(t *testing.T) {
+// An agent key for a mistyped name can read nothing.
+func TestAgentKeyForAMissingSecretPrintsAWarning(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKEN","value":"hunter2"}`)
@@ -192,6 +192,6 @@ func TestAnAgentKeyForASecretThatDoesNotExistComesWithAWarning(t *testing.T) {
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKNE","value":"hunter3"}`)
 	p.want(t, 200, "GET", "/api/settings/secrets/TOKNE", "X-Session-API-Key: "+strings.TrimSpace(r.stdout), "")
 	if r := i.administer(t, "agent-key", "create", theUser, "TOKEN", "TOKNE"); strings.Contains(r.stderr, "warning:") {
-		t.Errorf("both are there, and it says\n%s", r.stderr)
+		t.Errorf("both secrets exist, but the output is\n%s", r.stderr)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"filippo.io/age"
 )
 
-// A backup is one moment of the store, however much is written meanwhile: all
-// that was acknowledged before it began is in it, and of what came while it
-// was taken nothing without what came before.
-func TestABackupUnderLoadIsOneMomentOfTheStore(t *testing.T) {
+// A backup is a consistent snapshot, even while clients write. It has all
+// writes acknowledged before it began. Of the later writes it has none without
+// its predecessors.
+func TestBackupUnderLoadIsAConsistentSnapshot(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	counters, stop := mustLoad(t, p, i, 4)
@@ -58,8 +58,8 @@ func TestABackupUnderLoadIsOneMomentOfTheStore(t *testing.T) {
 	t.Logf("%d backups under load; the first secrets of %d chains have %d writes in them", backups, len(counters), written)
 }
 
-// What seals the backup stays what it was when it began.
-func TestABackupOutlivesARotationMeanwhile(t *testing.T) {
+// The backup keeps the sealing key that it began with.
+func TestBackupSurvivesAKeyRotationMeanwhile(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	_, stop := mustLoad(t, p, i, 1)
@@ -70,7 +70,7 @@ func TestABackupOutlivesARotationMeanwhile(t *testing.T) {
 			case <-stopped:
 				return
 			default:
-				run(t, "keyring", "rotate", "--config", i.config()) // or it is still being sealed anew
+				run(t, "keyring", "rotate", "--config", i.config()) // retried while records are being resealed
 			}
 		}
 	})
@@ -87,7 +87,7 @@ func TestABackupOutlivesARotationMeanwhile(t *testing.T) {
 	}
 }
 
-func TestARestoreNeedsAnEmptyPlaceAndAWholeBackupAndItsKey(t *testing.T) {
+func TestRestoreNeedsAnEmptyTargetACompleteBackupAndItsKey(t *testing.T) {
 	prepared := mustHaveAPast(t)
 	spoilt := func(change func(text []byte) []byte) func(*testing.T, install) {
 		return func(t *testing.T, i install) {
@@ -105,8 +105,8 @@ func TestARestoreNeedsAnEmptyPlaceAndAWholeBackupAndItsKey(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
 		spoil      func(*testing.T, install)
-		ofKeyring  string // what is said of the backup for the keyring
-		forAge     string // and of the one for an age recipient
+		ofKeyring  string // expected output for the keyring's backup
+		forAge     string // expected output for the age recipient's backup
 		placeTaken bool
 	}{
 		{"the place is taken", nothing, "is there already", "is there already", true},
@@ -150,17 +150,17 @@ func wantSame(t *testing.T, before, after map[string]string) {
 	t.Helper()
 	for name := range after {
 		if _, ok := before[name]; !ok {
-			t.Errorf("%s is left", name)
+			t.Errorf("%s was not removed", name)
 		}
 	}
 	for name, content := range before {
 		if after[name] != content {
-			t.Errorf("%s is changed", name)
+			t.Errorf("%s was changed", name)
 		}
 	}
 }
 
-func TestABackupForAnotherIdentityIsRefused(t *testing.T) {
+func TestBackupForAnotherIdentityIsRejected(t *testing.T) {
 	i := mustHaveAPast(t)
 	mustWork(t, os.Rename(i.path("data/strongroom.db"), i.path("away")))
 	before := mustSnapshot(t, i.dir)
@@ -178,15 +178,15 @@ func TestABackupForAnotherIdentityIsRefused(t *testing.T) {
 		r := i.administer(t, "restore", "--yes", "--from", i.path("backup.age"), "--identity", path)
 		wantRefusal(t, r, says)
 		if strings.Contains(r.stderr, another.String()) {
-			t.Errorf("it tells the identity: %s", r.stderr)
+			t.Errorf("the output has the identity: %s", r.stderr)
 		}
 	}
 	wantSame(t, before, mustSnapshot(t, i.dir))
 }
 
-// A backup is older than the log's anchor; to look at it must neither fail for
-// that nor move the anchor.
-func TestVerifyingABackupLeavesTheAnchorAlone(t *testing.T) {
+// A backup is older than the anchor of the audit log. Verifying it must not
+// fail for that reason, and must not move the anchor.
+func TestVerifyingABackupDoesNotMoveTheAnchor(t *testing.T) {
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{file: anchor}")
 	p := mustServe(t, i)
@@ -206,8 +206,9 @@ func TestVerifyingABackupLeavesTheAnchorAlone(t *testing.T) {
 	mustServe(t, i)
 }
 
-// Whoever restores is told what the server will say, and how to go on.
-func TestABackupThatIsOlderThanTheAnchorIsServedOnceThatIsMovedAway(t *testing.T) {
+// The restore command says which error the server will report, and what to do
+// about it.
+func TestRestoredBackupIsServedAfterItsNewerAnchorIsMovedAway(t *testing.T) {
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{file: anchor}")
 	i.mustAdminister(t, "backup", "--out", i.path("backup"))
@@ -228,29 +229,29 @@ func TestABackupThatIsOlderThanTheAnchorIsServedOnceThatIsMovedAway(t *testing.T
 	mustServe(t, i).want(t, 404, "GET", app+"/db", i.pskHeader(), "")
 }
 
-// mustAnchorTo has the config anchor the audit log.
+// mustAnchorTo configures the anchor of the audit log.
 func (i install) mustAnchorTo(t *testing.T, where string) {
 	t.Helper()
 	i.mustEdit(t, "strongroom.yaml", "stores:\n", "audit: {anchor: "+where+"}\nstores:\n")
 }
 
-// Where the anchors go to standard output, that of a command is still its own.
-func TestACommandsOutputHasNoAnchorsInIt(t *testing.T) {
+// Even if the server writes anchors to standard output, commands do not.
+func TestCommandOutputHasNoAnchors(t *testing.T) {
 	i := mustHaveAPast(t)
 	i.mustAnchorTo(t, "{stdout: true}")
 	for line := range strings.Lines(i.mustAdminister(t, "audit", "export")) {
 		if !strings.HasPrefix(line, "{") {
-			t.Errorf("the export has the line %s", line)
+			t.Errorf("the export has the anchor line %s", line)
 		}
 	}
 }
 
-// Through pipes: a backup taken on one machine and kept on another.
-func TestABackupGoesToStandardOutputAndComesFromStandardInput(t *testing.T) {
+// Pipes let a backup be stored on another machine.
+func TestBackupCanBePipedOutAndIn(t *testing.T) {
 	i := mustHaveAPast(t)
 	taken := i.mustAdminister(t, "backup", "--out", "-")
 	if _, err := os.Lstat("-"); err == nil {
-		t.Error("a file of the name - was written")
+		t.Error("a file named - was written")
 	}
 	elsewhere := i.path("elsewhere.yaml")
 	for _, tc := range []struct{ args, says string }{
@@ -265,11 +266,11 @@ func TestABackupGoesToStandardOutputAndComesFromStandardInput(t *testing.T) {
 		}
 	}
 	if got, want := mustRun(t, "secret", "list", theApp, "--config", elsewhere).stdout, i.mustAdminister(t, "secret", "list", theApp); got != want {
-		t.Errorf("restored is\n%s\nwant\n%s", got, want)
+		t.Errorf("the restored values are\n%s\nwant\n%s", got, want)
 	}
 	cut := command(t, "backup", "verify", "-", "--config", i.config())
 	cut.Stdin = strings.NewReader(taken[:len(taken)/2])
 	if out, err := cut.CombinedOutput(); err == nil {
-		t.Errorf("half of it is whole: %s", out)
+		t.Errorf("half a backup is accepted: %s", out)
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// canary stands in every place where somebody may put a secret, the right one
-// and all the wrong ones. It must turn up in no log and in no file.
+// canary is put in every place where a client could send a secret, including
+// all the wrong ones. It must not appear in any log or file.
 const canary = "cAnArY0c0ffee"
 
-// placings are requests with the canary in one place each.
+// placings are requests that each have the canary in one place.
 var placings = []struct{ where, method, path, header, body string }{
 	{"value", "POST", app, "psk", `{"secret_name":"a","data":[{"key":"k","value":"cAnArY0c0ffee"}]}`},
 	{"value again", "PUT", app + "/a", "psk", `{"data":[{"key":"k","value":"cAnArY0c0ffee"}]}`},
@@ -52,7 +52,7 @@ var placings = []struct{ where, method, path, header, body string }{
 	{"health", "GET", "/readyz?cAnArY0c0ffee", "", "cAnArY0c0ffee"},
 }
 
-func TestNoValueAndNoKeyIsInTheLogOrInAFile(t *testing.T) {
+func TestLogAndFilesContainNoValueOrKey(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	for _, req := range placings {
@@ -74,19 +74,19 @@ func TestNoValueAndNoKeyIsInTheLogOrInAFile(t *testing.T) {
 	}
 	mustNotTell(t, i, log)
 
-	// Now with something to log.
+	// Again, after damage that makes requests fail and log errors.
 	spoilValues(t, i)
 	p = mustServe(t, i)
 	p.want(t, 500, "GET", app+"/a/reveal", i.pskHeader(), "")
 	p.want(t, 500, "GET", app+"/a/reveal?cAnArY0c0ffee", i.pskHeader(), "")
 	log = p.mustStop(t)
 	if !strings.Contains(log, `msg="request failed"`) {
-		t.Errorf("the log does not have what failed:\n%s", log)
+		t.Errorf("the log lacks the failed request:\n%s", log)
 	}
 	mustNotTell(t, i, log)
 }
 
-// sendNonsense sends what is not HTTP, or not quite.
+// sendNonsense sends bytes that are not valid HTTP.
 func sendNonsense(t *testing.T, address string) {
 	t.Helper()
 	for _, text := range []string{
@@ -105,7 +105,7 @@ func sendNonsense(t *testing.T, address string) {
 		if _, err := io.WriteString(conn, text); err != nil {
 			t.Fatal(err)
 		}
-		// Until it has been answered or hung up on.
+		// Wait until the server answers or closes the connection.
 		_, _ = io.ReadAll(conn)
 		_ = conn.Close()
 	}
@@ -115,7 +115,7 @@ func mustNotTell(t *testing.T, i install, log string) {
 	t.Helper()
 	for _, told := range []string{canary, i.psk, i.sessionKey, strings.TrimSpace(mustRead(t, i.path("keys/state.key")))} {
 		if at := strings.Index(log, told); at >= 0 {
-			t.Errorf("the log tells what it must not:\n…%s…", log[max(0, at-200):min(len(log), at+200)])
+			t.Errorf("the log has the canary or a key:\n…%s…", log[max(0, at-200):min(len(log), at+200)])
 		}
 	}
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A client writes secrets of its own, one after the other: through both APIs,
-// and as an administrator who puts back what was. It remembers what was
-// acknowledged. Secrets go by nx1/NAME, with their keys and values as content,
-// and openhands/NAME, with their description.
+// A client writes its own secrets, one write at a time: through both APIs, and
+// as an administrator who restores earlier versions. It remembers which writes
+// were acknowledged. It names secrets nx1/NAME, with their data keys and values
+// as content, and openhands/NAME, with their description as content.
 type client struct {
 	install install
 	admin   adminSocket
 	number  int
 	random  *rand.Rand
-	writes  int // so that every content is another
+	writes  int // makes every content unique
 
-	known    holdings  // what was acknowledged
-	pending  *holdings // what it is if the write under way happened; nil if none is
-	requests []string  // ids of those that were acknowledged
+	known    holdings  // state after all acknowledged writes
+	pending  *holdings // state if the write in progress has happened; nil without one
+	requests []string  // request ids of acknowledged writes
 	tally    tally
 }
 
@@ -33,16 +33,16 @@ func newClient(number int, i install, o adminSocket, random *rand.Rand) *client 
 	return &client{install: i, admin: o, number: number, random: random}
 }
 
-// A write is a request and what there is after it.
+// A write is a request with its expected effect.
 type write struct {
 	request
-	status int    // if it is acknowledged
-	secret string // that it is about, afterwards
-	admin  bool   // it goes to the administration socket
+	status int    // expected for an acknowledgement
+	secret string // affected secret, with its name after the write
+	admin  bool   // send to the administration socket
 	after  holdings
 }
 
-// write writes until the server is gone.
+// write sends writes until the server is gone.
 func (c *client) write(t *testing.T, p *process) {
 	for {
 		w := c.next()
@@ -69,7 +69,7 @@ func (c *client) send(t *testing.T, p *process, w write) (answer, error) {
 	return p.try(t, w.method, w.path, w.headers[0], w.body)
 }
 
-// next makes up the next write: for a name of eight, whatever can be done to it.
+// next chooses the next write: any possible change to one of eight names.
 func (c *client) next() write {
 	c.writes++
 	api, header, content := "nx1/", c.install.pskHeader(), c.data()
@@ -103,18 +103,20 @@ func (c *client) next() write {
 	return w
 }
 
-// maxGraves bounds what is kept of deleted secrets, and so the time it takes.
+// maxGraves bounds the number of kept deleted secrets, and with it the running
+// time.
 const maxGraves = 3
 
 func (c *client) name(n int) string { return fmt.Sprintf("c%02d-%d", c.number, n) }
 
-// pathOf is where a secret is, by what it goes by here.
+// pathOf returns the API path of a secret.
 func pathOf(s string) string {
 	api, name, _ := strings.Cut(s, "/")
 	return map[string]string{"nx1": app, "openhands": "/api/secrets"}[api] + "/" + name
 }
 
-// refOf is the name of the secret in the administration API, as the beginning of an object.
+// refOf returns the start of a JSON object that names the secret in the
+// administration API.
 func refOf(s string) string {
 	api, name, _ := strings.Cut(s, "/")
 	return strings.TrimSuffix(secretRef(ownersOf[api], name), "}")
@@ -139,7 +141,7 @@ func (c *client) create(w *write, content string) {
 	}
 }
 
-// change replaces all data or, where that cannot be done, renames.
+// change replaces all data or, if the API cannot do that, renames the secret.
 func (c *client) change(w *write, content string) {
 	w.method, w.path = "PUT", pathOf(w.secret)
 	was := w.secret
@@ -153,8 +155,8 @@ func (c *client) change(w *write, content string) {
 	w.after = c.known.changed(was, w.secret, content)
 }
 
-// data makes up keys and values that belong together: the number of the write
-// is in all of them, so that halves of two would show.
+// data returns data keys and values that all contain the number of the write,
+// so that a mix of two writes is detected.
 func (c *client) data() string {
 	d := nx1Detail{}
 	size := []int{10, 100, 3000, 20_000}[c.random.IntN(4)]
@@ -165,7 +167,7 @@ func (c *client) data() string {
 	return d.content()
 }
 
-// freeName is a name for a renaming: one that is free, or the same.
+// freeName returns a name for renaming: an unused one, or the same name.
 func (c *client) freeName(name string) string {
 	for n := range 8 {
 		if _, taken := c.known.live["openhands/"+c.name(n)]; !taken {
@@ -175,8 +177,8 @@ func (c *client) freeName(name string) string {
 	return name
 }
 
-// compare holds what there is against what the client knows, decides what
-// became of the write under way, and goes on from there.
+// compare checks the secrets on the server against the client's state, and
+// decides whether the write in progress has happened.
 func (c *client) compare(t *testing.T, p *process, found findings) {
 	switch {
 	case c.known.same(found):
@@ -187,7 +189,7 @@ func (c *client) compare(t *testing.T, p *process, found findings) {
 		c.known = *c.pending
 		c.tally.happened++
 	default:
-		t.Errorf("client %d: what is there is neither what was acknowledged nor that with the write under way:\n%s",
+		t.Errorf("client %d: the server has neither the acknowledged state nor the state after the write in progress:\n%s",
 			c.number, cmp.Diff(c.known.findings(), found))
 		return
 	}
@@ -201,7 +203,7 @@ func (c *client) compare(t *testing.T, p *process, found findings) {
 	}
 }
 
-// compareHistory also learns the revision that nobody has heard of.
+// compareHistory also learns the revision of a write that was not acknowledged.
 func (c *client) compareHistory(t *testing.T, s string) {
 	var versions []struct{ Revision string }
 	mustDecode(t, c.admin.want(t, 200, "/secret/history", refOf(s)+"}").body, &versions)
@@ -232,15 +234,15 @@ func (c *client) reveal(t *testing.T, p *process, s string) {
 	var d nx1Detail
 	mustDecode(t, a.body, &d)
 	if got := d.content(); got != want.content {
-		t.Errorf("%s is not as it was acknowledged (-want +got):\n%s", s, cmp.Diff(want.content, got))
+		t.Errorf("%s differs from its acknowledged content (-want +got):\n%s", s, cmp.Diff(want.content, got))
 	}
 	if got := strings.Trim(a.header.Get("ETag"), `"`); got != want.revision {
-		t.Errorf("%s is at %s, want %s", s, got, want.revision)
+		t.Errorf("%s has revision %s, want %s", s, got, want.revision)
 	}
 	c.tally.revealed++
 }
 
-// An nx1Detail is a secret as Nx1's API shows it.
+// An nx1Detail is a secret in an answer of Nx1's API.
 type nx1Detail struct {
 	Name string     `json:"secret_name"`
 	Data []keyValue `json:"data"`
@@ -251,7 +253,7 @@ type keyValue struct {
 	Value string `json:"value"`
 }
 
-// content is the secret's data as one text: a line for each key.
+// content returns the secret's data as text, one line per data key.
 func (d nx1Detail) content() string {
 	var b strings.Builder
 	for _, kv := range d.Data {
@@ -262,5 +264,5 @@ func (d nx1Detail) content() string {
 
 var valueInContent = regexp.MustCompile(`=.*\n`)
 
-// maskOf is the content as a list shows it.
+// maskOf returns the content as a list shows it.
 func maskOf(content string) string { return valueInContent.ReplaceAllString(content, "=****\n") }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestHelpOfEveryCommandSaysWhatItIsForAndWhatItTakes(t *testing.T) {
+func TestHelpDescribesEveryCommandAndFlag(t *testing.T) {
 	for _, tc := range []struct{ args, says string }{
 		{"", "Store secrets in one encrypted file|Server:|Secrets:|Access:|State file:|  serve |  version |/etc/strongroom/strongroom.yaml"},
 		{"--help", "Server:|  config |  init |  serve |  version |  completion "},
@@ -26,7 +26,7 @@ func TestHelpOfEveryCommandSaysWhatItIsForAndWhatItTakes(t *testing.T) {
 			r := mustRun(t, strings.Fields(tc.args)...)
 			for s := range strings.SplitSeq(tc.says, "|") {
 				if !strings.Contains(r.stdout, s) {
-					t.Errorf("it does not say %q:\n%s", s, r.stdout)
+					t.Errorf("the help lacks %q:\n%s", s, r.stdout)
 				}
 			}
 			if r.stderr != "" {
@@ -36,7 +36,7 @@ func TestHelpOfEveryCommandSaysWhatItIsForAndWhatItTakes(t *testing.T) {
 	}
 }
 
-func TestVersionIsThatOfTheBuild(t *testing.T) {
+func TestVersionIsFromTheBuild(t *testing.T) {
 	for _, args := range []string{"version", "--version"} {
 		if r := mustRun(t, strings.Fields(args)...); r.stdout != "v0-test\n" || r.stderr != "" {
 			t.Errorf("%s: got %q and %q", args, r.stdout, r.stderr)
@@ -48,7 +48,7 @@ func TestVersionIsThatOfTheBuild(t *testing.T) {
 	}
 }
 
-func TestWrongCommandLinesSayWhatIsRight(t *testing.T) {
+func TestWrongCommandLinesAreExplained(t *testing.T) {
 	for _, tc := range []struct{ args, says string }{
 		{"unseal", `unknown command "unseal" of strongroom: see strongroom --help`},
 		{"unseal --config x", `unknown command "unseal" of strongroom: see strongroom --help`},
@@ -107,7 +107,7 @@ func TestConfigIsFoundWithoutTheFlag(t *testing.T) {
 	}
 	wantRefusal(t, runIn(t, elsewhere, nil, "config", "check"), "there is no config: give --config FILE")
 	if r := runIn(t, elsewhere, missing, "config", "check"); r.code != 1 || !strings.Contains(r.stderr, "nowhere.yaml: no such file") {
-		t.Errorf("a config that the variable names and that is missing: %d, %s", r.code, r.stderr)
+		t.Errorf("a missing config in $STRONGROOM_CONFIG: %d, %s", r.code, r.stderr)
 	}
 	if os.Geteuid() == 0 {
 		mustWork(t, os.Chown(i.config(), 65534, 65534))
@@ -115,7 +115,7 @@ func TestConfigIsFoundWithoutTheFlag(t *testing.T) {
 	}
 }
 
-func TestServeNamesAnAddressThatIsTaken(t *testing.T) {
+func TestServeNamesAnAddressInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	mustWork(t, err)
 	defer func() { _ = l.Close() }()

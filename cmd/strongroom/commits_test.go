@@ -8,14 +8,15 @@ import (
 
 const (
 	changesCounted = 40
-	// A commit syncs twice: its pages, and then the one that makes them count.
+	// A commit syncs twice: first its pages, then the meta page that makes them
+	// valid.
 	syncsOfACommit = 2
 )
 
-// A change, its audit entry and what the history keeps of it are one commit:
-// from one answer to the next the file is synced as often as for that, however
-// many changes there have been.
-func TestAChangeCostsOneCommit(t *testing.T) {
+// A change, its audit entry and its history are one commit: between two answers
+// the file is synced only as often as one commit needs, even after many
+// changes.
+func TestChangeCostsOneCommit(t *testing.T) {
 	i := mustInit(t)
 	tr := mustTrace(t, i.path("data/strongroom.db"), nil,
 		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -31,7 +32,7 @@ func TestAChangeCostsOneCommit(t *testing.T) {
 	}
 	puts, syncs := 0, 0
 	for n, kind := range kinds {
-		if counts[n] != syncsOfACommit && n > 0 { // the first one's have the start's before them
+		if counts[n] != syncsOfACommit && n > 0 { // the first change also counts the syncs of the start
 			t.Errorf("change %d, %s: %d syncs, want %d", n, kind, counts[n], syncsOfACommit)
 		}
 		if kind == "PUT" {
@@ -41,8 +42,8 @@ func TestAChangeCostsOneCommit(t *testing.T) {
 	t.Logf("%d acknowledged PUTs: %d syncs, so %.2f commits each, audit and history included", puts, syncs, float64(syncs)/float64(puts*syncsOfACommit))
 }
 
-// changesOneByOne makes more changes of a secret than are kept of its past,
-// and one of every other kind.
+// changesOneByOne makes more changes to a secret than the history keeps, and
+// one change of every other kind.
 func changesOneByOne(t *testing.T, tr *trace, i install) (kinds []string) {
 	t.Helper()
 	acknowledged := func(kind string, a answer) answer {
@@ -69,8 +70,8 @@ func changesOneByOne(t *testing.T, tr *trace, i install) (kinds []string) {
 	return kinds
 }
 
-// syncsBefore returns how often the file was synced before each answer and
-// after the one before it.
+// syncsBefore returns, for each answer, the number of syncs since the answer
+// before it.
 func syncsBefore(calls []call, tr *trace) (counts []int) {
 	syncs := 0
 	for _, c := range calls {

@@ -16,19 +16,19 @@ import (
 )
 
 const (
-	crashesEnv     = "STRONGROOM_CRASHES" // how many; make crash asks for more
+	crashesEnv     = "STRONGROOM_CRASHES" // number of crashes; make crash uses more
 	defaultCrashes = 3
 	crashClients   = 16
-	// The audit log is compared every so many crashes, and pruned, or each would
-	// take longer than the one before.
+	// The audit log is compared and pruned only after this many crashes.
+	// Otherwise each round would take longer than the one before.
 	crashesBetween = 25
 )
 
-// One data directory lives through all the crashes. Clients write without a
-// pause, the server is killed at some moment, and the next one must know
-// everything that was acknowledged, nothing that was not asked for, and of
-// what was under way all or nothing; and so must its audit log.
-func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
+// One data directory survives all the crashes. Clients write without pause, the
+// server is killed at a random moment, and the next server must have every
+// acknowledged write, no write that was never sent, and each write in progress
+// completely or not at all. The same holds for its audit log.
+func TestAcknowledgedWritesSurviveKill9(t *testing.T) {
 	crashes := mustCount(t, crashesEnv, defaultCrashes)
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -74,7 +74,7 @@ func TestEveryAcknowledgedWriteOutlivesKill9(t *testing.T) {
 	}
 }
 
-// verifyAudit makes sure that the chain holds.
+// verifyAudit checks the hash chain of the audit log.
 func verifyAudit(t *testing.T, o adminSocket) {
 	t.Helper()
 	var report struct {
@@ -87,24 +87,24 @@ func verifyAudit(t *testing.T, o adminSocket) {
 	}
 }
 
-// An auditRecord is what the audit log has said so far.
+// An auditRecord collects the entries of the audit log.
 type auditRecord struct {
-	last    uint64          // entry that was read
-	writes  map[string]bool // that happened, by the ids of their requests
+	last    uint64          // last entry that was read
+	writes  map[string]bool // request ids of writes that succeeded
 	entries int
 }
 
 func newAuditRecord() *auditRecord { return &auditRecord{writes: map[string]bool{}} }
 
-// compare reads what is new in the audit log, and makes sure that every write
-// that was acknowledged since the last time is in it.
+// compare reads the new entries of the audit log and checks that they include
+// every write acknowledged since the last call.
 func (r *auditRecord) compare(t *testing.T, i install, clients []*client) {
 	t.Helper()
 	r.read(t, i)
 	for _, c := range clients {
 		for _, id := range c.requests {
 			if !r.writes[id] {
-				t.Errorf("request %s was acknowledged and is not on record as done", id)
+				t.Errorf("request %s was acknowledged but the audit log does not have it", id)
 			}
 		}
 		c.requests = nil
@@ -129,22 +129,22 @@ func (r *auditRecord) read(t *testing.T, i install) {
 			continue
 		}
 		if r.writes[e.Request] {
-			t.Errorf("request %s is on record twice", e.Request)
+			t.Errorf("request %s is in the audit log twice", e.Request)
 		}
 		r.writes[e.Request] = true
 	}
 }
 
-// wantAll makes sure that beside the acknowledged writes exactly as many are on
-// record as had happened without an answer.
+// wantAll checks that besides the acknowledged writes, the audit log has
+// exactly the writes that happened without an answer.
 func (r *auditRecord) wantAll(t *testing.T, sum tally) {
 	t.Helper()
 	if want := sum.acknowledged + sum.happened; len(r.writes) != want {
-		t.Errorf("%d writes are on record, and %d happened", len(r.writes), want)
+		t.Errorf("the audit log has %d writes, but %d happened", len(r.writes), want)
 	}
 }
 
-// mustPrint runs a command for as long as it takes and returns what it prints.
+// mustPrint runs a command without a time limit and returns its output.
 func mustPrint(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), mustBuildFast(t), args...)
@@ -162,14 +162,14 @@ func crashUnderLoad(t *testing.T, p *process, clients []*client, after time.Dura
 	for _, c := range clients {
 		writing.Go(func() { c.write(t, p) })
 	}
-	<-time.After(after) // the moment is the point: nothing happens that one could wait for
+	<-time.After(after) // a random moment on purpose, so there is nothing to wait for
 	p.mustKill(t)
 	writing.Wait()
 	clients[0].admin.client.CloseIdleConnections()
 }
 
-// compareAll asks the server for all it has and shares it out to the clients
-// that it belongs to.
+// compareAll reads everything from the server and lets each client check its
+// own part.
 func compareAll(t *testing.T, p *process, clients []*client) {
 	t.Helper()
 	found := findAll(t, p, clients[0].install, clients[0].admin)
@@ -198,8 +198,8 @@ func compareAll(t *testing.T, p *process, clients []*client) {
 	comparing.Wait()
 }
 
-// findAll returns what both APIs list, descriptions or keys with masks, and
-// the administration API.
+// findAll returns the lists of both APIs, with descriptions or masked values,
+// and of the administration API.
 func findAll(t *testing.T, p *process, i install, o adminSocket) findings {
 	t.Helper()
 	found := noFindings()
@@ -228,7 +228,7 @@ func findAll(t *testing.T, p *process, i install, o adminSocket) findings {
 	return found
 }
 
-// ownerOf tells whose a name is: c07 in nx1/c07-3.
+// ownerOf returns the number of the client that owns a name: 7 for nx1/c07-3.
 func ownerOf(name string) (n int, ok bool) {
 	owner, _, _ := strings.Cut(filepath.Base(name), "-")
 	n, err := strconv.Atoi(strings.TrimPrefix(owner, "c"))
@@ -242,7 +242,7 @@ func mustDecode(t *testing.T, text string, into any) {
 	}
 }
 
-// A tally counts what was put to the test.
+// A tally counts the checks that were made.
 type tally struct{ acknowledged, compared, revealed, versions, happened, not int }
 
 func (s *tally) add(other tally) {

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// A failed fdatasync is final: the kernel may have dropped the pages, so that
-// the next one would succeed and mean nothing.
-func TestTheServerEndsWithItsOwnCodeWhenTheDiskFails(t *testing.T) {
+// A failed fdatasync is final: the kernel may have dropped the dirty pages, and
+// the next fdatasync would succeed without writing them.
+func TestServerExitsWithASpecialCodeWhenTheDiskFails(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[{"key":"k","value":"before"}]}`)
@@ -32,7 +32,7 @@ func TestTheServerEndsWithItsOwnCodeWhenTheDiskFails(t *testing.T) {
 	}
 }
 
-func TestAFullDiskRefusesWritesAndNothingElse(t *testing.T) {
+func TestFullDiskRejectsOnlyWrites(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[]}`)
@@ -46,7 +46,7 @@ func TestAFullDiskRefusesWritesAndNothingElse(t *testing.T) {
 	p.want(t, 200, "GET", app+"/a", i.pskHeader(), "")
 	p.want(t, 200, "GET", app, i.pskHeader(), "")
 	p.client.CloseIdleConnections()
-	p.mustKill(t) // what it has noted it could not write
+	p.mustKill(t) // entries it could not write are lost
 
 	p = mustServe(t, i)
 	p.want(t, 200, "PUT", app+"/a", i.pskHeader(), `{"data":[{"key":"k","value":"v"}]}`)
@@ -56,7 +56,7 @@ func TestAFullDiskRefusesWritesAndNothingElse(t *testing.T) {
 	}
 }
 
-// What could not be written in full would be in the way of the next attempt.
+// A partly written file would block the next attempt.
 func TestInitOnAFullDiskLeavesNothingBehind(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	mustHaveStrace(t)

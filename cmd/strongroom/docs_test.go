@@ -11,7 +11,7 @@ import (
 
 const (
 	repository = "../.."
-	// maxReadme is a length that people still read.
+	// maxReadme is the maximum size of the README in bytes.
 	maxReadme = 12 << 10
 )
 
@@ -39,8 +39,8 @@ func TestLinksInReadmesResolve(t *testing.T) {
 	}
 }
 
-// resolves reports whether a relative link names a file and, behind #, one of
-// its headings.
+// resolves reports whether a relative link names an existing file and, after #,
+// one of its headings.
 func resolves(t *testing.T, page, link string) bool {
 	t.Helper()
 	path, heading, _ := strings.Cut(link, "#")
@@ -62,12 +62,12 @@ func resolves(t *testing.T, page, link string) bool {
 	return false
 }
 
-// slug is the anchor that hosting sites give a heading.
+// slug returns the anchor that hosting sites generate for a heading.
 func slug(heading string) string {
 	return strings.ReplaceAll(notInSlug.ReplaceAllString(strings.ToLower(heading), ""), " ", "-")
 }
 
-// Either a test runs the commands in a README or the README says why none does:
+// Either a test runs the commands in a README, or the README says why not:
 //
 //	<!-- not run: it needs a cluster -->
 func TestCommandsInReadmesAreRunOrMarked(t *testing.T) {
@@ -90,7 +90,7 @@ func TestCommandsInReadmesAreRunOrMarked(t *testing.T) {
 	}
 }
 
-// Commands named in running text and tables exist, with those flags.
+// Commands in running text and tables must exist and have the given flags.
 func TestCommandsNamedInReadmesExist(t *testing.T) {
 	named := regexp.MustCompile("`strongroom ([a-z][a-z-]*(?: [a-z][a-z-]*)*)[^`]*`")
 	for _, page := range pages(t) {
@@ -103,7 +103,8 @@ func TestCommandsNamedInReadmesExist(t *testing.T) {
 	}
 }
 
-// pages are all READMEs and other Markdown of ours.
+// pages returns the paths of all READMEs and other Markdown files of this
+// project.
 func pages(t *testing.T) (paths []string) {
 	t.Helper()
 	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {

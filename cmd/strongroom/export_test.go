@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestAnExportStartsAfterAnEntry(t *testing.T) {
+func TestExportStartsAfterTheGivenEntry(t *testing.T) {
 	i := mustHaveAPast(t)
 	all := strings.SplitAfter(strings.TrimSpace(i.mustAdminister(t, "audit", "export")), "\n")
 	for _, after := range []int{0, 1, 3} {
@@ -24,7 +24,7 @@ func TestAnExportStartsAfterAnEntry(t *testing.T) {
 	wantRefusal(t, i.administer(t, "audit", "export", "--follow"), "--follow: no server is running")
 }
 
-func TestAnExportFollowsTheLogUntilItIsInterrupted(t *testing.T) {
+func TestExportFollowsTheLogUntilInterrupted(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"BEFORE","value":"hunter2"}`)

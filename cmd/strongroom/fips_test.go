@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// In FIPS 140-3 mode with everything else refused, all works but age.
+// In FIPS 140-3 mode with all other algorithms disabled, everything except age
+// works.
 func TestEverythingButAgeWorksInFIPSMode(t *testing.T) {
 	plain := mustHaveAPast(t)
 	t.Setenv("GODEBUG", "fips140=only")
@@ -61,7 +62,7 @@ func TestEverythingButAgeWorksInFIPSMode(t *testing.T) {
 	must(i, "keyring", "prune", "--yes")
 	wantRefusal(t, administer(plain, "backup", "verify", plain.path("backup.age"), "--identity", plain.path("identity")),
 		"backups for an age recipient are not available in FIPS 140-3 mode")
-	must(plain, "backup", "verify", plain.path("backup")) // of the other mode
+	must(plain, "backup", "verify", plain.path("backup")) // made in the other mode
 	must(plain, "doctor")
 	hasValue("db", "v2")(t, serve(), i)
 }

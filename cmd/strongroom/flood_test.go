@@ -23,23 +23,23 @@ import (
 )
 
 const (
-	floodEnv     = "STRONGROOM_FLOOD" // how many half-open handshakes; make flood asks for more
+	floodEnv     = "STRONGROOM_FLOOD" // number of half-open handshakes; make flood uses more
 	defaultFlood = 600
 	fullFlood    = 10_000
-	// floodMemory is what the server may take for it, in KiB.
+	// floodMemory is the limit for additional memory of the server, in KiB.
 	floodMemory = 150 << 10
 )
 
-// Handshakes that never end, and half as many headers and bodies that do not:
-// more than there may be connections. The bodies are sent with
-// a good key, for without one nobody waits for them. Meanwhile others are
-// served, whether they stay connected or come anew each time.
-func TestAFloodOfUnfinishedRequestsDrownsNobody(t *testing.T) {
+// Sends more unfinished handshakes than the connection limit, and half as many
+// unfinished headers and bodies. The bodies come with a valid API key, since
+// the server does not wait for others. Meanwhile the server must serve
+// well-behaved clients, on open and on new connections.
+func TestFloodOfUnfinishedRequestsDoesNotBlockClients(t *testing.T) {
 	size := mustCount(t, floodEnv, defaultFlood)
 	i, id := mustInit(t), newIdentity(t)
 	id.mustWrite(t, i)
 	settings := "tls: {certificate: tls.crt, key: tls.key}"
-	if size < fullFlood { // else the default
+	if size < fullFlood { // otherwise the default limit
 		settings += fmt.Sprintf("\n  connections: %d", size)
 	}
 	i.mustEdit(t, "strongroom.yaml", "drain: 10s", settings)
@@ -68,13 +68,12 @@ func TestAFloodOfUnfinishedRequestsDrownsNobody(t *testing.T) {
 	}
 }
 
-// goodClients ask for a secret, some over connections that stay and some over
-// new ones.
+// goodClients read a secret, some over open connections and some over new ones.
 type goodClients struct {
 	install install
 	id      identity
 	p       *process
-	err     atomic.Value // the first
+	err     atomic.Value // first error
 }
 
 func newGoodClients(i install, id identity, p *process) *goodClients {
@@ -103,8 +102,8 @@ func (g *goodClients) ask(client *http.Client, method, path, body string) error 
 	return nil
 }
 
-// A measurement has the median latencies of clients that stay connected and of
-// new ones, the highest latency of a new one, and the number of failures.
+// A measurement has the median latency over open and over new connections, the
+// highest latency over a new one, and the number of failures.
 type measurement struct {
 	connected, anew, slowest time.Duration
 	requests, failed         int
@@ -114,8 +113,8 @@ func (m measurement) String() string {
 	return fmt.Sprintf("%d requests, %d failed; p50 %s connected, %s anew, at most %s", m.requests, m.failed, m.connected, m.anew, m.slowest)
 }
 
-// measure lets eight clients stay connected and two come anew, each with a
-// pause between its requests, until meanwhile is over and then for a while.
+// measure runs eight clients with open connections and two with new ones, with
+// pauses between requests, while meanwhile runs and for some time after it.
 func (g *goodClients) measure(t *testing.T, longer time.Duration, meanwhile func()) (m measurement) {
 	t.Helper()
 	stop := make(chan struct{})
@@ -144,7 +143,7 @@ func (g *goodClients) measure(t *testing.T, longer time.Duration, meanwhile func
 		}
 	})
 	meanwhile()
-	time.Sleep(longer) // so long is measured
+	time.Sleep(longer) // time of the measurement
 	close(stop)
 	wait()
 	m.connected, m.anew = median(times[true]), median(times[false])
@@ -158,31 +157,35 @@ func median(of []time.Duration) time.Duration {
 	return of[len(of)/2]
 }
 
-// floodEnvOf names the variable that makes this very binary a flood: in a process
-// of its own, so that what it costs is not taken for the server's.
+// floodEnvOf names the environment variable that makes this test binary run a
+// flood. The flood has its own process so that its memory is not counted as the
+// server's.
 const floodEnvOf = "STRONGROOM_TEST_FLOOD"
 
-// A flood is an attack by many connections, which another process makes.
+// A flood is an attack with many connections from another process.
 type flood struct {
 	Kind, Address string // see floods
-	// Certificate is a file with the server's, and Header a line with a good
-	// credential; either may be empty.
+	// Certificate is the file with the server's certificate, and Header a line
+	// with a valid credential. Both may be empty.
 	Certificate, Header string
-	// Size connections are opened, or as many as the kind says.
+	// Size is the number of connections, unless the kind says otherwise.
 	Size int
-	// Waves splits them, with a pause after each wave.
+	// Waves is the number of groups the connections are split into, with a
+	// pause after each.
 	Waves int
 	Pause time.Duration
 }
 
-// floods are the kinds. Each function returns when all connections are open.
+// floods maps each kind to a function that returns when all connections are
+// open.
 var floods = map[string]func(flood, *tls.Config) error{
 	"unfinished":  flood.rise,
 	"unread":      flood.unread,
 	"zero window": flood.zeroWindow,
 }
 
-// mustFlood returns when all are open. They stay so until the test's end.
+// mustFlood returns when all connections are open. They stay open until the
+// test ends.
 func mustFlood(t *testing.T, f flood) {
 	t.Helper()
 	what, _ := json.Marshal(f)
@@ -203,7 +206,7 @@ func mustFlood(t *testing.T, f flood) {
 	}
 }
 
-// floodAs is what the other process does.
+// floodAs runs a flood in the other process.
 func floodAs(what string) error {
 	var f flood
 	if err := json.Unmarshal([]byte(what), &f); err != nil {
@@ -225,14 +228,14 @@ func floodAs(what string) error {
 	return err
 }
 
-// rise opens handshakes that never end, and half as many unfinished requests.
+// rise opens unfinished handshakes, and half as many unfinished requests.
 func (f flood) rise(config *tls.Config) error {
 	const workers = 32
 	errs := make([]error, workers)
 	atOnce(workers, func(worker int) {
 		for n := worker; n < f.Size && errs[worker] == nil; n += workers {
 			errs[worker] = f.open("127.0.0.2", func(c net.Conn) {
-				_, _ = c.Write([]byte{22, 3, 1}) // the beginning of a ClientHello
+				_, _ = c.Write([]byte{22, 3, 1}) // start of a ClientHello
 			})
 			switch n % 4 {
 			case 0:
@@ -246,8 +249,8 @@ func (f flood) rise(config *tls.Config) error {
 	return errors.Join(errs...)
 }
 
-// begin makes a handshake and sends the beginning of a request. The server may
-// have closed the connection by then.
+// begin makes a handshake and sends the start of a request. The server may
+// already have closed the connection.
 func begin(config *tls.Config, text string) func(net.Conn) {
 	return func(c net.Conn) {
 		secure := tls.Client(c, config)
@@ -256,7 +259,8 @@ func begin(config *tls.Config, text string) func(net.Conn) {
 	}
 }
 
-// heldOpen are the connections, which the collector of garbage would close.
+// heldOpen references the connections, which the garbage collector would
+// otherwise close.
 var heldOpen sync.Map
 
 func (f flood) open(from string, begin func(net.Conn)) error {
@@ -270,7 +274,7 @@ func (f flood) open(from string, begin func(net.Conn)) error {
 	return nil
 }
 
-// connections are how many sockets the process has open.
+// connections returns the number of sockets that the process has open.
 func (p *process) connections(t *testing.T) (open int) {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
@@ -286,7 +290,7 @@ func (p *process) connections(t *testing.T) (open int) {
 	return open
 }
 
-// mustMemory returns a line of the process's status, in KiB (proc(5)).
+// mustMemory returns a line of /proc/PID/status, in KiB (proc(5)).
 func (p *process) mustMemory(t *testing.T, line string) int {
 	t.Helper()
 	status := mustRead(t, fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))

@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mustInitOnASmallDisk is an installation whose state file has a disk of its own.
+// mustInitOnASmallDisk returns an install whose state file is on its own small
+// disk.
 func mustInitOnASmallDisk(t *testing.T) install {
 	t.Helper()
 	i := mustInit(t)
@@ -44,9 +45,9 @@ func mustFillUp(t *testing.T, path string) {
 	}
 }
 
-// What has to go on record has room of its own: values are given out, denials
-// are told and keys are stopped on a disk that has none left for changes.
-func TestOnAFullDiskItGoesOnThatMustGoOnRecord(t *testing.T) {
+// The audit log has reserved space: on a full disk, values can still be read,
+// requests denied and API keys revoked.
+func TestFullDiskStillHasRoomForTheAuditLog(t *testing.T) {
 	i := mustInitOnASmallDisk(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"kept"}]}`)
@@ -61,12 +62,12 @@ func TestOnAFullDiskItGoesOnThatMustGoOnRecord(t *testing.T) {
 			t.Fatalf("write %d: %d %s", n, a.status, a.body)
 		}
 	}
-	for range 300 { // more than fits between what is there
+	for range 300 { // more entries than fit without the reserve
 		p.want(t, 200, "GET", app+"/db/reveal", i.pskHeader(), "")
 		p.want(t, 403, "GET", app+"/db/reveal", "Authorization-PSK: "+key, "")
 	}
 	i.mustAdminister(t, "apikey", "revoke", "--yes", idIn(key))
 	p.want(t, 401, "GET", app, "Authorization-PSK: "+key, "")
 	p.client.CloseIdleConnections()
-	p.mustKill(t) // the 401 is counted, which it could not write
+	p.mustKill(t) // the count of the 401 could not be written
 }

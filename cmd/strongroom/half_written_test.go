@@ -11,9 +11,9 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 )
 
-// limitedKey is a key that may list one secret and reveal nothing, and a keys
-// file in which that is said by the last lines: without some of them the key
-// may do more.
+// limitedKey returns an API key that may list one secret and reveal none, and
+// its keys file. The last lines of the file impose the limits: without some of
+// them the key would have more rights.
 func limitedKey() (key, file string) {
 	key, id := apikey.Generate()
 	return key, fmt.Sprintf(`keys:
@@ -30,8 +30,7 @@ func limitedKey() (key, file string) {
 `, id, apikey.HashOf(key))
 }
 
-// wantLimits makes sure that the key may do no more than the whole file says,
-// whichever file is in force.
+// wantLimits checks that the key has no more rights than in the complete file.
 func (p *process) wantLimits(t *testing.T, key, after string) {
 	t.Helper()
 	for _, path := range []string{app + "/open/reveal", app + "/closed/reveal"} {
@@ -51,8 +50,7 @@ func mustServeTwoSecrets(t *testing.T) (install, *process) {
 	return i, p
 }
 
-// A keys file that says where it ends is loaded whole or not at all, even if it
-// stays cut off, and is loaded at once.
+// A keys file with an end mark is loaded completely and at once, or not at all.
 func TestKeysFileCutAtAnyByteNeverAllowsMore(t *testing.T) {
 	i, p := mustServeTwoSecrets(t)
 	key, lines := limitedKey()
@@ -68,8 +66,8 @@ func TestKeysFileCutAtAnyByteNeverAllowsMore(t *testing.T) {
 	p.wantLimits(t, key, "in the end")
 }
 
-// A keys file without marks is refused where it was cut off within a line.
-func TestKeysFileCutWithinALineIsRefused(t *testing.T) {
+// A keys file without an end mark is rejected if it was cut off within a line.
+func TestKeysFileCutWithinALineIsRejected(t *testing.T) {
 	i, p := mustServeTwoSecrets(t)
 	key, whole := limitedKey()
 	times := 0
@@ -88,8 +86,8 @@ func TestKeysFileCutWithinALineIsRefused(t *testing.T) {
 	}
 }
 
-// Such a file that is written line by line is loaded only once it has stayed as
-// it is.
+// Such a file, written line by line, is loaded only when it has stopped
+// changing.
 func TestKeysFileIsNotLoadedWhileItIsWritten(t *testing.T) {
 	i, p := mustServeTwoSecrets(t)
 	key, whole := limitedKey()

@@ -8,24 +8,23 @@ import (
 	"testing"
 )
 
-// Holdings are what a client has: live secrets, and what was deleted under
-// their names, the last of them last. They do not change: what happens to them
-// makes others.
+// Holdings are the secrets of a client: the live ones, and the deleted ones by
+// name, most recently deleted last. They are immutable: each change returns a
+// copy.
 type holdings struct {
 	live   map[string]record
 	graves map[string][]record
 }
 
-// A record is a secret with as many earlier versions as the server keeps, the
-// oldest first.
+// A record is a secret with its kept versions, oldest first.
 type record []version
 
 type version struct {
 	content  string
-	revision string // "" as long as nobody has heard of it
+	revision string // "" while no answer has shown it
 }
 
-// keptVersions is what the config of the crash test says.
+// keptVersions is the setting in the config of the crash test.
 const keptVersions = 3
 
 func (r record) now() version { return r[len(r)-1] }
@@ -35,7 +34,8 @@ func (r record) with(content string) record {
 	return append(slices.Clone(earlier), version{content: content})
 }
 
-// another returns an earlier version with another content, if there is one.
+// another returns a random earlier version with different content, if there is
+// one.
 func (r record) another(random *rand.Rand) (v version, ok bool) {
 	if len(r) == 0 {
 		return version{}, false
@@ -86,26 +86,26 @@ func (h holdings) destroyed(s string) holdings {
 	return next
 }
 
-// heard takes the revision of the secret from an answer, if it has one.
+// heard stores the revision from the answer, if it has one.
 func (h holdings) heard(t *testing.T, s string, a answer) {
 	r, ok := h.live[s]
 	if !ok {
 		return
 	}
 	revision := strings.Trim(a.header.Get("ETag"), `"`)
-	if revision == "" { // the administration API's answers have it in their body
+	if revision == "" { // the administration API has it in the body
 		var v struct{ Revision string }
 		mustDecode(t, a.body, &v)
 		revision = v.Revision
 	}
 	if now := r.now().revision; now != "" && now != revision {
-		t.Errorf("%s is put back at %s, and was deleted at %s", s, revision, now)
+		t.Errorf("%s was restored with revision %s, but deleted with revision %s", s, revision, now)
 	}
 	r[len(r)-1].revision = revision
 }
 
-// Findings are what both APIs and the administration API list: of live secrets what is
-// shown, and of what was deleted under a name the revisions, last one last.
+// Findings are the answers of all list requests: for each live secret its shown
+// content, and for each deleted name its revisions, most recent last.
 type findings struct {
 	Live   map[string]string
 	Graves map[string][]string

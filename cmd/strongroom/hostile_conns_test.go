@@ -17,16 +17,16 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// limitBelow sets a connection limit that is lower than size, as the default of
-// 2,048 is for 2,200.
+// limitBelow returns settings with a connection limit below size, in the same
+// proportion as the default of 2,048 to 2,200.
 func limitBelow(size int) string {
 	return fmt.Sprintf("drain: 10s\n  connections: %d", size*2048/2200)
 }
 
 var evictions = regexp.MustCompile(`msg="connection limit reached" .*closed_stalled=[1-9]`)
 
-// Without a credential, each connection pipelines 400 requests and reads nothing.
-func TestHostileClientsThatReadNoAnswerDoNotKeepOthersOut(t *testing.T) {
+// Without a credential, each connection pipelines 400 requests and never reads.
+func TestHostileClientsThatReadNoAnswerDoNotBlockClients(t *testing.T) {
 	size := hostileSize(t)
 	for name, waves := range map[string]flood{
 		"in one go":          {Size: size, Waves: 1},
@@ -47,7 +47,7 @@ func TestHostileClientsThatReadNoAnswerDoNotKeepOthersOut(t *testing.T) {
 	}
 }
 
-// mustKeepGoodClients returns good clients with a secret to ask for.
+// mustKeepGoodClients returns goodClients with a secret to read.
 func mustKeepGoodClients(t *testing.T, i install, id identity, p *process) *goodClients {
 	t.Helper()
 	good := newGoodClients(i, id, p)
@@ -57,7 +57,7 @@ func mustKeepGoodClients(t *testing.T, i install, id identity, p *process) *good
 	return good
 }
 
-// unread pipelines requests without reading an answer.
+// unread pipelines requests without reading the answers.
 func (f flood) unread(*tls.Config) error {
 	requests := []byte(strings.Repeat("GET /openapi/nx1.json HTTP/1.1\r\nHost: x\r\n\r\n", 400))
 	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
@@ -77,7 +77,7 @@ func (f flood) unread(*tls.Config) error {
 	})
 }
 
-// inWaves opens the flood's connections, some at a time.
+// inWaves opens the flood's connections in groups.
 func (f flood) inWaves(open func() error) error {
 	const workers = 32
 	waves := max(1, f.Waves)
@@ -98,9 +98,9 @@ func (f flood) inWaves(open func() error) error {
 	return nil
 }
 
-// Without a credential, each HTTP/2 connection opens as many streams as it may,
-// allows the server to send nothing, and sends bodies.
-func TestHostileHTTP2ClientsWithoutAWindowTakeLittleMemory(t *testing.T) {
+// Without a credential, each HTTP/2 connection opens as many streams as
+// allowed, gives the server no window to send, and sends bodies.
+func TestHostileHTTP2ClientsWithoutAWindowUseLittleMemory(t *testing.T) {
 	size := hostileSize(t)
 	for name, connections := range map[string]int{"60 connections": 60, "many connections": size} {
 		t.Run(name, func(t *testing.T) {
@@ -130,8 +130,9 @@ func (f flood) zeroWindow(config *tls.Config) error {
 	})
 }
 
-// stallStreams keeps as many streams open as the server allows, until it closes
-// the connection. A quarter of them send bodies that use up the server's window.
+// stallStreams keeps as many streams open as the server allows, until the
+// server closes the connection. A quarter of the streams send bodies that use
+// up the server's window.
 func stallStreams(conn net.Conn) {
 	_, _ = conn.Write([]byte(http2.ClientPreface))
 	framer := http2.NewFramer(conn, conn)
@@ -162,7 +163,7 @@ func stallStreams(conn net.Conn) {
 			}
 			allowed, _ = f.Value(http2.SettingMaxConcurrentStreams)
 			_ = framer.WriteSettingsAck()
-		case *http2.WindowUpdateFrame: // the first comes with the settings
+		case *http2.WindowUpdateFrame: // the first one follows the settings
 			if f.StreamID == 0 {
 				window += f.Increment
 			}

@@ -7,19 +7,17 @@ import (
 )
 
 const (
-	hostileEnv     = "STRONGROOM_HOSTILE" // how many connections; make hostile asks for more
+	hostileEnv     = "STRONGROOM_HOSTILE" // number of connections; make hostile uses more
 	defaultHostile = 220
-	// hostileMemory is the most that the server may take under attack, in KiB.
+	// hostileMemory is the memory limit for the server under attack, in KiB.
 	hostileMemory = 256 << 10
 )
 
-// hostileSize returns how many connections an attack opens, and settings below
-// listen: with which the connection limit is lower by 7 %, as the default limit
-// is for 2,200.
+// hostileSize returns the number of connections of an attack.
 func hostileSize(t *testing.T) int { return mustCount(t, hostileEnv, defaultHostile) }
 
-// hostileWait is how long a new client may have to wait for its answer. A test
-// among others on a busy machine is given more time.
+// hostileWait is the longest acceptable wait of a new client. The default run
+// gets more time, since other tests run at the same time.
 func hostileWait() time.Duration {
 	if os.Getenv(hostileEnv) != "" {
 		return time.Second
@@ -27,9 +25,9 @@ func hostileWait() time.Duration {
 	return 10 * time.Second
 }
 
-// mustWithstand runs an attack while good clients, connected and new ones, are
-// served, and afterwards for as long as longer. It checks that none of their
-// requests fails or waits for long, and how much memory the server took.
+// mustWithstand runs an attack while goodClients send requests over open and
+// new connections, and continues them for the given time. It checks that no
+// request fails or waits too long, and the memory of the server.
 func (g *goodClients) mustWithstand(t *testing.T, longer time.Duration, attack func()) {
 	t.Helper()
 	m := g.measure(t, longer, attack)

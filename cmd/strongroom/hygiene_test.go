@@ -23,8 +23,7 @@ import (
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 )
 
-// A secretText is looked for wherever anything is written, in every way in
-// which text is usually written.
+// A secretText is searched for in all output, in every common encoding.
 type secretText struct{ what, text string }
 
 func (s secretText) forms() map[string]string {
@@ -33,7 +32,7 @@ func (s secretText) forms() map[string]string {
 	var unescaped bytes.Buffer
 	enc := json.NewEncoder(&unescaped)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s.text) // text can be encoded
+	_ = enc.Encode(s.text) // strings can be encoded
 	inner := func(s string) string { return strings.Trim(strings.TrimSpace(s), `"`) }
 	forms := map[string]string{
 		"itself": s.text, "JSON": inner(string(plain)), "JSON for the web": inner(unescaped.String()), "Go": inner(quoted),
@@ -49,10 +48,10 @@ func (s secretText) forms() map[string]string {
 	return forms
 }
 
-// A collection is all that was written, by what wrote it.
+// A collection maps each source of output to the text it wrote.
 type collection map[string]string
 
-// tells returns where which of the secrets is.
+// tells returns the sources that contain one of the secrets.
 func (c collection) tells(secrets []secretText) (found []string) {
 	for _, s := range secrets {
 		for form, text := range s.forms() {
@@ -66,8 +65,8 @@ func (c collection) tells(secrets []secretText) (found []string) {
 	return found
 }
 
-// The search itself, so that finding nothing means something.
-func TestTheSearchFindsASecretInEveryForm(t *testing.T) {
+// Tests the search itself, so that an empty result is meaningful.
+func TestSearchFindsASecretInEveryEncoding(t *testing.T) {
 	s := secretText{"a secret", "cAnArY \"<&>/+?%é\x00\nc0ffee"}
 	b64 := base64.StdEncoding.EncodeToString
 	asJSON, _ := json.Marshal(map[string]string{"a": s.text})
@@ -83,14 +82,14 @@ func TestTheSearchFindsASecretInEveryForm(t *testing.T) {
 		}
 	}
 	if found := (collection{"it": s.text[1:], "or": "c0ffee"}).tells([]secretText{s}); len(found) > 0 {
-		t.Errorf("found where it is not: %q", found)
+		t.Errorf("found in text without the secret: %q", found)
 	}
 }
 
-// A session of everything that there is, with marks in all values and with all
-// keys known: none of them is in what is logged, printed, exported, answered to
-// an administrator, kept, or backed up.
-func TestNothingThatIsWrittenTellsAValueOrAKey(t *testing.T) {
+// Runs a session of every operation with marked values and known keys. None of
+// them may appear in logs, output, exports, administration answers, stored
+// files or backups.
+func TestOutputContainsNoValueOrKey(t *testing.T) {
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{stdout: true}")
 	written := collection{}
@@ -143,7 +142,7 @@ func TestNothingThatIsWrittenTellsAValueOrAKey(t *testing.T) {
 		t.Errorf("revealed %s: there is nothing to look for", a.body)
 	}
 
-	var old []secretText // key-encryption keys, and each in its bytes
+	var old []secretText // sealing keys, as text and as bytes
 	kek := func(name string) {
 		text := strings.TrimSpace(mustRead(t, i.path(name)))
 		raw, err := base64.StdEncoding.DecodeString(text)
@@ -177,7 +176,7 @@ func TestNothingThatIsWrittenTellsAValueOrAKey(t *testing.T) {
 	i.mustEdit(t, "strongroom.yaml", "keys/state.key", "keys/new.key")
 	administer("alone")
 
-	// Now with something to say.
+	// Again, after damage that makes requests fail and log errors.
 	mustChangeState(t, i, func(tx *bbolt.Tx) error {
 		return errors.Join(spoilBucket(tx, "store/embedded/past"), spoilBucket(tx, "audit"))
 	})
@@ -213,7 +212,7 @@ func spoilBucket(tx *bbolt.Tx, name string) error {
 	return b.Put(bytes.Clone(key), spoilt)
 }
 
-// A recording keeps the answers.
+// A recording keeps all answers.
 type recording struct {
 	http.RoundTripper
 	text strings.Builder
@@ -231,8 +230,8 @@ func (r *recording) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// askEverything sends every operation of the administration, as it should be
-// and with marks where they do not belong.
+// askEverything sends every administration request: valid ones, and ones with
+// marks in the wrong places.
 func askEverything(t *testing.T, through http.RoundTripper) {
 	t.Helper()
 	httpClient := &http.Client{Transport: through}
@@ -246,7 +245,7 @@ func askEverything(t *testing.T, through http.RoundTripper) {
 	for path, item := range at(document(), "paths") {
 		for method := range item.(node) {
 			if strings.HasSuffix(path, "/rewrap") || strings.HasSuffix(path, "/erase") || strings.HasSuffix(path, "/destroy") {
-				continue // these are tried elsewhere
+				continue // tested elsewhere
 			}
 			for _, body := range []string{
 				"", "{}", `{"store":"embedded","owner":"` + theApp + `","name":"db","revision":"0","before":"2001-01-01T00:00:00Z"}`,
@@ -283,16 +282,17 @@ func wantNoCoreDumps(t *testing.T, p *process) {
 		return
 	}
 	if err != nil || !noCore.Match(limits) {
-		t.Errorf("it may dump its memory: %v\n%s", err, limits)
+		t.Errorf("the server may write core dumps: %v\n%s", err, limits)
 	}
 }
 
-// What is undumpable, the kernel has root own in /proc, whoever runs it.
-func TestOtherProcessesOfTheUserCannotLookIntoTheServer(t *testing.T) {
+// The kernel makes root the owner of the /proc files of processes that cannot
+// be dumped.
+func TestOtherProcessesOfTheUserCannotReadTheServersMemory(t *testing.T) {
 	i := mustInit(t)
 	uid := os.Geteuid()
 	cmd := exec.Command(program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
-	if uid == 0 { // as whom nothing would show
+	if uid == 0 { // root would see no difference
 		uid = 65534
 		mustGiveTo(t, i, uid)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
@@ -308,7 +308,7 @@ func TestOtherProcessesOfTheUserCannotLookIntoTheServer(t *testing.T) {
 	}
 }
 
-// mustGiveTo lets a user run the program on an install.
+// mustGiveTo makes an install and the program accessible to a user.
 func mustGiveTo(t *testing.T, i install, uid int) {
 	t.Helper()
 	err := filepath.WalkDir(i.dir, func(path string, _ os.DirEntry, err error) error {

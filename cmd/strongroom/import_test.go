@@ -15,7 +15,7 @@ const kept = `{"provider_tokens": {"github": {"token": "ghp_imported", "host": "
 	`"custom_secrets": {"API_KEY": {"secret": " imp\u00f6rted \"$x\" ` + "`y`" + `\n\ud83d\udd11", "description": "prod"}, ` +
 	`"with space": {"secret": "imported token\n", "description": null}, "EMPTY": {"secret": "", "description": ""}}}`
 
-func TestASecretsFileOfOpenHandsIsTakenOver(t *testing.T) {
+func TestOpenHandsSecretsFileIsImported(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), kept)
 	// Whose tokens they are can be read with a key for them, and with no other.
@@ -61,7 +61,7 @@ the file still has the values: delete it when nothing needs it any more
 
 // Nothing is dropped in silence, and one that cannot be had is no reason to
 // leave the others behind.
-func TestWhatCannotBeTakenOverIsNamed(t *testing.T) {
+func TestSecretsThatCannotBeImportedAreListed(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), `{"provider_tokens": {"bitbucket": {}, "forgejo": {"token": null, "host": "git.example"}, "github": 5, "gitlab": {"token": "imported"}}, "secrets_store": {}, "custom_secrets": {"GOOD": {"secret": "imported"},
 		"a/b": {"secret": "imported"}, "LOST": {"secret": "**********"}, "NONE": {"description": "d"}, "TEXT": "imported", "NUMBER": {"secret": 5},
@@ -92,7 +92,7 @@ const encrypted = `{"custom_secrets": {
 	"EARLIER": {"name": "EARLIER", "secret": "gAAAAABrC2YzcWkwv6ZJ17fW6lykB84nOWBmKbZ2Md6h8qHZL53Fx9rFi8dL4nl_ir9elvLpYpKpDZVKNjguswCrM69koKpNhA==", "description": null},
 	"PLAIN": {"name": "PLAIN", "secret": "opened zero", "description": null}}, "_credential_versions": {"CURRENT": "1"}}`
 
-func TestEncryptedValuesAreNotImportedAsTheyAre(t *testing.T) {
+func TestEncryptedValuesAreNotImportedWithoutTheirKey(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), encrypted)
 	mustWrite(t, i.path("earlier.txt"), "\nearlier key\r\n")
@@ -114,7 +114,7 @@ secret "PLAIN": is there already, and stays as it is
 	}
 }
 
-func TestEncryptedValuesAreOpenedWithTheirKeys(t *testing.T) {
+func TestEncryptedValuesAreDecryptedWithTheirKeys(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), encrypted)
 	mustWrite(t, i.path("current.txt"), "current key")
@@ -135,7 +135,7 @@ func TestEncryptedValuesAreOpenedWithTheirKeys(t *testing.T) {
 }
 
 // Something that was not looked at may be all that somebody has.
-func TestAFileOfWhichSomethingWasNotReadIsNotToBeDeleted(t *testing.T) {
+func TestPartlyImportedFileMustNotBeDeleted(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), `{"custom_secrets": {"GOOD": {"secret": "imported"}}, "more": {"BETTER": {"secret": "not imported"}}}`)
 	out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"))
@@ -144,7 +144,7 @@ func TestAFileOfWhichSomethingWasNotReadIsNotToBeDeleted(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSecretsFileIsRefused(t *testing.T) {
+func TestImportRejectsOtherFiles(t *testing.T) {
 	i := mustInit(t)
 	for name, text := range map[string]string{
 		"not JSON": "hunter2", "half of it": kept[:100], "a list": `["hunter2"]`, "secrets that are none": `{"custom_secrets": "hunter2"}`,

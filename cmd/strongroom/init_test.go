@@ -25,7 +25,7 @@ var made = map[string]string{
 	"data/strongroom.db.reserve": "-rw-------",
 }
 
-func TestInitMakesEverythingForItsOwnerOnly(t *testing.T) {
+func TestInitCreatesFilesForTheirOwnerOnly(t *testing.T) {
 	got := mustSnapshot(t, mustInit(t).dir)
 	for name, seen := range got {
 		got[name], _, _ = strings.Cut(seen, " ")
@@ -59,14 +59,14 @@ func TestTwoInstallsHaveNoKeyInCommon(t *testing.T) {
 	}
 }
 
-func TestWhatInitMakesIsAGoodConfig(t *testing.T) {
+func TestInitCreatesAValidConfig(t *testing.T) {
 	r := mustRun(t, "config", "check", "--config", mustInit(t).config())
 	if r.stdout != "the config is good\n" || r.stderr != "" {
 		t.Errorf("got %q and %q", r.stdout, r.stderr)
 	}
 }
 
-func TestASecondInitChangesNothingAndSaysWhatIsInTheWay(t *testing.T) {
+func TestSecondInitChangesNothingAndNamesTheExistingFile(t *testing.T) {
 	i := mustInit(t)
 	before := mustSnapshot(t, i.dir)
 	r := run(t, "init", "--dir", i.dir)
@@ -76,7 +76,7 @@ func TestASecondInitChangesNothingAndSaysWhatIsInTheWay(t *testing.T) {
 	}
 }
 
-func TestInitMakesNothingWhereAPartIsLeft(t *testing.T) {
+func TestInitCreatesNothingIfAnyFileExists(t *testing.T) {
 	for name, mode := range made {
 		if mode[0] == 'd' || strings.HasPrefix(name, "data/strongroom.db.") { // which only a state file gives a meaning
 			continue
@@ -97,14 +97,14 @@ func TestInitMakesNothingWhereAPartIsLeft(t *testing.T) {
 	}
 }
 
-func TestInitTakesAnEmptyDirectoryThatExists(t *testing.T) {
+func TestInitAcceptsAnEmptyDirectory(t *testing.T) {
 	dir := t.TempDir()
 	mustRun(t, "init", "--dir", dir)
 	mustRun(t, "config", "check", "--config", filepath.Join(dir, "strongroom.yaml"))
 }
 
 // A key that nobody has seen would lock everybody out of what was made.
-func TestInitMakesNothingWhenItsKeysCannotBeShown(t *testing.T) {
+func TestInitCreatesNothingIfItsKeysCannotBePrinted(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skip("there is no /dev/full here")
@@ -126,7 +126,7 @@ func TestInitMakesNothingWhenItsKeysCannotBeShown(t *testing.T) {
 }
 
 // Where config and keys come from elsewhere, only the state file is missing.
-func TestInitOfAConfigMakesItsStateFileAndNoOther(t *testing.T) {
+func TestInitWithAConfigCreatesOnlyTheStateFile(t *testing.T) {
 	i := mustInit(t)
 	if r := run(t, "init", "--config", i.config()); r.code == 0 {
 		t.Error("it made a state file where there is one")

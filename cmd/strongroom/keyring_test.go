@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-func TestTheKeyringIsRotatedWhileClientsWrite(t *testing.T) {
+func TestKeyringRotatesWhileClientsWrite(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	counters, stop := mustLoad(t, p, i, 2)
@@ -51,7 +51,7 @@ func TestTheKeyringIsRotatedWhileClientsWrite(t *testing.T) {
 }
 
 // Until the config names the new key the server runs and could not start again.
-func TestTheDoctorLooksWhetherTheConfigsKeyOpensTheStateFile(t *testing.T) {
+func TestDoctorChecksThatTheConfiguredKeyOpensTheStateFile(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	i.mustAdminister(t, "keyring", "rewrap", "--new-key", i.path("keys/new.key"))
@@ -91,7 +91,7 @@ func mustFinishResealing(t *testing.T, i install) {
 }
 
 // Killed in the midst of it, the next server goes on by itself.
-func TestSealingAnewGoesOnAfterACrash(t *testing.T) {
+func TestResealingContinuesAfterACrash(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	const secrets = 1200
@@ -158,7 +158,7 @@ func sealedBy(t *testing.T, i install, key uint32) (rows int) {
 	return rows
 }
 
-func TestAfterRewrappingTheOldKeyIsRefusedAndTheNewOneOpens(t *testing.T) {
+func TestRewrapReplacesTheSealingKey(t *testing.T) {
 	for _, running := range []bool{true, false} {
 		t.Run(fmt.Sprintf("with a server %v", running), func(t *testing.T) {
 			i := mustInit(t)
@@ -187,7 +187,7 @@ func TestAfterRewrappingTheOldKeyIsRefusedAndTheNewOneOpens(t *testing.T) {
 	}
 }
 
-func TestRewrappingTakesNoKeyThatOthersMayRead(t *testing.T) {
+func TestRewrapRejectsAKeyFileReadableByOtherUsers(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("new.key"), mustRead(t, i.path("keys/state.key")))
 	chmod("new.key", 0o644)(t, i)

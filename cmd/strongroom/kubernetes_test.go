@@ -61,7 +61,7 @@ func (c cluster) mustKeepIn(t *testing.T, store string) {
 	}
 }
 
-func TestBothAPIsKeepTheirSecretsInACluster(t *testing.T) {
+func TestBothAPIsCanStoreSecretsInACluster(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustKeepIn(t, "cluster")
 	p := mustServe(t, c.install)
@@ -136,7 +136,7 @@ func TestBothAPIsKeepTheirSecretsInACluster(t *testing.T) {
 
 // A finalizer keeps the object after its deletion: the secret is gone, and its
 // name not free yet.
-func TestASecretThatTheClusterIsDeletingSaysSo(t *testing.T) {
+func TestCreatingASecretThatIsBeingDeletedIsExplained(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustKeepIn(t, "cluster")
 	p := mustServe(t, c.install)
@@ -160,7 +160,7 @@ func TestASecretThatTheClusterIsDeletingSaysSo(t *testing.T) {
 	p.want(t, 200, "POST", app, c.pskHeader(), body)
 }
 
-func TestAnAgentKeyForASecretOfTheClusterIsCheckedThere(t *testing.T) {
+func TestAgentKeyForAClusterSecretIsCheckedInTheCluster(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustKeepIn(t, "cluster")
 	p := mustServe(t, c.install)
@@ -190,7 +190,7 @@ func TestServerStartsWithoutItsCluster(t *testing.T) {
 	}
 }
 
-func TestAKubeconfigThatIsMissingIsFoundByTheCheckAndAtStart(t *testing.T) {
+func TestMissingKubeconfigIsReportedByConfigCheckAndServe(t *testing.T) {
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "embedded: {bolt: {}}", "embedded: {kubernetes: {namespace: app-secrets, kubeconfig: missing}}")
 	for _, command := range []string{"config check", "serve"} {
@@ -201,7 +201,7 @@ func TestAKubeconfigThatIsMissingIsFoundByTheCheckAndAtStart(t *testing.T) {
 
 // What we may not do is for the log and the administrators; the caller did
 // nothing wrong.
-func TestRightsThatWeLackAreNoAnswerToTheCaller(t *testing.T) {
+func TestMissingClusterRightsAreReportedToTheLogOnly(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded", "nx1: {store: cluster")
 	c.server.ServiceAccount(t, c.namespace, "nobody")
@@ -221,7 +221,7 @@ func TestRightsThatWeLackAreNoAnswerToTheCaller(t *testing.T) {
 	}
 }
 
-func TestMigrateMovesEverythingThereAndBack(t *testing.T) {
+func TestMigrateMovesAllSecretsThereAndBack(t *testing.T) {
 	c := mustHaveCluster(t)
 	p := mustServe(t, c.install)
 	p.want(t, 201, "POST", "/api/secrets", c.sessionHeader(), `{"name":"TOKEN","value":"t","description":"d"}`)
@@ -277,7 +277,7 @@ func TestMigrateMovesEverythingThereAndBack(t *testing.T) {
 
 // The same namespace under two names is no place to migrate to: deleting the
 // source would delete the copy.
-func TestMigrateNoticesThatBothStoresAreOne(t *testing.T) {
+func TestMigrateRejectsTwoNamesOfOneStore(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustEdit(t, "strongroom.yaml", "  cluster: ", fmt.Sprintf("  again: {kubernetes: {namespace: %s, kubeconfig: kubeconfig}}\n  cluster: ", c.namespace))
 	c.mustKeepIn(t, "cluster")
@@ -293,7 +293,7 @@ func TestMigrateNoticesThatBothStoresAreOne(t *testing.T) {
 	}
 }
 
-func TestASecretOfTheClusterIsTakenOverByItsName(t *testing.T) {
+func TestSecretOfTheClusterIsImportedByName(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.server.Must(t, http.MethodPost, c.secrets(), kubetest.Object{
 		"metadata": kubetest.Object{"name": "legacy"}, "data": kubetest.Object{"user": "YXBw", "bytes": "/wA="},

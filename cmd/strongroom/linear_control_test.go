@@ -10,7 +10,7 @@ import (
 
 // The model takes what may be and nothing else: each history that must be
 // refused is beside one that may be, and differs in one reply.
-func TestTheModelTakesOnlyWhatMayBe(t *testing.T) {
+func TestModelAcceptsOnlyPossibleHistories(t *testing.T) {
 	a, b := content{values: "k=a\n"}, content{values: "k=b\n"}
 	var (
 		create     = operation{verb: creating, name: "n", content: a}
@@ -61,7 +61,7 @@ func TestTheModelTakesOnlyWhatMayBe(t *testing.T) {
 }
 
 // At the same time, either may be the first.
-func TestTheModelPutsWhatIsConcurrentInAnyOrder(t *testing.T) {
+func TestModelAllowsAnyOrderOfConcurrentOperations(t *testing.T) {
 	a, b := content{values: "k=a\n"}, content{values: "k=b\n"}
 	history := oneAfterTheOther([]turn{
 		{operation{verb: creating, name: "n", content: a}, reply{outcome: done, revision: "1", values: "k=****\n"}},

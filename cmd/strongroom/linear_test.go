@@ -33,7 +33,7 @@ const (
 // Whatever clients ask for at the same time, and whenever the server is
 // killed, it looks to all of them as if one thing happened after the other,
 // and each while somebody waited for it.
-func TestOperationsHappenOneAfterTheOtherThroughKill9(t *testing.T) {
+func TestOperationsAreLinearizableAcrossKill9(t *testing.T) {
 	operations := mustCount(t, operationsEnv, defaultOperations)
 	seed := uint64(time.Now().UnixNano())
 	i := mustInit(t)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestACPUProfileIsWrittenAtTheEnd(t *testing.T) {
+func TestCPUProfileIsWrittenOnExit(t *testing.T) {
 	i := mustInit(t)
 	file := filepath.Join(t.TempDir(), "cpu")
 	p := mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0", "--cpu-profile", file)

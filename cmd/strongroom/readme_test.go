@@ -39,7 +39,7 @@ const (
 
 const readmeAddress = "127.0.0.1:3000"
 
-func TestSessionsInReadmesGoAsWritten(t *testing.T) {
+func TestSessionsInReadmesRunAsWritten(t *testing.T) {
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("THE SESSIONS IN THE READMES ARE NOT TESTED: %v", err)
@@ -66,7 +66,7 @@ func TestSessionsInReadmesGoAsWritten(t *testing.T) {
 }
 
 // The convention itself, so that a README cannot pass by being misread.
-func TestASessionGoesWrongWhereItPrintsSomethingElse(t *testing.T) {
+func TestSessionWithWrongOutputFails(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip(err)
 	}

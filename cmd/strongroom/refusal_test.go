@@ -114,7 +114,7 @@ var refusals = []struct {
 	}},
 }
 
-func TestServeRefusesAndSaysWhatToDo(t *testing.T) {
+func TestServeRejectsMistakesAndSaysHowToFixThem(t *testing.T) {
 	for _, tc := range refusals {
 		t.Run(tc.name, func(t *testing.T) {
 			i := mustInit(t)
@@ -142,7 +142,7 @@ func TestServeRefusesAndSaysWhatToDo(t *testing.T) {
 }
 
 // A disk that was full when a backup was put back leaves such a file.
-func TestAnEmptyStateFileIsNotTakenForANewOne(t *testing.T) {
+func TestEmptyStateFileIsRejected(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("data/strongroom.db"), "")
 	for range 2 {
@@ -151,7 +151,7 @@ func TestAnEmptyStateFileIsNotTakenForANewOne(t *testing.T) {
 	}
 }
 
-func TestConfigCheckSaysWhatServeWouldSayOfKeysAndPolicyAllAtOnce(t *testing.T) {
+func TestConfigCheckReportsAllErrorsThatServeWould(t *testing.T) {
 	i := mustInit(t)
 	chmod("keys/state.key", 0o640)(t, i) // which is allowed
 	mustRun(t, "config", "check", "--config", i.config())
@@ -196,7 +196,7 @@ func edit(name, old, replacement string) func(*testing.T, install) {
 }
 
 // With a server and without one.
-func TestDoctorWarnsOfAnonymousCallers(t *testing.T) {
+func TestDoctorWarnsAboutAnonymousCallers(t *testing.T) {
 	i := mustInit(t)
 	doctor := func() string { return mustRun(t, "doctor", "--config", i.config()).stdout }
 	const warning = "can list, create, change and delete the custom secrets of user default without a credential"

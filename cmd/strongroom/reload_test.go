@@ -44,7 +44,7 @@ func (p *process) mustBecome(t *testing.T, status int, method, path, header stri
 	}
 }
 
-func TestAChangedKeysFileTakesEffectAndARequestEndsAsItBegan(t *testing.T) {
+func TestChangedKeysFileTakesEffectForNewRequests(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	slow := mustBegin(t, p, i)
@@ -58,7 +58,7 @@ func TestAChangedKeysFileTakesEffectAndARequestEndsAsItBegan(t *testing.T) {
 	p.want(t, 200, "GET", app+"/slow", "Authorization-PSK: "+key, "")
 }
 
-func TestAChangedConfigTakesEffect(t *testing.T) {
+func TestChangedConfigTakesEffect(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	const masked = `{"secret_name":"stars","data":[{"key":"k","value":"****"}]}`
@@ -72,7 +72,7 @@ func TestAChangedConfigTakesEffect(t *testing.T) {
 
 // As kubelet does it: ..data is a symbolic link to a directory, and another
 // takes its place.
-func TestAConfigMapThatIsSwappedIsNoticed(t *testing.T) {
+func TestSwappedConfigMapIsReloaded(t *testing.T) {
 	i := mustInit(t)
 	mustWork(t, os.Mkdir(i.path("keys/..1"), 0o700))
 	mustWork(t, os.Rename(i.path("keys/psks.yaml"), i.path("keys/..1/psks.yaml")))
@@ -90,7 +90,7 @@ func TestAConfigMapThatIsSwappedIsNoticed(t *testing.T) {
 	p.want(t, 401, "GET", app, i.pskHeader(), "")
 }
 
-func TestWhatIsBrokenChangesNothingAndIsReported(t *testing.T) {
+func TestBrokenFilesChangeNothingAndAreReported(t *testing.T) {
 	for name, tc := range map[string]struct{ file, old, replacement, says string }{
 		"a typo in the config": {"strongroom.yaml", "masked_values: reject", "masked_values: no", "apis.nx1.masked_values"},
 		"not YAML":             {"strongroom.yaml", "apis:", "apis: [", "strongroom.yaml"},
@@ -124,7 +124,7 @@ func TestWhatIsBrokenChangesNothingAndIsReported(t *testing.T) {
 	}
 }
 
-func TestTheModeOfAFileIsAPartOfIt(t *testing.T) {
+func TestModeOfAFileIsCheckedOnReload(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	mustWork(t, os.Chmod(i.path("keys/psks.yaml"), 0o644))
@@ -133,7 +133,7 @@ func TestTheModeOfAFileIsAPartOfIt(t *testing.T) {
 	p.mustSay(t, reloaded)
 }
 
-func TestWhatTakesARestartIsReportedAndTheRestTakesEffect(t *testing.T) {
+func TestFieldsThatNeedARestartAreReportedAndTheRestIsReloaded(t *testing.T) {
 	i := mustInit(t)
 	p := mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	text := mustRead(t, i.config())
@@ -149,7 +149,7 @@ func TestWhatTakesARestartIsReportedAndTheRestTakesEffect(t *testing.T) {
 	}
 }
 
-func TestSIGHUPReloadsInAnyCase(t *testing.T) {
+func TestSIGHUPReloadsWithoutAChange(t *testing.T) {
 	p := mustServe(t, mustInit(t))
 	p.signal(syscall.SIGHUP)
 	p.mustSay(t, reloaded)
@@ -175,7 +175,7 @@ const (
 
 // While clients write, one key after the other is put in the place of the last,
 // and every second time something is broken instead: no request fails for it.
-func TestReloadsUnderLoadDisturbNobody(t *testing.T) {
+func TestReloadsUnderLoadFailNoRequest(t *testing.T) {
 	reloads := mustCount(t, reloadsEnv, defaultReloads)
 	i := mustInit(t)
 	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")

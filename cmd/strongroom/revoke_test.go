@@ -56,7 +56,7 @@ func (r unfinished) end(t *testing.T) (status int, body string) {
 	return resp.StatusCode, string(text)
 }
 
-func TestARequestThatBeganBeforeARevocationChangesNothing(t *testing.T) {
+func TestRequestChangesNothingIfItsKeyIsRevokedMeanwhile(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"kept"}]}`)
@@ -82,7 +82,7 @@ func TestARequestThatBeganBeforeARevocationChangesNothing(t *testing.T) {
 	}
 }
 
-func TestARequestWhoseKeyIsRemovedFromItsFileChangesNothing(t *testing.T) {
+func TestRequestChangesNothingIfItsKeyIsRemovedMeanwhile(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	header := i.pskHeader()

@@ -152,7 +152,7 @@ func (i install) arguments(command []string) (args []string) {
 	return append(args, "--config", i.config())
 }
 
-func TestRootTouchesNothingThatLinksInTheStateDirectoryLeadTo(t *testing.T) {
+func TestRootFollowsNoLinksInTheStateDirectory(t *testing.T) {
 	original := mustInitForService(t)
 	for what, set := range traps {
 		for _, name := range beside {
@@ -175,7 +175,7 @@ func TestRootTouchesNothingThatLinksInTheStateDirectoryLeadTo(t *testing.T) {
 
 // The state file itself can be such a trap, for commands that make one as for
 // others.
-func TestRootTouchesNothingThatTheStateFilesNameLeadsTo(t *testing.T) {
+func TestRootFollowsNoLinkInPlaceOfTheStateFile(t *testing.T) {
 	original := mustInitForService(t)
 	for what, set := range traps {
 		t.Run(what, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestRootTouchesNothingThatTheStateFilesNameLeadsTo(t *testing.T) {
 }
 
 // A directory that the service's user may rename can lead anywhere.
-func TestRootCreatesNothingInADirectoryThatALinkOfAnotherUsersLeadsTo(t *testing.T) {
+func TestRootCreatesNothingBehindALinkOfAnotherUser(t *testing.T) {
 	i := mustInitForService(t)
 	v := mustHaveVictim(t, i)
 	backup := filepath.Join(t.TempDir(), "backup")
@@ -215,7 +215,7 @@ func TestRootCreatesNothingInADirectoryThatALinkOfAnotherUsersLeadsTo(t *testing
 	v.wantUntouched(t, "backup")
 }
 
-func TestRootTalksToNoSocketThatALinkLeadsTo(t *testing.T) {
+func TestRootConnectsToNoSocketBehindALink(t *testing.T) {
 	i := mustInitForService(t)
 	v := mustHaveVictim(t, i)
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(v.dir, "sock"), Net: "unix"})
@@ -233,7 +233,7 @@ func TestRootTalksToNoSocketThatALinkLeadsTo(t *testing.T) {
 }
 
 // A name that the service's user has chosen reaches root's terminal as text.
-func TestErrorsSendNoCommandsToTheTerminal(t *testing.T) {
+func TestErrorsContainNoTerminalCommands(t *testing.T) {
 	i := mustInitForService(t)
 	mustWork(t, os.Rename(i.path("data/strongroom.db"), i.path("data/\x1b[2J")))
 	mustWork(t, os.Symlink("\x1b[2J", i.path("data/strongroom.db")))

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestServeTakesAFreePortAndSaysWhichOne(t *testing.T) {
+func TestServeListensOnAFreePortAndLogsIt(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	host, port, err := net.SplitHostPort(p.address)
@@ -29,7 +29,7 @@ func TestServeTakesAFreePortAndSaysWhichOne(t *testing.T) {
 	}
 }
 
-func TestServeListensWhereTheConfigSays(t *testing.T) {
+func TestServeListensOnTheConfiguredAddress(t *testing.T) {
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "127.0.0.1:3000", "'[::1]:0'")
 	if !canListen("[::1]:0") {
@@ -46,7 +46,7 @@ func canListen(address string) bool {
 	return err == nil && l.Close() == nil
 }
 
-func TestWhatWasStoredIsThereAfterARestart(t *testing.T) {
+func TestStoredSecretsSurviveARestart(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"user","value":"kim"}]}`)
@@ -63,7 +63,7 @@ func TestWhatWasStoredIsThereAfterARestart(t *testing.T) {
 	}
 }
 
-func TestServeChangesNoFileButTheStateFileAndWhatIsBesideIt(t *testing.T) {
+func TestServeChangesOnlyFilesInTheStateDirectory(t *testing.T) {
 	i := mustInit(t)
 	before := mustSnapshot(t, i.dir)
 	p := mustServe(t, i)
@@ -82,7 +82,7 @@ func TestServeChangesNoFileButTheStateFileAndWhatIsBesideIt(t *testing.T) {
 	}
 }
 
-func TestReadyIsWhatAServerIsFromItsFirstLineToItsLast(t *testing.T) {
+func TestServerIsReadyFromItsFirstLogLineToItsLast(t *testing.T) {
 	p := mustServe(t, mustInit(t))
 	if a := p.want(t, 200, "GET", "/readyz", "", ""); a.body != "ready\n" {
 		t.Errorf("GET /readyz = %q", a.body)
@@ -141,7 +141,7 @@ func (s *slowRequest) mustFinish(t *testing.T) *http.Response {
 
 var draining = regexp.MustCompile(`msg=draining timeout=(\S+)`)
 
-func TestARequestUnderWayIsAnsweredBeforeTheServerEnds(t *testing.T) {
+func TestRequestInProgressIsAnsweredBeforeTheServerExits(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			i := mustInit(t)
@@ -181,7 +181,7 @@ func mustBeRefused(t *testing.T, address string) {
 	}
 }
 
-func TestARequestThatOutlastsTheDrainIsCutOff(t *testing.T) {
+func TestRequestThatOutlastsTheDrainIsCutOff(t *testing.T) {
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "drain: 10s", "drain: 300ms")
 	p := mustServe(t, i)
@@ -197,7 +197,7 @@ func TestARequestThatOutlastsTheDrainIsCutOff(t *testing.T) {
 	mustServe(t, i).want(t, 404, "GET", app+"/slow", i.pskHeader(), "")
 }
 
-func TestTwoProcessesDoNotShareAStateFile(t *testing.T) {
+func TestSecondProcessCannotOpenTheStateFile(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"v"}]}`)
@@ -214,7 +214,7 @@ func TestTwoProcessesDoNotShareAStateFile(t *testing.T) {
 	mustServe(t, i).want(t, 200, "GET", app+"/db", i.pskHeader(), "")
 }
 
-func TestAPortThatIsTakenIsNamed(t *testing.T) {
+func TestPortInUseIsNamed(t *testing.T) {
 	i := mustInit(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -227,7 +227,7 @@ func TestAPortThatIsTakenIsNamed(t *testing.T) {
 	mustServe(t, i).want(t, 200, "GET", "/readyz", "", "")
 }
 
-func TestTheKeyMayComeFromTheEnvironmentOrFromSystemd(t *testing.T) {
+func TestSealingKeyCanComeFromTheEnvironmentOrSystemd(t *testing.T) {
 	for _, tc := range []struct{ name, key, variable string }{
 		{"environment", "{env: STATE_KEY}", "STATE_KEY"},
 		{"systemd", "{credential: state-key}", "CREDENTIALS_DIRECTORY"},

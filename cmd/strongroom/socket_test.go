@@ -146,7 +146,7 @@ func misfit(value any, schema node) string {
 
 func str(s string) *string { return &s }
 
-func TestTheAdministrationAnswersAsItsDocumentSays(t *testing.T) {
+func TestAdministrationAnswersMatchTheDocument(t *testing.T) {
 	i := mustHaveAPast(t)
 	mustServe(t, i)
 	c, ctx := i.adminClient(t), t.Context()
@@ -230,7 +230,7 @@ func TestTheAdministrationAnswersAsItsDocumentSays(t *testing.T) {
 }
 
 // Bodies that do not fit are refused by the one check that all APIs share.
-func TestTheAdministrationRefusesWhatDoesNotFit(t *testing.T) {
+func TestAdministrationRejectsBodiesThatDoNotMatchTheDocument(t *testing.T) {
 	i := mustInit(t)
 	mustServe(t, i)
 	client := checked{t, i.transport()}
@@ -256,7 +256,7 @@ func TestTheAdministrationRefusesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
-func TestTheSocketIsForItsOwnerAndNotOnTheNetwork(t *testing.T) {
+func TestAdminSocketIsForItsOwnerOnly(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	info, err := os.Lstat(i.socket())
@@ -278,7 +278,7 @@ func TestTheSocketIsForItsOwnerAndNotOnTheNetwork(t *testing.T) {
 	}
 }
 
-func TestASocketThatACrashLeftIsInNobodysWay(t *testing.T) {
+func TestSocketLeftByACrashIsReplaced(t *testing.T) {
 	i := mustInit(t)
 	mustServe(t, i).mustKill(t)
 	if _, err := os.Lstat(i.socket()); err != nil {
@@ -291,7 +291,7 @@ func TestASocketThatACrashLeftIsInNobodysWay(t *testing.T) {
 }
 
 // A path that the kernel does not take is named before anything is served.
-func TestASocketsPathThatIsTooLongIsNamed(t *testing.T) {
+func TestTooLongSocketPathIsNamed(t *testing.T) {
 	i := mustInit(t)
 	long := i.path(strings.Repeat("d", 120))
 	mustWork(t, os.Rename(i.path("data"), long))
@@ -315,7 +315,7 @@ func askAsStranger(socket string) {
 	fmt.Println(os.Geteuid(), resp.StatusCode, string(body))
 }
 
-func TestAnotherUserIsRefusedByTheKernelAndThenByTheServer(t *testing.T) {
+func TestAnotherUserIsRejectedByTheKernelAndTheServer(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: only root can become somebody else")
 	}

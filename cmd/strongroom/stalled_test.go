@@ -107,7 +107,7 @@ var outputs = map[string]func(t *testing.T, p *silentPipe){
 	"stalled": func(t *testing.T, p *silentPipe) { p.mustFill(t) },
 }
 
-func TestServerWorksOnWithoutAReaderOfItsOutput(t *testing.T) {
+func TestServerRunsWithoutAReaderOfItsOutput(t *testing.T) {
 	for _, anchored := range []bool{false, true} {
 		for name, lose := range outputs {
 			if anchored {

@@ -28,7 +28,7 @@ func mustOpenTerminal(t *testing.T) (ours, theirs *os.File) {
 	return ours, theirs
 }
 
-func TestABackupIsNotWrittenToATerminal(t *testing.T) {
+func TestBackupIsNotWrittenToATerminal(t *testing.T) {
 	i := mustHaveAPast(t)
 	_, terminal := mustOpenTerminal(t)
 	cmd := command(t, "backup", "--out", "-", "--config", i.config())
@@ -39,7 +39,7 @@ func TestABackupIsNotWrittenToATerminal(t *testing.T) {
 	}
 }
 
-func TestABackupIsWrittenToATerminalIfForced(t *testing.T) {
+func TestBackupIsWrittenToATerminalIfForced(t *testing.T) {
 	i := mustHaveAPast(t)
 	ours, terminal := mustOpenTerminal(t)
 	cmd := command(t, "backup", "--out", "-", "--force", "--config", i.config())

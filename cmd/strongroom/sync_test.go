@@ -22,7 +22,7 @@ import (
 // for that leaves the kernel's memory alone: whether a change was on disk
 // before it was acknowledged.
 
-func TestNoChangeIsAcknowledgedBeforeItIsOnDisk(t *testing.T) {
+func TestChangesAreOnDiskBeforeTheyAreAcknowledged(t *testing.T) {
 	i := mustInit(t)
 	traced := mustTrace(t, i.path("data/strongroom.db"), nil,
 		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -34,7 +34,7 @@ func TestNoChangeIsAcknowledgedBeforeItIsOnDisk(t *testing.T) {
 }
 
 // A copy takes the place of the file, and is to be as durable.
-func TestNorIsOneAfterTheFileWasCompacted(t *testing.T) {
+func TestChangesAreOnDiskBeforeTheyAreAcknowledgedAfterACompaction(t *testing.T) {
 	i := mustInit(t)
 	traced := mustTrace(t, i.path("data/strongroom.db"), nil,
 		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -49,7 +49,7 @@ func TestNorIsOneAfterTheFileWasCompacted(t *testing.T) {
 }
 
 // The same server, the same check, and a kernel that skips the syncing.
-func TestTheCheckFailsWhenTheKernelDoesNotSync(t *testing.T) {
+func TestDiskCheckFailsIfTheKernelDoesNotSync(t *testing.T) {
 	i := mustInit(t)
 	traced := mustTrace(t, i.path("data/strongroom.db"), []string{"-e", "inject=fdatasync,fsync:retval=0"},
 		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -60,7 +60,7 @@ func TestTheCheckFailsWhenTheKernelDoesNotSync(t *testing.T) {
 }
 
 // A server with syncing off, as bbolt has it: this very binary, see TestMain.
-func TestTheCheckFailsWhenTheServerDoesNotSync(t *testing.T) {
+func TestDiskCheckFailsIfTheServerDoesNotSync(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "unsynced.db")
 	t.Setenv(unsyncedEnv, path)
 	traced := mustTrace(t, path, nil, os.Args[0])

@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-func TestAnOldCopyOfTheStateFilePutBackIsRefused(t *testing.T) {
+func TestOldCopyOfTheStateFileIsRejected(t *testing.T) {
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{file: anchor}")
 	p := mustServe(t, i)
@@ -38,7 +38,7 @@ func TestAnOldCopyOfTheStateFilePutBackIsRefused(t *testing.T) {
 }
 
 // Killed, the server may have anchored less than it has on record, never more.
-func TestAnAnchorDoesNotLockOutAServerThatWasKilled(t *testing.T) {
+func TestKilledServerRestartsWithItsAnchor(t *testing.T) {
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{file: anchor}")
 	for range 3 {
@@ -70,7 +70,7 @@ func mustLoadUntilKilled(t *testing.T, p *process, i install) (acknowledged func
 	return func() int { return <-done }, func() { <-done }
 }
 
-func TestAnAnchorOfAnotherLogIsRefused(t *testing.T) {
+func TestAnchorOfAnotherLogIsRejected(t *testing.T) {
 	i, other := mustHaveAPast(t), mustHaveAPast(t)
 	i.mustAnchorTo(t, "{file: anchor.file}")
 	line := other.mustAdminister(t, "audit", "verify")
@@ -81,7 +81,7 @@ func TestAnAnchorOfAnotherLogIsRefused(t *testing.T) {
 }
 
 // Whoever can write the file cannot do so unnoticed.
-func TestTamperingWithTheAuditLogIsNamed(t *testing.T) {
+func TestTamperingWithTheAuditLogIsReported(t *testing.T) {
 	prepared := mustHaveAPast(t)
 	entry := func(seq byte) []byte { return []byte{0, 0, 0, 0, 0, 0, 0, seq} }
 	change := func(seq byte, edit func(sealed []byte)) func(*bbolt.Tx) error {
@@ -127,7 +127,7 @@ func TestTamperingWithTheAuditLogIsNamed(t *testing.T) {
 }
 
 // Behind a damaged head nothing can be recorded, and so nothing done.
-func TestALogWithADamagedHeadIsMended(t *testing.T) {
+func TestLogWithADamagedHeadCanBeRepaired(t *testing.T) {
 	i := mustHaveAPast(t)
 	mustChangeState(t, i, func(tx *bbolt.Tx) error {
 		log := tx.Bucket([]byte("audit"))
@@ -155,7 +155,7 @@ func TestALogWithADamagedHeadIsMended(t *testing.T) {
 }
 
 // A server whose file is gone would write into nothing.
-func TestTheServerEndsWhenItsStateFileIsDeletedOrReplaced(t *testing.T) {
+func TestServerExitsWhenItsStateFileIsDeletedOrReplaced(t *testing.T) {
 	for name, loss := range map[string]func(path string) error{
 		"deleted": os.Remove,
 		"moved":   func(path string) error { return os.Rename(path, path+".away") },
@@ -182,7 +182,7 @@ func TestTheServerEndsWhenItsStateFileIsDeletedOrReplaced(t *testing.T) {
 	}
 }
 
-func TestNoWriteIsAcknowledgedThatGoesIntoADeletedFile(t *testing.T) {
+func TestWriteToADeletedFileIsNotAcknowledged(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	mustWork(t, os.Remove(i.path("data/strongroom.db")))

@@ -82,7 +82,7 @@ func ready(client *http.Client, p *process) (*http.Response, error) {
 	return resp, err
 }
 
-func TestTLSIsOfVersion13WithHTTP2(t *testing.T) {
+func TestTLSDefaultsToVersion13WithHTTP2(t *testing.T) {
 	i, id := mustInit(t), newIdentity(t)
 	p := mustServeTLS(t, i, id)
 	resp, err := ready(id.client(t, 0), p)
@@ -106,7 +106,7 @@ func TestTLSIsOfVersion13WithHTTP2(t *testing.T) {
 	}
 }
 
-func TestACertificateIsReplacedWithItsKeyOrNotAtAll(t *testing.T) {
+func TestCertificateIsReplacedOnlyTogetherWithItsKey(t *testing.T) {
 	i, first, second := mustInit(t), newIdentity(t), newIdentity(t)
 	p := mustServeTLS(t, i, first)
 	connected := first.client(t, 0)
@@ -141,7 +141,7 @@ func TestTLSIsNotTurnedOffWithoutARestart(t *testing.T) {
 	}
 }
 
-func TestCertificateThatEndsIsReported(t *testing.T) {
+func TestExpiringCertificateIsReported(t *testing.T) {
 	i := mustInit(t)
 	p := mustServeTLS(t, i, newIdentityUntil(t, time.Now().Add(10*time.Minute)))
 	p.mustSay(t, regexp.MustCompile(`level=WARN msg="certificate 1 of listen.tls.certificate expires on .*" about=certificate`))

@@ -94,7 +94,7 @@ func mustReviewTokens(t *testing.T, s *kubetest.Server) (namespace string) {
 
 // Pods, an identity provider and keys share the Authorization header, whichever
 // comes first in the list.
-func TestStrategiesThatShareAHeaderClaimEachTheirOwn(t *testing.T) {
+func TestStrategiesWithOneHeaderClaimOnlyTheirOwnCredentials(t *testing.T) {
 	cluster := kubetest.Start(t)
 	namespace := mustReviewTokens(t, cluster)
 	sso := newIssuer(t)
@@ -165,7 +165,7 @@ func (p *process) awaitRights(t *testing.T, token string) {
 }
 
 // A running server knows the issuer's keys, and without one they are fetched.
-func TestExplainKnowsWhoseATokenIs(t *testing.T) {
+func TestExplainNamesTheCallerOfAToken(t *testing.T) {
 	sso := newIssuer(t)
 	i := mustInit(t)
 	i.takeTokens(t, sso)
@@ -185,7 +185,7 @@ func TestExplainKnowsWhoseATokenIs(t *testing.T) {
 }
 
 // Callers of the APIs get the same 401 for each.
-func TestExplainSaysWhyATokenIsRefused(t *testing.T) {
+func TestExplainSaysWhyATokenIsRejected(t *testing.T) {
 	sso := newIssuer(t)
 	i := mustInit(t)
 	i.takeTokens(t, sso)
@@ -240,7 +240,7 @@ auth:
 }
 
 // A reload must not forget what cannot be fetched again just then.
-func TestTheKeysOfAnIssuerOutliveThePolicy(t *testing.T) {
+func TestIssuerKeysSurviveAReload(t *testing.T) {
 	sso := newIssuer(t)
 	i := mustInit(t)
 	i.takeTokens(t, sso)
@@ -258,7 +258,7 @@ func TestTheKeysOfAnIssuerOutliveThePolicy(t *testing.T) {
 	p.want(t, 403, "GET", app, token, "") // what was remembered of it has gone with its policy
 }
 
-func TestARequestThatOutlivesItsTokenChangesNothing(t *testing.T) {
+func TestRequestChangesNothingIfItsTokenExpiresMeanwhile(t *testing.T) {
 	sso := newIssuer(t)
 	i := mustInit(t)
 	i.takeTokens(t, sso)
