@@ -297,7 +297,7 @@ func Load(path string) (*Config, error) {
 	c := &Config{Listen: Listen{Drain: duration.Duration(10 * time.Second), Connections: 2048}}
 	err = strictyaml.DecodeFile(text, c)
 	if _, ok := errors.AsType[*strictyaml.SyntaxError](err); !ok {
-		err = errors.Join(err, c.validate())
+		err = errors.Join(err, strictyaml.WithLines(text, c.validate()))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s:\n%w", path, err)

@@ -29,7 +29,7 @@ func TestKeepRestoresFieldsThatNeedARestart(t *testing.T) {
 		{"stores:", "audit: {retention: 48h}\nstores:", "audit", ""},
 		{"bolt: {}", "bolt: {versions: 3}", "stores", ""},
 		{"bolt: {}}", "bolt: {}}\n  other: {bolt: {}}", "stores", ""},
-		{"embedded", "other", "stores", "apis.nx1.store: must be a name under stores"},
+		{"embedded", "other", "stores", "apis.nx1.store: must be a name under stores: embedded"},
 	} {
 		changed := strings.ReplaceAll(running, "{embedded: {bolt: {}}}", "\n  embedded: {bolt: {}}")
 		file := mustWrite(t, changed)

@@ -180,7 +180,7 @@ func checkSuspicious(m *mistakes, path, values string) {
 
 func (c *Config) checkAPI(m *mistakes, path, store string, auth []string) {
 	_, ok := c.Stores[store]
-	m.bad(!ok, "%s.store: must be a name under stores", path)
+	m.bad(!ok, "%s.store: must be a name under stores: %s", path, namesOf(c.Stores))
 	m.bad(len(auth) == 0, "%s.auth: must name at least one strategy: without one, no caller can use the API", path)
 	c.checkAuth(m, path, auth)
 }
@@ -188,7 +188,7 @@ func (c *Config) checkAPI(m *mistakes, path, store string, auth []string) {
 func (c *Config) checkAuth(m *mistakes, path string, auth []string) {
 	for i, name := range auth {
 		_, ok := c.Auth[name]
-		m.bad(!ok, "%s.auth[%d]: must be a name under auth", path, i)
+		m.bad(!ok, "%s.auth[%d]: must be a name under auth: %s", path, i, namesOf(c.Auth))
 		twice := slices.Contains(auth[:i], name)
 		m.bad(twice, "%s.auth[%d]: is listed twice", path, i)
 		for _, before := range auth[:i] {
@@ -246,4 +246,12 @@ func sorted[V any](m map[string]V) func(yield func(string, V) bool) {
 			}
 		}
 	}
+}
+
+// namesOf lists the names that can be meant.
+func namesOf[V any](m map[string]V) string {
+	if len(m) == 0 {
+		return "there is none yet"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")
 }

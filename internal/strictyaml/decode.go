@@ -5,6 +5,7 @@ package strictyaml
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -20,7 +21,7 @@ func Decode(text []byte, into any) error {
 	}
 	wrong, ok := errors.AsType[*yaml.LoadErrors](err)
 	if !ok {
-		return &SyntaxError{err}
+		return syntaxError(err)
 	}
 	all := withoutValue(text)
 	paths := pathsOf(text)
@@ -29,9 +30,9 @@ func Decode(text []byte, into any) error {
 		case ok && path == "":
 			all = append(all, errors.New("the file does not hold fields, as in name: value"))
 		case ok:
-			all = append(all, fmt.Errorf("%s: %s (line %d)", path, inOurWords(e.Message), e.Mark.Line))
+			all = append(all, fmt.Errorf("%s: %s (line %d)", path, inOurWords(e.Message, reflect.TypeOf(into), path), e.Mark.Line))
 		default: // about the file as a whole
-			all = append(all, errors.New(strings.TrimPrefix(e.Message, "yaml: ")))
+			all = append(all, errors.New(plain(e.Message)))
 		}
 	}
 	return errors.Join(all...)
@@ -51,18 +52,29 @@ func withoutValue(text []byte) (all []error) {
 // A SyntaxError means that the file is not YAML and nothing was decoded.
 type SyntaxError struct{ error }
 
+func syntaxError(err error) error {
+	text := plain(err.Error())
+	if at, ok := errors.AsType[*yaml.LoadError](err); ok && at.Mark.Line > 0 {
+		text += fmt.Sprintf(" (line %d)", at.Mark.Line)
+	}
+	return &SyntaxError{errors.New(text)}
+}
+
 // inOurWords rewrites a decoder's message without Go types, and without text
 // that may be a misplaced API key.
-func inOurWords(message string) string {
+func inOurWords(message string, into reflect.Type, path string) string {
 	switch {
 	case strings.Contains(message, "not found in type"):
+		if similar := similarField(into, path); similar != "" {
+			return "there is no such field: did you mean " + similar + "?"
+		}
 		return "there is no such field"
 	case strings.HasPrefix(message, "must be "): // a type of ours says what
 		return message
 	case strings.Contains(message, "already defined"):
 		return "is there twice"
 	default:
-		return "is not what can stand here"
+		return form(typeAt(into, path))
 	}
 }
 

@@ -145,7 +145,7 @@ func TestMistakesInAKeysFileAreNamed(t *testing.T) {
 
 func TestFileWithoutKeysIsRefused(t *testing.T) {
 	for file, want := range map[string]string{
-		"": "no documents in stream", "# nothing\n": "no documents in stream",
+		"": "the file is empty", "# nothing\n": "the file is empty",
 		"keys:\n": "keys: has no value: give it one, or leave it out (line 1)", "keys: []\n": "keys: must hold at least one key",
 		"- id: a\n": "the file does not hold fields, as in name: value", "a\n": "the file does not hold fields, as in name: value",
 	} {

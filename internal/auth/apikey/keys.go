@@ -69,7 +69,7 @@ func ParseKeys(name string, file []byte) ([]Key, error) {
 		}
 		seenIDs[k.ID], seenHashes[k.SHA256] = true, true
 	}
-	return f.Keys, errors.Join(wrong...)
+	return f.Keys, strictyaml.WithLines(file, errors.Join(wrong...))
 }
 
 func (k *Key) check(path string, source func(path string) string) (wrong []error) {
