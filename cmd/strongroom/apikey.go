@@ -24,7 +24,7 @@ func apiKeyCommand() *cobra.Command {
 		Use:   "apikey",
 		Short: "Create, list, rotate and revoke API keys",
 		Long: `Create, list, rotate and revoke API keys that the server issues. They work at once, beside the keys in keys files.
-The state file keeps their hashes. Keys in keys files are rotated with strongroom keys-file rotate.`,
+The state file keeps their hashes.`,
 		Example: `  strongroom apikey list`,
 		Args:    noArgs, RunE: showHelp,
 	}

@@ -45,7 +45,8 @@ Nothing that exists is overwritten.
 
 It creates one API key for each API and prints both once, as headers; only their hashes are
 kept. With --keys-out FILE they go to that file instead, with mode 0600. These keys may do
-everything, reveal included. Replace one with strongroom keys-file rotate.
+everything, reveal included. To replace one, create another with strongroom apikey create and
+remove this one from its keys file in DIR/keys.
 
 With --config FILE instead, make only the empty state file that this config names, for the key
 that it names.`,

@@ -19,7 +19,7 @@ import (
 //
 //	<!-- session -->
 //	```sh
-//	curl -s http://127.0.0.1:3000/healthz
+//	curl -s http://127.0.0.1:3100/healthz
 //	# → ok
 //	```
 //	<!-- /session -->
@@ -29,7 +29,7 @@ import (
 // strongroom on the PATH. A line that begins with "# → " is a line of the output
 // of the command before it, and together they are its whole output; … in them
 // stands for any text. The output of other commands is ignored.
-// 127.0.0.1:3000 becomes a free port, in commands, in their output, and as
+// 127.0.0.1:3100 becomes a free port, in commands, in their output, and as
 // the address of strongroom serve. After a command that ends in &, the session
 // waits until that port accepts connections.
 const (
@@ -37,7 +37,7 @@ const (
 	sessionEnds   = "<!-- /session -->"
 )
 
-const readmeAddress = "127.0.0.1:3000"
+const readmeAddress = "127.0.0.1:3100"
 
 func TestSessionsInReadmesRunAsWritten(t *testing.T) {
 	for _, tool := range []string{"bash", "curl"} {
@@ -74,7 +74,7 @@ func TestSessionWithWrongOutputFails(t *testing.T) {
 		{"as written", "x=$(echo 7 \\\n  | cat)\necho \"a $x\n\tb\"\n# → a 7\n# → \tb", ""},
 		{"anything", "echo one-2-three; echo\n# → one-…ee", ""},
 		{"a document", "cat <<END\na\n\n# → no, this is text\nEND\n# → a\n# →\n# → # → no, this is text", ""},
-		{"the address", "echo http://127.0.0.1:3000/\n# → http://127.0.0.1:3000/", ""},
+		{"the address", "echo http://127.0.0.1:3100/\n# → http://127.0.0.1:3100/", ""},
 		{"other words", "echo a\n# → b", `line 1: "echo a" printed "a", want "b"`},
 		{"less", "true\n# → b", `line 1: "true" printed "", want "b"`},
 		{"more", "echo a; echo b\n# → a", `line 1: "echo a; echo b" printed "a\nb", want "a"`},

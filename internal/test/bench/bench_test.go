@@ -141,3 +141,12 @@ func TestThousands(t *testing.T) {
 		}
 	}
 }
+
+func TestMissedBarsAreCounted(t *testing.T) {
+	p := &printer{w: io.Discard}
+	p.below("within", 1, 2, "s")
+	p.below("missed", 2, 2, "s")
+	if p.missed != 1 {
+		t.Errorf("got %d", p.missed)
+	}
+}

@@ -108,6 +108,8 @@ func run(ctx context.Context, opts options) error {
 	if err != nil {
 		return err
 	}
-	report(os.Stdout, opts, results)
+	if missed := report(os.Stdout, opts, results); missed > 0 {
+		return fmt.Errorf("%d bars are missed: see MISS above", missed)
+	}
 	return nil
 }

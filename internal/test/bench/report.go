@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// report prints the measurements as tables.
-func report(w io.Writer, opts options, res *results) {
-	p := &printer{w, res}
+// report prints the measurements as tables, and returns the number of missed
+// bars.
+func report(w io.Writer, opts options, res *results) (missed int) {
+	p := &printer{w: w, res: res}
 	p.printf("%s, %s/%s, %d CPUs. Medians of %d rounds, in each of which each contender runs %d times for %s.\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), opts.rounds, turns, opts.slice)
 	p.printf("%s secrets, of which requests go round %s. HTTP/1.1 over loopback, connections kept alive, one request at a time on each.\n",
@@ -20,11 +21,13 @@ func report(w io.Writer, opts options, res *results) {
 	p.table()
 	p.bars()
 	p.facts()
+	return p.missed
 }
 
 type printer struct {
-	w   io.Writer
-	res *results
+	w      io.Writer
+	res    *results
+	missed int
 }
 
 func (p *printer) printf(format string, args ...any) { _, _ = fmt.Fprintf(p.w, format, args...) }
@@ -178,9 +181,10 @@ func (p *printer) below(what string, got, want float64, unit string) {
 }
 
 func (p *printer) bar(what, got, want string, ok bool) {
-	verdict := "MISS"
-	if ok {
-		verdict = "OK"
+	verdict := "OK"
+	if !ok {
+		verdict = "MISS"
+		p.missed++
 	}
 	p.printf("  %-54s %-24s %-12s  %s\n", what, got, want, verdict)
 }
