@@ -23,24 +23,24 @@ type AuditEntry map[string]interface{}
 
 // AuditReport defines model for AuditReport.
 type AuditReport struct {
-	// Anchor The head of the log, to be kept outside.
+	// Anchor An anchor of the head of the log, to be kept elsewhere.
 	Anchor  string `json:"anchor"`
 	Entries int    `json:"entries"`
 	Ok      bool   `json:"ok"`
 
-	// Problem What is wrong first and where.
+	// Problem The first problem and where it is.
 	Problem string `json:"problem"`
 }
 
 // Config defines model for Config.
 type Config struct {
-	// NeedsRestart Fields that have changed and that only a restart heeds.
+	// NeedsRestart Changed fields that only a restart applies.
 	NeedsRestart []string `json:"needs_restart"`
 
-	// Problem Why the config as it is in the files now is not in force; empty if it is.
+	// Problem The reason why the config in the files is not in force; empty if it is.
 	Problem string `json:"problem"`
 
-	// Since When the config that is in force was put in force.
+	// Since When the config in force was loaded.
 	Since time.Time `json:"since"`
 }
 
@@ -51,14 +51,14 @@ type Count struct {
 
 // Finding defines model for Finding.
 type Finding struct {
-	// About What was looked at.
+	// About The subject of the check.
 	About string `json:"about"`
 	Ok    bool   `json:"ok"`
 
-	// Text What is wrong and what to do.
+	// Text The result, and for a problem the remedy.
 	Text string `json:"text"`
 
-	// Warning Worth a look, though it can be meant; ok is true then.
+	// Warning The finding may be intended; ok is then true.
 	Warning bool `json:"warning"`
 }
 
@@ -67,10 +67,10 @@ type Grant struct {
 	// Actions Some of list, create, write, delete, reveal, admin.
 	Actions []string `json:"actions"`
 
-	// Deny Forbids, whatever other grants allow.
+	// Deny Forbids the actions, even if other grants allow them.
 	Deny *bool `json:"deny,omitempty"`
 
-	// Names These secrets only.
+	// Names Only these secrets.
 	Names *[]string `json:"names,omitempty"`
 
 	// Owner user/<id>, user/*, app/<uuid> or app/*.
@@ -84,7 +84,7 @@ type Grant struct {
 type IssuedKey struct {
 	Created time.Time `json:"created"`
 
-	// Delivered How many there were.
+	// Delivered The number of reads so far.
 	Delivered    *int       `json:"delivered,omitempty"`
 	Ends         *time.Time `json:"ends,omitempty"`
 	Grants       []Grant    `json:"grants"`
@@ -94,21 +94,21 @@ type IssuedKey struct {
 	// Profile An agent's.
 	Profile *string `json:"profile,omitempty"`
 
-	// Reads How many deliveries an agent's key is good for.
+	// Reads The number of reads allowed to an agent key.
 	Reads *int `json:"reads,omitempty"`
 
-	// Replaces The id of the key in whose place it was issued.
+	// Replaces The id of the key that this one replaced.
 	Replaces *string    `json:"replaces,omitempty"`
 	Revoked  *time.Time `json:"revoked,omitempty"`
 
 	// Sandbox An agent's.
 	Sandbox *string `json:"sandbox,omitempty"`
 
-	// Strategies None stands for all.
+	// Strategies Empty means all.
 	Strategies []string `json:"strategies"`
 	Subject    string   `json:"subject"`
 
-	// Used The last use, to the hour.
+	// Used The last use, rounded to the hour.
 	Used *time.Time `json:"used,omitempty"`
 	User string     `json:"user"`
 
@@ -121,7 +121,7 @@ type IssuedKey struct {
 
 // KeyValue defines model for KeyValue.
 type KeyValue struct {
-	// Base64 The value is bytes in base64 and not text.
+	// Base64 Whether the value is bytes in base64 instead of text.
 	Base64 *bool  `json:"base64,omitempty"`
 	Key    string `json:"key"`
 	Value  string `json:"value"`
@@ -129,16 +129,16 @@ type KeyValue struct {
 
 // Keyring defines model for Keyring.
 type Keyring struct {
-	// Keys All that open.
+	// Keys All keys.
 	Keys []int `json:"keys"`
 
-	// Primary The key that seals.
+	// Primary The key that seals new records.
 	Primary int `json:"primary"`
 
-	// Resealed How many rows have been looked at for that.
+	// Resealed The number of rows it has checked.
 	Resealed int `json:"resealed"`
 
-	// Resealing Whether records are being sealed anew.
+	// Resealing Whether a reseal is in progress.
 	Resealing bool `json:"resealing"`
 }
 
@@ -146,17 +146,17 @@ type Keyring struct {
 type Migration struct {
 	Copied int `json:"copied"`
 
-	// Deleted So many were deleted at the source.
+	// Deleted The number deleted from the source.
 	Deleted int `json:"deleted"`
 
-	// Left Those that were left alone.
+	// Left Secrets that were not copied, or not deleted from the source.
 	Left []struct {
 		Name  string `json:"name"`
 		Owner string `json:"owner"`
 		Why   string `json:"why"`
 	} `json:"left"`
 
-	// Present So many had been copied before.
+	// Present The number copied by an earlier run.
 	Present int `json:"present"`
 }
 
@@ -164,10 +164,10 @@ type Migration struct {
 type NewKey struct {
 	Issued IssuedKey `json:"issued"`
 
-	// Key Shown this once.
+	// Key Returned only once.
 	Key string `json:"key"`
 
-	// Missing Of an agent key: its secrets that no store has. The key reads them once they exist.
+	// Missing For an agent key: secrets that do not exist in any store yet. The key can read them once they exist.
 	Missing *[]string `json:"missing,omitempty"`
 }
 
@@ -201,7 +201,7 @@ type Status struct {
 	Config  Config  `json:"config"`
 	Keyring Keyring `json:"keyring"`
 
-	// Serving Whether a server answers, or a command from the state file alone.
+	// Serving True if a server responds, false if a command runs on the state file directly.
 	Serving bool `json:"serving"`
 
 	// State Id of the state file.
@@ -209,7 +209,7 @@ type Status struct {
 	Stores  []string `json:"stores"`
 	Version string   `json:"version"`
 
-	// Warnings What needs a look, such as a certificate that expires soon.
+	// Warnings Findings that need attention, such as a certificate that expires soon.
 	Warnings []Finding `json:"warnings"`
 }
 
@@ -217,7 +217,7 @@ type Status struct {
 type Verdict struct {
 	Allowed bool `json:"allowed"`
 
-	// By Where the grant is written that decides it; empty if none is about it.
+	// By Where the deciding grant is written; empty if no grant applies.
 	By string `json:"by"`
 
 	// Key Id of the credential.
@@ -236,13 +236,13 @@ type Version struct {
 	Created time.Time  `json:"created"`
 	Deleted *time.Time `json:"deleted,omitempty"`
 
-	// Delivered In a list: when its values were last delivered, if ever.
+	// Delivered In a list: when the values were last read, if ever.
 	Delivered *time.Time `json:"delivered,omitempty"`
 
-	// DeliveredBy Id of the key.
+	// DeliveredBy The id of the API key that was used.
 	DeliveredBy *string `json:"delivered_by,omitempty"`
 
-	// DeliveredTo To whom, as the audit log calls them.
+	// DeliveredTo The subject of that read, as in the audit log.
 	DeliveredTo *string   `json:"delivered_to,omitempty"`
 	Description string    `json:"description"`
 	Keys        []string  `json:"keys"`
@@ -262,22 +262,22 @@ type CreateAgentKeyJSONBody struct {
 	// Owner As in user/alice.
 	Owner string `json:"owner"`
 
-	// Profile The agent profile for which it is, a UUID: lists that ask for this profile show these secrets.
+	// Profile The agent profile that the key is for, a UUID. Lists for this profile show these secrets.
 	Profile *string `json:"profile,omitempty"`
 
-	// Reads The number of reads it allows, more than 0. By default: any number.
+	// Reads The number of reads allowed, more than 0. Default: unlimited.
 	Reads *int `json:"reads,omitempty"`
 
-	// Sandbox The only sandbox on whose routes the key works. By default: none.
+	// Sandbox The only sandbox on whose routes the key works. Default: none.
 	Sandbox *string `json:"sandbox,omitempty"`
 
-	// Strategies Names under auth of the config: the api_key strategies that know the key. By default all do.
+	// Strategies Names under auth of the config: the api_key strategies that accept the key. Default: all.
 	Strategies *[]string `json:"strategies,omitempty"`
 
-	// Subject The name of its holder in the audit log. By default: the sandbox.
+	// Subject The name of its holder in the audit log. Default: the sandbox.
 	Subject *string `json:"subject,omitempty"`
 
-	// WriteBack Whether it may replace these values under the version that it has read, on the route for bindings only.
+	// WriteBack Whether the key may replace these values, on the route for bindings only and under the version that it has read.
 	WriteBack *bool `json:"write_back,omitempty"`
 }
 
@@ -291,16 +291,16 @@ type RevokeAgentKeysJSONBody struct {
 type CreateApiKeyJSONBody struct {
 	Grants []Grant `json:"grants"`
 
-	// Lifetime In seconds, more than 0. By default: without end.
+	// Lifetime In seconds, more than 0. Default: unlimited.
 	Lifetime *int `json:"lifetime,omitempty"`
 
-	// Strategies Names under auth of the config: the api_key strategies that know the key. By default all do.
+	// Strategies Names under auth of the config: the api_key strategies that accept the key. Default: all.
 	Strategies *[]string `json:"strategies,omitempty"`
 
-	// Subject Who has the key, for the audit log.
+	// Subject The name of its holder in the audit log.
 	Subject string `json:"subject"`
 
-	// User Whose custom secrets the key is for. By default: default.
+	// User The user whose custom secrets the key can use. Default: the user "default".
 	User *string `json:"user,omitempty"`
 }
 
@@ -328,13 +328,13 @@ type ReadAuditJSONBody struct {
 	After *int `json:"after,omitempty"`
 	Last  *int `json:"last,omitempty"`
 
-	// Limit At most and by default 1000.
+	// Limit At most 1000, which is also the default.
 	Limit *int `json:"limit,omitempty"`
 }
 
 // VerifyAuditJSONBody defines parameters for VerifyAudit.
 type VerifyAuditJSONBody struct {
-	// Anchor A line that was anchored outside.
+	// Anchor A line that was anchored earlier.
 	Anchor *string `json:"anchor,omitempty"`
 }
 
@@ -351,7 +351,7 @@ type ExplainJSONBody struct {
 	Credential *string `json:"credential,omitempty"`
 	Subject    *string `json:"subject,omitempty"`
 
-	// Target As in user/alice/GITHUB_TOKEN, or user/alice for all that is the owner’s.
+	// Target As in user/alice/GITHUB_TOKEN, or user/alice for all secrets of the owner.
 	Target string `json:"target"`
 }
 
@@ -363,7 +363,7 @@ type RewrapKeyringJSONBody struct {
 
 // MigrateJSONBody defines parameters for Migrate.
 type MigrateJSONBody struct {
-	// DeleteSource Delete each secret at the source once its copy is there.
+	// DeleteSource Delete each secret from the source after it has been copied.
 	DeleteSource *bool `json:"delete_source,omitempty"`
 
 	// From A name under stores in the config.
@@ -403,7 +403,7 @@ type UndeleteSecretJSONBody struct {
 	// Owner As in user/alice.
 	Owner string `json:"owner"`
 
-	// Revision That it had when it was deleted. By default: what was deleted last.
+	// Revision The revision that the secret had when it was deleted. Default: the last deletion.
 	Revision *string `json:"revision,omitempty"`
 	Store    string  `json:"store"`
 }
@@ -564,14 +564,14 @@ type ClientInterface interface {
 
 	// ListAgentKeys List agent keys
 	//
-	// Those that have ended are remembered for a week.
+	// Keys that no longer work are listed for a week.
 	//
 	// Corresponds with GET /strongroom/v1/agent-key/list (the `ListAgentKeys` operationId).
 	ListAgentKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeAgentKeysWithBody Revoke agent keys
 	//
-	// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+	// Revokes one key, or all keys of a sandbox. After the response they read nothing.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -580,27 +580,27 @@ type ClientInterface interface {
 
 	// RevokeAgentKeys Revoke agent keys
 	//
-	// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+	// Revokes one key, or all keys of a sandbox. After the response they read nothing.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
 	RevokeAgentKeys(ctx context.Context, body RevokeAgentKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateApiKeyWithBody Issue a key
+	// CreateApiKeyWithBody Issue an API key
 	//
-	// Issues an API key, which is in the answer and kept nowhere. It works at once, in the headers of api_key strategies,
-	// beside the keys in files.
+	// Issues an API key. Only this response has the key; the server stores its hash. It works at once in the headers of
+	// api_key strategies, in addition to the keys in files.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/apikey/create (the `CreateApiKey` operationId).
 	CreateApiKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateApiKey Issue a key
+	// CreateApiKey Issue an API key
 	//
-	// Issues an API key, which is in the answer and kept nowhere. It works at once, in the headers of api_key strategies,
-	// beside the keys in files.
+	// Issues an API key. Only this response has the key; the server stores its hash. It works at once in the headers of
+	// api_key strategies, in addition to the keys in files.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -609,14 +609,14 @@ type ClientInterface interface {
 
 	// ListApiKeys List issued keys
 	//
-	// Those that have ended are remembered for a week.
+	// Keys that no longer work are listed for a week.
 	//
 	// Corresponds with GET /strongroom/v1/apikey/list (the `ListApiKeys` operationId).
 	ListApiKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeApiKeyWithBody Revoke an issued key
 	//
-	// Once it is answered, nobody is known by the key.
+	// After the response, the key authenticates no caller.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -625,41 +625,41 @@ type ClientInterface interface {
 
 	// RevokeApiKey Revoke an issued key
 	//
-	// Once it is answered, nobody is known by the key.
+	// After the response, the key authenticates no caller.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/apikey/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKey(ctx context.Context, body RevokeApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateApiKeyWithBody Issue a key in the place of another
+	// RotateApiKeyWithBody Rotate an issued key
 	//
-	// Issues a key for the same caller. The old one works on for the overlap.
+	// Issues a replacement for the same caller. The old key keeps working for the overlap.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/apikey/rotate (the `RotateApiKey` operationId).
 	RotateApiKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateApiKey Issue a key in the place of another
+	// RotateApiKey Rotate an issued key
 	//
-	// Issues a key for the same caller. The old one works on for the overlap.
+	// Issues a replacement for the same caller. The old key keeps working for the overlap.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/apikey/rotate (the `RotateApiKey` operationId).
 	RotateApiKey(ctx context.Context, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// MendAudit Let a log go on whose head is damaged
+	// MendAudit Repair an audit log with a damaged head
 	//
-	// Nothing can be put on record behind a damaged head. This begins a new one behind the last entry there is, and puts that on record; a sound head is left alone. What was cut off before it cannot bring back.
+	// No entry can be appended behind a damaged head. This operation writes a new head behind the last entry and records the repair. A valid head is not changed. Entries that were cut off are not restored.
 	//
 	// Corresponds with POST /strongroom/v1/audit/mend (the `MendAudit` operationId).
 	MendAudit(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PruneAuditWithBody Drop old entries of the audit log
 	//
-	// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
+	// Drops entries recorded before that time. A signed checkpoint replaces them, from which the chain continues.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -668,7 +668,7 @@ type ClientInterface interface {
 
 	// PruneAudit Drop old entries of the audit log
 	//
-	// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
+	// Drops entries recorded before that time. A signed checkpoint replaces them, from which the chain continues.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -677,7 +677,7 @@ type ClientInterface interface {
 
 	// ReadAuditWithBody Read the audit log
 	//
-	// Entries in order. With `last`, so many from the end; else those behind `after`, at most `limit`.
+	// Returns entries in order. With `last`, the last ones; otherwise up to `limit` entries after number `after`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -686,7 +686,7 @@ type ClientInterface interface {
 
 	// ReadAudit Read the audit log
 	//
-	// Entries in order. With `last`, so many from the end; else those behind `after`, at most `limit`.
+	// Returns entries in order. With `last`, the last ones; otherwise up to `limit` entries after number `after`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -695,7 +695,7 @@ type ClientInterface interface {
 
 	// VerifyAuditWithBody Verify the audit log
 	//
-	// Goes through the whole chain and, given an anchor, makes sure that the log still holds it.
+	// Verifies the whole chain and, given an anchor, that the log still has the anchored entry.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -704,7 +704,7 @@ type ClientInterface interface {
 
 	// VerifyAudit Verify the audit log
 	//
-	// Goes through the whole chain and, given an anchor, makes sure that the log still holds it.
+	// Verifies the whole chain and, given an anchor, that the log still has the anchored entry.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -713,7 +713,7 @@ type ClientInterface interface {
 
 	// BackupWithBody Take a backup
 	//
-	// A copy of the last commit, encrypted for the keyring or, if one is named, for an age recipient.
+	// A copy of the last commit, encrypted for the keyring or, if given, for an age recipient.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -722,65 +722,65 @@ type ClientInterface interface {
 
 	// Backup Take a backup
 	//
-	// A copy of the last commit, encrypted for the keyring or, if one is named, for an age recipient.
+	// A copy of the last commit, encrypted for the keyring or, if given, for an age recipient.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/backup (the `Backup` operationId).
 	Backup(ctx context.Context, body BackupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ConfirmClock Believe the clock after a jump ahead
+	// ConfirmClock Confirm the clock after a jump ahead
 	//
-	// After a jump of more than a week nothing is removed by age, neither deleted secrets nor audit entries, until a server has run with it for a day. This ends the wait.
+	// After a jump of more than a week, neither deleted secrets nor audit entries are removed by age until a server has run for a day. This operation ends the wait.
 	//
 	// Corresponds with POST /strongroom/v1/clock/confirm (the `ConfirmClock` operationId).
 	ConfirmClock(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Compact Give unused room back to the disk
+	// Compact Return unused space to the file system
 	//
-	// Writes the state file anew without what it does not need. Writes wait as long as it takes.
+	// Rewrites the state file without unused pages. Writes wait until it is done.
 	//
 	// Corresponds with POST /strongroom/v1/compact (the `Compact` operationId).
 	Compact(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Doctor Look for what is wrong
+	// Doctor Run all checks
 	//
-	// Opens every record and goes through the audit log; on a large state file it takes a while.
+	// Opens every record and verifies the audit log. This takes a while on a large state file.
 	//
 	// Corresponds with POST /strongroom/v1/doctor (the `Doctor` operationId).
 	Doctor(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ExplainWithBody Say who may do what, and why
+	// ExplainWithBody Explain whether a caller is allowed to do something
 	//
-	// Says whether a caller may do something, and by which grant: the holder of a credential, or all whom a subject is known
-	// by.
+	// Reports whether a caller is allowed to do something, and which grant decides. The caller is given by its credential, or
+	// by a subject, which can match several.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/explain (the `Explain` operationId).
 	ExplainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Explain Say who may do what, and why
+	// Explain Explain whether a caller is allowed to do something
 	//
-	// Says whether a caller may do something, and by which grant: the holder of a credential, or all whom a subject is known
-	// by.
+	// Reports whether a caller is allowed to do something, and which grant decides. The caller is given by its credential, or
+	// by a subject, which can match several.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/explain (the `Explain` operationId).
 	Explain(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PruneKeyring Forget retired keys
+	// PruneKeyring Drop retired sealing keys
 	//
-	// Seals anew what still needs a retired key, then drops these keys. A backup has the keyring of its time, and stays
-	// readable by the key-encryption key of its time.
+	// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
+	// opens with the key-encryption key that was in use when it was made.
 	//
 	// Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
 	PruneKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RewrapKeyringWithBody Change the key-encryption key
 	//
-	// Seals the keyring with another key. From then on the state file opens with that one only.
+	// Wraps the keyring with another key-encryption key. From then on only that key opens the state file.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -789,25 +789,25 @@ type ClientInterface interface {
 
 	// RewrapKeyring Change the key-encryption key
 	//
-	// Seals the keyring with another key. From then on the state file opens with that one only.
+	// Wraps the keyring with another key-encryption key. From then on only that key opens the state file.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/keyring/rewrap (the `RewrapKeyring` operationId).
 	RewrapKeyring(ctx context.Context, body RewrapKeyringJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateKeyring Seal with a new key from now on
+	// RotateKeyring Rotate the sealing key
 	//
-	// Adds a key to the keyring, makes it the primary one, and begins to seal anew, in the background, what other keys
-	// have sealed. Those stay in the keyring until it is pruned.
+	// Adds a sealing key, makes it the primary one, and reseals all records with it in the background. Older keys stay in
+	// the keyring until it is pruned.
 	//
 	// Corresponds with POST /strongroom/v1/keyring/rotate (the `RotateKeyring` operationId).
 	RotateKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// MigrateWithBody Copy secrets from one store to another
 	//
-	// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
-	// what is there already with the same content is left as it is. What secrets have been is not copied.
+	// Copies every secret with its values, description and time of creation, and verifies each copy. It can be run again:
+	// a secret that the target has with the same content is skipped. Earlier versions are not copied.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -816,36 +816,36 @@ type ClientInterface interface {
 
 	// Migrate Copy secrets from one store to another
 	//
-	// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
-	// what is there already with the same content is left as it is. What secrets have been is not copied.
+	// Copies every secret with its values, description and time of creation, and verifies each copy. It can be run again:
+	// a secret that the target has with the same content is skipped. Earlier versions are not copied.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
 	Migrate(ctx context.Context, body MigrateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeletedSecretsWithBody What an owner has deleted
+	// DeletedSecretsWithBody List an owner's deleted secrets
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/owner/deleted (the `DeletedSecrets` operationId).
 	DeletedSecretsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeletedSecrets What an owner has deleted
+	// DeletedSecrets List an owner's deleted secrets
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/owner/deleted (the `DeletedSecrets` operationId).
 	DeletedSecrets(ctx context.Context, body DeletedSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// EraseOwnerWithBody Remove all that an owner has and had
+	// EraseOwnerWithBody Remove all secrets of an owner for good, with their history
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/owner/erase (the `EraseOwner` operationId).
 	EraseOwnerWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// EraseOwner Remove all that an owner has and had
+	// EraseOwner Remove all secrets of an owner for good, with their history
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -854,7 +854,7 @@ type ClientInterface interface {
 
 	// DestroySecretWithBody Remove a secret for good
 	//
-	// Removes the secret, all that was deleted under its name, and their history.
+	// Removes the secret, all deleted secrets of the same name, and their history.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -863,96 +863,96 @@ type ClientInterface interface {
 
 	// DestroySecret Remove a secret for good
 	//
-	// Removes the secret, all that was deleted under its name, and their history.
+	// Removes the secret, all deleted secrets of the same name, and their history.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/destroy (the `DestroySecret` operationId).
 	DestroySecret(ctx context.Context, body DestroySecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SecretHistoryWithBody What a secret has been
+	// SecretHistoryWithBody List the versions of a secret
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/history (the `SecretHistory` operationId).
 	SecretHistoryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// SecretHistory What a secret has been
+	// SecretHistory List the versions of a secret
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/history (the `SecretHistory` operationId).
 	SecretHistory(ctx context.Context, body SecretHistoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ImportSecretWithBody Take over a secret from elsewhere
+	// ImportSecretWithBody Import a secret
 	//
-	// Makes a secret. One that is there already stays as it is.
+	// Creates a secret. An existing secret is not changed.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
 	ImportSecretWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ImportSecret Take over a secret from elsewhere
+	// ImportSecret Import a secret
 	//
-	// Makes a secret. One that is there already stays as it is.
+	// Creates a secret. An existing secret is not changed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
 	ImportSecret(ctx context.Context, body ImportSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListSecretsWithBody What an owner has
+	// ListSecretsWithBody List an owner's secrets
 	//
-	// Without values, but with the last delivery of each.
+	// Without values, but with the last access of each.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
 	ListSecretsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListSecrets What an owner has
+	// ListSecrets List an owner's secrets
 	//
-	// Without values, but with the last delivery of each.
+	// Without values, but with the last access of each.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
 	ListSecrets(ctx context.Context, body ListSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RestoreSecretWithBody Put an earlier version back
+	// RestoreSecretWithBody Restore an earlier version
 	//
-	// Gives the secret the description and data that it had at the revision, as a new version.
+	// Creates a new version with the description and data of an earlier one.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/restore (the `RestoreSecret` operationId).
 	RestoreSecretWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RestoreSecret Put an earlier version back
+	// RestoreSecret Restore an earlier version
 	//
-	// Gives the secret the description and data that it had at the revision, as a new version.
+	// Creates a new version with the description and data of an earlier one.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/restore (the `RestoreSecret` operationId).
 	RestoreSecret(ctx context.Context, body RestoreSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UndeleteSecretWithBody Put back what was deleted under a name
+	// UndeleteSecretWithBody Undelete a secret
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/undelete (the `UndeleteSecret` operationId).
 	UndeleteSecretWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UndeleteSecret Put back what was deleted under a name
+	// UndeleteSecret Undelete a secret
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /strongroom/v1/secret/undelete (the `UndeleteSecret` operationId).
 	UndeleteSecret(ctx context.Context, body UndeleteSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// Status What is running
+	// Status Describe the running process
 	//
 	// Corresponds with GET /strongroom/v1/status (the `Status` operationId).
 	Status(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1000,7 +1000,7 @@ func (c *Client) CreateAgentKey(ctx context.Context, body CreateAgentKeyJSONRequ
 
 // ListAgentKeys List agent keys
 //
-// Those that have ended are remembered for a week.
+// Keys that no longer work are listed for a week.
 //
 // Corresponds with GET /strongroom/v1/agent-key/list (the `ListAgentKeys` operationId).
 func (c *Client) ListAgentKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1017,7 +1017,7 @@ func (c *Client) ListAgentKeys(ctx context.Context, reqEditors ...RequestEditorF
 
 // RevokeAgentKeysWithBody Revoke agent keys
 //
-// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+// Revokes one key, or all keys of a sandbox. After the response they read nothing.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1036,7 +1036,7 @@ func (c *Client) RevokeAgentKeysWithBody(ctx context.Context, contentType string
 
 // RevokeAgentKeys Revoke agent keys
 //
-// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+// Revokes one key, or all keys of a sandbox. After the response they read nothing.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1053,10 +1053,10 @@ func (c *Client) RevokeAgentKeys(ctx context.Context, body RevokeAgentKeysJSONRe
 	return c.Client.Do(req)
 }
 
-// CreateApiKeyWithBody Issue a key
+// CreateApiKeyWithBody Issue an API key
 //
-// Issues an API key, which is in the answer and kept nowhere. It works at once, in the headers of api_key strategies,
-// beside the keys in files.
+// Issues an API key. Only this response has the key; the server stores its hash. It works at once in the headers of
+// api_key strategies, in addition to the keys in files.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1073,10 +1073,10 @@ func (c *Client) CreateApiKeyWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// CreateApiKey Issue a key
+// CreateApiKey Issue an API key
 //
-// Issues an API key, which is in the answer and kept nowhere. It works at once, in the headers of api_key strategies,
-// beside the keys in files.
+// Issues an API key. Only this response has the key; the server stores its hash. It works at once in the headers of
+// api_key strategies, in addition to the keys in files.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1095,7 +1095,7 @@ func (c *Client) CreateApiKey(ctx context.Context, body CreateApiKeyJSONRequestB
 
 // ListApiKeys List issued keys
 //
-// Those that have ended are remembered for a week.
+// Keys that no longer work are listed for a week.
 //
 // Corresponds with GET /strongroom/v1/apikey/list (the `ListApiKeys` operationId).
 func (c *Client) ListApiKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1112,7 +1112,7 @@ func (c *Client) ListApiKeys(ctx context.Context, reqEditors ...RequestEditorFn)
 
 // RevokeApiKeyWithBody Revoke an issued key
 //
-// Once it is answered, nobody is known by the key.
+// After the response, the key authenticates no caller.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1131,7 +1131,7 @@ func (c *Client) RevokeApiKeyWithBody(ctx context.Context, contentType string, b
 
 // RevokeApiKey Revoke an issued key
 //
-// Once it is answered, nobody is known by the key.
+// After the response, the key authenticates no caller.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1148,9 +1148,9 @@ func (c *Client) RevokeApiKey(ctx context.Context, body RevokeApiKeyJSONRequestB
 	return c.Client.Do(req)
 }
 
-// RotateApiKeyWithBody Issue a key in the place of another
+// RotateApiKeyWithBody Rotate an issued key
 //
-// Issues a key for the same caller. The old one works on for the overlap.
+// Issues a replacement for the same caller. The old key keeps working for the overlap.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1167,9 +1167,9 @@ func (c *Client) RotateApiKeyWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// RotateApiKey Issue a key in the place of another
+// RotateApiKey Rotate an issued key
 //
-// Issues a key for the same caller. The old one works on for the overlap.
+// Issues a replacement for the same caller. The old key keeps working for the overlap.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1186,9 +1186,9 @@ func (c *Client) RotateApiKey(ctx context.Context, body RotateApiKeyJSONRequestB
 	return c.Client.Do(req)
 }
 
-// MendAudit Let a log go on whose head is damaged
+// MendAudit Repair an audit log with a damaged head
 //
-// Nothing can be put on record behind a damaged head. This begins a new one behind the last entry there is, and puts that on record; a sound head is left alone. What was cut off before it cannot bring back.
+// No entry can be appended behind a damaged head. This operation writes a new head behind the last entry and records the repair. A valid head is not changed. Entries that were cut off are not restored.
 //
 // Corresponds with POST /strongroom/v1/audit/mend (the `MendAudit` operationId).
 func (c *Client) MendAudit(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1205,7 +1205,7 @@ func (c *Client) MendAudit(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // PruneAuditWithBody Drop old entries of the audit log
 //
-// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
+// Drops entries recorded before that time. A signed checkpoint replaces them, from which the chain continues.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1224,7 +1224,7 @@ func (c *Client) PruneAuditWithBody(ctx context.Context, contentType string, bod
 
 // PruneAudit Drop old entries of the audit log
 //
-// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
+// Drops entries recorded before that time. A signed checkpoint replaces them, from which the chain continues.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1243,7 +1243,7 @@ func (c *Client) PruneAudit(ctx context.Context, body PruneAuditJSONRequestBody,
 
 // ReadAuditWithBody Read the audit log
 //
-// Entries in order. With `last`, so many from the end; else those behind `after`, at most `limit`.
+// Returns entries in order. With `last`, the last ones; otherwise up to `limit` entries after number `after`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1262,7 +1262,7 @@ func (c *Client) ReadAuditWithBody(ctx context.Context, contentType string, body
 
 // ReadAudit Read the audit log
 //
-// Entries in order. With `last`, so many from the end; else those behind `after`, at most `limit`.
+// Returns entries in order. With `last`, the last ones; otherwise up to `limit` entries after number `after`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1281,7 +1281,7 @@ func (c *Client) ReadAudit(ctx context.Context, body ReadAuditJSONRequestBody, r
 
 // VerifyAuditWithBody Verify the audit log
 //
-// Goes through the whole chain and, given an anchor, makes sure that the log still holds it.
+// Verifies the whole chain and, given an anchor, that the log still has the anchored entry.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1300,7 +1300,7 @@ func (c *Client) VerifyAuditWithBody(ctx context.Context, contentType string, bo
 
 // VerifyAudit Verify the audit log
 //
-// Goes through the whole chain and, given an anchor, makes sure that the log still holds it.
+// Verifies the whole chain and, given an anchor, that the log still has the anchored entry.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1319,7 +1319,7 @@ func (c *Client) VerifyAudit(ctx context.Context, body VerifyAuditJSONRequestBod
 
 // BackupWithBody Take a backup
 //
-// A copy of the last commit, encrypted for the keyring or, if one is named, for an age recipient.
+// A copy of the last commit, encrypted for the keyring or, if given, for an age recipient.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1338,7 +1338,7 @@ func (c *Client) BackupWithBody(ctx context.Context, contentType string, body io
 
 // Backup Take a backup
 //
-// A copy of the last commit, encrypted for the keyring or, if one is named, for an age recipient.
+// A copy of the last commit, encrypted for the keyring or, if given, for an age recipient.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1355,9 +1355,9 @@ func (c *Client) Backup(ctx context.Context, body BackupJSONRequestBody, reqEdit
 	return c.Client.Do(req)
 }
 
-// ConfirmClock Believe the clock after a jump ahead
+// ConfirmClock Confirm the clock after a jump ahead
 //
-// After a jump of more than a week nothing is removed by age, neither deleted secrets nor audit entries, until a server has run with it for a day. This ends the wait.
+// After a jump of more than a week, neither deleted secrets nor audit entries are removed by age until a server has run for a day. This operation ends the wait.
 //
 // Corresponds with POST /strongroom/v1/clock/confirm (the `ConfirmClock` operationId).
 func (c *Client) ConfirmClock(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1372,9 +1372,9 @@ func (c *Client) ConfirmClock(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
-// Compact Give unused room back to the disk
+// Compact Return unused space to the file system
 //
-// Writes the state file anew without what it does not need. Writes wait as long as it takes.
+// Rewrites the state file without unused pages. Writes wait until it is done.
 //
 // Corresponds with POST /strongroom/v1/compact (the `Compact` operationId).
 func (c *Client) Compact(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1389,9 +1389,9 @@ func (c *Client) Compact(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 	return c.Client.Do(req)
 }
 
-// Doctor Look for what is wrong
+// Doctor Run all checks
 //
-// Opens every record and goes through the audit log; on a large state file it takes a while.
+// Opens every record and verifies the audit log. This takes a while on a large state file.
 //
 // Corresponds with POST /strongroom/v1/doctor (the `Doctor` operationId).
 func (c *Client) Doctor(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1406,10 +1406,10 @@ func (c *Client) Doctor(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 	return c.Client.Do(req)
 }
 
-// ExplainWithBody Say who may do what, and why
+// ExplainWithBody Explain whether a caller is allowed to do something
 //
-// Says whether a caller may do something, and by which grant: the holder of a credential, or all whom a subject is known
-// by.
+// Reports whether a caller is allowed to do something, and which grant decides. The caller is given by its credential, or
+// by a subject, which can match several.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1426,10 +1426,10 @@ func (c *Client) ExplainWithBody(ctx context.Context, contentType string, body i
 	return c.Client.Do(req)
 }
 
-// Explain Say who may do what, and why
+// Explain Explain whether a caller is allowed to do something
 //
-// Says whether a caller may do something, and by which grant: the holder of a credential, or all whom a subject is known
-// by.
+// Reports whether a caller is allowed to do something, and which grant decides. The caller is given by its credential, or
+// by a subject, which can match several.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1446,10 +1446,10 @@ func (c *Client) Explain(ctx context.Context, body ExplainJSONRequestBody, reqEd
 	return c.Client.Do(req)
 }
 
-// PruneKeyring Forget retired keys
+// PruneKeyring Drop retired sealing keys
 //
-// Seals anew what still needs a retired key, then drops these keys. A backup has the keyring of its time, and stays
-// readable by the key-encryption key of its time.
+// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
+// opens with the key-encryption key that was in use when it was made.
 //
 // Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
 func (c *Client) PruneKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1466,7 +1466,7 @@ func (c *Client) PruneKeyring(ctx context.Context, reqEditors ...RequestEditorFn
 
 // RewrapKeyringWithBody Change the key-encryption key
 //
-// Seals the keyring with another key. From then on the state file opens with that one only.
+// Wraps the keyring with another key-encryption key. From then on only that key opens the state file.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1485,7 +1485,7 @@ func (c *Client) RewrapKeyringWithBody(ctx context.Context, contentType string, 
 
 // RewrapKeyring Change the key-encryption key
 //
-// Seals the keyring with another key. From then on the state file opens with that one only.
+// Wraps the keyring with another key-encryption key. From then on only that key opens the state file.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1502,10 +1502,10 @@ func (c *Client) RewrapKeyring(ctx context.Context, body RewrapKeyringJSONReques
 	return c.Client.Do(req)
 }
 
-// RotateKeyring Seal with a new key from now on
+// RotateKeyring Rotate the sealing key
 //
-// Adds a key to the keyring, makes it the primary one, and begins to seal anew, in the background, what other keys
-// have sealed. Those stay in the keyring until it is pruned.
+// Adds a sealing key, makes it the primary one, and reseals all records with it in the background. Older keys stay in
+// the keyring until it is pruned.
 //
 // Corresponds with POST /strongroom/v1/keyring/rotate (the `RotateKeyring` operationId).
 func (c *Client) RotateKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1522,8 +1522,8 @@ func (c *Client) RotateKeyring(ctx context.Context, reqEditors ...RequestEditorF
 
 // MigrateWithBody Copy secrets from one store to another
 //
-// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
-// what is there already with the same content is left as it is. What secrets have been is not copied.
+// Copies every secret with its values, description and time of creation, and verifies each copy. It can be run again:
+// a secret that the target has with the same content is skipped. Earlier versions are not copied.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1542,8 +1542,8 @@ func (c *Client) MigrateWithBody(ctx context.Context, contentType string, body i
 
 // Migrate Copy secrets from one store to another
 //
-// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
-// what is there already with the same content is left as it is. What secrets have been is not copied.
+// Copies every secret with its values, description and time of creation, and verifies each copy. It can be run again:
+// a secret that the target has with the same content is skipped. Earlier versions are not copied.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1560,7 +1560,7 @@ func (c *Client) Migrate(ctx context.Context, body MigrateJSONRequestBody, reqEd
 	return c.Client.Do(req)
 }
 
-// DeletedSecretsWithBody What an owner has deleted
+// DeletedSecretsWithBody List an owner's deleted secrets
 //
 // Takes any type of body and a specified content type.
 //
@@ -1577,7 +1577,7 @@ func (c *Client) DeletedSecretsWithBody(ctx context.Context, contentType string,
 	return c.Client.Do(req)
 }
 
-// DeletedSecrets What an owner has deleted
+// DeletedSecrets List an owner's deleted secrets
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1594,7 +1594,7 @@ func (c *Client) DeletedSecrets(ctx context.Context, body DeletedSecretsJSONRequ
 	return c.Client.Do(req)
 }
 
-// EraseOwnerWithBody Remove all that an owner has and had
+// EraseOwnerWithBody Remove all secrets of an owner for good, with their history
 //
 // Takes any type of body and a specified content type.
 //
@@ -1611,7 +1611,7 @@ func (c *Client) EraseOwnerWithBody(ctx context.Context, contentType string, bod
 	return c.Client.Do(req)
 }
 
-// EraseOwner Remove all that an owner has and had
+// EraseOwner Remove all secrets of an owner for good, with their history
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1630,7 +1630,7 @@ func (c *Client) EraseOwner(ctx context.Context, body EraseOwnerJSONRequestBody,
 
 // DestroySecretWithBody Remove a secret for good
 //
-// Removes the secret, all that was deleted under its name, and their history.
+// Removes the secret, all deleted secrets of the same name, and their history.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1649,7 +1649,7 @@ func (c *Client) DestroySecretWithBody(ctx context.Context, contentType string, 
 
 // DestroySecret Remove a secret for good
 //
-// Removes the secret, all that was deleted under its name, and their history.
+// Removes the secret, all deleted secrets of the same name, and their history.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1666,7 +1666,7 @@ func (c *Client) DestroySecret(ctx context.Context, body DestroySecretJSONReques
 	return c.Client.Do(req)
 }
 
-// SecretHistoryWithBody What a secret has been
+// SecretHistoryWithBody List the versions of a secret
 //
 // Takes any type of body and a specified content type.
 //
@@ -1683,7 +1683,7 @@ func (c *Client) SecretHistoryWithBody(ctx context.Context, contentType string, 
 	return c.Client.Do(req)
 }
 
-// SecretHistory What a secret has been
+// SecretHistory List the versions of a secret
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1700,9 +1700,9 @@ func (c *Client) SecretHistory(ctx context.Context, body SecretHistoryJSONReques
 	return c.Client.Do(req)
 }
 
-// ImportSecretWithBody Take over a secret from elsewhere
+// ImportSecretWithBody Import a secret
 //
-// Makes a secret. One that is there already stays as it is.
+// Creates a secret. An existing secret is not changed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1719,9 +1719,9 @@ func (c *Client) ImportSecretWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// ImportSecret Take over a secret from elsewhere
+// ImportSecret Import a secret
 //
-// Makes a secret. One that is there already stays as it is.
+// Creates a secret. An existing secret is not changed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1738,9 +1738,9 @@ func (c *Client) ImportSecret(ctx context.Context, body ImportSecretJSONRequestB
 	return c.Client.Do(req)
 }
 
-// ListSecretsWithBody What an owner has
+// ListSecretsWithBody List an owner's secrets
 //
-// Without values, but with the last delivery of each.
+// Without values, but with the last access of each.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1757,9 +1757,9 @@ func (c *Client) ListSecretsWithBody(ctx context.Context, contentType string, bo
 	return c.Client.Do(req)
 }
 
-// ListSecrets What an owner has
+// ListSecrets List an owner's secrets
 //
-// Without values, but with the last delivery of each.
+// Without values, but with the last access of each.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1776,9 +1776,9 @@ func (c *Client) ListSecrets(ctx context.Context, body ListSecretsJSONRequestBod
 	return c.Client.Do(req)
 }
 
-// RestoreSecretWithBody Put an earlier version back
+// RestoreSecretWithBody Restore an earlier version
 //
-// Gives the secret the description and data that it had at the revision, as a new version.
+// Creates a new version with the description and data of an earlier one.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1795,9 +1795,9 @@ func (c *Client) RestoreSecretWithBody(ctx context.Context, contentType string, 
 	return c.Client.Do(req)
 }
 
-// RestoreSecret Put an earlier version back
+// RestoreSecret Restore an earlier version
 //
-// Gives the secret the description and data that it had at the revision, as a new version.
+// Creates a new version with the description and data of an earlier one.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1814,7 +1814,7 @@ func (c *Client) RestoreSecret(ctx context.Context, body RestoreSecretJSONReques
 	return c.Client.Do(req)
 }
 
-// UndeleteSecretWithBody Put back what was deleted under a name
+// UndeleteSecretWithBody Undelete a secret
 //
 // Takes any type of body and a specified content type.
 //
@@ -1831,7 +1831,7 @@ func (c *Client) UndeleteSecretWithBody(ctx context.Context, contentType string,
 	return c.Client.Do(req)
 }
 
-// UndeleteSecret Put back what was deleted under a name
+// UndeleteSecret Undelete a secret
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1848,7 +1848,7 @@ func (c *Client) UndeleteSecret(ctx context.Context, body UndeleteSecretJSONRequ
 	return c.Client.Do(req)
 }
 
-// Status What is running
+// Status Describe the running process
 //
 // Corresponds with GET /strongroom/v1/status (the `Status` operationId).
 func (c *Client) Status(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2972,7 +2972,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListAgentKeysWithResponse List agent keys
 	//
-	// Those that have ended are remembered for a week.
+	// Keys that no longer work are listed for a week.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2981,7 +2981,7 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeAgentKeysWithBodyWithResponse Revoke agent keys
 	//
-	// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+	// Revokes one key, or all keys of a sandbox. After the response they read nothing.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2990,27 +2990,27 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeAgentKeysWithResponse Revoke agent keys
 	//
-	// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+	// Revokes one key, or all keys of a sandbox. After the response they read nothing.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/agent-key/revoke (the `RevokeAgentKeys` operationId).
 	RevokeAgentKeysWithResponse(ctx context.Context, body RevokeAgentKeysJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeAgentKeysResponse, error)
 
-	// CreateApiKeyWithBodyWithResponse Issue a key
+	// CreateApiKeyWithBodyWithResponse Issue an API key
 	//
-	// Issues an API key, which is in the answer and kept nowhere. It works at once, in the headers of api_key strategies,
-	// beside the keys in files.
+	// Issues an API key. Only this response has the key; the server stores its hash. It works at once in the headers of
+	// api_key strategies, in addition to the keys in files.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/apikey/create (the `CreateApiKey` operationId).
 	CreateApiKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateApiKeyResponse, error)
 
-	// CreateApiKeyWithResponse Issue a key
+	// CreateApiKeyWithResponse Issue an API key
 	//
-	// Issues an API key, which is in the answer and kept nowhere. It works at once, in the headers of api_key strategies,
-	// beside the keys in files.
+	// Issues an API key. Only this response has the key; the server stores its hash. It works at once in the headers of
+	// api_key strategies, in addition to the keys in files.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3019,7 +3019,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListApiKeysWithResponse List issued keys
 	//
-	// Those that have ended are remembered for a week.
+	// Keys that no longer work are listed for a week.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3028,7 +3028,7 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeApiKeyWithBodyWithResponse Revoke an issued key
 	//
-	// Once it is answered, nobody is known by the key.
+	// After the response, the key authenticates no caller.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3037,34 +3037,34 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeApiKeyWithResponse Revoke an issued key
 	//
-	// Once it is answered, nobody is known by the key.
+	// After the response, the key authenticates no caller.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/apikey/revoke (the `RevokeApiKey` operationId).
 	RevokeApiKeyWithResponse(ctx context.Context, body RevokeApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeApiKeyResponse, error)
 
-	// RotateApiKeyWithBodyWithResponse Issue a key in the place of another
+	// RotateApiKeyWithBodyWithResponse Rotate an issued key
 	//
-	// Issues a key for the same caller. The old one works on for the overlap.
+	// Issues a replacement for the same caller. The old key keeps working for the overlap.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/apikey/rotate (the `RotateApiKey` operationId).
 	RotateApiKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateApiKeyResponse, error)
 
-	// RotateApiKeyWithResponse Issue a key in the place of another
+	// RotateApiKeyWithResponse Rotate an issued key
 	//
-	// Issues a key for the same caller. The old one works on for the overlap.
+	// Issues a replacement for the same caller. The old key keeps working for the overlap.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/apikey/rotate (the `RotateApiKey` operationId).
 	RotateApiKeyWithResponse(ctx context.Context, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateApiKeyResponse, error)
 
-	// MendAuditWithResponse Let a log go on whose head is damaged
+	// MendAuditWithResponse Repair an audit log with a damaged head
 	//
-	// Nothing can be put on record behind a damaged head. This begins a new one behind the last entry there is, and puts that on record; a sound head is left alone. What was cut off before it cannot bring back.
+	// No entry can be appended behind a damaged head. This operation writes a new head behind the last entry and records the repair. A valid head is not changed. Entries that were cut off are not restored.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3073,7 +3073,7 @@ type ClientWithResponsesInterface interface {
 
 	// PruneAuditWithBodyWithResponse Drop old entries of the audit log
 	//
-	// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
+	// Drops entries recorded before that time. A signed checkpoint replaces them, from which the chain continues.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3082,7 +3082,7 @@ type ClientWithResponsesInterface interface {
 
 	// PruneAuditWithResponse Drop old entries of the audit log
 	//
-	// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
+	// Drops entries recorded before that time. A signed checkpoint replaces them, from which the chain continues.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3091,7 +3091,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReadAuditWithBodyWithResponse Read the audit log
 	//
-	// Entries in order. With `last`, so many from the end; else those behind `after`, at most `limit`.
+	// Returns entries in order. With `last`, the last ones; otherwise up to `limit` entries after number `after`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3100,7 +3100,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReadAuditWithResponse Read the audit log
 	//
-	// Entries in order. With `last`, so many from the end; else those behind `after`, at most `limit`.
+	// Returns entries in order. With `last`, the last ones; otherwise up to `limit` entries after number `after`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3109,7 +3109,7 @@ type ClientWithResponsesInterface interface {
 
 	// VerifyAuditWithBodyWithResponse Verify the audit log
 	//
-	// Goes through the whole chain and, given an anchor, makes sure that the log still holds it.
+	// Verifies the whole chain and, given an anchor, that the log still has the anchored entry.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3118,7 +3118,7 @@ type ClientWithResponsesInterface interface {
 
 	// VerifyAuditWithResponse Verify the audit log
 	//
-	// Goes through the whole chain and, given an anchor, makes sure that the log still holds it.
+	// Verifies the whole chain and, given an anchor, that the log still has the anchored entry.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3127,7 +3127,7 @@ type ClientWithResponsesInterface interface {
 
 	// BackupWithBodyWithResponse Take a backup
 	//
-	// A copy of the last commit, encrypted for the keyring or, if one is named, for an age recipient.
+	// A copy of the last commit, encrypted for the keyring or, if given, for an age recipient.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3136,64 +3136,64 @@ type ClientWithResponsesInterface interface {
 
 	// BackupWithResponse Take a backup
 	//
-	// A copy of the last commit, encrypted for the keyring or, if one is named, for an age recipient.
+	// A copy of the last commit, encrypted for the keyring or, if given, for an age recipient.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/backup (the `Backup` operationId).
 	BackupWithResponse(ctx context.Context, body BackupJSONRequestBody, reqEditors ...RequestEditorFn) (*BackupResponse, error)
 
-	// ConfirmClockWithResponse Believe the clock after a jump ahead
+	// ConfirmClockWithResponse Confirm the clock after a jump ahead
 	//
-	// After a jump of more than a week nothing is removed by age, neither deleted secrets nor audit entries, until a server has run with it for a day. This ends the wait.
+	// After a jump of more than a week, neither deleted secrets nor audit entries are removed by age until a server has run for a day. This operation ends the wait.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/clock/confirm (the `ConfirmClock` operationId).
 	ConfirmClockWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ConfirmClockResponse, error)
 
-	// CompactWithResponse Give unused room back to the disk
+	// CompactWithResponse Return unused space to the file system
 	//
-	// Writes the state file anew without what it does not need. Writes wait as long as it takes.
+	// Rewrites the state file without unused pages. Writes wait until it is done.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/compact (the `Compact` operationId).
 	CompactWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CompactResponse, error)
 
-	// DoctorWithResponse Look for what is wrong
+	// DoctorWithResponse Run all checks
 	//
-	// Opens every record and goes through the audit log; on a large state file it takes a while.
+	// Opens every record and verifies the audit log. This takes a while on a large state file.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/doctor (the `Doctor` operationId).
 	DoctorWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DoctorResponse, error)
 
-	// ExplainWithBodyWithResponse Say who may do what, and why
+	// ExplainWithBodyWithResponse Explain whether a caller is allowed to do something
 	//
-	// Says whether a caller may do something, and by which grant: the holder of a credential, or all whom a subject is known
-	// by.
+	// Reports whether a caller is allowed to do something, and which grant decides. The caller is given by its credential, or
+	// by a subject, which can match several.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/explain (the `Explain` operationId).
 	ExplainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExplainResponse, error)
 
-	// ExplainWithResponse Say who may do what, and why
+	// ExplainWithResponse Explain whether a caller is allowed to do something
 	//
-	// Says whether a caller may do something, and by which grant: the holder of a credential, or all whom a subject is known
-	// by.
+	// Reports whether a caller is allowed to do something, and which grant decides. The caller is given by its credential, or
+	// by a subject, which can match several.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/explain (the `Explain` operationId).
 	ExplainWithResponse(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainResponse, error)
 
-	// PruneKeyringWithResponse Forget retired keys
+	// PruneKeyringWithResponse Drop retired sealing keys
 	//
-	// Seals anew what still needs a retired key, then drops these keys. A backup has the keyring of its time, and stays
-	// readable by the key-encryption key of its time.
+	// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
+	// opens with the key-encryption key that was in use when it was made.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3202,7 +3202,7 @@ type ClientWithResponsesInterface interface {
 
 	// RewrapKeyringWithBodyWithResponse Change the key-encryption key
 	//
-	// Seals the keyring with another key. From then on the state file opens with that one only.
+	// Wraps the keyring with another key-encryption key. From then on only that key opens the state file.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3211,17 +3211,17 @@ type ClientWithResponsesInterface interface {
 
 	// RewrapKeyringWithResponse Change the key-encryption key
 	//
-	// Seals the keyring with another key. From then on the state file opens with that one only.
+	// Wraps the keyring with another key-encryption key. From then on only that key opens the state file.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/keyring/rewrap (the `RewrapKeyring` operationId).
 	RewrapKeyringWithResponse(ctx context.Context, body RewrapKeyringJSONRequestBody, reqEditors ...RequestEditorFn) (*RewrapKeyringResponse, error)
 
-	// RotateKeyringWithResponse Seal with a new key from now on
+	// RotateKeyringWithResponse Rotate the sealing key
 	//
-	// Adds a key to the keyring, makes it the primary one, and begins to seal anew, in the background, what other keys
-	// have sealed. Those stay in the keyring until it is pruned.
+	// Adds a sealing key, makes it the primary one, and reseals all records with it in the background. Older keys stay in
+	// the keyring until it is pruned.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3230,8 +3230,8 @@ type ClientWithResponsesInterface interface {
 
 	// MigrateWithBodyWithResponse Copy secrets from one store to another
 	//
-	// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
-	// what is there already with the same content is left as it is. What secrets have been is not copied.
+	// Copies every secret with its values, description and time of creation, and verifies each copy. It can be run again:
+	// a secret that the target has with the same content is skipped. Earlier versions are not copied.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3240,36 +3240,36 @@ type ClientWithResponsesInterface interface {
 
 	// MigrateWithResponse Copy secrets from one store to another
 	//
-	// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
-	// what is there already with the same content is left as it is. What secrets have been is not copied.
+	// Copies every secret with its values, description and time of creation, and verifies each copy. It can be run again:
+	// a secret that the target has with the same content is skipped. Earlier versions are not copied.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/migrate (the `Migrate` operationId).
 	MigrateWithResponse(ctx context.Context, body MigrateJSONRequestBody, reqEditors ...RequestEditorFn) (*MigrateResponse, error)
 
-	// DeletedSecretsWithBodyWithResponse What an owner has deleted
+	// DeletedSecretsWithBodyWithResponse List an owner's deleted secrets
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/owner/deleted (the `DeletedSecrets` operationId).
 	DeletedSecretsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeletedSecretsResponse, error)
 
-	// DeletedSecretsWithResponse What an owner has deleted
+	// DeletedSecretsWithResponse List an owner's deleted secrets
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/owner/deleted (the `DeletedSecrets` operationId).
 	DeletedSecretsWithResponse(ctx context.Context, body DeletedSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*DeletedSecretsResponse, error)
 
-	// EraseOwnerWithBodyWithResponse Remove all that an owner has and had
+	// EraseOwnerWithBodyWithResponse Remove all secrets of an owner for good, with their history
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/owner/erase (the `EraseOwner` operationId).
 	EraseOwnerWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EraseOwnerResponse, error)
 
-	// EraseOwnerWithResponse Remove all that an owner has and had
+	// EraseOwnerWithResponse Remove all secrets of an owner for good, with their history
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3278,7 +3278,7 @@ type ClientWithResponsesInterface interface {
 
 	// DestroySecretWithBodyWithResponse Remove a secret for good
 	//
-	// Removes the secret, all that was deleted under its name, and their history.
+	// Removes the secret, all deleted secrets of the same name, and their history.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3287,96 +3287,96 @@ type ClientWithResponsesInterface interface {
 
 	// DestroySecretWithResponse Remove a secret for good
 	//
-	// Removes the secret, all that was deleted under its name, and their history.
+	// Removes the secret, all deleted secrets of the same name, and their history.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/destroy (the `DestroySecret` operationId).
 	DestroySecretWithResponse(ctx context.Context, body DestroySecretJSONRequestBody, reqEditors ...RequestEditorFn) (*DestroySecretResponse, error)
 
-	// SecretHistoryWithBodyWithResponse What a secret has been
+	// SecretHistoryWithBodyWithResponse List the versions of a secret
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/history (the `SecretHistory` operationId).
 	SecretHistoryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SecretHistoryResponse, error)
 
-	// SecretHistoryWithResponse What a secret has been
+	// SecretHistoryWithResponse List the versions of a secret
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/history (the `SecretHistory` operationId).
 	SecretHistoryWithResponse(ctx context.Context, body SecretHistoryJSONRequestBody, reqEditors ...RequestEditorFn) (*SecretHistoryResponse, error)
 
-	// ImportSecretWithBodyWithResponse Take over a secret from elsewhere
+	// ImportSecretWithBodyWithResponse Import a secret
 	//
-	// Makes a secret. One that is there already stays as it is.
+	// Creates a secret. An existing secret is not changed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
 	ImportSecretWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportSecretResponse, error)
 
-	// ImportSecretWithResponse Take over a secret from elsewhere
+	// ImportSecretWithResponse Import a secret
 	//
-	// Makes a secret. One that is there already stays as it is.
+	// Creates a secret. An existing secret is not changed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/import (the `ImportSecret` operationId).
 	ImportSecretWithResponse(ctx context.Context, body ImportSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*ImportSecretResponse, error)
 
-	// ListSecretsWithBodyWithResponse What an owner has
+	// ListSecretsWithBodyWithResponse List an owner's secrets
 	//
-	// Without values, but with the last delivery of each.
+	// Without values, but with the last access of each.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
 	ListSecretsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ListSecretsResponse, error)
 
-	// ListSecretsWithResponse What an owner has
+	// ListSecretsWithResponse List an owner's secrets
 	//
-	// Without values, but with the last delivery of each.
+	// Without values, but with the last access of each.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/list (the `ListSecrets` operationId).
 	ListSecretsWithResponse(ctx context.Context, body ListSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*ListSecretsResponse, error)
 
-	// RestoreSecretWithBodyWithResponse Put an earlier version back
+	// RestoreSecretWithBodyWithResponse Restore an earlier version
 	//
-	// Gives the secret the description and data that it had at the revision, as a new version.
+	// Creates a new version with the description and data of an earlier one.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/restore (the `RestoreSecret` operationId).
 	RestoreSecretWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RestoreSecretResponse, error)
 
-	// RestoreSecretWithResponse Put an earlier version back
+	// RestoreSecretWithResponse Restore an earlier version
 	//
-	// Gives the secret the description and data that it had at the revision, as a new version.
+	// Creates a new version with the description and data of an earlier one.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/restore (the `RestoreSecret` operationId).
 	RestoreSecretWithResponse(ctx context.Context, body RestoreSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*RestoreSecretResponse, error)
 
-	// UndeleteSecretWithBodyWithResponse Put back what was deleted under a name
+	// UndeleteSecretWithBodyWithResponse Undelete a secret
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/undelete (the `UndeleteSecret` operationId).
 	UndeleteSecretWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UndeleteSecretResponse, error)
 
-	// UndeleteSecretWithResponse Put back what was deleted under a name
+	// UndeleteSecretWithResponse Undelete a secret
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/secret/undelete (the `UndeleteSecret` operationId).
 	UndeleteSecretWithResponse(ctx context.Context, body UndeleteSecretJSONRequestBody, reqEditors ...RequestEditorFn) (*UndeleteSecretResponse, error)
 
-	// StatusWithResponse What is running
+	// StatusWithResponse Describe the running process
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4798,7 +4798,7 @@ func (c *ClientWithResponses) CreateAgentKeyWithResponse(ctx context.Context, bo
 
 // ListAgentKeysWithResponse List agent keys
 //
-// Those that have ended are remembered for a week.
+// Keys that no longer work are listed for a week.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4813,7 +4813,7 @@ func (c *ClientWithResponses) ListAgentKeysWithResponse(ctx context.Context, req
 
 // RevokeAgentKeysWithBodyWithResponse Revoke agent keys
 //
-// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+// Revokes one key, or all keys of a sandbox. After the response they read nothing.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4828,7 +4828,7 @@ func (c *ClientWithResponses) RevokeAgentKeysWithBodyWithResponse(ctx context.Co
 
 // RevokeAgentKeysWithResponse Revoke agent keys
 //
-// Revokes one key, or all keys of a sandbox. They read nothing from the answer on.
+// Revokes one key, or all keys of a sandbox. After the response they read nothing.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4841,10 +4841,10 @@ func (c *ClientWithResponses) RevokeAgentKeysWithResponse(ctx context.Context, b
 	return ParseRevokeAgentKeysResponse(rsp)
 }
 
-// CreateApiKeyWithBodyWithResponse Issue a key
+// CreateApiKeyWithBodyWithResponse Issue an API key
 //
-// Issues an API key, which is in the answer and kept nowhere. It works at once, in the headers of api_key strategies,
-// beside the keys in files.
+// Issues an API key. Only this response has the key; the server stores its hash. It works at once in the headers of
+// api_key strategies, in addition to the keys in files.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4857,10 +4857,10 @@ func (c *ClientWithResponses) CreateApiKeyWithBodyWithResponse(ctx context.Conte
 	return ParseCreateApiKeyResponse(rsp)
 }
 
-// CreateApiKeyWithResponse Issue a key
+// CreateApiKeyWithResponse Issue an API key
 //
-// Issues an API key, which is in the answer and kept nowhere. It works at once, in the headers of api_key strategies,
-// beside the keys in files.
+// Issues an API key. Only this response has the key; the server stores its hash. It works at once in the headers of
+// api_key strategies, in addition to the keys in files.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4875,7 +4875,7 @@ func (c *ClientWithResponses) CreateApiKeyWithResponse(ctx context.Context, body
 
 // ListApiKeysWithResponse List issued keys
 //
-// Those that have ended are remembered for a week.
+// Keys that no longer work are listed for a week.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4890,7 +4890,7 @@ func (c *ClientWithResponses) ListApiKeysWithResponse(ctx context.Context, reqEd
 
 // RevokeApiKeyWithBodyWithResponse Revoke an issued key
 //
-// Once it is answered, nobody is known by the key.
+// After the response, the key authenticates no caller.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4905,7 +4905,7 @@ func (c *ClientWithResponses) RevokeApiKeyWithBodyWithResponse(ctx context.Conte
 
 // RevokeApiKeyWithResponse Revoke an issued key
 //
-// Once it is answered, nobody is known by the key.
+// After the response, the key authenticates no caller.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4918,9 +4918,9 @@ func (c *ClientWithResponses) RevokeApiKeyWithResponse(ctx context.Context, body
 	return ParseRevokeApiKeyResponse(rsp)
 }
 
-// RotateApiKeyWithBodyWithResponse Issue a key in the place of another
+// RotateApiKeyWithBodyWithResponse Rotate an issued key
 //
-// Issues a key for the same caller. The old one works on for the overlap.
+// Issues a replacement for the same caller. The old key keeps working for the overlap.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4933,9 +4933,9 @@ func (c *ClientWithResponses) RotateApiKeyWithBodyWithResponse(ctx context.Conte
 	return ParseRotateApiKeyResponse(rsp)
 }
 
-// RotateApiKeyWithResponse Issue a key in the place of another
+// RotateApiKeyWithResponse Rotate an issued key
 //
-// Issues a key for the same caller. The old one works on for the overlap.
+// Issues a replacement for the same caller. The old key keeps working for the overlap.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4948,9 +4948,9 @@ func (c *ClientWithResponses) RotateApiKeyWithResponse(ctx context.Context, body
 	return ParseRotateApiKeyResponse(rsp)
 }
 
-// MendAuditWithResponse Let a log go on whose head is damaged
+// MendAuditWithResponse Repair an audit log with a damaged head
 //
-// Nothing can be put on record behind a damaged head. This begins a new one behind the last entry there is, and puts that on record; a sound head is left alone. What was cut off before it cannot bring back.
+// No entry can be appended behind a damaged head. This operation writes a new head behind the last entry and records the repair. A valid head is not changed. Entries that were cut off are not restored.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4965,7 +4965,7 @@ func (c *ClientWithResponses) MendAuditWithResponse(ctx context.Context, reqEdit
 
 // PruneAuditWithBodyWithResponse Drop old entries of the audit log
 //
-// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
+// Drops entries recorded before that time. A signed checkpoint replaces them, from which the chain continues.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4980,7 +4980,7 @@ func (c *ClientWithResponses) PruneAuditWithBodyWithResponse(ctx context.Context
 
 // PruneAuditWithResponse Drop old entries of the audit log
 //
-// Drops what was put on record before that time, and leaves a signed checkpoint from which the chain goes on.
+// Drops entries recorded before that time. A signed checkpoint replaces them, from which the chain continues.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4995,7 +4995,7 @@ func (c *ClientWithResponses) PruneAuditWithResponse(ctx context.Context, body P
 
 // ReadAuditWithBodyWithResponse Read the audit log
 //
-// Entries in order. With `last`, so many from the end; else those behind `after`, at most `limit`.
+// Returns entries in order. With `last`, the last ones; otherwise up to `limit` entries after number `after`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5010,7 +5010,7 @@ func (c *ClientWithResponses) ReadAuditWithBodyWithResponse(ctx context.Context,
 
 // ReadAuditWithResponse Read the audit log
 //
-// Entries in order. With `last`, so many from the end; else those behind `after`, at most `limit`.
+// Returns entries in order. With `last`, the last ones; otherwise up to `limit` entries after number `after`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5025,7 +5025,7 @@ func (c *ClientWithResponses) ReadAuditWithResponse(ctx context.Context, body Re
 
 // VerifyAuditWithBodyWithResponse Verify the audit log
 //
-// Goes through the whole chain and, given an anchor, makes sure that the log still holds it.
+// Verifies the whole chain and, given an anchor, that the log still has the anchored entry.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5040,7 +5040,7 @@ func (c *ClientWithResponses) VerifyAuditWithBodyWithResponse(ctx context.Contex
 
 // VerifyAuditWithResponse Verify the audit log
 //
-// Goes through the whole chain and, given an anchor, makes sure that the log still holds it.
+// Verifies the whole chain and, given an anchor, that the log still has the anchored entry.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5055,7 +5055,7 @@ func (c *ClientWithResponses) VerifyAuditWithResponse(ctx context.Context, body 
 
 // BackupWithBodyWithResponse Take a backup
 //
-// A copy of the last commit, encrypted for the keyring or, if one is named, for an age recipient.
+// A copy of the last commit, encrypted for the keyring or, if given, for an age recipient.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5070,7 +5070,7 @@ func (c *ClientWithResponses) BackupWithBodyWithResponse(ctx context.Context, co
 
 // BackupWithResponse Take a backup
 //
-// A copy of the last commit, encrypted for the keyring or, if one is named, for an age recipient.
+// A copy of the last commit, encrypted for the keyring or, if given, for an age recipient.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5083,9 +5083,9 @@ func (c *ClientWithResponses) BackupWithResponse(ctx context.Context, body Backu
 	return ParseBackupResponse(rsp)
 }
 
-// ConfirmClockWithResponse Believe the clock after a jump ahead
+// ConfirmClockWithResponse Confirm the clock after a jump ahead
 //
-// After a jump of more than a week nothing is removed by age, neither deleted secrets nor audit entries, until a server has run with it for a day. This ends the wait.
+// After a jump of more than a week, neither deleted secrets nor audit entries are removed by age until a server has run for a day. This operation ends the wait.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5098,9 +5098,9 @@ func (c *ClientWithResponses) ConfirmClockWithResponse(ctx context.Context, reqE
 	return ParseConfirmClockResponse(rsp)
 }
 
-// CompactWithResponse Give unused room back to the disk
+// CompactWithResponse Return unused space to the file system
 //
-// Writes the state file anew without what it does not need. Writes wait as long as it takes.
+// Rewrites the state file without unused pages. Writes wait until it is done.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5113,9 +5113,9 @@ func (c *ClientWithResponses) CompactWithResponse(ctx context.Context, reqEditor
 	return ParseCompactResponse(rsp)
 }
 
-// DoctorWithResponse Look for what is wrong
+// DoctorWithResponse Run all checks
 //
-// Opens every record and goes through the audit log; on a large state file it takes a while.
+// Opens every record and verifies the audit log. This takes a while on a large state file.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5128,10 +5128,10 @@ func (c *ClientWithResponses) DoctorWithResponse(ctx context.Context, reqEditors
 	return ParseDoctorResponse(rsp)
 }
 
-// ExplainWithBodyWithResponse Say who may do what, and why
+// ExplainWithBodyWithResponse Explain whether a caller is allowed to do something
 //
-// Says whether a caller may do something, and by which grant: the holder of a credential, or all whom a subject is known
-// by.
+// Reports whether a caller is allowed to do something, and which grant decides. The caller is given by its credential, or
+// by a subject, which can match several.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5144,10 +5144,10 @@ func (c *ClientWithResponses) ExplainWithBodyWithResponse(ctx context.Context, c
 	return ParseExplainResponse(rsp)
 }
 
-// ExplainWithResponse Say who may do what, and why
+// ExplainWithResponse Explain whether a caller is allowed to do something
 //
-// Says whether a caller may do something, and by which grant: the holder of a credential, or all whom a subject is known
-// by.
+// Reports whether a caller is allowed to do something, and which grant decides. The caller is given by its credential, or
+// by a subject, which can match several.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5160,10 +5160,10 @@ func (c *ClientWithResponses) ExplainWithResponse(ctx context.Context, body Expl
 	return ParseExplainResponse(rsp)
 }
 
-// PruneKeyringWithResponse Forget retired keys
+// PruneKeyringWithResponse Drop retired sealing keys
 //
-// Seals anew what still needs a retired key, then drops these keys. A backup has the keyring of its time, and stays
-// readable by the key-encryption key of its time.
+// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
+// opens with the key-encryption key that was in use when it was made.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5178,7 +5178,7 @@ func (c *ClientWithResponses) PruneKeyringWithResponse(ctx context.Context, reqE
 
 // RewrapKeyringWithBodyWithResponse Change the key-encryption key
 //
-// Seals the keyring with another key. From then on the state file opens with that one only.
+// Wraps the keyring with another key-encryption key. From then on only that key opens the state file.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5193,7 +5193,7 @@ func (c *ClientWithResponses) RewrapKeyringWithBodyWithResponse(ctx context.Cont
 
 // RewrapKeyringWithResponse Change the key-encryption key
 //
-// Seals the keyring with another key. From then on the state file opens with that one only.
+// Wraps the keyring with another key-encryption key. From then on only that key opens the state file.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5206,10 +5206,10 @@ func (c *ClientWithResponses) RewrapKeyringWithResponse(ctx context.Context, bod
 	return ParseRewrapKeyringResponse(rsp)
 }
 
-// RotateKeyringWithResponse Seal with a new key from now on
+// RotateKeyringWithResponse Rotate the sealing key
 //
-// Adds a key to the keyring, makes it the primary one, and begins to seal anew, in the background, what other keys
-// have sealed. Those stay in the keyring until it is pruned.
+// Adds a sealing key, makes it the primary one, and reseals all records with it in the background. Older keys stay in
+// the keyring until it is pruned.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5224,8 +5224,8 @@ func (c *ClientWithResponses) RotateKeyringWithResponse(ctx context.Context, req
 
 // MigrateWithBodyWithResponse Copy secrets from one store to another
 //
-// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
-// what is there already with the same content is left as it is. What secrets have been is not copied.
+// Copies every secret with its values, description and time of creation, and verifies each copy. It can be run again:
+// a secret that the target has with the same content is skipped. Earlier versions are not copied.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5240,8 +5240,8 @@ func (c *ClientWithResponses) MigrateWithBodyWithResponse(ctx context.Context, c
 
 // MigrateWithResponse Copy secrets from one store to another
 //
-// Copies every secret with its values, description and time of creation, and looks at each copy. It can be run again:
-// what is there already with the same content is left as it is. What secrets have been is not copied.
+// Copies every secret with its values, description and time of creation, and verifies each copy. It can be run again:
+// a secret that the target has with the same content is skipped. Earlier versions are not copied.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5254,7 +5254,7 @@ func (c *ClientWithResponses) MigrateWithResponse(ctx context.Context, body Migr
 	return ParseMigrateResponse(rsp)
 }
 
-// DeletedSecretsWithBodyWithResponse What an owner has deleted
+// DeletedSecretsWithBodyWithResponse List an owner's deleted secrets
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5267,7 +5267,7 @@ func (c *ClientWithResponses) DeletedSecretsWithBodyWithResponse(ctx context.Con
 	return ParseDeletedSecretsResponse(rsp)
 }
 
-// DeletedSecretsWithResponse What an owner has deleted
+// DeletedSecretsWithResponse List an owner's deleted secrets
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5280,7 +5280,7 @@ func (c *ClientWithResponses) DeletedSecretsWithResponse(ctx context.Context, bo
 	return ParseDeletedSecretsResponse(rsp)
 }
 
-// EraseOwnerWithBodyWithResponse Remove all that an owner has and had
+// EraseOwnerWithBodyWithResponse Remove all secrets of an owner for good, with their history
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5293,7 +5293,7 @@ func (c *ClientWithResponses) EraseOwnerWithBodyWithResponse(ctx context.Context
 	return ParseEraseOwnerResponse(rsp)
 }
 
-// EraseOwnerWithResponse Remove all that an owner has and had
+// EraseOwnerWithResponse Remove all secrets of an owner for good, with their history
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5308,7 +5308,7 @@ func (c *ClientWithResponses) EraseOwnerWithResponse(ctx context.Context, body E
 
 // DestroySecretWithBodyWithResponse Remove a secret for good
 //
-// Removes the secret, all that was deleted under its name, and their history.
+// Removes the secret, all deleted secrets of the same name, and their history.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5323,7 +5323,7 @@ func (c *ClientWithResponses) DestroySecretWithBodyWithResponse(ctx context.Cont
 
 // DestroySecretWithResponse Remove a secret for good
 //
-// Removes the secret, all that was deleted under its name, and their history.
+// Removes the secret, all deleted secrets of the same name, and their history.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5336,7 +5336,7 @@ func (c *ClientWithResponses) DestroySecretWithResponse(ctx context.Context, bod
 	return ParseDestroySecretResponse(rsp)
 }
 
-// SecretHistoryWithBodyWithResponse What a secret has been
+// SecretHistoryWithBodyWithResponse List the versions of a secret
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5349,7 +5349,7 @@ func (c *ClientWithResponses) SecretHistoryWithBodyWithResponse(ctx context.Cont
 	return ParseSecretHistoryResponse(rsp)
 }
 
-// SecretHistoryWithResponse What a secret has been
+// SecretHistoryWithResponse List the versions of a secret
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5362,9 +5362,9 @@ func (c *ClientWithResponses) SecretHistoryWithResponse(ctx context.Context, bod
 	return ParseSecretHistoryResponse(rsp)
 }
 
-// ImportSecretWithBodyWithResponse Take over a secret from elsewhere
+// ImportSecretWithBodyWithResponse Import a secret
 //
-// Makes a secret. One that is there already stays as it is.
+// Creates a secret. An existing secret is not changed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5377,9 +5377,9 @@ func (c *ClientWithResponses) ImportSecretWithBodyWithResponse(ctx context.Conte
 	return ParseImportSecretResponse(rsp)
 }
 
-// ImportSecretWithResponse Take over a secret from elsewhere
+// ImportSecretWithResponse Import a secret
 //
-// Makes a secret. One that is there already stays as it is.
+// Creates a secret. An existing secret is not changed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5392,9 +5392,9 @@ func (c *ClientWithResponses) ImportSecretWithResponse(ctx context.Context, body
 	return ParseImportSecretResponse(rsp)
 }
 
-// ListSecretsWithBodyWithResponse What an owner has
+// ListSecretsWithBodyWithResponse List an owner's secrets
 //
-// Without values, but with the last delivery of each.
+// Without values, but with the last access of each.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5407,9 +5407,9 @@ func (c *ClientWithResponses) ListSecretsWithBodyWithResponse(ctx context.Contex
 	return ParseListSecretsResponse(rsp)
 }
 
-// ListSecretsWithResponse What an owner has
+// ListSecretsWithResponse List an owner's secrets
 //
-// Without values, but with the last delivery of each.
+// Without values, but with the last access of each.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5422,9 +5422,9 @@ func (c *ClientWithResponses) ListSecretsWithResponse(ctx context.Context, body 
 	return ParseListSecretsResponse(rsp)
 }
 
-// RestoreSecretWithBodyWithResponse Put an earlier version back
+// RestoreSecretWithBodyWithResponse Restore an earlier version
 //
-// Gives the secret the description and data that it had at the revision, as a new version.
+// Creates a new version with the description and data of an earlier one.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5437,9 +5437,9 @@ func (c *ClientWithResponses) RestoreSecretWithBodyWithResponse(ctx context.Cont
 	return ParseRestoreSecretResponse(rsp)
 }
 
-// RestoreSecretWithResponse Put an earlier version back
+// RestoreSecretWithResponse Restore an earlier version
 //
-// Gives the secret the description and data that it had at the revision, as a new version.
+// Creates a new version with the description and data of an earlier one.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5452,7 +5452,7 @@ func (c *ClientWithResponses) RestoreSecretWithResponse(ctx context.Context, bod
 	return ParseRestoreSecretResponse(rsp)
 }
 
-// UndeleteSecretWithBodyWithResponse Put back what was deleted under a name
+// UndeleteSecretWithBodyWithResponse Undelete a secret
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5465,7 +5465,7 @@ func (c *ClientWithResponses) UndeleteSecretWithBodyWithResponse(ctx context.Con
 	return ParseUndeleteSecretResponse(rsp)
 }
 
-// UndeleteSecretWithResponse Put back what was deleted under a name
+// UndeleteSecretWithResponse Undelete a secret
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5478,7 +5478,7 @@ func (c *ClientWithResponses) UndeleteSecretWithResponse(ctx context.Context, bo
 	return ParseUndeleteSecretResponse(rsp)
 }
 
-// StatusWithResponse What is running
+// StatusWithResponse Describe the running process
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -6448,7 +6448,7 @@ type ServerInterface interface {
 	// RevokeAgentKeys Revoke agent keys
 	// (POST /strongroom/v1/agent-key/revoke)
 	RevokeAgentKeys(ctx echo.Context) error
-	// CreateApiKey Issue a key
+	// CreateApiKey Issue an API key
 	// (POST /strongroom/v1/apikey/create)
 	CreateApiKey(ctx echo.Context) error
 	// ListApiKeys List issued keys
@@ -6457,10 +6457,10 @@ type ServerInterface interface {
 	// RevokeApiKey Revoke an issued key
 	// (POST /strongroom/v1/apikey/revoke)
 	RevokeApiKey(ctx echo.Context) error
-	// RotateApiKey Issue a key in the place of another
+	// RotateApiKey Rotate an issued key
 	// (POST /strongroom/v1/apikey/rotate)
 	RotateApiKey(ctx echo.Context) error
-	// MendAudit Let a log go on whose head is damaged
+	// MendAudit Repair an audit log with a damaged head
 	// (POST /strongroom/v1/audit/mend)
 	MendAudit(ctx echo.Context) error
 	// PruneAudit Drop old entries of the audit log
@@ -6475,55 +6475,55 @@ type ServerInterface interface {
 	// Backup Take a backup
 	// (POST /strongroom/v1/backup)
 	Backup(ctx echo.Context) error
-	// ConfirmClock Believe the clock after a jump ahead
+	// ConfirmClock Confirm the clock after a jump ahead
 	// (POST /strongroom/v1/clock/confirm)
 	ConfirmClock(ctx echo.Context) error
-	// Compact Give unused room back to the disk
+	// Compact Return unused space to the file system
 	// (POST /strongroom/v1/compact)
 	Compact(ctx echo.Context) error
-	// Doctor Look for what is wrong
+	// Doctor Run all checks
 	// (POST /strongroom/v1/doctor)
 	Doctor(ctx echo.Context) error
-	// Explain Say who may do what, and why
+	// Explain Explain whether a caller is allowed to do something
 	// (POST /strongroom/v1/explain)
 	Explain(ctx echo.Context) error
-	// PruneKeyring Forget retired keys
+	// PruneKeyring Drop retired sealing keys
 	// (POST /strongroom/v1/keyring/prune)
 	PruneKeyring(ctx echo.Context) error
 	// RewrapKeyring Change the key-encryption key
 	// (POST /strongroom/v1/keyring/rewrap)
 	RewrapKeyring(ctx echo.Context) error
-	// RotateKeyring Seal with a new key from now on
+	// RotateKeyring Rotate the sealing key
 	// (POST /strongroom/v1/keyring/rotate)
 	RotateKeyring(ctx echo.Context) error
 	// Migrate Copy secrets from one store to another
 	// (POST /strongroom/v1/migrate)
 	Migrate(ctx echo.Context) error
-	// DeletedSecrets What an owner has deleted
+	// DeletedSecrets List an owner's deleted secrets
 	// (POST /strongroom/v1/owner/deleted)
 	DeletedSecrets(ctx echo.Context) error
-	// EraseOwner Remove all that an owner has and had
+	// EraseOwner Remove all secrets of an owner for good, with their history
 	// (POST /strongroom/v1/owner/erase)
 	EraseOwner(ctx echo.Context) error
 	// DestroySecret Remove a secret for good
 	// (POST /strongroom/v1/secret/destroy)
 	DestroySecret(ctx echo.Context) error
-	// SecretHistory What a secret has been
+	// SecretHistory List the versions of a secret
 	// (POST /strongroom/v1/secret/history)
 	SecretHistory(ctx echo.Context) error
-	// ImportSecret Take over a secret from elsewhere
+	// ImportSecret Import a secret
 	// (POST /strongroom/v1/secret/import)
 	ImportSecret(ctx echo.Context) error
-	// ListSecrets What an owner has
+	// ListSecrets List an owner's secrets
 	// (POST /strongroom/v1/secret/list)
 	ListSecrets(ctx echo.Context) error
-	// RestoreSecret Put an earlier version back
+	// RestoreSecret Restore an earlier version
 	// (POST /strongroom/v1/secret/restore)
 	RestoreSecret(ctx echo.Context) error
-	// UndeleteSecret Put back what was deleted under a name
+	// UndeleteSecret Undelete a secret
 	// (POST /strongroom/v1/secret/undelete)
 	UndeleteSecret(ctx echo.Context) error
-	// Status What is running
+	// Status Describe the running process
 	// (GET /strongroom/v1/status)
 	Status(ctx echo.Context) error
 }
@@ -8004,7 +8004,7 @@ type StrictServerInterface interface {
 	// RevokeAgentKeys Revoke agent keys
 	// (POST /strongroom/v1/agent-key/revoke)
 	RevokeAgentKeys(ctx context.Context, request RevokeAgentKeysRequestObject) (RevokeAgentKeysResponseObject, error)
-	// CreateApiKey Issue a key
+	// CreateApiKey Issue an API key
 	// (POST /strongroom/v1/apikey/create)
 	CreateApiKey(ctx context.Context, request CreateApiKeyRequestObject) (CreateApiKeyResponseObject, error)
 	// ListApiKeys List issued keys
@@ -8013,10 +8013,10 @@ type StrictServerInterface interface {
 	// RevokeApiKey Revoke an issued key
 	// (POST /strongroom/v1/apikey/revoke)
 	RevokeApiKey(ctx context.Context, request RevokeApiKeyRequestObject) (RevokeApiKeyResponseObject, error)
-	// RotateApiKey Issue a key in the place of another
+	// RotateApiKey Rotate an issued key
 	// (POST /strongroom/v1/apikey/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
-	// MendAudit Let a log go on whose head is damaged
+	// MendAudit Repair an audit log with a damaged head
 	// (POST /strongroom/v1/audit/mend)
 	MendAudit(ctx context.Context, request MendAuditRequestObject) (MendAuditResponseObject, error)
 	// PruneAudit Drop old entries of the audit log
@@ -8031,55 +8031,55 @@ type StrictServerInterface interface {
 	// Backup Take a backup
 	// (POST /strongroom/v1/backup)
 	Backup(ctx context.Context, request BackupRequestObject) (BackupResponseObject, error)
-	// ConfirmClock Believe the clock after a jump ahead
+	// ConfirmClock Confirm the clock after a jump ahead
 	// (POST /strongroom/v1/clock/confirm)
 	ConfirmClock(ctx context.Context, request ConfirmClockRequestObject) (ConfirmClockResponseObject, error)
-	// Compact Give unused room back to the disk
+	// Compact Return unused space to the file system
 	// (POST /strongroom/v1/compact)
 	Compact(ctx context.Context, request CompactRequestObject) (CompactResponseObject, error)
-	// Doctor Look for what is wrong
+	// Doctor Run all checks
 	// (POST /strongroom/v1/doctor)
 	Doctor(ctx context.Context, request DoctorRequestObject) (DoctorResponseObject, error)
-	// Explain Say who may do what, and why
+	// Explain Explain whether a caller is allowed to do something
 	// (POST /strongroom/v1/explain)
 	Explain(ctx context.Context, request ExplainRequestObject) (ExplainResponseObject, error)
-	// PruneKeyring Forget retired keys
+	// PruneKeyring Drop retired sealing keys
 	// (POST /strongroom/v1/keyring/prune)
 	PruneKeyring(ctx context.Context, request PruneKeyringRequestObject) (PruneKeyringResponseObject, error)
 	// RewrapKeyring Change the key-encryption key
 	// (POST /strongroom/v1/keyring/rewrap)
 	RewrapKeyring(ctx context.Context, request RewrapKeyringRequestObject) (RewrapKeyringResponseObject, error)
-	// RotateKeyring Seal with a new key from now on
+	// RotateKeyring Rotate the sealing key
 	// (POST /strongroom/v1/keyring/rotate)
 	RotateKeyring(ctx context.Context, request RotateKeyringRequestObject) (RotateKeyringResponseObject, error)
 	// Migrate Copy secrets from one store to another
 	// (POST /strongroom/v1/migrate)
 	Migrate(ctx context.Context, request MigrateRequestObject) (MigrateResponseObject, error)
-	// DeletedSecrets What an owner has deleted
+	// DeletedSecrets List an owner's deleted secrets
 	// (POST /strongroom/v1/owner/deleted)
 	DeletedSecrets(ctx context.Context, request DeletedSecretsRequestObject) (DeletedSecretsResponseObject, error)
-	// EraseOwner Remove all that an owner has and had
+	// EraseOwner Remove all secrets of an owner for good, with their history
 	// (POST /strongroom/v1/owner/erase)
 	EraseOwner(ctx context.Context, request EraseOwnerRequestObject) (EraseOwnerResponseObject, error)
 	// DestroySecret Remove a secret for good
 	// (POST /strongroom/v1/secret/destroy)
 	DestroySecret(ctx context.Context, request DestroySecretRequestObject) (DestroySecretResponseObject, error)
-	// SecretHistory What a secret has been
+	// SecretHistory List the versions of a secret
 	// (POST /strongroom/v1/secret/history)
 	SecretHistory(ctx context.Context, request SecretHistoryRequestObject) (SecretHistoryResponseObject, error)
-	// ImportSecret Take over a secret from elsewhere
+	// ImportSecret Import a secret
 	// (POST /strongroom/v1/secret/import)
 	ImportSecret(ctx context.Context, request ImportSecretRequestObject) (ImportSecretResponseObject, error)
-	// ListSecrets What an owner has
+	// ListSecrets List an owner's secrets
 	// (POST /strongroom/v1/secret/list)
 	ListSecrets(ctx context.Context, request ListSecretsRequestObject) (ListSecretsResponseObject, error)
-	// RestoreSecret Put an earlier version back
+	// RestoreSecret Restore an earlier version
 	// (POST /strongroom/v1/secret/restore)
 	RestoreSecret(ctx context.Context, request RestoreSecretRequestObject) (RestoreSecretResponseObject, error)
-	// UndeleteSecret Put back what was deleted under a name
+	// UndeleteSecret Undelete a secret
 	// (POST /strongroom/v1/secret/undelete)
 	UndeleteSecret(ctx context.Context, request UndeleteSecretRequestObject) (UndeleteSecretResponseObject, error)
-	// Status What is running
+	// Status Describe the running process
 	// (GET /strongroom/v1/status)
 	Status(ctx context.Context, request StatusRequestObject) (StatusResponseObject, error)
 }

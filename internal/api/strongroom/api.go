@@ -1,6 +1,6 @@
-// Package strongroom is our own API, for administration: specs/strongroom.yaml
-// in terms of admin.Service. It is served on a Unix socket only, and the
-// program's commands speak it.
+// Package strongroom implements the administration API of specs/strongroom.yaml with
+// admin.Service. It is served only on a Unix socket. The program's commands are its
+// clients.
 package strongroom
 
 import (
@@ -21,34 +21,33 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// A Program is what runs, for those who ask how it is.
+// A Program describes the running program to status requests.
 type Program struct {
 	Version string
-	// Serving is whether it serves more than administration.
+	// Serving reports whether the process serves more than administration.
 	Serving bool
-	// Config says how the config stands. It is asked by requests at the same
-	// time.
+	// Config returns the state of the config. Requests call it concurrently.
 	Config func() Config
-	// Callers returns the callers that strategies know by the credential, or why
-	// they refuse it, or without one all callers that keys stand for. Requests call
-	// it concurrently.
+	// Callers returns the callers that strategies authenticate by the credential, or the
+	// reasons for a rejection. Without a credential it returns all callers of API keys.
+	// Requests call it concurrently.
 	Callers func(ctx context.Context, credential string) ([]Known, error)
-	// Findings are about how it serves: its listener and its certificate. It is
-	// asked by requests at the same time.
+	// Findings returns findings about the listener and its certificate. Requests call it
+	// concurrently.
 	Findings func() []admin.Finding
 }
 
-// Config is how the config that is in force and that in the files stand.
+// Config describes the config in force and the one in the files.
 type Config struct {
-	// Since is when it was put in force.
+	// Since is when the config in force was loaded.
 	Since time.Time
-	// Problem is why the one in the files is not in force: nil if it is.
+	// Problem is the reason why the config in the files is not in force, or nil.
 	Problem error
-	// NeedsRestart are fields that have changed and that only a restart heeds.
+	// NeedsRestart are changed fields that only a restart applies.
 	NeedsRestart []string
 }
 
-// New returns the API on the service, for callers whom the chain knows.
+// New returns the handler of the API for callers that the chain authenticates.
 func New(svc *admin.Service, program Program, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.Strongroom, Answer: answer,
@@ -63,7 +62,7 @@ type handlers struct {
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
-// Status says what is running.
+// Status describes the running process.
 func (a *handlers) Status(context.Context, gen.StatusRequestObject) (gen.StatusResponseObject, error) {
 	return gen.Status200JSONResponse{
 		Version: a.program.Version, Serving: a.program.Serving, State: a.admin.File.ID(), Stores: a.admin.StoreNames(),
@@ -91,7 +90,7 @@ func (a *handlers) config() gen.Config {
 	return out
 }
 
-// RotateKeyring seals with a new key from now on.
+// RotateKeyring adds a sealing key and makes it the primary one.
 func (a *handlers) RotateKeyring(ctx context.Context, _ gen.RotateKeyringRequestObject) (gen.RotateKeyringResponseObject, error) {
 	k, err := a.admin.Rotate(ctx, auth.Caller(ctx))
 	if err != nil {
@@ -100,7 +99,7 @@ func (a *handlers) RotateKeyring(ctx context.Context, _ gen.RotateKeyringRequest
 	return gen.RotateKeyring200JSONResponse(keyring(k)), nil
 }
 
-// PruneKeyring forgets retired keys.
+// PruneKeyring drops retired sealing keys.
 func (a *handlers) PruneKeyring(ctx context.Context, _ gen.PruneKeyringRequestObject) (gen.PruneKeyringResponseObject, error) {
 	k, err := a.admin.Prune(ctx, auth.Caller(ctx))
 	if err != nil {
@@ -130,7 +129,7 @@ func keyring(k admin.Keyring) gen.Keyring {
 	return out
 }
 
-// parseOwner reads kind/id.
+// parseOwner parses kind/id.
 func parseOwner(text string) (secret.Owner, error) {
 	kind, id, _ := strings.Cut(text, "/")
 	switch {

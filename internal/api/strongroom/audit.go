@@ -26,14 +26,14 @@ func (a *handlers) ReadAudit(_ context.Context, req gen.ReadAuditRequestObject) 
 	return lines, nil
 }
 
-// auditLines are entries as the log exports them, in its order of fields.
+// auditLines are entries encoded as in an export, with the same order of fields.
 type auditLines []json.Marshaler
 
 func (l auditLines) VisitReadAuditResponse(w http.ResponseWriter) error {
 	return server.WriteJSON(w, http.StatusOK, l)
 }
 
-// VerifyAudit goes through the audit log.
+// VerifyAudit verifies the audit log.
 func (a *handlers) VerifyAudit(ctx context.Context, req gen.VerifyAuditRequestObject) (gen.VerifyAuditResponseObject, error) {
 	if err := notEmptied("anchor", req.Body.Anchor); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (a *handlers) PruneAudit(ctx context.Context, req gen.PruneAuditRequestObje
 	return gen.PruneAudit200JSONResponse{Count: dropped}, nil
 }
 
-// MendAudit lets a log go on whose head is damaged.
+// MendAudit repairs a log with a damaged head.
 func (a *handlers) MendAudit(ctx context.Context, _ gen.MendAuditRequestObject) (gen.MendAuditResponseObject, error) {
 	mended, err := a.admin.MendAudit(ctx, auth.Caller(ctx))
 	if err != nil {

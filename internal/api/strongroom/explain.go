@@ -9,15 +9,15 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// A Known is a caller as a strategy of the config knows one, or the reason why the
-// strategy refuses the credential.
+// A Known is a caller authenticated by a strategy of the config, or the strategy's reason
+// for rejecting the credential.
 type Known struct {
 	Strategy string
 	Caller   secret.Caller
-	Refused  string // empty if it does not
+	Refused  string // empty if the strategy accepts the credential
 }
 
-// Explain says who may do what, and why.
+// Explain reports whether callers are allowed to do something, and which grant decides.
 func (a *handlers) Explain(ctx context.Context, req gen.ExplainRequestObject) (gen.ExplainResponseObject, error) {
 	action := secret.Action(req.Body.Action)
 	if !slices.Contains(secret.Actions(), action) {
@@ -55,7 +55,7 @@ func verdict(k Known, action secret.Action, ref secret.Ref) gen.Verdict {
 	return v
 }
 
-// parseTarget reads kind/id/name, and kind/id for all that is the owner's.
+// parseTarget parses kind/id/name, or kind/id for all secrets of the owner.
 func parseTarget(text string) (secret.Ref, error) {
 	kind, rest, _ := strings.Cut(text, "/")
 	id, name, named := strings.Cut(rest, "/")

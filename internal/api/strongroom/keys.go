@@ -14,7 +14,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// CreateApiKey issues a key.
+// CreateApiKey issues an API key.
 func (a *handlers) CreateApiKey(ctx context.Context, req gen.CreateApiKeyRequestObject) (gen.CreateApiKeyResponseObject, error) {
 	grants, err := grantLines(req.Body.Grants)
 	err = cmp.Or(err, notEmptied("user", req.Body.User), notEmptied("lifetime", req.Body.Lifetime))
@@ -31,12 +31,12 @@ func (a *handlers) CreateApiKey(ctx context.Context, req gen.CreateApiKeyRequest
 	return gen.CreateApiKey200JSONResponse(a.newKey(key, k)), nil
 }
 
-// ListApiKeys lists issued keys.
+// ListApiKeys lists issued API keys.
 func (a *handlers) ListApiKeys(context.Context, gen.ListApiKeysRequestObject) (gen.ListApiKeysResponseObject, error) {
 	return gen.ListApiKeys200JSONResponse(a.issuedKeys(a.admin.Keys.List(false))), nil
 }
 
-// RevokeApiKey stops an issued key.
+// RevokeApiKey revokes an issued API key.
 func (a *handlers) RevokeApiKey(ctx context.Context, req gen.RevokeApiKeyRequestObject) (gen.RevokeApiKeyResponseObject, error) {
 	k, err := a.admin.Keys.Revoke(ctx, auth.Caller(ctx), req.Body.Id, false)
 	if err != nil {
@@ -45,7 +45,7 @@ func (a *handlers) RevokeApiKey(ctx context.Context, req gen.RevokeApiKeyRequest
 	return gen.RevokeApiKey200JSONResponse(a.issuedKey(k)), nil
 }
 
-// RotateApiKey issues a key in the place of another.
+// RotateApiKey issues a replacement for an API key.
 func (a *handlers) RotateApiKey(ctx context.Context, req gen.RotateApiKeyRequestObject) (gen.RotateApiKeyResponseObject, error) {
 	key, k, err := a.admin.Keys.Rotate(ctx, auth.Caller(ctx), req.Body.Id, seconds(req.Body.Overlap))
 	if err != nil {
@@ -161,7 +161,7 @@ func grantLines(grants []gen.Grant) (lines []grant.Line, err error) {
 	return lines, nil
 }
 
-// seconds is as long as can be where it is longer.
+// seconds converts n to a duration. Too large a number becomes the longest duration.
 func seconds(n int) time.Duration {
 	if n > math.MaxInt64/int(time.Second) {
 		return math.MaxInt64
@@ -169,9 +169,8 @@ func seconds(n int) time.Duration {
 	return time.Duration(max(n, -1)) * time.Second
 }
 
-// notEmptied refuses what was sent as nothing. Left out it stands for the
-// default, most often no limit, which is not what a script means that has
-// nothing in its variable.
+// notEmptied rejects an empty value. An absent field stands for the default, usually no
+// limit, and a script with an empty variable does not mean that.
 func notEmptied[T comparable](field string, sent *T) error {
 	var nothing T
 	if sent == nil || *sent != nothing {
@@ -180,7 +179,7 @@ func notEmptied[T comparable](field string, sent *T) error {
 	return &secret.InvalidError{Field: field, Reason: "must not be empty or 0: leave it out for the default"}
 }
 
-// optional is what was sent, and nothing where nothing was.
+// optional returns the sent value, or the zero value if the field is absent.
 func optional[T any](sent *T) (value T) {
 	if sent != nil {
 		value = *sent
@@ -188,7 +187,7 @@ func optional[T any](sent *T) (value T) {
 	return value
 }
 
-// set leaves out what is not.
+// set returns nil for the zero value, so that the field is omitted.
 func set[T comparable](value T) *T {
 	var none T
 	if value == none {

@@ -11,7 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth"
 )
 
-// Compact gives unused room back to the disk.
+// Compact returns unused space to the file system.
 func (a *handlers) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen.CompactResponseObject, error) {
 	before, after, err := a.admin.Compact(ctx, auth.Caller(ctx))
 	if err != nil {
@@ -20,7 +20,7 @@ func (a *handlers) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen
 	return gen.Compact200JSONResponse{Before: int(before), After: int(after)}, nil
 }
 
-// ConfirmClock believes the clock after a jump.
+// ConfirmClock makes the clock trusted after a jump.
 func (a *handlers) ConfirmClock(ctx context.Context, _ gen.ConfirmClockRequestObject) (gen.ConfirmClockResponseObject, error) {
 	if err := a.admin.ConfirmClock(ctx, auth.Caller(ctx)); err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (a *handlers) ConfirmClock(ctx context.Context, _ gen.ConfirmClockRequestOb
 	return gen.ConfirmClock204Response{}, nil
 }
 
-// Doctor looks for what is wrong.
+// Doctor runs all checks.
 func (a *handlers) Doctor(ctx context.Context, _ gen.DoctorRequestObject) (gen.DoctorResponseObject, error) {
 	findings, err := a.admin.Examine(ctx)
 	if err != nil {
@@ -45,7 +45,7 @@ func finding(f admin.Finding) gen.Finding {
 	return gen.Finding{About: f.About, Ok: f.OK, Warning: f.Warning, Text: f.Text}
 }
 
-// Backup takes a backup.
+// Backup streams a backup.
 func (a *handlers) Backup(ctx context.Context, req gen.BackupRequestObject) (gen.BackupResponseObject, error) {
 	recipient := ""
 	if req.Body.Recipient != nil {
@@ -56,28 +56,27 @@ func (a *handlers) Backup(ctx context.Context, req gen.BackupRequestObject) (gen
 	}), nil
 }
 
-// A backupAnswer writes the backup as it is taken.
+// A backupAnswer writes the backup while it is made.
 type backupAnswer func(w http.ResponseWriter) error
 
 func (write backupAnswer) VisitBackupResponse(w http.ResponseWriter) error {
 	started := &startedWriter{ResponseWriter: w}
 	err := write(started)
 	if err != nil && started.yes {
-		panic(http.ErrAbortHandler) // a backup that is cut off must not look whole
+		panic(http.ErrAbortHandler) // a truncated backup must not look complete
 	}
-	if started.yes { // the connection may be used for more
+	if started.yes { // the connection may be reused
 		err = errors.Join(err, http.NewResponseController(w).SetWriteDeadline(time.Time{}))
 	}
 	return err
 }
 
-// stalled is how long whoever takes a backup may take for the next piece. While
-// it is taken no room in the state file can be used again, and in the end no
-// write could go on: a client that was stopped must not hold it up.
+// stalled limits the time for a client to accept the next piece of a backup. During a
+// backup freed pages of the state file cannot be reused, and in the end writes would
+// block, so a client that has stopped reading is disconnected.
 const stalled = 30 * time.Second
 
-// A startedWriter knows whether an answer has begun, for which it sets the
-// type.
+// A startedWriter records whether the response has begun, and sets its content type.
 type startedWriter struct {
 	http.ResponseWriter
 	yes bool

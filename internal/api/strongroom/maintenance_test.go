@@ -17,8 +17,8 @@ func (w *timed) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// Whoever reads, however slowly, may go on, and whoever has stopped may not.
-func TestEachPieceOfABackupHasItsTime(t *testing.T) {
+// A slow client may continue; one that has stopped reading is disconnected.
+func TestEachPieceOfABackupHasItsOwnDeadline(t *testing.T) {
 	w := &timed{ResponseWriter: httptest.NewRecorder()}
 	err := backupAnswer(func(to http.ResponseWriter) error {
 		for range 3 {

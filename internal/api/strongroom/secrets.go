@@ -11,7 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// ListSecrets lists what an owner has.
+// ListSecrets lists an owner's secrets.
 func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
 	s, owner, err := a.findOwner(*req.Body)
 	if err != nil {
@@ -28,7 +28,7 @@ func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestOb
 		if err != nil {
 			return nil, err
 		}
-		if ok && !last.Time.Before(info.Created) { // or else one of that name, which is gone, was delivered
+		if ok && !last.Time.Before(info.Created) { // otherwise the access was to an earlier secret of this name
 			v.Delivered, v.DeliveredTo, v.DeliveredBy = &last.Time, &last.Subject, set(last.Key)
 		}
 		listed = append(listed, v)
@@ -36,7 +36,7 @@ func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestOb
 	return listed, nil
 }
 
-// SecretHistory lists what a secret has been.
+// SecretHistory lists the versions of a secret.
 func (a *handlers) SecretHistory(ctx context.Context, req gen.SecretHistoryRequestObject) (gen.SecretHistoryResponseObject, error) {
 	s, ref, err := a.find(*req.Body)
 	if err != nil {
@@ -53,7 +53,7 @@ func (a *handlers) SecretHistory(ctx context.Context, req gen.SecretHistoryReque
 	return versions, nil
 }
 
-// ImportSecret makes a secret of what was kept elsewhere.
+// ImportSecret creates a secret from data kept elsewhere.
 func (a *handlers) ImportSecret(ctx context.Context, req gen.ImportSecretRequestObject) (gen.ImportSecretResponseObject, error) {
 	s, ref, err := a.find(gen.SecretRef{Store: req.Body.Store, Owner: req.Body.Owner, Name: req.Body.Name})
 	if err != nil {
@@ -101,7 +101,7 @@ func (a *handlers) Migrate(ctx context.Context, req gen.MigrateRequestObject) (g
 	return out, nil
 }
 
-// RestoreSecret puts an earlier version back.
+// RestoreSecret restores an earlier version.
 func (a *handlers) RestoreSecret(ctx context.Context, req gen.RestoreSecretRequestObject) (gen.RestoreSecretResponseObject, error) {
 	s, ref, err := a.find(gen.SecretRef{Store: req.Body.Store, Owner: req.Body.Owner, Name: req.Body.Name})
 	if err != nil {
@@ -114,7 +114,7 @@ func (a *handlers) RestoreSecret(ctx context.Context, req gen.RestoreSecretReque
 	return gen.RestoreSecret200JSONResponse(version(info)), nil
 }
 
-// UndeleteSecret puts back what was deleted under the name.
+// UndeleteSecret restores a deleted secret.
 func (a *handlers) UndeleteSecret(ctx context.Context, req gen.UndeleteSecretRequestObject) (gen.UndeleteSecretResponseObject, error) {
 	s, ref, err := a.find(gen.SecretRef{Store: req.Body.Store, Owner: req.Body.Owner, Name: req.Body.Name})
 	err = cmp.Or(err, notEmptied("revision", req.Body.Revision))
@@ -140,7 +140,7 @@ func (a *handlers) DestroySecret(ctx context.Context, req gen.DestroySecretReque
 	return gen.DestroySecret204Response{}, nil
 }
 
-// DeletedSecrets lists what an owner has deleted.
+// DeletedSecrets lists the deleted secrets of an owner.
 func (a *handlers) DeletedSecrets(ctx context.Context, req gen.DeletedSecretsRequestObject) (gen.DeletedSecretsResponseObject, error) {
 	s, owner, err := a.findOwner(*req.Body)
 	if err != nil {
@@ -159,7 +159,7 @@ func (a *handlers) DeletedSecrets(ctx context.Context, req gen.DeletedSecretsReq
 	return deleted, nil
 }
 
-// EraseOwner removes all that an owner has and had.
+// EraseOwner removes all secrets of an owner and their history.
 func (a *handlers) EraseOwner(ctx context.Context, req gen.EraseOwnerRequestObject) (gen.EraseOwnerResponseObject, error) {
 	s, owner, err := a.findOwner(*req.Body)
 	if err != nil {
