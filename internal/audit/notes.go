@@ -10,51 +10,52 @@ import (
 )
 
 const (
-	// notesEvery leaves room for a commit within the second that is promised.
+	// notesEvery leaves time for a commit within the promised second.
 	notesEvery = 500 * time.Millisecond
-	// maxNoted bounds the memory: whoever fills it waits until it is written.
+	// maxNoted limits the memory: the event that exceeds it waits for a flush.
 	maxNoted = 16 << 10
-	// maxNames bounds an entry.
+	// maxNames limits the names in one entry.
 	maxNames = 512
 )
 
-// notes are events that need not be on record at once. Those alike are
-// counted, so that somebody who polls does not fill the disk.
+// notes holds events that need not be in the log at once. Similar events are coalesced
+// and counted, so that a polling client does not fill the disk.
 type notes struct {
 	write   func([]Entry) error
 	routine *routine
 
-	flushing sync.Mutex // held from taking the notes until they are on record
+	flushing sync.Mutex // held from taking the notes until they are in the log
 
-	mu      sync.Mutex // guards what follows
-	latest  map[likeness]*note
+	mu      sync.Mutex // guards the fields below
+	latest  map[coalesceKey]*note
 	pending []*note
-	noted   int   // what pending tells apart
+	noted   int   // number of names in pending
 	err     error // why the last flush failed
 }
 
-// A note counts reads that differ in time, request and secret only, or is one
-// other event.
+// A note is a group of events that differ only in time, request and secret, or one event
+// that is not coalesced.
 type note struct {
 	first secret.Event
-	names map[string]int // how often which secret; empty names stand for lists
+	names map[string]int // number of events by secret; lists have the empty name
 }
 
-// A likeness is what the events of a note have in common.
-type likeness struct {
+// A coalesceKey has the fields that all events of a note share.
+type coalesceKey struct {
 	event secret.Event
 	named bool
 }
 
-// likenessOf has only reads be alike, and what was missing: how something that was
-// begun has ended is an entry of its own.
-func likenessOf(e secret.Event) likeness {
+// coalesceKeyOf returns the same key for similar reads, and for similar requests for a
+// missing secret. Every other event, such as the outcome of a write, has an entry of its
+// own.
+func coalesceKeyOf(e secret.Event) coalesceKey {
 	if e.Action != secret.List && e.Action != secret.History && !e.Missing {
-		return likeness{event: e}
+		return coalesceKey{event: e}
 	}
 	named := e.Ref.Name != ""
 	e.Time, e.Request, e.Ref.Name = time.Time{}, "", ""
-	return likeness{e, named}
+	return coalesceKey{e, named}
 }
 
 func (n *note) entry() Entry {
@@ -69,13 +70,13 @@ func (n *note) entry() Entry {
 }
 
 func startNotes(write func([]Entry) error) *notes {
-	n := &notes{write: write, latest: map[likeness]*note{}}
+	n := &notes{write: write, latest: map[coalesceKey]*note{}}
 	n.routine = every(notesEvery, n.flush)
 	return n
 }
 
-// add returns an error if events cannot be put on record. A full disk is none
-// as long as there is room in memory: reads go on.
+// add returns an error if the log cannot be written. A full disk is not an error while
+// there is room in memory, so that reads continue.
 func (n *notes) add(e secret.Event) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -95,16 +96,16 @@ func (n *notes) add(e secret.Event) error {
 }
 
 func (n *notes) countLocked(e secret.Event, times int) {
-	like := likenessOf(e)
-	alike := n.latest[like]
-	if alike == nil || len(alike.names) >= maxNames {
-		alike = &note{first: e, names: map[string]int{}}
-		n.latest[like] = alike
-		n.pending = append(n.pending, alike)
+	key := coalesceKeyOf(e)
+	same := n.latest[key]
+	if same == nil || len(same.names) >= maxNames {
+		same = &note{first: e, names: map[string]int{}}
+		n.latest[key] = same
+		n.pending = append(n.pending, same)
 	}
-	before := len(alike.names)
-	alike.names[e.Ref.Name] += times
-	n.noted += len(alike.names) - before
+	before := len(same.names)
+	same.names[e.Ref.Name] += times
+	n.noted += len(same.names) - before
 }
 
 func (n *notes) flush() {
@@ -140,7 +141,7 @@ func (n *notes) takeLocked() []*note {
 	return taken
 }
 
-// putBackLocked puts the notes before those that came since.
+// putBackLocked puts the notes back, before newer ones.
 func (n *notes) putBackLocked(taken []*note) {
 	for _, t := range append(taken, n.takeLocked()...) {
 		for name, times := range t.names {
