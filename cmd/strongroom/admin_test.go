@@ -101,7 +101,7 @@ var commands = []struct {
 	says   string // expected part of the error
 	after  func(t *testing.T, p *process, i install)
 }{
-	{args: "secret list " + theApp, prints: "NAME  KEYS  UPDATED  LAST ACCESS  DESCRIPTION\ndb  k,l  T  T to admin, key KEY\n"},
+	{args: "secret list " + theApp, prints: "NAME  KEYS  UPDATED  LAST ACCESS  DESCRIPTION\ndb  k,l  T  T by admin, key KEY\n"},
 	{args: "secret list " + theUser, prints: "NAME  KEYS  UPDATED  LAST ACCESS  DESCRIPTION\nNEW  value  T  never  after\n"},
 	{args: "secret list user/nobody"},
 	{args: "secret list " + theUser + " -o json", prints: `[{…"name":"NEW",…}]` + "\n"},

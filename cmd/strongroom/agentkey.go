@@ -93,7 +93,7 @@ func listAgentKeys(ctx context.Context, a *adminClient, _ []string) error {
 	}
 	return a.print(resp.Body, func() error {
 		return printTable(a, "ID|STATE|HOLDER|MAY|READS|LAST READ|MADE FOR", *resp.JSON200, func(k gen.IssuedKey) []string {
-			return []string{k.Id, stateOf(k), k.Subject, grantsOf(k), deliveriesOf(k), when(k.LastDelivery), madeFor(k)}
+			return []string{k.Id, stateOf(k), k.Subject, grantsOf(k), readsOf(k), when(k.LastRead), madeFor(k)}
 		})
 	})
 }

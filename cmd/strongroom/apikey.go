@@ -206,8 +206,8 @@ func stateOf(k gen.IssuedKey) string {
 		return "works"
 	case k.Works:
 		return "works until " + when(k.Ends)
-	case k.Reads != nil && k.Delivered != nil && *k.Delivered >= *k.Reads:
-		return "was spent " + when(k.LastDelivery)
+	case k.Reads != nil && k.ReadCount != nil && *k.ReadCount >= *k.Reads:
+		return "was spent " + when(k.LastRead)
 	default:
 		return "ended " + when(k.Ends)
 	}
@@ -241,11 +241,11 @@ func grantsOf(k gen.IssuedKey) string {
 	return strings.Join(all, ", ")
 }
 
-// deliveriesOf says how many there were, and of how many.
-func deliveriesOf(k gen.IssuedKey) string {
+// readsOf formats the number of reads and the limit, as in "3 of 5".
+func readsOf(k gen.IssuedKey) string {
 	n := 0
-	if k.Delivered != nil {
-		n = *k.Delivered
+	if k.ReadCount != nil {
+		n = *k.ReadCount
 	}
 	text := strconv.Itoa(n)
 	if k.Reads != nil {

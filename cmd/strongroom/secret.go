@@ -88,19 +88,19 @@ func listSecrets(ctx context.Context, a *adminClient, t target) error {
 	}
 	return a.print(resp.Body, func() error {
 		return printTable(a, "NAME|KEYS|UPDATED|LAST ACCESS|DESCRIPTION", *resp.JSON200, func(v gen.Version) []string {
-			return []string{v.Name, strings.Join(v.Keys, ","), when(&v.Updated), deliveryOf(v), v.Description}
+			return []string{v.Name, strings.Join(v.Keys, ","), when(&v.Updated), lastAccess(v), v.Description}
 		})
 	})
 }
 
-// deliveryOf says when the values were last delivered, and to whom.
-func deliveryOf(v gen.Version) string {
-	text := when(v.Delivered)
-	if v.DeliveredTo != nil {
-		text += " to " + *v.DeliveredTo
+// lastAccess formats the time of the last access and its caller.
+func lastAccess(v gen.Version) string {
+	text := when(v.LastAccess)
+	if v.LastAccessBy != nil {
+		text += " by " + *v.LastAccessBy
 	}
-	if v.DeliveredBy != nil {
-		text += ", key " + *v.DeliveredBy
+	if v.LastAccessKey != nil {
+		text += ", key " + *v.LastAccessKey
 	}
 	return text
 }

@@ -82,17 +82,17 @@ type Grant struct {
 
 // IssuedKey defines model for IssuedKey.
 type IssuedKey struct {
-	Created time.Time `json:"created"`
-
-	// Delivered The number of reads so far.
-	Delivered    *int       `json:"delivered,omitempty"`
-	Ends         *time.Time `json:"ends,omitempty"`
-	Grants       []Grant    `json:"grants"`
-	Id           string     `json:"id"`
-	LastDelivery *time.Time `json:"last_delivery,omitempty"`
+	Created  time.Time  `json:"created"`
+	Ends     *time.Time `json:"ends,omitempty"`
+	Grants   []Grant    `json:"grants"`
+	Id       string     `json:"id"`
+	LastRead *time.Time `json:"last_read,omitempty"`
 
 	// Profile An agent's.
 	Profile *string `json:"profile,omitempty"`
+
+	// ReadCount The number of reads so far.
+	ReadCount *int `json:"read_count,omitempty"`
 
 	// Reads The number of reads allowed to an agent key.
 	Reads *int `json:"reads,omitempty"`
@@ -233,22 +233,22 @@ type Verdict struct {
 
 // Version defines model for Version.
 type Version struct {
-	Created time.Time  `json:"created"`
-	Deleted *time.Time `json:"deleted,omitempty"`
+	Created     time.Time  `json:"created"`
+	Deleted     *time.Time `json:"deleted,omitempty"`
+	Description string     `json:"description"`
+	Keys        []string   `json:"keys"`
 
-	// Delivered In a list: when the values were last read, if ever.
-	Delivered *time.Time `json:"delivered,omitempty"`
+	// LastAccess In a list: when the values were last read, if ever.
+	LastAccess *time.Time `json:"last_access,omitempty"`
 
-	// DeliveredBy The id of the API key that was used.
-	DeliveredBy *string `json:"delivered_by,omitempty"`
+	// LastAccessBy The subject of that read, as in the audit log.
+	LastAccessBy *string `json:"last_access_by,omitempty"`
 
-	// DeliveredTo The subject of that read, as in the audit log.
-	DeliveredTo *string   `json:"delivered_to,omitempty"`
-	Description string    `json:"description"`
-	Keys        []string  `json:"keys"`
-	Name        string    `json:"name"`
-	Revision    string    `json:"revision"`
-	Updated     time.Time `json:"updated"`
+	// LastAccessKey The id of the API key that was used.
+	LastAccessKey *string   `json:"last_access_key,omitempty"`
+	Name          string    `json:"name"`
+	Revision      string    `json:"revision"`
+	Updated       time.Time `json:"updated"`
 }
 
 // CreateAgentKeyJSONBody defines parameters for CreateAgentKey.

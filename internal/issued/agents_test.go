@@ -51,7 +51,7 @@ func TestAgentKeyReadsItsSecretsAndNothingElse(t *testing.T) {
 	for n := range 4 {
 		_, data, err := s.service().Reveal(t.Context(), caller, mine[n%2])
 		if want := n < 3; (err == nil) != want || (len(data) > 0) != want {
-			t.Errorf("delivery %d: %d values, %v", n+1, len(data), err)
+			t.Errorf("read %d: %d values, %v", n+1, len(data), err)
 		}
 	}
 	s.wantKnown(t, key, false, "after the last read")
@@ -61,7 +61,7 @@ func TestAgentKeyReadsItsSecretsAndNothingElse(t *testing.T) {
 // reads up to times times.
 func readUntilDenied(t *testing.T, s *secret.Service, caller secret.Caller, clients, times int) int {
 	t.Helper()
-	var delivered atomic.Int64
+	var successful atomic.Int64
 	var all sync.WaitGroup
 	for range clients {
 		all.Go(func() {
@@ -69,7 +69,7 @@ func readUntilDenied(t *testing.T, s *secret.Service, caller secret.Caller, clie
 				_, data, err := s.Reveal(t.Context(), caller, on(alice, "db"))
 				switch {
 				case err == nil && string(data["value"]) == "value of db":
-					delivered.Add(1)
+					successful.Add(1)
 				case !errors.Is(err, secret.ErrForbidden) || data != nil:
 					t.Errorf("got %d values, %v", len(data), err)
 				}
@@ -77,7 +77,7 @@ func readUntilDenied(t *testing.T, s *secret.Service, caller secret.Caller, clie
 		})
 	}
 	all.Wait()
-	return int(delivered.Load())
+	return int(successful.Load())
 }
 
 // Two services stand for all stores: one records in its transactions, one does not.
@@ -108,8 +108,8 @@ func TestReadLimitIsExactUnderConcurrency(t *testing.T) {
 				s = s.mustReopen(t, c.clock())
 			}
 			for _, k := range s.List(true) {
-				if k.ID == created.ID && k.Agent.Delivered != reads {
-					t.Errorf("%d reads are counted, want %d", k.Agent.Delivered, reads)
+				if k.ID == created.ID && k.Agent.ReadCount != reads {
+					t.Errorf("%d reads are counted, want %d", k.Agent.ReadCount, reads)
 				}
 			}
 		})
@@ -163,7 +163,7 @@ func TestNoValuesAreReturnedAfterARevocation(t *testing.T) {
 							over = revoked.Load()
 							_, _, err := s.service().Reveal(t.Context(), caller, on(alice, "db"))
 							if over && err == nil {
-								t.Error("it was revoked and delivers")
+								t.Error("a revoked key returned values")
 							}
 						}
 					})

@@ -44,7 +44,7 @@ func (c credential) Spend(tx secret.Tx) error {
 		return nil
 	}
 	agent := *key.Agent
-	agent.Delivered++
+	agent.ReadCount++
 	agent.Last = now
 	key.Agent = &agent
 	return k.write(t, key)

@@ -76,8 +76,8 @@ type Agent struct {
 	WriteBack bool `json:"write_back,omitempty"`
 	// Reads is the number of reads allowed; 0: unlimited.
 	Reads int `json:"reads,omitempty"`
-	// Delivered is the number of reads so far.
-	Delivered int `json:"delivered,omitempty"`
+	// ReadCount is the number of reads so far.
+	ReadCount int `json:"delivered,omitempty"`
 	// Last is the time of the last read.
 	Last time.Time `json:"last,omitzero"`
 }
@@ -87,7 +87,7 @@ func (k *Key) over(now time.Time) (since time.Time, over bool) {
 	switch {
 	case !k.Revoked.IsZero():
 		return k.Revoked, true
-	case k.Agent != nil && k.Agent.Reads > 0 && k.Agent.Delivered >= k.Agent.Reads:
+	case k.Agent != nil && k.Agent.Reads > 0 && k.Agent.ReadCount >= k.Agent.Reads:
 		return k.Agent.Last, true
 	case k.stopped(now):
 		return k.Ends, true

@@ -124,7 +124,7 @@ func (a *handlers) issuedKey(k issued.Key) gen.IssuedKey {
 		out.Grants = append(out.Grants, grantOf(line))
 	}
 	if agent := k.Agent; agent != nil {
-		out.Sandbox, out.Reads, out.Delivered, out.LastDelivery = set(agent.Sandbox), set(agent.Reads), &agent.Delivered, set(agent.Last)
+		out.Sandbox, out.Reads, out.ReadCount, out.LastRead = set(agent.Sandbox), set(agent.Reads), &agent.ReadCount, set(agent.Last)
 		out.Profile, out.WriteBack = set(agent.Profile), set(agent.WriteBack)
 	}
 	return out
