@@ -68,7 +68,7 @@ func (l *Log) Close() error { return errors.Join(l.notes.close(), l.failures.clo
 // the server are recorded here too.
 func (l *Log) Record(ctx context.Context, e secret.Event, steps ...func(secret.Tx) error) error {
 	update := l.file.UpdateReserved
-	if e.Missing { // of which a flood would use up the reserve
+	if e.Missing { // a flood of these would use up the reserve
 		update = l.file.Update
 	}
 	return update(ctx, func(tx *state.Tx) error {
@@ -81,9 +81,8 @@ func (l *Log) Record(ctx context.Context, e secret.Event, steps ...func(secret.T
 	})
 }
 
-// Note implements [secret.Recorder]. Reads that differ only in time, request
-// and secret are one entry every half second, with their numbers, and so is what
-// was missing.
+// Note implements [secret.Recorder]. Similar reads, and similar requests for missing
+// secrets, are coalesced into one entry every 500 ms, with a count.
 func (l *Log) Note(e secret.Event) error { return l.notes.add(e) }
 
 // Failed counts a failed authentication by the client's address. It never waits for the

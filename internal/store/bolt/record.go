@@ -171,7 +171,7 @@ func (s *Store) findAt(tx *state.Tx, op secret.Op) (record, error) {
 	return r, err
 }
 
-// text is the record's description as it is sealed.
+// text returns the encoded description for sealing.
 func (r record) text() ([]byte, error) {
 	text, err := json.Marshal(description{
 		r.info.Name, r.info.Description, r.info.Keys, r.info.Created, r.info.Updated, string(r.info.Revision),

@@ -83,7 +83,7 @@ func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) 
 	}
 	s.reading <- struct{}{}
 	defer func() { <-s.reading }()
-	if infos, ok := s.views.list(owner, page); ok { // others have read it meanwhile
+	if infos, ok := s.views.list(owner, page); ok { // another request has read it meanwhile
 		return infos, nil
 	}
 	now := s.views.now()
@@ -344,7 +344,7 @@ func (s *Store) change(ctx context.Context, update update, op secret.Op, fn func
 		return s.audit.Append(tx, e)
 	})
 	if errors.Is(err, secret.ErrFull) && errors.Is(refusal, secret.ErrNotFound) {
-		return refusal // which can be recorded without the disk
+		return refusal // a rejection can be recorded without the disk
 	}
 	if err != nil {
 		return err
