@@ -9,8 +9,8 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 )
 
-// kept is a secrets.json as OpenHands 0.53.0 writes it, with all that its
-// json.dumps escapes.
+// kept is a secrets.json in the format of OpenHands 0.53.0, with all the
+// escapes of Python's json.dumps.
 const kept = `{"provider_tokens": {"github": {"token": "ghp_imported", "host": "github.example", "user_id": null}, "gitlab": {"token": "glpat_imported", "host": null, "user_id": "7"}}, ` +
 	`"custom_secrets": {"API_KEY": {"secret": " imp\u00f6rted \"$x\" ` + "`y`" + `\n\ud83d\udd11", "description": "prod"}, ` +
 	`"with space": {"secret": "imported token\n", "description": null}, "EMPTY": {"secret": "", "description": ""}}}`
@@ -18,7 +18,7 @@ const kept = `{"provider_tokens": {"github": {"token": "ghp_imported", "host": "
 func TestOpenHandsSecretsFileIsImported(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), kept)
-	// Whose tokens they are can be read with a key for them, and with no other.
+	// Only the API key of their user can read the imported tokens.
 	tokens, id := apikey.Generate()
 	mustWrite(t, i.path("keys/session-keys.yaml"), mustRead(t, i.path("keys/session-keys.yaml"))+fmt.Sprintf(
 		"    - {id: %s, sha256: %s, subject: t, user: default/provider-tokens, grants: [{actions: [list, reveal], owner: user/default/provider-tokens}]}\n",
@@ -31,12 +31,12 @@ provider token "gitlab": imported to user/default/provider-tokens
 the file still has the values: delete it when nothing needs it any more
 `
 	if out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json")); out != want {
-		t.Errorf("it says\n%s\nwant\n%s", out, want)
+		t.Errorf("the output is\n%s\nwant\n%s", out, want)
 	}
 	p := mustServe(t, i)
 	again := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"))
 	if strings.Count(again, "is there already, and stays as it is\n") != 5 || !strings.Contains(again, "\nthe file still has the values: before you delete it, ") {
-		t.Errorf("the second time it says\n%s", again)
+		t.Errorf("the second output is\n%s", again)
 	}
 	for _, tc := range []struct{ path, key, body string }{
 		{"/api/secrets", i.sessionKey, `{"custom_secrets":[{"name":"API_KEY","description":"prod"},{"name":"EMPTY","description":""},{"name":"with space","description":""}]}`},
@@ -52,15 +52,15 @@ the file still has the values: delete it when nothing needs it any more
 	}
 	p.want(t, 404, "GET", "/api/settings/secrets/github", i.sessionHeader(), "")
 	if history := i.mustAdminister(t, "secret", "history", "user/default/provider-tokens", "github"); !strings.Contains(history, "host,value") {
-		t.Errorf("of the token there is\n%s", history)
+		t.Errorf("the history of the token is\n%s", history)
 	}
 	if log := i.mustAdminister(t, "audit", "tail"); !strings.Contains(log, `"action":"import"`) || strings.Contains(log, "imported") {
-		t.Errorf("on record is\n%s", log)
+		t.Errorf("the audit log is\n%s", log)
 	}
 }
 
-// Nothing is dropped in silence, and one that cannot be had is no reason to
-// leave the others behind.
+// No entry is skipped silently, and one that cannot be imported does not stop
+// the rest.
 func TestSecretsThatCannotBeImportedAreListed(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), `{"provider_tokens": {"bitbucket": {}, "forgejo": {"token": null, "host": "git.example"}, "github": 5, "gitlab": {"token": "imported"}}, "secrets_store": {}, "custom_secrets": {"GOOD": {"secret": "imported"},
@@ -121,7 +121,7 @@ func TestEncryptedValuesAreDecryptedWithTheirKeys(t *testing.T) {
 	mustWrite(t, i.path("earlier.txt"), "another key\nearlier key\n")
 	out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("current.txt"), "--secret-key-file", i.path("earlier.txt"))
 	if !strings.HasSuffix(out, "\nthe file still has the values: delete it when nothing needs it any more\n") {
-		t.Errorf("it says\n%s", out)
+		t.Errorf("the output is\n%s", out)
 	}
 	p := mustServe(t, i)
 	for name, want := range map[string]string{"CURRENT": "opened one", "EARLIER": "opened two", "PLAIN": "opened zero"} {
@@ -134,13 +134,13 @@ func TestEncryptedValuesAreDecryptedWithTheirKeys(t *testing.T) {
 	wantRefusal(t, i.administer(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("none.txt")), "no such file")
 }
 
-// Something that was not looked at may be all that somebody has.
+// A skipped entry may be the only copy.
 func TestPartlyImportedFileMustNotBeDeleted(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), `{"custom_secrets": {"GOOD": {"secret": "imported"}}, "more": {"BETTER": {"secret": "not imported"}}}`)
 	out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"))
 	if strings.Contains(out, "delete") || !strings.HasSuffix(out, "not looked at: \"more\"\nkeep the file: something in it was not looked at\n") {
-		t.Errorf("it says\n%s", out)
+		t.Errorf("the output is\n%s", out)
 	}
 }
 
@@ -154,7 +154,7 @@ func TestImportRejectsOtherFiles(t *testing.T) {
 		r := i.administer(t, "import", "openhands", i.path("secrets.json"))
 		wantRefusal(t, r, "secrets.json: it is not a secrets.json of OpenHands")
 		if strings.Contains(r.stderr, "hunter") {
-			t.Errorf("%s: it says %s", name, r.stderr)
+			t.Errorf("%s: the error is %s", name, r.stderr)
 		}
 	}
 	mustWork(t, os.Remove(i.path("secrets.json")))

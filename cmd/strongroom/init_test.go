@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// made is what init makes: names and modes.
+// made lists the files that init creates, with their modes.
 var made = map[string]string{
 	".":                          "drwx------",
 	"strongroom.yaml":            "-rw-------",
@@ -39,7 +39,7 @@ func TestInitCreatesFilesForTheirOwnerOnly(t *testing.T) {
 func TestInitPrintsTwoKeysAndKeepsOnlyTheirHashes(t *testing.T) {
 	i := mustInit(t)
 	if i.sessionKey == i.psk || len(i.psk) < 60 || !strings.HasPrefix(i.psk, "srk_") {
-		t.Errorf("these are not two keys")
+		t.Errorf("init did not print two API keys")
 	}
 	for name, content := range mustSnapshot(t, i.dir) {
 		for _, key := range []string{i.sessionKey, i.psk} {
@@ -55,7 +55,7 @@ func TestTwoInstallsHaveNoKeyInCommon(t *testing.T) {
 	a, b := mustInit(t), mustInit(t)
 	if a.psk == b.psk || a.sessionKey == b.sessionKey ||
 		mustRead(t, a.path("keys/state.key")) == mustRead(t, b.path("keys/state.key")) {
-		t.Error("they have")
+		t.Error("two installs have a key in common")
 	}
 }
 
@@ -78,7 +78,7 @@ func TestSecondInitChangesNothingAndNamesTheExistingFile(t *testing.T) {
 
 func TestInitCreatesNothingIfAnyFileExists(t *testing.T) {
 	for name, mode := range made {
-		if mode[0] == 'd' || strings.HasPrefix(name, "data/strongroom.db.") { // which only a state file gives a meaning
+		if mode[0] == 'd' || strings.HasPrefix(name, "data/strongroom.db.") { // only useful together with a state file
 			continue
 		}
 		t.Run(filepath.Base(name), func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestInitCreatesNothingIfAnyFileExists(t *testing.T) {
 			r := run(t, "init", "--dir", dir)
 			wantRefusal(t, r, "nothing was made", filepath.Join(dir, name), "exists")
 			if diff := cmp.Diff(before, mustSnapshot(t, dir)); diff != "" {
-				t.Errorf("it changed (-before +after):\n%s", diff)
+				t.Errorf("init changed the directory (-before +after):\n%s", diff)
 			}
 		})
 	}
@@ -103,7 +103,7 @@ func TestInitAcceptsAnEmptyDirectory(t *testing.T) {
 	mustRun(t, "config", "check", "--config", filepath.Join(dir, "strongroom.yaml"))
 }
 
-// A key that nobody has seen would lock everybody out of what was made.
+// If the API keys were lost, no client could ever use the new instance.
 func TestInitCreatesNothingIfItsKeysCannotBePrinted(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -121,15 +121,16 @@ func TestInitCreatesNothingIfItsKeysCannotBePrinted(t *testing.T) {
 		t.Error("init succeeded")
 	}
 	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("it made something: %v", mustSnapshot(t, dir))
+		t.Errorf("init created files: %v", mustSnapshot(t, dir))
 	}
 }
 
-// Where config and keys come from elsewhere, only the state file is missing.
+// Where config and keys come from another source, only the state file is
+// missing.
 func TestInitWithAConfigCreatesOnlyTheStateFile(t *testing.T) {
 	i := mustInit(t)
 	if r := run(t, "init", "--config", i.config()); r.code == 0 {
-		t.Error("it made a state file where there is one")
+		t.Error("init created a state file over an existing one")
 	}
 	if err := os.Rename(i.path("data/strongroom.db"), filepath.Join(t.TempDir(), "first.db")); err != nil {
 		t.Fatal(err)
@@ -142,7 +143,7 @@ func TestInitWithAConfigCreatesOnlyTheStateFile(t *testing.T) {
 		delete(after, "data/strongroom.db"+suffix)
 	}
 	if diff := cmp.Diff(before, after); diff != "" {
-		t.Errorf("it changed other things (-before +after):\n%s", diff)
+		t.Errorf("init changed other files (-before +after):\n%s", diff)
 	}
 	mustServe(t, i)
 }

@@ -18,14 +18,15 @@ func TestKeyringRotatesWhileClientsWrite(t *testing.T) {
 		before := allAcked(counters)
 		out := i.mustAdminister(t, "keyring", "rotate")
 		if want := fmt.Sprintf("key %d seals; retired: ", primary); !strings.HasPrefix(out, want) {
-			t.Fatalf("rotate says %s", out)
+			t.Fatalf("rotate prints %s", out)
 		}
-		// At once, with records sealed by both.
+		// Read immediately, while some records are sealed by the old key and
+		// some by the new one.
 		for n, c := range counters {
 			got := c.reveal(t, p)
 			for at := range got {
 				if got[at] < before[n][at] {
-					t.Errorf("%s is %d, and %d was acknowledged before", c.secret(at), got[at], before[n][at])
+					t.Errorf("%s is %d, but %d was acknowledged before", c.secret(at), got[at], before[n][at])
 				}
 			}
 		}
@@ -33,7 +34,7 @@ func TestKeyringRotatesWhileClientsWrite(t *testing.T) {
 	}
 	stop()
 	if out := i.mustAdminister(t, "keyring", "prune", "--yes"); !strings.HasPrefix(out, "key 3 seals; retired: []\n") {
-		t.Errorf("prune says %s", out)
+		t.Errorf("prune prints %s", out)
 	}
 	i.mustAdminister(t, "doctor")
 	p.mustStop(t)
@@ -50,7 +51,8 @@ func TestKeyringRotatesWhileClientsWrite(t *testing.T) {
 	t.Logf("%d writes were acknowledged around two rotations", acknowledged)
 }
 
-// Until the config names the new key the server runs and could not start again.
+// Until the config names the new key, the server runs but could not start
+// again.
 func TestDoctorChecksThatTheConfiguredKeyOpensTheStateFile(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
@@ -72,7 +74,7 @@ func allAcked(counters []*counter) (all [][]int64) {
 	return all
 }
 
-// mustFinishResealing asks the server until it has sealed everything anew.
+// mustFinishResealing polls the status until all records are resealed.
 func mustFinishResealing(t *testing.T, i install) {
 	t.Helper()
 	client := i.adminClient(t)
@@ -85,12 +87,12 @@ func mustFinishResealing(t *testing.T, i install) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("it does not end: %+v", resp.JSON200.Keyring)
+			t.Fatalf("resealing does not end: %+v", resp.JSON200.Keyring)
 		}
 	}
 }
 
-// Killed in the midst of it, the next server goes on by itself.
+// If the server is killed during resealing, the next one continues.
 func TestResealingContinuesAfterACrash(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
@@ -118,12 +120,12 @@ func TestResealingContinuesAfterACrash(t *testing.T) {
 	old, anew := sealedBy(t, i, 1), sealedBy(t, i, 2)
 	t.Logf("killed with %d rows sealed by the old key and %d by the new one", old, anew)
 	if old == 0 || anew == 0 {
-		t.Fatal("it was not in the midst")
+		t.Fatal("resealing had not begun, or was finished")
 	}
 	p = mustServe(t, i)
 	mustFinishResealing(t, i)
 	if out := i.mustAdminister(t, "keyring", "show"); !strings.HasPrefix(out, "key 2 seals; retired: [1]\nsealing anew is done: ") {
-		t.Errorf("show says %s", out)
+		t.Errorf("show prints %s", out)
 	}
 	p.mustStop(t)
 	if n := sealedBy(t, i, 1); n > 0 {
@@ -138,7 +140,8 @@ func TestResealingContinuesAfterACrash(t *testing.T) {
 	i.mustAdminister(t, "doctor")
 }
 
-// sealedBy counts rows of values, which begin with the id of their key.
+// sealedBy counts the value rows that a sealing key sealed. A row begins with
+// the key's id.
 func sealedBy(t *testing.T, i install, key uint32) (rows int) {
 	t.Helper()
 	db, err := bbolt.Open(i.path("data/strongroom.db"), 0o600, &bbolt.Options{ReadOnly: true})
@@ -170,14 +173,14 @@ func TestRewrapReplacesTheSealingKey(t *testing.T) {
 			i.mustAdminister(t, "backup", "--out", i.path("before"))
 			i.mustAdminister(t, "keyring", "rewrap", "--new-key", i.path("keys/new.key"))
 			if running {
-				i.mustAdminister(t, "keyring", "rotate") // goes by the new one as well
+				i.mustAdminister(t, "keyring", "rotate") // uses the new key, too
 				hasValue("db", "kept")(t, p, i)
 				p.mustStop(t)
 			}
 			for _, args := range [][]string{{"serve"}, {"keyring", "show"}, {"doctor"}} {
 				wantRefusal(t, i.administer(t, args...), "state.key: this key does not open the keyring")
 			}
-			i.mustAdminister(t, "backup", "verify", i.path("before")) // which the old one still opens
+			i.mustAdminister(t, "backup", "verify", i.path("before")) // still needs the old key
 			i.mustEdit(t, "strongroom.yaml", "keys/state.key", "keys/new.key")
 			hasValue("db", "kept")(t, mustServe(t, i), i)
 			i.mustAdminister(t, "backup", "--out", i.path("after"))

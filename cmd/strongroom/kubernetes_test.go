@@ -13,8 +13,8 @@ import (
 	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
-// A cluster is a namespace of an API server, and an install whose config has a
-// store in it.
+// A cluster is a namespace of an API server, with an install whose config has a
+// store in that namespace.
 type cluster struct {
 	install
 	server    *kubetest.Server
@@ -50,7 +50,7 @@ func mustHaveCluster(t *testing.T) cluster {
 
 func (c cluster) secrets() string { return "/api/v1/namespaces/" + c.namespace + "/secrets" }
 
-// mustKeepIn has both APIs keep their secrets in this store.
+// mustKeepIn makes both APIs use this store.
 func (c cluster) mustKeepIn(t *testing.T, store string) {
 	t.Helper()
 	for _, api := range []string{"openhands", "nx1"} {
@@ -82,19 +82,19 @@ func TestBothAPIsCanStoreSecretsInACluster(t *testing.T) {
 	p.want(t, 200, "PUT", app+"/db", c.pskHeader(), `{"data":[{"key":"PASSWORD","value":"canary-two"}]}`)
 	stale, err := p.send(t, request{"PUT", app + "/db", []string{c.pskHeader(), "If-Match: " + created.header.Get("ETag")}, `{"data":[]}`})
 	if err != nil || stale.status != 412 {
-		t.Errorf("under the condition of a revision that is over: got %d, %v", stale.status, err)
+		t.Errorf("with If-Match for an outdated revision: got %d, %v", stale.status, err)
 	}
 	if a := p.want(t, 200, "GET", app+"/db/reveal", c.pskHeader(), ""); !strings.Contains(a.body, "canary-two") {
-		t.Errorf("revealed is %s", a.body)
+		t.Errorf("the revealed values are %s", a.body)
 	}
 	p.want(t, 404, "PUT", app+"/missing", c.pskHeader(), `{"data":[]}`)
 
-	// What kubectl writes need not be text; all but revealing it goes on.
+	// A value written with kubectl may be binary. Only revealing it fails.
 	kubetest.JSONPatch(t, c.server.Admin(), c.secrets()+"/"+objectname.Of(ref), `[{"op":"add","path":"/data/BYTES","value":"/wA="}]`)
 	p.want(t, 409, "GET", app+"/db/reveal", c.pskHeader(), "")
 	p.want(t, 200, "GET", app+"/db", c.pskHeader(), "")
 	if got := inCluster()["data"].(kubetest.Object)["BYTES"]; got != "/wA=" {
-		t.Error("bytes that are not text were changed")
+		t.Error("binary bytes were changed")
 	}
 
 	p.want(t, 201, "POST", "/api/secrets", c.sessionHeader(), `{"name":"GITHUB_TOKEN","value":"canary-three"}`)
@@ -108,7 +108,7 @@ func TestBothAPIsCanStoreSecretsInACluster(t *testing.T) {
 	}
 
 	if out := c.mustAdminister(t, "doctor"); !strings.Contains(out, "ok     store cluster") {
-		t.Errorf("the doctor says\n%s", out)
+		t.Errorf("doctor prints\n%s", out)
 	}
 	r := c.administer(t, "secret", "history", "--store", "cluster", "app/"+shopID, "db")
 	if r.code == 0 || !strings.Contains(r.stderr, "not kept by this store") {
@@ -134,8 +134,8 @@ func TestBothAPIsCanStoreSecretsInACluster(t *testing.T) {
 	}
 }
 
-// A finalizer keeps the object after its deletion: the secret is gone, and its
-// name not free yet.
+// A finalizer keeps the object after its deletion: the secret is gone, but its
+// name is not yet free.
 func TestCreatingASecretThatIsBeingDeletedIsExplained(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustKeepIn(t, "cluster")
@@ -153,7 +153,7 @@ func TestCreatingASecretThatIsBeingDeletedIsExplained(t *testing.T) {
 	p.want(t, 404, "DELETE", app+"/db", c.pskHeader(), "")
 	a := p.want(t, 503, "POST", app, c.pskHeader(), body)
 	if !strings.Contains(a.body, "The secret is being deleted: try again later.") || a.header.Get("Retry-After") == "" {
-		t.Errorf("a new one of the name: %s, Retry-After %q", a.body, a.header.Get("Retry-After"))
+		t.Errorf("creating a secret with the same name: %s, Retry-After %q", a.body, a.header.Get("Retry-After"))
 	}
 
 	kubetest.JSONPatch(t, c.server.Admin(), object, `[{"op":"remove","path":"/metadata/finalizers"}]`)
@@ -172,7 +172,7 @@ func TestAgentKeyForAClusterSecretIsCheckedInTheCluster(t *testing.T) {
 	}
 }
 
-// A cluster that is away keeps nobody from what is elsewhere.
+// An unavailable cluster does not affect secrets in other stores.
 func TestServerStartsWithoutItsCluster(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded", "nx1: {store: cluster")
@@ -181,12 +181,12 @@ func TestServerStartsWithoutItsCluster(t *testing.T) {
 	p.want(t, 201, "POST", "/api/secrets", c.sessionHeader(), `{"name":"A","value":"v"}`)
 	a := p.want(t, 503, "PUT", "/api/app/"+shopID+"/secrets/db", c.pskHeader(), `{"data":[]}`)
 	if a.header.Get("Retry-After") == "" {
-		t.Error("it does not say when to try again")
+		t.Error("Retry-After is missing")
 	}
 	p.want(t, 503, "GET", "/readyz", "", "")
 	r := c.administer(t, "doctor")
 	if r.code != 1 || !strings.Contains(r.stdout, "WRONG  store cluster") || !strings.Contains(r.stdout, "connection refused") {
-		t.Errorf("the doctor: %d\n%s", r.code, r.stdout)
+		t.Errorf("doctor: %d\n%s", r.code, r.stdout)
 	}
 }
 
@@ -199,8 +199,8 @@ func TestMissingKubeconfigIsReportedByConfigCheckAndServe(t *testing.T) {
 	}
 }
 
-// What we may not do is for the log and the administrators; the caller did
-// nothing wrong.
+// Missing rights of the server are reported to the log and to administrators.
+// The caller made no mistake.
 func TestMissingClusterRightsAreReportedToTheLogOnly(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded", "nx1: {store: cluster")
@@ -210,13 +210,13 @@ func TestMissingClusterRightsAreReportedToTheLogOnly(t *testing.T) {
 	p.want(t, 503, "GET", "/readyz", "", "")
 	p.want(t, 500, "PUT", "/api/app/"+shopID+"/secrets/db", c.pskHeader(), `{"data":[]}`)
 	if r := c.administer(t, "doctor"); !strings.Contains(r.stdout, "we may not create, get, list, patch, delete secrets") {
-		t.Errorf("the doctor says\n%s", r.stdout)
+		t.Errorf("doctor prints\n%s", r.stdout)
 	}
 	p.signal(os.Interrupt)
 	_, log := p.mustEnd(t)
 	for _, said := range []string{"not ready", "we may not create, get, list, patch, delete secrets", "we lack a right in the cluster"} {
 		if !strings.Contains(log, said) {
-			t.Errorf("the log does not say %q:\n%s", said, log)
+			t.Errorf("the log lacks %q:\n%s", said, log)
 		}
 	}
 }
@@ -232,13 +232,13 @@ func TestMigrateMovesAllSecretsThereAndBack(t *testing.T) {
 	wantSays := func(want string, args ...string) {
 		t.Helper()
 		if out := c.mustAdminister(t, args...); out != want {
-			t.Errorf("migrate says %q, want %q", out, want)
+			t.Errorf("migrate prints %q, want %q", out, want)
 		}
 	}
 	wantSays("copied 4, there already 0, deleted at the source 0\n", there...)
 	wantSays("copied 0, there already 4, deleted at the source 0\n", there...)
 
-	// One that has changed since is not overwritten, nor deleted.
+	// A secret that has changed since is neither overwritten nor deleted.
 	p.want(t, 200, "PUT", app+"/b", c.pskHeader(), `{"data":[{"key":"k","value":"changed"}]}`)
 	r := c.administer(t, append(there, "--delete-source", "--yes")...)
 	if r.code != 1 || r.stdout != "left alone: \"b\" of app/"+shopID+": secret already exists\ncopied 0, there already 3, deleted at the source 3\n" {
@@ -263,7 +263,7 @@ func TestMigrateMovesAllSecretsThereAndBack(t *testing.T) {
 	p.signal(os.Interrupt)
 	p.mustEnd(t)
 
-	// Without a server, too.
+	// Also without a server.
 	wantSays("copied 3, there already 0, deleted at the source 3\n", "migrate", "--from", "cluster", "--to", "embedded", "--delete-source", "--yes")
 	for _, args := range [][]string{{"--from", "cluster", "--to", "nowhere"}, {"--from", "cluster", "--to", "cluster"}} {
 		if r := c.administer(t, append([]string{"migrate"}, args...)...); r.code != 1 || r.stdout != "" {
@@ -271,12 +271,12 @@ func TestMigrateMovesAllSecretsThereAndBack(t *testing.T) {
 		}
 	}
 	if record := c.mustAdminister(t, "audit", "export"); strings.Count(record, `"action":"migrate"`) < 2*7 {
-		t.Errorf("on record is\n%s", record)
+		t.Errorf("the audit log is\n%s", record)
 	}
 }
 
-// The same namespace under two names is no place to migrate to: deleting the
-// source would delete the copy.
+// If both stores were the same namespace, deleting the source would delete the
+// copy.
 func TestMigrateRejectsTwoNamesOfOneStore(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustEdit(t, "strongroom.yaml", "  cluster: ", fmt.Sprintf("  again: {kubernetes: {namespace: %s, kubeconfig: kubeconfig}}\n  cluster: ", c.namespace))
@@ -308,7 +308,7 @@ func TestSecretOfTheClusterIsImportedByName(t *testing.T) {
 	ref := secret.Ref{Owner: secret.App(shopID), Name: "db"}
 	copied := c.server.Must(t, http.MethodGet, c.secrets()+"/"+objectname.Of(ref), nil)["data"].(kubetest.Object)
 	if copied["bytes"] != "/wA=" || copied["user"] != "YXBw" {
-		t.Error("what was imported is not what was there")
+		t.Error("the imported secret differs from the original")
 	}
 	if after := c.server.Must(t, http.MethodGet, c.secrets()+"/legacy", nil); fmt.Sprint(before) != fmt.Sprint(after) {
 		t.Error("the Secret was changed")

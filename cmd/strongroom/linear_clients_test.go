@@ -13,33 +13,33 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// A tenant is an owner under test, with the way to ask about its secrets.
+// A tenant is an owner under test, with the credential for its API.
 type tenant struct {
 	name    string
 	path    string
-	header  string // its credential
-	isApp   bool   // of Nx1; else a user of OpenHands
+	header  string // credential
+	isApp   bool   // an app of Nx1, otherwise a user of OpenHands
 	history []porcupine.Operation
 }
 
 var tenantNames = []string{"n0", "n1", "n2", "n3", "n4"}
 
-// A player asks for one thing after the other of one tenant, beside others who
-// do too, and writes down what it asked and what it heard.
+// A player sends operations on one tenant, one at a time, while other players
+// do the same, and records the operations and replies.
 type player struct {
 	tenant    *tenant
 	number    int
 	random    *rand.Rand
 	clock     func() int64
-	revisions map[string]string // last seen, by name: soon outdated
-	writes    int               // so that every content is another
+	revisions map[string]string // last seen revision by name, soon outdated
+	writes    int               // makes every content unique
 	history   []porcupine.Operation
 }
 
-// A match is one life of the server.
+// A match is the time from one start of the server to its kill.
 type match struct {
 	process *process
-	over    atomic.Bool // it is being killed
+	over    atomic.Bool // the server is being killed
 	left    atomic.Int64
 	enough  chan struct{} // closed when left is 0
 }
@@ -50,12 +50,12 @@ func newMatch(p *process, operations int) *match {
 	return m
 }
 
-// play goes on until the server is gone, and so beyond what is enough.
+// play sends operations until the server is gone, even after enough of them.
 func (c *player) play(t *testing.T, m *match) {
 	for t.Context().Err() == nil {
 		err := c.do(t, m.process, c.next())
 		if err != nil && !m.over.Load() {
-			t.Errorf("%s: %v, and nobody killed the server", c.tenant.name, err)
+			t.Errorf("%s: %v, but the server was not killed", c.tenant.name, err)
 		}
 		if err != nil || t.Failed() {
 			return
@@ -66,8 +66,7 @@ func (c *player) play(t *testing.T, m *match) {
 	}
 }
 
-// do asks for one operation. Reading that was not answered is nothing that
-// happened.
+// do sends one operation. An unanswered read is not recorded.
 func (c *player) do(t *testing.T, p *process, op operation) error {
 	r := c.tenant.request(op)
 	called := c.clock()
@@ -85,8 +84,8 @@ func (c *player) do(t *testing.T, p *process, op operation) error {
 	return err
 }
 
-// handOver ends what is known of a server that is dead: what it had not
-// answered has happened by now or never will.
+// handOver closes the records of a killed server: an unanswered operation has
+// happened by now or never will.
 func (c *player) handOver() {
 	now := c.clock()
 	for i := range c.history {
@@ -98,7 +97,7 @@ func (c *player) handOver() {
 	c.history = nil
 }
 
-// lookAround reads all there is while nobody writes, and the list twice.
+// lookAround reads all secrets while no player writes, and the list twice.
 func (c *player) lookAround(t *testing.T, p *process) {
 	ops := []operation{{verb: listing}}
 	for _, name := range tenantNames {
@@ -146,7 +145,7 @@ func (c *player) content() content {
 		return content{description: mark}
 	}
 	d := nx1Detail{}
-	for n := range c.random.IntN(4) { // none is a content too
+	for n := range c.random.IntN(4) { // no data keys is a valid content, too
 		d.Data = append(d.Data, keyValue{fmt.Sprintf("k%d-%s", n, mark), mark})
 	}
 	return content{values: d.content()}
@@ -178,7 +177,7 @@ func (n *tenant) request(op operation) request {
 	return r
 }
 
-// dataOf is the reverse of nx1Detail.content.
+// dataOf is the inverse of nx1Detail.content.
 func dataOf(content string) string {
 	data := []keyValue{}
 	for line := range strings.Lines(content) {
@@ -187,12 +186,12 @@ func dataOf(content string) string {
 	}
 	text, err := json.Marshal(data)
 	if err != nil {
-		panic(err) // strings can be marshalled
+		panic(err) // strings can always be marshalled
 	}
 	return string(text)
 }
 
-// understand turns an answer into what the model knows.
+// understand converts an answer into a reply of the model.
 func (n *tenant) understand(t *testing.T, op operation, a answer) reply {
 	outcomes := map[int]outcome{200: done, 404: missing, 409: taken, 412: outdated}
 	if !n.isApp {

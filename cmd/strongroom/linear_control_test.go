@@ -8,8 +8,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// The model takes what may be and nothing else: each history that must be
-// refused is beside one that may be, and differs in one reply.
+// Each impossible history differs in one reply from a possible one.
 func TestModelAcceptsOnlyPossibleHistories(t *testing.T) {
 	a, b := content{values: "k=a\n"}, content{values: "k=b\n"}
 	var (
@@ -51,16 +50,16 @@ func TestModelAcceptsOnlyPossibleHistories(t *testing.T) {
 	} {
 		history := append(slices.Clone(tc.history), turn{tc.last, tc.may})
 		if !porcupine.CheckOperations(linear, oneAfterTheOther(history)) {
-			t.Errorf("%s: %+v is refused", tc.name, tc.may)
+			t.Errorf("%s: %+v is rejected", tc.name, tc.may)
 		}
 		history[len(history)-1].reply = tc.mayNot
 		if porcupine.CheckOperations(linear, oneAfterTheOther(history)) {
-			t.Errorf("%s: %+v is not refused", tc.name, tc.mayNot)
+			t.Errorf("%s: %+v is accepted", tc.name, tc.mayNot)
 		}
 	}
 }
 
-// At the same time, either may be the first.
+// Of two concurrent operations, either may be first.
 func TestModelAllowsAnyOrderOfConcurrentOperations(t *testing.T) {
 	a, b := content{values: "k=a\n"}, content{values: "k=b\n"}
 	history := oneAfterTheOther([]turn{
@@ -69,11 +68,11 @@ func TestModelAllowsAnyOrderOfConcurrentOperations(t *testing.T) {
 		{operation{verb: revealing, name: "n"}, reply{outcome: done, revision: "1", values: a.values}},
 	})
 	if porcupine.CheckOperations(linear, history) {
-		t.Error("what was read after a write was acknowledged was not written, and the model takes it")
+		t.Error("the model accepts a read that misses an acknowledged write")
 	}
 	history[1].Return = history[2].Return
 	if !porcupine.CheckOperations(linear, history) {
-		t.Error("what was read while a write was under way was not written yet, and the model refuses it")
+		t.Error("the model rejects a read that misses a concurrent write")
 	}
 }
 
@@ -89,7 +88,8 @@ func oneAfterTheOther(steps []turn) (history []porcupine.Operation) {
 	return history
 }
 
-// checkThatItNotices spoils the histories that were just found to be good.
+// checkThatItNotices damages the histories that were just accepted, and checks
+// that the model rejects them.
 func checkThatItNotices(t *testing.T, tenants []*tenant) {
 	t.Helper()
 	for _, spoil := range []struct {
@@ -103,21 +103,21 @@ func checkThatItNotices(t *testing.T, tenants []*tenant) {
 		for _, n := range tenants {
 			history := spoil.how(append([]porcupine.Operation{}, n.history...))
 			if history == nil {
-				continue // there is nothing of the kind
+				continue // the history has no such operation
 			}
 			spoiled++
 			if got := porcupine.CheckOperationsTimeout(linear, history, checking); got != porcupine.Illegal {
-				t.Errorf("%s: with %s it is %s, want %s", n.name, spoil.name, got, porcupine.Illegal)
+				t.Errorf("%s: with %s the result is %s, want %s", n.name, spoil.name, got, porcupine.Illegal)
 			}
 		}
 		if spoiled == 0 {
-			t.Errorf("no history could be spoiled with %s", spoil.name)
+			t.Errorf("no history could be damaged with %s", spoil.name)
 		}
 	}
 }
 
-// forgetInAList takes a name out of the last list, which is an auditor's: the
-// one that it began with has the name, and nobody wrote in between.
+// forgetInAList removes a name from the last list. That list is an auditor's:
+// its first list has the name, and no player wrote in between.
 func forgetInAList(history []porcupine.Operation) []porcupine.Operation {
 	last := &history[len(history)-1]
 	got := last.Output.(reply)
@@ -130,7 +130,7 @@ func forgetInAList(history []porcupine.Operation) []porcupine.Operation {
 	return nil
 }
 
-// forgetAWrite takes the writing of something out that was revealed.
+// forgetAWrite removes the write of a value that was revealed.
 func forgetAWrite(history []porcupine.Operation) []porcupine.Operation {
 	revealed := map[string]bool{}
 	for _, op := range history {

@@ -7,41 +7,40 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// A room is all that an owner has, by name: the state that operations on it
-// go through one after the other, in the model that the server is held to.
+// A room is the state of one owner in the model: its secrets by name.
 type room map[string]content
 
 type content struct {
-	values      string // as nx1Detail.content; an OpenHands client sees none
-	description string // Nx1 has none
-	revision    string // "" from a write that nobody heard of until somebody sees it
+	values      string // as in nx1Detail.content; OpenHands clients see no values
+	description string // unused for Nx1
+	revision    string // "" after an unanswered write, until an answer shows it
 }
 
-// shown is what a list has of it.
+// shown returns the content as a list shows it.
 func (c content) shown() string { return maskOf(c.values) + c.description }
 
 type verb string
 
 const (
 	creating   verb = "create"
-	replacing  verb = "replace"  // all values
-	describing verb = "describe" // and rename
+	replacing  verb = "replace"  // replace all values
+	describing verb = "describe" // change the description and name
 	removing   verb = "remove"
-	getting    verb = "get" // without values
+	getting    verb = "get" // read without values
 	revealing  verb = "reveal"
 	listing    verb = "list"
 )
 
-// An operation is what a client asks for.
+// An operation is a request of a client.
 type operation struct {
 	verb    verb
 	name    string
-	newName string // of describing
+	newName string // new name, for describing
 	content content
 	ifMatch string // a revision
 }
 
-// nameAfter is what the secret is called when it is done.
+// nameAfter returns the name of the secret after the operation.
 func (op operation) nameAfter() string {
 	if op.verb == describing {
 		return op.newName
@@ -55,21 +54,22 @@ const (
 	done     outcome = "done"
 	missing  outcome = "missing"
 	taken    outcome = "taken"
-	outdated outcome = "outdated" // is not at ifMatch
-	lost     outcome = "lost"     // the server was killed first: it happened, or will never happen
+	outdated outcome = "outdated" // the revision is not ifMatch
+	lost     outcome = "lost"     // the server was killed first, so the operation has happened or never will
 )
 
-// A reply is what came of it.
+// A reply is the result of an operation.
 type reply struct {
 	outcome  outcome
 	revision string
-	values   string            // of revealing; all others that show some show their masks
-	list     map[string]string // what is shown, by name
+	values   string            // of revealing; other replies show only masks
+	list     map[string]string // shown contents by name
 }
 
-// linear is the model: what replies there can be if operations happen one
-// after the other, each at some moment between its request and its reply, and
-// one whose reply was lost before the server was dead, or never.
+// linear is the model. It accepts the replies that are possible if each
+// operation happens at one moment between its request and its reply. An
+// operation whose reply was lost happens at some moment before the server died,
+// or never.
 var linear = (&porcupine.NondeterministicModel{
 	Init:  func() []any { return []any{room{}} },
 	Equal: func(a, b any) bool { return maps.Equal(a.(room), b.(room)) },
@@ -79,8 +79,8 @@ var linear = (&porcupine.NondeterministicModel{
 	DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v: %+v", input, output) },
 }).ToModel()
 
-// step returns the rooms there can be after an operation had this reply; none
-// if it cannot have had it.
+// step returns the possible rooms after an operation with this reply, and none
+// if the reply is impossible.
 func (r room) step(op operation, got reply) []any {
 	next, want := r.after(op)
 	switch {
@@ -98,7 +98,7 @@ func (r room) step(op operation, got reply) []any {
 	return next.seen(op, got, r)
 }
 
-// after returns the room after the operation, and how it ends.
+// after returns the room after the operation, and its outcome.
 func (r room) after(op operation) (room, outcome) {
 	now, exists := r[op.name]
 	_, inTheWay := r[op.newName]
@@ -112,7 +112,7 @@ func (r room) after(op operation) (room, outcome) {
 	case !exists:
 		return r, missing
 	case op.ifMatch != "" && op.ifMatch != now.revision:
-		// Nobody can have a revision that nobody has seen.
+		// No client can have a revision that no answer has shown.
 		return r, outdated
 	case op.verb == replacing:
 		return r.with(op.name, content{values: op.content.values}), done
@@ -126,8 +126,8 @@ func (r room) after(op operation) (room, outcome) {
 	return r, done
 }
 
-// seen holds what a reply shows of one secret against the room, which before
-// the operation was another, and keeps the revision.
+// seen compares a reply about one secret with the room after the operation,
+// given the room before it, and stores the revision.
 func (r room) seen(op operation, got reply, before room) []any {
 	now := r[op.nameAfter()]
 	changes := op.verb != getting && op.verb != revealing
@@ -138,7 +138,7 @@ func (r room) seen(op operation, got reply, before room) []any {
 		return nil
 	case got.revision == "":
 		return nil
-	case changes && got.revision == before[op.name].revision: // the same for another content
+	case changes && got.revision == before[op.name].revision: // the same revision for different content
 		return nil
 	case !changes && now.revision != "" && got.revision != now.revision:
 		return nil
@@ -155,7 +155,7 @@ func (r room) list() map[string]string {
 	return list
 }
 
-// The model's rooms do not change: these return others.
+// Rooms are immutable: these methods return changed copies.
 
 func (r room) with(name string, c content) room {
 	next := maps.Clone(r)

@@ -19,20 +19,20 @@ import (
 )
 
 const (
-	operationsEnv     = "STRONGROOM_LINEAR" // how many; make linear asks for more
+	operationsEnv     = "STRONGROOM_LINEAR" // number of operations; make linear uses more
 	defaultOperations = 3000
 
 	tenantApps, tenantUsers = 8, 4
 	playersOfATenant        = 4
-	// The server is killed some times, but never after fewer operations.
+	// Minimum number of operations between two kills.
 	minPhases, maxPhase = 6, 1000
-	// Long enough for what takes seconds.
+	// Long enough for operations that take seconds.
 	checking = 5 * time.Minute
 )
 
-// Whatever clients ask for at the same time, and whenever the server is
-// killed, it looks to all of them as if one thing happened after the other,
-// and each while somebody waited for it.
+// Whatever clients request concurrently, and whenever the server is killed, the
+// history must be linearizable: each operation appears to happen at one moment
+// between its request and its reply.
 func TestOperationsAreLinearizableAcrossKill9(t *testing.T) {
 	operations := mustCount(t, operationsEnv, defaultOperations)
 	seed := uint64(time.Now().UnixNano())
@@ -103,7 +103,7 @@ func apps(i install) (tenants []*tenant) {
 	return tenants
 }
 
-// mustAddUsers lets users in who have only themselves to share with.
+// mustAddUsers adds users that share no owner with other tests.
 func mustAddUsers(t *testing.T, i install) (tenants []*tenant) {
 	t.Helper()
 	var keys apikey.Keys
@@ -124,8 +124,8 @@ func mustAddUsers(t *testing.T, i install) (tenants []*tenant) {
 	return tenants
 }
 
-// gather returns the players of all tenants, and one for each who looks around
-// while they rest.
+// gather returns the players of all tenants, and one auditor per tenant that
+// reads while the players pause.
 func gather(tenants []*tenant, seed uint64) (players, auditors []*player) {
 	shared := clock()
 	for _, n := range tenants {
@@ -153,7 +153,7 @@ func inParallel(players []*player, do func(*player)) {
 	all.Wait()
 }
 
-// playUntilKilled kills the server while everybody plays on.
+// playUntilKilled kills the server while all players continue.
 func playUntilKilled(t *testing.T, m *match, players []*player) {
 	t.Helper()
 	var playing sync.WaitGroup
@@ -165,7 +165,7 @@ func playUntilKilled(t *testing.T, m *match, players []*player) {
 	}()
 	select {
 	case <-m.enough:
-	case <-allGone: // something went wrong
+	case <-allGone: // a player failed
 	}
 	m.over.Store(true)
 	m.process.mustKill(t)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// atOnce runs workers and returns what waits for them.
+// atOnce starts workers and returns a function that waits for them.
 func atOnce(workers int, do func(worker int)) (wait func()) {
 	var wg sync.WaitGroup
 	for n := range workers {
@@ -18,14 +18,14 @@ func atOnce(workers int, do func(worker int)) (wait func()) {
 	return wg.Wait
 }
 
-// A counter is a chain of secrets of which each takes the same number, one
-// after the other and over and over: at any moment of the store, none is ahead
-// of the one before it, and the last at most one behind the first.
+// A counter is a chain of secrets. Its client writes the same number to each
+// secret in turn, then the next number. So in any snapshot no secret is ahead
+// of the one before it, and the last is at most one behind the first.
 type counter struct {
 	install install
 	name    string
 	length  int
-	sent    []atomic.Int64 // by place in the chain
+	sent    []atomic.Int64 // by position in the chain
 	acked   []atomic.Int64
 }
 
@@ -41,7 +41,7 @@ func newCounter(t *testing.T, p *process, i install, name string, length int) *c
 
 func (c *counter) secret(at int) string { return fmt.Sprintf("%s-%d", c.name, at) }
 
-// count counts until told to stop.
+// count counts until stop is closed.
 func (c *counter) count(t *testing.T, p *process, stop <-chan struct{}) {
 	for n := int64(1); ; n++ {
 		for at := range c.length {
@@ -71,7 +71,7 @@ func values(of []atomic.Int64) (numbers []int64) {
 
 var numberRevealed = regexp.MustCompile(`"value":"(\d+)"`)
 
-// reveal returns the numbers that a server reveals.
+// reveal returns the numbers as a server reveals them.
 func (c *counter) reveal(t *testing.T, p *process) (numbers []int64) {
 	t.Helper()
 	for at := range c.length {
@@ -86,8 +86,8 @@ func (c *counter) reveal(t *testing.T, p *process) (numbers []int64) {
 	return numbers
 }
 
-// wantMoment makes sure that the numbers are of one moment: nothing that was
-// acknowledged before it is missing, and nothing in them was sent after it.
+// wantMoment checks that the numbers are a consistent snapshot: they include
+// every write acknowledged before it, and no write sent after it.
 func (c *counter) wantMoment(t *testing.T, got, before, after []int64) {
 	t.Helper()
 	for at := range got {
@@ -95,12 +95,13 @@ func (c *counter) wantMoment(t *testing.T, got, before, after []int64) {
 			t.Errorf("%s is %d, want %d to %d", c.secret(at), got[at], before[at], after[at])
 		}
 		if at > 0 && (got[at] > got[at-1] || got[at] < got[0]-1) {
-			t.Errorf("%s is at %v, which it never was", c.name, got)
+			t.Errorf("%s is at %v, which is not a possible snapshot", c.name, got)
 		}
 	}
 }
 
-// mustLoad starts 16 clients that count, and returns what stops them.
+// mustLoad starts 16 clients that count, and returns a function that stops
+// them.
 func mustLoad(t *testing.T, p *process, i install, length int) (counters []*counter, stop func()) {
 	t.Helper()
 	for n := range 16 {

@@ -1,4 +1,4 @@
-// The tests of the program are on its outside: the real binary, real sockets,
+// These tests use the program from the outside: the real binary, real sockets,
 // real files. Start reading at process_test.go, which starts and stops it.
 package main_test
 
@@ -21,8 +21,7 @@ import (
 // program is the binary under test, built with the race detector.
 var program string
 
-// patience is how long something that takes a moment may take on a machine
-// that has other things to do.
+// patience is the time limit for quick operations on a busy machine.
 const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
@@ -51,14 +50,15 @@ func testProgram(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	// Or the detector would wait for a second whenever a program ends.
+	// Otherwise the race detector would wait for a second whenever a program
+	// exits.
 	_ = os.Setenv("GORACE", "atexit_sleep_ms=10")
 	program = filepath.Join(dir, "race", "strongroom")
 	if err := build(program, "-race"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// The fast one is for tests that need it, which not every run has.
+	// Only some tests need the fast binary, so it is built on demand.
 	fastProgram = sync.OnceValues(func() (string, error) {
 		path := filepath.Join(dir, "fast", "strongroom")
 		return path, build(path)
@@ -68,7 +68,7 @@ func testProgram(m *testing.M) int {
 
 var fastProgram func() (string, error)
 
-// mustBuildFast returns the binary as users have it.
+// mustBuildFast returns the binary without the race detector, as users have it.
 func mustBuildFast(t *testing.T) string {
 	t.Helper()
 	path, err := fastProgram()
@@ -86,14 +86,14 @@ func build(path string, flags ...string) error {
 	return nil
 }
 
-// A result is what a command that ended leaves behind.
+// A result holds the output and exit code of a finished command.
 type result struct {
 	code           int
 	stdout, stderr string
 }
 
-// command is the program with these arguments. It does not outlive the test,
-// nor everybody's patience: then the exit code is -1.
+// command returns the program with these arguments. It is killed when the test
+// ends or after patience; the exit code is then -1.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	return commandOf(t, program, args...)
@@ -132,8 +132,8 @@ func mustRun(t *testing.T, args ...string) result {
 	return r
 }
 
-// wantRefusal makes sure that the command failed, said all of this, and
-// neither served nor printed anything else.
+// wantRefusal checks that the command failed, that its error has all of these
+// texts, and that it neither served nor printed anything else.
 func wantRefusal(t *testing.T, r result, said ...string) {
 	t.Helper()
 	wantRefusalWith(t, r, 1, said...)
@@ -148,7 +148,7 @@ func wantRefusalWith(t *testing.T, r result, code int, said ...string) {
 		t.Errorf("stdout has %q, want nothing", r.stdout)
 	}
 	if !strings.HasPrefix(r.stderr, "strongroom: ") || strings.Contains(r.stderr, "msg=listening") {
-		t.Errorf("stderr has more than the refusal:\n%s", r.stderr)
+		t.Errorf("stderr has more than the error:\n%s", r.stderr)
 	}
 	for _, s := range said {
 		if !strings.Contains(r.stderr, s) {
@@ -157,7 +157,7 @@ func wantRefusalWith(t *testing.T, r result, code int, said ...string) {
 	}
 }
 
-// An install is what init made.
+// An install is a directory that init created.
 type install struct{ dir, sessionKey, psk string }
 
 func mustInit(t *testing.T) install {
@@ -175,8 +175,9 @@ func mustInit(t *testing.T) install {
 	return install{dir, sessionKey, psk}
 }
 
-// mustTempDir returns a directory for the test that, unlike t.TempDir, has not
-// the test's name in its path: a socket's path may only have 107 bytes.
+// mustTempDir returns a directory for the test. Unlike with t.TempDir, its path
+// does not contain the name of the test: a socket path may have at most 107
+// bytes.
 func mustTempDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "test")
@@ -191,7 +192,7 @@ func (i install) path(name string) string { return filepath.Join(i.dir, name) }
 
 func (i install) config() string { return i.path("strongroom.yaml") }
 
-// mustEdit puts one text in the place of another in a file of the install.
+// mustEdit replaces a text in a file of the install.
 func (i install) mustEdit(t *testing.T, name, old, replacement string) {
 	t.Helper()
 	text := mustRead(t, i.path(name))
@@ -217,7 +218,7 @@ func mustWrite(t *testing.T, path, text string) {
 	}
 }
 
-// mustSnapshot returns all that is in a directory: files with mode and
+// mustSnapshot returns the contents of a directory: files with mode and
 // content, directories with their mode.
 func mustSnapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()

@@ -7,7 +7,7 @@ import (
 )
 
 // With the default policy, kubelet adds g+rw to the state file whenever it
-// mounts the volume, and the server refuses the file.
+// mounts the volume, and the server refuses to open the file.
 func TestManifestsKeepTheModeOfTheStateFile(t *testing.T) {
 	files, err := filepath.Glob("../../configs/kubernetes/*.yaml")
 	mustWork(t, err)

@@ -14,19 +14,19 @@ import (
 	"testing"
 )
 
-// A process is a server that runs.
+// A process is a running server.
 type process struct {
 	cmd     *exec.Cmd
 	address string
 	client  *http.Client
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	log    strings.Builder
 	more   chan struct{} // closed and replaced when log grows
-	exited chan struct{} // closed when it has ended and log is complete
+	exited chan struct{} // closed when the process has exited and log is complete
 }
 
-// mustServe starts the server on a free port; the test's end stops it.
+// mustServe starts the server on a free port, and stops it when the test ends.
 func mustServe(t *testing.T, i install) *process {
 	t.Helper()
 	return mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -34,10 +34,10 @@ func mustServe(t *testing.T, i install) *process {
 
 var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
 
-// mustStart starts a command that serves and says where.
+// mustStart starts a command that serves and logs its address.
 func mustStart(t *testing.T, command ...string) *process {
 	t.Helper()
-	// Not t.Context(), whose end would kill it before it can be stopped.
+	// Not CommandContext with t.Context(), whose end would kill the server before it is stopped.
 	return mustStartCmd(t, exec.Command(command[0], command[1:]...))
 }
 
@@ -84,7 +84,7 @@ func (p *process) said() (text string, more <-chan struct{}) {
 	return p.log.String(), p.more
 }
 
-// mustSay waits until the log has a match and returns it with its groups.
+// mustSay waits until the log matches the pattern and returns the submatches.
 func (p *process) mustSay(t *testing.T, pattern *regexp.Regexp) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -98,33 +98,33 @@ func (p *process) mustSay(t *testing.T, pattern *regexp.Regexp) []string {
 		case <-more:
 		case <-p.exited:
 			text, _ = p.said()
-			t.Fatalf("it ended (%v) without saying %v:\n%s", p.cmd.ProcessState, pattern, text)
+			t.Fatalf("the server exited (%v) without logging %v:\n%s", p.cmd.ProcessState, pattern, text)
 		case <-ctx.Done():
-			t.Fatalf("it does not say %v:\n%s", pattern, text)
+			t.Fatalf("the log lacks %v:\n%s", pattern, text)
 		}
 	}
 }
 
 func (p *process) signal(sig os.Signal) { _ = p.cmd.Process.Signal(sig) }
 
-// mustEnd waits for the process to end and returns its exit code and log.
+// mustEnd waits for the process to exit and returns its exit code and log.
 func (p *process) mustEnd(t *testing.T) (code int, log string) {
 	t.Helper()
-	// Not t.Context(), which is done when a test's end stops its servers.
+	// Not t.Context(), which is done when the test's cleanup stops its servers.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	select {
 	case <-p.exited:
 	case <-ctx.Done():
-		p.signal(syscall.SIGQUIT) // its goroutines tell what it waits for
+		p.signal(syscall.SIGQUIT) // prints the stacks of its goroutines
 		<-p.exited
-		t.Error("the server does not end")
+		t.Error("the server does not exit")
 	}
 	log, _ = p.said()
 	return p.cmd.ProcessState.ExitCode(), log
 }
 
-// mustStop asks the server to end, as it must end when nothing is wrong.
+// mustStop asks the server to stop, which must succeed.
 func (p *process) mustStop(t *testing.T) (log string) {
 	t.Helper()
 	p.client.CloseIdleConnections()
@@ -154,14 +154,14 @@ func (p *process) cleanUp(t *testing.T) {
 	}
 }
 
-// An answer is a response that has been read.
+// An answer is a response with its body.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// try sends a request; the header goes as "Name: value".
+// try sends a request with one header, written as "Name: value".
 func (p *process) try(t *testing.T, method, path, header, body string) (answer, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.address+path, strings.NewReader(body))

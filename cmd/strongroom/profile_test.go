@@ -17,7 +17,7 @@ func TestCPUProfileIsWrittenOnExit(t *testing.T) {
 		t.Fatalf("ended with %d:\n%s", code, log)
 	}
 	text, err := os.ReadFile(file)
-	if err != nil || !strings.HasPrefix(string(text), "\x1f\x8b") { // gzip, as all of them are
+	if err != nil || !strings.HasPrefix(string(text), "\x1f\x8b") { // profiles are gzip files
 		t.Errorf("%d bytes, %v", len(text), err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// The sessions in our READMEs are run as a reader would type them. In a
+// The sessions in the READMEs are run as a reader would type them. In a
 // README.md, a session is
 //
 //	<!-- session -->
@@ -24,14 +24,14 @@ import (
 //	```
 //	<!-- /session -->
 //
-// All blocks marked sh between these comments, of which a page may have several
-// pairs, are one session: one bash (set -eu), in an empty directory, with
-// strongroom on the PATH. A line that begins with "# → " is a line of the output
-// of the command before it, and together they are its whole output; … in them
-// stands for any text. The output of other commands is ignored.
-// 127.0.0.1:3100 becomes a free port, in commands, in their output, and as
-// the address of strongroom serve. After a command that ends in &, the session
-// waits until that port accepts connections.
+// All sh blocks between these comments form one session. A page may have
+// several pairs of comments. The session runs in one bash (set -eu), in an
+// empty directory, with strongroom on the PATH. Lines that begin with "# → "
+// are the complete output of the command before them; … stands for any text.
+// Output of other commands is ignored. 127.0.0.1:3100 is replaced by a free
+// port in commands, in their output, and as the address of strongroom serve.
+// After a command that ends in &, the session waits until that port accepts
+// connections.
 const (
 	sessionBegins = "<!-- session -->"
 	sessionEnds   = "<!-- /session -->"
@@ -65,7 +65,7 @@ func TestSessionsInReadmesRunAsWritten(t *testing.T) {
 	}
 }
 
-// The convention itself, so that a README cannot pass by being misread.
+// Tests the convention itself, so that no README passes because it is misread.
 func TestSessionWithWrongOutputFails(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip(err)
@@ -93,19 +93,19 @@ func TestSessionWithWrongOutputFails(t *testing.T) {
 	}
 	for _, text := range []string{"", "```sh\ntrue\n```\n", "<!-- session -->\n```sh\ntrue\n```\n", "<!-- session -->\n<!-- /session -->\n"} {
 		if _, err := sessionOf(text); err == nil {
-			t.Errorf("%q passes for a session", text)
+			t.Errorf("%q is accepted as a session", text)
 		}
 	}
 }
 
-// A step is a command with what it is to print.
+// A step is a command with its expected output.
 type step struct {
-	line    int // of the session
+	line    int // line in the session
 	command string
-	prints  []string // nil: whatever it likes
+	prints  []string // nil: any output
 }
 
-// sessionOf reads the session out of a README.
+// sessionOf extracts the session from a README.
 func sessionOf(text string) (steps []step, err error) {
 	var lines []string
 	var inSession, inBlock bool
@@ -156,14 +156,15 @@ func stepsOf(lines []string) (steps []step, err error) {
 	return steps, nil
 }
 
-// complete reports whether bash would not wait for another line.
+// complete reports whether bash would run the command without waiting for more
+// lines.
 func complete(command string) bool {
 	if strings.HasSuffix(command, `\`) {
 		return false
 	}
 	check := exec.Command("bash", "-n")
 	check.Stdin = strings.NewReader(command + "\n")
-	said, err := check.CombinedOutput() // of an open here-document it only warns
+	said, err := check.CombinedOutput() // for an open here-document bash only prints a warning
 	return err == nil && len(said) == 0
 }
 
@@ -174,7 +175,7 @@ func mustPlay(t *testing.T, steps []step) {
 	}
 }
 
-// play runs the session and compares what it prints.
+// play runs the session and compares its output.
 func play(t *testing.T, steps []step) error {
 	t.Helper()
 	address := mustFindAddress(t)
@@ -188,7 +189,7 @@ func play(t *testing.T, steps []step) error {
 	bash := exec.CommandContext(ctx, "bash")
 	bash.Dir, bash.Env = work, append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 	bash.Stdin = strings.NewReader(script(steps, prints, address))
-	// What it left in the background goes with it, however it ends.
+	// Background processes are killed at the end of the session.
 	bash.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	bash.Cancel = func() error { return syscall.Kill(-bash.Process.Pid, syscall.SIGKILL) }
 	out, err := bash.CombinedOutput()
@@ -206,7 +207,8 @@ func play(t *testing.T, steps []step) error {
 	return err
 }
 
-// script notes what each command prints, and that it succeeded.
+// script returns a bash script that records the output of each command, and
+// that it succeeded.
 func script(steps []step, prints, address string) string {
 	host, port, _ := strings.Cut(address, ":")
 	var b strings.Builder
@@ -228,7 +230,7 @@ func matches(want, got string) bool {
 	return ok && err == nil
 }
 
-// mustFindAddress returns an address at which nobody listens.
+// mustFindAddress returns an unused address.
 func mustFindAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -12,8 +12,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// What the operator gets wrong, and what serve says to it. Nothing is served
-// then, and no file is made or changed.
+// Mistakes of an operator, with the error of serve. The server must serve
+// nothing and create or change no file.
 var refusals = []struct {
 	name  string
 	spoil func(t *testing.T, i install)
@@ -129,19 +129,19 @@ func TestServeRejectsMistakesAndSaysHowToFixThem(t *testing.T) {
 				wantRefusalWith(t, r, code, strings.ReplaceAll(says, "{dir}", i.dir))
 			}
 			after := mustSnapshot(t, i.dir)
-			// What a process that opens the state file puts beside it.
+			// Files beside the state file, from a process that opens it.
 			for _, beside := range []string{"data/strongroom.db.holder", "data/strongroom.db.reserve"} {
 				delete(before, beside)
 				delete(after, beside)
 			}
 			if diff := cmp.Diff(before, after); diff != "" {
-				t.Errorf("it changed (-before +after):\n%s", diff)
+				t.Errorf("serve changed the directory (-before +after):\n%s", diff)
 			}
 		})
 	}
 }
 
-// A disk that was full when a backup was put back leaves such a file.
+// A restore onto a full disk leaves an empty state file.
 func TestEmptyStateFileIsRejected(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("data/strongroom.db"), "")
@@ -153,7 +153,7 @@ func TestEmptyStateFileIsRejected(t *testing.T) {
 
 func TestConfigCheckReportsAllErrorsThatServeWould(t *testing.T) {
 	i := mustInit(t)
-	chmod("keys/state.key", 0o640)(t, i) // which is allowed
+	chmod("keys/state.key", 0o640)(t, i) // this mode is allowed
 	mustRun(t, "config", "check", "--config", i.config())
 	chmod("keys/state.key", 0o604)(t, i)
 	overwrite("keys/psks.yaml", "keys: []\n")(t, i)
@@ -195,35 +195,35 @@ func edit(name, old, replacement string) func(*testing.T, install) {
 	return func(t *testing.T, i install) { t.Helper(); i.mustEdit(t, name, old, replacement) }
 }
 
-// With a server and without one.
+// With and without a server.
 func TestDoctorWarnsAboutAnonymousCallers(t *testing.T) {
 	i := mustInit(t)
 	doctor := func() string { return mustRun(t, "doctor", "--config", i.config()).stdout }
 	const warning = "can list, create, change and delete the custom secrets of user default without a credential"
 	p := mustServe(t, i)
 	if text := doctor(); strings.Contains(text, "anonymous") {
-		t.Errorf("without anonymous callers it says\n%s", text)
+		t.Errorf("without anonymous callers doctor prints\n%s", text)
 	}
 	anonymous(t, i)
 	p.mustSay(t, regexp.MustCompile("the config has been reloaded"))
 	if text := doctor(); !strings.Contains(text, warning) || !strings.Contains(text, "auth.here.anonymous") {
-		t.Errorf("it does not warn:\n%s", text)
+		t.Errorf("doctor does not warn:\n%s", text)
 	}
 	p.mustStop(t)
 	if text := doctor(); !strings.Contains(text, warning) {
-		t.Errorf("without a server it does not warn:\n%s", text)
+		t.Errorf("without a server doctor does not warn:\n%s", text)
 	}
 }
 
-// anonymous lets in callers without a key to the API of OpenHands.
+// anonymous accepts callers without an API key in the OpenHands API.
 func anonymous(t *testing.T, i install) {
 	t.Helper()
 	i.mustEdit(t, "strongroom.yaml", "auth:\n", "auth:\n  here: {anonymous: {}}\n")
 	i.mustEdit(t, "strongroom.yaml", "auth: [session-key]", "auth: [session-key, here]")
 }
 
-// header rewrites a row of the bucket that stands first in a state file, and
-// removes it if the value is empty.
+// header rewrites a row of the first bucket of a state file, or removes it if
+// the value is empty.
 func header(key, value string) func(*testing.T, install) {
 	return func(t *testing.T, i install) {
 		t.Helper()

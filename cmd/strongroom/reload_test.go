@@ -17,8 +17,8 @@ var (
 	broken   = regexp.MustCompile(`msg="the config is broken, and what was in force stays so" error=(.*)`)
 )
 
-// newKey is another key that may do as much as the install's psk, and its
-// entry in a keys file.
+// newKey returns a new API key with the same rights as the install's psk, and
+// its entry in a keys file.
 func newKey() (key, entry string) {
 	key, id := apikey.Generate()
 	return key, entryOf(id, key)
@@ -29,7 +29,7 @@ func entryOf(id, key string) string {
 		"    grants: [{actions: [list, create, write, delete, reveal], owner: app/*}]\n", id, apikey.HashOf(key))
 }
 
-// mustBecome asks until the answer has the status.
+// mustBecome repeats the request until the answer has the status.
 func (p *process) mustBecome(t *testing.T, status int, method, path, header string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
@@ -40,7 +40,7 @@ func (p *process) mustBecome(t *testing.T, status int, method, path, header stri
 		if time.Now().After(deadline) {
 			t.Fatalf("%s %s: still %d, want %d", method, path, a.status, status)
 		}
-		time.Sleep(10 * time.Millisecond) // failures have a limit
+		time.Sleep(10 * time.Millisecond) // failures are rate limited
 	}
 }
 
@@ -53,7 +53,7 @@ func TestChangedKeysFileTakesEffectForNewRequests(t *testing.T) {
 	p.mustBecome(t, 200, "GET", app, "Authorization-PSK: "+key)
 	p.want(t, 401, "GET", app, i.pskHeader(), "")
 	if resp := slow.mustFinish(t); resp.StatusCode != 200 {
-		t.Errorf("the request that was under way got %d", resp.StatusCode)
+		t.Errorf("the request in progress got %d", resp.StatusCode)
 	}
 	p.want(t, 200, "GET", app+"/slow", "Authorization-PSK: "+key, "")
 }
@@ -67,11 +67,11 @@ func TestChangedConfigTakesEffect(t *testing.T) {
 	p.mustSay(t, reloaded)
 	p.want(t, 200, "POST", app, i.pskHeader(), masked)
 	i.mustEdit(t, "strongroom.yaml", "\n  openhands:", "\n  #openhands:")
-	p.mustBecome(t, 401, "GET", "/api/secrets", i.sessionHeader()) // as any path that is nobody's
+	p.mustBecome(t, 401, "GET", "/api/secrets", i.sessionHeader()) // as for any path without an API
 }
 
-// As kubelet does it: ..data is a symbolic link to a directory, and another
-// takes its place.
+// Updates files like kubelet: ..data is a symbolic link to a directory and is
+// replaced by a link to another one.
 func TestSwappedConfigMapIsReloaded(t *testing.T) {
 	i := mustInit(t)
 	mustWork(t, os.Mkdir(i.path("keys/..1"), 0o700))
@@ -104,21 +104,21 @@ func TestBrokenFilesChangeNothingAndAreReported(t *testing.T) {
 			p := mustServe(t, i)
 			i.mustEdit(t, tc.file, tc.old, tc.replacement)
 			if says := p.mustSay(t, broken)[1]; !strings.Contains(says, tc.says) {
-				t.Errorf("the log does not say %q:\n%s", tc.says, says)
+				t.Errorf("the log lacks %q:\n%s", tc.says, says)
 			}
 			p.want(t, 200, "GET", app, i.pskHeader(), "")
 			p.want(t, 200, "GET", "/api/secrets", i.sessionHeader(), "")
 			if r := i.administer(t, "status"); r.code != 1 || !strings.Contains(r.stderr, tc.says) {
-				t.Errorf("status says, with exit code %d:\n%s", r.code, r.stderr)
+				t.Errorf("status prints, with exit code %d:\n%s", r.code, r.stderr)
 			}
 			status, err := i.adminClient(t).StatusWithResponse(t.Context())
 			if err != nil || !strings.Contains(status.JSON200.Config.Problem, tc.says) {
-				t.Errorf("administrators are told %v, %v", status.JSON200, err)
+				t.Errorf("the administration API returns %v, %v", status.JSON200, err)
 			}
 			i.mustEdit(t, tc.file, tc.replacement, tc.old)
 			p.mustSay(t, reloaded)
 			if says := i.mustAdminister(t, "status"); !strings.Contains(says, "is serving; config in force since ") {
-				t.Errorf("status says\n%s", says)
+				t.Errorf("status prints\n%s", says)
 			}
 		})
 	}
@@ -139,13 +139,13 @@ func TestFieldsThatNeedARestartAreReportedAndTheRestIsReloaded(t *testing.T) {
 	text := mustRead(t, i.config())
 	text = strings.Replace(text, "drain: 10s", "drain: 9s", 1)
 	text = strings.Replace(text, "path: data/strongroom.db", "path: data/../data/strongroom.db", 1)
-	text = strings.Replace(text, "address: 127.0.0.1:3000", "address: 127.0.0.1:3001", 1) // which --listen overrules
+	text = strings.Replace(text, "address: 127.0.0.1:3000", "address: 127.0.0.1:3001", 1) // --listen overrides it
 	mustWrite(t, i.config(), strings.Replace(text, "embedded: {bolt: {}}", "embedded: {bolt: {versions: 3}}", 1))
 	mustWrite(t, i.path("keys/psks.yaml"), mustRead(t, i.path("keys/session-keys.yaml")))
 	p.mustBecome(t, 401, "GET", app, i.pskHeader())
 	p.mustSay(t, regexp.MustCompile(`msg="some of the config takes a restart" fields="listen.drain stores"`))
 	if says := i.mustAdminister(t, "status"); !strings.Contains(says, "restart required for: listen.drain stores\n") {
-		t.Errorf("status says\n%s", says)
+		t.Errorf("status prints\n%s", says)
 	}
 }
 
@@ -168,13 +168,13 @@ func TestStatusWithoutAServerSaysSo(t *testing.T) {
 const (
 	reloadsEnv     = "STRONGROOM_RELOADS" // how many; make reloads asks for more
 	defaultReloads = 50
-	// byThemselves: of so many reloads one is left to be noticed, and SIGHUP
-	// asks for the others.
+	// byThemselves: one of this many reloads waits for the file watcher; SIGHUP
+	// starts the others.
 	byThemselves = 10
 )
 
-// While clients write, one key after the other is put in the place of the last,
-// and every second time something is broken instead: no request fails for it.
+// While clients write, each reload replaces an API key, and every second one
+// has a broken file instead. No request may fail.
 func TestReloadsUnderLoadFailNoRequest(t *testing.T) {
 	reloads := mustCount(t, reloadsEnv, defaultReloads)
 	i := mustInit(t)
@@ -225,7 +225,7 @@ func TestReloadsUnderLoadFailNoRequest(t *testing.T) {
 	}
 }
 
-// mustSayTimes waits until the log has so many matches, or more.
+// mustSayTimes waits until the log has at least this many matches.
 func (p *process) mustSayTimes(t *testing.T, pattern *regexp.Regexp, times int) {
 	t.Helper()
 	deadline := time.After(patience)
