@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// answering runs a command with a terminal for standard input, on which the
-// answer is typed.
+// answering runs a command whose standard input is a terminal with this answer
+// typed in.
 func (i install) answering(t *testing.T, answer string, args ...string) result {
 	t.Helper()
 	ours, terminal := mustOpenTerminal(t)

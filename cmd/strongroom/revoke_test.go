@@ -13,7 +13,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 )
 
-// A request that begins now and sends its body later.
+// An unfinished request has sent its headers and sends its body later.
 type unfinished struct {
 	conn net.Conn
 	from *bufio.Reader
@@ -21,7 +21,7 @@ type unfinished struct {
 }
 
 // begin sends the headers of a request and waits until the server asks for the
-// body, which it does once it knows the caller.
+// body, which it does after authenticating the caller.
 func (p *process) begin(t *testing.T, method, path, header, body string) unfinished {
 	t.Helper()
 	conn, err := net.Dial("tcp", p.address)
@@ -41,7 +41,7 @@ func (p *process) begin(t *testing.T, method, path, header, body string) unfinis
 	return r
 }
 
-// end sends the body and returns the status of the answer.
+// end sends the body and returns the status and body of the answer.
 func (r unfinished) end(t *testing.T) (status int, body string) {
 	t.Helper()
 	if _, err := io.WriteString(r.conn, r.body); err != nil {
@@ -94,10 +94,10 @@ func TestRequestChangesNothingIfItsKeyIsRemovedMeanwhile(t *testing.T) {
 	i.mustEdit(t, "strongroom.yaml", "\nauth:\n", "\n# changed\nauth:\n")
 	p.mustSay(t, regexp.MustCompile("(?s)the config has been reloaded.*the config has been reloaded"))
 	if status, text := removed.end(t); status != 403 {
-		t.Errorf("with the removed key: %d %s, want 403", status, text)
+		t.Errorf("with the removed API key: %d %s, want 403", status, text)
 	}
 	if status, text := kept.end(t); status != 200 {
-		t.Errorf("with a key that is still there: %d %s, want 200", status, text)
+		t.Errorf("with an API key that was kept: %d %s, want 200", status, text)
 	}
 	p.want(t, 404, "GET", app+"/new", "Authorization-PSK: "+next, "")
 }

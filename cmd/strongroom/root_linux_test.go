@@ -21,22 +21,22 @@ import (
 // commands.
 const serviceUser = 65534
 
-// beside are all the files in the state directory that commands open, create or
-// remove, besides the state file itself. A * stands for random digits.
+// beside lists the files in the state directory, other than the state file,
+// that commands open, create or remove. A * stands for random digits.
 // TestRootCommandsUseOnlyThesePaths keeps the list complete.
 var beside = []string{
 	"strongroom.db.holder", "strongroom.db.reserve", "strongroom.db.compact", "admin.sock",
 	"anchor", "anchor.new", "backup", "new.key",
 }
 
-// random are the ones whose names cannot be guessed in advance.
+// random lists the files with names that cannot be guessed in advance.
 var random = []string{
 	"strongroom.db", "strongroom.db.*.new", "backup.*.new", "new.key.*.new",
 	".verify-*", ".verify-*/state.db", ".verify-*/state.db.*.new", ".verify-*/state.db.holder", ".verify-*/state.db.reserve", ".verify-*/admin.sock",
 }
 
-// commandsOfRoot touch every path in beside. The backup that the last ones read
-// is in the state directory, too.
+// commandsOfRoot use every path in beside. The backup that the last ones read
+// is also in the state directory.
 var commandsOfRoot = [][]string{
 	{"doctor"},
 	{"compact"},
@@ -46,10 +46,10 @@ var commandsOfRoot = [][]string{
 	{"audit", "verify", "--anchor", "DATA/anchor"},
 	{"explain", "--credential-file", "DATA/backup", "list", "user/default"},
 	{"status"},
-	{"keyring", "rewrap", "--new-key", "DATA/new.key"}, // the last, since the config names the old key
+	{"keyring", "rewrap", "--new-key", "DATA/new.key"}, // last, since the config names the old sealing key
 }
 
-// A trap is what the service's user puts in place of a file.
+// A trap replaces a file with something that the service's user controls.
 var traps = map[string]func(path, victim string) error{
 	"symbolic link": func(path, victim string) error {
 		return errors.Join(os.Symlink(victim, path), os.Lchown(path, serviceUser, serviceUser))
@@ -70,8 +70,8 @@ func mustBeRoot(t *testing.T) {
 	}
 }
 
-// mustInitForService returns an install whose data directory belongs to the
-// service's user and whose other files are root's, with a backup in it.
+// mustInitForService returns an install with a backup. Its data directory
+// belongs to the service's user, and its other files to root.
 func mustInitForService(t *testing.T) install {
 	t.Helper()
 	mustBeRoot(t)
@@ -87,7 +87,7 @@ func mustInitForService(t *testing.T) install {
 	return i
 }
 
-// A victim is a directory of root's beside the install.
+// A victim is a directory of root beside the install.
 type victim struct {
 	dir, file string
 	before    string
@@ -104,7 +104,7 @@ func mustHaveVictim(t *testing.T, i install) victim {
 	return v
 }
 
-// describe is all of the directory: names, owners, modes and content.
+// describe lists everything in the directory: names, owners, modes and content.
 func (v victim) describe(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
@@ -119,7 +119,7 @@ func (v victim) describe(t *testing.T) string {
 		st := info.Sys().(*syscall.Stat_t)
 		fmt.Fprintf(&all, "%s %s %d:%d", d.Name(), info.Mode(), st.Uid, st.Gid)
 		if info.Mode().IsRegular() {
-			fmt.Fprintf(&all, " %.100q", mustRead(t, path)) // enough to tell
+			fmt.Fprintf(&all, " %.100q", mustRead(t, path)) // enough to detect a change
 		}
 		all.WriteByte('\n')
 		return nil
@@ -130,18 +130,18 @@ func (v victim) describe(t *testing.T) string {
 func (v victim) wantUntouched(t *testing.T, after string) {
 	t.Helper()
 	if now := v.describe(t); now != v.before {
-		t.Errorf("%s has changed what is outside of the state directory:\n%swant\n%s", after, now, v.before)
+		t.Errorf("%s has changed files outside the state directory:\n%swant\n%s", after, now, v.before)
 	}
 }
 
-// mustNotHang runs a command of root's, whose success does not matter.
+// mustNotHang runs a command as root. Its success does not matter.
 func (i install) mustNotHang(t *testing.T, command []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out, _ := exec.CommandContext(ctx, mustBuildFast(t), i.arguments(command)...).CombinedOutput()
 	if ctx.Err() != nil {
-		t.Errorf("strongroom %s does not end:\n%s", strings.Join(command, " "), out)
+		t.Errorf("strongroom %s does not exit:\n%s", strings.Join(command, " "), out)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestRootFollowsNoLinksInTheStateDirectory(t *testing.T) {
 	for what, set := range traps {
 		for _, name := range beside {
 			t.Run(what+" at "+name, func(t *testing.T) {
-				t.Parallel() // they mostly wait for the disk
+				t.Parallel() // mostly waiting for the disk
 				i := original.mustCopyForService(t)
 				v := mustHaveVictim(t, i)
 				for _, command := range commandsOfRoot {
@@ -173,8 +173,7 @@ func TestRootFollowsNoLinksInTheStateDirectory(t *testing.T) {
 	}
 }
 
-// The state file itself can be such a trap, for commands that make one as for
-// others.
+// The state file itself can be such a trap, also for commands that create one.
 func TestRootFollowsNoLinkInPlaceOfTheStateFile(t *testing.T) {
 	original := mustInitForService(t)
 	for what, set := range traps {
@@ -192,7 +191,7 @@ func TestRootFollowsNoLinkInPlaceOfTheStateFile(t *testing.T) {
 	}
 }
 
-// A directory that the service's user may rename can lead anywhere.
+// The service's user can replace a directory with a link to any place.
 func TestRootCreatesNothingBehindALinkOfAnotherUser(t *testing.T) {
 	i := mustInitForService(t)
 	v := mustHaveVictim(t, i)
@@ -232,7 +231,8 @@ func TestRootConnectsToNoSocketBehindALink(t *testing.T) {
 	}
 }
 
-// A name that the service's user has chosen reaches root's terminal as text.
+// A name chosen by the service's user must be shown as plain text in root's
+// terminal.
 func TestErrorsContainNoTerminalCommands(t *testing.T) {
 	i := mustInitForService(t)
 	mustWork(t, os.Rename(i.path("data/strongroom.db"), i.path("data/\x1b[2J")))
@@ -243,7 +243,7 @@ func TestErrorsContainNoTerminalCommands(t *testing.T) {
 	}
 }
 
-// What root's commands leave, the service can use.
+// The service can use the files that root's commands create.
 func TestServerStartsAfterRootsCommands(t *testing.T) {
 	i := mustInitForService(t)
 	for _, command := range commandsOfRoot {
@@ -269,7 +269,7 @@ func TestServerStartsAfterRootsCommands(t *testing.T) {
 		mustRun(t, i.arguments(command)...)
 	}
 	if actor := i.mustAdminister(t, "audit", "tail"); !strings.Contains(actor, "uid 0") {
-		t.Errorf("the audit log does not say that it was root:\n%s", actor)
+		t.Errorf("the audit log does not name root:\n%s", actor)
 	}
 }
 
@@ -278,7 +278,7 @@ var (
 	digits = regexp.MustCompile(`[.-][0-9a-f]{8}(\.new)|(\.verify-)[0-9]+`)
 )
 
-// The lists above are complete only as far as the commands are traced.
+// The lists above must cover every path in the traces of the commands.
 func TestRootCommandsUseOnlyThesePaths(t *testing.T) {
 	mustHaveStrace(t)
 	i := mustInitForService(t)
@@ -293,13 +293,13 @@ func TestRootCommandsUseOnlyThesePaths(t *testing.T) {
 			name = digits.ReplaceAllString(name, "$2.*$1")
 			name = strings.Replace(name, ".verify-.*", ".verify-*", 1)
 			if ok && !slices.Contains(known, name) {
-				t.Errorf("strongroom %s uses %s, at which no test sets a trap", strings.Join(command, " "), name)
+				t.Errorf("strongroom %s uses %s, but no test sets a trap there", strings.Join(command, " "), name)
 			}
 		}
 	}
 }
 
-// mustCopyForService copies an install as it is, owners included.
+// mustCopyForService copies an install including the owners of its files.
 func (i install) mustCopyForService(t *testing.T) install {
 	t.Helper()
 	dir := filepath.Join(mustTempDir(t), "strongroom")

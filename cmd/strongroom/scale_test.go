@@ -23,20 +23,19 @@ import (
 )
 
 const (
-	scaleEnv = "STRONGROOM_SCALE" // how many owners with 1,000 secrets each, as 1000
+	scaleEnv = "STRONGROOM_SCALE" // number of owners with 1,000 secrets each
 
 	secretsOfAnOwner = 1000
-	listedSecrets    = 20 // of one more app, in both stores, so that lists compare
+	listedSecrets    = 20 // secrets of one more app, in both stores, so that lists are comparable
 	fillers          = 512
-	scaleRounds      = 1000 // of one request of each kind to each server
+	scaleRounds      = 1000 // requests of each kind to each server
 	wantReady        = time.Second
 	wantRatio        = 1.3
 )
 
-// A store with a million secrets is as fast as one with a thousand, but for
-// what a deeper tree costs, and opens at once. Both servers run at the same
-// time and are asked in turns, so that whatever else the machine does slows
-// both.
+// A store with a million secrets must open immediately and be as fast as one
+// with a thousand, apart from the cost of a deeper tree. Both servers run at
+// the same time and are measured in turns, so that other load slows both.
 func TestMillionSecretsAreAsFastAsAThousand(t *testing.T) {
 	if os.Getenv(scaleEnv) == "" {
 		t.Skip("takes minutes: set " + scaleEnv + " to a number of owners")
@@ -46,7 +45,7 @@ func TestMillionSecretsAreAsFastAsAThousand(t *testing.T) {
 	l, s := mustOpenScaled(t, large, owners), mustOpenScaled(t, small, 1)
 	for round := range scaleRounds {
 		for _, kind := range scaledKinds {
-			// Neither is always the second.
+			// The servers take turns at being first.
 			for _, asked := range [][]*scaled{{l, s}, {s, l}}[round%2] {
 				asked.ask(t, kind, round)
 			}
@@ -60,17 +59,17 @@ func TestMillionSecretsAreAsFastAsAThousand(t *testing.T) {
 			t.Errorf("%s: the ratio is %.2f, want at most %.1f", kind, ratio, wantRatio)
 		}
 	}
-	// Last, for a list reads all there is.
+	// The list comes last, since it reads all secrets.
 	l.mustHaveAll(t)
 	s.mustHaveAll(t)
 	t.Logf("and now it has in memory: %s; and the small one: %s", l.memory(t), s.memory(t))
 }
 
-// What is read again comes from the server's memory.
+// Values that are read again come from the server's cache.
 var scaledKinds = []string{"GET", "again", "reveal", "PUT", "list"}
 
-// mustFill makes an install with so many apps full of secrets, and one more
-// with a few. Through the API it would take hours.
+// mustFill creates an install with this many apps of 1,000 secrets, and one
+// more app with a few. Through the API it would take hours.
 func mustFill(t *testing.T, owners int) install {
 	t.Helper()
 	i, began := mustInit(t), time.Now()
@@ -134,7 +133,7 @@ func sizeOf(t *testing.T, i install) int64 {
 	return info.Size()
 }
 
-// A scaled server is one whose answers are timed.
+// A scaled server is a server with measured response times.
 type scaled struct {
 	*process
 	install install
@@ -142,8 +141,8 @@ type scaled struct {
 	times   map[string][]time.Duration
 }
 
-// mustOpenScaled opens it twice: once for the time it takes with nothing of the
-// file in the kernel's memory, as far as that can be asked for, and once more.
+// mustOpenScaled starts the server twice: once without the file in the page
+// cache, as far as the kernel allows, to measure the time, and once more.
 func mustOpenScaled(t *testing.T, i install, owners int) *scaled {
 	t.Helper()
 	serve := func() (*process, time.Duration) {
@@ -158,12 +157,12 @@ func mustOpenScaled(t *testing.T, i install, owners int) *scaled {
 	p, warm := serve()
 	t.Logf("%d MiB: ready after %s, and from memory after %s; %s", sizeOf(t, i)>>20, cold.Round(time.Millisecond), warm.Round(time.Millisecond), p.memory(t))
 	if warm > wantReady {
-		t.Errorf("it is ready after %s, want at most %s", warm, wantReady)
+		t.Errorf("the server is ready after %s, want at most %s", warm, wantReady)
 	}
 	return &scaled{process: p, install: i, owners: owners, times: map[string][]time.Duration{}}
 }
 
-// mustHaveAll makes sure that what was filled in is what the server has.
+// mustHaveAll checks that the server has all secrets of one owner.
 func (s *scaled) mustHaveAll(t *testing.T) {
 	t.Helper()
 	var details []nx1Detail
@@ -173,8 +172,8 @@ func (s *scaled) mustHaveAll(t *testing.T) {
 	}
 }
 
-// ask asks for one thing of a kind, each time of another secret, but for the
-// list.
+// ask sends one request of a kind, each time for another secret (except for the
+// list).
 func (s *scaled) ask(t *testing.T, kind string, round int) {
 	t.Helper()
 	method, body := "GET", ""
@@ -199,8 +198,8 @@ func (s *scaled) median(kind string) time.Duration {
 
 var inMemory = regexp.MustCompile(`(?m)^(Rss|Pss|Pss_Anon|Pss_File): +(\d+) kB$`)
 
-// memory says what the process has in memory, and what of it is the file's,
-// which the kernel can take back.
+// memory returns the memory of the process, and the part of it that maps the
+// file, which the kernel can reclaim.
 func (p *process) memory(t *testing.T) string {
 	t.Helper()
 	text := mustRead(t, fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
@@ -212,7 +211,7 @@ func (p *process) memory(t *testing.T) string {
 	return said
 }
 
-// forget asks the kernel to drop what it has of a file in memory.
+// forget asks the kernel to drop a file from the page cache.
 func forget(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.Open(path)

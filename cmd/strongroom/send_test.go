@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// A request goes to a server's address or, if it is for an administrator, to
-// its socket. Headers are written "Name: value".
+// A request goes to the server's address or to the administration socket.
+// Headers are written "Name: value".
 type request struct {
 	method, path string
 	headers      []string
 	body         string
 }
 
-// send returns an error unless the whole answer came back.
+// send returns an error unless the complete answer arrived.
 func send(t *testing.T, client *http.Client, base string, r request) (answer, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), r.method, base+r.path, strings.NewReader(r.body))
@@ -70,7 +70,8 @@ func (a adminSocket) want(t *testing.T, status int, path, body string) answer {
 	return got
 }
 
-// What the API of administration calls a secret, and all of an owner's.
+// secretRef and ownerRef return the JSON forms of a secret and an owner in the
+// administration API.
 func secretRef(owner, name string) string {
 	return fmt.Sprintf(`{"store":"embedded","owner":%q,"name":%q}`, owner, name)
 }

@@ -21,11 +21,11 @@ func TestServeListensOnAFreePortAndLogsIt(t *testing.T) {
 	p := mustServe(t, i)
 	host, port, err := net.SplitHostPort(p.address)
 	if err != nil || host != "127.0.0.1" || port == "0" || port == "3000" {
-		t.Errorf("it listens on %s", p.address)
+		t.Errorf("the server listens on %s", p.address)
 	}
 	p.want(t, 200, "GET", "/healthz", "", "")
 	if log := p.mustStop(t); !strings.Contains(log, "version=v0-test") {
-		t.Errorf("the log does not say which version this is:\n%s", log)
+		t.Errorf("the log lacks the version:\n%s", log)
 	}
 }
 
@@ -37,7 +37,7 @@ func TestServeListensOnTheConfiguredAddress(t *testing.T) {
 	}
 	p := mustStart(t, program, "serve", "--config", i.config())
 	if !strings.HasPrefix(p.address, "[::1]:") {
-		t.Errorf("it listens on %s, and the config says [::1]", p.address)
+		t.Errorf("the server listens on %s, want [::1]", p.address)
 	}
 }
 
@@ -89,11 +89,12 @@ func TestServerIsReadyFromItsFirstLogLineToItsLast(t *testing.T) {
 	}
 	p.mustStop(t)
 	if a, err := p.try(t, "GET", "/readyz", "", ""); err == nil {
-		t.Errorf("GET /readyz of a server that has ended: status %d", a.status)
+		t.Errorf("GET /readyz after the server exited: status %d", a.status)
 	}
 }
 
-// A slowRequest is under way: the server has its head and waits for the rest.
+// A slowRequest is in progress: the server has its headers and waits for the
+// body.
 type slowRequest struct {
 	conn net.Conn
 	r    *bufio.Reader
@@ -113,7 +114,7 @@ func mustBegin(t *testing.T, p *process, i install) *slowRequest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Only somebody who reads the body asks for it.
+	// The server sends 100 Continue only when the handler reads the body.
 	r := bufio.NewReader(conn)
 	line, err := r.ReadString('\n')
 	if err != nil || line != "HTTP/1.1 100 Continue\r\n" {
@@ -149,7 +150,7 @@ func TestRequestInProgressIsAnsweredBeforeTheServerExits(t *testing.T) {
 			slow := mustBegin(t, p, i)
 			p.signal(sig)
 			if got := p.mustSay(t, draining)[1]; got != "10s" {
-				t.Errorf("drains for %s, want the config's 10s", got)
+				t.Errorf("the drain timeout is %s, want 10s from the config", got)
 			}
 			mustBeRefused(t, p.address)
 			if resp := slow.mustFinish(t); resp.StatusCode != 200 || !resp.Close {
@@ -166,8 +167,8 @@ func TestRequestInProgressIsAnsweredBeforeTheServerExits(t *testing.T) {
 	}
 }
 
-// mustBeRefused tries to connect until the listener is gone, which it is
-// shortly after the server says that it drains.
+// mustBeRefused tries to connect until the listener is closed, shortly after
+// the server logs that it drains.
 func mustBeRefused(t *testing.T, address string) {
 	t.Helper()
 	for t.Context().Err() == nil {
@@ -189,7 +190,7 @@ func TestRequestThatOutlastsTheDrainIsCutOff(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	code, log := p.mustEnd(t)
 	if code != 1 || !strings.Contains(log, "strongroom: draining: requests were still in progress after 300ms") {
-		t.Errorf("exit code %d, want 1 and why:\n%s", code, log)
+		t.Errorf("exit code %d, want 1 with a reason:\n%s", code, log)
 	}
 	if rest, err := io.ReadAll(slow.r); len(rest) > 0 {
 		t.Errorf("the client got %q, %v; want a closed connection", rest, err)
@@ -203,13 +204,13 @@ func TestSecondProcessCannotOpenTheStateFile(t *testing.T) {
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"v"}]}`)
 	r := run(t, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	wantRefusal(t, r, i.path("data/strongroom.db"), fmt.Sprintf("held by process %d on host ", p.cmd.Process.Pid))
-	// The first is none the worse, in what it serves and in who it is.
+	// The first server still works and has the same identity.
 	p.want(t, 200, "PUT", app+"/db", i.pskHeader(), `{"data":[{"key":"k","value":"w"}]}`)
 	p.want(t, 200, "GET", app+"/db/reveal", i.pskHeader(), "")
 	p.want(t, 200, "GET", "/readyz", "", "")
 	wantRefusal(t, run(t, "serve", "--config", i.config(), "--listen", "127.0.0.1:0"),
 		fmt.Sprintf("held by process %d ", p.cmd.Process.Pid))
-	// Nobody has it any more, whatever the file beside it says.
+	// The lock is released, whatever the file beside the state file contains.
 	p.mustKill(t)
 	mustServe(t, i).want(t, 200, "GET", app+"/db", i.pskHeader(), "")
 }

@@ -30,8 +30,8 @@ func (i install) transport() *http.Transport {
 	}}
 }
 
-// adminClient speaks to the server that runs, and holds every answer against
-// the document.
+// adminClient returns a client for the running server that checks every answer
+// against the document.
 func (i install) adminClient(t *testing.T) *gen.ClientWithResponses {
 	t.Helper()
 	transport := i.transport()
@@ -43,8 +43,8 @@ func (i install) adminClient(t *testing.T) *gen.ClientWithResponses {
 	return client
 }
 
-// A checked client fails the test for an answer that the document does not
-// declare: its status, its type, and the members that it must have.
+// A checked client fails the test if an answer does not match the document: its
+// status, content type and required members.
 type checked struct {
 	t         *testing.T
 	transport *http.Transport
@@ -71,7 +71,7 @@ type node = map[string]any
 
 var document = sync.OnceValue(func() (doc node) {
 	if err := json.Unmarshal(specs.Strongroom, &doc); err != nil {
-		panic(err) // it is made by a generator of ours
+		panic(err) // the document is generated
 	}
 	return doc
 })
@@ -229,7 +229,7 @@ func TestAdministrationAnswersMatchTheDocument(t *testing.T) {
 	}
 }
 
-// Bodies that do not fit are refused by the one check that all APIs share.
+// All APIs share the check that rejects bodies of the wrong form.
 func TestAdministrationRejectsBodiesThatDoNotMatchTheDocument(t *testing.T) {
 	i := mustInit(t)
 	mustServe(t, i)
@@ -274,7 +274,7 @@ func TestAdminSocketIsForItsOwnerOnly(t *testing.T) {
 	}
 	p.mustStop(t)
 	if _, err := os.Lstat(i.socket()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the socket is left: %v", err)
+		t.Errorf("the socket was not removed: %v", err)
 	}
 }
 
@@ -290,7 +290,8 @@ func TestSocketLeftByACrashIsReplaced(t *testing.T) {
 	i.mustAdminister(t, "keyring", "show")
 }
 
-// A path that the kernel does not take is named before anything is served.
+// A socket path that is too long for the kernel is reported before the server
+// starts.
 func TestTooLongSocketPathIsNamed(t *testing.T) {
 	i := mustInit(t)
 	long := i.path(strings.Repeat("d", 120))
@@ -299,8 +300,7 @@ func TestTooLongSocketPathIsNamed(t *testing.T) {
 	wantRefusal(t, i.administer(t, "serve"), "administration: "+long+"/admin.sock has ", "a socket's path may have 107")
 }
 
-// strangerEnv names a socket that this very binary then connects to, see
-// TestMain.
+// strangerEnv names a socket to which this test binary connects, see TestMain.
 const strangerEnv = "STRONGROOM_TEST_STRANGER"
 
 func askAsStranger(socket string) {
@@ -339,10 +339,10 @@ func TestAnotherUserIsRejectedByTheKernelAndTheServer(t *testing.T) {
 	}
 	mustWork(t, os.Chmod(i.socket(), 0o666))
 	if got := ask(); !strings.HasPrefix(got, "65534 403 ") {
-		t.Errorf("the server says to another user: %s", got)
+		t.Errorf("the server answers another user: %s", got)
 	}
 	p.mustStop(t)
 	if out := i.mustAdminister(t, "audit", "export"); !strings.Contains(out, `"action":"authenticate"`) {
-		t.Errorf("it is not on record:\n%s", out)
+		t.Errorf("the audit log lacks the attempt:\n%s", out)
 	}
 }

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A silentPipe is a pipe that nothing reads.
+// A silentPipe is a pipe without a reader.
 type silentPipe struct {
-	fds   [2]int // as pipe(2) makes them: blocking, as a shell's are
+	fds   [2]int // blocking, like the pipes of a shell
 	write *os.File
 }
 
@@ -30,8 +30,8 @@ func mustPipe(t *testing.T) *silentPipe {
 	return p
 }
 
-// mustFill fills it, so that the next write blocks. It opens the pipe anew:
-// O_NONBLOCK would else hold for the server, too.
+// mustFill fills the pipe, so that the next write blocks. It opens the pipe
+// again, since O_NONBLOCK would otherwise apply to the server, too.
 func (p *silentPipe) mustFill(t *testing.T) {
 	t.Helper()
 	fd, err := unix.Open(fmt.Sprint("/proc/self/fd/", p.fds[1]), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -47,8 +47,7 @@ func (p *silentPipe) mustFill(t *testing.T) {
 	}
 }
 
-// mustClose closes the end that would be read, so that the next write is to a
-// broken pipe.
+// mustClose closes the read end, so that the next write gets a broken pipe.
 func (p *silentPipe) mustClose(t *testing.T) {
 	t.Helper()
 	mustWork(t, unix.Close(p.fds[0]))
@@ -57,8 +56,8 @@ func (p *silentPipe) mustClose(t *testing.T) {
 	p.fds[0] = fd // for the cleanup
 }
 
-// mustServeSilently starts a server that says nothing to the test, on an
-// address that was free a moment ago.
+// mustServeSilently starts a server whose output the test does not read, on an
+// address that was unused just before.
 func mustServeSilently(t *testing.T, i install, stdout, stderr *os.File) *process {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -92,16 +91,16 @@ func (p *process) mustBecomeHealthy(t *testing.T) {
 		}
 		select {
 		case <-p.exited:
-			t.Fatalf("it has ended: %v", p.cmd.ProcessState)
+			t.Fatalf("the server exited: %v", p.cmd.ProcessState)
 		default:
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("it does not answer")
+			t.Fatal("the server does not answer")
 		}
 	}
 }
 
-// outputs are what can become of the server's standard output and error.
+// outputs lists possible states of the server's standard output and error.
 var outputs = map[string]func(t *testing.T, p *silentPipe){
 	"closed":  func(t *testing.T, p *silentPipe) { p.mustClose(t) },
 	"stalled": func(t *testing.T, p *silentPipe) { p.mustFill(t) },
@@ -147,8 +146,8 @@ func TestServerStartsWithoutAReaderOfItsOutput(t *testing.T) {
 	}
 }
 
-// mustObey changes the keys file twice, since the first reload is what logs the
-// line that can hold up the second, and revokes an issued key.
+// mustObey changes the keys file twice, since the first reload logs the line
+// that could block the second. Then it revokes an issued API key.
 func mustObey(t *testing.T, p *process, i install, anchored bool) {
 	t.Helper()
 	old := i.psk
@@ -158,14 +157,14 @@ func mustObey(t *testing.T, p *process, i install, anchored bool) {
 		mustWrite(t, i.path("keys/psks.yaml"), "keys:\n"+entry)
 		p.mustBecome(t, 401, "GET", app, "Authorization-PSK: "+old)
 		if took := time.Since(changed); took > 2*time.Second {
-			t.Errorf("a revoked key worked for %s, want at most 2s", took)
+			t.Errorf("a revoked API key worked for %s, want at most 2s", took)
 		}
 		p.want(t, 200, "GET", app, "Authorization-PSK: "+key, "")
 		old = key
 	}
 	mustRevoke(t, p, i)
 	if says := i.mustAdminister(t, "status"); !strings.Contains(says, "is serving") {
-		t.Errorf("status says\n%s", says)
+		t.Errorf("status prints\n%s", says)
 	}
 	if !anchored {
 		p.want(t, 200, "GET", "/readyz", "", "")
@@ -174,11 +173,11 @@ func mustObey(t *testing.T, p *process, i install, anchored bool) {
 	started := time.Now()
 	p.mustBecome(t, 503, "GET", "/readyz", "")
 	if took := time.Since(started); took > 5*time.Second {
-		t.Errorf("/readyz takes %s to say that the log is not anchored", took)
+		t.Errorf("/readyz takes %s to report that the audit log is not anchored", took)
 	}
 }
 
-// mustRevoke issues a key and revokes it.
+// mustRevoke issues an API key and revokes it.
 func mustRevoke(t *testing.T, p *process, i install) {
 	t.Helper()
 	key := i.mustIssue(t, "apikey", "create", "--subject", "ci", "--grant", "{actions: [list], owner: app/*}")
@@ -195,9 +194,9 @@ func mustEndWithin(t *testing.T, p *process, within time.Duration) {
 	select {
 	case <-p.exited:
 	case <-time.After(within):
-		t.Errorf("it has not ended %s after SIGTERM", within)
+		t.Errorf("the server has not exited %s after SIGTERM", within)
 	}
 	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		t.Errorf("signal %v ended it", status.Signal())
+		t.Errorf("signal %v killed the server", status.Signal())
 	}
 }

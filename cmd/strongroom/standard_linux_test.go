@@ -48,7 +48,7 @@ func TestBackupIsWrittenToATerminalIfForced(t *testing.T) {
 	mustWork(t, terminal.Close())
 	shown, err := io.Copy(io.Discard, ours) // ends with EIO when the other end is closed
 	if shown == 0 || err != nil && !errors.Is(err, syscall.EIO) {
-		t.Errorf("%d bytes are shown, %v", shown, err)
+		t.Errorf("%d bytes were written, %v", shown, err)
 	}
 	mustWork(t, cmd.Wait())
 }

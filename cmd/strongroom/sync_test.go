@@ -18,8 +18,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// The system calls between a request and its answer show what kill -9 cannot,
-// for that leaves the kernel's memory alone: whether a change was on disk
+// After kill -9 the kernel still writes its page cache. So only the system
+// calls between a request and its answer show whether a change was on disk
 // before it was acknowledged.
 
 func TestChangesAreOnDiskBeforeTheyAreAcknowledged(t *testing.T) {
@@ -33,7 +33,7 @@ func TestChangesAreOnDiskBeforeTheyAreAcknowledged(t *testing.T) {
 	t.Logf("%d acknowledged changes, each followed to its fdatasync", len(traced.changes))
 }
 
-// A copy takes the place of the file, and is to be as durable.
+// A compacted copy replaces the file and must be just as durable.
 func TestChangesAreOnDiskBeforeTheyAreAcknowledgedAfterACompaction(t *testing.T) {
 	i := mustInit(t)
 	traced := mustTrace(t, i.path("data/strongroom.db"), nil,
@@ -48,18 +48,18 @@ func TestChangesAreOnDiskBeforeTheyAreAcknowledgedAfterACompaction(t *testing.T)
 	}
 }
 
-// The same server, the same check, and a kernel that skips the syncing.
+// The same server with a kernel that skips the sync: the check must fail.
 func TestDiskCheckFailsIfTheKernelDoesNotSync(t *testing.T) {
 	i := mustInit(t)
 	traced := mustTrace(t, i.path("data/strongroom.db"), []string{"-e", "inject=fdatasync,fsync:retval=0"},
 		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	traced.changes = putsToNx1(t, i, traced.process)
 	if err := traced.check(t); !errors.Is(err, errUnsynced) {
-		t.Errorf("the check says %v, want %v", err, errUnsynced)
+		t.Errorf("the check returns %v, want %v", err, errUnsynced)
 	}
 }
 
-// A server with syncing off, as bbolt has it: this very binary, see TestMain.
+// A server with bbolt's sync turned off. It is this test binary, see TestMain.
 func TestDiskCheckFailsIfTheServerDoesNotSync(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "unsynced.db")
 	t.Setenv(unsyncedEnv, path)
@@ -69,20 +69,20 @@ func TestDiskCheckFailsIfTheServerDoesNotSync(t *testing.T) {
 		traced.changes = append(traced.changes, a.header.Get("X-Request-Id"))
 	}
 	if err := traced.check(t); !errors.Is(err, errUnsynced) {
-		t.Errorf("the check says %v, want %v", err, errUnsynced)
+		t.Errorf("the check returns %v, want %v", err, errUnsynced)
 	}
 }
 
 const changesTraced = 20
 
-// putsToNx1 makes changes, one after the other, and returns what identifies
+// putsToNx1 makes changes, one after the other, and returns the request ids of
 // the answers.
 func putsToNx1(t *testing.T, i install, p *process) (ids []string) {
 	t.Helper()
 	acknowledged := func(a answer) { ids = append(ids, a.header.Get("X-Request-Id")) }
 	acknowledged(p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[]}`))
 	for n := range changesTraced {
-		// From one page to some dozens.
+		// From one page to several dozen.
 		body := fmt.Sprintf(`{"data":[{"key":"k","value":"%d%s"}]}`, n, strings.Repeat("x", n*n*200))
 		acknowledged(p.want(t, 200, "PUT", app+"/a", i.pskHeader(), body))
 	}
@@ -93,14 +93,14 @@ func putsToNx1(t *testing.T, i install, p *process) (ids []string) {
 	return ids
 }
 
-// A trace is what a server asked of the kernel while it made changes.
+// A trace holds the system calls of a server while it made changes.
 type trace struct {
 	process *process
-	log     string   // file of the trace
-	state   string   // file that the changes went to
-	changes []string // ids of the answers that acknowledged them, in order
+	log     string   // file with the trace
+	state   string   // state file of the server
+	changes []string // request ids of the acknowledgements, in order
 
-	compacted int // so often a copy has taken the place of the file, as check has found
+	compacted int // number of compactions that check has found
 }
 
 func mustHaveStrace(t *testing.T) {
@@ -113,13 +113,14 @@ func mustHaveStrace(t *testing.T) {
 func mustTrace(t *testing.T, state string, options []string, command ...string) *trace {
 	t.Helper()
 	mustHaveStrace(t)
-	dir, err := filepath.EvalSymlinks(filepath.Dir(state)) // as the kernel knows it
+	dir, err := filepath.EvalSymlinks(filepath.Dir(state)) // the path that the kernel reports
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr := &trace{state: filepath.Join(dir, filepath.Base(state)), log: filepath.Join(t.TempDir(), "trace")}
-	// As a grandchild (-D), so that the process is the server's. Descriptors
-	// come with their paths (-y), answers with their heads (-s).
+	// The tracer is a grandchild (-D), so that the process id is the server's.
+	// Descriptors are printed with paths (-y), answers with their first bytes
+	// (-s).
 	strace := []string{"strace", "-D", "-f", "-y", "-s", "600", "-e", "signal=none", "-o", tr.log}
 	strace = append(strace, "-e", "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,msync,renameat,renameat2,rename")
 	strace = append(strace, options...)
@@ -132,9 +133,9 @@ var (
 	errNoTrace  = errors.New("the trace does not have what it should")
 )
 
-// check stops the server and follows every change to the disk: between the
-// answer before it and its own answer it was written, and after the last write
-// the file was synced. Syncing that did not happen does not count.
+// check stops the server and checks every change: it must be written between
+// the previous answer and its own, and the file must be synced after the last
+// write. A failed sync does not count.
 func (tr *trace) check(t *testing.T) error {
 	t.Helper()
 	tr.process.mustStop(t)
@@ -142,21 +143,21 @@ func (tr *trace) check(t *testing.T) error {
 	if err != nil {
 		return err
 	}
-	next, acknowledged := 0, 0          // answers, and the writes that they stand for
-	written, syncing, synced := 0, 0, 0 // writes: begun; begun when syncing began; on disk
+	next, acknowledged := 0, 0          // answers, and the writes they acknowledge
+	written, syncing, synced := 0, 0, 0 // writes: started; started before the last sync started; on disk
 	for _, c := range calls {
 		onState := strings.HasPrefix(c.args, "<"+tr.state+">") || strings.HasPrefix(c.args, "<"+tr.state+".compact>")
 		switch {
 		case c.begins && strings.HasPrefix(c.name, "rename") && strings.Contains(c.args, tr.state+".compact"):
 			if synced != written {
-				return fmt.Errorf("%w: the copy, when it took the place of the file", errUnsynced)
+				return fmt.Errorf("%w: the copy, before it replaced the file", errUnsynced)
 			}
 			tr.compacted++
 		case onState && strings.HasPrefix(c.name, "pwrite") && c.begins:
 			written++
 		case onState && c.name == "fdatasync" && c.begins:
 			syncing = written
-		case onState && c.name == "fdatasync" && c.result == "0": // and not "0 (INJECTED)"
+		case onState && c.name == "fdatasync" && c.result == "0": // not "0 (INJECTED)"
 			synced = syncing
 		case c.begins && next < len(tr.changes) && strings.Contains(c.args, "X-Request-Id: "+tr.changes[next]):
 			if written == acknowledged {
@@ -174,8 +175,8 @@ func (tr *trace) check(t *testing.T) error {
 	return nil
 }
 
-// A call is the beginning of a system call, or its end with the result. Of
-// writes only the beginning is of interest.
+// A call is the start of a system call, or its end with the result. Writes have
+// only the start.
 type call struct {
 	name, args string
 	begins     bool
@@ -216,15 +217,15 @@ func readTrace(path string) (calls []call, err error) {
 	return calls, lines.Err()
 }
 
-// unsyncedEnv names the file of a server that does not sync.
+// unsyncedEnv names the state file of a server that does not sync.
 const unsyncedEnv = "STRONGROOM_TEST_UNSYNCED"
 
-// serveUnsynced answers every request after a commit that nobody waits for the
-// disk for: what check must notice.
+// serveUnsynced commits and acknowledges every request without a sync. The
+// check must detect this.
 func serveUnsynced(path string) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true})
 	if err != nil {
-		panic(err) // a test's own server may
+		panic(err) // acceptable in the server of a test
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -22,7 +22,7 @@ func TestOldCopyOfTheStateFileIsRejected(t *testing.T) {
 	p = mustServe(t, i)
 	p.want(t, 200, "PUT", app+"/db", i.pskHeader(), `{"data":[{"key":"k","value":"new"}]}`)
 	p.mustStop(t)
-	mustServe(t, i).mustStop(t) // all is well
+	mustServe(t, i).mustStop(t) // a normal run
 	present, anchor := mustRead(t, i.path("data/strongroom.db")), mustRead(t, i.path("anchor"))
 
 	mustWrite(t, i.path("data/strongroom.db"), old)
@@ -31,13 +31,14 @@ func TestOldCopyOfTheStateFileIsRejected(t *testing.T) {
 			"if that was meant, as after a restore, move "+i.path("anchor")+" away and a new one begins")
 	}
 	if mustRead(t, i.path("anchor")) != anchor {
-		t.Error("the proof has been written over")
+		t.Error("the anchor was overwritten")
 	}
 	mustWrite(t, i.path("data/strongroom.db"), present)
 	hasValue("db", "new")(t, mustServe(t, i), i)
 }
 
-// Killed, the server may have anchored less than it has on record, never more.
+// A killed server may have anchored fewer entries than the audit log has, never
+// more.
 func TestKilledServerRestartsWithItsAnchor(t *testing.T) {
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{file: anchor}")
@@ -80,7 +81,7 @@ func TestAnchorOfAnotherLogIsRejected(t *testing.T) {
 	wantRefusal(t, i.administer(t, "serve"), "audit.anchor.file: ", "not an anchor of this audit log")
 }
 
-// Whoever can write the file cannot do so unnoticed.
+// Changes by a process with write access to the file must be detected.
 func TestTamperingWithTheAuditLogIsReported(t *testing.T) {
 	prepared := mustHaveAPast(t)
 	entry := func(seq byte) []byte { return []byte{0, 0, 0, 0, 0, 0, 0, seq} }
@@ -113,10 +114,10 @@ func TestTamperingWithTheAuditLogIsReported(t *testing.T) {
 				wantRefusal(t, i.administer(t, "audit", "verify"), "after 2 entries: ", "entry 3")
 				r := i.administer(t, "doctor")
 				if r.code != 1 || !strings.Contains(r.stdout, "WRONG  audit log: ") || !strings.Contains(r.stdout, "entry 3") {
-					t.Errorf("%s, the doctor says (%d)\n%s", when, r.code, r.stdout)
+					t.Errorf("%s, doctor prints (%d)\n%s", when, r.code, r.stdout)
 				}
 				if r := i.administer(t, "audit", "prune", "--yes", "--keep", "1ns"); r.code == 0 && strings.HasPrefix(r.stdout, "12") {
-					t.Errorf("%s, its traces were pruned", when)
+					t.Errorf("%s, audit prune removed the evidence", when)
 				}
 			}
 			check("without a server")
@@ -126,7 +127,8 @@ func TestTamperingWithTheAuditLogIsReported(t *testing.T) {
 	}
 }
 
-// Behind a damaged head nothing can be recorded, and so nothing done.
+// If the head of the audit log is damaged, no entry can be added, so no request
+// is served.
 func TestLogWithADamagedHeadCanBeRepaired(t *testing.T) {
 	i := mustHaveAPast(t)
 	mustChangeState(t, i, func(tx *bbolt.Tx) error {
@@ -140,21 +142,22 @@ func TestLogWithADamagedHeadCanBeRepaired(t *testing.T) {
 	const body = `{"secret_name":"new","data":[{"key":"k","value":"v"}]}`
 	p.want(t, 500, "POST", app, i.pskHeader(), body)
 	if got := i.mustAdminister(t, "audit", "mend", "--yes"); !strings.Contains(got, "goes on behind its last entry") {
-		t.Errorf("mend says %s", got)
+		t.Errorf("mend prints %s", got)
 	}
 	p.want(t, 200, "POST", app, i.pskHeader(), body)
 	if got := i.mustAdminister(t, "audit", "mend", "--yes"); !strings.Contains(got, "the head is sound") {
-		t.Errorf("mend says, the second time, %s", got)
+		t.Errorf("the second mend prints %s", got)
 	}
 	if got := i.mustAdminister(t, "audit", "tail", "-n", "2"); !strings.Contains(got, `"action":"audit mend"`) {
-		t.Errorf("the mending is not on record:\n%s", got)
+		t.Errorf("the audit log lacks the repair:\n%s", got)
 	}
 	if log := p.mustStop(t); !strings.Contains(log, "strongroom audit mend") {
-		t.Errorf("the log names no way out:\n%s", log)
+		t.Errorf("the log does not say how to repair it:\n%s", log)
 	}
 }
 
-// A server whose file is gone would write into nothing.
+// A server whose state file was deleted would write to a file without a name,
+// and lose every write.
 func TestServerExitsWhenItsStateFileIsDeletedOrReplaced(t *testing.T) {
 	for name, loss := range map[string]func(path string) error{
 		"deleted": os.Remove,
@@ -175,7 +178,7 @@ func TestServerExitsWhenItsStateFileIsDeletedOrReplaced(t *testing.T) {
 			if code == 0 || !strings.Contains(log, "strongroom: the state file was deleted or replaced") {
 				t.Errorf("exit code %d:\n%s", code, log)
 			}
-			if took := time.Since(lost); took > 5*time.Second { // it has a second, and the machine other things to do
+			if took := time.Since(lost); took > 5*time.Second { // it has one second, plus time for a busy machine
 				t.Errorf("it took %v to notice", took)
 			}
 		})

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// An identity is a certificate for 127.0.0.1 that signs itself, and its key, in
-// PEM.
+// An identity is a self-signed certificate for 127.0.0.1 and its private key,
+// in PEM.
 type identity struct{ certificate, key string }
 
 func newIdentity(t *testing.T) identity {
@@ -56,7 +56,8 @@ func (id identity) mustWrite(t *testing.T, i install) {
 	mustWrite(t, i.path("tls.crt"), id.certificate)
 }
 
-// client trusts nobody but the identity, and speaks no newer version.
+// client returns a client that trusts only the identity and supports no newer
+// TLS version.
 func (id identity) client(t *testing.T, maxVersion uint16) *http.Client {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -66,7 +67,7 @@ func (id identity) client(t *testing.T, maxVersion uint16) *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
-// mustServeTLS starts a server that shows the identity.
+// mustServeTLS starts a server with the identity.
 func mustServeTLS(t *testing.T, i install, id identity) *process {
 	t.Helper()
 	id.mustWrite(t, i)
@@ -99,10 +100,10 @@ func TestTLSDefaultsToVersion13WithHTTP2(t *testing.T) {
 	p.mustSay(t, reloaded)
 	resp, err = ready(id.client(t, tls.VersionTLS12), p)
 	if err != nil || resp.ProtoMajor != 2 || resp.TLS.Version != tls.VersionTLS12 || !strings.Contains(tls.CipherSuiteName(resp.TLS.CipherSuite), "_GCM_") {
-		t.Errorf("TLS 1.2 by choice: %v, %v", resp, err)
+		t.Errorf("with min_version 1.2, TLS 1.2: %v, %v", resp, err)
 	}
 	if resp, err := ready(id.client(t, 0), p); err != nil || resp.TLS.Version != tls.VersionTLS13 {
-		t.Errorf("TLS 1.3 beside it: %v, %v", resp, err)
+		t.Errorf("with min_version 1.2, TLS 1.3: %v, %v", resp, err)
 	}
 }
 
@@ -116,18 +117,18 @@ func TestCertificateIsReplacedOnlyTogetherWithItsKey(t *testing.T) {
 	mustWrite(t, i.path("tls.crt"), second.certificate)
 	p.mustSay(t, regexp.MustCompile(broken.String()+"listen.tls: tls: private key does not match public key"))
 	if _, err := ready(first.client(t, 0), p); err != nil {
-		t.Errorf("with half of another, the first is not shown any more: %v", err)
+		t.Errorf("with only one new file, the first certificate is no longer served: %v", err)
 	}
 	mustWrite(t, i.path("tls.key"), second.key)
 	p.mustSay(t, reloaded)
 	if _, err := ready(second.client(t, 0), p); err != nil {
-		t.Errorf("the second is not shown: %v", err)
+		t.Errorf("the second certificate is not served: %v", err)
 	}
 	if _, err := ready(first.client(t, 0), p); err == nil {
-		t.Error("the first is still shown")
+		t.Error("the first certificate is still served")
 	}
 	if _, err := ready(connected, p); err != nil {
-		t.Errorf("a connection from before does not go on: %v", err)
+		t.Errorf("an open connection was closed: %v", err)
 	}
 }
 
@@ -147,23 +148,23 @@ func TestExpiringCertificateIsReported(t *testing.T) {
 	p.mustSay(t, regexp.MustCompile(`level=WARN msg="certificate 1 of listen.tls.certificate expires on .*" about=certificate`))
 	const soon = "certificate: certificate 1 of listen.tls.certificate expires on "
 	if says := i.mustAdminister(t, "status"); !strings.Contains(says, "warning: "+soon) {
-		t.Errorf("status says\n%s", says)
+		t.Errorf("status prints\n%s", says)
 	}
 	if says := i.mustAdminister(t, "doctor"); !strings.Contains(says, "WARN   "+soon) {
-		t.Errorf("the doctor says\n%s", says)
+		t.Errorf("doctor prints\n%s", says)
 	}
 	newIdentityUntil(t, time.Now().Add(-time.Minute)).mustWrite(t, i)
 	p.mustSay(t, regexp.MustCompile(`level=WARN msg="certificate 1 of listen.tls.certificate expired on .*" about=certificate`))
 	if r := i.administer(t, "doctor"); r.code != 1 || !strings.Contains(r.stdout, "WRONG  certificate: ") {
-		t.Errorf("the doctor says, with exit code %d\n%s", r.code, r.stdout)
+		t.Errorf("doctor prints, with exit code %d\n%s", r.code, r.stdout)
 	}
 	p.mustStop(t)
 	if r := i.administer(t, "doctor"); r.code != 1 || !strings.Contains(r.stdout, "WRONG  certificate: ") {
-		t.Errorf("without a server, the doctor says, with exit code %d\n%s", r.code, r.stdout)
+		t.Errorf("without a server, doctor prints, with exit code %d\n%s", r.code, r.stdout)
 	}
 	newIdentityUntil(t, time.Now().Add(time.Hour)).mustWrite(t, i)
 	if r := mustRun(t, "config", "check", "--config", i.config()); r.stderr != "" {
-		t.Errorf("a good certificate gets the warning %s", r.stderr)
+		t.Errorf("a valid certificate gets the warning %s", r.stderr)
 	}
 }
 
@@ -172,11 +173,11 @@ func TestPlainHTTPOnANetworkGetsAWarning(t *testing.T) {
 	i.mustEdit(t, "strongroom.yaml", "127.0.0.1:3000", "0.0.0.0:0")
 	const what = "listen.address: secrets and credentials cross the network unencrypted"
 	if r := mustRun(t, "config", "check", "--config", i.config()); r.stdout != "the config is good\n" || !strings.HasPrefix(r.stderr, "warning: "+what) {
-		t.Errorf("config check says\n%s%s", r.stdout, r.stderr)
+		t.Errorf("config check prints\n%s%s", r.stdout, r.stderr)
 	}
 	p := mustStart(t, program, "serve", "--config", i.config())
 	p.mustSay(t, regexp.MustCompile(`level=WARN msg="secrets and credentials cross the network unencrypted: .*" about=listen.address`))
 	if says := i.mustAdminister(t, "doctor"); !strings.Contains(says, "WARN   "+what) {
-		t.Errorf("the doctor says\n%s", says)
+		t.Errorf("doctor prints\n%s", says)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
-// issuer publishes a key and signs whatever claims with it.
+// issuer publishes a public key and signs any claims with it.
 type issuer struct {
 	*httptest.Server
 	key *rsa.PrivateKey
@@ -60,7 +60,8 @@ func (i issuer) tokenWith(t *testing.T, name, claim string, value any) string {
 	return text
 }
 
-// kubeconfig is how somebody with this token reaches the cluster; JSON is YAML.
+// kubeconfig returns a kubeconfig with this token for the cluster. JSON is
+// valid YAML.
 func kubeconfig(t *testing.T, s *kubetest.Server, token string) string {
 	t.Helper()
 	type object = kubetest.Object
@@ -76,7 +77,8 @@ func kubeconfig(t *testing.T, s *kubetest.Server, token string) string {
 	return string(text)
 }
 
-// mustReviewTokens makes a service account that may, and an app's beside it.
+// mustReviewTokens creates a service account that may review tokens, and one of
+// an app.
 func mustReviewTokens(t *testing.T, s *kubetest.Server) (namespace string) {
 	t.Helper()
 	type object = kubetest.Object
@@ -92,8 +94,8 @@ func mustReviewTokens(t *testing.T, s *kubetest.Server) (namespace string) {
 	return namespace
 }
 
-// Pods, an identity provider and keys share the Authorization header, whichever
-// comes first in the list.
+// Pods, an identity provider and API keys share the Authorization header, in
+// any order of the strategies.
 func TestStrategiesWithOneHeaderClaimOnlyTheirOwnCredentials(t *testing.T) {
 	cluster := kubetest.Start(t)
 	namespace := mustReviewTokens(t, cluster)
@@ -146,25 +148,26 @@ auth:
 			asks := slices.ContainsFunc(challenges, func(c string) bool { return strings.HasPrefix(c, `Bearer realm="strongroom"`) }) &&
 				slices.Contains(challenges, "APIKey")
 			if asks != (tc.status == 401) {
-				t.Errorf("%s: it asks for %q", tc.name, challenges)
+				t.Errorf("%s: the answer asks for %q", tc.name, challenges)
 			}
 		}
 		p.mustStop(t)
 	}
 }
 
-// awaitRights waits until the API server lets us review tokens, as we were just
-// allowed to.
+// awaitRights waits until the API server lets the server review tokens. New
+// rights take a moment.
 func (p *process) awaitRights(t *testing.T, token string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); p.mustDo(t, "GET", app, "Authorization: Bearer "+token, "").status == 503; {
 		if time.Now().After(deadline) {
-			t.Fatal("we may not review tokens")
+			t.Fatal("the server may not review tokens")
 		}
 	}
 }
 
-// A running server knows the issuer's keys, and without one they are fetched.
+// A running server has the issuer's public keys. Without one, explain fetches
+// them.
 func TestExplainNamesTheCallerOfAToken(t *testing.T) {
 	sso := newIssuer(t)
 	i := mustInit(t)
@@ -184,7 +187,7 @@ func TestExplainNamesTheCallerOfAToken(t *testing.T) {
 	p.mustStop(t)
 }
 
-// Callers of the APIs get the same 401 for each.
+// Callers of the APIs get the same 401 for each reason.
 func TestExplainSaysWhyATokenIsRejected(t *testing.T) {
 	sso := newIssuer(t)
 	i := mustInit(t)
@@ -239,7 +242,7 @@ auth:
 	i.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded, auth: [psk]", "nx1: {store: embedded, auth: [sso, psk]")
 }
 
-// A reload must not forget what cannot be fetched again just then.
+// A reload must keep public keys that cannot be fetched again at that moment.
 func TestIssuerKeysSurviveAReload(t *testing.T) {
 	sso := newIssuer(t)
 	i := mustInit(t)
@@ -255,7 +258,7 @@ func TestIssuerKeysSurviveAReload(t *testing.T) {
 
 	i.mustEdit(t, "strongroom.yaml", ", managers:", ", others:")
 	p.mustSay(t, regexp.MustCompile("(?s)the config has been reloaded.*the config has been reloaded"))
-	p.want(t, 403, "GET", app, token, "") // what was remembered of it has gone with its policy
+	p.want(t, 403, "GET", app, token, "") // the cached review ended with the old policy
 }
 
 func TestRequestChangesNothingIfItsTokenExpiresMeanwhile(t *testing.T) {
@@ -272,7 +275,7 @@ func TestRequestChangesNothingIfItsTokenExpiresMeanwhile(t *testing.T) {
 	if status, text := early.end(t); status != 200 {
 		t.Errorf("before the token's end: %d %s, want 200", status, text)
 	}
-	time.Sleep(time.Until(ends)) // on the process's clock, which the test cannot change
+	time.Sleep(time.Until(ends)) // the test cannot change the clock of the process
 	if status, text := late.end(t); status != 403 {
 		t.Errorf("after the token's end: %d %s, want 403", status, text)
 	}

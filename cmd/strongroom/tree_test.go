@@ -43,8 +43,9 @@ func exampleLines(c *cobra.Command) (lines []string) {
 	return lines
 }
 
-// parseExample says why a command would refuse the line, up to the first pipe
-// or redirection. It runs nothing. A group may show a line of a subcommand.
+// parseExample returns the reason why a command would reject the line, up to
+// the first pipe or redirection. It runs nothing. A command group may show a
+// line of one of its subcommands.
 func parseExample(of *cobra.Command, line string) string {
 	words := shellWords(line)
 	if len(words) < 2 || words[0] != "strongroom" {
@@ -70,7 +71,7 @@ func parseExample(of *cobra.Command, line string) string {
 
 var shellWord = regexp.MustCompile(`'[^']*'|[^\s']+`)
 
-// shellWords splits a line as a shell does, with single quotes only.
+// shellWords splits a line like a shell with single quotes only.
 func shellWords(line string) (words []string) {
 	for _, word := range shellWord.FindAllString(line, -1) {
 		if word == "|" || word == ">" {

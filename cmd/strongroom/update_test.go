@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	counters   = 64 // writers
+	counters   = 64 // number of clients
 	countsEach = 3
 )
 
-// Everybody reads the number that is there and writes the next one, if it is
-// still there.
+// Each client reads the current number and writes the next one, if it is
+// unchanged.
 func TestNoUpdateIsLostAmong64Writers(t *testing.T) {
 	i := mustInit(t)
 	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"counter","data":[{"key":"n","value":"0"}]}`)
 	var outdated atomic.Int64
 	var writing sync.WaitGroup
-	numbers := make([][]int, counters) // that each of them wrote
+	numbers := make([][]int, counters) // numbers written by each client
 	for n := range counters {
 		writing.Go(func() {
 			for len(numbers[n]) < countsEach && !t.Failed() {
@@ -45,11 +45,11 @@ func TestNoUpdateIsLostAmong64Writers(t *testing.T) {
 	}
 	t.Logf("%d writers, %d updates, %d refused with 412, none lost", counters, len(written), outdated.Load())
 	if outdated.Load() == 0 {
-		t.Error("they were never in each other's way")
+		t.Error("no two clients ever conflicted")
 	}
 }
 
-// countOn returns the number that it wrote, unless somebody else was faster.
+// countOn returns the number that it wrote, unless another client was faster.
 func countOn(t *testing.T, p *process, i install) (number int, ok bool) {
 	n, etag := readCounter(t, p, i)
 	body := fmt.Sprintf(`{"data":[{"key":"n","value":"%d"}]}`, n+1)
