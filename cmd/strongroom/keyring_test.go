@@ -61,8 +61,15 @@ func TestDoctorChecksThatTheConfiguredKeyOpensTheStateFile(t *testing.T) {
 	if r.code != 1 || !strings.Contains(r.stdout, "\nWRONG  key: the server will not start again with the configured key: this key does not open the keyring\n") {
 		t.Errorf("exit code %d:\n%s", r.code, r.stdout)
 	}
+	const warning = "warning: key: the server will not start again with the configured key"
+	if says := i.mustAdminister(t, "status"); !strings.Contains(says, warning) {
+		t.Errorf("status does not warn:\n%s", says)
+	}
 	i.mustEdit(t, "strongroom.yaml", "keys/state.key", "keys/new.key")
 	i.mustAdminister(t, "doctor")
+	if says := i.mustAdminister(t, "status"); strings.Contains(says, "warning: key") {
+		t.Errorf("status still warns:\n%s", says)
+	}
 	p.mustStop(t)
 	mustServe(t, i)
 }

@@ -42,7 +42,7 @@ var networkFileSystems = []int64{0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735
 
 // Examine runs all checks of the state file and its environment.
 func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
-	findings := slices.Concat(s.examineFiles(), s.examineDisk(), s.examineClock(), s.ClockFindings(), s.examineKeyring(), s.examineKey(ctx))
+	findings := slices.Concat(s.examineFiles(), s.examineDisk(), s.examineClock(), s.ClockFindings(), s.examineKeyring(), s.KeyFindings(ctx))
 	report, err := s.VerifyAudit(ctx, "")
 	switch {
 	case err != nil:
@@ -138,9 +138,9 @@ func (s *Service) examineKeyring() []Finding {
 	}
 }
 
-// examineKey opens the keyring as the next start will. The configured key may differ from
+// KeyFindings opens the keyring as the next start will. The configured key may differ from
 // the one that opened the keyring: see Rewrap.
-func (s *Service) examineKey(ctx context.Context) []Finding {
+func (s *Service) KeyFindings(ctx context.Context) []Finding {
 	if _, err := keyring.Open(ctx, s.File, s.Key); err != nil {
 		return []Finding{wrong("key", "the server will not start again with the configured key: %v", err)}
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,11 +64,11 @@ type handlers struct {
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
 // Status describes the running process.
-func (a *handlers) Status(context.Context, gen.StatusRequestObject) (gen.StatusResponseObject, error) {
+func (a *handlers) Status(ctx context.Context, _ gen.StatusRequestObject) (gen.StatusResponseObject, error) {
 	return gen.Status200JSONResponse{
 		Version: a.program.Version, Serving: a.program.Serving, State: a.admin.File.ID(), Stores: a.admin.StoreNames(),
 		Keyring: keyring(a.admin.KeyringNow()), Config: a.config(),
-		Warnings: warnings(append(a.admin.ClockFindings(), a.program.Findings()...)),
+		Warnings: warnings(slices.Concat(a.admin.ClockFindings(), a.admin.KeyFindings(ctx), a.program.Findings())),
 	}, nil
 }
 
