@@ -15,9 +15,9 @@ import (
 	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
-// TestConformance runs the suite against a cluster of one's own, in the
-// namespace of its kubeconfig's context, and asks for nothing outside of it.
-func TestConformance(t *testing.T) {
+// TestStoreOnAnyCluster runs the suite against any cluster, in the namespace of the
+// kubeconfig's context. It needs no rights outside that namespace.
+func TestStoreOnAnyCluster(t *testing.T) {
 	file := os.Getenv("STRONGROOM_TEST_KUBECONFIG")
 	if file == "" {
 		t.Skip("NOT TESTED against another cluster: STRONGROOM_TEST_KUBECONFIG is not set")
@@ -44,9 +44,9 @@ func TestConformance(t *testing.T) {
 	}.Run(t)
 }
 
-// empty deletes all that the suite has made.
+// empty deletes all secrets that the suite created.
 func empty(t *testing.T, st secret.Store) {
-	// Not t.Context(), which is done by now.
+	// t.Context() is already cancelled here.
 	ctx := context.WithoutCancel(t.Context())
 	owners, err := st.Owners(ctx, secret.Page{})
 	if err != nil {
@@ -65,7 +65,7 @@ func empty(t *testing.T, st secret.Store) {
 	}
 }
 
-func TestEtcdThatIsCutOffAndBack(t *testing.T) {
+func TestStoreRecoversWhenEtcdDoes(t *testing.T) {
 	link := kubetest.NewLink(t)
 	server, err := kubetest.Run(t.Context(), kubetest.Options{Etcd: link})
 	if err != nil {
@@ -87,10 +87,10 @@ func TestEtcdThatIsCutOffAndBack(t *testing.T) {
 		start := time.Now()
 		if err := a.do(t.Context(), st); a.write {
 			wantError(t, a.name, err, secret.ErrUnavailable)
-		} else if err != nil { // a list may come from the API server's own memory
+		} else if err != nil { // a list may come from the API server's cache
 			wantError(t, a.name, err, secret.ErrUnavailable)
 		}
-		if took := time.Since(start); took > 20*time.Second { // it may have been the machine
+		if took := time.Since(start); took > 20*time.Second { // a slow machine may be the cause
 			t.Errorf("%s: answered after %v, and had half a second", a.name, took)
 		}
 	}

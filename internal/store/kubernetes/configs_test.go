@@ -41,7 +41,7 @@ func read(t testing.TB, name string) (objects []object) {
 	}
 }
 
-// installed is an API server on which configs/kubernetes was applied, and
+// installed returns an API server to which configs/kubernetes was applied, and
 // nothing else.
 func installed(t testing.TB) *kubetest.Server {
 	t.Helper()
@@ -58,14 +58,14 @@ func installed(t testing.TB) *kubetest.Server {
 
 var install sync.Once
 
-// asStrongroom is how the pod of configs/kubernetes reaches the server.
+// asStrongroom returns the client config of the pod in configs/kubernetes.
 func asStrongroom(t testing.TB, server *kubetest.Server) *rest.Config {
 	t.Helper()
 	return server.As(server.Token(t, "strongroom", "strongroom"))
 }
 
-// newNamespace is one like app-secrets: in it Strongroom's service account has
-// the rights that configs/kubernetes gives it, and no others.
+// newNamespace creates a namespace like app-secrets. In it, Strongroom's service
+// account has the rights that configs/kubernetes gives it, and no others.
 func newNamespace(t testing.TB, server *kubetest.Server) string {
 	t.Helper()
 	namespace := server.Namespace(t)
@@ -111,9 +111,9 @@ func TestConfigInTheConfigMapLoads(t *testing.T) {
 	}
 }
 
-// TestPolicyKeepsUsAwayFromForeignSecrets does with our account what a bug of
-// ours might.
-func TestPolicyKeepsUsAwayFromForeignSecrets(t *testing.T) {
+// TestPolicyRejectsChangesToForeignSecrets sends requests with Strongroom's account
+// that only a bug could send.
+func TestPolicyRejectsChangesToForeignSecrets(t *testing.T) {
 	server := installed(t)
 	namespace := newNamespace(t, server)
 	us := asStrongroom(t, server)
@@ -167,8 +167,8 @@ func TestPolicyKeepsUsAwayFromForeignSecrets(t *testing.T) {
 	}
 }
 
-// Our own code is refused like any other where it would overstep.
-func TestRefusalOfThePolicyIsNotTheCallers(t *testing.T) {
+// A request that the policy refuses is our error, not the caller's.
+func TestPolicyRefusalIsNotReportedAsTheCallersError(t *testing.T) {
 	server := installed(t)
 	namespace := newNamespace(t, server)
 	st := open(t, asStrongroom(t, server), namespace)

@@ -19,7 +19,7 @@ func mustWriteFile(t *testing.T, path string, text []byte, mode os.FileMode) {
 	}
 }
 
-func TestKubeconfigSaysWhereAndWho(t *testing.T) {
+func TestKubeconfigGivesAddressAndCredentials(t *testing.T) {
 	server := kubetest.Start(t)
 	namespace := newNamespace(t, installed(t))
 	file := filepath.Join(t.TempDir(), "kubeconfig")
@@ -40,8 +40,8 @@ func TestKubeconfigSaysWhereAndWho(t *testing.T) {
 	}
 }
 
-// An exec plugin supplies a token, and another one when the first is refused.
-func TestExecPluginsAreAskedForCredentials(t *testing.T) {
+// An exec plugin is run again when the API server refuses its first token.
+func TestExecPluginSuppliesCredentials(t *testing.T) {
 	server := installed(t)
 	namespace := newNamespace(t, server)
 	dir := t.TempDir()
@@ -80,7 +80,7 @@ func wantReadAnew(t *testing.T, st *kubernetes.Store, file, good string) {
 	}
 }
 
-func TestOutsideOfAClusterThereIsNoneToBeIn(t *testing.T) {
+func TestInClusterFailsOutsideACluster(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	if _, err := kubernetes.InCluster(); err == nil {
 		t.Error("InCluster found a cluster")

@@ -70,7 +70,7 @@ func TestConnectionsOfManyRequestsAreKept(t *testing.T) {
 
 // After connections died silently, as in a crash of the peer's machine, one
 // request times out in total, not one per connection.
-func TestDeadConnectionsCostOneTimeout(t *testing.T) {
+func TestDeadConnectionsCauseOneTimeout(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 3*time.Second)
 	dead := manyAtOnce(t, st, proxy, 8)
 	proxy.Set(on(dead, kubetest.Stall))
@@ -82,7 +82,7 @@ func TestDeadConnectionsCostOneTimeout(t *testing.T) {
 }
 
 // A closed store leaves no connection open.
-func TestClosedStoreHangsUp(t *testing.T) {
+func TestCloseClosesTheConnections(t *testing.T) {
 	server := installed(t)
 	_, proxy, namespace := staged(t, server, 20*time.Second)
 	st, err := kubernetes.Open(proxy.Config(asStrongroom(t, server)), kubernetes.Options{Namespace: namespace, Timeout: 20 * time.Second})
@@ -104,7 +104,7 @@ func TestClosedStoreHangsUp(t *testing.T) {
 
 // Cutting all connections at once loses no write, although only a request that
 // certainly did not arrive may be sent any number of times.
-func TestCutConnectionsCostNoWrite(t *testing.T) {
+func TestCutConnectionsLoseNoWrite(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	dead := manyAtOnce(t, st, proxy, 8)
 	proxy.Set(on(dead, kubetest.Cut))
@@ -138,7 +138,7 @@ func TestListKeepsItsConnection(t *testing.T) {
 
 // While the audit entry is being written, the API server has the head of the
 // request and nothing of its body.
-func TestBodyFollowsTheRecord(t *testing.T) {
+func TestBodyIsSentAfterTheAuditEntry(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	head, whole, recorded := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -176,7 +176,7 @@ func TestBodyFollowsTheRecord(t *testing.T) {
 
 // The time that a slow disk takes for the audit entry does not count against the
 // API server's timeout.
-func TestSlowRecordIsNoTimeout(t *testing.T) {
+func TestSlowAuditLogDoesNotTimeOutTheRequest(t *testing.T) {
 	for _, a := range acts() {
 		if !a.write {
 			continue

@@ -89,7 +89,7 @@ func staged(t *testing.T, server *kubetest.Server, timeout time.Duration) (st *k
 
 // While the API server does not answer, every operation fails within its deadline
 // as unavailable.
-func TestAwayIsUnavailableWithinTheDeadline(t *testing.T) {
+func TestUnreachableClusterIsUnavailableWithinTheDeadline(t *testing.T) {
 	server := installed(t)
 	for name, fault := range map[string]kubetest.Fault{
 		"cut":              kubetest.Cut,
@@ -132,7 +132,7 @@ func TestAwayIsUnavailableWithinTheDeadline(t *testing.T) {
 }
 
 // A conflict without a condition of the caller is retried.
-func TestOneConflictIsNoRefusal(t *testing.T) {
+func TestOneConflictIsRetried(t *testing.T) {
 	server := installed(t)
 	for _, a := range acts() {
 		if !a.write {
@@ -171,7 +171,7 @@ func TestDisconnectDuringACheckAffectsNoOtherClient(t *testing.T) {
 }
 
 // A caller's own deadline is kept and not blamed on the cluster.
-func TestCallersDeadlineIsHeeded(t *testing.T) {
+func TestCallersDeadlineIsRespected(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), time.Minute)
 	proxy.Set(kubetest.Stall)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -183,7 +183,7 @@ func TestCallersDeadlineIsHeeded(t *testing.T) {
 
 // Each operation succeeds although one of its answers, any of them, is lost after
 // the request was served.
-func TestLostAnswerIsNoLostWrite(t *testing.T) {
+func TestLostAnswerDoesNotLoseTheWrite(t *testing.T) {
 	server := installed(t)
 	for _, a := range acts() {
 		for lost := range 5 {
@@ -208,7 +208,7 @@ func TestLostAnswerIsNoLostWrite(t *testing.T) {
 }
 
 // A list is decoded item by item, and restarted if it breaks off.
-func TestListThatBreaksOffIsBegunAnew(t *testing.T) {
+func TestInterruptedListIsRestarted(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	for _, name := range []string{"a", "b", "c"} {
 		if _, err := st.Create(t.Context(), at(name), secret.Draft{}); err != nil {
@@ -229,7 +229,7 @@ func TestListThatBreaksOffIsBegunAnew(t *testing.T) {
 }
 
 // The part of an answer read before it broke off does not appear in the next one.
-func TestAnswerThatBreaksOffLeavesNothing(t *testing.T) {
+func TestInterruptedAnswerIsReadAgain(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	broken := false
 	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -256,7 +256,7 @@ func TestAnswerThatBreaksOffLeavesNothing(t *testing.T) {
 
 // Protocol buffers can put bytes into a secret that are not text. Such a secret is
 // listed, found and refused like any other.
-func TestAnswerNeedNotBeProperJSON(t *testing.T) {
+func TestAnswersAreReadLeniently(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.Method == http.MethodPatch {
@@ -306,7 +306,7 @@ func wantActed(t *testing.T, st secret.Store, name string) {
 
 // A rename interrupted at any of its requests leaves the secret under one or both
 // names, and under one as soon as the next process writes.
-func TestRenameThatIsCutOffIsSettledByTheNextProcess(t *testing.T) {
+func TestInterruptedRenameIsFinishedByTheNextProcess(t *testing.T) {
 	server := installed(t)
 	for served := range 6 {
 		for _, lose := range []bool{true, false} {
@@ -363,7 +363,7 @@ func namesIn(t *testing.T, st secret.Store) (names []string) {
 
 // A change of the original since the copy wins over an unfinished rename: nothing
 // is deleted.
-func TestRenameThatWasLeftDoesNotUndoAChangeFromOutside(t *testing.T) {
+func TestFinishingARenameKeepsAnOutsideChange(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 2*time.Second)
 	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -392,7 +392,7 @@ func TestRenameThatWasLeftDoesNotUndoAChangeFromOutside(t *testing.T) {
 
 // A process that ignores the mark changes the original. Neither its change nor the
 // secret is lost.
-func TestRenameGivesWayToAChangeFromOutside(t *testing.T) {
+func TestRenameRestartsAfterAnOutsideChange(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 20*time.Second)
 	path := "/api/v1/namespaces/" + namespace + "/secrets/" + objectname.Of(at("db").Ref)
@@ -416,7 +416,7 @@ func TestRenameGivesWayToAChangeFromOutside(t *testing.T) {
 }
 
 // A right that the cluster denies the server is the server's error, not the caller's.
-func TestOurOwnTroubleIsNoAnswerOfTheDomain(t *testing.T) {
+func TestClusterRefusalsAreNotReportedAsTheCallersError(t *testing.T) {
 	server := installed(t)
 	t.Run("rights withdrawn", func(t *testing.T) {
 		st, namespace := ready(t, server)
@@ -500,7 +500,7 @@ func TestRotatedTokenIsUsed(t *testing.T) {
 	}
 }
 
-func TestNamespaceThatIsGoneOrGoing(t *testing.T) {
+func TestMissingOrTerminatingNamespaceFailsTheCheck(t *testing.T) {
 	server := installed(t)
 	st, namespace := ready(t, server)
 	if _, err := st.Create(t.Context(), at("db"), secret.Draft{Data: data{"k": "v"}}); err != nil {
@@ -521,13 +521,13 @@ func TestNamespaceThatIsGoneOrGoing(t *testing.T) {
 	nowhere := open(t, server.Admin(), "nowhere")
 	_, err = nowhere.Create(t.Context(), at("new"), secret.Draft{})
 	wantError(t, "Create where there is no namespace", err, secret.ErrUnavailable)
-	if err := nowhere.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "there is none") {
+	if err := nowhere.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "it does not exist") {
 		t.Errorf("Check: got %v", err)
 	}
 }
 
 // Some messages of the API server quote the whole Secret.
-func TestValuesDoNotLeaveByErrors(t *testing.T) {
+func TestErrorsContainNoValues(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 20*time.Second)
 	path := "/api/v1/namespaces/" + namespace + "/secrets/" + objectname.Of(at("db").Ref)
@@ -548,7 +548,7 @@ func TestValuesDoNotLeaveByErrors(t *testing.T) {
 	wantTrouble(t, "Replace", err)
 }
 
-func TestWhatTheClusterObjectsToIsTheCallers(t *testing.T) {
+func TestInputThatTheClusterRejectsIsInvalid(t *testing.T) {
 	server := installed(t)
 	st, namespace := ready(t, server)
 	if _, err := st.Create(t.Context(), at("db"), secret.Draft{Data: data{"k": "v"}}); err != nil {
@@ -583,7 +583,7 @@ func TestWhatTheClusterObjectsToIsTheCallers(t *testing.T) {
 	}
 }
 
-func TestQuotaThatIsUsedUpIsFull(t *testing.T) {
+func TestExhaustedQuotaIsFull(t *testing.T) {
 	st, proxy, _ := staged(t, installed(t), 20*time.Second)
 	proxy.Set(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Content-Type", "application/json")
@@ -597,7 +597,7 @@ func TestQuotaThatIsUsedUpIsFull(t *testing.T) {
 // A hundred writers change ten secrets through a proxy that sometimes cuts
 // connections, loses answers and refuses. Every acknowledged change is there, and
 // each secret has the content of one of its writers.
-func TestStormOfWritersAndFaultsLosesNothing(t *testing.T) {
+func TestConcurrentWritersAndFaultsLoseNothing(t *testing.T) {
 	server := installed(t)
 	st, proxy, namespace := staged(t, server, 20*time.Second)
 	secrets := "/api/v1/namespaces/" + namespace + "/secrets"

@@ -27,7 +27,7 @@ type pod struct{ Host, Port, CA, Token, Namespace string }
 
 // The location of a pod's account is fixed, so the test runs again in a process
 // with its own /run.
-func TestInAClusterThePodsAccountIsUsed(t *testing.T) {
+func TestInClusterUsesThePodsAccount(t *testing.T) {
 	if os.Getenv(podEnv) != "" {
 		testInPod(t)
 		return
@@ -42,7 +42,7 @@ func TestInAClusterThePodsAccountIsUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestInAClusterThePodsAccountIsUsed$", "-test.v")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestInClusterUsesThePodsAccount$", "-test.v")
 	cmd.Env = append(os.Environ(), podEnv+"=1")
 	cmd.Stdin = strings.NewReader(string(text))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}

@@ -62,7 +62,7 @@ func TestKubectlAppliesTheConfigs(t *testing.T) {
 	}
 }
 
-func TestKubectlAndWeChangeTheSameSecret(t *testing.T) {
+func TestKubectlAndTheStoreChangeTheSameSecret(t *testing.T) {
 	server := installed(t)
 	run := kubectl(t, server)
 	st, namespace := ready(t, server)

@@ -6,6 +6,6 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// LogTo has client-go log there. By itself it writes to standard error, and
-// waits for the reader of that.
+// LogTo redirects client-go's log. By default it writes to standard error, and
+// blocks until standard error is read.
 func LogTo(log *slog.Logger) { klog.SetSlogLogger(log) }

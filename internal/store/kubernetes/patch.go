@@ -21,14 +21,15 @@ type step struct {
 
 func test(path string, value any) step { return step{Op: "test", Path: path, Value: &value} }
 
-// set is add, which replaces what is there; replace would fail where nothing is.
+// set uses add, which also replaces an existing value. replace would fail if there
+// is none.
 func set(path string, value any) step { return step{Op: "add", Path: path, Value: &value} }
 
 func move(from, to string) step { return step{Op: "move", From: from, Path: to} }
 
 func remove(path string) step { return step{Op: "remove", Path: path} }
 
-// drop removes what may not be there, which remove alone takes for an error.
+// drop removes a value that may be missing. remove alone would fail then.
 func drop(path string) []step { return []step{set(path, ""), remove(path)} }
 
 var escapes = strings.NewReplacer("~", "~0", "/", "~1")
@@ -37,15 +38,15 @@ func label(name string) string { return "/metadata/labels/" + escapes.Replace(na
 
 func note(name string) string { return "/metadata/annotations/" + escapes.Replace(name) }
 
-// A write is one change of one object. Its id is kept with the object, so that
-// after a lost answer it can be told whether it was made.
+// A write is one change of one object. Its id is stored in the object, which shows
+// after a lost answer whether the change was made.
 type write struct {
 	id string
 	at time.Time
 }
 
-// on begins a patch of the secret that the op is about: nobody else's, not on
-// its way out, and at the op's revision.
+// on returns the first steps of a patch. They fail unless the object is the op's
+// secret, is not being renamed, and has the op's revision.
 func (w write) on(op secret.Op) patch {
 	owner, id := ownerLabel(op.Ref.Owner)
 	p := patch{
@@ -57,8 +58,8 @@ func (w write) on(op secret.Op) patch {
 		test(label(leaving), nil),
 	}
 	if op.OnlyIf != "" && op.OnlyIf != secret.AnyRevision {
-		// Not a test: the store answers with 409 to this, and a test with what
-		// it answers to all of the above.
+		// Not a test step: a wrong revision then answers 409, while every failed test
+		// above answers 422.
 		p = append(p, set("/metadata/resourceVersion", op.OnlyIf))
 	}
 	return append(p, set(note(updatedOn), stamp(w.at)), set(note(writeNote), w.id))
@@ -71,8 +72,8 @@ func describing(description string) []step {
 	return []step{set(note(aboutNote), description)}
 }
 
-// replacing puts the change in the place of the data. What is to be kept is
-// moved out of the way and back, and never leaves the API server.
+// replacing returns the steps that replace the data with the change. Kept values are
+// moved to /stash and back, so they never leave the API server.
 func replacing(change secret.Change) []step {
 	steps := drop(note(lastApplied))
 	if change.Description != nil {
@@ -83,13 +84,13 @@ func replacing(change secret.Change) []step {
 	}
 	steps = append(steps, move("/data", "/stash"), set("/data", encoded(change.Set)))
 	for _, key := range change.Keep {
-		// Not copy, which makes an empty value of one that is not there.
+		// copy would turn a missing value into an empty one.
 		steps = append(steps, move("/stash/"+key, "/data/"+key))
 	}
 	return append(steps, remove("/stash"))
 }
 
-// keysAfter are those that a secret has after the change.
+// keysAfter returns the data keys that a secret has after the change.
 func keysAfter(change secret.Change) []string {
 	keys := slices.Clone(change.Keep)
 	for key := range change.Set {

@@ -14,8 +14,7 @@ import (
 	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
-// lostAfter has the first request of the method served, then does something, and
-// loses the answer.
+// lostAfter serves the first request of the method, calls do, and drops the answer.
 func lostAfter(method string, do func()) kubetest.Fault {
 	var once sync.Once
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -33,9 +32,9 @@ func lostAfter(method string, do func()) kubetest.Fault {
 	}
 }
 
-// What is deleted again is what was looked at, and nothing that somebody has made
-// by its name since.
-func TestDeletionWhoseAnswerIsLostDeletesNothingNew(t *testing.T) {
+// A repeated deletion applies only to the object that was read, not to a new one of
+// the same name.
+func TestRepeatedDeletionKeepsANewSecret(t *testing.T) {
 	server := installed(t)
 	for _, conditional := range []bool{false, true} {
 		st, proxy, namespace := staged(t, server, 20*time.Second)
@@ -62,9 +61,9 @@ func TestDeletionWhoseAnswerIsLostDeletesNothingNew(t *testing.T) {
 	}
 }
 
-// Whoever writes first looks for unfinished renames, and may find one that
-// another process is finishing: that is no trouble of the write's.
-func TestRenameThatAnotherProcessFinishesIsNobodysTrouble(t *testing.T) {
+// The first write looks for unfinished renames, and may find one that another
+// process is finishing. The write must still succeed.
+func TestWriteSucceedsWhileAnotherProcessFinishesARename(t *testing.T) {
 	server := installed(t)
 	for _, copied := range []bool{true, false} {
 		st, proxy, namespace := staged(t, server, 2*time.Second)
@@ -85,7 +84,7 @@ func TestRenameThatAnotherProcessFinishesIsNobodysTrouble(t *testing.T) {
 		_, err := st.Describe(t.Context(), at("db"), "renamed", "")
 		wantError(t, "the rename", err, secret.ErrUnavailable)
 
-		// A third process settles it while the first one does.
+		// A third process finishes the rename at the same time as the first.
 		third := open(t, asStrongroom(t, server), namespace)
 		var once atomic.Bool
 		proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -109,8 +108,8 @@ func TestRenameThatAnotherProcessFinishesIsNobodysTrouble(t *testing.T) {
 	}
 }
 
-// A copy of which nobody knows whether it was made is looked for by the next.
-func TestRenameWhoseCopyIsInDoubtIsFinished(t *testing.T) {
+// If it is unknown whether the copy was created, the next write looks for it.
+func TestRenameIsFinishedWhenTheCopysAnswerWasLost(t *testing.T) {
 	server := installed(t)
 	for name, fault := range map[string]func() kubetest.Fault{
 		"504 after it was served": func() kubetest.Fault {

@@ -14,40 +14,40 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// verbs are what the store does with Secrets. The Role of configs/kubernetes
-// has these and get on the namespace.
+// verbs are the rights to Secrets that the store needs. The Role in
+// configs/kubernetes has these, and get on the namespace.
 var verbs = []string{"create", "get", "list", "patch", "delete"}
 
-// checkEvery is how long an answer of Check counts: anybody may ask whether we
-// are ready.
+// checkEvery is how long Check caches its result. /readyz needs no credential, so
+// without the cache any client could send requests to the cluster.
 const checkEvery = time.Second
 
-// checks keeps the last answer.
+// checks caches the last result of Check.
 type checks struct {
-	turn *semaphore.Weighted // held while asking; guards what follows
+	lock *semaphore.Weighted // held while asking; guards the fields below
 	at   time.Time
 	err  error
 }
 
-func newChecks() *checks { return &checks{turn: semaphore.NewWeighted(1)} }
+func newChecks() *checks { return &checks{lock: semaphore.NewWeighted(1)} }
 
-// Check implements [secret.Store]: the namespace is there and stays, and we have
-// every right that we need in it.
+// Check implements [secret.Store]. It returns an error unless the namespace exists, is
+// not being deleted, and Strongroom has all the rights it needs there.
 func (s *Store) Check(asker context.Context) error {
 	ctx, end, err := s.begin(asker, secret.Op{})
 	if err != nil {
 		return err
 	}
 	defer end()
-	if err := s.checks.turn.Acquire(ctx, 1); err != nil {
+	if err := s.checks.lock.Acquire(ctx, 1); err != nil {
 		return done(ctx)
 	}
-	defer s.checks.turn.Release(1)
+	defer s.checks.lock.Release(1)
 	if time.Since(s.checks.at) <= checkEvery {
 		return s.checks.err
 	}
 	err = s.check(ctx)
-	if asker.Err() == nil { // that somebody hangs up says nothing to others
+	if asker.Err() == nil { // a caller's cancellation must not become the cached result
 		s.checks.err, s.checks.at = err, time.Now()
 	}
 	return err
@@ -72,7 +72,7 @@ func (s *Store) checkNamespace(ctx context.Context) error {
 	_, err := s.client.do(ctx, request{method: http.MethodGet, path: "api/v1/namespaces/" + s.Namespace}, into(&ns))
 	switch {
 	case errors.Is(err, secret.ErrNotFound):
-		return fmt.Errorf("namespace %s: there is none: make it, or put another one into the config", s.Namespace)
+		return fmt.Errorf("namespace %s: it does not exist: create it, or name another one in the config", s.Namespace)
 	case errors.Is(err, errForbidden):
 		return fmt.Errorf("namespace %s: we may not get it: give us get on this namespace (configs/kubernetes has a Role)", s.Namespace)
 	case err != nil:
@@ -83,7 +83,7 @@ func (s *Store) checkNamespace(ctx context.Context) error {
 	return nil
 }
 
-// checkRights asks about each right by itself, all at the same time.
+// checkRights asks the API server about all rights at the same time.
 func (s *Store) checkRights(ctx context.Context) error {
 	allowed, errs := make([]bool, len(verbs)), make([]error, len(verbs))
 	var wg sync.WaitGroup

@@ -14,14 +14,13 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// A refusal is an answer of the API server's other than what was asked for,
-// without its words: they can hold a whole Secret. Its own words are for the
-// log.
+// A refusal is an error status of the API server, without its text, which can quote
+// a whole Secret. Error returns a text for the log.
 type refusal struct {
 	method string
 	code   int
 	reason string // as in Invalid, one of a fixed list or empty
-	named  bool   // it is about an object, which a failed test is not
+	named  bool   // the status names an object; that of a failed test does not
 	causes []cause
 	text   hint
 }
@@ -32,7 +31,7 @@ type cause struct {
 	Field string `json:"field"`
 }
 
-// A hint is all that is taken from the words of an answer.
+// A hint is the only information that is taken from an answer's text.
 type hint int
 
 const (
@@ -41,7 +40,7 @@ const (
 	quotaExceeded
 )
 
-// maxRefusal bounds what is read of a refusal, which may quote an object.
+// maxRefusal limits the bytes read of a refusal, which may quote an object.
 const maxRefusal = 8 << 20
 
 func refusalOf(req request, resp *http.Response) error {
@@ -54,7 +53,7 @@ func refusalOf(req request, resp *http.Response) error {
 			Causes []cause `json:"causes"`
 		} `json:"details"`
 	}
-	// What is not a Status is one with nothing but a code.
+	// An answer that is not a Status keeps its HTTP code only.
 	_ = json.UnmarshalRead(io.LimitReader(resp.Body, maxRefusal), &status, lenient)
 	r := &refusal{
 		method: req.method, code: resp.StatusCode, reason: known(status.Reason),
@@ -69,8 +68,8 @@ func refusalOf(req request, resp *http.Response) error {
 	return r
 }
 
-// known keeps reasons that the API has (metav1.StatusReason); a webhook may
-// answer with any text.
+// known returns the reason if the API defines it (metav1.StatusReason), and
+// otherwise "": a webhook may answer with any text.
 func known(reason string) string {
 	switch reason {
 	case "Unauthorized", "Forbidden", "NotFound", "AlreadyExists", "Conflict", "Gone", "Invalid", "ServerTimeout", "Timeout",
@@ -91,17 +90,17 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// What a refusal can be, besides the errors of package secret.
+// The meanings of a refusal, besides the errors of package secret.
 var (
 	errUnauthorized = errors.New("the API server does not accept our credentials")
 	errForbidden    = errors.New("we lack a right in the cluster, or an admission policy refused us")
 	errConflict     = errors.New("the object has changed meanwhile")
-	// errTest is a test of a patch that failed, or a value that a patch moves
-	// and that is not there.
+	// errTest means that a test in the patch failed, or that a value to move is
+	// missing.
 	errTest = errors.New("a test of the patch failed")
 )
 
-// Is has a refusal be what it stands for; most of what the domain knows of.
+// Is lets errors.Is match a refusal with its meaning, for example secret.ErrExists.
 func (r *refusal) Is(target error) bool { return r.means() == target }
 
 func (r *refusal) means() error {
@@ -141,8 +140,8 @@ func (r *refusal) has(cause string) bool {
 	return false
 }
 
-// As has a refusal be the InvalidError of what the caller sent, if that is what
-// the API server objects to.
+// As lets errors.As return an InvalidError if the API server objects to the caller's
+// input.
 func (r *refusal) As(target any) bool {
 	invalid, ok := target.(**secret.InvalidError)
 	if !ok {
@@ -169,8 +168,8 @@ func (r *refusal) invalid() *secret.InvalidError {
 	return nil
 }
 
-// invalid is nil for what cannot be the caller's doing, as a patch that leaves
-// no Secret.
+// invalid returns nil if the caller's input cannot be the cause, for example for a
+// patch that leaves no Secret.
 func (c cause) invalid() *secret.InvalidError {
 	field, key, _ := strings.Cut(strings.TrimSuffix(c.Field, "]"), "[")
 	i := &secret.InvalidError{Field: "data", Reason: "is not what the cluster takes"}
@@ -191,8 +190,8 @@ func (c cause) invalid() *secret.InvalidError {
 	return i
 }
 
-// harmless is what can be said of why there was no answer: where no connection
-// came about, all of it; else only what kind of error it was.
+// harmless returns the part of an error that cannot contain sent data: the whole
+// text if no connection was made, and otherwise only the kind of error.
 func harmless(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Error()
@@ -201,7 +200,7 @@ func harmless(err error) string {
 		return tls.Error()
 	}
 	if strings.Contains(err.Error(), "getting credentials: ") {
-		return err.Error() // of an exec plugin's, before anything was sent
+		return err.Error() // from an exec plugin, before anything was sent
 	}
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		err = next

@@ -12,53 +12,60 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// An object cannot be renamed. A secret that is to have another name is first
-// marked as leaving for it, which keeps others from changing it, then copied,
-// then deleted. In between it has both names; at no time neither. Whoever finds
-// a mark that nobody is working on deletes the original if there is a copy of
-// it as it is, and else removes the mark: what somebody has changed since is
-// not to be lost, even if the secret then stays under both names.
+// Kubernetes cannot rename an object. A rename therefore marks the secret, which stops
+// other writes to it, copies it under the new name, and deletes the original. In between,
+// both names exist; at no time neither. An interrupted rename leaves a mark. If an exact
+// copy of the marked secret exists, the next process deletes the original. Otherwise it
+// removes the mark: a change made in the meantime must not be lost, even if the secret
+// then keeps both names.
 
-// moves are what is known about renames that were left unfinished.
-type moves struct {
-	turn    *semaphore.Weighted // held while they are looked for
-	lost    atomic.Int64        // counts what may have been left
-	settled atomic.Int64        // the count up to which there is none any more
+// unfinishedRenames counts the renames that may have been interrupted.
+type unfinishedRenames struct {
+	lock     *semaphore.Weighted // held while they are looked up and finished
+	noted    atomic.Int64        // how many may have been interrupted so far
+	finished atomic.Int64        // the value of noted up to which all are finished
 }
 
-// newMoves may have been left some by the process before.
-func newMoves() *moves {
-	m := &moves{turn: semaphore.NewWeighted(1)}
-	m.lost.Store(1)
-	return m
+// newUnfinishedRenames starts with one, since a previous process may have been
+// interrupted.
+func newUnfinishedRenames() *unfinishedRenames {
+	u := &unfinishedRenames{lock: semaphore.NewWeighted(1)}
+	u.noted.Store(1)
+	return u
 }
 
-// left notes that a rename may be unfinished, and returns err.
-func (m *moves) left(err error) error {
-	m.lost.Add(1)
+// add records that a rename may be unfinished, and returns err.
+func (u *unfinishedRenames) add(err error) error {
+	u.noted.Add(1)
 	return err
 }
 
-func (m *moves) areSettled() bool { return m.settled.Load() == m.lost.Load() }
+func (u *unfinishedRenames) addIf(unfinished bool, err error) error {
+	if unfinished {
+		return u.add(err)
+	}
+	return err
+}
 
-// settle finishes what was left unfinished, by the process before or by a
-// rename that could not reach the cluster any more. It asks the cluster only if
-// there can be something.
+func (u *unfinishedRenames) none() bool { return u.finished.Load() == u.noted.Load() }
+
+// settle finishes the renames that a previous process left, or that lost the
+// connection to the cluster. It sends a request only if there may be one.
 func (s *Store) settle(ctx context.Context, op secret.Op) error {
-	if s.moves.areSettled() {
+	if s.unfinished.none() {
 		return nil
 	}
 	if err := op.Await(); err != nil {
 		return err
 	}
-	if err := s.moves.turn.Acquire(ctx, 1); err != nil {
+	if err := s.unfinished.lock.Acquire(ctx, 1); err != nil {
 		return done(ctx)
 	}
-	defer s.moves.turn.Release(1)
-	if s.moves.areSettled() {
+	defer s.unfinished.lock.Release(1)
+	if s.unfinished.none() {
 		return nil
 	}
-	lost := s.moves.lost.Load()
+	noted := s.unfinished.noted.Load()
 	marked, err := s.marked(ctx)
 	if err != nil {
 		return err
@@ -68,7 +75,7 @@ func (s *Store) settle(ctx context.Context, op secret.Op) error {
 			return err
 		}
 	}
-	s.moves.settled.Store(lost)
+	s.unfinished.finished.Store(noted)
 	return nil
 }
 
@@ -83,14 +90,14 @@ func (s *Store) marked(ctx context.Context) (refs []secret.Ref, err error) {
 	return refs, err
 }
 
-// finish ends the rename of a marked secret, if it still is one. Whoever has
-// begun it, or another process, may do so at the same time.
+// finish completes or undoes the rename of a secret, if it is still marked. Other
+// processes may do the same concurrently.
 func (s *Store) finish(ctx context.Context, ref secret.Ref) error {
-	leave, err := s.turns.alone(ctx, ref.Owner)
+	unlock, err := s.locks.exclusive(ctx, ref.Owner)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer unlock()
 	for range attempts {
 		switch err := s.tryToFinish(ctx, ref); {
 		case errors.Is(err, errConflict), errors.Is(err, errTest):
@@ -118,7 +125,7 @@ func (s *Store) tryToFinish(ctx context.Context, ref secret.Ref) error {
 	return err
 }
 
-// rename is Describe under another name.
+// rename is Describe with a new name.
 func (s *Store) rename(ctx context.Context, op secret.Op, name, description string) (secret.Info, error) {
 	ctx, end, err := s.begin(ctx, op)
 	if err != nil {
@@ -128,11 +135,11 @@ func (s *Store) rename(ctx context.Context, op secret.Op, name, description stri
 	if err := s.settle(ctx, op); err != nil {
 		return secret.Info{}, err
 	}
-	leave, err := s.turns.alone(ctx, op.Ref.Owner)
+	unlock, err := s.locks.exclusive(ctx, op.Ref.Owner)
 	if err != nil {
 		return secret.Info{}, err
 	}
-	defer leave()
+	defer unlock()
 	target := secret.Ref{Owner: op.Ref.Owner, Name: name}
 	if err := s.canRename(ctx, op, target); err != nil {
 		return secret.Info{}, err
@@ -149,8 +156,7 @@ func (s *Store) rename(ctx context.Context, op secret.Op, name, description stri
 	return secret.Info{}, errKeepsChanging
 }
 
-// canRename finds out before anything is changed whether the rename will be
-// refused.
+// canRename returns the error that would refuse the rename, before anything is changed.
 func (s *Store) canRename(ctx context.Context, op secret.Op, target secret.Ref) error {
 	m, err := s.metadata(ctx, op.Ref)
 	switch {
@@ -169,9 +175,9 @@ func (s *Store) canRename(ctx context.Context, op secret.Op, target secret.Ref) 
 	return err
 }
 
-// move marks, copies and deletes. Once it has marked the secret it goes on even
-// if the caller has gone. It returns errConflict, having undone its work, if
-// somebody who does not heed the mark has changed the secret meanwhile.
+// move marks, copies and deletes. Once the secret is marked it continues even if ctx is
+// cancelled. If the secret was changed despite the mark, as kubectl can, move undoes
+// its work and returns errConflict.
 func (s *Store) move(ctx context.Context, op secret.Op, target secret.Ref, description string) (secret.Info, error) {
 	if err := ctx.Err(); err != nil {
 		return secret.Info{}, done(ctx)
@@ -181,35 +187,28 @@ func (s *Store) move(ctx context.Context, op secret.Op, target secret.Ref, descr
 	o, err := s.mark(ctx, op, target.Name)
 	if err != nil {
 		nothingDone := errors.Is(err, secret.ErrNotFound) || errors.Is(err, secret.ErrChanged)
-		return secret.Info{}, s.moves.leftIf(!nothingDone, err)
+		return secret.Info{}, s.unfinished.addIf(!nothingDone, err)
 	}
 	info, err := s.create(ctx, secret.Op{Ref: target}, o.Data, notes{
 		Description: description, Created: stamp(o.Metadata.info(op.Ref, nil).Created), CameFrom: o.Metadata.state(),
 	})
 	switch {
-	case errors.Is(err, secret.ErrUnavailable): // there may be a copy, which would not be found without the mark
-		return secret.Info{}, s.moves.left(err)
+	case errors.Is(err, secret.ErrUnavailable): // a copy may exist, which would not be found without the mark
+		return secret.Info{}, s.unfinished.add(err)
 	case err != nil:
-		return secret.Info{}, s.moves.leftIf(s.unmark(ctx, o.Metadata) != nil, err)
+		return secret.Info{}, s.unfinished.addIf(s.unmark(ctx, o.Metadata) != nil, err)
 	}
 	switch err := s.remove(ctx, o.Metadata); {
 	case err == nil, errors.Is(err, secret.ErrNotFound):
 		return info, nil
 	case errors.Is(err, errConflict):
-		return secret.Info{}, s.moves.leftIf(s.undo(ctx, op.Ref, target, info) != nil, err)
+		return secret.Info{}, s.unfinished.addIf(s.undo(ctx, op.Ref, target, info) != nil, err)
 	default:
-		return secret.Info{}, s.moves.left(err)
+		return secret.Info{}, s.unfinished.add(err)
 	}
 }
 
-func (m *moves) leftIf(is bool, err error) error {
-	if is {
-		return m.left(err)
-	}
-	return err
-}
-
-// mark says where the secret is going, and returns it with its values.
+// mark stores the new name in the secret, and returns the secret with its values.
 func (s *Store) mark(ctx context.Context, op secret.Op, name string) (o object[[]byte], err error) {
 	steps := []step{set(label(leaving), "true"), set(note(leavingFor), name)}
 	m, err := s.patch(ctx, op, onlyMetadata, steps)
@@ -229,12 +228,12 @@ func (s *Store) unmark(ctx context.Context, m metadata) error {
 	r.kind = jsonPatch
 	again, err := s.client.do(ctx, r, ignored)
 	if again && errors.Is(err, errTest) {
-		return nil // the first one has removed it
+		return nil // the first attempt removed it
 	}
 	return err
 }
 
-// undo deletes the copy, as it was made, and removes the mark.
+// undo deletes the copy, unless it has changed, and removes the mark.
 func (s *Store) undo(ctx context.Context, from, target secret.Ref, copied secret.Info) error {
 	m, err := s.metadata(ctx, target)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
-// verbs are those of all requests since the last call, by the API server's own
-// audit log.
+// verbs returns a function that returns the verbs of all requests since its last
+// call, from the API server's own audit log.
 func verbs(t *testing.T, server *kubetest.Server, namespace string) func() []string {
 	t.Helper()
 	seen := len(server.Requests(t, namespace))
@@ -29,7 +29,7 @@ func verbs(t *testing.T, server *kubetest.Server, namespace string) func() []str
 	}
 }
 
-func TestEachOperationIsAsManyRequestsAsItHasToBe(t *testing.T) {
+func TestOperationsSendTheFewestRequests(t *testing.T) {
 	server := installed(t)
 	st, namespace := ready(t, server)
 	since := verbs(t, server, namespace)
@@ -87,8 +87,8 @@ func TestEachOperationIsAsManyRequestsAsItHasToBe(t *testing.T) {
 	}
 }
 
-// Neither limit of client-go's is ours: 5 requests a second, or 10 at once.
-func TestRequestsAreNotHeldBack(t *testing.T) {
+// client-go's rate limit (5 requests a second, bursts of 10) does not apply.
+func TestRequestsAreNotRateLimited(t *testing.T) {
 	st, _ := ready(t, installed(t))
 	for range 100 {
 		if _, err := st.List(t.Context(), shop, secret.Page{}); err != nil {
@@ -100,9 +100,9 @@ func TestRequestsAreNotHeldBack(t *testing.T) {
 	}
 }
 
-// What kubectl changes in a managed Secret, the store shows, and the other way
-// round.
-func TestKubectlAndWeSeeTheSameSecret(t *testing.T) {
+// The store shows a change that kubectl made to a managed Secret, and kubectl shows
+// the store's changes.
+func TestKubectlAndTheStoreSeeTheSameSecret(t *testing.T) {
 	server := installed(t)
 	st, namespace := ready(t, server)
 	path := "/api/v1/namespaces/" + namespace + "/secrets/" + objectname.Of(at("db").Ref)
@@ -154,8 +154,8 @@ func TestKubectlAndWeSeeTheSameSecret(t *testing.T) {
 	}
 }
 
-// What is not ours is not there: not found, in no list, and as it was.
-func TestForeignSecretsAreNotSeenOrTouched(t *testing.T) {
+// A Secret without our labels is not found, not listed and not changed.
+func TestForeignSecretsAreNotReadOrChanged(t *testing.T) {
 	server := installed(t)
 	st, namespace := ready(t, server)
 	secrets := "/api/v1/namespaces/" + namespace + "/secrets"
@@ -211,7 +211,7 @@ func TestForeignSecretsAreNotSeenOrTouched(t *testing.T) {
 	}
 }
 
-// wantUnseen makes sure that nothing is found, and that its name is taken.
+// wantUnseen fails unless the secret is not found and its name cannot be used.
 func wantUnseen(t *testing.T, st secret.Store, taken error) {
 	t.Helper()
 	ctx := t.Context()

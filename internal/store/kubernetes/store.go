@@ -1,12 +1,11 @@
 // Package kubernetes keeps secrets as Secret objects in one namespace of a
 // cluster, where pods can mount them.
 //
-// What it keeps is labelled as Strongroom's, and it never reads, changes or
-// deletes anything else. Replace is one JSON Patch that says on which condition
-// it is to happen, so no value that is being replaced enters this process, and
-// there is nothing between looking and writing for others to change. Start
-// reading at patch.go; how the API server's answers become errors is in
-// refusal.go, and how a secret is renamed where nothing can be in rename.go.
+// It labels its objects, and never reads, changes or deletes any others. Replace
+// is one JSON Patch that contains its own preconditions. So replaced values never
+// enter this process, and no other writer can intervene between a check and the
+// write. Start reading at patch.go. refusal.go turns the API server's answers into
+// errors; rename.go renames secrets, which Kubernetes itself cannot do.
 package kubernetes
 
 import (
@@ -27,25 +26,25 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// Options are about where the secrets are.
+// Options configure a [Store].
 type Options struct {
 	Namespace string
-	// Timeout is how long any operation may take; a rename that has begun may
-	// take as long again to end.
+	// Timeout limits each operation. A rename that has marked its secret gets the
+	// same time again to finish.
 	Timeout time.Duration
-	// UserAgent is what the cluster's audit log calls us.
+	// UserAgent identifies Strongroom in the cluster's audit log.
 	UserAgent string
 }
 
 // A Store keeps secrets in a namespace. It is safe for concurrent use. Several
-// processes may have the same namespace; each operation but a rename is one
-// step for them, too.
+// processes may share a namespace. Every operation except a rename is atomic between
+// them, too.
 type Store struct {
 	Options
-	client *client
-	turns  turns
-	moves  *moves
-	checks *checks
+	client     *client
+	locks      ownerLocks
+	unfinished *unfinishedRenames
+	checks     *checks
 
 	open   sync.RWMutex // held for reading by every operation
 	closed bool         // guarded by open
@@ -53,14 +52,14 @@ type Store struct {
 
 var _ secret.Awaiting = (*Store)(nil)
 
-// Open returns a store in a cluster, which may be away for now: nothing is asked
-// of it yet.
+// Open returns a store in a cluster. It sends no request, so the cluster need not be
+// reachable.
 func Open(cfg *rest.Config, opts Options) (*Store, error) {
 	c, err := newClient(cfg, opts.UserAgent)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Options: opts, client: c, turns: newTurns(), moves: newMoves(), checks: newChecks()}, nil
+	return &Store{Options: opts, client: c, locks: newOwnerLocks(), unfinished: newUnfinishedRenames(), checks: newChecks()}, nil
 }
 
 // Close implements [secret.Store].
@@ -72,10 +71,9 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// begin starts an operation: it gives it its deadline, which is our own if the
-// caller has none earlier, and keeps the store open until end is called. What
-// the record takes longer than that is not the API server's time: as much is
-// given again.
+// begin starts an operation: it sets the deadline, unless the caller's is earlier, and
+// keeps the store open until end is called. Time spent waiting for the audit log
+// does not count against the API server: the deadline is extended by as much.
 func (s *Store) begin(ctx context.Context, op secret.Op) (_ context.Context, end func(), err error) {
 	s.open.RLock()
 	if s.closed {
@@ -85,7 +83,7 @@ func (s *Store) begin(ctx context.Context, op secret.Op) (_ context.Context, end
 	ctx, cancel := context.WithCancelCause(ctx)
 	clock := time.AfterFunc(s.Timeout, func() {
 		over := time.Now()
-		if _ = op.Await(); time.Since(over) > s.Timeout/100 { // it was not there yet
+		if _ = op.Await(); time.Since(over) > s.Timeout/100 { // the audit entry was not on disk yet
 			select {
 			case <-time.After(s.Timeout):
 			case <-ctx.Done():
@@ -98,26 +96,26 @@ func (s *Store) begin(ctx context.Context, op secret.Op) (_ context.Context, end
 
 var errTimeout = fmt.Errorf("%w: the API server took too long", secret.ErrUnavailable)
 
-// beginWrite is begin for what changes an owner's secrets: no rename of theirs
-// is under way until end is called, or left over from before.
+// beginWrite is begin for a write. It first finishes interrupted renames. Until end is
+// called, no rename of the owner's secrets can start.
 func (s *Store) beginWrite(ctx context.Context, op secret.Op) (_ context.Context, end func(), err error) {
 	ctx, closing, err := s.begin(ctx, op)
 	if err != nil {
 		return nil, nil, err
 	}
-	leave, err := s.turn(ctx, op)
+	unlock, err := s.lock(ctx, op)
 	if err != nil {
 		closing()
 		return nil, nil, err
 	}
-	return ctx, func() { leave(); closing() }, nil
+	return ctx, func() { unlock(); closing() }, nil
 }
 
-func (s *Store) turn(ctx context.Context, op secret.Op) (leave func(), err error) {
+func (s *Store) lock(ctx context.Context, op secret.Op) (unlock func(), err error) {
 	if err := s.settle(ctx, op); err != nil {
 		return nil, err
 	}
-	return s.turns.share(ctx, op.Ref.Owner)
+	return s.locks.shared(ctx, op.Ref.Owner)
 }
 
 // AwaitsRecord implements [secret.Awaiting].
@@ -177,7 +175,7 @@ func createdAt(t time.Time) string {
 	return stamp(t)
 }
 
-// create makes an object. Where there is one already, it finds out which.
+// create creates an object. If one exists, existing decides which error to return.
 func (s *Store) create(ctx context.Context, op secret.Op, data map[string][]byte, n notes) (secret.Info, error) {
 	w, ref := newWrite(), op.Ref
 	n.Owner, n.Name, n.Updated, n.Write = ref.Owner.String(), ref.Name, stamp(w.at), w.id
@@ -204,9 +202,8 @@ func (s *Store) post(ctx context.Context, body []byte, hold func() error) (made 
 	return made, errKeepsChanging
 }
 
-// existing returns the object that keeps a secret from being created, if it is
-// of this write, whose first answer was lost, and else the error that it stands
-// for.
+// existing reads the object that prevents a creation. If this write created it and
+// the answer was lost, existing returns the object, and otherwise the error.
 func (s *Store) existing(ctx context.Context, ref secret.Ref, w write) (masked, error) {
 	found, err := s.named(ctx, ref)
 	switch {
@@ -251,11 +248,11 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 	return o.Metadata.info(op.Ref, o.keys()), nil
 }
 
-// attempts are how often something starts again that others keep changing.
+// attempts limits the retries of an operation whose object keeps changing.
 const attempts = 10
 
-// patch has the API server take the steps on the secret that the op is about,
-// and returns what it answers, without values. It finds out why one is refused.
+// patch applies the steps to the op's secret and returns the object without its
+// values. If the API server refuses, patch reads the object to find the reason.
 func (s *Store) patch(ctx context.Context, op secret.Op, accept string, steps []step, keep ...string) (o masked, err error) {
 	if err := possible(op); err != nil {
 		return o, s.unless(ctx, op.Ref, err)
@@ -278,7 +275,7 @@ func (s *Store) patch(ctx context.Context, op secret.Op, accept string, steps []
 		case !op.Matches(secret.Revision(found.Metadata.ResourceVersion)):
 			return o, secret.ErrChanged
 		case found.Metadata.Labels.Leaving != "":
-			return o, s.moves.left(errBeingRenamed)
+			return o, s.unfinished.add(errBeingRenamed)
 		}
 		for _, key := range keep {
 			if _, ok := found.Data[key]; !ok {
@@ -290,13 +287,13 @@ func (s *Store) patch(ctx context.Context, op secret.Op, accept string, steps []
 }
 
 var (
-	errKeepsChanging = fmt.Errorf("%w: others keep changing the object", secret.ErrUnavailable)
+	errKeepsChanging = fmt.Errorf("%w: other clients keep changing the object", secret.ErrUnavailable)
 	errBeingRenamed  = fmt.Errorf("%w: another process is renaming the secret", secret.ErrUnavailable)
 	revisionFormat   = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
 )
 
-// possible returns ErrChanged for a condition that no object of the cluster can
-// meet, and that the API server would take for a mistake of ours, or for none.
+// possible returns ErrChanged for a revision that no object can have. The API server
+// would reject it as malformed, or ignore it.
 func possible(op secret.Op) error {
 	if op.OnlyIf == "" || op.OnlyIf == secret.AnyRevision || revisionFormat.MatchString(string(op.OnlyIf)) {
 		return nil
@@ -304,7 +301,7 @@ func possible(op secret.Op) error {
 	return secret.ErrChanged
 }
 
-// unless returns err if the secret is there.
+// unless returns err if the secret exists, and otherwise ErrNotFound.
 func (s *Store) unless(ctx context.Context, ref secret.Ref, err error) error {
 	if _, missing := s.find(ctx, ref); missing != nil {
 		return missing
@@ -312,8 +309,8 @@ func (s *Store) unless(ctx context.Context, ref secret.Ref, err error) error {
 	return err
 }
 
-// Delete implements [secret.Store] with two requests: what is deleted is what
-// was looked at, or nothing.
+// Delete implements [secret.Store] with two requests: it reads the object, and deletes
+// it only if it is unchanged.
 func (s *Store) Delete(ctx context.Context, op secret.Op) error {
 	ctx, end, err := s.beginWrite(ctx, op)
 	if err != nil {
@@ -328,7 +325,7 @@ func (s *Store) Delete(ctx context.Context, op secret.Op) error {
 		case !op.Matches(secret.Revision(m.ResourceVersion)):
 			return secret.ErrChanged
 		case m.Labels.Leaving != "":
-			return s.moves.left(errBeingRenamed)
+			return s.unfinished.add(errBeingRenamed)
 		}
 		if err := op.Await(); err != nil {
 			return err
@@ -340,21 +337,21 @@ func (s *Store) Delete(ctx context.Context, op secret.Op) error {
 	return errKeepsChanging
 }
 
-// remove deletes the object if it is as it was when it was looked at.
+// remove deletes the object unless it has changed since m was read.
 func (s *Store) remove(ctx context.Context, m metadata) error {
 	body := mustJSON(map[string]any{"preconditions": map[string]string{"uid": m.UID, "resourceVersion": m.ResourceVersion}})
 	again, err := s.client.do(ctx, s.request(http.MethodDelete, m.Name, onlyMetadata, body), ignored)
 	switch {
 	case again && errors.Is(err, secret.ErrNotFound):
-		return nil // it was the first of the two
+		return nil // the first attempt deleted it
 	case again && errors.Is(err, errConflict):
 		return s.unlessGone(ctx, m, err)
 	}
 	return err
 }
 
-// unlessGone returns err if the object is there, and not another one by its name,
-// which somebody has made since.
+// unlessGone returns err if the object still exists, and nil if it is gone or a new
+// object has its name.
 func (s *Store) unlessGone(ctx context.Context, m metadata, err error) error {
 	var found masked
 	_, getErr := s.client.do(ctx, s.request(http.MethodGet, m.Name, onlyMetadata, nil), into(&found))
@@ -367,8 +364,8 @@ func (s *Store) unlessGone(ctx context.Context, m metadata, err error) error {
 	return err
 }
 
-// named returns the metadata of the object by the name of the secret, whatever
-// it is.
+// named returns the metadata of the object that has the secret's object name, even if
+// Strongroom does not manage it.
 func (s *Store) named(ctx context.Context, ref secret.Ref) (found masked, err error) {
 	_, err = s.client.do(ctx, s.request(http.MethodGet, objectname.Of(ref), onlyMetadata, nil), into(&found))
 	return found, err
@@ -381,7 +378,7 @@ func (s *Store) find(ctx context.Context, ref secret.Ref) (masked, error) {
 
 func get[V any](ctx context.Context, s *Store, ref secret.Ref) (o object[V], err error) {
 	if secret.CheckName(ref.Name) != nil {
-		return o, secret.ErrNotFound // and no path of the API
+		return o, secret.ErrNotFound // the name would not be a valid path
 	}
 	_, err = s.client.do(ctx, s.request(http.MethodGet, objectname.Of(ref), wholeObject, nil), into(&o))
 	if err != nil {
@@ -393,14 +390,14 @@ func get[V any](ctx context.Context, s *Store, ref secret.Ref) (o object[V], err
 	return o, nil
 }
 
-// metadata returns what there is to know of the secret without its data. It
-// asks for the whole object all the same: its type is no part of the metadata.
+// metadata returns the secret's metadata. It requests the whole object, because the
+// Secret's type is not part of the metadata.
 func (s *Store) metadata(ctx context.Context, ref secret.Ref) (metadata, error) {
 	o, err := s.find(ctx, ref)
 	return o.Metadata, err
 }
 
-// request is one about a Secret or, without a name, all of them.
+// request returns a request for one Secret or, without a name, for all.
 func (s *Store) request(method, name, accept string, body []byte) request {
 	r := request{method: method, path: path.Join("api/v1/namespaces", s.Namespace, "secrets", name), accept: accept, body: body}
 	if method == http.MethodPost || method == http.MethodPatch {

@@ -31,7 +31,7 @@ func open(t testing.TB, cfg *rest.Config, namespace string) *kubernetes.Store {
 	return st
 }
 
-// ready is a store in a namespace of its own, with the rights of
+// ready returns a store in a new namespace, with the rights of
 // configs/kubernetes.
 func ready(t testing.TB, server *kubetest.Server) (st *kubernetes.Store, namespace string) {
 	t.Helper()
