@@ -15,7 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/fastapi"
 )
 
-// kilobyte is an update of about 1 KB: 16 pairs.
+// kilobyte returns an update of about 1 KB: 16 pairs.
 func kilobyte() string {
 	var pairs []string
 	for i := range 16 {
@@ -24,7 +24,7 @@ func kilobyte() string {
 	return `{"data":[` + strings.Join(pairs, ",") + `]}`
 }
 
-// benchCheck measures Check alone: the context is routed already, the handler does nothing.
+// benchCheck measures Check alone: the context is already routed, and the handler does nothing.
 func benchCheck(b *testing.B, method, text string) {
 	r := httptest.NewRequest(method, app, nil)
 	r.ContentLength = int64(len(text))
@@ -49,7 +49,7 @@ func BenchmarkCheckGet(b *testing.B)   { benchCheck(b, "GET", "") }
 func BenchmarkCheckSmall(b *testing.B) { benchCheck(b, "PUT", `{"data":[{"key":"a","value":"b"}]}`) }
 func BenchmarkCheck1KB(b *testing.B)   { benchCheck(b, "PUT", kilobyte()) }
 
-// What a body costs without Check, to compare with.
+// The baseline: decoding the same body without Check.
 func BenchmarkDecode1KB(b *testing.B) {
 	text := []byte(kilobyte())
 	b.ReportMetric(float64(len(text)), "bytes")

@@ -7,14 +7,14 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// A Binder decodes the body that Check accepted, and refuses one that Check has not seen.
-// It goes into echo.Echo.Binder, from where the generated code calls it. Unlike echo's own
-// it knows one format, tells Name from name and takes no member twice.
+// A Binder decodes the body that Check accepted, and rejects one that Check has not seen.
+// Set it as echo.Echo.Binder, which the generated code calls. Unlike echo's own binder, it
+// reads JSON only, distinguishes Name from name, and rejects duplicate members.
 type Binder struct{}
 
 var _ echo.Binder = Binder{}
 
-// Bind decodes the body into i. Its errors are the server's fault, never the caller's.
+// Bind decodes the body into i. An error is a bug in the server, never the client's mistake.
 func (Binder) Bind(i any, c echo.Context) error {
 	body, ok := c.Request().Body.(*checkedBody)
 	if !ok {
@@ -26,7 +26,8 @@ func (Binder) Bind(i any, c echo.Context) error {
 	return nil
 }
 
-// A checkedBody is how Check tells Binder what it has accepted. It reads like any body.
+// A checkedBody is a request body that Check has accepted. Binder takes its text; other
+// code can read it like any body.
 type checkedBody struct {
 	io.Reader
 	io.Closer

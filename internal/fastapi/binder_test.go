@@ -12,7 +12,7 @@ import (
 	"github.com/strongroom/strongroom/internal/fastapi"
 )
 
-// checked runs handle on a context whose body Check has accepted.
+// checked calls handle with a context whose body Check has accepted.
 func checked(t *testing.T, text string, handle echo.HandlerFunc) error {
 	t.Helper()
 	r := httptest.NewRequest("POST", "/api/secrets", strings.NewReader(text))
@@ -44,7 +44,7 @@ func TestBinderTellsCaseApart(t *testing.T) {
 	}
 }
 
-// A chatterbox is a type whose decoding fails with what it was to decode, as a UUID's does.
+// A chatterbox quotes its input in its decoding error, as a UUID does.
 type chatterbox string
 
 func (*chatterbox) UnmarshalText(text []byte) error { return errors.New(string(text)) }

@@ -176,7 +176,7 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
-// unread fails the test if it is read, or breaks off as clients do.
+// unread is an incomplete body. If it has a t, reading it fails the test.
 type unread struct{ t *testing.T }
 
 func (u unread) Read([]byte) (int, error) {

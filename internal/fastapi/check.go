@@ -10,14 +10,14 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Check holds every request against the document, before the generated code sees it. It
-// belongs behind routing and authentication, the last of the gates of server.NewEcho, as it
-// reads the body, within the bounds.
+// Check returns middleware that validates every request against the document, before the
+// generated code sees it. Since it reads the body, within the bounds, it must run after
+// routing and authentication, as the last of the gates of server.NewEcho.
 //
-// What is wrong with path, query and body comes as one *ValidationError. Others are ErrTooLarge,
+// All mistakes in path, query and body make one *ValidationError. Other errors are ErrTooLarge,
 // ErrTooMany, ErrNotText, those of the bounds, and echo.ErrNotFound for a path parameter that is
-// empty, has a slash or is not text. Requests that echo could not route pass, for echo to answer
-// 404 or 405. A request whose route is not in the document is refused: that is a mistake of ours.
+// empty, contains a slash or is not UTF-8. Requests that echo could not route pass, and echo answers 404 or 405. A
+// request whose route is not in the document gets an error, since that is our bug.
 func (d *Document) Check(bounds Bounds) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -55,9 +55,9 @@ func (d *Document) check(c echo.Context, bounds Bounds) error {
 	return nil
 }
 
-// unserved is the answer to what is no operation of the document: nil leaves it to echo. If
-// echo knows the path but not the method, it has the methods that it knows for the Allow
-// header. They are those of a path that is there, which is not every path it takes for one.
+// unserved returns the error for a request that is no operation of the document; nil leaves
+// the answer to echo. For an unknown method, echo sets the Allow header's methods in the
+// context. It does so also for paths with too many segments, which are 404 here.
 func unserved(c echo.Context) error {
 	switch known := c.Get(echo.ContextKeyHeaderAllow) != nil; {
 	case known && !oneSegmentEach(c):
@@ -69,7 +69,7 @@ func unserved(c echo.Context) error {
 	}
 }
 
-// checkBody reads the body, and puts it back if nothing is wrong with it.
+// checkBody reads the body, and replaces it by a checkedBody if it is valid.
 func (op *operation) checkBody(r *http.Request, bounds Bounds) ([]Detail, error) {
 	text, err := bounds.read(r)
 	if err != nil {
@@ -102,7 +102,8 @@ func (op *operation) checkBody(r *http.Request, bounds Bounds) ([]Detail, error)
 	return details, nil
 }
 
-// isJSON says what the upstream framework takes for JSON; no type at all is JSON, too.
+// isJSON reports whether the upstream framework treats the type as JSON. It does so also
+// without a type.
 func isJSON(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	kind, subtype, _ := strings.Cut(strings.ToLower(strings.TrimSpace(media)), "/")

@@ -11,10 +11,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// components are the parts of a document that others refer to, by section and name.
+// components are the reusable parts of a document, by section and name.
 type components map[string]map[string]jsontext.Value
 
-// find follows a reference such as #/components/schemas/SecretKeyValue.
+// find resolves a reference such as #/components/schemas/SecretKeyValue.
 func (c components) find(section, ref string) (jsontext.Value, error) {
 	name, ok := strings.CutPrefix(ref, "#/components/"+section+"/")
 	raw, known := c[section][name]
@@ -24,7 +24,7 @@ func (c components) find(section, ref string) (jsontext.Value, error) {
 	return raw, nil
 }
 
-// operation compiles what Check needs of an operation; shared are its path's parameters.
+// operation compiles an operation for Check. shared are the parameters of its path.
 func (c components) operation(path string, shared, raw jsontext.Value) (*operation, error) {
 	var text struct {
 		Parameters  []jsontext.Value      `json:"parameters"`
@@ -55,8 +55,8 @@ func (c components) operation(path string, shared, raw jsontext.Value) (*operati
 	return &operation{params, query, body}, nil
 }
 
-// closed refuses an operation that can be called without credentials: by leaving security
-// out, as the documents' empty default would let it be public, or by an empty alternative.
+// closed returns an error for an operation that can be called without credentials, because
+// it has no security requirement or an empty alternative.
 func (c components) closed(security []map[string][]string) error {
 	if len(security) == 0 {
 		return errors.New("no security requirement")
@@ -91,7 +91,7 @@ func (c components) credentials() ([]string, error) {
 			headers = append(headers, http.CanonicalHeaderKey(scheme.Name))
 		case scheme.Type == "oauth2", scheme.Type == "http", scheme.Type == "openIdConnect":
 			headers = append(headers, "Authorization")
-		case scheme.Type == "mutualTLS": // by the connection, not by a header
+		case scheme.Type == "mutualTLS": // uses the connection, not a header
 		default:
 			return nil, fmt.Errorf("security scheme %s is not a header's", name)
 		}
@@ -100,7 +100,7 @@ func (c components) credentials() ([]string, error) {
 	return slices.Compact(headers), nil
 }
 
-// body compiles a request body, of which there is one sort: required, JSON, an object.
+// body compiles a request body. It supports one kind: required, JSON, an object.
 func (c components) body(raw jsontext.Value) (*schema, error) {
 	if raw == nil {
 		return nil, nil

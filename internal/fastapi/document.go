@@ -1,10 +1,10 @@
-// Package fastapi is the 422 and {"detail"} dialect that both published documents share,
-// and the checks of paths and bodies behind it. The generated stubs check almost nothing:
-// to them an empty body is a request to empty a secret.
+// Package fastapi validates paths, queries and bodies against an API document, and words
+// mistakes as FastAPI does: 422 with {"detail"}. The generated stubs validate almost
+// nothing: without this package, an empty body would empty a secret.
 //
-// Load reads a document at start-up, Document.Check is the middleware that holds requests
-// against it, and Binder hands the generated code what was checked. Errors are returned,
-// not rendered: an answer is the API's own business.
+// Load reads a document at start-up, Document.Check is the middleware that validates
+// requests, and Binder passes checked bodies to the generated code. This package returns
+// errors, and each API writes the responses.
 package fastapi
 
 import (
@@ -19,23 +19,23 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// A Document is what an API has promised to accept. It is safe for concurrent use.
+// A Document describes the requests that an API accepts. It is safe for concurrent use.
 type Document struct {
 	operations  map[string]map[string]*operation // by echo's path template, then by method
 	credentials []string
 }
 
-// An operation is what the document says about one method of one path.
+// An operation is one method of one path in the document.
 type operation struct {
 	params []param // in the order of the path
 	query  []param // in the order of the document
-	body   *schema // nil if it takes none
+	body   *schema // nil if it has none
 }
 
-// Load reads an OpenAPI 3.1 document in JSON. It fails on whatever Check could not check,
-// so that nothing is promised in a document and waved through in operation: a schema
-// keyword that it does not know (in bodies and parameters), a query parameter that is
-// neither text nor a whole number, a body that is optional or not a JSON object. It fails on an operation that lets anybody in, too.
+// Load reads an OpenAPI 3.1 document in JSON. It fails on everything that Check cannot
+// enforce: an unknown schema keyword in a body or parameter, a query parameter that is
+// neither a string nor an integer, a body that is optional or not a JSON object. It also
+// fails on an operation that needs no credential.
 func Load(document []byte) (*Document, error) {
 	var text struct {
 		OpenAPI    string                               `json:"openapi"`
@@ -63,19 +63,19 @@ func Load(document []byte) (*Document, error) {
 	return d, nil
 }
 
-// template is how echo writes a path: /api/secrets/:secret_id.
+// template returns the path in echo's syntax: /api/secrets/:secret_id.
 func template(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
 }
 
-// CredentialHeaders are the canonical names of all headers that a caller can show who he
-// is with, sorted. Whoever logs or forwards headers has to leave these out.
+// CredentialHeaders returns the canonical names of all headers that carry a credential,
+// sorted. Code that logs or forwards headers must leave these out.
 func (d *Document) CredentialHeaders() []string {
 	return slices.Clone(d.credentials)
 }
 
-// Covers reports, by name, all routes that the document does not have and all operations
-// of the document that have no route. A misspelt route would otherwise be found by a user.
+// Covers returns an error that names all routes missing from the document and all
+// operations without a route. Otherwise a misspelt route would be noticed only in use.
 func (d *Document) Covers(routes []*echo.Route) error {
 	var bad []string
 	routed := make(map[string]bool)
@@ -99,7 +99,7 @@ func (d *Document) Covers(routes []*echo.Route) error {
 	return errors.New(strings.Join(bad, "\n"))
 }
 
-// methods are those an operation may have. Echo answers others with 405.
+// methods are the methods that an operation may have. Echo answers others with 405.
 var methods = map[string]string{
 	"get":    http.MethodGet,
 	"put":    http.MethodPut,

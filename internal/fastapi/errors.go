@@ -12,38 +12,38 @@ import (
 // These are answers of their own; neither is a 422 in the upstream framework. They
 // carry their status, so an API's error handler may treat them like any echo.HTTPError.
 var (
-	// ErrTooLarge is a body of more bytes than Check allows.
+	// ErrTooLarge means that the body has more bytes than Check allows.
 	ErrTooLarge = echo.NewHTTPError(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 
 	// ErrTooMany is an ErrTooLarge: a body of more than 10,000 values, those in lists and
 	// objects included.
 	ErrTooMany = fmt.Errorf("more values than a body may have: %w", ErrTooLarge)
 
-	// ErrNotText is a body that is not UTF-8, or that broke off. Test for it with
-	// errors.Is: the reason it broke off may be wrapped around it.
+	// ErrNotText means that the body is not UTF-8, or incomplete. Test for it with
+	// errors.Is: it may be joined with the reason why the body is incomplete.
 	ErrNotText = echo.NewHTTPError(http.StatusBadRequest, "There was an error parsing the body")
 )
 
-// Mistakes in our own program, not in the request: they end as 500.
+// Bugs in this program rather than mistakes in the request; the status is 500.
 var (
 	errUnknownRoute = errors.New("the route is not in the API document")
 	errUnchecked    = errors.New("the body was not checked against the API document")
 	errMismatch     = errors.New("the checked body does not fit the generated type")
 )
 
-// maxDetails bounds an answer: every two bytes of a hostile list could be a mistake.
+// maxDetails limits the answer: a hostile list could have a mistake in every two bytes.
 const maxDetails = 100
 
-// A ValidationError says what is wrong with a request, for a 422. It marshals to the body
-// of that answer, and neither it nor its text has anything in it that was sent:
+// A ValidationError lists the mistakes in a request, for a 422. It marshals to the body
+// of that answer. Neither the body nor the error's text quotes the request:
 //
 //	{"detail":[{"type":"missing","loc":["body","name"],"msg":"Field required"}]}
 type ValidationError struct {
 	Detail []Detail `json:"detail"` // path before body, then in the document's order; at most 100
 }
 
-// A Detail is one mistake, in the words of pydantic 2.11 but without its input and ctx,
-// which would quote the request and with it a secret.
+// A Detail is one mistake, worded as by pydantic 2.11. It lacks pydantic's input and ctx,
+// which would quote the request and could contain a secret.
 type Detail struct {
 	Type string `json:"type"` // for programs, such as string_type
 	Loc  []any  `json:"loc"`  // "path" or "body", then names (string) and indices (int)
@@ -58,7 +58,7 @@ func (e *ValidationError) Error() string {
 	return "invalid request: " + strings.Join(lines, "; ")
 }
 
-// String is like body.data.0.value: Field required.
+// String returns a line like body.data.0.value: Field required.
 func (d Detail) String() string {
 	loc := strings.ReplaceAll(strings.Trim(fmt.Sprint(d.Loc), "[]"), " ", ".")
 	return loc + ": " + d.Msg

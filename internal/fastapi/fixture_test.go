@@ -35,8 +35,8 @@ func mustLoad(t testing.TB) *fastapi.Document {
 	return d
 }
 
-// newServer serves every operation of the fixture. Handlers answer 200 with what they have
-// bound, or with their path parameters unescaped if there is nothing to bind.
+// newServer serves every operation of the fixture. Handlers answer 200 with the bound
+// body, or with their unescaped path parameters if there is no body.
 func newServer(t testing.TB) *echo.Echo {
 	e := echo.New()
 	e.Binder = fastapi.Binder{}
@@ -74,7 +74,7 @@ func echoParams(c echo.Context) error {
 	return c.String(http.StatusOK, strings.Join(c.ParamValues(), " "))
 }
 
-// render is an API's error handler in small.
+// render is a minimal error handler of an API.
 func render(err error, c echo.Context) {
 	if invalid := (*fastapi.ValidationError)(nil); errors.As(err, &invalid) {
 		c.JSON(http.StatusUnprocessableEntity, invalid)
@@ -87,8 +87,8 @@ func render(err error, c echo.Context) {
 	c.String(http.StatusInternalServerError, err.Error())
 }
 
-// send returns the status, and the body without its last line end. An empty contentType
-// is not sent at all.
+// send returns the status, and the body without its final newline. An empty contentType
+// sends no header.
 func send(h http.Handler, method, path, contentType, body string) (int, string) {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if contentType != "" {
@@ -100,7 +100,7 @@ func send(h http.Handler, method, path, contentType, body string) (int, string) 
 	return w.Code, strings.TrimSuffix(string(text), "\n")
 }
 
-// mistakes are the answer's details on one line: "type loc msg".
+// mistakes returns the answer's details on one line: "type loc msg".
 func mistakes(t testing.TB, answer string) string {
 	t.Helper()
 	var got struct{ Detail []map[string]any }

@@ -36,7 +36,7 @@ func TestCredentialHeaders(t *testing.T) {
 	}
 }
 
-// Each row makes one change to the fixture, after which it must not load.
+// Each row makes one change to the fixture, which must then fail to load.
 func TestLoadRefusesWhatItCannotCheck(t *testing.T) {
 	const (
 		name     = `"name": {"type": "string", "title": "Name"}`

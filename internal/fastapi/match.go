@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// match compares text, which must be one valid JSON value, with a schema. It goes through
-// the schema and looks things up in the text, so mistakes come in the schema's order.
-// With a request it asks the rules of members, too.
+// match validates text, which must be one valid JSON value, against a schema. It walks the
+// schema and looks up each member in the text, so mistakes come in the schema's order.
+// If request is not nil, it applies the members' rules, too.
 func match(text []byte, s *schema, request *http.Request) []Detail {
 	m := matcher{text: text, request: request, loc: append(make([]any, 0, 8), "body")}
 	m.value(m.gap(0), s)
@@ -19,7 +19,7 @@ func match(text []byte, s *schema, request *http.Request) []Detail {
 type matcher struct {
 	text    []byte
 	request *http.Request
-	loc     []any // of the value being looked at
+	loc     []any // of the current value
 	details []Detail
 }
 
@@ -35,7 +35,7 @@ func (m *matcher) value(pos int, s *schema) {
 	}
 }
 
-// whole reports whether the number at pos has neither fraction nor exponent.
+// whole reports whether the number at pos has no fraction and no exponent.
 func (m *matcher) whole(pos int) bool {
 	return !bytes.ContainsAny(m.text[pos:m.end(pos)], ".eE")
 }
@@ -84,7 +84,7 @@ func (m *matcher) find(pos int, name string) (value int, found bool) {
 	return 0, false
 }
 
-// gap skips what separates values. In a valid text it does not matter what that is.
+// gap skips white space and separators. In a valid text they need no further check.
 func (m *matcher) gap(pos int) int {
 	for isGap(m.text[pos]) {
 		pos++

@@ -6,8 +6,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// names are the names that one object has so far. Objects as the documents describe them
-// have a few, which cost no allocation; the map is for those who send thousands.
+// names holds the member names that one object has so far. The few names of an ordinary
+// object need no allocation. The map keeps lookups fast for objects with thousands.
 type names struct {
 	few  [8][]byte
 	n    int
@@ -42,12 +42,12 @@ func (s *names) grow() {
 	}
 }
 
-// unquote returns what a JSON string says. The string must be valid.
+// unquote returns the text of a JSON string, which must be valid.
 func unquote(quoted []byte) []byte {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]
 	}
-	// The only error is about strings that the scanner has refused already.
+	// AppendUnquote fails only for strings that the scanner has already rejected.
 	name, _ := jsontext.AppendUnquote(nil, quoted)
 	return name
 }

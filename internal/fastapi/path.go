@@ -13,17 +13,17 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// A param is a parameter in a path or a query.
+// A param is a parameter of a path or a query.
 type param struct {
 	name     string
 	uuid     bool
 	required bool
-	schema   *schema // of one in a query
+	schema   *schema // of a query parameter
 }
 
-// params compiles the parameters of a path in the path's order, and those of a query in the
-// document's. Headers are left to the generated code, but have to be of the one type about
-// which it can do nothing wrong.
+// params compiles path parameters in the path's order, and query parameters in the
+// document's. The generated code reads headers; they must be plain strings, the one type
+// that it handles correctly.
 func (c components) params(path string, texts []jsontext.Value) (inPath, inQuery []param, err error) {
 	declared := make(map[string]param)
 	for _, raw := range texts {
@@ -48,7 +48,7 @@ func (c components) params(path string, texts []jsontext.Value) (inPath, inQuery
 	return inPath, inQuery, nil
 }
 
-// placeholders returns what stands in braces.
+// placeholders returns the names in braces.
 func placeholders(path string) (names []string) {
 	for _, part := range strings.Split(path, "{")[1:] {
 		name, _, _ := strings.Cut(part, "}")
@@ -90,8 +90,8 @@ func (c components) param(raw jsontext.Value) (in string, p param, err error) {
 	return text.In, param{name: text.Name, uuid: s.Format == "uuid"}, nil
 }
 
-// checkPath returns what is wrong with the parameters, or an error if there can be nothing
-// at such a path. Echo's last parameter takes in slashes, unlike the framework's.
+// checkPath returns the mistakes in the parameters, or an error if no resource can have
+// this path. Echo's last parameter may contain slashes, unlike the framework's.
 func (op *operation) checkPath(c echo.Context) (details []Detail, err error) {
 	values := c.ParamValues()
 	if len(values) != len(op.params) {
@@ -109,8 +109,8 @@ func (op *operation) checkPath(c echo.Context) (details []Detail, err error) {
 	return details, nil
 }
 
-// oneSegmentEach reports whether each parameter of echo's path stands for one segment. It is
-// for requests of which echo gives no parameters, because it has no handler for them.
+// oneSegmentEach reports whether each parameter of echo's path matches one segment. It is
+// for requests without a handler, for which echo supplies no parameters.
 func oneSegmentEach(c echo.Context) bool {
 	sent, template := strings.Split(echo.GetPath(c.Request()), "/"), strings.Split(c.Path(), "/")
 	return slices.EqualFunc(sent, template, func(segment, want string) bool {
@@ -122,7 +122,7 @@ func oneSegmentEach(c echo.Context) bool {
 var errPath = errors.New("not one segment")
 
 // decode unescapes a parameter exactly when the generated code does: echo routes by
-// RawPath where there is one, and its parameters are pieces of what it routed by.
+// RawPath if there is one, and its parameters are then still escaped.
 func decode(c echo.Context, value string) (string, error) {
 	if c.Request().URL.RawPath != "" {
 		decoded, err := url.PathUnescape(value)
@@ -131,7 +131,7 @@ func decode(c echo.Context, value string) (string, error) {
 		}
 		value = decoded
 	}
-	// A slash that was sent as one is still there after decoding.
+	// Checked after decoding, which turns an escaped slash into a slash.
 	if value == "" || strings.Contains(value, "/") {
 		return "", errPath
 	}
@@ -147,10 +147,10 @@ func PathParam(c echo.Context, name string) string {
 	return value
 }
 
-// isUUID accepts what the upstream framework does: 00112233-4455-6677-8899-aabbccddeeff, the
-// same in braces or behind urn:uuid:, and 32 hexadecimal digits, all with letters of either
-// case. The generated code's parser takes these too, so that everything behind it sees one
-// form; it would also take any other two bytes for the braces.
+// isUUID accepts the forms that the upstream framework accepts, in upper and lower case:
+// 00112233-4455-6677-8899-aabbccddeeff, the same in braces or after urn:uuid:, and 32
+// hexadecimal digits. The generated code parses all of them into one form. Its parser
+// alone would also accept any two bytes in place of the braces.
 func isUUID(s string) bool {
 	if len(s) == 32 {
 		return !strings.ContainsFunc(s, func(r rune) bool { return r > 'f' || !isHex(byte(r)) }) // #nosec G115 -- r is at most 'f'

@@ -13,7 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// request sends a path over a socket as it is; a client library would tidy it up.
+// request sends a path over a socket unchanged; a client library would clean it.
 func request(t *testing.T, server *httptest.Server, method, path string) (int, string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -122,7 +122,7 @@ func TestUnroutedRequestsAreForEcho(t *testing.T) {
 	}
 }
 
-// Where there is nothing for one method, there is nothing for another.
+// A path that is 404 for one method is 404 for all.
 func TestPathsThatAreNoneAreSoForEveryMethod(t *testing.T) {
 	server := httptest.NewServer(newServer(t))
 	defer server.Close()

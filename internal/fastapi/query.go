@@ -12,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// queryParam compiles a parameter of a query: text or a whole number, or null for one that
-// is not sent.
+// queryParam compiles a query parameter: a string or an integer, or null if it may be
+// missing.
 func (c components) queryParam(name string, required bool, raw jsontext.Value) (param, error) {
 	s, err := c.schema(raw, 0)
 	if err == nil && s.kind != kindText && s.kind != kindWhole {
@@ -28,9 +28,9 @@ func (c components) queryParam(name string, required bool, raw jsontext.Value) (
 	return param{name: name, required: required, schema: s}, nil
 }
 
-// checkQuery returns what is wrong with the parameters that the document has; others mean
-// nothing, as to the framework. One that is sent twice is a mistake here: readers disagree
-// about which of them counts.
+// checkQuery returns the mistakes in the document's parameters. Like the framework, it
+// ignores others. A repeated parameter is a mistake: parsers disagree about which one
+// counts.
 func (op *operation) checkQuery(raw string) (details []Detail) {
 	if len(op.query) == 0 {
 		return nil
@@ -53,7 +53,7 @@ func (op *operation) checkQuery(raw string) (details []Detail) {
 
 const notUnicode = "Input should be a valid string, unable to parse raw data as a unicode string"
 
-// query says what is wrong with the values that were sent of a parameter.
+// query returns the mistake in the values of a parameter.
 func (s *schema) query(sent []string) (mistake, msg string) {
 	switch {
 	case len(sent) == 0:
@@ -69,14 +69,14 @@ func (s *schema) query(sent []string) (mistake, msg string) {
 	}
 }
 
-// whole takes the digits of a number with or without a sign, and none of the other ways in
-// which the framework lets one be written.
+// whole accepts decimal digits with or without a sign. The framework accepts other
+// forms, too.
 func (s *schema) whole(text string) (mistake, msg string) {
 	digits := strings.TrimPrefix(text, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return "int_parsing", "Input should be a valid integer, unable to parse string as an integer"
 	}
-	number, _ := strconv.ParseInt(text, 10, 64) // of one that is out of range, the nearest
+	number, _ := strconv.ParseInt(text, 10, 64) // out of range, it returns the nearest
 	switch {
 	case s.above != nil && number <= *s.above:
 		return "greater_than", fmt.Sprintf("Input should be greater than %d", *s.above)
@@ -86,7 +86,8 @@ func (s *schema) whole(text string) (mistake, msg string) {
 	return "", ""
 }
 
-// bounded reports whether a number in it has limits, which only those of queries are held to.
+// bounded reports whether a number in the schema has limits. Only those of query
+// parameters are enforced.
 func (s *schema) bounded() bool {
 	return s.above != nil || s.most != nil || s.items != nil && s.items.bounded() ||
 		slices.ContainsFunc(s.members, func(m member) bool { return m.schema.bounded() })

@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// A Rule is what an API asks of a text member of a body beyond its type, such as the form of a
-// name. It returns what is wrong with the text, or nothing, and never the text itself.
+// A Rule is an API's own check of a string member of a body, such as the form of a name. It
+// returns the reason why the text is invalid, or "". The reason never quotes the text.
 //
-// A body that breaks nothing but rules passes Check, and the API refuses it after it has
-// authorized the caller. Where a body is refused anyway, its 422 lists broken rules too.
+// A body that breaks only rules passes Check: the API rejects it after it has authorized
+// the caller. If Check rejects a body for another reason, the 422 lists broken rules, too.
 type Rule func(r *http.Request, text string) (reason string)
 
-// Rules are those of an API, by operation and by member of its body:
+// Rules are the rules of an API, by operation and by member of its body:
 //
 //	Rules{"PUT /api/secrets/{secret_id}": {"name": rule}}
 type Rules map[string]map[string]Rule
 
-// Apply gives the document the rules. The error is a rule for something that the document does
-// not have, or a pattern in a body that no rule stands for.
+// Apply adds the rules to the document. It returns an error for a rule whose operation or
+// member the document lacks, and for a pattern in a body without a rule.
 func (d *Document) Apply(rules Rules) error {
 	for call, members := range rules {
 		method, path, _ := strings.Cut(call, " ")
@@ -64,7 +64,7 @@ func (s *schema) patternWithin() bool {
 		slices.ContainsFunc(s.members, func(m member) bool { return within(m.schema) })
 }
 
-// match returns what is wrong with a body. Rules are asked only if it is refused anyway.
+// match returns the mistakes in a body. It applies rules only if there are other mistakes.
 func (op *operation) match(r *http.Request, text []byte) []Detail {
 	details := match(text, op.body, nil)
 	if len(details) == 0 {
@@ -73,7 +73,7 @@ func (op *operation) match(r *http.Request, text []byte) []Detail {
 	return match(text, op.body, r)
 }
 
-// rule asks the rule of the member whose value is at pos.
+// rule applies the rule of the member whose value is at pos.
 func (m *matcher) rule(want *member, pos int) {
 	if m.request == nil || want.rule == nil || m.text[pos] != '"' {
 		return

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep lists and objects may nest. The documents need three.
+// maxDepth limits the nesting of lists and objects. The documents need three levels.
 const maxDepth = 64
 
 // maxParts is how many values a body may have, those in lists and objects included. A
@@ -32,8 +32,8 @@ func scan(text []byte) (character int, err error) {
 	return utf8.RuneCount(text[:s.pos]), errNotJSON
 }
 
-// A scanner goes through a text once. Its methods report whether what they are named for
-// stands at pos. If so they leave pos behind it, otherwise at the mistake.
+// A scanner reads a text once. Each method reports whether the element of its name is at
+// pos. If so, it moves pos behind the element, and otherwise to the mistake.
 type scanner struct {
 	text  []byte
 	pos   int
@@ -146,7 +146,7 @@ func (s *scanner) string() bool {
 			s.pos++
 		}
 	}
-	s.pos = start // a string without an end is reported where it begins
+	s.pos = start // an unterminated string is reported at its start
 	return false
 }
 
@@ -161,7 +161,7 @@ func (s *scanner) escape() bool {
 	if s.pos+1 < len(s.text) {
 		return false
 	}
-	s.pos++ // the text ends here, so it is the string that is at fault
+	s.pos++ // the text ends here, so the string is unterminated
 	return true
 }
 
@@ -192,7 +192,7 @@ func (s *scanner) unicode() bool {
 	return true
 }
 
-// hex reads four digits. CPython wants to see a character behind them, too.
+// hex reads four digits. Like CPython, it requires a character behind them.
 func (s *scanner) hex(pos int) (r rune, ok bool) {
 	if pos+4 >= len(s.text) {
 		return 0, false
@@ -210,7 +210,7 @@ func (s *scanner) hex(pos int) (r rune, ok bool) {
 	return r, true
 }
 
-// number takes as much as makes a number: of 1.x it leaves .x to be the mistake.
+// number reads the longest valid number: in 1.x the mistake is at .x.
 func (s *scanner) number() bool {
 	pos := s.pos
 	if s.at(pos) == '-' {
@@ -281,7 +281,7 @@ func (s *scanner) take(c byte) bool {
 
 func (s *scanner) peek() byte { return s.at(s.pos) }
 
-// at is NUL behind the end, which is nowhere allowed.
+// at returns the byte at pos, and NUL at the end, since NUL is never valid.
 func (s *scanner) at(pos int) byte {
 	if pos >= len(s.text) {
 		return 0

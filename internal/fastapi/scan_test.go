@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// jsonMistake sends a body and returns at which character it is no JSON, or -1.
+// jsonMistake sends a body and returns the offset of its first JSON mistake, or -1.
 func jsonMistake(t testing.TB, h http.Handler, body string) int {
 	t.Helper()
 	status, answer := send(h, "PUT", "/api/secrets/A", "", body)
@@ -34,7 +34,7 @@ func jsonMistake(t testing.TB, h http.Handler, body string) int {
 	return -1
 }
 
-// What CPython 3.12 said to json.loads of these bytes (JSONDecodeError.pos).
+// The positions that CPython 3.12's json.loads reports (JSONDecodeError.pos).
 var cpython = []struct {
 	name, body string
 	want       int
@@ -138,7 +138,7 @@ func TestJSONThatWeRefuseAndCPythonTakes(t *testing.T) {
 	}
 }
 
-// A body that takes time by the square would take hours, on whatever machine.
+// With quadratic time, these bodies would take hours on any machine.
 func TestHostileBodiesAreQuick(t *testing.T) {
 	tests := map[string]string{
 		"brackets":      strings.Repeat("[", maxBody),
@@ -163,7 +163,8 @@ func TestHostileBodiesAreQuick(t *testing.T) {
 	}
 }
 
-// manyNames makes an object of a part of the largest body, its names all different.
+// manyNames returns an object with distinct names. Its size is the given part of the
+// largest body.
 func manyNames(prefix string, part int) string {
 	var b bytes.Buffer
 	b.WriteString(`{"name":"a"`)
@@ -174,7 +175,7 @@ func manyNames(prefix string, part int) string {
 	return b.String()
 }
 
-// FuzzScan holds our idea of JSON against a decoder's: the one behind Binder.
+// FuzzScan compares scan with the decoder that Binder uses.
 func FuzzScan(f *testing.F) {
 	for _, tc := range cpython {
 		f.Add([]byte(tc.body))
@@ -194,7 +195,7 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// depth is at least how deep a JSON text nests.
+// depth returns an upper bound of a JSON text's nesting.
 func depth(text []byte) int {
 	return bytes.Count(text, []byte("[")) + bytes.Count(text, []byte("{"))
 }

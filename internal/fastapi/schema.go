@@ -9,14 +9,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A schema is what a value must look like, as far as the documents say so.
+// A schema is a compiled JSON schema, with the keywords that the documents use.
 type schema struct {
 	kind     *kind
 	nullable bool
 	members  []member // of an object, in the document's order
 	items    *schema  // of a list
-	pattern  bool     // of text: it has a pattern, which a Rule stands for
-	above    *int64   // of a whole number: the limits of its values
+	pattern  bool     // of a string: it has a pattern, which a Rule implements
+	above    *int64   // of an integer: the limits of its values
 	most     *int64
 }
 
@@ -28,9 +28,9 @@ type member struct {
 	rule     Rule // nil: none
 }
 
-// A kind is a type of JSON values, and how pydantic complains about anything else.
+// A kind is a JSON type, with pydantic's message for values of other types.
 type kind struct {
-	first        string // the characters that values of this kind begin with
+	first        string // the characters that can begin a value of this kind
 	mistake, msg string
 }
 
@@ -42,8 +42,8 @@ var (
 	kindObject = &kind{`{`, "model_attributes_type", "Input should be a valid dictionary or object to extract fields from"}
 )
 
-// A schemaText is a schema as it is written. It has all keywords that we know, and a
-// schema with another one does not decode: what we cannot check must stop the start-up.
+// A schemaText is a schema as written in the document. A schema with a keyword that is
+// missing here does not decode: an unchecked keyword must stop the start.
 type schemaText struct {
 	Ref        string           `json:"$ref"`
 	AnyOf      []jsontext.Value `json:"anyOf"`
@@ -56,7 +56,7 @@ type schemaText struct {
 	Above      *int64           `json:"exclusiveMinimum"`
 	Most       *int64           `json:"maximum"`
 
-	// For readers; they allow and forbid nothing.
+	// Documentation only.
 	Title       string         `json:"title"`
 	Description string         `json:"description"`
 	Default     jsontext.Value `json:"default"`
@@ -65,7 +65,7 @@ type schemaText struct {
 	Deprecated  bool           `json:"deprecated"`
 }
 
-// properties are a JSON object that remembers its order.
+// properties is a JSON object that keeps its order.
 type properties []property
 
 type property struct {
@@ -86,7 +86,7 @@ func (p *properties) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		if err != nil {
 			return err
 		}
-		said := name.String() // before the next read, which takes the token's memory
+		said := name.String() // before the next read, which overwrites the token
 		value, err := dec.ReadValue()
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func parseSchema(raw jsontext.Value) (t schemaText, err error) {
 	return t, t.belongTogether()
 }
 
-// schema compiles a schema. depth ends those that refer to themselves.
+// schema compiles a schema. depth stops schemas that refer to themselves.
 func (c components) schema(raw jsontext.Value, depth int) (*schema, error) {
 	if depth > 16 {
 		return nil, errors.New("nested too deeply")
@@ -137,7 +137,7 @@ func (c components) schema(raw jsontext.Value, depth int) (*schema, error) {
 	return nil, fmt.Errorf("cannot check type %q with format %q", t.Type, t.Format)
 }
 
-// belongTogether refuses keywords that we know, but not in this company.
+// belongTogether rejects combinations of keywords that Check does not support.
 func (t *schemaText) belongTogether() error {
 	var (
 		object = t.Properties != nil || t.Required != nil
@@ -159,7 +159,7 @@ func (t *schemaText) belongTogether() error {
 
 var errNotNullable = errors.New("cannot check anyOf, except of something and null")
 
-// nullable compiles the one union that the documents have: something or null.
+// nullable compiles the only union in the documents: a schema or null.
 func (c components) nullable(either []jsontext.Value, depth int) (*schema, error) {
 	if len(either) != 2 {
 		return nil, errNotNullable
