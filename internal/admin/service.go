@@ -75,9 +75,12 @@ func Open(parts Parts, log *slog.Logger) *Service {
 	if len(s.Keyring.Ring().IDs()) > 1 && s.beginReseal() {
 		s.resealInBackground()
 	}
-	s.background.Go(s.tidyHourly)
 	return s
 }
+
+// TidyHourly starts removing data by age in the background: at once and then every hour.
+// Only a server does; a command leaves the state file as it is.
+func (s *Service) TidyHourly() { s.background.Go(s.tidyHourly) }
 
 // Close ends background work. The next process resumes it.
 func (s *Service) Close() error {

@@ -80,6 +80,7 @@ func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 	s = admin.Open(admin.Parts{
 		File: file, Audit: log, Keys: issuedKeys, LastAccess: accesses, Keyring: keys, Key: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock,
 	}, slog.New(slog.DiscardHandler))
+	s.TidyHourly() // like a server
 	return s, func() {
 		t.Helper()
 		must(errors.Join(s.Close(), accesses.Close(), issuedKeys.Close(), log.Close(), file.Close()))

@@ -49,6 +49,7 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 		return err
 	}
 	r.reportDamage(log)
+	r.admin.TidyHourly()
 	ctx, stop := untilBroken(ctx, r.file)
 	var background sync.WaitGroup
 	background.Go(func() { reloads.run(ctx, hangup) })
