@@ -180,7 +180,7 @@ func compareAll(t *testing.T, p *process, clients []*client) {
 	whose := func(s string) findings {
 		n, ok := ownerOf(s)
 		if !ok || n >= len(clients) {
-			t.Errorf("there is a %s that nobody ever created", s)
+			t.Errorf("the server has %s, which no client created", s)
 			return noFindings()
 		}
 		return mine[n]

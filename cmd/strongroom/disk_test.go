@@ -28,7 +28,7 @@ func TestServerExitsWithASpecialCodeWhenTheDiskFails(t *testing.T) {
 	p = mustServe(t, i)
 	a := p.want(t, 200, "GET", app+"/a/reveal", i.pskHeader(), "")
 	if !strings.Contains(a.body, "before") && !strings.Contains(a.body, "after") {
-		t.Errorf("revealed %s, want what was there before or what was not acknowledged", a.body)
+		t.Errorf("revealed %s, want the old values or those of the failed write", a.body)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestInitOnAFullDiskLeavesNothingBehind(t *testing.T) {
 		t.Errorf("init: %v, %s", err, out)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("what it made is there: %v", err)
+		t.Errorf("init left its files: %v", err)
 	}
 	if r := run(t, "init", "--dir", dir); r.code != 0 {
 		t.Errorf("again: exit code %d, %s", r.code, r.stderr)

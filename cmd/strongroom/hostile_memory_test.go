@@ -16,7 +16,7 @@ import (
 
 const largestBody = 4 << 20
 
-// A target is a server with good clients, to be attacked by others.
+// A target is a server with well-behaved clients, ready to be attacked.
 type target struct {
 	install
 	id   identity
@@ -37,14 +37,14 @@ func mustServeTarget(t *testing.T) target {
 	return v
 }
 
-// overHTTP1 has the client make a connection for each request.
+// overHTTP1 makes the client open a connection for each request.
 func overHTTP1(c *http.Client) *http.Client {
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 	c.Transport.(*http.Transport).TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	return c
 }
 
-// A stalled body lacks its last bytes until the attack is over.
+// A stalled body is sent without its last bytes until the attack is over.
 type stalled struct {
 	left    int
 	reached func()
@@ -63,7 +63,7 @@ func (s *stalled) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// answersByStatus counts answers by their status.
+// answersByStatus counts the answers of each status.
 type answersByStatus struct {
 	sync.Mutex
 	counts map[int]int
@@ -78,7 +78,8 @@ func (a *answersByStatus) add(status int) {
 	a.counts[status]++
 }
 
-// stall sends so many bodies over each client that stop before their end, until over.
+// stall sends this many incomplete bodies over each client until the attack is
+// over.
 func (v target) stall(t *testing.T, clients []*http.Client, each int, key string) (answers *answersByStatus) {
 	t.Helper()
 	answers = &answersByStatus{}
@@ -117,7 +118,7 @@ func (v target) stall(t *testing.T, clients []*http.Client, each int, key string
 func TestHostileStalledBodies(t *testing.T) {
 	for name, tc := range map[string]struct {
 		actions     string
-		connections int // of HTTP/2; 0 for one of HTTP/1.1 each
+		connections int // HTTP/2 connections; 0 for one HTTP/1.1 connection per body
 		bodies      int
 		refused     int
 	}{
@@ -142,15 +143,15 @@ func TestHostileStalledBodies(t *testing.T) {
 				defer answers.Unlock()
 				t.Logf("answers while the bodies are stalled: %v", answers.counts)
 				if answers.counts[tc.refused] == 0 {
-					t.Errorf("none of the bodies was refused with %d", tc.refused)
+					t.Errorf("no body was rejected with %d", tc.refused)
 				}
 			})
 		})
 	}
 }
 
-// An owner with as much to list as may be, listed by many clients at a time that do
-// not read what they get. Writes keep the lists from being read once for all.
+// Many clients list the largest possible owner at the same time and do not read
+// the answers. Writes in between prevent the lists from being shared.
 func TestHostileLists(t *testing.T) {
 	for name, description := range map[string]string{
 		"of letters": strings.Repeat("d", 16<<10), "of control characters": strings.Repeat(`\u0001`, 16<<10),
@@ -181,8 +182,8 @@ func TestHostileLists(t *testing.T) {
 	}
 }
 
-// listUnread lists over so many connections without reading the answers, with
-// something done in between.
+// listUnread sends list requests over this many connections without reading the
+// answers, and calls a function in between.
 func (v target) listUnread(t *testing.T, times int, between func()) {
 	t.Helper()
 	client := overHTTP1(v.id.client(t, 0))
@@ -214,7 +215,7 @@ func (v target) listUnread(t *testing.T, times int, between func()) {
 	})
 	t.Logf("lists: %v, %d of them read whole", answers.counts, whole)
 	if answers.counts[http.StatusOK] == 0 {
-		t.Error("there was no list at all")
+		t.Error("no list was answered")
 	}
 }
 
@@ -240,8 +241,8 @@ func (v target) mustAsk(t *testing.T, client *http.Client, method, path, body st
 	return resp.StatusCode
 }
 
-// More keys than a secret may have are refused before they are looked at: that takes
-// no longer than a body of the same size with one large value.
+// Too many data keys are rejected before they are validated, so such a body
+// costs no more than one large value of the same size.
 func TestHostileKeysCostNoMoreThanParsing(t *testing.T) {
 	v := mustServeTarget(t)
 	client := v.id.client(t, 0)
@@ -268,7 +269,7 @@ func TestHostileKeysCostNoMoreThanParsing(t *testing.T) {
 	}
 }
 
-// mustCPU is the CPU time that the process has taken (proc(5)).
+// mustCPU returns the CPU time that the process has used (proc(5)).
 func (p *process) mustCPU(t *testing.T) time.Duration {
 	t.Helper()
 	_, rest, _ := strings.Cut(mustRead(t, fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid)), ") ")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// missingFlood asks for secrets that are not there as fast as it can, and returns how
-// many requests were answered.
+// missingFlood requests missing secrets as fast as it can, and returns the
+// number of answered requests.
 func missingFlood(t *testing.T, p *process, key string, lasting time.Duration, paths ...string) int {
 	t.Helper()
 	var asked atomic.Int64
@@ -29,22 +29,25 @@ func missingFlood(t *testing.T, p *process, key string, lasting time.Duration, p
 	return len(paths) * int(asked.Load())
 }
 
-// What is not found is counted together, and limited like a denial.
+// Requests for missing secrets are counted together, and rate limited like
+// denials.
 func TestHostileNotFoundWritesLittle(t *testing.T) {
 	i := mustInit(t)
 	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	lister := i.mustIssue(t, "apikey", "create", "--subject", "lister", "--grant", "{actions: [list], owner: "+theApp+"}")
 	asked := missingFlood(t, p, lister, 5*time.Second, "/none%d")
-	time.Sleep(time.Second) // until it is on record
+	time.Sleep(time.Second) // until the audit log has the entries
 	entries := strings.Count(i.mustAdminister(t, "audit", "export"), `"lister"`)
 	t.Logf("%d requests for what is missing wrote %d entries", asked, entries)
-	// Two flushes a second of any number, and one for each 512 names.
+	// Two flushes a second, each for any number of requests, and one for each
+	// 512 names.
 	if most := 2*7 + 11_000/512 + 1; entries > most || entries == 0 {
 		t.Errorf("%d entries, want 1 to %d", entries, most)
 	}
 }
 
-// On a full disk a flood of what is not found leaves the reserve for what needs it.
+// On a full disk, a flood of requests for missing secrets must not use up the
+// reserve.
 func TestHostileNotFoundLeavesTheReserve(t *testing.T) {
 	i := mustInitOnASmallDisk(t)
 	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -68,7 +71,7 @@ func TestHostileNotFoundLeavesTheReserve(t *testing.T) {
 	log, _ := p.said()
 	t.Logf("%d requests for what is missing left %d bytes of the reserve, and %d lines in the log", asked, reserve.Size(), strings.Count(log, "\n"))
 	if reserve.Size() == 0 {
-		t.Error("the reserve is spent")
+		t.Error("the reserve is used up")
 	}
 	if lines := strings.Count(log, "request failed"); lines > 60 {
 		t.Errorf("the log has %d lines of failed requests", lines)
@@ -76,5 +79,5 @@ func TestHostileNotFoundLeavesTheReserve(t *testing.T) {
 	p.want(t, 200, "GET", app+"/db/reveal", i.pskHeader(), "")
 	i.mustAdminister(t, "apikey", "revoke", idIn(attacker))
 	p.client.CloseIdleConnections()
-	p.mustKill(t) // what it has counted, it could not write
+	p.mustKill(t) // the last counts could not be written
 }

@@ -34,19 +34,19 @@ func TestModelAcceptsOnlyPossibleHistories(t *testing.T) {
 		last        operation
 		may, mayNot reply
 	}{
-		{"what was acknowledged is there", []turn{created}, reveal, saw(a, "1"), is(missing)},
-		{"what was replaced is gone", []turn{created, {replace, written("2")}}, reveal, saw(b, "2"), saw(a, "1")},
-		{"what was removed is gone", []turn{created, {remove, is(done)}}, get, is(missing), written("1")},
-		{"a list has it", []turn{created}, list, listed(map[string]string{"n": "k=****\n"}), listed(map[string]string{})},
+		{"an acknowledged write is visible", []turn{created}, reveal, saw(a, "1"), is(missing)},
+		{"replaced values are gone", []turn{created, {replace, written("2")}}, reveal, saw(b, "2"), saw(a, "1")},
+		{"a removed secret is gone", []turn{created, {remove, is(done)}}, get, is(missing), written("1")},
+		{"a list has the secret", []turn{created}, list, listed(map[string]string{"n": "k=****\n"}), listed(map[string]string{})},
 		{"a rename has one name", []turn{created, {rename, reply{outcome: done, revision: "2"}}}, list, listed(map[string]string{"m": "k=****\nd"}), listed(map[string]string{"m": "k=****\nd", "n": "k=****\n"})},
 		{"a name is taken once", []turn{created}, create, is(taken), written("2")},
 		{"no update is lost", []turn{created, {replaceAt1, written("2")}}, replaceAt1, is(outdated), written("3")},
 		{"a revision is of one content", []turn{created}, replace, written("2"), written("1")},
-		{"what nobody heard of may have happened", []turn{created, {replace, is(lost)}}, reveal, saw(b, "2"), saw(content{values: "k=c\n"}, "2")},
-		{"what nobody heard of may not have happened", []turn{created, {replace, is(lost)}}, reveal, saw(a, "1"), saw(a, "2")},
-		{"what has not happened does not later", []turn{created, {replace, is(lost)}, {reveal, saw(a, "1")}}, reveal, saw(a, "1"), saw(b, "2")},
-		{"what has happened stays", []turn{created, {replace, is(lost)}, {reveal, saw(b, "2")}}, reveal, saw(b, "2"), saw(a, "1")},
-		{"a revision that nobody heard of matches none", []turn{created, {replace, is(lost)}, {get, written("2")}}, replaceAt1, is(outdated), written("3")},
+		{"an unanswered write may have happened", []turn{created, {replace, is(lost)}}, reveal, saw(b, "2"), saw(content{values: "k=c\n"}, "2")},
+		{"an unanswered write may not have happened", []turn{created, {replace, is(lost)}}, reveal, saw(a, "1"), saw(a, "2")},
+		{"an unanswered write seen as missing never happens", []turn{created, {replace, is(lost)}, {reveal, saw(a, "1")}}, reveal, saw(a, "1"), saw(b, "2")},
+		{"an unanswered write that was seen stays", []turn{created, {replace, is(lost)}, {reveal, saw(b, "2")}}, reveal, saw(b, "2"), saw(a, "1")},
+		{"the revision of an unanswered write matches no other", []turn{created, {replace, is(lost)}, {get, written("2")}}, replaceAt1, is(outdated), written("3")},
 	} {
 		history := append(slices.Clone(tc.history), turn{tc.last, tc.may})
 		if !porcupine.CheckOperations(linear, oneAfterTheOther(history)) {

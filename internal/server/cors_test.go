@@ -43,7 +43,7 @@ func TestPagesOfAllowedOriginsGetCORSHeaders(t *testing.T) {
 		{"almost the page", "GET", []string{"Origin: " + page + ".evil.example"}, 200, "api GET", nil},
 		{"the page on another port", "GET", []string{"Origin: " + page + ":8443"}, 200, "api GET", nil},
 		{"the page without encryption", "GET", []string{"Origin: http://canvas.example"}, 200, "api GET", nil},
-		{"nobody in particular", "GET", []string{"Origin: null"}, 200, "api GET", nil},
+		{"a page without an origin", "GET", []string{"Origin: null"}, 200, "api GET", nil},
 		{"two pages", "GET", []string{"Origin: " + page, "Origin: " + page}, 200, "api GET", nil},
 		{"a preflight", "OPTIONS", []string{
 			"Origin: " + page, "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: content-type,x-session-api-key",
@@ -53,10 +53,10 @@ func TestPagesOfAllowedOriginsGetCORSHeaders(t *testing.T) {
 			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Origin",
 		}},
 		{"a preflight that asks for no header", "OPTIONS", []string{"Origin: " + page, "Access-Control-Request-Method: GET"}, 204, "", nil},
-		{"a preflight that asks for what is none", "OPTIONS", []string{
+		{"a preflight with invalid header names", "OPTIONS", []string{
 			"Origin: " + page, "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: <script>",
 		}, 204, "", nil},
-		{"a preflight that asks for too many", "OPTIONS", []string{
+		{"a preflight with too many header names", "OPTIONS", []string{
 			"Origin: " + page, "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: " + strings.Repeat("x", 1025),
 		}, 204, "", nil},
 		{"options, which are no preflight", "OPTIONS", []string{"Origin: " + page}, 200, "api OPTIONS", nil},

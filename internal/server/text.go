@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// sendBytes are sent on their own when so many have come together.
+	// sendBytes is the number of buffered bytes that are sent as one part.
 	sendBytes = 32 << 10
-	// maxBuffer is how large a buffer may be to be used again.
+	// maxBuffer is the largest buffer that is reused.
 	maxBuffer = 2 * sendBytes
-	// quoteBytes of a string are quoted at a time: JSON can make six bytes of one.
+	// quoteBytes of a string are quoted at a time: quoting can make a byte six times as long.
 	quoteBytes = 4 << 10
 )
 
-// A Text is JSON on its way to a client. What is appended is sent as soon as it is
-// much, so that an answer of any length takes little memory. It has no error: what is
-// appended after one is dropped.
+// A Text is a JSON answer that is sent in parts: whenever sendBytes have been
+// appended, they are sent, so that a long answer needs little memory. Errors
+// are not reported: text appended after one is dropped.
 type Text struct {
 	w      http.ResponseWriter
 	status int
@@ -31,9 +31,9 @@ type Text struct {
 
 var texts = sync.Pool{New: func() any { return new(Text) }}
 
-// WriteAppended answers with what the body appends. A short answer has its length in
-// a header, a long one is sent in parts. The buffer is cleared, for there may be values
-// in it, and used again.
+// WriteAppended answers with the JSON that body appends. A short answer has a
+// Content-Length header, a long one is sent in parts. The pooled buffer is
+// cleared before reuse, since it may have held secret values.
 func WriteAppended[T interface{ AppendTo(*Text) }](w http.ResponseWriter, status int, body T) error {
 	t := texts.Get().(*Text)
 	t.w, t.status = w, status
@@ -59,7 +59,7 @@ func (t *Text) Append(json string) {
 	t.sendMuch()
 }
 
-// Quote appends a string as JSON. Bytes that are no UTF-8 become U+FFFD.
+// Quote appends a string as JSON. Invalid UTF-8 becomes U+FFFD.
 func (t *Text) Quote(s string) {
 	if len(s) <= quoteBytes {
 		t.quote(s)
@@ -71,7 +71,7 @@ func (t *Text) Quote(s string) {
 		s = s[len(piece):]
 		start := len(t.buffer)
 		t.buffer, _ = jsontext.AppendQuote(t.buffer, piece)
-		// Without the quotes, and without a copy of its end behind the text.
+		// Remove the quotes, and clear the bytes left behind the shortened text.
 		end := start + copy(t.buffer[start:], t.buffer[start+1:len(t.buffer)-1])
 		clear(t.buffer[end:])
 		t.buffer = t.buffer[:end]
@@ -81,7 +81,7 @@ func (t *Text) Quote(s string) {
 }
 
 func (t *Text) quote(s string) {
-	t.buffer, _ = jsontext.AppendQuote(t.buffer, s) // an error is for what is no UTF-8
+	t.buffer, _ = jsontext.AppendQuote(t.buffer, s) // the only error is invalid UTF-8
 	t.sendMuch()
 }
 
@@ -91,7 +91,7 @@ func (t *Text) Time(at time.Time) {
 	t.Append(`"`)
 }
 
-// wholeRunes is how many bytes at the beginning of s are at most n, and whole runes.
+// wholeRunes returns the length of the longest prefix of whole runes with at most n bytes.
 func wholeRunes(s string, n int) int {
 	if len(s) <= n {
 		return len(s)
@@ -101,7 +101,7 @@ func wholeRunes(s string, n int) int {
 			return n - back
 		}
 	}
-	return n // it is no UTF-8
+	return n // invalid UTF-8
 }
 
 func (t *Text) sendMuch() {
