@@ -1,5 +1,5 @@
-// Package api puts together what every API is made of. What an API does is in
-// the package of its document, below.
+// Package api builds the APIs' common parts: middleware, error classes, warnings. The
+// operations of each API are in the package of its document, below.
 package api
 
 import (
@@ -86,8 +86,8 @@ func Admit(ctx context.Context, secrets *secret.Service, caller secret.Caller, a
 	return secrets.Refuse(ctx, caller, action, ref, secret.ErrForbidden)
 }
 
-// asking returns what answers errors, and asks those whom the API refuses for
-// a credential of one of the schemes.
+// asking returns the function that answers errors. On 401 and 403 it adds a challenge
+// for the schemes.
 func (s Spec) asking(schemes []auth.Scheme) func(error) server.Answer {
 	return func(err error) server.Answer {
 		a := s.Answer(err)

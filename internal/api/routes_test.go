@@ -25,7 +25,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// header takes the key of the tests, on every API.
+// header carries the tests' API key, in every API.
 const header, key = "X-Test-Key", "k"
 
 type uncounted struct{}
@@ -90,8 +90,8 @@ func TestTheseAreAllAPIs(t *testing.T) {
 
 var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"}
 
-// The routes are the router's own. Of the exceptions, those that need no
-// credential at all, none is one of them: see the front's below.
+// The routes come from the router itself. The paths that need no credential belong to
+// the front, which the last test checks.
 func TestNoRouteLetsAnybodyInWithoutACredential(t *testing.T) {
 	for name, api := range apis(t) {
 		want := http.StatusUnauthorized
@@ -114,8 +114,8 @@ func TestNoRouteLetsAnybodyInWithoutACredential(t *testing.T) {
 	}
 }
 
-// Were it let in, a request would have touched the secrets: the routes are
-// those that it would have taken.
+// With a credential the same routes reach the secrets, so the test above proves
+// something.
 func TestWithACredentialTheRoutesLeadToTheSecrets(t *testing.T) {
 	for name, api := range apis(t) {
 		reached := 0
@@ -137,8 +137,8 @@ func TestWithACredentialTheRoutesLeadToTheSecrets(t *testing.T) {
 	}
 }
 
-// The exceptions of the front: whether the server lives, whether it can work,
-// and the documents. Everything else, unknown paths included, is some API's.
+// Only health, readiness and the documents need no credential. All other paths, also
+// unknown ones, need one.
 func TestTheFrontLetsNobodyInEither(t *testing.T) {
 	front := server.NewFront(func(context.Context) error { return nil }, slog.New(slog.DiscardHandler))
 	all := apis(t)

@@ -7,21 +7,21 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// SuspiciousValues says what to do with a value or name that looks like a mistake
-// (see [secret.Suspicions]) where one is written.
+// SuspiciousValues decides how a write treats a value or name that looks like a
+// mistake (see [secret.Suspicions]).
 type SuspiciousValues string
 
-// What to do with suspicious values.
+// The settings for suspicious values.
 const (
-	// WarnOfSuspicious stores the value and says so in a header of the answer.
+	// WarnOfSuspicious stores the value and adds a warning header to the answer.
 	WarnOfSuspicious SuspiciousValues = "warn"
-	// RejectSuspicious refuses the request.
+	// RejectSuspicious rejects the request.
 	RejectSuspicious SuspiciousValues = "reject"
-	// AcceptSuspicious stores the value and says nothing.
+	// AcceptSuspicious stores the value without a warning.
 	AcceptSuspicious SuspiciousValues = "accept"
 )
 
-// Warnings are what a client is to be told of what it has written.
+// Warnings are the warnings about a write, for its client.
 type Warnings []*secret.InvalidError
 
 // Check looks at the value of a field, and of a key if there are several. The
@@ -50,16 +50,15 @@ func (s SuspiciousValues) warnings(field, key string, reasons []string) (Warning
 	return warnings, nil
 }
 
-// maxWarnings are in an answer. Python's http.client takes a hundred lines of
-// headers and Node's fetch 16 KiB: with more, they could not read the answer to
-// what was done.
+// maxWarnings limits the warnings in an answer. Python's http.client accepts a hundred
+// header lines and Node's fetch 16 KiB; with more, they could not read the answer.
 const maxWarnings = 16
 
 // Set puts the warnings into the header of an answer, one line each:
 //
 //	X-Strongroom-Warning: data[0].value: PASSWORD: ends with a newline: leave it out
 //
-// and of many the first, with how many more there are.
+// If there are too many, the last line counts the rest.
 func (w Warnings) Set(h http.Header) {
 	for i, warning := range w {
 		text := warning.Error()

@@ -9,18 +9,18 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// MaskedValues says what to do with a value in a request that is the mask
-// itself: somebody sends back what was shown, or has a very odd secret.
+// MaskedValues decides how a write treats a value that equals the mask. Most likely
+// the client sends back a masked answer.
 type MaskedValues string
 
-// What to do with masked values.
+// The settings for masked values.
 const (
 	// RejectMasked refuses the request, so that no secret is overwritten by
 	// asterisks.
 	RejectMasked MaskedValues = "reject"
 	// KeepMasked keeps the stored value of the key.
 	KeepMasked MaskedValues = "keep"
-	// StoreMasked takes the asterisks for the value.
+	// StoreMasked stores the asterisks.
 	StoreMasked MaskedValues = "store"
 )
 

@@ -8,17 +8,17 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// Checks are what an API asks of a custom secret beyond its document.
+// Checks are an API's rules for custom secrets that its document does not contain.
 type Checks struct {
-	// Name is asked of a new name.
+	// Name checks a new name.
 	Name func(name string) error
 	// Suspicious says what to do with a value that looks like a mistake.
 	Suspicious api.SuspiciousValues
-	// Redacted takes a blank value, and OpenHands' mask, like any other.
+	// Redacted accepts blank values and OpenHands' mask.
 	Redacted bool
 }
 
-// New returns what is wrong with a new secret as one error, and else the warnings.
+// New returns all mistakes in a new secret as one error, or else the warnings.
 func (c Checks) New(name, description, value string) (api.Warnings, error) {
 	warnings, err := c.Value(value)
 	return warnings, errors.Join(c.Name(name), secret.CheckDescription(description), err)
@@ -40,7 +40,7 @@ func (c Checks) RenameRules() map[string]fastapi.Rule {
 	return map[string]fastapi.Rule{"name": api.RuleForNew(c.Name), "description": api.Rule(secret.CheckDescription)}
 }
 
-// Value returns what is wrong with a value, and else the warnings.
+// Value returns the mistake in a value, or else the warnings.
 func (c Checks) Value(text string) (api.Warnings, error) {
 	if !c.Redacted && isRedacted(text) {
 		return nil, ErrRedacted
