@@ -16,8 +16,12 @@ import (
 
 // try sends a request through the chain to a handler that ends with the error.
 func try(chain auth.Chain, r *http.Request, end error) error {
+	return tryWith(chain, r, func(echo.Context) error { return end })
+}
+
+func tryWith(chain auth.Chain, r *http.Request, handle echo.HandlerFunc) error {
 	c := echo.New().NewContext(r, httptest.NewRecorder())
-	return auth.Require([]string{"A"}, chain)(func(echo.Context) error { return end })(c)
+	return auth.Require([]string{"A"}, chain)(handle)(c)
 }
 
 func from(address, credential string) *http.Request {
