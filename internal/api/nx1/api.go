@@ -21,7 +21,7 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// Options are what an installation decides about the API.
+// Options configure the API.
 type Options struct {
 	// Masked says what to do with a value that is the mask itself.
 	Masked MaskedValues
@@ -29,7 +29,7 @@ type Options struct {
 	Suspicious api.SuspiciousValues
 }
 
-// New returns the API over the secrets, for callers whom the chain knows.
+// New returns the API for the secrets. The chain authenticates callers.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	a := &handlers{secrets, opts}
 	return api.Spec{
@@ -94,7 +94,7 @@ func (a *handlers) GetSecret(ctx context.Context, req gen.GetSecretRequestObject
 	return masked(info), nil
 }
 
-// UpdateSecret puts new data in the place of all that the secret has.
+// UpdateSecret replaces all data of the secret.
 func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {

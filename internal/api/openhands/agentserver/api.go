@@ -22,7 +22,7 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// Options are what an installation decides about the API.
+// Options configure the API.
 type Options struct {
 	// Suspicious says what to do with a value that looks like a mistake.
 	Suspicious api.SuspiciousValues
@@ -34,7 +34,7 @@ func (o Options) checks() custom.Checks {
 	return custom.Checks{Name: checkName, Suspicious: o.Suspicious}
 }
 
-// New returns the API over the secrets, for callers whom the chain knows.
+// New returns the API for the secrets. The chain authenticates callers.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	a := &handlers{secrets, opts}
 	return api.Spec{
@@ -68,8 +68,8 @@ func (a *handlers) admit(c echo.Context) error {
 	return api.Admit(ctx, a.secrets, caller, secret.Write, custom.Ref(caller, name))
 }
 
-// ListSecrets lists the caller's secrets, in order of name. Those whose names
-// this API does not have could not be read, so they are left out.
+// ListSecrets lists the caller's secrets, in order of name. It omits names that are
+// illegal in this API, since those secrets could not be read.
 func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
 	infos, err := a.opts.Profiles.List(ctx, a.secrets, auth.Caller(ctx), req.Params.AgentProfileId)
 	if err != nil {
@@ -79,7 +79,7 @@ func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestOb
 	return listed(infos), nil
 }
 
-// PutSecret makes a secret or takes the place of the one that is there.
+// PutSecret creates or replaces a secret.
 func (a *handlers) PutSecret(ctx context.Context, req gen.PutSecretRequestObject) (gen.PutSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {

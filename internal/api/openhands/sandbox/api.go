@@ -19,8 +19,8 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// New returns the API over the secrets, for callers whom the chain knows.
-// Profiles are those that a list can be asked for.
+// New returns the API for the secrets. The chain authenticates callers; a list can be
+// limited to one of the profiles.
 func New(secrets *secret.Service, profiles custom.Profiles, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return api.Spec{
 		Document: specs.Sandbox, Answer: answer,
@@ -35,7 +35,7 @@ type handlers struct {
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
-// ListSecrets lists what the key is good for, in order of name.
+// ListSecrets lists the secrets that the key allows, in order of name.
 func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
 	v := visit(auth.Caller(ctx), req.SandboxId)
 	infos, err := a.profiles.List(ctx, a.secrets, v.Caller, req.Params.AgentProfileId)
@@ -52,7 +52,7 @@ func (a *handlers) GetSecretValue(ctx context.Context, req gen.GetSecretValueReq
 	if err != nil {
 		return nil, v.refused(err)
 	}
-	if value.Empty() { // which OpenHands tells its sandboxes, too
+	if value.Empty() { // as OpenHands does
 		return nil, custom.ErrNoValue
 	}
 	return plain{value}, nil
@@ -64,8 +64,8 @@ type visitor struct {
 	stranger bool // whose key was not made for this sandbox
 }
 
-// visit takes all grants from a stranger, so that the service refuses what it
-// asks for and puts that on record.
+// visit removes all grants from a stranger, so that the service denies and audits the
+// request.
 func visit(caller secret.Caller, sandbox string) visitor {
 	v := visitor{caller, caller.Sandbox != sandbox}
 	if v.stranger {

@@ -21,7 +21,7 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// Options are what an installation decides about the API.
+// Options configure the API.
 type Options struct {
 	// EnvNames takes only names that an environment variable can have.
 	EnvNames bool
@@ -29,7 +29,7 @@ type Options struct {
 	Suspicious api.SuspiciousValues
 }
 
-// New returns the API over the secrets, for callers whom the chain knows.
+// New returns the API for the secrets. The chain authenticates callers.
 func New(secrets *secret.Service, opts Options, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	a := &handlers{secrets, opts}
 	return api.Spec{
@@ -130,7 +130,7 @@ func (o Options) checkName(name string) error {
 	return err
 }
 
-// nameWarnings returns what is wrong with a new name, and else the warnings.
+// nameWarnings returns the mistake in a new name, or else the warnings.
 func (o Options) nameWarnings(name string) (api.Warnings, error) {
 	if o.EnvNames {
 		return nil, custom.CheckEnvName(name)

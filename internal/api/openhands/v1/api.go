@@ -71,7 +71,7 @@ func (a *handlers) SearchSecrets(ctx context.Context, req gen.SearchSecretsReque
 	return pageOf(infos, limit), nil
 }
 
-// from is what follows the name, and everything if no secret has it.
+// from returns the secrets after the name, or all if no secret has that name.
 func from(infos []secret.Info, after string) []secret.Info {
 	i := slices.IndexFunc(infos, func(i secret.Info) bool { return i.Name == after })
 	return infos[i+1:]
@@ -84,8 +84,8 @@ func or[T any](value *T, otherwise T) *T {
 	return value
 }
 
-// SaveSecret makes a secret or overwrites the value of the one that is there,
-// which keeps its description if none is sent.
+// SaveSecret creates a secret or overwrites its value. The description stays if none is
+// sent.
 func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObject) (gen.SaveSecretResponseObject, error) {
 	caller := auth.Caller(ctx)
 	ref := custom.Ref(caller, req.Body.Name)
