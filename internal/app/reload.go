@@ -105,7 +105,7 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 
 // findings returns the findings of the current config.
 func (r *reloader) findings() []admin.Finding {
-	found := findings(r.running.Listen, r.current.TLS(), time.Now())
+	found := r.transport()
 	r.current.Use(func(p server.Policy) {
 		if p, ok := p.(*policy); ok {
 			found = append(found, p.anonymous...)
@@ -114,7 +114,14 @@ func (r *reloader) findings() []admin.Finding {
 	return found
 }
 
-func (r *reloader) warn() { warn(r.log, r.findings()) }
+// transport returns the findings about certificate and encryption.
+func (r *reloader) transport() []admin.Finding {
+	return findings(r.running.Listen, r.current.TLS(), time.Now())
+}
+
+// warn logs warnings about the transport. Anonymous callers were configured on purpose, so
+// only doctor, status and config check mention them.
+func (r *reloader) warn() { warn(r.log, r.transport()) }
 
 // look reloads when files have changed since they were last read, but only after two
 // looks found the same content: a file that is being written in place is incomplete, and
