@@ -29,7 +29,7 @@ var AgentServer []byte
 //go:embed merged/openhandsv1.json
 var OpenHandsV1 []byte
 
-// Sandbox is the document of what OpenHands' sandboxes read, in JSON.
+// Sandbox is the document of the routes that OpenHands' sandboxes read, in JSON.
 //
 //go:embed merged/sandbox.json
 var Sandbox []byte

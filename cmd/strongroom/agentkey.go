@@ -98,7 +98,7 @@ func listAgentKeys(ctx context.Context, a *adminClient, _ []string) error {
 	})
 }
 
-// madeFor is what else an agent key was made for.
+// madeFor returns the sandbox, the profile and the write-back right of an agent key.
 func madeFor(k gen.IssuedKey) string {
 	var parts []string
 	if k.Profile != nil {

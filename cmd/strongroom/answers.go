@@ -19,7 +19,7 @@ type answered interface {
 	GetBody() []byte
 }
 
-// refusal returns err, or what the answer says went wrong unless it is one of
+// refusal returns err, or the error in the answer unless it is one of
 // success.
 func refusal(a answered, err error) error {
 	if err != nil {

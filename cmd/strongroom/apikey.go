@@ -220,7 +220,7 @@ func when(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// grantsOf says what the key's holder may do, as in
+// grantsOf summarizes the grants of a key, for example
 //
 //	list,reveal app/0f8fad5b-d9cb-469f-a165-70867728950e (db), not write app/*
 func grantsOf(k gen.IssuedKey) string {

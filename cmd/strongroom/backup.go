@@ -167,7 +167,7 @@ The backup is opened with state.key, or with --identity if it was encrypted for 
 	return asksFirst(c, says("This makes the server continue from the backup. API keys revoked since then work again, and reads of agent keys since then do not count."))
 }
 
-// remindOfAnchor says what would keep the server from starting on a backup that
+// remindOfAnchor names the anchor that would prevent the server's start on a backup that
 // is older than the anchor.
 func remindOfAnchor(w io.Writer, to *config.Anchor) error {
 	if to == nil || to.File == "" {

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// harden keeps what is in memory out of core dumps, and away from other
+// harden keeps memory contents out of core dumps, and away from other
 // processes of the same user (prctl(2), PR_SET_DUMPABLE).
 func harden() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {

@@ -70,10 +70,10 @@ OpenHands' agent server encrypts the values in this file under OH_SECRET_KEY, wh
 //	{"provider_tokens":{"github":{"token":"ghp_x","host":null,"user_id":null}},"custom_secrets":{"API_KEY":{"secret":"v","description":""}}}
 type openHands struct {
 	secrets, tokens map[string]foreign
-	unknown         []string // members that nobody knows here
+	unknown         []string // unknown members
 }
 
-// A foreign secret is one that is to be taken over, or what is wrong with it.
+// A foreign secret is a secret to import, or the reason why it cannot be imported.
 type foreign struct {
 	description string
 	data        map[string]string
@@ -96,7 +96,7 @@ func (c openHandsCipher) readOpenHands(path string) (openHands, error) {
 	return c.parseOpenHands(text)
 }
 
-// An outcome counts what became of the secrets of a file.
+// An outcome counts the results of importing the secrets of a file.
 type outcome struct{ imported, present, lost int }
 
 // importTo makes secrets of all that was read and says of each what became of
@@ -134,7 +134,7 @@ func (o openHands) advice(total outcome) string {
 	return "there is nothing in it to take over"
 }
 
-// importAll adds what became of them to the total.
+// importAll adds the results to the total.
 func (a *adminClient) importAll(ctx context.Context, store string, owner secret.Owner, kind string, all map[string]foreign, total *outcome) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		said, err := a.importOne(ctx, gen.SecretRef{Store: store, Owner: owner.String(), Name: name}, all[name], total)
@@ -148,7 +148,7 @@ func (a *adminClient) importAll(ctx context.Context, store string, owner secret.
 	return nil
 }
 
-// importOne says what became of it, and returns an error where going on is of no use.
+// importOne prints the result, and returns an error if the import cannot continue.
 func (a *adminClient) importOne(ctx context.Context, ref gen.SecretRef, f foreign, total *outcome) (said string, err error) {
 	if f.wrong != "" {
 		total.lost++

@@ -35,7 +35,7 @@ func readSecretKeys(files []string) (c openHandsCipher, err error) {
 	return c, nil
 }
 
-// open returns the value in its place, or what keeps it from being imported.
+// open returns the decrypted value, or the reason why it cannot be imported.
 func (c openHandsCipher) open(value string) (opened, wrong string) {
 	switch {
 	case value != "" && strings.Trim(value, "*") == "":

@@ -38,7 +38,7 @@ already with the same content counts as copied, and one with another content is 
 	})
 }
 
-// migrate prints what became of the secrets, and fails if some were left.
+// migrate prints the results, and fails if some secrets were left alone.
 func migrate(ctx context.Context, a *adminClient, what gen.MigrateJSONRequestBody) error {
 	resp, err := a.MigrateWithResponse(ctx, what)
 	if err := refusal(resp, err); err != nil {

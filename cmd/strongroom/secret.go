@@ -11,7 +11,7 @@ import (
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 )
 
-// Whose secret, and which one, as arguments of the commands.
+// Arguments of commands: an owner, and a secret of the owner.
 const secretArgs = "OWNER NAME"
 
 func secretCommand() *cobra.Command {
@@ -60,7 +60,7 @@ func ownerCommand() *cobra.Command {
 	return c
 }
 
-// A target is what a command is about.
+// A target is the owner or secret that a command works on.
 type target struct {
 	gen.SecretRef
 	revision string

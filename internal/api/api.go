@@ -20,12 +20,12 @@ import (
 // 1 MiB, and JSON can double most texts.
 const MaxBody = 4 << 20
 
-// A Spec is what one API is to the others' alike.
+// A Spec describes one API to the common frame.
 type Spec struct {
 	Document []byte                    // merged, in JSON
 	Answer   func(error) server.Answer // errors in the API's own words
 	Register func(*echo.Echo)          // adds the routes of the generated code
-	Rules    fastapi.Rules             // what is asked of bodies beyond the document
+	Rules    fastapi.Rules             // checks of bodies beyond the document
 
 	// Admit refuses a request whose caller may not do it, whatever its body says, before
 	// any of that is read. Nil admits every request.

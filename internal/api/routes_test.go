@@ -131,7 +131,7 @@ func TestWithACredentialTheRoutesLeadToTheSecrets(t *testing.T) {
 				reached++
 			}
 		}
-		if reached == 0 && name != "strongroom" && name != "sandbox" { // where this key is nobody's
+		if reached == 0 && name != "strongroom" && name != "sandbox" { // where this key has no caller
 			t.Errorf("%s: no request reached the secrets", name)
 		}
 	}

@@ -65,7 +65,7 @@ func reasonOf(err error) string {
 		return refusal.Reason
 	case errors.Is(err, auth.ErrNoCredential):
 		return ""
-	case errors.Is(err, secret.ErrUnavailable): // whose text never holds a token
+	case errors.Is(err, secret.ErrUnavailable): // its text never has a token
 		return "it cannot be checked now: " + err.Error()
 	}
 	return "it is not valid"

@@ -54,7 +54,7 @@ type reloader struct {
 	seen      stamps // when the files were last read
 	looked    stamps // at the last look
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	status strongroom.Config
 }
 

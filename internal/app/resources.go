@@ -29,15 +29,15 @@ import (
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
 
-// resources are what a process opens once: the state file and all that is kept
-// in it, the stores, and the admin service. What a reload can
+// resources are the parts that a process opens once: the state file and everything
+// in it, the stores, and the admin service. The parts that a reload can
 // change is in a [policy], which uses these.
 type resources struct {
 	version    string // of the program
 	file       *state.File
 	audit      *audit.Log
 	keys       *issued.Keys        // that were issued
-	lastAccess *lastaccess.Tracker // of last deliveries; it stands before the log, and is told what goes on record
+	lastAccess *lastaccess.Tracker // in front of the audit log; sees every entry
 	anchorer   *audit.Anchorer     // nil if the log is not anchored
 	admin      *admin.Service
 	stores     map[string]secret.Store

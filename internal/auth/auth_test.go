@@ -148,7 +148,7 @@ func TestRequireDropsTheReasonOfARefusal(t *testing.T) {
 	}
 }
 
-// nobody lets everybody in.
+// nobody is a strategy that accepts every request.
 type nobody struct{}
 
 func (nobody) Authenticate(*http.Request) (secret.Caller, error) {

@@ -22,7 +22,7 @@ const freeBytes = 4 << 10
 type Budget struct {
 	total int64
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	used     int64
 	byCaller map[credential]int64
 }
@@ -77,7 +77,7 @@ func (a *account) Hold(bytes int) error {
 	if a.budget == nil || a.asked <= freeBytes {
 		return nil
 	}
-	// What can never fit is let in alone rather than never.
+	// A request larger than the budget runs alone instead of never.
 	want := min(a.asked, a.budget.total/2)
 	if want > a.held && !a.budget.take(a.who, want-a.held) {
 		a.asked -= int64(bytes)
@@ -87,7 +87,7 @@ func (a *account) Hold(bytes int) error {
 	return nil
 }
 
-// close gives back what the request held.
+// close releases the memory of the request.
 func (a *account) close() {
 	if a.held > 0 {
 		a.budget.give(a.who, a.held)

@@ -119,7 +119,7 @@ func (k *Key) derive(info []byte) (key, commitment []byte) {
 	return out[:KeyBytes], out[KeyBytes:]
 }
 
-// gcm chooses its nonces itself, which is what FIPS 140-3 mode accepts.
+// gcm chooses its nonces itself, as FIPS 140-3 mode requires.
 func gcm(key []byte) cipher.AEAD {
 	block, err := aes.NewCipher(key)
 	if err != nil {

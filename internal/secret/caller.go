@@ -92,11 +92,11 @@ type Caller struct {
 	// while a request is under way; nil if it cannot.
 	Credential Credential
 
-	// Memory bounds what the request may hold; nil sets no bound.
+	// Memory limits the memory of the request; nil sets no limit.
 	Memory Memory
 }
 
-// Memory is what a request may hold of the server's memory until it ends.
+// Memory is the share of the server's memory that a request may hold until it ends.
 type Memory interface {
 	// Hold asks for so many bytes more. It returns ErrBusy if they are not free.
 	Hold(bytes int) error

@@ -23,7 +23,7 @@ func TestCheckName(t *testing.T) {
 		{`\`, true},
 		{"日本語 🔑", true},
 		{"e\u0301", true},
-		{"\ufffd", true}, // itself, not what a decoder makes of garbage
+		{"\ufffd", true}, // the character itself, not a decoder's replacement
 		{"\u2028", true},
 		{strings.Repeat("a", 256), true},
 		{strings.Repeat("🔑", 64), true},

@@ -1,6 +1,6 @@
 package secret
 
-// infoBytes is about what an Info takes besides its texts.
+// infoBytes is the approximate size of an Info without its texts.
 const infoBytes = 200
 
 // Size is about how many bytes of memory the info takes.

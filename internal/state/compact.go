@@ -31,8 +31,7 @@ func (f *File) Compact(ctx context.Context) error {
 		return err
 	}})
 	if old != nil {
-		// It waits for those who still read there, which need not hold up
-		// those who write.
+		// Closing waits for reads in progress, which must not block writes.
 		err = errors.Join(err, old.Close())
 	}
 	if isNoRoom(err) {
@@ -44,7 +43,7 @@ func (f *File) Compact(ctx context.Context) error {
 	return err
 }
 
-// compact returns what is to be closed if it comes to its end.
+// compact returns the old file, to be closed, if it succeeds.
 func (f *File) compact() (old *bbolt.DB, err error) {
 	draft := f.path + ".compact"
 	file, err := safefile.CreateOwn(draft)

@@ -13,7 +13,7 @@ type Tx struct {
 	writes int
 	keys   uint64 // sum of all keys, see survey
 	then   []func()
-	job    *job // whose turn it is; nil in a View
+	job    *job // the running job; nil in a View
 	spent  bool // there is no reserve
 }
 

@@ -21,7 +21,7 @@ type detail struct {
 	warnings api.Warnings // of what was written
 }
 
-// masked shows a secret as everybody may see it who may list it.
+// masked returns a secret with masked values, for callers with the right to list.
 func masked(info secret.Info) detail { return detail{Info: info} }
 
 // written shows a secret that was just written, masked.

@@ -28,7 +28,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 )
 
-// What a token that is refused may cost.
+// Limits of the cost of a refused token.
 const mostBytes = 16 << 10
 
 type badToken struct{ name, token string }
@@ -46,7 +46,7 @@ func signed(t *testing.T, i *issuer) (list []badToken) {
 	good := string(mustJSON(t, c))
 	goodHeader := string(mustJSON(t, h))
 
-	// For whom.
+	// Audience.
 	add("no aud", h, without(c, "aud"))
 	add("another aud", h, with(c, "aud", "account"))
 	add("a list of other auds", h, with(c, "aud", []string{"account", "strongroom2", "STRONGROOM"}))
@@ -58,7 +58,7 @@ func signed(t *testing.T, i *issuer) (list []badToken) {
 	add("aud null", h, with(c, "aud", nil))
 	add("aud with a number in it", h, with(c, "aud", []any{"strongroom", 1}))
 
-	// From whom.
+	// Issuer.
 	add("iss with a slash at the end", h, with(c, "iss", i.URL+"/"))
 	add("iss of another realm", h, with(c, "iss", i.URL+"/realms/other"))
 	add("iss in a list", h, with(c, "iss", []string{i.URL}))
@@ -88,7 +88,7 @@ func signed(t *testing.T, i *issuer) (list []badToken) {
 	add("iat in the future", h, with(c, "iat", now.Add(time.Minute).Unix()))
 	add("iat as text", h, with(c, "iat", "now"))
 
-	// What kind of token.
+	// Type of token.
 	add("an ID token", h, with(c, "typ", "ID"))
 	add("a refresh token", h, with(c, "typ", "Refresh"))
 	add("an offline token", h, with(c, "typ", "Offline"))
@@ -103,7 +103,7 @@ func signed(t *testing.T, i *issuer) (list []badToken) {
 	add("a logout token by its header", with(h, "typ", "logout+jwt"), c)
 	add("an ID token of OpenID Connect Core", h, with(without(c, "typ", "azp"), "nonce", "n-0S6_WzA2Mj"))
 
-	// Who.
+	// Subject.
 	add("no sub", h, without(c, "sub"))
 	add("sub empty", h, with(c, "sub", ""))
 	add("sub as a number", h, with(c, "sub", 7))
@@ -268,7 +268,7 @@ func allocated(what func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// costOf is what it takes, without what others may have taken meanwhile.
+// costOf returns the cost of a call, without that of concurrent goroutines.
 func costOf(what func()) uint64 {
 	cost := allocated(what)
 	for range 3 {
@@ -366,7 +366,7 @@ func mutate(rng *mathrand.Rand, token string) string {
 	return strings.Join(part, ".")
 }
 
-// scramble does to a text what accidents and attackers do.
+// scramble damages a text like accidents and attackers.
 func scramble(rng *mathrand.Rand, text []byte, letters string) []byte {
 	text = bytes.Clone(text)
 	for range 1 + rng.IntN(3) {
@@ -393,7 +393,7 @@ func scramble(rng *mathrand.Rand, text []byte, letters string) []byte {
 	return text
 }
 
-// The table means something only if what it changes is all that is wrong.
+// The table is meaningful only if each change is the token's only mistake.
 func TestTheGoodTokenOfTheTableIsGood(t *testing.T) {
 	i := newIssuer(t)
 	var claims object

@@ -38,7 +38,7 @@ func FuzzSignedTokens(f *testing.F) {
 	})
 }
 
-// And whatever nobody has signed lets nobody in.
+// An unsigned token never authenticates.
 func FuzzUnsignedTokens(f *testing.F) {
 	i := newIssuer(f)
 	s := i.newStrategy(f, i.rules())

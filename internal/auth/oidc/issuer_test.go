@@ -31,7 +31,7 @@ type object = map[string]any
 type issuer struct {
 	*httptest.Server
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	keys    []object   // as they are published
 	fetched int        // so many times
 	away    bool

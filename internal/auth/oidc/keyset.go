@@ -70,7 +70,7 @@ type KeySet struct {
 	log    *slog.Logger
 	keys   atomic.Pointer[map[string]*key] // by id; never changed in place
 
-	fetching chan struct{} // holds one item during a fetch; guards what follows
+	fetching chan struct{} // holds one item during a fetch; guards the fields below
 	forced   time.Time     // the last fetch for an unknown key id
 	failed   error         // the error of the last fetch
 

@@ -212,7 +212,7 @@ func TestTheServerNeedNotWaitForTheIssuer(t *testing.T) {
 	}
 }
 
-// newES256Token names an issuer that nobody knows.
+// newES256Token returns a token of an unknown issuer.
 func newES256Token(t *testing.T) string {
 	t.Helper()
 	return sign(t, jwt.SigningMethodES256, mustECDSA(t, elliptic.P256()), []byte(`{"alg":"ES256"}`), []byte(`{"iss":"https://elsewhere.example"}`))

@@ -200,7 +200,7 @@ func TestARoleThatIsNotInTheConfigAllowsNothing(t *testing.T) {
 	}
 }
 
-// A claim that could be a glob, or no id at all, is nobody's.
+// A claim that could be a glob, or is not an id, is no user.
 func TestOnesOwnSecretsAreOnesOwn(t *testing.T) {
 	i := newIssuer(t)
 	rules := i.rules()

@@ -98,7 +98,7 @@ func (c cluster) pod(t *testing.T) (name string) {
 	return made["metadata"].(object)["name"].(string)
 }
 
-// podToken is what the kubelet puts into the pod's projected volume.
+// podToken returns the token of a pod's projected volume.
 func (c cluster) podToken(t *testing.T, pod string) string {
 	t.Helper()
 	made := c.Must(t, http.MethodPost, "/api/v1/namespaces/"+c.namespace+"/serviceaccounts/worker/token", object{"spec": object{
@@ -353,7 +353,7 @@ func TestAnAnswerIsHeldToWhatWasAsked(t *testing.T) {
 	}
 }
 
-// What the API server has said of a token ends with the token.
+// The API server's answer for a token is cached until the token ends.
 func TestATokenIsNotRememberedBeyondItsEnd(t *testing.T) {
 	c := newCluster(t)
 	proxy := c.NewProxy(t)

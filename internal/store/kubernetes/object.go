@@ -136,8 +136,8 @@ func (m *metadata) ref() (ref secret.Ref, ok bool) {
 	return ref, m.is(ref)
 }
 
-// info is what the object says of the secret, given its keys. Times that
-// somebody has made a mess of are those of the object.
+// info returns the Info of the secret, given its data keys. Unreadable times are
+// replaced by those of the object.
 func (m *metadata) info(ref secret.Ref, keys []string) secret.Info {
 	i := secret.Info{
 		Ref: ref, Description: m.Annotations.Description, Keys: keys, Created: m.CreationTimestamp.UTC(),

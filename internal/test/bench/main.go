@@ -37,7 +37,7 @@ type options struct {
 	apps    int      // number of apps whose secrets are requested
 }
 
-// parts are what --only can name.
+// parts are the values of --only.
 var parts = []string{"get", "token", "list", "put", "reveal", "idle", "kubernetes"}
 
 func main() {

@@ -60,7 +60,7 @@ func TestOneFailureTooMany(t *testing.T) {
 	s.stranger(t).get("/readyz")
 }
 
-// What is hidden counts as much as what is forbidden or missing.
+// Hidden, forbidden and missing secrets count alike.
 func TestOneDenialTooMany(t *testing.T) {
 	s := limited(t, "denials")
 	c := s.nx1(t, "keeper")

@@ -13,7 +13,7 @@ type Link struct {
 	listener net.Listener
 	known    chan struct{} // closed once target is set
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	target string
 	cut    bool
 	conns  map[net.Conn]bool

@@ -15,7 +15,7 @@ const (
 	ourBadName   = `{"detail":[{"type":"value_error","loc":["body","name"],"msg":"Value error, must begin with a letter and have only letters, digits and underscores, 64 characters at most"}]}`
 )
 
-// What differs from the answers of openhands-agent-server 1.58.2, and why.
+// The differences from openhands-agent-server 1.58.2, with reasons.
 var agentServerDifferences = []difference{
 	{"*", "echoed", "true", "false", "theirs quotes the request in a 422; clients log such answers, and with them the value"},
 	{"*", "sorted", "false", "true", "theirs lists in the order of creation, and 0.53.0 moves what is updated to the end; ours by name, which does not change"},
@@ -46,7 +46,7 @@ var agentServerDifferences = []difference{
 	{"duplicate names", "body", `{"name":"Y","description":null}`, `{"detail":[{"type":"json_invalid","loc":["body",12],"msg":"JSON decode error"}]}`, duplicate},
 }
 
-// What differs from the answers of openhands-ai 0.53.0, and why.
+// The differences from openhands-ai 0.53.0, with reasons.
 var openHandsDifferences = []difference{
 	{"*", "echoed", "true", "false", "theirs quotes the request in a 422; clients log such answers, and with them the value"},
 	{"*", "sorted", "false", "true", "theirs lists in the order of creation, and 0.53.0 moves what is updated to the end; ours by name, which does not change"},

@@ -1,6 +1,6 @@
-// Package agentserver is what OpenHands' agent server has for custom secrets:
+// Package agentserver is the part of OpenHands' agent server for custom secrets:
 // specs/agentserver.yaml. Unlike /api/secrets it gives values, each as the whole
-// body of an answer, which is what agents' LookupSecret wants.
+// body of an answer, as agents' LookupSecret requires.
 package agentserver
 
 import (

@@ -66,7 +66,7 @@ func (o Options) bindingRules() map[string]fastapi.Rule {
 	return map[string]fastapi.Rule{"expected_version": api.Rule(checkVersion), "value": o.checks().Rules()["value"]}
 }
 
-// checkVersion refuses what would be no condition.
+// checkVersion refuses a version that sets no condition.
 func checkVersion(version string) error {
 	if version == "" || version == string(secret.AnyRevision) {
 		return &secret.InvalidError{Field: "expected_version", Reason: "must be the version that was read"}

@@ -123,7 +123,7 @@ func Reveal(ctx context.Context, secrets *secret.Service, caller secret.Caller, 
 		return Plain{}, err
 	}
 	value, ok := data[ValueKey]
-	if !ok { // somebody else wrote it
+	if !ok { // another client wrote it
 		return Plain{}, ErrNoValue
 	}
 	return Plain{info.Revision, value}, nil

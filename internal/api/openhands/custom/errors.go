@@ -87,7 +87,7 @@ func missing(err error, id string) string {
 	return "Secret not found"
 }
 
-// Problem returns an answer that says what is wrong.
+// Problem returns an answer with this error text.
 func Problem(status int, text string) server.Answer {
 	return server.Answer{Status: status, Body: problem{text}}
 }

@@ -18,7 +18,7 @@ type Profiles map[string]Profile
 
 // A Profile says which secrets an agent of this profile is told of. It grants nothing.
 type Profile struct {
-	User  string   // whose profile it is; to other users it is unknown
+	User  string   // owner of the profile; it is unknown to other users
 	Names []string // nil: all of the user's
 }
 

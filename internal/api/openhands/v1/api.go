@@ -1,4 +1,4 @@
-// Package v1 is what OpenHands' V1 API has for custom secrets:
+// Package v1 is the part of OpenHands' V1 API for custom secrets:
 // specs/openhandsv1.yaml. A POST overwrites, a list comes in pages, and the value
 // never comes back.
 package v1
@@ -23,7 +23,7 @@ import (
 	"github.com/strongroom/strongroom/specs"
 )
 
-// maxPage is how many secrets a page has if nobody asks for less.
+// maxPage is the default and maximum number of secrets on a page.
 const maxPage = 100
 
 // New returns the API over the secrets, for callers whom the chain knows. It does
