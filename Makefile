@@ -29,15 +29,13 @@ kubetest: ## Build the Kubernetes API server for the tests (only once)
 	@echo '== Kubernetes API server for the tests (the first build takes minutes)'
 	go run ./internal/test/kubetest/prebuild
 
-test: kubetest ## Run all tests
-	@echo '== tests'
-	go test -race ./...
-	@echo '== tests of internal/tools'
-	cd internal/tools && go test ./...
-	@echo '== contract tests (the first build of their validator takes minutes)'
-	cd internal/test/contracttest && go test -count=1 ./... # the test cache does not notice changes of the server
-	@echo '== tests with a real OpenID provider'
-	cd internal/test/oidctest && go test -count=1 ./...
+test: kubetest ## Run all tests, and count them
+	@echo '== tests of all modules (compiling the validators for the first time takes minutes)'
+	@$(TOOL) gotestsum --format pkgname --raw-command -- sh -ec '\
+		go test -json -race ./...; \
+		cd internal/tools; go test -json ./...; \
+		cd ../test/contracttest; go test -json -count=1 ./...; \
+		cd ../oidctest; go test -json -count=1 ./...' # the cache does not see the server change
 
 # gosec skips test files and the packages that only tests and make bench run: internal/test/bench,
 # internal/test/kubetest and internal/store/storetest. It skips rules G304 and G703, which report every path
