@@ -5,7 +5,7 @@ KUBE    := internal/test/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run install kubetest test lint peers generate verify bench profile crash faults linear reloads flood hostile timing fuzz scale clean
+.PHONY: help build man run install kubetest test lint peers generate verify bench profile crash faults linear reloads flood hostile timing fuzz scale clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,10 @@ DESTDIR ?=
 
 install: build ## Install the program into PREFIX=/usr/local
 	install -D -m 0755 .bin/strongroom '$(DESTDIR)$(PREFIX)/bin/strongroom'
+
+man: ## Write the man pages into .bin/man
+	mkdir -p .bin/man
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) go run -tags man -ldflags '-X main.version=$(VERSION)' ./cmd/strongroom .bin/man
 
 kubetest: ## Build the Kubernetes API server for the tests (only once)
 	@echo '== Kubernetes API server for the tests (the first build takes minutes)'

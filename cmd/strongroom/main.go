@@ -1,3 +1,5 @@
+//go:build !man
+
 // Strongroom keeps secrets and serves them through two published APIs at once.
 // Each command has a file here. Package app builds the server that a config
 // describes.
