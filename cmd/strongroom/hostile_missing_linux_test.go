@@ -77,7 +77,7 @@ func TestHostileNotFoundLeavesTheReserve(t *testing.T) {
 		t.Errorf("the log has %d lines of failed requests", lines)
 	}
 	p.want(t, 200, "GET", app+"/db/reveal", i.pskHeader(), "")
-	i.mustAdminister(t, "apikey", "revoke", idIn(attacker))
+	i.mustAdminister(t, "apikey", "revoke", "--yes", idIn(attacker))
 	p.client.CloseIdleConnections()
 	p.mustKill(t) // the last counts could not be written
 }

@@ -23,7 +23,7 @@ var refusals = []struct {
 	{"no config file", remove("strongroom.yaml"), "", []string{"reading the config: open {dir}/strongroom.yaml: no such file"}},
 	{
 		"several mistakes in the config", edit("strongroom.yaml", "  drain: 10s", "  drian: 10s\ntls: {}"), "--listen 127.0.0.1:0",
-		[]string{"{dir}/strongroom.yaml:\nlisten.drian: there is no such field (line 6)\ntls: there is no such field (line 7)\n"},
+		[]string{"{dir}/strongroom.yaml:\nlisten.drian: there is no such field: did you mean drain? (line 6)\ntls: there is no such field (line 7)\n"},
 	},
 	{"a certificate that is not there", edit("strongroom.yaml", "drain: 10s", "tls: {certificate: tls.crt, key: keys/state.key}"), "", []string{
 		"listen.tls.certificate: open {dir}/tls.crt: no such file",

@@ -224,7 +224,7 @@ func TestPortInUseIsNamed(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	address := taken.Addr().String()
 	r := run(t, "serve", "--config", i.config(), "--listen", address)
-	wantRefusal(t, r, "listening: ", address, "address already in use")
+	wantRefusal(t, r, "listening on "+address, "another process has this address", "listen.address")
 	mustServe(t, i).want(t, 200, "GET", "/readyz", "", "")
 }
 

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,12 +18,12 @@ const (
 )
 
 // A wrongClock is the machine's clock, set ahead.
-type wrongClock struct{ ahead time.Duration }
+type wrongClock struct{ ahead atomic.Int64 }
 
 func (w *wrongClock) clock() issued.Clock {
 	start := time.Now()
 	return issued.Clock{
-		Wall:    func() time.Time { return time.Now().Add(w.ahead) },
+		Wall:    func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 		Elapsed: func() time.Duration { return time.Since(start) },
 	}
 }
@@ -68,7 +69,7 @@ func withOldData(t *testing.T, fn func(t *testing.T, p *place, w *wrongClock)) {
 
 func TestClockSetAheadRemovesNothingUntilItHasLastedForADay(t *testing.T) {
 	withOldData(t, func(t *testing.T, p *place, w *wrongClock) {
-		w.ahead = decades
+		w.ahead.Store(int64(decades))
 		s, closeAll := p.open(t)
 		time.Sleep(13*time.Hour + time.Minute)
 		mustKeep(t, s, true, "after 13 hours")
@@ -87,13 +88,13 @@ func TestClockSetAheadWhileTheServerRunsAndSetRightRemovesNothing(t *testing.T) 
 		s, closeAll := p.open(t)
 		defer closeAll()
 		time.Sleep(2 * time.Hour)
-		w.ahead = decades
+		w.ahead.Store(int64(decades))
 		time.Sleep(20 * time.Hour)
 		mustKeep(t, s, true, "while it is wrong")
-		w.ahead = decades + 20*day // another jump, which starts another day
+		w.ahead.Store(int64(decades + 20*day)) // another jump, which starts another day
 		time.Sleep(20 * time.Hour)
 		mustKeep(t, s, true, "after another jump")
-		w.ahead = 0
+		w.ahead.Store(int64(0))
 		time.Sleep(2 * time.Hour)
 		if len(s.ClockFindings()) > 0 || deletedOf(t, s) != 1 {
 			t.Errorf("set right, it says %v and %d deleted secrets are left", s.ClockFindings(), deletedOf(t, s))
@@ -103,7 +104,7 @@ func TestClockSetAheadWhileTheServerRunsAndSetRightRemovesNothing(t *testing.T) 
 
 func TestConfirmedClockIsTrustedAtOnceAndAudited(t *testing.T) {
 	withOldData(t, func(t *testing.T, p *place, w *wrongClock) {
-		w.ahead = decades
+		w.ahead.Store(int64(decades))
 		s, closeAll := p.open(t)
 		time.Sleep(time.Minute)
 		mustKeep(t, s, true, "after a minute")
