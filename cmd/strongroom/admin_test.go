@@ -280,7 +280,7 @@ func TestDescriptionsCannotFakeLinesOrControlTheTerminal(t *testing.T) {
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"\u202eNEKOT","value":"v-v-v-v","description":"ok\nADMIN  value \u001b[31m\t\"é\""}`)
 	for _, args := range [][]string{{"secret", "list", theUser}, {"secret", "history", theUser, "\u202eNEKOT"}} {
 		out := i.mustAdminister(t, args...)
-		if !strings.Contains(out, `"\u202eNEKOT"`) || !strings.Contains(out, `"ok\nADMIN  value \x1b[31m\t\"é\""`) || strings.Count(out, "\n") != 1 {
+		if !strings.Contains(out, `"\u202eNEKOT"`) || !strings.Contains(out, `"ok\nADMIN  value \x1b[31m\t\"é\""`) || strings.Count(out, "\n") != 2 {
 			t.Errorf("%v prints\n%q", args, out)
 		}
 	}

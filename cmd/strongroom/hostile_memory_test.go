@@ -146,6 +146,7 @@ func TestHostileStalledBodies(t *testing.T) {
 					t.Errorf("no body was rejected with %d", tc.refused)
 				}
 			})
+			v.p.mustKill(t) // its drain time is too short for so many requests in progress
 		})
 	}
 }
