@@ -128,13 +128,22 @@ func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Calle
 		return secret.Caller{}, ErrTwoCredentials
 	}
 	caller, err := chain.ask(r, sent)
+	if err != nil {
+		return caller, withoutReason(r, err)
+	}
+	return caller, nil
+}
+
+// withoutReason returns the error without the reason of a refusal, which clients must
+// not learn.
+func withoutReason(r *http.Request, err error) error {
 	if _, bearer := Bearer(r); bearer && errors.Is(err, ErrBadCredential) {
-		err = ErrBadToken
+		return ErrBadToken
 	}
-	if refusal := (*RefusalError)(nil); errors.As(err, &refusal) {
-		err = refusal.err
+	if refusal, ok := errors.AsType[*RefusalError](err); ok {
+		return refusal.err
 	}
-	return caller, err
+	return err
 }
 
 func (chain Chain) ask(r *http.Request, sent sent) (secret.Caller, error) {
