@@ -63,9 +63,9 @@ OpenHands' agent server encrypts the values in this file under OH_SECRET_KEY, wh
 	return c
 }
 
-// An openHands is what OpenHands keeps in its secrets.json. Since November 2026
-// it is usually the agent server's, whose values are Fernet tokens and which has
-// no provider tokens:
+// An openHands is the content of OpenHands' secrets.json. Since November 2026 the file
+// usually belongs to the agent server: its values are Fernet tokens, and it has no
+// provider tokens:
 //
 //	{"provider_tokens":{"github":{"token":"ghp_x","host":null,"user_id":null}},"custom_secrets":{"API_KEY":{"secret":"v","description":""}}}
 type openHands struct {
@@ -99,8 +99,8 @@ func (c openHandsCipher) readOpenHands(path string) (openHands, error) {
 // An outcome counts the results of importing the secrets of a file.
 type outcome struct{ imported, present, lost int }
 
-// importTo makes secrets of all that was read and says of each what became of
-// it. It goes on after one that cannot be taken over.
+// importTo creates the secrets and prints the result of each. It continues after a
+// secret that cannot be imported.
 func (o openHands) importTo(ctx context.Context, a *adminClient, store, user string) error {
 	var total outcome
 	if err := a.importAll(ctx, store, secret.User(user), "secret", o.secrets, &total); err != nil {
@@ -120,8 +120,8 @@ func (o openHands) importTo(ctx context.Context, a *adminClient, store, user str
 	return a.printf("%s\n", o.advice(total))
 }
 
-// advice is what to do with the file. Only what was taken over as a whole may
-// be deleted: a secret that was there already can have another value.
+// advice says whether the file can be deleted. It can only if everything was imported,
+// because a secret that existed already may have another value.
 func (o openHands) advice(total outcome) string {
 	switch {
 	case len(o.unknown) > 0:

@@ -96,7 +96,7 @@ func TestNoRouteLetsAnybodyInWithoutACredential(t *testing.T) {
 	for name, api := range apis(t) {
 		want := http.StatusUnauthorized
 		if name == "strongroom" {
-			want = http.StatusForbidden // its socket asks for no credential, but who has connected
+			want = http.StatusForbidden // its socket checks the connecting user instead of a credential
 		}
 		routes := api.Routes()
 		if len(routes) == 0 {

@@ -62,16 +62,15 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	return errors.Join(r.file.Err(), err)
 }
 
-// ballast is memory that nobody touches, so that it takes none of the machine's,
-// and that counts as alive. A megabyte lives and requests leave hundreds a
-// second, so that without it garbage would be collected a hundred times a
-// second, which took a fifth of the rate of reads; now the heap is some 20 MiB
-// under load. A greater GOGC would do the same, and also let the heap grow to
-// several times of what lives where much does, as in a flood of connections.
+// ballast counts as live heap but is never touched, so it takes no physical memory.
+// The live heap is about a megabyte, and requests allocate hundreds of megabytes a
+// second. Without the ballast the garbage collector ran a hundred times a second, which
+// cost a fifth of the rate of reads; with it the heap is about 20 MiB under load. A
+// greater GOGC would do the same, but in a flood of connections it would let the heap
+// grow to several times its live size.
 const ballast = 20 << 20
 
-// collectLess allocates the ballast until it is let go, unless the environment
-// says how often to collect.
+// collectLess allocates the ballast until letGo is called, unless GOGC is set.
 func collectLess() (letGo func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
@@ -80,12 +79,12 @@ func collectLess() (letGo func()) {
 	return func() { runtime.KeepAlive(b) }
 }
 
-// besidesRequests is what the process takes besides the memory of requests in
-// flight: caches, connections, the ballast.
+// besidesRequests is the memory of the process without that of requests in progress:
+// caches, connections, the ballast.
 const besidesRequests = 96 << 20
 
-// limitGarbage has garbage collected sooner when much is in use, unless the
-// environment says when: else it could take as much as what is in use.
+// limitGarbage sets Go's memory limit, unless GOMEMLIMIT is set. Without it, garbage
+// could take as much memory as live objects.
 func limitGarbage(requests int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(requests + besidesRequests)

@@ -6,19 +6,20 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// MinBudget is the smallest budget in bytes: with it, a caller can still send
-// the largest body while nothing else is in flight.
+// MinBudget is the smallest budget in bytes. With it, a caller can still send the
+// largest body while no other request is in progress.
 const MinBudget = 32 << 20
 
-// freeBytes is what a request may hold without asking the budget: ordinary
-// requests never touch it. Connections and streams bound how many there are.
+// freeBytes is the memory that a request may hold without a reservation, so that
+// ordinary requests never lock the budget. The limits of connections and streams
+// bound their number.
 const freeBytes = 4 << 10
 
-// A Budget bounds the bytes of all request bodies and answers in flight. A
-// caller may hold no more than it leaves free for others (the dynamic threshold
-// of Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory
-// packet switches", 1998): a single one gets half of the budget, and n greedy
-// ones still leave one part in n+1 free. It is safe for concurrent use.
+// A Budget limits the bytes of all request bodies and answers in progress. A caller
+// may hold no more than it leaves free (the dynamic threshold of Choudhury and Hahne,
+// "Dynamic queue length thresholds for shared-memory packet switches", 1998): one
+// caller gets at most half of the budget, and n greedy callers still leave one part in
+// n+1 free. It is safe for concurrent use.
 type Budget struct {
 	total int64
 
@@ -27,19 +28,19 @@ type Budget struct {
 	byCaller map[credential]int64
 }
 
-// NewBudget returns a budget of so many bytes, at least MinBudget.
+// NewBudget returns a budget of this many bytes, at least MinBudget.
 func NewBudget(bytes int64) *Budget {
 	return &Budget{total: max(bytes, MinBudget), byCaller: map[credential]int64{}}
 }
 
-// Used returns how many bytes are held.
+// Used returns the number of reserved bytes.
 func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used
 }
 
-// take reports whether the caller may hold so many bytes more.
+// take reserves bytes for the caller, and reports whether the budget allows it.
 func (b *Budget) take(who credential, bytes int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -60,8 +61,8 @@ func (b *Budget) give(who credential, bytes int64) {
 	}
 }
 
-// An account is what one request holds of a budget; without a budget (nil) it
-// may hold anything. It is used by one goroutine at a time.
+// An account is the reservation of one request. Without a budget (nil) it is
+// unlimited. It is used by one goroutine at a time.
 type account struct {
 	budget *Budget
 	who    credential

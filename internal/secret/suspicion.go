@@ -7,12 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// shortBytes is from where on a value is no longer very short. Agents hide values
-// in what they print by replacing them, and a true or a 1 is everywhere.
+// shortBytes is the length from which a value is not suspiciously short. Agents mask
+// values in their output, and a short value such as true or 1 occurs everywhere.
 const shortBytes = 6
 
-// What is said of suspicious values and names. Each says what to do, and quotes
-// nothing.
+// The texts about suspicious values and names. Each gives a remedy and quotes nothing.
 const (
 	endsWithNewline  = "ends with a newline: leave it out"
 	endsWithNewlines = "ends with several newlines: leave them out"
@@ -61,9 +60,9 @@ var suspicions = []struct {
 	{isShort, func(text string) bool { return len(strings.TrimSpace(text)) < shortBytes }},
 }
 
-// Suspicions says what makes a value look like a mistake and what to do about
-// it, and never what it is. A newline at the end of several lines is none: files
-// of keys end so. Of bytes that are no text only a few are.
+// Suspicions returns the reasons why a value looks like a mistake, each with a remedy
+// and without the value. A newline at the end of several lines is not suspicious,
+// because key files end with one. Bytes that are not UTF-8 are suspicious only if short.
 func Suspicions(v Value) (reasons []string) {
 	text := string(v)
 	for _, s := range suspicions {
@@ -74,7 +73,7 @@ func Suspicions(v Value) (reasons []string) {
 	return reasons
 }
 
-// NameSuspicions is Suspicions of the name of a secret.
+// NameSuspicions is Suspicions for the name of a secret.
 func NameSuspicions(name string) []string {
 	if strings.ContainsFunc(name, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }) {
 		return []string{hasOddName}
@@ -82,15 +81,15 @@ func NameSuspicions(name string) []string {
 	return nil
 }
 
-// placeholder is what people write where a value belongs: a well-known word,
-// your-key-here, <key>, ${KEY}, {{ key }}, or nothing but x, dots or asterisks.
+// placeholder matches common placeholders: a well-known word, your-key-here, <key>,
+// ${KEY}, {{ key }}, or only x, dots or asterisks.
 var placeholder = regexp.MustCompile(`^(?i:change[-_ ]?me|placeholder|todo|tbd|fixme|secret|password|example|redacted|none|null|undefined|` +
 	`(?:your|my|insert)[-_ ].*(?:here|key|token|secret|password)|<.*>|\$\{.*\}|\{\{.*\}\}|x+|\*+|\.+|•+)$`)
 
-// partlyMasked is how tools show a value: sk-****abcd, ghp_••••, sk-...abcd.
+// partlyMasked matches values that a tool has masked: sk-****abcd, ghp_••••, sk-...abcd.
 var partlyMasked = regexp.MustCompile(`^\S*(?:\*{3,}|•{3,})\S*$|^[A-Za-z0-9]+[-_][A-Za-z0-9_-]*(?:\.{3}|…)[A-Za-z0-9_-]{2,}$`)
 
-// longest bounds what is held against an expression as a whole, in bytes.
+// longest limits the texts that are matched against a whole expression, in bytes.
 const longest = 64
 
 func matches(expression *regexp.Regexp, text string) bool {
