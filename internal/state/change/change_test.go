@@ -1,0 +1,156 @@
+package change_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/state/change"
+)
+
+func TestSetKeepsTheLastChangeOfEachRow(t *testing.T) {
+	var s change.Set
+	s.Put("b", []byte("k"), []byte("old"))
+	s.Put("b", []byte("gone"), []byte("v"))
+	s.Put("a", []byte("k"), nil)
+	s.Delete("b", []byte("gone"))
+	s.Put("b", []byte("k"), []byte("new"))
+	s.Delete("c", []byte("back"))
+	s.Put("c", []byte("back"), []byte("v"))
+	want := []change.Row{
+		{"a", []byte("k"), []byte{}}, {"b", []byte("gone"), nil}, {"b", []byte("k"), []byte("new")}, {"c", []byte("back"), []byte("v")},
+	}
+	if s.Len() != len(want) || s.Size() != 4+1+4+1+4+3+1 {
+		t.Errorf("%d rows of %d bytes", s.Len(), s.Size())
+	}
+	decoded, err := change.Decode(s.Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string][]change.Row{"rows": s.Rows(), "decoded": decoded} {
+		if !slices.EqualFunc(got, want, same) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func same(a, b change.Row) bool {
+	return a.Bucket == b.Bucket && bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value) && (a.Value == nil) == (b.Value == nil)
+}
+
+// The encoding is a file format, so a change of it needs a new format version.
+func TestEncodingStaysAsItIs(t *testing.T) {
+	var s change.Set
+	s.Put("audit", []byte{1}, []byte("entry"))
+	s.Delete("audit", []byte{2})
+	s.Put("issued", []byte("k"), nil)
+	const want = "020561756469740201010665" + "6e7472790102" + "00066973737565640101" + "6b01"
+	encoded := s.Append(nil)
+	if got := hex.EncodeToString(encoded); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	chain := change.Chain{}.Next(bytes.Repeat([]byte{7}, 32), 1, encoded)
+	chain = chain.Next(bytes.Repeat([]byte{7}, 32), 2, nil)
+	if got, want := hex.EncodeToString(chain[:]), "9437cf2dbefb0b90569d2a6626efa908"; got != want {
+		t.Errorf("chain %s, want %s", got, want)
+	}
+}
+
+func TestOrderOfChangesDoesNotShow(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	rows := make([]change.Row, 50)
+	for i := range rows {
+		rows[i] = change.Row{Bucket: fmt.Sprint("bucket", i%3), Key: fmt.Append(nil, "key", i), Value: fmt.Append(nil, "value", i)}
+	}
+	var first []byte
+	for range 20 {
+		random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		var s change.Set
+		for _, r := range rows {
+			s.Put(r.Bucket, r.Key, r.Value)
+		}
+		encoded := s.Append(nil)
+		if first == nil {
+			first = encoded
+		}
+		if !bytes.Equal(encoded, first) {
+			t.Fatal("the same rows in another order have another encoding")
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for what, encoded := range map[string]string{
+		"nothing":                   "",
+		"a bucket too few":          "01",
+		"a bucket without rows":     "01" + "0161" + "00",
+		"a bucket without a name":   "01" + "00" + "01" + "016b" + "00",
+		"an empty key":              "01" + "0161" + "01" + "00" + "00",
+		"a key longer than the set": "01" + "0161" + "01" + "7f6b" + "00",
+		"a missing value":           "01" + "0161" + "01" + "016b",
+		"a value cut off":           "01" + "0161" + "01" + "016b" + "0376",
+		"bytes behind the end":      "01" + "0161" + "01" + "016b" + "00" + "00",
+		"a padded number":           "8100" + "0161" + "01" + "016b" + "00",
+		"a number without an end":   "ffffffffffffffffffff",
+		"a huge number of buckets":  "ffffffff0f",
+		"keys out of order":         "01" + "0161" + "02" + "016b" + "00" + "016a" + "00",
+		"the same key twice":        "01" + "0161" + "02" + "016b" + "00" + "016b" + "00",
+		"buckets out of order":      "02" + "0162" + "01" + "016b" + "00" + "0161" + "01" + "016b" + "00",
+	} {
+		b, err := hex.DecodeString(encoded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := change.Decode(b); !errors.Is(err, change.ErrMalformed) {
+			t.Errorf("%s: %q, %v, want ErrMalformed", what, rows, err)
+		}
+	}
+}
+
+func TestChainDependsOnEverything(t *testing.T) {
+	key, set := bytes.Repeat([]byte{1}, 32), []byte("set")
+	base := change.Chain{}.Next(key, 1, set)
+	for what, other := range map[string]change.Chain{
+		"another key":              change.Chain{}.Next(bytes.Repeat([]byte{2}, 32), 1, set),
+		"another number":           change.Chain{}.Next(key, 2, set),
+		"another set":              change.Chain{}.Next(key, 1, []byte("sets")),
+		"another chain before it":  base.Next(key, 1, set),
+		"nothing in common at all": {},
+	} {
+		if other == base {
+			t.Errorf("%s gives the same chain", what)
+		}
+	}
+}
+
+// What decodes encodes to the same bytes: no two encodings mean the same set.
+func FuzzDecode(f *testing.F) {
+	var s change.Set
+	s.Put("audit", []byte{1}, []byte("entry"))
+	s.Delete("audit", []byte{2})
+	s.Put("issued", []byte("k"), nil)
+	f.Add(s.Append(nil))
+	f.Add([]byte{0})
+	f.Add([]byte{0x81, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rows, err := change.Decode(b)
+		if err != nil {
+			return
+		}
+		var s change.Set
+		for _, r := range rows {
+			if r.Value == nil {
+				s.Delete(r.Bucket, r.Key)
+			} else {
+				s.Put(r.Bucket, r.Key, r.Value)
+			}
+		}
+		if again := s.Append(nil); !bytes.Equal(again, b) {
+			t.Errorf("%x decodes to %q, which encodes to %x", b, rows, again)
+		}
+	})
+}
