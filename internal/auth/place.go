@@ -41,7 +41,7 @@ type sent struct {
 // ~/.netrc, empty ones. Beside a credential in a strategy's place they are ignored.
 func (chain Chain) sentIn(r *http.Request, headers []string) (s sent) {
 	for _, header := range headers {
-		values := r.Header.Values(header)
+		values := r.Header[header]
 		s.repeated, s.any = s.repeated || len(values) > 1, s.any || len(values) > 0
 		for _, value := range values {
 			switch {

@@ -85,17 +85,17 @@ func (c *conn) SetDeadline(t time.Time) error {
 func (c *conn) resume() { c.working.Add(1) }
 
 // wait records that a handler waits for the client, or has ended.
-func (c *conn) wait() {
-	c.touch()
+func (c *conn) wait(now time.Time) {
+	c.touch(now)
 	c.working.Add(-1)
 }
 
 // touch restarts the time that the connection has waited for its client.
 // Without authentication, data from the client does not restart it: the time
 // then counts from the moment the connection was accepted.
-func (c *conn) touch() {
+func (c *conn) touch(now time.Time) {
 	if c.authenticated.Load() {
-		c.since.Store(time.Now().UnixNano())
+		c.since.Store(now.UnixNano())
 	}
 }
 
@@ -104,12 +104,12 @@ func noteState(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateActive:
 		limited := limitedConn(c)
-		limited.touch()
+		limited.touch(time.Now())
 		limited.idleSince.Store(0)
 	case http.StateIdle:
-		limited := limitedConn(c)
-		limited.touch()
-		limited.idleSince.Store(time.Now().UnixNano())
+		limited, now := limitedConn(c), time.Now()
+		limited.touch(now)
+		limited.idleSince.Store(now.UnixNano())
 		limited.settle()
 	}
 }

@@ -5,15 +5,19 @@ import (
 	"time"
 )
 
+// interruptedBefore is later than the deadlines that net/http and crypto/tls set to
+// interrupt a read or write, and earlier than any real one. Comparing with it
+// costs less than reading the clock.
+var interruptedBefore = time.Unix(1<<30, 0) // January 2004
+
 // deadlineStep is the longest delay before a passed deadline takes effect.
 const deadlineStep = time.Second
 
 // A deadline is the read or write deadline of a connection. net/http sets six
 // of them for every request, and each would start or stop a timer although it
 // is hardly ever reached. So a deadline is only stored here, and the connection
-// limiter looks for passed ones every deadlineStep. A deadline that lies in the
-// past when it is set takes effect immediately: net/http interrupts a read that
-// way.
+// limiter looks for passed ones every deadlineStep. A deadline in 1970 takes effect
+// immediately: net/http interrupts a read that way.
 type deadline struct {
 	set func(time.Time) error // sets the deadline of the underlying connection
 
@@ -27,8 +31,8 @@ func (d *deadline) put(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.by = t
-	switch passed := !t.IsZero() && time.Until(t) <= 0; {
-	case passed:
+	switch {
+	case !t.IsZero() && t.Before(interruptedBefore):
 		d.isSet = true
 		return d.set(t)
 	case d.isSet:

@@ -15,7 +15,7 @@ func TestDeadlineIsSetWhenItHasPassedAndClearedByTheNextOne(t *testing.T) {
 	var set []time.Time
 	d := deadline{set: func(at time.Time) error { set = append(set, at); return nil }}
 	now := time.Now()
-	soon, later, past := now.Add(time.Minute), now.Add(time.Hour), now.Add(-time.Minute)
+	soon, later, past, interrupt := now.Add(time.Minute), now.Add(time.Hour), now.Add(-time.Minute), time.Unix(1, 0)
 	for _, step := range []struct {
 		what string
 		do   func()
@@ -29,7 +29,9 @@ func TestDeadlineIsSetWhenItHasPassedAndClearedByTheNextOne(t *testing.T) {
 		{"and is noted itself", func() { d.enforce(soon.Add(3)) }, nil},
 		{"none takes it back as well", func() { _ = d.put(time.Time{}) }, nil},
 		{"and never counts", func() { d.enforce(later.Add(1)) }, nil},
-		{"one that has passed counts at once", func() { _ = d.put(past) }, []time.Time{past}},
+		{"a passed one waits for the limiter", func() { _ = d.put(past) }, nil},
+		{"and then counts", func() { d.enforce(now) }, []time.Time{past}},
+		{"an interrupt counts immediately", func() { _ = d.put(interrupt) }, []time.Time{interrupt}},
 		{"until there is none", func() { _ = d.put(time.Time{}) }, []time.Time{{}}},
 	} {
 		set = nil

@@ -123,7 +123,7 @@ var errPanic = errors.New("panic")
 // panic into an error.
 func serving(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
-		c.Set(requestID, identified(c.Response().Header()))
+		c.Response().Writer = identifiedWriter{c.Response().Writer, identified(c.Response().Header())}
 		defer func() {
 			switch p := recover(); {
 			case p == nil:

@@ -4,6 +4,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"math/rand/v2"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 )
@@ -19,13 +20,20 @@ func newRequestID() string {
 
 var idDigits = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// requestID is the key of the id in the echo context.
-const requestID = "strongroom.request_id"
+// An identifiedWriter carries the id through the echo context. Its values would
+// need a map for each request.
+type identifiedWriter struct {
+	http.ResponseWriter
+	id string
+}
+
+// Unwrap implements the unwrapping of http.ResponseController.
+func (w identifiedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // RequestID returns the id of the request, which is also in the X-Request-Id
 // header of its answer and in the audit log; empty if the request did not come
 // through [NewEcho]. It does not depend on the header, which handlers can change.
 func RequestID(c echo.Context) string {
-	id, _ := c.Get(requestID).(string)
-	return id
+	w, _ := c.Response().Writer.(identifiedWriter)
+	return w.id
 }

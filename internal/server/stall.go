@@ -27,16 +27,15 @@ func trackStalls(h http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 		c.resume()
-		defer c.wait()
-		e := &exchange{ResponseWriter: w, control: http.NewResponseController(w), body: r.Body, conn: c}
+		e := &exchange{ResponseWriter: w, body: r.Body, conn: c}
 		e.http2, e.received = r.ProtoMajor == 2, r.ContentLength == 0
 		if !e.received {
 			r.Body = requestBody{e}
-			_ = e.control.SetReadDeadline(time.Now().Add(readTimeout))
+			e.limitRead(time.Now(), readTimeout)
 		}
+		defer e.finish()
 		h.ServeHTTP(e, r)
 		r.Body = e.body
-		e.finish()
 	})
 }
 
@@ -57,7 +56,6 @@ func (c *conn) admit(r *http.Request) bool {
 // An exchange is a request with its answer. Only one goroutine uses it.
 type exchange struct {
 	http.ResponseWriter
-	control  *http.ResponseController
 	body     io.ReadCloser
 	conn     *conn
 	http2    bool
@@ -71,20 +69,35 @@ func (e *exchange) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 // per writeStall.
 func (e *exchange) Write(p []byte) (written int, err error) {
 	e.discardBody()
-	e.conn.wait()
+	now := time.Now()
+	e.conn.wait(now)
 	defer e.conn.resume()
 	for {
 		chunk := p[written:min(len(p), written+writeChunk)]
-		e.limitStall()
+		e.limitStall(now)
 		n, err := e.ResponseWriter.Write(chunk)
 		written += n
 		if err != nil || written == len(p) {
 			return written, err
 		}
+		now = time.Now()
 	}
 }
 
-func (e *exchange) limitStall() { _ = e.control.SetWriteDeadline(time.Now().Add(writeStall)) }
+// limitStall gives the client writeStall to read what is written next.
+func (e *exchange) limitStall(now time.Time) {
+	by := now.Add(writeStall)
+	if e.http2 { // each stream has deadlines of its own
+		_ = http.NewResponseController(e.ResponseWriter).SetWriteDeadline(by)
+		return
+	}
+	_ = e.conn.SetWriteDeadline(by)
+}
+
+// limitRead gives the client a time to send the body, or its unread rest.
+func (e *exchange) limitRead(now time.Time, d time.Duration) {
+	_ = http.NewResponseController(e.ResponseWriter).SetReadDeadline(now.Add(d))
+}
 
 // discardBody frees the buffered part of an unread HTTP/2 body, which would
 // stay in memory while the client does not read the answer. Data that still
@@ -97,13 +110,16 @@ func (e *exchange) discardBody() {
 }
 
 // finish sets deadlines for the work that net/http does after the handler: it
-// reads the rest of an HTTP/1.1 body and flushes the answer.
+// reads the rest of an HTTP/1.1 body and flushes the answer. Both wait for the
+// client.
 func (e *exchange) finish() {
+	now := time.Now()
 	e.discardBody()
 	if !e.received {
-		_ = e.control.SetReadDeadline(time.Now().Add(discardFor))
+		e.limitRead(now, discardFor)
 	}
-	e.limitStall()
+	e.limitStall(now)
+	e.conn.wait(now)
 }
 
 // requestBody reads the body of an exchange.
@@ -111,7 +127,7 @@ type requestBody struct{ of *exchange }
 
 // Read implements io.Reader.
 func (b requestBody) Read(p []byte) (n int, err error) {
-	b.of.conn.wait()
+	b.of.conn.wait(time.Now())
 	defer b.of.conn.resume()
 	n, err = b.of.body.Read(p)
 	b.of.received = b.of.received || err != nil
