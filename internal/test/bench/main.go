@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -62,15 +61,15 @@ func exitOn(err error) {
 func parse(args []string) (options, error) {
 	var opts options
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	flags.IntVar(&opts.rounds, "rounds", 5, "so many rounds, of which the median counts")
-	flags.DurationVar(&opts.slice, "slice", 250*time.Millisecond, fmt.Sprintf("how long each contender runs at a time, %d times a round", turns))
-	conns := flags.String("conns", "1,16,64", "numbers of connections")
-	only := flags.String("only", strings.Join(parts, ","), "what to measure")
-	flags.StringVar(&opts.dir, "dir", ".run", "a `directory` on the disk to measure")
-	flags.StringVar(&opts.binary, "binary", "", "measure this server instead of building one")
-	flags.StringVar(&opts.profile, "profile", "", "leave a CPU profile of the server in the contests over HTTP in this new `file`")
-	flags.StringVar(&opts.rival, "against", "", "let this server take part, too")
-	flags.IntVar(&opts.apps, "apps", 25, fmt.Sprintf("read and write the secrets of so many of the %d apps", apps))
+	flags.IntVar(&opts.rounds, "rounds", 5, "number of rounds; the median counts")
+	flags.DurationVar(&opts.slice, "slice", 250*time.Millisecond, fmt.Sprintf("time of each turn; every contender has %d turns a round", turns))
+	conns := flags.String("conns", "1,16,64", "comma-separated numbers of connections")
+	only := flags.String("only", strings.Join(parts, ","), "comma-separated parts to measure")
+	flags.StringVar(&opts.dir, "dir", ".run", "`directory` on the disk to measure")
+	flags.StringVar(&opts.binary, "binary", "", "measure this server `binary` instead of building one")
+	flags.StringVar(&opts.profile, "profile", "", "write a CPU profile of the server to this new `file`")
+	flags.StringVar(&opts.rival, "against", "", "compare with this server `binary`, too")
+	flags.IntVar(&opts.apps, "apps", 25, fmt.Sprintf("number of apps whose secrets are requested, at most %d", apps))
 	_ = flags.Parse(args) // exits on an error
 	for n := range strings.SplitSeq(*conns, ",") {
 		count, err := strconv.Atoi(n)
@@ -87,7 +86,7 @@ func parse(args []string) (options, error) {
 		opts.only = append(opts.only, part)
 	}
 	if opts.rounds < 1 || opts.slice <= 0 || opts.apps < 1 || opts.apps > apps {
-		return opts, errors.New("--rounds, --slice and --apps must be more than nothing, and there are not more apps")
+		return opts, fmt.Errorf("--rounds and --slice must be greater than 0, and --apps from 1 to %d", apps)
 	}
 	return opts, nil
 }
