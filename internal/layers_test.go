@@ -24,7 +24,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/auth/apikey", "internal/auth internal/secret internal/grant internal/strictyaml"},
 	{"internal/auth/oidc", "internal/auth internal/secret internal/grant"},
 	{"internal/auth/serviceaccount", "internal/auth internal/secret internal/grant"},
-	{"internal/lastaccess", "internal/audit internal/secret internal/seal internal/state"},
+	{"internal/lastaccess", "internal/secret internal/seal internal/state"},
 	{"internal/issued", "internal/auth/apikey internal/grant internal/secret internal/seal internal/state"},
 	{"internal/auth/*", "internal/auth internal/secret"},
 	{"internal/audit", "internal/secret internal/state internal/safefile"},

@@ -71,11 +71,10 @@ func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 	must(err)
 	keys, err := keyring.Open(t.Context(), file, p.kek)
 	must(err)
-	log := audit.Open(file, keys.Ring().Derive("entry"), keys.Ring().Derive("chain"))
+	accesses := lastaccess.Open(file, keys.Ring())
+	log := audit.Open(file, keys.Ring().Derive("entry"), keys.Ring().Derive("chain"), accesses.Follow)
 	store := bolt.Open(file, "embedded", keys.Ring(), log, p.opts)
 	issuedKeys, err := issued.Open(file, keys.Ring(), log, issued.SystemClock(), slog.New(slog.DiscardHandler))
-	must(err)
-	accesses, err := lastaccess.Open(file, keys.Ring(), log, log, slog.New(slog.DiscardHandler))
 	must(err)
 	s = admin.Open(admin.Parts{
 		File: file, Audit: log, Keys: issuedKeys, LastAccess: accesses, Keyring: keys, Key: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock,
@@ -83,7 +82,7 @@ func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 	s.TidyHourly() // like a server
 	return s, func() {
 		t.Helper()
-		must(errors.Join(s.Close(), accesses.Close(), issuedKeys.Close(), log.Close(), file.Close()))
+		must(errors.Join(s.Close(), issuedKeys.Close(), log.Close(), file.Close()))
 	}
 }
 

@@ -64,7 +64,7 @@ type chains func(names []string) auth.Chain
 func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (http.Handler, error) {
 	front := server.NewFront(r.ready, log)
 	if api := cfg.APIs.Nx1; api != nil {
-		service := secret.NewService(r.stores[api.Store], r.lastAccess)
+		service := secret.NewService(r.stores[api.Store], r.audit)
 		h, err := nx1.New(service, nx1Options(api), chain(api.Auth), log)
 		if err != nil {
 			return nil, fmt.Errorf("apis.nx1: %w", err)
@@ -84,7 +84,7 @@ func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (ht
 // comes last, so that it answers all remaining paths.
 func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
 	api, suspicious := cfg.APIs.OpenHands, apis.SuspiciousValues(cfg.APIs.OpenHands.SuspiciousValues)
-	service := secret.NewService(r.stores[api.Store], r.lastAccess)
+	service := secret.NewService(r.stores[api.Store], r.audit)
 	for _, surface := range []struct {
 		config.Surface
 		name, prefix string

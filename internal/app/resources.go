@@ -33,17 +33,16 @@ import (
 // in it, the stores, and the admin service. The parts that a reload can
 // change is in a [policy], which uses these.
 type resources struct {
-	version    string // of the program
-	file       *state.File
-	audit      *audit.Log
-	keys       *issued.Keys        // that were issued
-	lastAccess *lastaccess.Tracker // in front of the audit log; sees every entry
-	anchorer   *audit.Anchorer     // nil if the log is not anchored
-	admin      *admin.Service
-	stores     map[string]secret.Store
-	issuers    oidc.KeySets   // of all OIDC strategies
-	inForce    apikey.InForce // API keys of the current policy's files
-	budget     *auth.Budget   // for the memory of requests in flight
+	version  string // of the program
+	file     *state.File
+	audit    *audit.Log
+	keys     *issued.Keys    // that were issued
+	anchorer *audit.Anchorer // nil if the log is not anchored
+	admin    *admin.Service
+	stores   map[string]secret.Store
+	issuers  oidc.KeySets   // of all OIDC strategies
+	inForce  apikey.InForce // API keys of the current policy's files
+	budget   *auth.Budget   // for the memory of requests in flight
 }
 
 // open opens the parts that only a restart changes. Anchors go to stdout if the config
@@ -67,23 +66,21 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	r := &resources{
 		version: version, file: file, stores: map[string]secret.Store{}, budget: auth.NewBudget(*cfg.Limits.MemoryBytes),
 	}
-	r.audit = openLog(file, ring)
+	accesses := lastaccess.Open(file, ring)
+	r.audit = openLog(file, ring, accesses.Follow)
 	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, stdout, log); err != nil {
 		return nil, errors.Join(err, r.audit.Close(), file.Close())
 	}
 	if r.keys, err = issued.Open(file, ring, r.audit, issued.SystemClock(), log); err != nil {
 		return nil, errors.Join(fmt.Errorf("issued keys: %w", err), r.closeLog(), file.Close())
 	}
-	if r.lastAccess, err = lastaccess.Open(file, ring, r.audit, r.audit, log); err != nil {
-		return nil, errors.Join(fmt.Errorf("last access: %w", err), r.keys.Close(), r.closeLog(), file.Close())
-	}
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, LastAccess: r.lastAccess, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
+		File: file, Audit: r.audit, Keys: r.keys, LastAccess: accesses, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {
 		if s.Kubernetes == nil {
-			parts.Stores[name] = bolt.Open(file, name, ring, r.lastAccess, bolt.Options{
+			parts.Stores[name] = bolt.Open(file, name, ring, r.audit, bolt.Options{
 				Versions: *s.Bolt.Versions, DeletedFor: time.Duration(*s.Bolt.DeletedFor), PastBytes: *s.Bolt.PastBytes,
 			})
 			r.stores[name] = parts.Stores[name]
@@ -92,7 +89,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 		st, err := openKubernetes(s.Kubernetes, version)
 		if err != nil {
 			err = fmt.Errorf("stores.%s.kubernetes: %w", name, err)
-			return nil, errors.Join(err, r.closeStores(), r.lastAccess.Close(), r.keys.Close(), r.closeLog(), file.Close())
+			return nil, errors.Join(err, r.closeStores(), r.keys.Close(), r.closeLog(), file.Close())
 		}
 		parts.Elsewhere[name], r.stores[name] = st, st
 	}
@@ -100,8 +97,8 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	return r, nil
 }
 
-func openLog(file *state.File, ring *seal.Ring) *audit.Log {
-	return audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
+func openLog(file *state.File, ring *seal.Ring, followers ...audit.Follower) *audit.Log {
+	return audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"), followers...)
 }
 
 // openKubernetes does not connect yet, so an unreachable cluster does not prevent the
@@ -165,7 +162,7 @@ func (from KeySource) field() (name string, source keyring.Source) {
 
 // Close closes all parts in reverse order.
 func (r *resources) Close() error {
-	return errors.Join(r.admin.Close(), r.closeStores(), r.lastAccess.Close(), r.keys.Close(), r.closeLog(), r.file.Close())
+	return errors.Join(r.admin.Close(), r.closeStores(), r.keys.Close(), r.closeLog(), r.file.Close())
 }
 
 func (r *resources) closeLog() error {

@@ -31,14 +31,19 @@ type Key interface {
 	MAC(parts ...[]byte) []byte // 32 bytes
 }
 
+// A Follower is called for each event in the transaction that appends its entry, so that
+// rows derived from events always agree with the log.
+type Follower func(tx *state.Tx, e secret.Event) error
+
 // A Log is the audit log of a state file. It is safe for concurrent use.
 type Log struct {
-	file     *state.File
-	entry    Key
-	chain    Key
-	notes    *notes
-	failures *failures
-	pruning  sync.Mutex // held while pruning
+	file      *state.File
+	entry     Key
+	chain     Key
+	followers []Follower
+	notes     *notes
+	failures  *failures
+	pruning   sync.Mutex // held while pruning
 
 	// genuine is a head that this process has authenticated, committed or not.
 	genuine atomic.Pointer[[headBytes]byte]
@@ -48,8 +53,8 @@ var _ secret.Recorder = (*Log)(nil)
 
 // Open returns the log in the file, with the keys that seal and chain its entries. Close
 // it before the file.
-func Open(file *state.File, entry, chain Key) *Log {
-	l := &Log{file: file, entry: entry, chain: chain}
+func Open(file *state.File, entry, chain Key, followers ...Follower) *Log {
+	l := &Log{file: file, entry: entry, chain: chain, followers: followers}
 	l.notes = startNotes(l.appendAll)
 	l.failures = startFailures(l.appendAll)
 	return l
@@ -125,5 +130,13 @@ func (l *Log) append(tx *state.Tx, e Entry) error {
 	if err := log.Put(keyOf(next), append(mac[:], sealed...)); err != nil {
 		return err
 	}
-	return l.putHead(&log, link{next, mac})
+	if err := l.putHead(&log, link{next, mac}); err != nil {
+		return err
+	}
+	for _, follow := range l.followers {
+		if err := follow(tx, e.Event); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package lastaccess
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,13 +15,15 @@ import (
 // The bucket of last accesses. Its name is part of the file format:
 //
 //	MAC(owner) (16) ‖ MAC(name) (16)  sealed last access, in JSON
-//	audit                             number of the last audit entry that the file reflects (8)
-const bucket = "delivered"
-
-var (
-	auditKey   = []byte("audit")
-	errDamaged = errors.New("its row is damaged or was moved from another place")
+//
+// Files of earlier versions also have the row "audit", a position in the log, until the
+// next reseal.
+const (
+	bucket   = "delivered"
+	rowBytes = 2 * seal.MACBytes
 )
+
+var errDamaged = errors.New("its row is damaged or was moved from another place")
 
 func (t *Tracker) ownerKey(owner secret.Owner) []byte {
 	mac := t.ring.MAC(seal.Place("delivered owner", owner.Kind, owner.ID))
@@ -61,20 +62,6 @@ func (t *Tracker) write(tx *state.Tx, ref secret.Ref, last Access) error {
 	return rows.Put(row, t.ring.Seal(text, t.place(row)))
 }
 
-// move renames a row. It replaces the row of an earlier secret with the new name.
-func (t *Tracker) move(tx *state.Tx, from secret.Ref, name string) error {
-	rows, to := tx.Bucket(bucket), secret.Ref{Owner: from.Owner, Name: name}
-	last, known := t.lookUp(from)
-	if !known {
-		last, known, _ = t.read(tx, from) // a damaged row must not block a rename
-	}
-	err := errors.Join(rows.Delete(t.rowKey(from)), rows.Delete(t.rowKey(to)))
-	if err == nil && known {
-		err = t.write(tx, to, last)
-	}
-	return err
-}
-
 // forget removes the row of a secret, or all rows of an owner.
 func (t *Tracker) forget(tx *state.Tx, ref secret.Ref) error {
 	prefix := t.ownerKey(ref.Owner)
@@ -94,22 +81,6 @@ func (t *Tracker) forget(tx *state.Tx, ref secret.Ref) error {
 	return nil
 }
 
-func (t *Tracker) readWritten() (seq uint64, err error) {
-	err = t.file.View(func(tx *state.Tx) error {
-		rows := tx.Bucket(bucket)
-		if stored := rows.Get(auditKey); len(stored) == 8 {
-			seq = binary.BigEndian.Uint64(stored)
-		}
-		return nil
-	})
-	return seq, err
-}
-
-func (t *Tracker) writeWritten(tx *state.Tx, seq uint64) error {
-	rows := tx.Bucket(bucket)
-	return rows.Put(auditKey, binary.BigEndian.AppendUint64(nil, seq))
-}
-
 // Reseal seals rows under the primary key if they are sealed under another. It calls
 // progress with the number of rows checked so far.
 func (t *Tracker) Reseal(ctx context.Context, progress func(rows int)) error {
@@ -118,7 +89,7 @@ func (t *Tracker) Reseal(ctx context.Context, progress func(rows int)) error {
 
 // resealRow deletes a row that cannot be opened: the audit log still has the access.
 func (t *Tracker) resealRow(tx *state.Tx, row, sealed []byte) error {
-	if bytes.Equal(row, auditKey) || t.ring.SealedByPrimary(sealed) {
+	if t.ring.SealedByPrimary(sealed) {
 		return nil
 	}
 	rows := tx.Bucket(bucket)
@@ -134,7 +105,7 @@ func (t *Tracker) Verify() (problems []string, err error) {
 	err = t.file.View(func(tx *state.Tx) error {
 		rows := tx.Bucket(bucket)
 		for row, sealed := range rows.From([]byte{0}) {
-			if bytes.Equal(row, auditKey) {
+			if len(row) != rowBytes {
 				continue
 			}
 			if _, err := t.ring.Open(sealed, t.place(row)); err != nil {

@@ -3,9 +3,7 @@ package lastaccess_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,9 +19,7 @@ import (
 )
 
 var (
-	_ lastaccess.Ring    = (*seal.Ring)(nil)
-	_ lastaccess.Log     = (*audit.Log)(nil)
-	_ lastaccess.Archive = (*audit.Log)(nil)
+	_ lastaccess.Ring = (*seal.Ring)(nil)
 
 	kek   = seal.NewKey()
 	alice = secret.User("alice")
@@ -74,11 +70,10 @@ func openStack(t *testing.T, path string) *stack {
 	must(err)
 	ring, err := seal.Unwrap(wrapped, kek, file.ID())
 	must(err)
-	log := audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
-	book, err := lastaccess.Open(file, ring, log, log, slog.New(slog.DiscardHandler))
-	must(err)
-	store := bolt.Open(file, "embedded", ring, book, bolt.Options{Versions: 1, DeletedFor: time.Hour, PastBytes: 1 << 20})
-	s := &stack{book, path, file, ring, log, secret.NewService(store, book)}
+	tracker := lastaccess.Open(file, ring)
+	log := audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"), tracker.Follow)
+	store := bolt.Open(file, "embedded", ring, log, bolt.Options{Versions: 1, DeletedFor: time.Hour, PastBytes: 1 << 20})
+	s := &stack{tracker, path, file, ring, log, secret.NewService(store, log)}
 	t.Cleanup(func() { _ = s.close() })
 	return s
 }
@@ -87,7 +82,7 @@ func (s *stack) close() error {
 	if s.file == nil {
 		return nil
 	}
-	err := errors.Join(s.Tracker.Close(), s.log.Close(), s.file.Close())
+	err := errors.Join(s.log.Close(), s.file.Close())
 	s.file = nil
 	return err
 }
@@ -227,49 +222,82 @@ func TestDestroyedSecretsHaveNoLastAccess(t *testing.T) {
 	}
 }
 
-// A store that does not record passes outcomes to Note.
+// A store outside of the state file passes outcomes to Note, which writes them within a
+// second.
 func TestLastAccessIsKnownForStoresThatDoNotRecord(t *testing.T) {
 	s := newStack(t)
-	s.Service = secret.NewService(memory.New(), s.Tracker)
-	s.mustCreate(t, on(alice, "a"), on(alice, "b"))
-	s.mustReveal(t, "ann", on(alice, "a"))
-	s.mustReveal(t, "ann", on(alice, "b"))
-	s.wantLast(t, on(alice, "a"), "ann", "at once")
+	s.Service = secret.NewService(memory.New(), s.log)
+	s.mustCreate(t, on(alice, "a"), on(alice, "b"), on(alice, "c"))
+	for _, name := range []string{"a", "b", "c"} {
+		s.mustReveal(t, "ann", on(alice, name))
+	}
+	if _, err := s.Describe(t.Context(), callerOf("owner", ""), on(alice, "b"), "", "renamed", ""); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.log.Close(); err != nil { // flushes notes; a second Close is harmless
 		t.Fatal(err)
 	}
-	after := s.mustCrash(t)
-	after.wantLast(t, on(alice, "a"), "ann", "after a crash")
-	after.wantLast(t, on(alice, "b"), "ann", "after a crash")
-	after = after.mustReopen(t)
-	after.wantLast(t, on(alice, "a"), "ann", "after a restart")
+	s.inEveryState(t, func(s *stack, when string) {
+		s.wantLast(t, on(alice, "a"), "ann", when)
+		s.wantLast(t, on(alice, "b"), "", when)
+		s.wantLast(t, on(alice, "c"), "ann", when)
+		s.wantLast(t, on(alice, "renamed"), "ann", when)
+	})
 }
 
-// A full memory is flushed before the minute is over.
-func TestMoreAccessesThanTheMemoryLimitAreAllKnown(t *testing.T) {
+// The row does not depend on the audit log, whose old entries are pruned.
+func TestLastAccessOutlivesItsEntry(t *testing.T) {
 	s := newStack(t)
-	const secrets = 5000
-	for n := 0; n < secrets; n += 100 {
-		err := s.file.Update(t.Context(), func(tx *state.Tx) error {
-			for m := range 100 {
-				err := s.Append(tx, secret.Event{
-					Time: time.Now(), Subject: "ann", Key: "key of ann", Action: secret.Reveal,
-					Ref: on(alice, fmt.Sprint(n+m)), Outcome: secret.Done,
-				})
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+	s.mustCreate(t, on(alice, "a"))
+	s.mustReveal(t, "ann", on(alice, "a"))
+	if n, err := s.log.Prune(t.Context(), time.Now().Add(time.Hour), secret.Event{Subject: "admin"}); n != 2 || err != nil {
+		t.Fatalf("%d pruned, %v", n, err)
 	}
-	s.inEveryState(t, func(s *stack, when string) {
-		for _, n := range []int{0, 1, secrets / 2, secrets - 1} {
-			s.wantLast(t, on(alice, fmt.Sprint(n)), "ann", when)
+	s.inEveryState(t, func(s *stack, when string) { s.wantLast(t, on(alice, "a"), "ann", when) })
+}
+
+// A change set has the entry and the row, or neither.
+func TestFailedReadIsNoAccess(t *testing.T) {
+	s := newStack(t)
+	s.mustCreate(t, on(alice, "a"))
+	err := s.file.Update(t.Context(), func(tx *state.Tx) error {
+		e := secret.Event{Time: time.Now(), Subject: "ann", Action: secret.Reveal, Ref: on(alice, "a"), Outcome: secret.Done}
+		return errors.Join(s.log.Append(tx, e), errors.ErrUnsupported)
+	})
+	if !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatal(err)
+	}
+	s.inEveryState(t, func(s *stack, when string) { s.wantLast(t, on(alice, "a"), "", when) })
+}
+
+// Earlier versions wrote the rows once a minute, with their position in the audit log.
+func TestFileOfAnEarlierVersionIsRead(t *testing.T) {
+	s := newStack(t)
+	s.mustCreate(t, on(alice, "a"))
+	s.mustReveal(t, "ann", on(alice, "a"))
+	err := s.file.Update(t.Context(), func(tx *state.Tx) error {
+		rows := tx.Bucket("delivered")
+		return rows.Put([]byte("audit"), []byte{0, 0, 0, 0, 0, 0, 0, 2})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = s.mustReopen(t)
+	s.wantLast(t, on(alice, "a"), "ann", "at once")
+	if problems, err := s.Verify(); problems != nil || err != nil {
+		t.Errorf("%q, %v", problems, err)
+	}
+	s.ring.Adopt(s.ring.Rotated())
+	if err := s.Reseal(t.Context(), func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	s.wantLast(t, on(alice, "a"), "ann", "after a reseal")
+	_ = s.file.View(func(tx *state.Tx) error {
+		rows := tx.Bucket("delivered")
+		if rows.Get([]byte("audit")) != nil {
+			t.Error("the position is still there")
 		}
+		return nil
 	})
 }
 
@@ -325,48 +353,43 @@ func TestResealDropsDamagedRows(t *testing.T) {
 	}
 }
 
-// A destroyed or renamed secret stays so if the same commit flushes its last access.
-func TestFlushSeesTheEventsOfItsOwnCommit(t *testing.T) {
-	for name, change := range map[string]func(*stack) error{
-		"destroyed": func(s *stack) error { return s.Destroy(t.Context(), callerOf("owner", "k"), on(alice, "a")) },
-		"erased":    func(s *stack) error { return s.Erase(t.Context(), callerOf("owner", "k"), alice) },
-		"renamed": func(s *stack) error {
-			_, err := s.Describe(t.Context(), callerOf("owner", "k"), on(alice, "a"), "", "b", "")
-			return err
-		},
+// Jobs of one commit see the rows of the jobs before them.
+func TestAccessAndChangeInOneCommit(t *testing.T) {
+	event := func(action secret.Action, subject, name, renamed string) secret.Event {
+		return secret.Event{
+			Time: time.Now(), Subject: subject, Key: "key of " + subject, Action: action, Ref: on(alice, name), NewName: renamed, Outcome: secret.Done,
+		}
+	}
+	reveal := event(secret.Reveal, "ann", "a", "")
+	for name, tc := range map[string]struct {
+		events  []secret.Event
+		a, b, c string
+	}{
+		"destroyed": {[]secret.Event{reveal, event(secret.Destroy, "owner", "a", "")}, "", "ben", ""},
+		"erased":    {[]secret.Event{reveal, event(secret.Erase, "owner", "", "")}, "", "", ""},
+		"renamed":   {[]secret.Event{reveal, event(secret.Write, "owner", "a", "b")}, "", "ann", ""},
+		"twice":     {[]secret.Event{reveal, event(secret.Write, "owner", "a", "b"), event(secret.Write, "owner", "b", "c")}, "", "", "ann"},
+		"read again": {[]secret.Event{
+			reveal, event(secret.Destroy, "owner", "a", ""), event(secret.Reveal, "cem", "a", ""),
+		}, "cem", "ben", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStack(t)
-			s.mustCreate(t, on(alice, "a"))
-			s.mustReveal(t, "ann", on(alice, "a"))
-
-			began, end := make(chan struct{}), make(chan struct{})
-			done := make(chan error, 3)
-			go func() {
-				done <- s.file.Update(t.Context(), func(*state.Tx) error {
-					close(began)
-					<-end
-					return nil
-				})
-			}()
-			<-began // what follows shares the next commit if it is queued in time
-			go func() { done <- change(s) }()
-			time.Sleep(50 * time.Millisecond)
-			go func() { done <- s.Tracker.Close() }()
-			time.Sleep(50 * time.Millisecond)
-			close(end)
-			if err := errors.Join(<-done, <-done, <-done, s.log.Close(), s.file.Close()); err != nil {
+			err := s.file.Update(t.Context(), func(tx *state.Tx) error {
+				err := s.log.Append(tx, event(secret.Reveal, "ben", "b", ""))
+				for _, e := range tc.events {
+					err = errors.Join(err, s.log.Append(tx, e))
+				}
+				return err
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
-
-			s.file = nil // closed
-			s = openStack(t, s.path)
-			if last, ok, err := s.Last(on(alice, "a")); ok || err != nil {
-				t.Errorf("still known: %+v, %v", last, err)
-			}
-			if last, ok, err := s.Last(on(alice, "b")); ok != (name == "renamed") || err != nil {
-				t.Errorf("by its new name: %+v, %v", last, err)
-			}
+			s.inEveryState(t, func(s *stack, when string) {
+				s.wantLast(t, on(alice, "a"), tc.a, when)
+				s.wantLast(t, on(alice, "b"), tc.b, when)
+				s.wantLast(t, on(alice, "c"), tc.c, when)
+			})
 		})
 	}
 }
