@@ -45,7 +45,9 @@ func (c credential) Spend(tx secret.Tx) error {
 	}
 	agent := *key.Agent
 	agent.ReadCount++
-	agent.Last = now
+	if now.After(agent.Last) {
+		agent.Last = now
+	}
 	key.Agent = &agent
 	return k.write(t, key)
 }

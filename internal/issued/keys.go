@@ -39,8 +39,8 @@ type Log interface {
 
 // Keys are the issued keys of a state file. They are safe for concurrent use.
 //
-// Memory holds a copy of each stored key. A commit that changes a key replaces the copy
-// before the caller gets the response.
+// Memory holds a copy of each stored key. It follows the rows of the file: a commit that
+// changes a key replaces the copy before the caller gets the response.
 type Keys struct {
 	file  *state.File
 	ring  Ring
@@ -48,15 +48,15 @@ type Keys struct {
 	log   *slog.Logger
 	clock steadyClock
 
-	damaged []string  // rows that cannot be opened
-	marked  time.Time // the latest time on disk; used only by flush
-	wake    chan struct{}
-	stop    chan struct{}
-	done    chan struct{} // closed when the background goroutine has ended
+	wake chan struct{}
+	stop chan struct{}
+	done chan struct{} // closed when the background goroutine has ended
 
 	mu     sync.RWMutex // guards the fields below
 	byHash map[apikey.Hash]*entry
 	byID   map[string]*entry
+	byRow  map[string]*entry // by row key
+	marked time.Time         // the latest time on disk
 }
 
 // An entry is a key in memory. It is replaced and never changed, except for used.
@@ -64,6 +64,15 @@ type entry struct {
 	Key
 	caller secret.Caller
 	used   *atomic.Int64 // last use, in hours since 1970; a replacement shares it
+}
+
+// use raises the last use.
+func (e *entry) use(hour int64) {
+	for known := e.used.Load(); known < hour; known = e.used.Load() {
+		if e.used.CompareAndSwap(known, hour) {
+			return
+		}
+	}
 }
 
 // standIn replaces a missing entry, so that unknown and revoked keys take the same time.
@@ -75,13 +84,11 @@ func Open(file *state.File, ring Ring, audit Log, clock Clock, log *slog.Logger)
 	k := &Keys{
 		file: file, ring: ring, audit: audit, log: log, clock: steadyClock{Clock: clock},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		byHash: map[apikey.Hash]*entry{}, byID: map[string]*entry{},
+		byHash: map[apikey.Hash]*entry{}, byID: map[string]*entry{}, byRow: map[string]*entry{},
 	}
+	file.Watch(bucket, k.follow)
 	if err := k.load(); err != nil {
 		return nil, err
-	}
-	for _, problem := range k.damaged {
-		log.Error("an issued key is damaged and does not work", "problem", problem)
 	}
 	go k.run()
 	return k, nil
@@ -112,9 +119,7 @@ func (k *Keys) Find(hash apikey.Hash, strategy string) (caller secret.Caller, ok
 	if _, over := e.over(now); over || !same || !e.knownTo(strategy) {
 		return secret.Caller{}, false
 	}
-	if hour := now.Unix() / 3600; e.used.Load() != hour {
-		e.used.Store(hour)
-	}
+	e.use(now.Unix() / 3600)
 	return e.caller, true
 }
 
@@ -317,27 +322,30 @@ func (e *entry) now() Key {
 	return key
 }
 
-// put updates memory after a commit.
-func (k *Keys) put(key Key) {
+// put replaces the copy of a stored key.
+func (k *Keys) put(row []byte, key Key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e := &entry{Key: key}
-	if old := k.byID[key.ID]; old != nil {
+	if old := k.byRow[string(row)]; old != nil {
 		e.caller, e.used = old.caller, old.used
 	} else {
 		e.caller, e.used = key.caller(k), new(atomic.Int64)
-		if !key.Used.IsZero() {
-			e.used.Store(key.Used.Unix() / 3600)
-		}
 	}
-	k.byID[key.ID], k.byHash[key.SHA256] = e, e
+	if !key.Used.IsZero() {
+		e.use(key.Used.Unix() / 3600)
+	}
+	k.byRow[string(row)], k.byID[key.ID], k.byHash[key.SHA256] = e, e, e
 }
 
-func (k *Keys) drop(key Key) {
+func (k *Keys) drop(row []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.byID, key.ID)
-	delete(k.byHash, key.SHA256)
+	if e := k.byRow[string(row)]; e != nil {
+		delete(k.byRow, string(row))
+		delete(k.byID, e.ID)
+		delete(k.byHash, e.SHA256)
+	}
 }
 
 // Close writes the latest times and ends the background goroutine.

@@ -3,6 +3,7 @@ package issued_test
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -472,5 +473,90 @@ func TestRevokedKeyChangesAndReadsNothing(t *testing.T) {
 				wantAll(secret.ErrForbidden)
 			})
 		}
+	}
+}
+
+// mustOpenAnother returns a second Keys of the same file, as another process has it. Close
+// it before the stack.
+func (s *stack) mustOpenAnother(t *testing.T, clock issued.Clock) *stack {
+	t.Helper()
+	keys, err := issued.Open(s.file, s.ring, s.log, clock, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := *s
+	other.Keys = keys
+	return &other
+}
+
+func TestMemoryFollowsTheFile(t *testing.T) {
+	c := newClock()
+	one := newStack(t, c.clock())
+	two := one.mustOpenAnother(t, c.clock())
+	defer func() { _ = two.Close() }()
+	key, created := one.mustCreate(t, issued.Draft{Lifetime: time.Hour})
+	two.wantKnown(t, key, true, "created elsewhere")
+	if _, err := two.Revoke(t.Context(), root, created.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	one.wantKnown(t, key, false, "revoked elsewhere")
+	if keys := one.List(false); len(keys) != 1 || keys[0].Revoked.IsZero() {
+		t.Errorf("listed as %+v", keys)
+	}
+	err := one.file.Update(t.Context(), func(tx *state.Tx) error {
+		rows := tx.Bucket("issued")
+		for row := range rows.From([]byte{0}) {
+			if err := rows.Delete(bytes.Clone(row)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if one, two := len(one.List(false)), len(two.List(false)); one+two != 0 || err != nil {
+		t.Errorf("deleted elsewhere, and there are %d and %d, %v", one, two, err)
+	}
+}
+
+func TestDamagedRowStopsItsKey(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	key, _ := s.mustCreate(t, issued.Draft{})
+	other, _ := s.mustCreate(t, issued.Draft{})
+	err := s.file.Update(t.Context(), func(tx *state.Tx) error {
+		rows := tx.Bucket("issued")
+		for row := range rows.From([]byte{0}) {
+			if err := rows.Put(bytes.Clone(row), []byte("damaged")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wantKnown(t, key, false, "damaged")
+	s.wantKnown(t, other, false, "damaged")
+}
+
+// Two processes have different clocks. Neither sets back what the other has stored.
+func TestStoredTimesAreOnlyRaised(t *testing.T) {
+	late, early := newClock(), newClock()
+	late.step(10 * time.Hour)
+	s := newStack(t, early.clock())
+	one, two := s.mustOpenAnother(t, late.clock()), s.mustOpenAnother(t, early.clock())
+	key, _ := one.mustCreate(t, issued.Draft{Lifetime: 48 * time.Hour})
+	one.wantKnown(t, key, true, "new")
+	two.wantKnown(t, key, true, "new")
+	want := one.List(false)[0].Used
+	if err := errors.Join(one.Close(), two.Close()); err != nil { // both write their times
+		t.Fatal(err)
+	}
+	early.reboot()
+	again := s.mustOpenAnother(t, early.clock())
+	defer func() { _ = again.Close() }()
+	if keys := again.List(false); len(keys) != 1 || !keys[0].Used.Equal(want) {
+		t.Errorf("last use %v, want %v", keys[0].Used, want)
+	}
+	if ahead := again.Ahead(); ahead != 10*time.Hour {
+		t.Errorf("the stored time is %v ahead, want 10h", ahead)
 	}
 }

@@ -51,24 +51,50 @@ func (k *Keys) load() error {
 	return k.file.View(func(tx *state.Tx) error {
 		rows := tx.Bucket(bucket)
 		for row, sealed := range rows.From([]byte{0}) {
-			if err := k.loadRow(row, sealed); err != nil {
-				k.damaged = append(k.damaged, fmt.Sprintf("row %x: %v", row, err))
-			}
+			k.apply(row, sealed)
 		}
 		return nil
 	})
 }
 
-func (k *Keys) loadRow(row, sealed []byte) error {
-	if bytes.Equal(row, timeKey) {
-		text, err := k.ring.Open(sealed, k.place(row))
-		if err != nil || len(text) != 8 {
-			return errDamaged
+// follow takes changed rows into memory.
+func (k *Keys) follow(rows []state.Row) {
+	for _, r := range rows {
+		if r.Value == nil {
+			k.drop(r.Key)
+		} else {
+			k.apply(r.Key, r.Value)
 		}
-		k.marked = time.Unix(0, int64(binary.BigEndian.Uint64(text))) // #nosec G115 -- the reverse of how it was written
-		k.clock.setAhead(k.marked)
-		return nil
 	}
+}
+
+// apply takes a row into memory.
+func (k *Keys) apply(row, sealed []byte) {
+	var err error
+	if bytes.Equal(row, timeKey) {
+		err = k.applyTime(sealed)
+	} else {
+		err = k.applyKey(row, sealed)
+	}
+	if err != nil {
+		k.drop(row)
+		k.log.Error("an issued key is damaged and does not work", "problem", fmt.Sprintf("row %x: %v", row, err))
+	}
+}
+
+func (k *Keys) applyTime(sealed []byte) error {
+	seen, err := k.openTime(sealed)
+	if err != nil {
+		return err
+	}
+	k.clock.setAhead(seen)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.marked = seen
+	return nil
+}
+
+func (k *Keys) applyKey(row, sealed []byte) error {
 	key, err := k.open(row, sealed)
 	if err != nil {
 		return err
@@ -78,8 +104,28 @@ func (k *Keys) loadRow(row, sealed []byte) error {
 			k.clock.setAhead(seen)
 		}
 	}
-	k.put(key)
+	k.put(row, key)
 	return nil
+}
+
+func (k *Keys) openTime(sealed []byte) (time.Time, error) {
+	text, err := k.ring.Open(sealed, k.place(timeKey))
+	if err != nil || len(text) != 8 {
+		return time.Time{}, errDamaged
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64(text))), nil // #nosec G115 -- the reverse of how it was written
+}
+
+// raiseTime stores the latest time seen, unless a later one is stored.
+func (k *Keys) raiseTime(tx *state.Tx, now time.Time) error {
+	rows := tx.Bucket(bucket)
+	if stored := rows.Get(timeKey); stored != nil {
+		if seen, err := k.openTime(stored); err == nil && !now.After(seen) {
+			return nil
+		}
+	}
+	text := binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano()))
+	return rows.Put(timeKey, k.ring.Seal(text, k.place(timeKey)))
 }
 
 func (k *Keys) open(row, sealed []byte) (Key, error) {
@@ -104,18 +150,14 @@ func (k *Keys) read(tx *state.Tx, id string) (Key, error) {
 	return k.open(row, sealed)
 }
 
-// write stores the key and updates memory after the commit.
+// write stores the key. Memory follows after the commit.
 func (k *Keys) write(tx *state.Tx, key Key) error {
 	text, err := json.Marshal(key)
 	if err != nil {
 		return fmt.Errorf("encoding an issued key: %w", err)
 	}
 	rows, row := tx.Bucket(bucket), k.rowKey(key.ID)
-	if err := rows.Put(row, k.ring.Seal(text, k.place(row))); err != nil {
-		return err
-	}
-	tx.OnCommit(func() { k.put(key) })
-	return nil
+	return rows.Put(row, k.ring.Seal(text, k.place(row)))
 }
 
 // note records the operation and its caller in the audit log.

@@ -2,7 +2,6 @@ package issued
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
 	"time"
@@ -67,15 +66,7 @@ func (k *Keys) flush() error {
 	if !ending {
 		return nil
 	}
-	err := k.file.Update(context.Background(), func(tx *state.Tx) error {
-		text := binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano()))
-		rows := tx.Bucket(bucket)
-		return rows.Put(timeKey, k.ring.Seal(text, k.place(timeKey)))
-	})
-	if err == nil {
-		k.marked = now
-	}
-	return err
+	return k.file.Update(context.Background(), func(tx *state.Tx) error { return k.raiseTime(tx, now) })
 }
 
 // due returns the ids of keys with an unwritten last use and of keys to remove, and
@@ -125,9 +116,10 @@ func (k *Keys) each(ids []string, do func(*state.Tx, Key) error) error {
 	return nil
 }
 
+// writeUsed raises the stored last use.
 func (k *Keys) writeUsed(tx *state.Tx, key Key) error {
 	known, ok := k.get(key.ID)
-	if !ok {
+	if !ok || !known.Used.After(key.Used) {
 		return nil
 	}
 	key.Used = known.Used
@@ -136,10 +128,9 @@ func (k *Keys) writeUsed(tx *state.Tx, key Key) error {
 
 // forget removes a key that no longer works.
 func (k *Keys) forget(tx *state.Tx, key Key) error {
-	rows := tx.Bucket(bucket)
-	if err := rows.Delete(k.rowKey(key.ID)); err != nil {
-		return err
+	if _, over := key.over(k.clock.now()); !over {
+		return nil
 	}
-	tx.OnCommit(func() { k.drop(key) })
-	return nil
+	rows := tx.Bucket(bucket)
+	return rows.Delete(k.rowKey(key.ID))
 }

@@ -17,7 +17,7 @@ type Credential interface {
 
 // A Tx is a transaction of the state file: *state.Tx, which this package only passes
 // on.
-type Tx interface{ OnCommit(fn func()) }
+type Tx interface{ Writable() bool }
 
 // Check returns ErrForbidden once the caller's credential is no longer valid. A
 // [Recording] store calls it first in its transaction, so that no operation succeeds

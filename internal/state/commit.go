@@ -147,15 +147,13 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 		return -1, fmt.Errorf("beginning a commit: %w", err)
 	}
 	defer func() { _ = btx.Rollback() }() // no effect after a commit
-	tx := &Tx{tx: btx, keys: f.keys, spent: f.reserve.spent}
+	watchers := f.currentWatchers()
+	tx := &Tx{tx: btx, keys: f.keys, changes: newChanges(watchers), spent: f.reserve.spent}
 	for i, j := range jobs {
-		before, then := tx.writes, len(tx.then)
+		before := tx.writes
 		j.run(tx)
 		if j.panicked != nil || errors.Is(j.err, ErrDamaged) || (j.err != nil && tx.writes > before) {
 			return i, nil
-		}
-		if j.err != nil {
-			tx.then = tx.then[:then]
 		}
 	}
 	if tx.writes == 0 {
@@ -168,9 +166,7 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 		return -1, err
 	}
 	f.keys = tx.keys
-	for _, fn := range tx.then {
-		fn()
-	}
+	tx.changes.tell(watchers)
 	return -1, nil
 }
 

@@ -78,6 +78,9 @@ type File struct {
 	placing sync.Mutex  // guards self, and lookups of the path while Compact changes it
 	self    os.FileInfo // identity of the open file
 
+	watching sync.Mutex // guards watchers
+	watchers []watcher
+
 	mu     sync.RWMutex // guards closed, after which nothing is queued
 	closed bool
 }
@@ -133,10 +136,13 @@ func (f *File) stuckWith(err error) {
 // Update runs fn in a transaction and returns when its writes are on disk. Calls that
 // arrive while a commit runs share the next one.
 //
+// fn computes everything that it writes from what it reads in the same transaction. It may
+// run more than once, and only its last run counts, so it may change variables outside only
+// by setting them anew.
+//
 // If fn returns an error, its writes are not committed, Update returns the error, and
 // other calls in the same commit are unaffected. This is cheap if fn has not written;
-// otherwise the commit starts over without it. fn may run more than once, and only its
-// last run counts.
+// otherwise the commit starts over without it.
 //
 // ctx ends only the wait for a place in the queue: a queued change happens, and its
 // outcome is returned. Other errors: ErrFull, ErrClosed, ErrDamaged, and those of

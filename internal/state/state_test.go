@@ -199,51 +199,6 @@ func TestFailedUpdateLeavesNothingAndDisturbsNobody(t *testing.T) {
 	}
 }
 
-func TestWhatIsCalledOnCommitIsCalledOnceForWhatIsOnDisk(t *testing.T) {
-	f := mustOpen(t, mustCreate(t))
-	var called []string // by one commit at a time
-	then := func(name string, fn func(*state.Tx) error) func(*state.Tx) error {
-		return func(tx *state.Tx) error {
-			tx.OnCommit(func() {
-				if get(t, f, name) != name {
-					t.Errorf("%s is not on disk", name)
-				}
-				called = append(called, name)
-			})
-			return fn(tx)
-		}
-	}
-	refuse := func(*state.Tx) error { return errors.ErrUnsupported }
-	writeAndRefuse := func(tx *state.Tx) error { return errors.Join(put("refused", "x")(tx), errors.ErrUnsupported) }
-	hold, held := make(chan struct{}), make(chan struct{})
-	var all sync.WaitGroup
-	update := func(want error, fn func(*state.Tx) error) {
-		if err := f.Update(t.Context(), fn); !errors.Is(err, want) {
-			t.Errorf("got %v, want %v", err, want)
-		}
-	}
-	// While one commit is delayed, the other changes queue for the next.
-	all.Go(func() {
-		update(nil, then("first", func(tx *state.Tx) error {
-			close(held)
-			<-hold
-			return put("first", "first")(tx)
-		}))
-	})
-	<-held
-	for name, fn := range map[string]func(*state.Tx) error{"a": put("a", "a"), "b": put("b", "b"), "c": put("c", "c")} {
-		all.Go(func() { update(nil, then(name, fn)) })
-	}
-	all.Go(func() { update(errors.ErrUnsupported, then("refused", refuse)) })
-	all.Go(func() { update(errors.ErrUnsupported, then("refused", writeAndRefuse)) })
-	close(hold)
-	all.Wait()
-	slices.Sort(called)
-	if want := []string{"a", "b", "c", "first"}; !slices.Equal(called, want) {
-		t.Errorf("called %q, want %q", called, want)
-	}
-}
-
 func TestPanicReachesItsOwnCallerOnly(t *testing.T) {
 	f := mustOpen(t, mustCreate(t))
 	var wg sync.WaitGroup
@@ -268,29 +223,6 @@ func TestPanicReachesItsOwnCallerOnly(t *testing.T) {
 	wg.Wait()
 	if got := get(t, f, "boom"); got != "" {
 		t.Errorf("a change that panicked left %q", got)
-	}
-}
-
-// Memory may then differ from the disk, so no further change is acknowledged.
-func TestPanicOutsideOfAnUpdateEndsThemAll(t *testing.T) {
-	f := mustOpen(t, mustCreate(t))
-	err := f.Update(t.Context(), func(tx *state.Tx) error {
-		tx.OnCommit(func() { panic("boom") })
-		return put("a", "a")(tx)
-	})
-	if !errors.Is(err, state.ErrBroken) {
-		t.Errorf("the change itself: %v", err)
-	}
-	select {
-	case <-f.Broken():
-	default:
-		t.Error("nobody is told that the file is broken")
-	}
-	if err := f.Update(t.Context(), put("b", "b")); !errors.Is(err, state.ErrBroken) {
-		t.Errorf("a later change: %v", err)
-	}
-	if err := f.Close(); !errors.Is(err, state.ErrBroken) {
-		t.Errorf("closing: %v", err)
 	}
 }
 

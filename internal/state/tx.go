@@ -9,12 +9,12 @@ import (
 
 // A Tx is a transaction on the state file, for [File.View] and [File.Update].
 type Tx struct {
-	tx     *bbolt.Tx
-	writes int
-	keys   uint64 // sum of all keys, see survey
-	then   []func()
-	job    *job // the running job; nil in a View
-	spent  bool // there is no reserve
+	tx      *bbolt.Tx
+	writes  int
+	keys    uint64 // sum of all keys, see survey
+	changes changes
+	job     *job // the running job; nil in a View
+	spent   bool // there is no reserve
 }
 
 // Bucket returns a named part of the file, which need not exist yet. Bucket names start
@@ -39,11 +39,6 @@ func (tx *Tx) GiveUpReserve() error {
 	tx.job.gaveUp = true
 	return nil
 }
-
-// OnCommit registers fn. It is called when the transaction is on disk, before any Update
-// in it returns and before the next transaction begins. It is not called if the commit
-// or the Update fails. fn must be quick.
-func (tx *Tx) OnCommit(fn func()) { tx.then = append(tx.then, fn) }
 
 // A Bucket is a named part of the file: keys in bytewise order, with values.
 // Empty keys are not allowed; an empty value reads as nil.
@@ -75,6 +70,7 @@ func (b *Bucket) Put(key, value []byte) error {
 	if b.b.Get(key) == nil {
 		b.tx.keys += keyHash(b.name, key)
 	}
+	b.tx.changes.put(b.name, key, value)
 	return b.b.Put(key, value)
 }
 
@@ -84,9 +80,11 @@ func (b *Bucket) Delete(key []byte) error {
 		return nil
 	}
 	b.tx.writes++
-	if b.b.Get(key) != nil {
-		b.tx.keys -= keyHash(b.name, key)
+	if b.b.Get(key) == nil {
+		return nil
 	}
+	b.tx.keys -= keyHash(b.name, key)
+	b.tx.changes.remove(b.name, key)
 	return b.b.Delete(key)
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
 // large returns the n-th of several records, each a tenth of the limit in size.
@@ -28,8 +29,9 @@ func TestCacheIsLimitedInBytes(t *testing.T) {
 			cache.put(r)
 		}
 		owner := secret.User(string(r.key[:8]))
-		views.keepHead(views.now(), secret.Info{Ref: secret.Ref{Owner: owner}, Description: r.info.Description})
-		views.keepList(views.now(), owner, []secret.Info{r.info})
+		key := ownerKey(r.key.owner())
+		views.keepHead(views.now(), key, secret.Info{Ref: secret.Ref{Owner: owner}, Description: r.info.Description})
+		views.keepList(views.now(), key, owner, []secret.Info{r.info})
 		if len(cache.rows) > 10 || len(views.owners) > 10 {
 			t.Fatalf("after %d there are %d and those of %d owners", n+1, len(cache.rows), len(views.owners))
 		}
@@ -40,8 +42,8 @@ func TestCacheIsLimitedInBytes(t *testing.T) {
 	for key := range cache.rows {
 		cache.dropLocked(key)
 	}
-	for owner := range views.owners {
-		views.begin(owner)
+	for key := range views.byKey {
+		views.follow([]state.Row{{Key: key[:]}})
 	}
 	if cache.size != 0 || views.size != 0 {
 		t.Errorf("empty, they have %d and %d bytes", cache.size, views.size)

@@ -63,11 +63,13 @@ var (
 // the ring. Operations are recorded in audit in the same transaction.
 func Open(file *state.File, name string, ring *seal.Ring, audit Recorder, opts Options) *Store {
 	part := "store/" + name + "/"
-	return &Store{
+	s := &Store{
 		file: file, ring: ring, audit: audit, opts: opts, name: name,
 		secrets: part + "secrets", past: part + "past", deleted: part + "deleted",
 		infos: newInfoCache(), views: newViews(), reading: make(chan struct{}, listsRead),
 	}
+	file.Watch(s.secrets, s.views.follow)
+	return s
 }
 
 // RecordsEvents implements [secret.Recording].
@@ -91,7 +93,7 @@ func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) 
 	if err != nil {
 		return nil, err
 	}
-	s.views.keepList(now, owner, all)
+	s.views.keepList(now, s.ownerKey(owner), owner, all)
 	return slices.Clone(cut(all, page)), nil
 }
 
@@ -137,7 +139,7 @@ func (s *Store) Head(ctx context.Context, ref secret.Ref) (secret.Info, error) {
 	if err != nil {
 		return secret.Info{}, err
 	}
-	s.views.keepHead(now, r.info)
+	s.views.keepHead(now, ownerKey(r.key.owner()), r.info)
 	return r.info, nil
 }
 

@@ -74,3 +74,28 @@ func TestStore(t *testing.T) {
 		},
 	}.Run(t)
 }
+
+// Another store of the same part stands for a change that does not go through this one.
+func TestCachedReadsFollowTheFile(t *testing.T) {
+	s := newStack(t)
+	defer mustClose(t, s)
+	other := bolt.Open(s.file, "embedded", s.ring, s.log, bolt.Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20})
+	ref := secret.Ref{Owner: secret.User("alice"), Name: "db"}
+	want := func(what string, n int) {
+		t.Helper()
+		infos, err := s.List(t.Context(), ref.Owner, secret.Page{})
+		if _, headErr := s.Head(t.Context(), ref); len(infos) != n || err != nil || (headErr == nil) != (n == 1) {
+			t.Errorf("%s: %d secrets, %v, and the head: %v", what, len(infos), err, headErr)
+		}
+	}
+	want("nothing is there", 0)
+	if _, err := other.Create(t.Context(), secret.Op{Ref: ref}, secret.Draft{}); err != nil {
+		t.Fatal(err)
+	}
+	want("created elsewhere", 1)
+	want("the same again", 1)
+	if err := other.Delete(t.Context(), secret.Op{Ref: ref}); err != nil {
+		t.Fatal(err)
+	}
+	want("deleted elsewhere", 0)
+}

@@ -5,20 +5,29 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
 // views caches recent reads by owner, so that repeating a read opens neither a
-// transaction nor a record. It never has a state that the file does not have: a view is
-// dropped when a write for the owner begins. A read concurrent with a write is not
-// cached, because it may be from before the write.
+// transaction nor a record. A view is dropped when a commit changes a row of its owner.
+// A read during which any row has changed is not cached, because it may be from before.
+//
+// Other reads can see a commit a moment before views do. So that no reader then gets an
+// older state than one before it, the views of an owner are not used while a write for
+// the owner is in progress.
 type views struct {
 	mu      sync.RWMutex // guards the fields below
 	owners  map[secret.Owner]*view
-	writing map[secret.Owner]int // writes in progress
-	changes uint64               // counts starts and ends of writes
-	size    int                  // of all views, in bytes
+	byKey   map[ownerKey]secret.Owner // of the owners that have a view
+	writing map[secret.Owner]int      // writes in progress
+	changes uint64                    // counts commits
+	size    int                       // of all views, in bytes
 }
+
+// An ownerKey is the MAC of an owner. The keys of the owner's rows begin with it.
+type ownerKey = [seal.MACBytes]byte
 
 // A view has secrets of one owner, without values.
 type view struct {
@@ -28,7 +37,27 @@ type view struct {
 }
 
 func newViews() *views {
-	return &views{owners: map[secret.Owner]*view{}, writing: map[secret.Owner]int{}}
+	return &views{owners: map[secret.Owner]*view{}, byKey: map[ownerKey]secret.Owner{}, writing: map[secret.Owner]int{}}
+}
+
+// follow drops the views of the owners whose rows a commit has changed.
+func (v *views) follow(rows []state.Row) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.changes++
+	for _, r := range rows {
+		if len(r.Key) < seal.MACBytes {
+			continue
+		}
+		key := ownerKey(r.Key)
+		owner, ok := v.byKey[key]
+		if !ok {
+			continue
+		}
+		v.size -= v.owners[owner].size
+		delete(v.owners, owner)
+		delete(v.byKey, key)
+	}
 }
 
 // begin is called before a write for the owner is queued, and end after it has been
@@ -36,18 +65,12 @@ func newViews() *views {
 func (v *views) begin(owner secret.Owner) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.changes++
 	v.writing[owner]++
-	if view := v.owners[owner]; view != nil {
-		v.size -= view.size
-		delete(v.owners, owner)
-	}
 }
 
 func (v *views) end(owner secret.Owner) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.changes++
 	if v.writing[owner]--; v.writing[owner] == 0 {
 		delete(v.writing, owner)
 	}
@@ -62,10 +85,18 @@ func (v *views) now() moment {
 	return moment(v.changes)
 }
 
+// ofLocked returns the owner's view, nil if there is none or it must not be used now.
+func (v *views) ofLocked(owner secret.Owner) *view {
+	if v.writing[owner] > 0 {
+		return nil
+	}
+	return v.owners[owner]
+}
+
 func (v *views) head(ref secret.Ref) (secret.Info, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	view := v.owners[ref.Owner]
+	view := v.ofLocked(ref.Owner)
 	if view == nil {
 		return secret.Info{}, false
 	}
@@ -77,7 +108,7 @@ func (v *views) head(ref secret.Ref) (secret.Info, bool) {
 func (v *views) list(owner secret.Owner, page secret.Page) ([]secret.Info, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	view := v.owners[owner]
+	view := v.ofLocked(owner)
 	if view == nil || view.all == nil {
 		return nil, false
 	}
@@ -99,32 +130,34 @@ func cut(infos []secret.Info, page secret.Page) []secret.Info {
 	return infos
 }
 
-func (v *views) keepHead(since moment, info secret.Info) {
-	v.keep(since, info.Owner, sizeOf(info), func(view *view) { view.heads[info.Name] = info })
+func (v *views) keepHead(since moment, key ownerKey, info secret.Info) {
+	v.keep(since, key, info.Owner, sizeOf(info), func(view *view) { view.heads[info.Name] = info })
 }
 
-func (v *views) keepList(since moment, owner secret.Owner, all []secret.Info) {
+func (v *views) keepList(since moment, key ownerKey, owner secret.Owner, all []secret.Info) {
 	size := 0
 	for _, info := range all {
 		size += sizeOf(info)
 	}
-	v.keep(since, owner, size, func(view *view) { view.all = all })
+	v.keep(since, key, owner, size, func(view *view) { view.all = all })
 }
 
-// keep adds to the owner's view a read that began at since, unless a write has happened
-// since or is in progress.
-func (v *views) keep(since moment, owner secret.Owner, more int, add func(*view)) {
+// keep adds to the owner's view a read that began at since, unless a row has changed
+// since.
+func (v *views) keep(since moment, key ownerKey, owner secret.Owner, more int, add func(*view)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if moment(v.changes) != since || v.writing[owner] > 0 || more > maxCached {
+	if moment(v.changes) != since || more > maxCached {
 		return
 	}
 	if v.size+more > maxCached {
 		clear(v.owners)
+		clear(v.byKey)
 		v.size = 0
 	}
 	if v.owners[owner] == nil {
 		v.owners[owner] = &view{heads: map[string]secret.Info{}}
+		v.byKey[key] = owner
 	}
 	v.size += more
 	v.owners[owner].size += more

@@ -4,49 +4,73 @@ import (
 	"testing"
 
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
-// A view must not keep the result of a read concurrent with a write. The test is internal
+var (
+	aliceKey = ownerKey{1}
+	aliceRow = state.Row{Key: append(aliceKey[:], "name"...), Value: []byte("v")}
+	bobRow   = state.Row{Key: append([]byte{2}, aliceRow.Key...), Value: []byte("v")}
+	infoOfDB = secret.Info{Ref: secret.Ref{Owner: secret.User("alice"), Name: "db"}}
+)
+
+// A view must not keep the result of a read concurrent with a commit. The test is internal
 // because the race is too short to reproduce from outside.
-func TestViewKeepsNoReadConcurrentWithAWrite(t *testing.T) {
-	info := secret.Info{Ref: secret.Ref{Owner: secret.User("alice"), Name: "db"}}
-	bob := secret.User("bob")
+func TestViewKeepsNoReadConcurrentWithACommit(t *testing.T) {
 	for _, tc := range []struct {
 		when string
 		do   func(v *views) // between the read and keep
 		kept bool
 	}{
 		{"nothing is written", func(*views) {}, true},
-		{"a write begins", func(v *views) { v.begin(info.Owner) }, false},
-		{"a write begins and ends", func(v *views) { v.begin(info.Owner); v.end(info.Owner) }, false},
-		{"another owner's write ends", func(v *views) { v.begin(bob); v.end(bob) }, false},
+		{"a write has begun", func(v *views) { v.begin(infoOfDB.Owner) }, false},
+		{"a write is refused", func(v *views) { v.begin(infoOfDB.Owner); v.end(infoOfDB.Owner) }, true},
+		{"a row changes", func(v *views) { v.follow([]state.Row{aliceRow}) }, false},
+		{"a row of another owner changes", func(v *views) { v.follow([]state.Row{bobRow}) }, false},
 	} {
 		v := newViews()
 		read := v.now()
 		tc.do(v)
-		wantKept(t, tc.when, v, read, info, tc.kept)
-	}
-	v := newViews()
-	v.begin(info.Owner)
-	wantKept(t, "it was read while a write is under way", v, v.now(), info, false)
-	read := v.now()
-	v.end(info.Owner)
-	wantKept(t, "the write that it was read beside has ended", v, read, info, false)
-	wantKept(t, "it was read after the write", v, v.now(), info, true)
-	v.begin(info.Owner)
-	if _, ok := v.head(info.Ref); ok {
-		t.Error("a write has begun, and the view is still there")
+		v.keepHead(read, aliceKey, infoOfDB)
+		v.keepList(read, aliceKey, infoOfDB.Owner, []secret.Info{infoOfDB})
+		wantCached(t, tc.when, v, tc.kept)
 	}
 }
 
-func wantKept(t *testing.T, when string, v *views, read moment, info secret.Info, want bool) {
-	t.Helper()
-	v.keepHead(read, info)
-	if _, ok := v.head(info.Ref); ok != want {
-		t.Errorf("%s: a secret is kept: %v, want %v", when, ok, want)
+func TestViewIsDroppedWhenARowOfItsOwnerChanges(t *testing.T) {
+	deleted := state.Row{Key: aliceRow.Key}
+	for _, tc := range []struct {
+		when   string
+		do     func(v *views)
+		cached bool
+	}{
+		{"another owner's row has changed", func(v *views) { v.follow([]state.Row{bobRow}) }, true},
+		{"another owner is written", func(v *views) { v.begin(secret.User("bob")) }, true},
+		{"a row has changed", func(v *views) { v.follow([]state.Row{bobRow, aliceRow}) }, false},
+		{"a row was deleted", func(v *views) { v.follow([]state.Row{deleted}) }, false},
+		{"the owner's row has changed", func(v *views) { v.follow([]state.Row{{Key: aliceKey[:], Value: []byte("v")}}) }, false},
+		{"the owner is written", func(v *views) { v.begin(infoOfDB.Owner) }, false},
+		{"the second of two writes goes on", func(v *views) { v.begin(infoOfDB.Owner); v.begin(infoOfDB.Owner); v.end(infoOfDB.Owner) }, false},
+		{"a write was refused", func(v *views) { v.begin(infoOfDB.Owner); v.end(infoOfDB.Owner) }, true},
+	} {
+		v := newViews()
+		v.keepHead(v.now(), aliceKey, infoOfDB)
+		v.keepList(v.now(), aliceKey, infoOfDB.Owner, []secret.Info{infoOfDB})
+		tc.do(v)
+		wantCached(t, tc.when, v, tc.cached)
+		v.follow([]state.Row{aliceRow})
+		if v.size != 0 || len(v.byKey) != 0 {
+			t.Errorf("%s: %d bytes and %d keys are left after the view was dropped", tc.when, v.size, len(v.byKey))
+		}
 	}
-	v.keepList(read, info.Owner, []secret.Info{info})
-	if _, ok := v.list(info.Owner, secret.Page{}); ok != want {
-		t.Errorf("%s: a list is kept: %v, want %v", when, ok, want)
+}
+
+func wantCached(t *testing.T, when string, v *views, want bool) {
+	t.Helper()
+	if _, ok := v.head(infoOfDB.Ref); ok != want {
+		t.Errorf("%s: the secret is cached: %v, want %v", when, ok, want)
+	}
+	if _, ok := v.list(infoOfDB.Owner, secret.Page{}); ok != want {
+		t.Errorf("%s: the list is cached: %v, want %v", when, ok, want)
 	}
 }
