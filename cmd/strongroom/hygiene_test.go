@@ -133,7 +133,7 @@ func TestOutputContainsNoValueOrKey(t *testing.T) {
 	p.want(t, 422, "POST", "/api/v1/secrets", session, `{"name":[`+quoted(8)+`]}`)
 	p.want(t, 422, "GET", "/api/v1/secrets/search?limit=cAnArY", session, "")
 	mustWrite(t, i.path("secrets.json"), `{"custom_secrets":{"IMPORTED":{"secret":`+quoted(8)+`},"BROKEN":{"secret":[`+quoted(8)+`]}}}`)
-	collect("import", i.administer(t, "import", "openhands", i.path("secrets.json")))
+	collect("import", i.administer(t, "secret", "import", "openhands", i.path("secrets.json")))
 	mustWork(t, os.Remove(i.path("secrets.json")))
 	p.want(t, 401, "POST", "/api/secrets", "X-Session-API-Key: "+i.psk, `{"name":"A","value":`+quoted(9)+`}`)
 	p.want(t, 401, "PUT", app+"/db", "Authorization-PSK: "+i.sessionKey, data(9))

@@ -22,9 +22,9 @@ import (
 // maxImport bounds a file that is imported, in bytes.
 const maxImport = 64 << 20
 
-func importCommand() *cobra.Command {
+func secretImportCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "import", Short: "Copy secrets from OpenHands or from a cluster", Example: `  strongroom import openhands ~/.openhands/secrets.json`, Args: noArgs, RunE: showHelp,
+		Use: "import", Short: "Copy secrets from OpenHands or from a cluster", Example: `  strongroom secret import openhands ~/.openhands/secrets.json`, Args: noArgs, RunE: showHelp,
 	}
 	c.AddCommand(importOpenHandsCommand(), importKubernetesCommand())
 	return c
@@ -55,8 +55,8 @@ user/<user>/provider-tokens.
 
 OpenHands' agent server encrypts the values in this file under OH_SECRET_KEY, which it keeps in
 ~/.openhands/agent-canvas/secret-key.txt. Name that file with --secret-key-file.`
-	c.Example = `  strongroom import openhands ~/.openhands/secrets.json
-  strongroom import openhands ~/.openhands/secrets.json --user alice --secret-key-file ~/.openhands/agent-canvas/secret-key.txt`
+	c.Example = `  strongroom secret import openhands ~/.openhands/secrets.json
+  strongroom secret import openhands ~/.openhands/secrets.json --user alice --secret-key-file ~/.openhands/agent-canvas/secret-key.txt`
 	storeFlag(c, &store)
 	c.Flags().StringVar(&user, "user", apikey.DefaultUser, "whose secrets they become: the user of a keys file")
 	c.Flags().StringArrayVar(&keyFiles, "secret-key-file", nil, "`file` with OH_SECRET_KEY, and with earlier keys (OH_PREVIOUS_SECRET_KEYS) one a line; for several files, several times")

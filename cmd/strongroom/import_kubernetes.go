@@ -32,7 +32,7 @@ func importKubernetesCommand() *cobra.Command {
 		})
 	c.Long = `Copy a Secret of a cluster. It is read with your kubeconfig and not changed. OWNER is
 user/<id> or app/<uuid>. A secret of this name that exists already is not changed either.`
-	c.Example = `  strongroom import kubernetes shop/db app/0f8fad5b-d9cb-469f-a165-70867728950e db`
+	c.Example = `  strongroom secret import kubernetes shop/db app/0f8fad5b-d9cb-469f-a165-70867728950e db`
 	storeFlag(c, &store)
 	c.Flags().StringVar(&kubeconfig, "kubeconfig", "", "the kubeconfig `file`, if not the one that kubectl takes")
 	c.Flags().StringVar(&inContext, "context", "", "the `context` in it, if not the current one")

@@ -30,11 +30,11 @@ provider token "github": imported to user/default/provider-tokens
 provider token "gitlab": imported to user/default/provider-tokens
 the file still has the values: delete it when nothing needs it any more
 `
-	if out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json")); out != want {
+	if out := i.mustAdminister(t, "secret", "import", "openhands", i.path("secrets.json")); out != want {
 		t.Errorf("the output is\n%s\nwant\n%s", out, want)
 	}
 	p := mustServe(t, i)
-	again := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"))
+	again := i.mustAdminister(t, "secret", "import", "openhands", i.path("secrets.json"))
 	if strings.Count(again, "is there already, and stays as it is\n") != 5 || !strings.Contains(again, "\nthe file still has the values: before you delete it, ") {
 		t.Errorf("the second output is\n%s", again)
 	}
@@ -66,7 +66,7 @@ func TestSecretsThatCannotBeImportedAreListed(t *testing.T) {
 	mustWrite(t, i.path("secrets.json"), `{"provider_tokens": {"bitbucket": {}, "forgejo": {"token": null, "host": "git.example"}, "github": 5, "gitlab": {"token": "imported"}}, "secrets_store": {}, "custom_secrets": {"GOOD": {"secret": "imported"},
 		"a/b": {"secret": "imported"}, "LOST": {"secret": "**********"}, "NONE": {"description": "d"}, "TEXT": "imported", "NUMBER": {"secret": 5},
 		"LARGE": {"secret": "`+strings.Repeat("x", 1<<20+1)+`"}, "HUGE": {"secret": "`+strings.Repeat("x", 5<<20)+`"}}}`)
-	r := i.administer(t, "import", "openhands", "--user", "alice", i.path("secrets.json"))
+	r := i.administer(t, "secret", "import", "openhands", "--user", "alice", i.path("secrets.json"))
 	want := `secret "GOOD": imported to user/alice
 secret "HUGE": not imported: Request Entity Too Large
 secret "LARGE": not imported: data: must not have more than 1 MiB of values
@@ -96,7 +96,7 @@ func TestEncryptedValuesAreNotImportedWithoutTheirKey(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), encrypted)
 	mustWrite(t, i.path("earlier.txt"), "\nearlier key\r\n")
-	r := i.administer(t, "import", "openhands", i.path("secrets.json"))
+	r := i.administer(t, "secret", "import", "openhands", i.path("secrets.json"))
 	want := `secret "CURRENT": not imported: its value is encrypted: name a file with OH_SECRET_KEY with --secret-key-file
 secret "EARLIER": not imported: its value is encrypted: name a file with OH_SECRET_KEY with --secret-key-file
 secret "PLAIN": imported to user/default
@@ -104,7 +104,7 @@ secret "PLAIN": imported to user/default
 	if r.code != 1 || r.stdout != want || r.stderr != "strongroom: 2 of 3 were not imported: keep the file\n" {
 		t.Errorf("exit code %d, stdout\n%s\nwant\n%s\nstderr %s", r.code, r.stdout, want, r.stderr)
 	}
-	r = i.administer(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("earlier.txt"))
+	r = i.administer(t, "secret", "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("earlier.txt"))
 	want = `secret "CURRENT": not imported: its value is encrypted under a key that is not in --secret-key-file
 secret "EARLIER": imported to user/default
 secret "PLAIN": is there already, and stays as it is
@@ -119,7 +119,7 @@ func TestEncryptedValuesAreDecryptedWithTheirKeys(t *testing.T) {
 	mustWrite(t, i.path("secrets.json"), encrypted)
 	mustWrite(t, i.path("current.txt"), "current key")
 	mustWrite(t, i.path("earlier.txt"), "another key\nearlier key\n")
-	out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("current.txt"), "--secret-key-file", i.path("earlier.txt"))
+	out := i.mustAdminister(t, "secret", "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("current.txt"), "--secret-key-file", i.path("earlier.txt"))
 	if !strings.HasSuffix(out, "\nthe file still has the values: delete it when nothing needs it any more\n") {
 		t.Errorf("the output is\n%s", out)
 	}
@@ -130,15 +130,15 @@ func TestEncryptedValuesAreDecryptedWithTheirKeys(t *testing.T) {
 		}
 	}
 	mustWrite(t, i.path("empty.txt"), " \n")
-	wantRefusal(t, i.administer(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("empty.txt")), "--secret-key-file: there is no key in ")
-	wantRefusal(t, i.administer(t, "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("none.txt")), "no such file")
+	wantRefusal(t, i.administer(t, "secret", "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("empty.txt")), "--secret-key-file: there is no key in ")
+	wantRefusal(t, i.administer(t, "secret", "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("none.txt")), "no such file")
 }
 
 // A skipped entry may be the only copy.
 func TestPartlyImportedFileMustNotBeDeleted(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), `{"custom_secrets": {"GOOD": {"secret": "imported"}}, "more": {"BETTER": {"secret": "not imported"}}}`)
-	out := i.mustAdminister(t, "import", "openhands", i.path("secrets.json"))
+	out := i.mustAdminister(t, "secret", "import", "openhands", i.path("secrets.json"))
 	if strings.Contains(out, "delete") || !strings.HasSuffix(out, "not looked at: \"more\"\nkeep the file: something in it was not looked at\n") {
 		t.Errorf("the output is\n%s", out)
 	}
@@ -151,13 +151,13 @@ func TestImportRejectsOtherFiles(t *testing.T) {
 		"a name twice": `{"custom_secrets": {"A": {"secret": "hunter2"}, "A": {"secret": "hunter3"}}}`, "not UTF-8": "{\"custom_secrets\": {\"hunter2\xff\": {}}}",
 	} {
 		mustWrite(t, i.path("secrets.json"), text)
-		r := i.administer(t, "import", "openhands", i.path("secrets.json"))
+		r := i.administer(t, "secret", "import", "openhands", i.path("secrets.json"))
 		wantRefusal(t, r, "secrets.json: it is not a secrets.json of OpenHands")
 		if strings.Contains(r.stderr, "hunter") {
 			t.Errorf("%s: the error is %s", name, r.stderr)
 		}
 	}
 	mustWork(t, os.Remove(i.path("secrets.json")))
-	wantRefusal(t, i.administer(t, "import", "openhands", i.path("secrets.json")), "secrets.json: no such file")
-	wantRefusal(t, i.administer(t, "import", "openhands"), "accepts 1 arg(s)")
+	wantRefusal(t, i.administer(t, "secret", "import", "openhands", i.path("secrets.json")), "secrets.json: no such file")
+	wantRefusal(t, i.administer(t, "secret", "import", "openhands"), "accepts 1 arg(s)")
 }

@@ -300,7 +300,7 @@ func TestSecretOfTheClusterIsImportedByName(t *testing.T) {
 	})
 	before := c.server.Must(t, http.MethodGet, c.secrets()+"/legacy", nil)
 	take := func(from string) result {
-		return c.administer(t, "import", "kubernetes", c.namespace+"/"+from, "app/"+shopID, "db", "--store", "cluster", "--kubeconfig", c.path("kubeconfig"))
+		return c.administer(t, "secret", "import", "kubernetes", c.namespace+"/"+from, "app/"+shopID, "db", "--store", "cluster", "--kubeconfig", c.path("kubeconfig"))
 	}
 	if r := take("legacy"); r.code != 0 || r.stdout != "imported to app/"+shopID+" as \"db\", with the keys bytes, user\n" {
 		t.Fatalf("got %d, %q and %q", r.code, r.stdout, r.stderr)

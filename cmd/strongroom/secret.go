@@ -17,8 +17,8 @@ const secretArgs = "OWNER NAME"
 func secretCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "secret",
-		Short: "List secrets, and restore or destroy their versions",
-		Long: `List secrets, and restore or destroy their versions. OWNER is user/<id> for custom secrets of
+		Short: "List secrets, restore or destroy their versions, or import secrets",
+		Long: `List secrets, restore or destroy their versions, or import secrets of OpenHands or a cluster. OWNER is user/<id> for custom secrets of
 OpenHands or app/<uuid> for those of an Nx1 app. No value is shown.`,
 		Example: `  strongroom secret list user/default`,
 		Args:    noArgs, RunE: showHelp,
@@ -40,6 +40,7 @@ OpenHands or app/<uuid> for those of an Nx1 app. No value is shown.`,
 			"", `  strongroom secret destroy user/default GITHUB_TOKEN`), func(args []string) string {
 			return fmt.Sprintf("This removes the secret %q of %s and all its versions. Only a backup can bring them back.", args[1], args[0])
 		}),
+		secretImportCommand(),
 	)
 	return c
 }
