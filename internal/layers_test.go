@@ -43,6 +43,8 @@ var imports = []struct{ pkg, may string }{
 	{"internal/api/nx1", "internal/api internal/secret internal/auth internal/server internal/fastapi specs gen/nx1"},
 	{"internal/admin", "internal/secret internal/safefile internal/seal internal/state internal/audit internal/lastaccess internal/issued internal/keyring internal/backup internal/store/bolt"},
 	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin internal/grant internal/issued specs gen/strongroom"},
+	{"internal/client", "internal/client/envfile internal/secret internal/safefile internal/strictyaml gen/agentserver gen/nx1 gen/openhands"},
+	{"internal/client/*", "internal/secret"},
 	{"internal/test/kubetest/prebuild", "internal/test/kubetest"},
 	{"internal/test/bench", "internal/test/kubetest"},
 	{"internal/app", "internal/* internal/*/* internal/*/*/* specs"},
@@ -54,7 +56,7 @@ var imports = []struct{ pkg, may string }{
 var external = []struct{ module, pkgs string }{
 	{"github.com/labstack/echo/", "internal/server internal/fastapi internal/auth internal/api internal/api/* internal/api/*/* gen/* internal/test/bench"},
 	{"go.etcd.io/bbolt", "internal/state internal/test/bench"},
-	{"go.yaml.in/yaml/", "internal/strictyaml cmd/strongroom"},
+	{"go.yaml.in/yaml/", "internal/strictyaml internal/client internal/client/envfile cmd/strongroom"},
 	{"github.com/spf13/", "cmd/*"},
 	{"k8s.io/", "internal/test/kubetest internal/store/kubernetes internal/auth/serviceaccount internal/test/bench"},
 }

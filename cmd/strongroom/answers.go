@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,10 +39,14 @@ func refusal(a answered, err error) error {
 // printTable writes a header row and a row for each item, in aligned columns. The
 // titles are separated by |. Without items it writes nothing.
 func printTable[T any](a *adminClient, titles string, items []T, cells func(T) []string) error {
+	return writeTable(a.out.OutOrStdout(), titles, items, cells)
+}
+
+func writeTable[T any](w io.Writer, titles string, items []T, cells func(T) []string) error {
 	if len(items) == 0 {
 		return nil
 	}
-	table := tabwriter.NewWriter(a.out.OutOrStdout(), 0, 0, 2, ' ', 0)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if _, err := fmt.Fprintln(table, strings.ReplaceAll(titles, "|", "\t")); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/strongroom/strongroom/internal/client/child"
 	"github.com/strongroom/strongroom/internal/logging"
 	"github.com/strongroom/strongroom/internal/state"
 )
@@ -53,6 +54,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	if ended, ok := errors.AsType[*child.ExitError](err); ok && ended.Err == nil {
+		return ended.Code // the command has said why
+	}
 	complain(stderr, err)
 	return exitCode(err)
 }
@@ -62,6 +66,9 @@ func exitCode(err error) int {
 		if errors.Is(err, disk) {
 			return exitDisk
 		}
+	}
+	if started, ok := errors.AsType[*child.ExitError](err); ok {
+		return started.Code
 	}
 	if errors.Is(err, errNotRunning) {
 		return exitNotRunning

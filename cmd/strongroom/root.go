@@ -15,9 +15,12 @@ func rootCommand() *cobra.Command {
 		Long: `Store secrets in one encrypted file or in a Kubernetes cluster, and serve them
 through the APIs of OpenHands (custom secrets) and Nx1 (app secrets).
 
-Commands read the config from --config FILE, else from the first of ./strongroom.yaml,
-$STRONGROOM_CONFIG and /etc/strongroom/strongroom.yaml. They talk to the running server;
-without one they work on the state file itself. No command shows the value of a secret.
+The commands under "Your secrets on a server" are a client: they ask any server over HTTPS with your
+credential, and can do what it may do. They read no server's config. strongroom login comes first.
+
+All other commands administer a server on its own machine. They read the config from --config FILE, else from
+the first of ./strongroom.yaml, $STRONGROOM_CONFIG and /etc/strongroom/strongroom.yaml. They talk to the
+running server; without one they work on the state file itself. None of them shows the value of a secret.
 
 Durations are written as 90s, 30m, 24h, 30d or 2w. OWNER is user/<id> or app/<uuid>.`,
 		Example: `  strongroom init --dir strongroom
@@ -29,8 +32,12 @@ Durations are written as 90s, 30m, 24h, 30d or 2w. OWNER is user/<id> or app/<uu
 		id, title string
 		commands  []*cobra.Command
 	}{
+		{"client", "Your secrets on a server", []*cobra.Command{
+			loginCommand(), logoutCommand(), whoamiCommand(), getCommand(), setCommand(), lsCommand(), rmCommand(), mvCommand(),
+			copyCommand(), runCommand(), exportCommand(), importCommand(), aliasCommand(),
+		}},
 		{"server", "Server", []*cobra.Command{initCommand(), serveCommand(), statusCommand(), configCommand(), doctorCommand()}},
-		{"secrets", "Secrets", []*cobra.Command{secretCommand(), ownerCommand(), importCommand(), migrateCommand()}},
+		{"secrets", "All secrets of this machine's server", []*cobra.Command{secretCommand(), ownerCommand(), migrateCommand()}},
 		{"access", "Access", []*cobra.Command{apiKeyCommand(), agentKeyCommand(), explainCommand(), auditCommand()}},
 		{"state", "State file", []*cobra.Command{backupCommand(), restoreCommand(), keyringCommand(), compactCommand(), clockCommand()}},
 		{"other", "Other commands", []*cobra.Command{versionCommand(), completionCommand()}},

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/strongroom/strongroom/internal/client"
+	"github.com/strongroom/strongroom/internal/client/child"
+	"github.com/strongroom/strongroom/internal/client/envfile"
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// A runner is run with its flags.
+type runner struct {
+	*remote
+	selection client.Selection
+	files     string
+	watch     bool
+	every     time.Duration
+	signal    string
+	mask      bool
+
+	secrets client.Secrets
+	owner   secret.Owner
+	last    []client.Secret // as the command has them
+}
+
+func runCommand() *cobra.Command {
+	var r runner
+	c := remoteCommand("run [OWNER] -- COMMAND [ARGUMENT...]", "Run a command with secrets in its environment", needsDash, func(ctx context.Context, base *remote, args []string) error {
+		r.remote = base
+		dash := base.out.ArgsLenAtDash()
+		return r.run(ctx, strings.Join(args[:dash], ""), args[dash:])
+	})
+	c.Long = `Run a command with secrets as environment variables, without a shell. The command takes the place of this process, so
+it gets all signals and its exit code is the result; with --files, --watch or --mask this process waits for it and passes signals on. The
+command does not get the variables STRONGROOM_*, and writes no core dumps.
+
+A custom secret is the variable of its name. A value of an app secret is NAME_KEY in upper case (db.PASSWORD is DB_PASSWORD), or NAME if
+its data key is "value". Characters that no variable can have become _. --env DATABASE_URL=db.URL names a variable.
+
+OWNER is me (the default), user/<id>, app/<uuid> or an alias, and PROFILE:OWNER on the server of another profile.`
+	c.Example = `  strongroom run -- ./server --port 8080
+  strongroom run app/0f8fad5b-d9cb-469f-a165-70867728950e --only db --env PGPASSWORD=db.PASSWORD -- psql
+  strongroom run --watch --mask -- npm start
+  strongroom run --files /dev/shm/app --watch --signal HUP -- nginx -g 'daemon off;'`
+	selectionFlags(c, &r.selection)
+	f := c.Flags()
+	f.StringVar(&r.files, "files", "", "write each value to a file in this new `directory` in memory (below /dev/shm or $XDG_RUNTIME_DIR), and set NAME_FILE to its path instead of NAME")
+	f.BoolVar(&r.watch, "watch", false, "run the command again when a secret changes: SIGTERM, after 10 s SIGKILL, then a new start")
+	f.DurationVar(&r.every, "every", time.Second, "`time` between two looks of --watch")
+	f.StringVar(&r.signal, "signal", "", "with --watch and --files: rewrite the files and send the command this `signal`, such as HUP, instead of running it again")
+	f.BoolVar(&r.mask, "mask", false, "replace values of 4 bytes and more by **** in the command's output, which is then a pipe and no terminal")
+	return c
+}
+
+func selectionFlags(c *cobra.Command, s *client.Selection) {
+	f := c.Flags()
+	f.StringArrayVar(&s.Only, "only", nil, "only this secret or value, `NAME` or NAME.KEY; for several, several times")
+	f.StringVar(&s.Prefix, "prefix", "", "`text` before the name of each variable")
+	f.StringArrayVar(&s.Env, "env", nil, "name a variable, as in `VARIABLE=NAME.KEY`; for several, several times")
+}
+
+func needsDash(c *cobra.Command, args []string) error {
+	switch dash := c.ArgsLenAtDash(); {
+	case dash < 0 || dash == len(args):
+		return errors.New("want -- and the command to run, as in strongroom run -- env")
+	case dash > 1:
+		return errors.New("want at most one OWNER before --")
+	}
+	return nil
+}
+
+func (r *runner) run(ctx context.Context, owner string, args []string) (err error) {
+	var signal syscall.Signal
+	if r.signal != "" {
+		if signal = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(r.signal), "SIG")); signal == 0 || !r.watch || r.files == "" {
+			return errors.New("--signal: want a signal such as HUP, with --watch and --files")
+		}
+	}
+	if r.secrets, r.owner, err = r.open(owner); err != nil {
+		return err
+	}
+	vars, err := r.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	var dir *client.MemoryDir
+	if r.files != "" {
+		if dir, err = client.NewMemoryDir(r.files); err != nil {
+			return err
+		}
+	}
+	env, err := environment(vars, dir)
+	if err != nil {
+		return errors.Join(err, remove(dir))
+	}
+	if dir == nil && !r.watch && !r.mask {
+		return child.Replace(args, env)
+	}
+	command := &child.Run{Args: args, Env: env, Signal: signal, Grace: 10 * time.Second}
+	var masks []*child.Mask
+	if r.mask {
+		masks = []*child.Mask{child.NewMask(os.Stdout, values(vars)), child.NewMask(os.Stderr, values(vars))}
+		command.Stdout, command.Stderr = masks[0], masks[1]
+	}
+	if r.watch {
+		command.Changes = r.changes(ctx, dir, masks)
+	}
+	return command.Supervise(func() {
+		for _, m := range masks {
+			_ = m.Close()
+		}
+		if err := remove(dir); err != nil {
+			r.note("removing %s: %v", r.files, err)
+		}
+	})
+}
+
+func remove(dir *client.MemoryDir) error {
+	if dir == nil {
+		return nil
+	}
+	return dir.Remove()
+}
+
+func (r *runner) fetch(ctx context.Context) (vars []envfile.Var, err error) {
+	vars, r.last, err = client.Vars(ctx, r.secrets, r.owner, r.selection)
+	return vars, err
+}
+
+func values(vars []envfile.Var) (all []secret.Value) {
+	for _, v := range vars {
+		all = append(all, v.Value)
+	}
+	return all
+}
+
+// environment returns the command's variables. With a directory the values are files there.
+func environment(vars []envfile.Var, dir *client.MemoryDir) ([]string, error) {
+	if dir == nil {
+		env, err := client.Environment(vars)
+		return child.Env(os.Environ(), env), err
+	}
+	var paths []string
+	for _, v := range vars {
+		path, err := dir.Write(v.Env, v.Value)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, v.Env+"_FILE="+path)
+	}
+	return child.Env(os.Environ(), paths), nil
+}
+
+// changes looks for changes until the process ends, and delivers the environment after each.
+func (r *runner) changes(ctx context.Context, dir *client.MemoryDir, masks []*child.Mask) <-chan []string {
+	deliver := make(chan []string)
+	ctx = context.WithoutCancel(ctx) // a signal is for the command; this process ends with it
+	go func() {
+		failing := false
+		for ; ; time.Sleep(r.every) {
+			vars, err := r.changed(ctx)
+			var env []string
+			if err == nil && vars != nil {
+				for _, m := range masks {
+					m.Hide(values(vars))
+				}
+				env, err = environment(vars, dir)
+			}
+			if err != nil && !failing {
+				r.note("watching: %s (the command goes on with the values that it has)", printable(err.Error()))
+			}
+			failing = err != nil
+			if env != nil {
+				deliver <- env
+			}
+		}
+	}()
+	return deliver
+}
+
+// changed returns the values if they differ from the last ones.
+func (r *runner) changed(ctx context.Context) ([]envfile.Var, error) {
+	same, err := client.Unchanged(ctx, r.secrets, r.last, len(r.selection.Only) == 0)
+	if err != nil || same {
+		return nil, err
+	}
+	last := r.last
+	vars, err := r.fetch(ctx)
+	if err != nil {
+		r.last = last
+		return nil, fmt.Errorf("reading the changed secrets: %w", err)
+	}
+	return vars, nil
+}

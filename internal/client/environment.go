@@ -1,0 +1,121 @@
+package client
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// The environment variables of the client. They are for jobs without a login, and never reach a child process.
+const (
+	EnvURL       = "STRONGROOM_URL"
+	EnvAPIKey    = "STRONGROOM_API_KEY"
+	EnvTokenFile = "STRONGROOM_TOKEN_FILE"
+	EnvCAFile    = "STRONGROOM_CA_FILE"
+	EnvProfile   = "STRONGROOM_PROFILE"
+	EnvTarget    = "STRONGROOM_TARGET"
+)
+
+// A Session is the config, the stored credentials and the environment of one command.
+type Session struct {
+	Profiles *Profiles
+	Keeper   *Keeper
+	Agent    string // User-Agent of the requests
+	Profile  string // from --profile; may be empty
+}
+
+// NewSession reads the client's config.
+func NewSession(agent string) (*Session, error) {
+	dir, err := Dir()
+	if err != nil {
+		return nil, err
+	}
+	profiles, err := LoadProfiles(dir)
+	return &Session{Profiles: profiles, Keeper: NewKeeper(dir), Agent: agent}, err
+}
+
+// Target reads the owner that a command works on. Without one it is that of the environment, else of the profile, else me.
+func (s *Session) Target(text string) (Target, error) {
+	if text == "" {
+		text = os.Getenv(EnvTarget)
+	}
+	if text == "" {
+		_, profile, err := s.Profiles.Find(s.profileName(""))
+		if err == nil {
+			text = profile.Target
+		}
+	}
+	return s.Profiles.ParseTarget(text)
+}
+
+// profileName returns the name of the profile to use, empty for the current one.
+func (s *Session) profileName(ofTarget string) string {
+	return cmp.Or(ofTarget, s.Profile, os.Getenv(EnvProfile))
+}
+
+// Server returns the server of a profile, with its credential. A profile that is named by a target or by
+// --profile uses its stored credential; otherwise the environment goes first, so that a job needs no profile.
+func (s *Session) Server(profileName string) (Server, error) {
+	server := Server{Agent: s.Agent, URL: os.Getenv(EnvURL), CAFile: os.Getenv(EnvCAFile)}
+	named := profileName != "" || s.Profile != ""
+	if !named && server.URL != "" {
+		c, ok, err := credentialOfEnvironment(server.URL)
+		if err == nil && !ok {
+			err = fmt.Errorf("%s is set without a credential: set %s or %s", EnvURL, EnvAPIKey, EnvTokenFile)
+		}
+		server.Credential = c
+		return server, err
+	}
+	name, profile, err := s.Profiles.Find(s.profileName(profileName))
+	if err != nil {
+		return server, err
+	}
+	server.URL, server.CAFile = profile.URL, cmp.Or(profile.CAFile, server.CAFile)
+	if !named {
+		c, ok, err := credentialOfEnvironment(profile.URL)
+		if err != nil || ok {
+			server.Credential = c
+			return server, err
+		}
+	}
+	server.Credential, err = s.stored(name, profile.URL)
+	return server, err
+}
+
+// credentialOfEnvironment returns the credential in the environment, if there is one.
+func credentialOfEnvironment(url string) (c Credential, ok bool, err error) {
+	key, file := secret.Value(os.Getenv(EnvAPIKey)), os.Getenv(EnvTokenFile)
+	if key != "" && file != "" {
+		return c, false, fmt.Errorf("%s and %s are both set: choose one", EnvAPIKey, EnvTokenFile)
+	}
+	return Credential{Server: url, Custom: key, App: key, TokenFile: file}, key != "" || file != "", nil
+}
+
+func (s *Session) stored(profile, url string) (Credential, error) {
+	c, err := s.Keeper.Load(profile)
+	switch {
+	case err != nil:
+		return c, err
+	case c.Server == "":
+		return c, errors.New("not logged in: strongroom login " + url)
+	case c.Server != url:
+		return c, fmt.Errorf("the credential of profile %s is for another server: strongroom login %s --profile %[1]s", profile, url)
+	}
+	return c, nil
+}
+
+// Open returns the secrets of a target.
+func (s *Session) Open(t Target) (Secrets, error) {
+	server, err := s.Server(t.Profile)
+	if err != nil {
+		return nil, err
+	}
+	c, err := New(server)
+	if err != nil {
+		return nil, err
+	}
+	return c.Secrets(t.Owner)
+}
