@@ -8,6 +8,9 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
+// ErrPruned is [audit.ErrPruned].
+var ErrPruned = audit.ErrPruned
+
 // readAtMost limits the entries of one response; an export reads page by page.
 const readAtMost = 1000
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/secret"
@@ -61,7 +62,7 @@ func (l *Log) checkpointPlace() []byte { return []byte(checkpointLabel + l.file.
 // Prune drops the entries before the first one that is not older than before, and returns
 // their number. Each of its commits drops a bounded number, leaves a checkpoint, and
 // appends the event with the number. Entries that do not verify are never dropped, so
-// traces of tampering stay.
+// traces of tampering stay. Error: ErrPruned.
 func (l *Log) Prune(ctx context.Context, before time.Time, by secret.Event) (dropped int, err error) {
 	l.pruning.Lock()
 	defer l.pruning.Unlock()
@@ -83,6 +84,9 @@ func (l *Log) Prune(ctx context.Context, before time.Time, by secret.Event) (dro
 	}
 }
 
+// ErrPruned means that another process has pruned the log meanwhile.
+var ErrPruned = errors.New("the audit log was pruned by another process meanwhile")
+
 // oldest returns entries to drop. It excludes entries behind last, which pruning itself
 // has appended.
 func (l *Log) oldest(before time.Time, last uint64) ([]Entry, error) {
@@ -101,10 +105,19 @@ func (l *Log) oldest(before time.Time, last uint64) ([]Entry, error) {
 func (l *Log) drop(ctx context.Context, c Checkpoint, old []Entry, by secret.Event) error {
 	by.Time, by.Action, by.Outcome = c.Time, Pruning, secret.Done
 	return l.file.Update(ctx, func(tx *state.Tx) error {
+		log := tx.Bucket(bucket)
+		// The entries were read in an earlier transaction. The checkpoint must be the one
+		// before them: it never goes back, and each entry is counted once.
+		now, err := l.checkpoint(&log)
+		if err == nil && now.Seq != old[0].Seq-1 {
+			err = ErrPruned
+		}
+		if err != nil {
+			return err
+		}
 		if err := l.append(tx, Entry{Event: by, Count: len(old)}); err != nil {
 			return err
 		}
-		log := tx.Bucket(bucket)
 		for _, e := range old {
 			if err := log.Delete(keyOf(e.Seq)); err != nil {
 				return err

@@ -1,8 +1,10 @@
 package audit_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,5 +127,68 @@ func TestPruneEndsWithItsContext(t *testing.T) {
 	}
 	if _, err := l.Verify(canceled(t)); err == nil {
 		t.Error("Verify: no error")
+	}
+}
+
+// queueing reports that Update asks for the end of its context, its last step before it
+// queues.
+type queueing struct {
+	context.Context
+	asked chan<- struct{}
+}
+
+func (q queueing) Done() <-chan struct{} {
+	q.asked <- struct{}{}
+	return q.Context.Done()
+}
+
+// Two processes that share the state have a Log each. Both have read the entries to drop
+// when the first of them commits.
+func TestOneOfTwoPruningsIsRefused(t *testing.T) {
+	f := mustFile(t)
+	one, two := mustLog(t, f), mustLog(t, f)
+	mustFill(t, f, one, 1000)
+	began, goOn := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	var hold sync.Once
+	all.Go(func() {
+		err := f.Update(t.Context(), func(*state.Tx) error {
+			hold.Do(func() { close(began); <-goOn })
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-began
+	asked := make(chan struct{}, 2)
+	type outcome struct {
+		dropped int
+		err     error
+	}
+	outcomes := make(chan outcome, 2)
+	for n, l := range map[time.Duration]*audit.Log{300: one, 600: two} {
+		all.Go(func() {
+			dropped, err := l.Prune(queueing{t.Context(), asked}, start.Add(n*time.Second), secret.Event{Subject: "ops"})
+			outcomes <- outcome{dropped, err}
+		})
+	}
+	<-asked
+	<-asked
+	close(goOn)
+	all.Wait()
+	a, b := <-outcomes, <-outcomes
+	if a.err != nil {
+		a, b = b, a
+	}
+	c, err := one.Checkpoint()
+	if a.err != nil || !errors.Is(b.err, audit.ErrPruned) || b.dropped != 0 || err != nil || c.Seq != uint64(a.dropped) {
+		t.Errorf("%+v and %+v, and the checkpoint is %+v, %v", a, b, c, err)
+	}
+	if r, err := one.Verify(t.Context()); err != nil || r.Entries != 1000-a.dropped+1 {
+		t.Errorf("%d entries, %v", r.Entries, err)
+	}
+	if n, err := two.Prune(t.Context(), start.Add(900*time.Second), secret.Event{Subject: "ops"}); n != 900-a.dropped || err != nil {
+		t.Errorf("the next pruning drops %d, %v", n, err)
 	}
 }
