@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 )
@@ -19,6 +20,9 @@ const (
 
 // ErrResealing means that records are being resealed, so the keyring cannot change now.
 var ErrResealing = errors.New("a reseal is still in progress: try again when it is done")
+
+// ErrKeyringChanged is [keyring.ErrChanged].
+var ErrKeyringChanged = keyring.ErrChanged
 
 // A Keyring is the public state of a keyring.
 type Keyring struct {

@@ -411,8 +411,9 @@ func TestResealedRowsNoLongerNeedTheOldKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.ring.Adopt(pruned)
-	if err := s.file.SetKeyring(t.Context(), wrapped); err != nil {
-		t.Fatal(err)
+	before, _ := s.file.Keyring()
+	if swapped, err := s.file.SwapKeyring(t.Context(), before, wrapped); err != nil || !swapped {
+		t.Fatal(swapped, err)
 	}
 	s = s.mustReopen(t, c.clock())
 	for _, key := range keys {

@@ -3,6 +3,7 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,12 @@ import (
 type File interface {
 	ID() string
 	Keyring() (wrapped []byte, err error)
-	SetKeyring(ctx context.Context, wrapped []byte) error
+	// SwapKeyring replaces the wrapped keyring durably if it is still before, and reports
+	// whether it was.
+	SwapKeyring(ctx context.Context, before, after []byte) (swapped bool, err error)
+	// WatchKeyring calls fn with each new wrapped keyring, before SwapKeyring returns and
+	// before the next change of the file.
+	WatchKeyring(fn func(wrapped []byte))
 }
 
 // A Source provides the key-encryption key. A key management service that never exports
@@ -24,13 +30,17 @@ type Source interface {
 	Key(ctx context.Context) (*seal.Key, error)
 }
 
-// A Keyring manages the sealing keys of one state file. It is safe for concurrent use.
+// A Keyring manages the sealing keys of one state file. It is safe for concurrent use. Its
+// memory follows the file.
 type Keyring struct {
-	file File
-	ring *seal.Ring
+	file     File
+	ring     *seal.Ring
+	changing sync.Mutex // held during changes
 
-	mu  sync.Mutex // held during changes
-	kek *seal.Key
+	mu      sync.Mutex // guards the fields below
+	wrapped []byte     // the keyring in the file, which ring is
+	kek     *seal.Key  // opens it
+	nextKEK *seal.Key  // may open it soon; nil unless Rewrap is in progress
 }
 
 // New creates a keyring and returns it wrapped for the state file with this id, as
@@ -57,7 +67,27 @@ func Open(ctx context.Context, file File, source Source) (*Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keyring{file: file, ring: ring, kek: kek}, nil
+	k := &Keyring{file: file, ring: ring, wrapped: wrapped, kek: kek}
+	file.WatchKeyring(k.follow)
+	return k, nil
+}
+
+// follow adopts the keyring that the file has now.
+func (k *Keyring) follow(wrapped []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, kek := range []*seal.Key{k.kek, k.nextKEK} {
+		if kek == nil {
+			continue
+		}
+		if ring, err := seal.Unwrap(wrapped, kek, k.file.ID()); err == nil {
+			k.ring.Adopt(ring)
+			k.wrapped, k.kek = bytes.Clone(wrapped), kek
+			return
+		}
+	}
+	// Going on would seal records with keys that the file does not have.
+	panic("the keyring was rewrapped elsewhere, and this process does not have its key")
 }
 
 // Ring returns the ring that seals and opens. Later changes of its keys apply to it too.
@@ -73,55 +103,75 @@ func (k *Keyring) ForBackup() (ring *seal.Ring, wrapped []byte, err error) {
 	return ring, wrapped, err
 }
 
-// Rotate adds a key, makes it the primary one and returns its id. Older keys still open
-// what they sealed; the stores have to reseal it.
-func (k *Keyring) Rotate(ctx context.Context) (id uint32, err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	next := k.ring.Rotated()
-	if err := k.storeLocked(ctx, next, k.kek); err != nil {
-		return 0, err
-	}
-	return next.Primary(), nil
-}
+// ErrChanged means that the keyring was changed in the meantime, so that this change did
+// not happen.
+var ErrChanged = errors.New("the keyring was changed in the meantime: try again")
 
-// ErrRotated means that the keyring was rotated after the records had been resealed.
-var ErrRotated = errors.New("the keyring was rotated in the meantime")
+// Rotate adds a key, makes it the primary one and returns its id. Older keys still open
+// what they sealed; the stores have to reseal it. Error: ErrChanged.
+func (k *Keyring) Rotate(ctx context.Context) (id uint32, err error) {
+	err = k.change(ctx, nil, func() (*seal.Ring, error) {
+		next := k.ring.Rotated()
+		id = next.Primary()
+		return next, nil
+	})
+	return id, err
+}
 
 // Prune drops all keys but the primary one and returns their ids. The caller must have
 // sealed everything in the file with the key sealedWith. If that is not the primary key,
-// the error is ErrRotated.
+// the error is ErrChanged.
 func (k *Keyring) Prune(ctx context.Context, sealedWith uint32) (dropped []uint32, err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.ring.Primary() != sealedWith {
-		return nil, ErrRotated
-	}
-	pruned, dropped := k.ring.Pruned()
-	return dropped, k.storeLocked(ctx, pruned, k.kek)
+	err = k.change(ctx, nil, func() (pruned *seal.Ring, err error) {
+		pruned, dropped = k.ring.Pruned()
+		if pruned.Primary() != sealedWith {
+			return nil, ErrChanged
+		}
+		return pruned, nil
+	})
+	return dropped, err
 }
 
 // Rewrap wraps the keyring with another key-encryption key. From then on only that key
-// opens the file.
+// opens the file. Error: ErrChanged.
 func (k *Keyring) Rewrap(ctx context.Context, kek *seal.Key) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := k.storeLocked(ctx, k.ring, kek); err != nil {
-		return err
-	}
-	k.kek = kek
-	return nil
+	return k.change(ctx, kek, func() (*seal.Ring, error) { return k.ring, nil })
 }
 
-// storeLocked stores the ring durably before anything is sealed with it.
-func (k *Keyring) storeLocked(ctx context.Context, ring *seal.Ring, kek *seal.Key) error {
+// change replaces the keyring in the file by the one that next derives from k.ring,
+// wrapped with kek or, if that is nil, with the same key as before. Memory follows when it
+// is durable, and not if the file has another keyring than the one that next began with.
+func (k *Keyring) change(ctx context.Context, kek *seal.Key, next func() (*seal.Ring, error)) error {
+	k.changing.Lock()
+	defer k.changing.Unlock()
+	before, kek := k.begin(kek)
+	defer k.begin(nil)
+	ring, err := next()
+	if err != nil {
+		return err
+	}
 	wrapped, err := ring.Wrap(kek, k.file.ID())
 	if err != nil {
 		return err
 	}
-	if err := k.file.SetKeyring(ctx, wrapped); err != nil {
+	swapped, err := k.file.SwapKeyring(ctx, before, wrapped)
+	if err != nil {
 		return fmt.Errorf("storing the keyring: %w", err)
 	}
-	k.ring.Adopt(ring)
+	if !swapped {
+		return ErrChanged
+	}
 	return nil
+}
+
+// begin sets the key-encryption key that may come, and returns the wrapped keyring and the
+// key to wrap the next one with.
+func (k *Keyring) begin(next *seal.Key) (wrapped []byte, kek *seal.Key) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.nextKEK = next
+	if next == nil {
+		next = k.kek
+	}
+	return k.wrapped, next
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
 var (
@@ -26,9 +27,10 @@ func (s source) Key(context.Context) (*seal.Key, error) { return s.key, nil }
 
 // A file is the part of a state file that the keyring uses.
 type file struct {
-	mu      sync.Mutex
-	wrapped []byte
-	err     error // of the next write
+	mu       sync.Mutex
+	wrapped  []byte
+	err      error // of the next write
+	watchers []func([]byte)
 }
 
 func (f *file) ID() string { return "state-1" }
@@ -39,14 +41,23 @@ func (f *file) Keyring() ([]byte, error) {
 	return slices.Clone(f.wrapped), nil
 }
 
-func (f *file) SetKeyring(_ context.Context, wrapped []byte) error {
+func (f *file) SwapKeyring(_ context.Context, before, after []byte) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.err != nil {
-		return f.err
+	if f.err != nil || !slices.Equal(f.wrapped, before) {
+		return false, f.err
 	}
-	f.wrapped = slices.Clone(wrapped)
-	return nil
+	f.wrapped = slices.Clone(after)
+	for _, fn := range f.watchers {
+		fn(f.wrapped)
+	}
+	return true, nil
+}
+
+func (f *file) WatchKeyring(fn func([]byte)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watchers = append(f.watchers, fn)
 }
 
 func mustMake(t *testing.T) (*file, *seal.Key) {
@@ -103,7 +114,7 @@ func TestPruneKeepsOnlyThePrimaryKey(t *testing.T) {
 		}
 	}
 	sealed := k.Ring().Seal([]byte("text"), place)
-	if _, err := k.Prune(ctx, 2); !errors.Is(err, keyring.ErrRotated) || len(k.Ring().IDs()) != 3 {
+	if _, err := k.Prune(ctx, 2); !errors.Is(err, keyring.ErrChanged) || len(k.Ring().IDs()) != 3 {
 		t.Errorf("Prune with everything sealed by another key: %v, and there are %v", err, k.Ring().IDs())
 	}
 	if dropped, err := k.Prune(ctx, 3); err != nil || !slices.Equal(dropped, []uint32{1, 2}) {
@@ -216,6 +227,84 @@ func TestRotateDuringSealing(t *testing.T) {
 	working.Wait()
 	if got := len(mustOpen(t, f, kek).Ring().IDs()); got != 201 {
 		t.Errorf("%d keys, want 201: a rotation was lost", got)
+	}
+}
+
+// An overtaken file is changed by another process before each change of this one.
+type overtaken struct {
+	*state.File
+	by func()
+}
+
+func (f overtaken) SwapKeyring(ctx context.Context, before, after []byte) (bool, error) {
+	f.by()
+	return f.File.SwapKeyring(ctx, before, after)
+}
+
+func mustCreateFile(t *testing.T) (*state.File, *seal.Key) {
+	t.Helper()
+	kek, path := seal.NewKey(), filepath.Join(t.TempDir(), "state.db")
+	err := state.Create(path, func(id string) ([]byte, error) { return keyring.New(ctx, source{kek}, id) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := state.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f, kek
+}
+
+// Two processes that share the state have a Keyring each.
+func TestChangeOfAnOutdatedKeyringIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*keyring.Keyring) error{
+		"Rotate": func(k *keyring.Keyring) error { _, err := k.Rotate(ctx); return err },
+		"Prune":  func(k *keyring.Keyring) error { _, err := k.Prune(ctx, 1); return err },
+		"Rewrap": func(k *keyring.Keyring) error { return k.Rewrap(ctx, seal.NewKey()) },
+	} {
+		f, kek := mustCreateFile(t)
+		other, err := keyring.Open(ctx, f, source{kek})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sealed []byte
+		one, err := keyring.Open(ctx, overtaken{f, func() {
+			if _, err := other.Rotate(ctx); err != nil {
+				t.Error(err)
+			}
+			sealed = other.Ring().Seal([]byte("text"), place)
+		}}, source{kek})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := change(one); !errors.Is(err, keyring.ErrChanged) {
+			t.Errorf("%s: %v, want ErrChanged", name, err)
+		}
+		again, err := keyring.Open(ctx, f, source{kek})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, k := range []*keyring.Keyring{one, other, again} {
+			wantOpens(t, k.Ring(), sealed)
+			if got := k.Ring().IDs(); !slices.Equal(got, []uint32{1, 2}) {
+				t.Errorf("%s: it has the keys %v, want 1 and 2", name, got)
+			}
+		}
+	}
+}
+
+func TestKeyringRewrappedElsewhereBreaksTheFile(t *testing.T) {
+	f, kek := mustCreateFile(t)
+	one, err := keyring.Open(ctx, f, source{kek})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyring.Open(ctx, f, source{kek}); err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Rewrap(ctx, seal.NewKey()); !errors.Is(err, state.ErrBroken) {
+		t.Errorf("got %v, want ErrBroken", err)
 	}
 }
 

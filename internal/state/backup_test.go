@@ -130,8 +130,22 @@ func TestRestoreRefuses(t *testing.T) {
 func TestKeyringIsReplacedDurably(t *testing.T) {
 	path := mustCreate(t)
 	f := mustOpen(t, path)
-	if err := f.SetKeyring(t.Context(), []byte("another ring")); err != nil {
+	var watched [][]byte
+	f.WatchKeyring(func(wrapped []byte) { watched = append(watched, bytes.Clone(wrapped)) })
+	for _, tc := range []struct {
+		before, after string
+		want          bool
+	}{{"no ring", "a wrong ring", false}, {"ring", "another ring", true}, {"ring", "a late ring", false}} {
+		swapped, err := f.SwapKeyring(t.Context(), []byte(tc.before), []byte(tc.after))
+		if swapped != tc.want || err != nil {
+			t.Fatalf("from %q to %q: %v, %v", tc.before, tc.after, swapped, err)
+		}
+	}
+	if err := f.Update(t.Context(), put("k", "v")); err != nil { // changes another row of the header
 		t.Fatal(err)
+	}
+	if len(watched) != 1 || string(watched[0]) != "another ring" {
+		t.Errorf("the watcher got %q", watched)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)

@@ -50,11 +50,27 @@ func (f *File) Keyring() (wrapped []byte, err error) {
 	return wrapped, err
 }
 
-// SetKeyring replaces the wrapped keyring and returns when it is on disk.
-func (f *File) SetKeyring(ctx context.Context, wrapped []byte) error {
-	return f.Update(ctx, func(tx *Tx) error {
+// SwapKeyring replaces the wrapped keyring if it is still before. It reports whether it
+// was, and returns when the new one is on disk.
+func (f *File) SwapKeyring(ctx context.Context, before, after []byte) (swapped bool, err error) {
+	err = f.Update(ctx, func(tx *Tx) error {
 		header := tx.Bucket(headerBucket)
-		return header.Put(keyringKey, wrapped)
+		if swapped = bytes.Equal(header.Get(keyringKey), before); !swapped {
+			return nil
+		}
+		return header.Put(keyringKey, after)
+	})
+	return swapped && err == nil, err
+}
+
+// WatchKeyring is [File.Watch] for the wrapped keyring.
+func (f *File) WatchKeyring(fn func(wrapped []byte)) {
+	f.Watch(headerBucket, func(rows []Row) {
+		for _, r := range rows {
+			if bytes.Equal(r.Key, keyringKey) {
+				fn(r.Value)
+			}
+		}
 	})
 }
 

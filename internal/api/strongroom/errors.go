@@ -16,12 +16,14 @@ import (
 
 // statuses has the errors that only administration meets.
 var statuses = map[error]int{
-	issued.ErrNoKey:     http.StatusNotFound,
-	admin.ErrNoStore:    http.StatusNotFound,
-	secret.ErrNoHistory: http.StatusBadRequest,
-	admin.ErrClock:      http.StatusConflict,
-	admin.ErrResealing:  http.StatusConflict,
-	secret.ErrSamePlace: http.StatusConflict,
+	issued.ErrNoKey:         http.StatusNotFound,
+	admin.ErrNoStore:        http.StatusNotFound,
+	secret.ErrNoHistory:     http.StatusBadRequest,
+	admin.ErrClock:          http.StatusConflict,
+	admin.ErrKeyringChanged: http.StatusConflict,
+	admin.ErrPruned:         http.StatusConflict,
+	admin.ErrResealing:      http.StatusConflict,
+	secret.ErrSamePlace:     http.StatusConflict,
 }
 
 // answer turns errors into responses; no other code does. The texts are the errors'
