@@ -5,7 +5,7 @@ KUBE    := internal/test/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build man run install kubetest test lint peers generate verify bench profile crash faults linear reloads flood hostile timing fuzz scale clean
+.PHONY: help build man run install kubetest test lint peers generate verify bench profile crash faults twice linear reloads flood hostile timing fuzz scale clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -109,6 +109,11 @@ crash: ## Kill the server N=100 times while 16 clients write
 
 faults: ## Test damaged files, and failing and full disks; N=full for every case
 	STRONGROOM_FAULTS=$(N) $(PROOF) ./internal/state ./internal/test/faults
+
+# The packages whose closures run in transactions of the state file.
+twice: ## Run the tests with every transaction run twice, the first time for nothing
+	go test -count=1 -tags twice -timeout 20m $(addprefix ./internal/,secret store/bolt audit issued keyring lastaccess admin backup)
+	go test -count=1 -tags twice -run TestOnlyTheSecondRunCounts ./internal/state
 
 linear: ## Check that N=20000 concurrent operations with crashes are linearizable
 	STRONGROOM_LINEAR=$(or $(N),20000) $(PROOF) -run 'TestModel|TestOperationsAreLinearizable|TestNoUpdateIsLost' ./cmd/strongroom

@@ -329,6 +329,7 @@ func TestResealDropsDamagedRows(t *testing.T) {
 	s = s.mustReopen(t)
 	damaged := 0
 	err := s.file.Update(t.Context(), func(tx *state.Tx) error {
+		damaged = 0
 		rows := tx.Bucket("delivered")
 		for key, sealed := range rows.From([]byte{0}) {
 			if len(key) == 2*seal.MACBytes {

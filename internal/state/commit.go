@@ -142,6 +142,7 @@ func (f *File) try(jobs []*job) (spoiler int, err error) {
 }
 
 func (f *File) attempt(jobs []*job) (spoiler int, err error) {
+	f.rehearse(jobs) // in tests only
 	btx, err := f.db.Load().Begin(true)
 	if err != nil {
 		return -1, fmt.Errorf("beginning a commit: %w", err)
