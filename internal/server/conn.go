@@ -156,7 +156,7 @@ func connOf(r *http.Request) *conn {
 func MarkAuthenticated(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(e echo.Context) error {
 		if c := connOf(e.Request()); c != nil && !c.authenticated.Load() {
-			_ = c.SetWriteBuffer(authenticatedBuffer) // fails only if the connection is closed
+			growSendBuffer(c.TCPConn)
 			c.authenticated.Store(true)
 		}
 		return next(e)

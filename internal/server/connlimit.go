@@ -29,10 +29,8 @@ const (
 	evictionLogEvery = 10 * time.Second
 	// unauthenticatedBuffer is the kernel's send buffer of a new connection, in
 	// bytes. Linux would let the buffer of an unread connection grow to
-	// megabytes.
+	// megabytes. See growSendBuffer.
 	unauthenticatedBuffer = 32 << 10
-	// authenticatedBuffer replaces it once a request is authenticated.
-	authenticatedBuffer = 256 << 10
 )
 
 // connLimiter caps open connections and closes the stalest when full.

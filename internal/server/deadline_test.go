@@ -42,28 +42,14 @@ func TestDeadlineIsSetWhenItHasPassedAndClearedByTheNextOne(t *testing.T) {
 }
 
 func TestConnLimiterEnforcesReadAndWriteDeadlines(t *testing.T) {
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := newConnLimiter(l, 1, slog.New(slog.DiscardHandler))
-	defer func() { _ = c.Close() }()
-	other, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = other.Close() }()
-	conn, err := c.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
+	conn, client := acceptOne(t)
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("reading from a silent connection: %v", err)
 	}
+	var err error
 	for err == nil { // until all buffers are full
 		_, err = conn.Write(make([]byte, 1<<20))
 	}
@@ -73,7 +59,7 @@ func TestConnLimiterEnforcesReadAndWriteDeadlines(t *testing.T) {
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Write([]byte("x")); err != nil {
+	if _, err := client.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); err != nil {
@@ -82,29 +68,14 @@ func TestConnLimiterEnforcesReadAndWriteDeadlines(t *testing.T) {
 }
 
 func TestConnLimiterClosesIdleConnections(t *testing.T) {
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	limiter := newConnLimiter(l, 1, slog.New(slog.DiscardHandler))
-	defer func() { _ = limiter.Close() }()
-	other, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = other.Close() }()
-	accepted, err := limiter.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, _ := acceptOne(t)
 	now := time.Now()
-	noteState(accepted, http.StateIdle)
-	noteState(accepted, http.StateActive)
-	c := accepted.(*conn)
+	noteState(c, http.StateIdle)
+	noteState(c, http.StateActive)
 	if c.endIdle(now.Add(time.Hour)); c.gone() {
 		t.Error("a connection with a request in flight was closed")
 	}
-	noteState(accepted, http.StateIdle)
+	noteState(c, http.StateIdle)
 	if c.endIdle(now.Add(idleTimeout)); c.gone() {
 		t.Error("the idle connection was closed too early")
 	}
@@ -114,3 +85,25 @@ func TestConnLimiterClosesIdleConnections(t *testing.T) {
 }
 
 func (c *conn) gone() bool { return c.limiter.gone(c) }
+
+// acceptOne returns a connection that a connLimiter accepted, and the client's end of it.
+func acceptOne(t *testing.T) (accepted *conn, client net.Conn) {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limiter := newConnLimiter(l, 1, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { _ = limiter.Close() })
+	client, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	c, err := limiter.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c.(*conn), client
+}
