@@ -85,33 +85,44 @@ func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 	headers = canonical(headers)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			from, now := chain.Proxies.Client(c.Request()), time.Now()
-			caller, err := chain.letIn(c.Request(), headers, from, now)
-			if err != nil {
-				return err
-			}
-			caller.From = from
-			caller.Request = server.RequestID(c)
-			account := &account{budget: chain.Budget, who: credentialOf(caller)}
-			defer account.close()
-			caller.Memory = account
-			c.SetRequest(c.Request().WithContext(WithCaller(c.Request().Context(), caller)))
-			err = next(c)
-			if secret.IsRefusal(err) {
-				chain.Limits.denied(caller, now)
-			}
-			return err
+			r := c.Request()
+			known := func() (secret.Caller, error) { return chain.authenticate(r, headers) }
+			return chain.Serve(r, server.RequestID(c), known, func(r *http.Request) error {
+				c.SetRequest(r)
+				return next(c)
+			})
 		}
 	}
 }
 
+// Serve lets a request in as Require does, within the same limits, but asks known for the
+// caller, as for a page whose session names it. Then it calls handle with the request that
+// carries the caller, and returns its error. The id of the request is for the audit log.
+func (chain Chain) Serve(r *http.Request, id string, known func() (secret.Caller, error), handle func(*http.Request) error) error {
+	from, now := chain.Proxies.Client(r), time.Now()
+	caller, err := chain.letIn(known, from, now)
+	if err != nil {
+		return err
+	}
+	caller.From = from
+	caller.Request = id
+	account := &account{budget: chain.Budget, who: credentialOf(caller)}
+	defer account.close()
+	caller.Memory = account
+	err = handle(r.WithContext(WithCaller(r.Context(), caller)))
+	if secret.IsRefusal(err) {
+		chain.Limits.denied(caller, now)
+	}
+	return err
+}
+
 // letIn returns the caller of a request that is within the limits.
-func (chain Chain) letIn(r *http.Request, headers []string, from string, now time.Time) (secret.Caller, error) {
+func (chain Chain) letIn(known func() (secret.Caller, error), from string, now time.Time) (secret.Caller, error) {
 	if err := chain.Limits.attempt(from, now); err != nil {
 		chain.Failures.Failed(from)
 		return secret.Caller{}, err
 	}
-	caller, err := chain.authenticate(r, headers)
+	caller, err := known()
 	if err != nil {
 		chain.Failures.Failed(from)
 		if !errors.Is(err, secret.ErrUnavailable) { // an outage is not the client's failure

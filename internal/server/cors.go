@@ -46,7 +46,7 @@ func CORS(origins []string, api http.Handler) http.Handler {
 // allows any header, and its clients send various ones.
 func preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	identified(h)
+	Identify(h)
 	h.Set("Access-Control-Allow-Methods", corsMethods)
 	h.Set("Access-Control-Max-Age", corsMaxAge)
 	if asked := r.Header.Get("Access-Control-Request-Headers"); fieldNames(asked) {

@@ -106,8 +106,8 @@ var (
 	applicationJSON = []string{"application/json"}
 )
 
-// identified sets the headers that every answer has, and returns the request's id.
-func identified(h http.Header) (id string) {
+// Identify sets the headers that every answer has, and returns the request's id.
+func Identify(h http.Header) (id string) {
 	id = newRequestID()
 	h["X-Request-Id"] = []string{id}
 	h["Cache-Control"] = noStore
@@ -123,7 +123,7 @@ var errPanic = errors.New("panic")
 // panic into an error.
 func serving(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
-		c.Response().Writer = identifiedWriter{c.Response().Writer, identified(c.Response().Header())}
+		c.Response().Writer = identifiedWriter{c.Response().Writer, Identify(c.Response().Header())}
 		defer func() {
 			switch p := recover(); {
 			case p == nil:

@@ -68,7 +68,7 @@ func (f *Front) api(path string) http.Handler {
 }
 
 func getOnly(w http.ResponseWriter, r *http.Request, h http.HandlerFunc) {
-	identified(w.Header())
+	Identify(w.Header())
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)

@@ -59,26 +59,34 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if !ours {
 		return secret.Caller{}, auth.ErrNoCredential
 	}
-	// API keys are found and compared by their hashes, so timing reveals nothing
-	// about a near miss. Unknown ones take the same path as known ones.
-	hash := HashOf(credential)
-	key, known := s.keys[hash]
-	same := subtle.ConstantTimeCompare(hash[:], key.SHA256[:]) == 1
+	caller, known := s.Holder(HashOf(credential))
 	switch {
 	case len(sent) > 1:
 		return secret.Caller{}, auth.ErrBadCredential
-	case known && same:
-		return s.caller(key), nil
-	}
-	for _, issuer := range s.issuers {
-		if caller, ok := issuer.Caller(hash); ok {
-			return caller, nil
-		}
+	case known:
+		return caller, nil
 	}
 	if credential == "" {
 		return secret.Caller{}, auth.ErrEmptyCredential
 	}
 	return secret.Caller{}, errUnknown
+}
+
+// Holder returns the caller of the API key with this hash, if it works. API keys are found
+// and compared by their hashes, so timing reveals nothing about a near miss. Unknown ones
+// take the same path as known ones.
+func (s *Strategy) Holder(hash Hash) (caller secret.Caller, known bool) {
+	key, listed := s.keys[hash]
+	same := subtle.ConstantTimeCompare(hash[:], key.SHA256[:]) == 1
+	if listed && same {
+		return s.caller(key), true
+	}
+	for _, issuer := range s.issuers {
+		if caller, ok := issuer.Caller(hash); ok {
+			return caller, true
+		}
+	}
+	return secret.Caller{}, false
 }
 
 var errUnknown = auth.Refuse("no API key is like it: it is in no keys file, or was issued and no longer works")
