@@ -67,6 +67,23 @@ func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page 
 	}
 }
 
+// Owners returns the owners of a kind that have secrets, sorted by id, with the number
+// of their secrets. It needs the right to list the secrets of all owners of the kind.
+// An owner for which a grant denies that is left out.
+func (s *Service) Owners(ctx context.Context, caller Caller, kind string) ([]OwnerInfo, error) {
+	var owners []OwnerInfo
+	err := s.admit(ctx, caller, List, Ref{Owner: Owner{kind, AnyID}}, func(Op) (err error) {
+		all, err := s.store.Owners(ctx, Page{})
+		for _, o := range all {
+			if o.Kind == kind && caller.May(List, Ref{Owner: o}) {
+				owners = append(owners, OwnerInfo{o, -1})
+			}
+		}
+		return err
+	})
+	return answer(owners, err)
+}
+
 // Head returns one secret without its values.
 func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error) {
 	var info Info

@@ -27,8 +27,12 @@ const (
 // The SDK does not escape names in paths, so names are such as need none.
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,253}$`)
 
-func legalName(name string) bool {
-	return namePattern.MatchString(name) && name != "." && name != ".."
+// CheckName returns an InvalidError unless the name is one that Nx1's clients can use.
+func CheckName(name string) error {
+	if namePattern.MatchString(name) && name != "." && name != ".." {
+		return nil
+	}
+	return errName
 }
 
 var errName = &secret.InvalidError{
@@ -37,8 +41,8 @@ var errName = &secret.InvalidError{
 
 // draft reads a request for a new secret.
 func (a *handlers) draft(body *gen.CreateSecretJSONRequestBody) (secret.Draft, api.Warnings, error) {
-	if !legalName(body.SecretName) {
-		return secret.Draft{}, nil, errName
+	if err := CheckName(body.SecretName); err != nil {
+		return secret.Draft{}, nil, err
 	}
 	change, warnings, err := a.change(body.Data)
 	if err == nil && len(change.Keep) > 0 {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -128,17 +127,4 @@ func keyring(k admin.Keyring) gen.Keyring {
 		out.Keys = append(out.Keys, int(id))
 	}
 	return out
-}
-
-// parseOwner parses kind/id.
-func parseOwner(text string) (secret.Owner, error) {
-	kind, id, _ := strings.Cut(text, "/")
-	switch {
-	case id == "" || id == secret.AnyID:
-	case kind == secret.KindUser:
-		return secret.User(id), nil
-	case kind == secret.KindApp:
-		return secret.App(id), nil
-	}
-	return secret.Owner{}, &secret.InvalidError{Field: "owner", Reason: "must be user/<id> or app/<uuid>"}
 }

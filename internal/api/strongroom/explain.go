@@ -59,7 +59,7 @@ func verdict(k Known, action secret.Action, ref secret.Ref) gen.Verdict {
 func parseTarget(text string) (secret.Ref, error) {
 	kind, rest, _ := strings.Cut(text, "/")
 	id, name, named := strings.Cut(rest, "/")
-	owner, err := parseOwner(kind + "/" + id)
+	owner, err := secret.ParseOwner(kind + "/" + id)
 	if err != nil || (named && secret.CheckName(name) != nil) {
 		return secret.Ref{}, &secret.InvalidError{Field: "target", Reason: "must be user/<id> or app/<uuid>, and /<name> for a secret of it"}
 	}

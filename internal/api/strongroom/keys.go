@@ -56,7 +56,7 @@ func (a *handlers) RotateApiKey(ctx context.Context, req gen.RotateApiKeyRequest
 
 // CreateAgentKey creates an agent key.
 func (a *handlers) CreateAgentKey(ctx context.Context, req gen.CreateAgentKeyRequestObject) (gen.CreateAgentKeyResponseObject, error) {
-	owner, err := parseOwner(req.Body.Owner)
+	owner, err := secret.ParseOwner(req.Body.Owner)
 	err = cmp.Or(err, notEmptied("sandbox", req.Body.Sandbox), notEmptied("profile", req.Body.Profile), notEmptied("reads", req.Body.Reads), notEmptied("subject", req.Body.Subject))
 	if err != nil {
 		return nil, err

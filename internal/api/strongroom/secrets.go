@@ -177,7 +177,7 @@ func (a *handlers) find(ref gen.SecretRef) (*secret.Service, secret.Ref, error) 
 }
 
 func (a *handlers) findOwner(ref gen.OwnerRef) (*secret.Service, secret.Owner, error) {
-	owner, err := parseOwner(ref.Owner)
+	owner, err := secret.ParseOwner(ref.Owner)
 	if err != nil {
 		return nil, owner, err
 	}
