@@ -5,17 +5,17 @@ KUBE    := internal/test/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build man run install kubetest test lint peers generate verify bench profile crash faults twice linear reloads flood hostile timing fuzz scale clean
+.PHONY: help build man screenshots run install kubetest test lint peers generate verify bench profile crash faults twice linear reloads flood hostile timing fuzz scale clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 build: ## Build .bin/strongroom
 	@test -f .bin/strongroom || echo '== building (the first build takes about a minute)'
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o .bin/strongroom ./cmd/strongroom
 
 run: build ## Build and serve an instance in .run/ (created on the first run)
-	test -f .run/strongroom.yaml || .bin/strongroom init --dir .run
+	test -f .run/strongroom.yaml || .bin/strongroom init --console --dir .run
 	.bin/strongroom serve --config .run/strongroom.yaml
 
 # Install directories as in the GNU Coding Standards; packagers set DESTDIR.
@@ -24,6 +24,10 @@ DESTDIR ?=
 
 install: build ## Install the program into PREFIX=/usr/local
 	install -D -m 0755 .bin/strongroom '$(DESTDIR)$(PREFIX)/bin/strongroom'
+
+screenshots: ## Write pictures of the console into .bin/screenshots
+	mkdir -p .bin/screenshots
+	cd internal/test/browsertest && STRONGROOM_SCREENSHOTS=$(CURDIR)/.bin/screenshots go test -count=1 -run TestScreenshots .
 
 man: ## Write the man pages into .bin/man
 	mkdir -p .bin/man
@@ -39,7 +43,8 @@ test: kubetest ## Run all tests, and count them
 		go test -json -race -timeout 20m ./...; \
 		cd internal/tools; go test -json ./...; \
 		cd ../test/contracttest; go test -json -count=1 ./...; \
-		cd ../oidctest; go test -json -count=1 ./...' # the cache does not see the server change
+		cd ../oidctest; go test -json -count=1 ./...; \
+		cd ../browsertest; go test -json -count=1 ./...' # the cache does not see the server change
 
 # gosec skips test files and the packages that only tests and make bench run: internal/test/bench,
 # internal/test/kubetest and internal/store/storetest. It skips rules G304 and G703, which report every path

@@ -26,6 +26,13 @@ import (
 //go:embed init.yaml
 var initialConfig []byte
 
+// consoleConfig is added with --console.
+var consoleConfig = []byte(`
+# The web console at /console, for the API keys of all strategies above, and the
+# documentation of the APIs at /docs.
+console: {}
+`)
+
 // The files that init makes, as init.yaml names them.
 const (
 	configFile      = "strongroom.yaml"
@@ -37,6 +44,7 @@ const (
 
 func initCommand() *cobra.Command {
 	var dir, file, keysOut string
+	var console bool
 	c := &cobra.Command{
 		Use:   "init --dir DIR",
 		Short: "Make a config, keys and an empty state file",
@@ -48,6 +56,8 @@ kept. With --keys-out FILE they go to that file instead, with mode 0600. These k
 everything, reveal included. To replace one, create another with strongroom apikey create and
 remove this one from its keys file in DIR/keys.
 
+With --console, the config also serves the web console, at /console.
+
 With --config FILE instead, make only the empty state file that this config names, for the key
 that it names.`,
 		Example: `  strongroom init --dir strongroom --keys-out api-keys
@@ -57,15 +67,21 @@ that it names.`,
 			if file != "" {
 				return initializeState(c.Context(), file)
 			}
-			return initialize(c, dir, keysOut)
+			text := initialConfig
+			if console {
+				text = slices.Concat(text, consoleConfig)
+			}
+			return initialize(c, dir, keysOut, text)
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "the `directory`, made if there is none")
 	c.Flags().StringVar(&file, "config", "", "the config `file`, for its state file alone")
 	c.Flags().StringVar(&keysOut, "keys-out", "", "a new `file` for the API keys, instead of standard output")
+	c.Flags().BoolVar(&console, "console", false, "serve the web console at /console: sign in with one of the API keys")
 	_ = c.MarkFlagDirname("dir")
 	_ = c.MarkFlagFilename("config", "yaml", "yml")
 	c.MarkFlagsMutuallyExclusive("config", "keys-out")
+	c.MarkFlagsMutuallyExclusive("config", "console")
 	c.MarkFlagsOneRequired("dir", "config")
 	c.MarkFlagsMutuallyExclusive("dir", "config")
 	return c
@@ -84,7 +100,7 @@ func initializeState(ctx context.Context, file string) error {
 
 // initialize makes everything or, if something is in the way, nothing. The
 // config comes last, so that where there is one, there is all of it.
-func initialize(c *cobra.Command, dir, keysOut string) (err error) {
+func initialize(c *cobra.Command, dir, keysOut string, config []byte) (err error) {
 	var made []string
 	defer func() {
 		if err != nil {
@@ -123,7 +139,7 @@ func initialize(c *cobra.Command, dir, keysOut string) (err error) {
 		{sessionKeysFile, func(path string) error { return safefile.CreateText(path, sessionKeys) }},
 		{pskFile, func(path string) error { return safefile.CreateText(path, psks) }},
 		{stateFile, func(path string) error { return app.NewState(c.Context(), path, keyring.FromFile(keyFile)) }},
-		{configFile, func(path string) error { return safefile.CreateText(path, initialConfig) }},
+		{configFile, func(path string) error { return safefile.CreateText(path, config) }},
 	} {
 		path := filepath.Join(dir, f.name)
 		if err := f.make(path); err != nil {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,11 +58,11 @@ func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
 		return nil, err
 	}
 	findings = append(findings, keys...)
-	accesses, err := s.examineLastAccess()
+	others, err := s.examineOthers()
 	if err != nil {
 		return nil, err
 	}
-	findings = append(findings, accesses...)
+	findings = append(findings, others...)
 	for _, name := range s.StoreNames() {
 		more, err := s.examineStore(ctx, name)
 		if err != nil {
@@ -159,12 +160,17 @@ func (s *Service) examineKeys() (findings []Finding, err error) {
 	return findings, err
 }
 
-func (s *Service) examineLastAccess() (findings []Finding, err error) {
-	problems, err := s.LastAccess.Verify()
-	for _, problem := range problems {
+// examineOthers examines the rows that can be lost without harm.
+func (s *Service) examineOthers() (findings []Finding, err error) {
+	accesses, accessErr := s.LastAccess.Verify()
+	for _, problem := range accesses {
 		findings = append(findings, wrong("last access", "%s. The audit log still has it.", problem))
 	}
-	return findings, err
+	sessions, sessionErr := s.Sessions.Verify()
+	for _, problem := range sessions {
+		findings = append(findings, wrong("console sessions", "%s. Sign in again.", problem))
+	}
+	return findings, errors.Join(accessErr, sessionErr)
 }
 
 func (s *Service) examineStore(ctx context.Context, name string) ([]Finding, error) {

@@ -141,7 +141,7 @@ func (s *Service) resealAll(ctx context.Context) error {
 		all = append(all, s.Stores[name])
 	}
 	before := 0
-	for _, part := range append(all, s.Keys, s.LastAccess) {
+	for _, part := range append(all, s.Keys, s.Sessions, s.LastAccess) {
 		rows := 0
 		err := part.Reseal(ctx, func(n int) {
 			rows = n

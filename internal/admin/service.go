@@ -18,6 +18,7 @@ import (
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/lastaccess"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/session"
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 )
@@ -39,6 +40,8 @@ type Parts struct {
 	Elsewhere map[string]secret.Store
 	// Keys are the issued API keys.
 	Keys *issued.Keys
+	// Sessions are the sessions of the console.
+	Sessions *session.Sessions
 	// LastAccess has the last access of each secret.
 	LastAccess *lastaccess.Tracker
 	// Retention is the maximum age of audit entries; 0: unlimited.

@@ -43,11 +43,15 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 	}
 	s.start()
 	everybody := auth.Chain{Failures: r.audit, Limits: limits(cfg.Limits), Budget: r.budget, Proxies: cfg.Listen.Networks()}
-	apis, err := r.apis(cfg, func(names []string) auth.Chain { return s.chain(cfg, everybody, names) }, log)
+	front := server.NewFront(r.ready, log)
+	err := errors.Join(
+		r.mountConsole(front, cfg, s, everybody, certificate, log), // first: the last one gets all other paths
+		r.mountAPIs(front, cfg, func(names []string) auth.Chain { return s.chain(cfg, everybody, names) }, log),
+	)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return &policy{apis, s, certificate, anonymousFindings(cfg.Auth)}, nil
+	return &policy{front, s, certificate, anonymousFindings(cfg.Auth)}, nil
 }
 
 // TLS implements [server.Policy].
@@ -60,24 +64,23 @@ func limits(l config.Limits) *auth.Limits {
 // chains returns the authentication chain for the names of an API's strategies.
 type chains func(names []string) auth.Chain
 
-// apis returns the handler of all APIs.
-func (r *resources) apis(cfg *config.Config, chain chains, log *slog.Logger) (http.Handler, error) {
-	front := server.NewFront(r.ready, log)
+// mountAPIs serves the APIs.
+func (r *resources) mountAPIs(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
 	if api := cfg.APIs.Nx1; api != nil {
 		service := secret.NewService(r.stores[api.Store], r.audit)
 		h, err := nx1.New(service, nx1Options(api), chain(api.Auth), log)
 		if err != nil {
-			return nil, fmt.Errorf("apis.nx1: %w", err)
+			return fmt.Errorf("apis.nx1: %w", err)
 		}
 		front.Mount("/api/app", h)
 		front.Publish("/openapi/nx1.json", specs.Nx1)
 	}
 	if cfg.APIs.OpenHands != nil {
 		if err := r.mountOpenHands(front, cfg, chain, log); err != nil {
-			return nil, fmt.Errorf("apis.openhands: %w", err)
+			return fmt.Errorf("apis.openhands: %w", err)
 		}
 	}
-	return front, nil
+	return nil
 }
 
 // mountOpenHands serves custom secrets through all of OpenHands' APIs. That of 0.53.0

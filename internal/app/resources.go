@@ -24,6 +24,7 @@ import (
 	"github.com/strongroom/strongroom/internal/lastaccess"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/session"
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
@@ -36,8 +37,9 @@ type resources struct {
 	version  string // of the program
 	file     *state.File
 	audit    *audit.Log
-	keys     *issued.Keys    // that were issued
-	anchorer *audit.Anchorer // nil if the log is not anchored
+	keys     *issued.Keys      // that were issued
+	sessions *session.Sessions // of the console
+	anchorer *audit.Anchorer   // nil if the log is not anchored
 	admin    *admin.Service
 	stores   map[string]secret.Store
 	issuers  oidc.KeySets   // of all OIDC strategies
@@ -74,8 +76,9 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	if r.keys, err = issued.Open(file, ring, r.audit, issued.SystemClock(), log); err != nil {
 		return nil, errors.Join(fmt.Errorf("issued keys: %w", err), r.closeLog(), file.Close())
 	}
+	r.sessions = session.Open(file, ring, r.audit)
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, LastAccess: accesses, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
+		File: file, Audit: r.audit, Keys: r.keys, Sessions: r.sessions, LastAccess: accesses, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {

@@ -33,6 +33,22 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// APIs are the served APIs: at least one.
 	APIs APIs `yaml:"apis"`
+	// Console serves the web console at /console, and the documentation of the APIs at
+	// /docs: console: {}. Default: neither is served.
+	Console *Console `yaml:"console"`
+}
+
+// Console is the web console. It shows the secrets of the stores that the APIs use, to
+// callers with their own rights.
+type Console struct {
+	// Auth lists the strategies of kind api_key by whose keys people can sign in: names
+	// under auth. Default: all of that kind.
+	Auth []string `yaml:"auth"`
+	// Hosts are the names by which browsers reach the server, without a port, as
+	// secrets.example.org. Requests by other names are refused, because a page of
+	// another site could make its name resolve to this server. Always allowed are
+	// addresses, localhost, and with listen.tls the names in the certificate.
+	Hosts []string `yaml:"hosts"`
 }
 
 // Limits are rate limits. A request above a limit gets 429 before its body is read. A
@@ -323,6 +339,9 @@ func (c *Config) setDefaults() {
 	if c.APIs.Nx1 != nil {
 		c.APIs.Nx1.setDefaults()
 	}
+	if c.Console != nil && c.Console.Auth == nil {
+		c.Console.Auth = c.apiKeys()
+	}
 	for _, s := range c.Stores {
 		if s.Bolt != nil {
 			setDefault(&s.Bolt.Versions, 10)
@@ -344,6 +363,16 @@ func (c *Config) setDefaults() {
 			s.ServiceAccount.setDefaults()
 		}
 	}
+}
+
+// apiKeys returns the names of the strategies of kind api_key, sorted.
+func (c *Config) apiKeys() (names []string) {
+	for name, s := range sorted(c.Auth) {
+		if s.APIKey != nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (o *OpenHands) setDefaults(auth map[string]Strategy) {

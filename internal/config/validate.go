@@ -64,6 +64,7 @@ func (c *Config) validate() error {
 	}
 	c.Limits.validate(&m)
 	c.APIs.validate(&m, c)
+	c.Console.validate(&m, c)
 	return errors.Join(m...)
 }
 
@@ -171,6 +172,24 @@ func (a APIs) validate(m *mistakes, c *Config) {
 		checkSuspicious(m, "apis.nx1", a.Nx1.SuspiciousValues)
 	}
 }
+
+func (console *Console) validate(m *mistakes, c *Config) {
+	if console == nil {
+		return
+	}
+	for i, name := range console.Auth {
+		m.bad(c.Auth[name].APIKey == nil, "console.auth[%d]: must be the name of a strategy of kind api_key under auth", i)
+		m.bad(slices.Contains(console.Auth[:i], name), "console.auth[%d]: is listed twice", i)
+	}
+	m.bad(len(c.apiKeys()) == 0 || (console.Auth != nil && len(console.Auth) == 0),
+		"console.auth: must name at least one strategy of kind api_key: without one, no caller can sign in")
+	for i, host := range console.Hosts {
+		m.bad(!hostName.MatchString(host), "console.hosts[%d]: must be the name of a host in lower case, without a port, such as secrets.example.org", i)
+	}
+}
+
+// hostName is a DNS name (RFC 1123).
+var hostName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$`)
 
 var profileID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 

@@ -1,0 +1,103 @@
+package app
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/google/uuid"
+
+	apis "github.com/strongroom/strongroom/internal/api"
+	"github.com/strongroom/strongroom/internal/api/nx1"
+	"github.com/strongroom/strongroom/internal/api/openhands/custom"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/console"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/specs"
+)
+
+// mountConsole serves the console and the documentation of the APIs, if the config has one.
+func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s strategies, everybody auth.Chain, certificate *tls.Config, log *slog.Logger) error {
+	if cfg.Console == nil {
+		return nil
+	}
+	options := console.Options{
+		Chain: everybody, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Audit: r.audit,
+		Named: named(cfg.Console.Hosts, certificate), Documents: documents(cfg),
+	}
+	for _, name := range cfg.Console.Auth {
+		options.APIKeys = append(options.APIKeys, console.APIKeys{Name: name, Strategy: s.apiKeys[name]})
+	}
+	h, err := console.New(options, log)
+	if err != nil {
+		return fmt.Errorf("console: %w", err)
+	}
+	front.Mount("/console", h)
+	front.Mount("/docs", h)
+	return nil
+}
+
+// kinds returns the owners whose secrets the APIs serve, with the rules of each API.
+func (r *resources) kinds(cfg *config.Config) (kinds []console.Kind) {
+	if api := cfg.APIs.OpenHands; api != nil {
+		kind := console.Kind{
+			Kind: secret.KindUser, Secrets: secret.NewService(r.stores[api.Store], r.audit), OnlyKey: custom.ValueKey,
+			CheckOwner: func(string) error { return nil }, CheckName: secret.CheckName, Suspicious: apis.SuspiciousValues(api.SuspiciousValues),
+		}
+		if api.Names == "env" {
+			kind.CheckName = custom.CheckEnvName
+		}
+		kinds = append(kinds, kind)
+	}
+	if api := cfg.APIs.Nx1; api != nil {
+		kinds = append(kinds, console.Kind{
+			Kind: secret.KindApp, Secrets: secret.NewService(r.stores[api.Store], r.audit),
+			CheckOwner: checkApp, CheckName: nx1.CheckName, Suspicious: apis.SuspiciousValues(api.SuspiciousValues),
+		})
+	}
+	return kinds
+}
+
+func checkApp(id string) error {
+	if err := uuid.Validate(id); err != nil || len(id) != 36 {
+		return &secret.InvalidError{Field: "owner", Reason: "must be app/ and a UUID with hyphens"}
+	}
+	return nil
+}
+
+// named returns whether the server is reached by a name: one of the config, or of the
+// certificate.
+func named(hosts []string, certificate *tls.Config) func(host string) bool {
+	return func(host string) bool {
+		if slices.Contains(hosts, host) {
+			return true
+		}
+		return certificate != nil && certificate.Certificates[0].Leaf.VerifyHostname(host) == nil
+	}
+}
+
+// documents returns the documents of the served APIs.
+func documents(cfg *config.Config) (all []console.Document) {
+	if cfg.APIs.Nx1 != nil {
+		all = append(all, console.Document{Name: "nx1", JSON: specs.Nx1})
+	}
+	if api := cfg.APIs.OpenHands; api != nil {
+		all = append(all, console.Document{Name: "openhands", JSON: specs.OpenHands})
+		for _, more := range []struct {
+			surface config.Surface
+			console.Document
+		}{
+			{api.AgentServer, console.Document{Name: "agentserver", JSON: specs.AgentServer}},
+			{api.V1, console.Document{Name: "openhandsv1", JSON: specs.OpenHandsV1}},
+			{api.Sandboxes, console.Document{Name: "sandbox", JSON: specs.Sandbox}},
+		} {
+			if !more.surface.Disabled {
+				all = append(all, more.Document)
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,133 @@
+// Package console serves the web console at /console, and the documentation of the APIs
+// at /docs.
+//
+// Pages are made on the server with html/template. A small script submits forms, shows
+// revealed values and copies text; nothing is fetched from other hosts. Pages reach
+// secrets only through [secret.Service], as the APIs do.
+//
+// Start reading at [New], which lists the routes. guard.go has the headers and checks of
+// every request, visit.go the sessions, and render.go the templates.
+package console
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/api"
+	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/lastaccess"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/session"
+)
+
+// Options are the parts of a console.
+type Options struct {
+	// Chain has the limits, the memory budget and the proxies. Its strategies are not used.
+	Chain auth.Chain
+	// APIKeys are the strategies whose API keys can sign in, in this order.
+	APIKeys []APIKeys
+	// Kinds are the kinds of owner whose secrets the console shows.
+	Kinds []Kind
+	// Sessions are the stored sessions.
+	Sessions *session.Sessions
+	// LastAccess returns when the values of a secret were last read.
+	LastAccess func(secret.Ref) (lastaccess.Access, bool, error)
+	// Audit is the audit log.
+	Audit Audit
+	// Named reports whether the server is reached by this name: see [Console.checkHost].
+	Named func(host string) bool
+	// Documents are the documents of the served APIs.
+	Documents []Document
+}
+
+// APIKeys is a strategy of the config for API keys.
+type APIKeys struct {
+	Name     string
+	Strategy *apikey.Strategy
+}
+
+// A Kind is a kind of owner, with the rules of the API that serves its secrets.
+type Kind struct {
+	Kind    string // as in secret.Owner
+	Secrets *secret.Service
+	// CheckOwner returns an InvalidError for an owner's id that the API refuses.
+	CheckOwner func(id string) error
+	// CheckName returns an InvalidError for a name that the API refuses.
+	CheckName func(name string) error
+	// OnlyKey is the one data key of each secret; empty: any keys.
+	OnlyKey string
+	// Suspicious says how to treat values that look like a mistake.
+	Suspicious api.SuspiciousValues
+}
+
+// Audit reads the audit log. It is *audit.Log.
+type Audit interface {
+	Read(after uint64, limit int) ([]audit.Entry, error)
+	Tail(limit int) ([]audit.Entry, error)
+}
+
+// A Document is the OpenAPI document of an API.
+type Document struct {
+	Name string // part of its address, as in /docs/nx1
+	JSON []byte
+}
+
+// hideAfter is the time after which a page hides a revealed value.
+const hideAfter = 30 * time.Second
+
+// A Console answers requests below /console and /docs. It is safe for concurrent use.
+type Console struct {
+	Options
+	log    *slog.Logger
+	routes *http.ServeMux
+	cross  *http.CrossOriginProtection
+	pages  *pages
+	docs   []*apiDoc
+}
+
+// New returns a console. The error is a mistake in a document.
+func New(o Options, log *slog.Logger) (*Console, error) {
+	c := &Console{Options: o, log: log, routes: http.NewServeMux(), cross: http.NewCrossOriginProtection(), pages: allPages()}
+	for _, d := range o.Documents {
+		doc, err := readDoc(d)
+		if err != nil {
+			return nil, err
+		}
+		c.docs = append(c.docs, doc)
+	}
+	c.public("GET /console/sign-in", c.signInPage)
+	c.public("POST /console/sign-in", c.signIn)
+	c.public("GET /console/assets/{name}", c.asset)
+	c.public("GET /docs", c.docsIndex)
+	c.public("GET /docs/{name}", c.docsPage)
+	c.public("/", c.notFound)
+	c.private("POST /console/sign-out", c.signOut)
+	c.private("GET /console", c.list)
+	c.private("GET /console/secret", c.secretPage)
+	c.private("GET /console/compare", c.compare)
+	c.private("GET /console/new", c.newPage)
+	c.private("GET /console/edit", c.editPage)
+	c.private("POST /console/reveal", c.reveal)
+	c.private("POST /console/create", c.create)
+	c.private("POST /console/describe", c.describe)
+	c.private("POST /console/replace", c.replace)
+	c.private("POST /console/delete", c.delete)
+	c.private("GET /console/deleted", c.deletedPage)
+	c.private("POST /console/undelete", c.undelete)
+	c.private("POST /console/restore", c.restore)
+	c.private("GET /console/sessions", c.sessionsPage)
+	c.private("POST /console/sessions/end", c.endSession)
+	return c, nil
+}
+
+func (c *Console) kind(name string) *Kind {
+	for i := range c.Kinds {
+		if c.Kinds[i].Kind == name {
+			return &c.Kinds[i]
+		}
+	}
+	return nil
+}
