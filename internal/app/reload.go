@@ -54,6 +54,8 @@ type reloader struct {
 	seen      stamps // when the files were last read
 	looked    stamps // at the last look
 
+	supervisor supervisor
+
 	mu     sync.Mutex // guards the fields below
 	status strongroom.Config
 }
@@ -72,7 +74,8 @@ func newReloader(file Source, cfg *config.Config, seen stamps, r *resources, log
 	r.admin.Key = file // read at the time of use
 	return &reloader{
 		file: file, running: cfg, resources: r, current: server.NewCurrent(p, log), log: log, seen: seen,
-		status: strongroom.Config{Since: time.Now()},
+		supervisor: newSupervisor(),
+		status:     strongroom.Config{Since: time.Now()},
 	}, nil
 }
 
@@ -134,7 +137,16 @@ func (r *reloader) look() {
 	r.looked = now
 }
 
+// notify logs a failure to tell systemd, which does not prevent serving.
+func (r *reloader) notify(err error) {
+	if err != nil {
+		r.log.Error("systemd does not know the state of the server", "error", err)
+	}
+}
+
 func (r *reloader) reload() {
+	r.notify(r.supervisor.reloading())
+	defer func() { r.notify(r.supervisor.ready()) }()
 	fields, err := r.replace()
 	r.note(fields, err)
 	if err != nil {

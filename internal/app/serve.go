@@ -54,6 +54,8 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	var background sync.WaitGroup
 	background.Go(func() { reloads.run(ctx, hangup) })
 	log.Info("listening", "address", endpoints[0].Listener.Addr().String(), "version", r.version)
+	reloads.notify(reloads.supervisor.ready())
+	defer context.AfterFunc(ctx, func() { reloads.notify(reloads.supervisor.stopping()) })()
 	limitGarbage(*cfg.Limits.MemoryBytes)
 	defer collectLess()()
 	err = server.Serve(ctx, time.Duration(cfg.Listen.Drain), log, endpoints...)
