@@ -27,7 +27,8 @@ func configCheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Check a config and the keys, certificates and kubeconfigs that it names",
 		Long: `Check a config and the keys, certificates and kubeconfigs that it names. It asks nothing over the network, and
-needs neither a running server nor a state file. The exit code is 1 if the server would not start.`,
+needs neither a running server nor a state file. A key that is a systemd credential is checked only by root while the service
+runs; otherwise a warning says that it was not. The exit code is 1 if the server would not start.`,
 		Example: `  strongroom config check
   strongroom config check --config configs/production.yaml`,
 		Args: noArgs,

@@ -10,13 +10,17 @@ import (
 
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/keyring"
 )
 
 // Check returns every mistake in the keys, certificates and kubeconfigs that the config
 // names, and without a mistake its warnings. It uses no network and needs no state
-// file.
+// file. A systemd credential is checked only where systemd has passed it.
 func Check(ctx context.Context, cfg *config.Config) (warnings []string, err error) {
 	_, keyErr := KeySource(cfg.State.Key).Key(ctx)
+	if errors.Is(keyErr, keyring.ErrNoCredential) {
+		warnings, keyErr = append(warnings, "not checked: "+keyErr.Error()), nil
+	}
 	_, tlsErr := openTLS(cfg.Listen.TLS)
 	s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, nil, slog.New(slog.DiscardHandler))
 	if err := errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), authErr, s.Close()); err != nil {

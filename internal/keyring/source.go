@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,15 +37,26 @@ func (name FromEnv) Key(context.Context) (*seal.Key, error) {
 	return seal.ParseKey(text)
 }
 
+// ErrNoCredential means that systemd passed no credential to this process.
+var ErrNoCredential = errors.New("systemd passed no credential")
+
 // FromCredential reads the key from a systemd credential (LoadCredential= and
-// LoadCredentialEncrypted= of systemd.exec).
+// LoadCredentialEncrypted= of systemd.exec). A command that systemd did not start, as
+// backup verify in a shell, reads the credential of the running service. Only root and the
+// service's user may.
 type FromCredential string
+
+// serviceCredentials is the directory of the credentials of configs/systemd/strongroom.service.
+const serviceCredentials = "/run/credentials/strongroom.service"
 
 // Key implements [Source].
 func (name FromCredential) Key(ctx context.Context) (*seal.Key, error) {
-	dir := os.Getenv("CREDENTIALS_DIRECTORY")
-	if dir == "" {
-		return nil, errors.New("systemd passed no credentials: CREDENTIALS_DIRECTORY is not set")
+	passed := os.Getenv("CREDENTIALS_DIRECTORY")
+	key, err := FromFile(filepath.Join(cmp.Or(passed, serviceCredentials), string(name))).Key(ctx)
+	// In systemd 252, a command of ExecReload= has the variable, but may not read the directory.
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) && passed == "" {
+		return nil, fmt.Errorf("%w: CREDENTIALS_DIRECTORY is not set or not readable, and neither is the credential of a running strongroom.service: "+
+			"run this as systemd-run --pipe --wait -p LoadCredential=%[2]s:/etc/strongroom/%[2]s strongroom …", ErrNoCredential, string(name))
 	}
-	return FromFile(filepath.Join(dir, string(name))).Key(ctx)
+	return key, err
 }
