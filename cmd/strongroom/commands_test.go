@@ -43,7 +43,7 @@ func TestVersionIsFromTheBuild(t *testing.T) {
 		}
 	}
 	got := mustRun(t, "version", "-o", "json").stdout
-	if !regexp.MustCompile(`^\{"version":"v0-test","commit":"[0-9a-f]*","go":"go1\.[^"]+"\}\n$`).MatchString(got) {
+	if !regexp.MustCompile(`^\{"version":"v0-test","commit":"[0-9a-f]*","go":"go1\.[^"]+","fips":false\}\n$`).MatchString(got) {
 		t.Errorf("got %s", got)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/fips140"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -9,21 +10,27 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set when the program is built.
-var version = "unknown"
+// Set when the program is built. The commit is set only where Go cannot record it itself,
+// as in packages, which do not depend on the checkout that they were built in.
+var (
+	version     = "unknown"
+	builtCommit string
+)
 
 // A build says which program this is.
 type build struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit"` // empty if it was not built in a checkout
 	Go      string `json:"go"`
+	FIPS    bool   `json:"fips"` // whether only cryptography validated for FIPS 140-3 runs
 }
 
 func versionCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Long:  "Print the version; with -o json also the commit and the version of Go that built the program.",
+		Long: `Print the version; with -o json also the commit, the version of Go that built the program, and whether it runs in
+FIPS 140-3 mode (GODEBUG=fips140=on).`,
 		Example: `  strongroom version
   strongroom version -o json`,
 		Args: noArgs,
@@ -34,12 +41,15 @@ func versionCommand() *cobra.Command {
 			_, err := fmt.Fprintln(c.OutOrStdout(), version)
 			return err
 		}
-		return json.NewEncoder(c.OutOrStdout()).Encode(build{version, commit(), runtime.Version()})
+		return json.NewEncoder(c.OutOrStdout()).Encode(build{version, commit(), runtime.Version(), fips140.Enabled()})
 	}
 	return c
 }
 
 func commit() string {
+	if builtCommit != "" {
+		return builtCommit
+	}
 	info, _ := debug.ReadBuildInfo()
 	if info == nil {
 		return ""
