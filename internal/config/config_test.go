@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -197,6 +198,18 @@ apis: {openhands: {store: embedded, auth: [here]}}
 func TestEverySampleLoads(t *testing.T) {
 	for _, file := range samples(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) { mustLoad(t, file) })
+	}
+}
+
+// Fields that a sample has in comments, such as an identity provider, must be right too.
+func TestCommentedFieldsOfTheSystemdSampleLoad(t *testing.T) {
+	text, err := os.ReadFile("../../configs/systemd/strongroom.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mustLoad(t, mustWrite(t, regexp.MustCompile(`(?m)^( +)# ( *[a-z_]+:.*)$`).ReplaceAllString(string(text), "$1$2")))
+	if c.Auth["sso"].OIDC == nil || c.Stores["cluster"].Kubernetes == nil || c.Listen.TLS == nil {
+		t.Errorf("without the comments, the config has the strategies %v and the stores %v", c.Auth, c.Stores)
 	}
 }
 
