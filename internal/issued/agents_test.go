@@ -332,3 +332,25 @@ func TestTheNewestKeyGivesTheMinimumTime(t *testing.T) {
 	s = s.mustCrash(t, c.clock())
 	s.wantKnown(t, key, false, fmt.Sprint("with a key of ", newest.Created))
 }
+
+func TestRevocationOfASandboxReturnsTheKeysThatItRevoked(t *testing.T) {
+	s := newStack(t, newClock().clock())
+	_, over := s.mustCreateAgent(t, issued.AgentDraft{Sandbox: "box"})
+	_, one := s.mustCreateAgent(t, issued.AgentDraft{Sandbox: "box"})
+	_, two := s.mustCreateAgent(t, issued.AgentDraft{Sandbox: "box"})
+	s.mustCreateAgent(t, issued.AgentDraft{Sandbox: "box-2"})
+	if _, err := s.Revoke(t.Context(), root, over.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	revoked, err := s.RevokeSandbox(t.Context(), root, "box")
+	var got []string
+	for _, key := range revoked {
+		got = append(got, key.ID)
+	}
+	want := []string{one.ID, two.ID}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) || err != nil {
+		t.Errorf("revoked %q, %v, want %q", got, err, want)
+	}
+}
