@@ -29,7 +29,7 @@ func (s *stack) Close() error {
 
 var kek = seal.NewKey()
 
-func newStack(t *testing.T) *stack {
+func newStack(t testing.TB) *stack {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "state.db")
 	err := state.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
@@ -39,7 +39,7 @@ func newStack(t *testing.T) *stack {
 	return openStack(t, path)
 }
 
-func openStack(t *testing.T, path string) *stack {
+func openStack(t testing.TB, path string) *stack {
 	t.Helper()
 	file, err := state.Open(path)
 	if err != nil {
