@@ -124,6 +124,10 @@ var commands = []struct {
 		wantRefusal(t, i.administer(t, "secret", "undelete", theApp, "db"), "secret not found")
 	}},
 	{args: "secret destroy " + theApp + " never", says: "secret not found"},
+	{args: "owner list", prints: "OWNER  SECRETS\n" + theApp + "  1\n" + theUser + "  1\n"},
+	{args: "owner list -o json", prints: `[{"owner":"` + theApp + `","secrets":1},{"owner":"` + theUser + `","secrets":1}]` + "\n"},
+	{args: "owner list --store attic", says: "there is no store of this name"},
+	{args: "owner list user/default", says: `takes no argument, and "user/default" is one`},
 	{args: "owner deleted " + theApp, prints: "REVISION  TIME  NAME  KEYS  DESCRIPTION\nR  T  gone  k\n"},
 	{args: "owner deleted " + theUser},
 	{args: "owner erase " + theApp, after: func(t *testing.T, p *process, i install) {

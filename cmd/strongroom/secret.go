@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,9 +49,14 @@ OpenHands or app/<uuid> for those of an Nx1 app. No value is shown.`,
 func ownerCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "owner", Short: "List owners and their deleted secrets, or erase an owner", Args: noArgs, RunE: showHelp,
-		Example: `  strongroom owner deleted user/default`,
+		Example: `  strongroom owner list
+  strongroom owner deleted user/default`,
 	}
 	c.AddCommand(
+		prints(described(secretAction("list", "List the owners that have secrets, and how many each has", noArgs, listOwners),
+			"List the owners that have secrets, and how many each has. Deleted secrets do not count.",
+			`  strongroom owner list
+  strongroom owner list -o json`)),
 		prints(described(secretAction("deleted OWNER", "List deleted secrets that can be put back, newest first", cobra.ExactArgs(1), deletedSecrets),
 			"", `  strongroom owner deleted user/default`)),
 		asksFirst(described(secretAction("erase OWNER", "Remove all secrets of an owner and their history for good", cobra.ExactArgs(1), eraseOwner),
@@ -61,7 +67,7 @@ func ownerCommand() *cobra.Command {
 	return c
 }
 
-// A target is the owner or secret that a command works on.
+// A target is the owner or secret that a command works on. It may be all of a store.
 type target struct {
 	gen.SecretRef
 	revision string
@@ -75,7 +81,7 @@ func secretAction(use, short string, args cobra.PositionalArgs, do func(context.
 		if err != nil {
 			return err
 		}
-		args = append(args, "", "")
+		args = append(args, "", "", "")
 		return do(ctx, a, target{gen.SecretRef{Store: name, Owner: args[0], Name: args[1]}, args[2]})
 	})
 	storeFlag(c, &store)
@@ -139,6 +145,18 @@ func undeleteSecret(ctx context.Context, a *adminClient, t target) error {
 func destroySecret(ctx context.Context, a *adminClient, t target) error {
 	resp, err := a.DestroySecretWithResponse(ctx, t.SecretRef)
 	return refusal(resp, err)
+}
+
+func listOwners(ctx context.Context, a *adminClient, t target) error {
+	resp, err := a.ListOwnersWithResponse(ctx, gen.StoreRef{Store: t.Store})
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	return a.print(resp.Body, func() error {
+		return printTable(a, "OWNER|SECRETS", *resp.JSON200, func(o gen.OwnerInfo) []string {
+			return []string{o.Owner, strconv.Itoa(o.Secrets)}
+		})
+	})
 }
 
 func deletedSecrets(ctx context.Context, a *adminClient, t target) error {

@@ -180,6 +180,8 @@ func TestAdministrationAnswersMatchTheDocument(t *testing.T) {
 		{"undelete for an invalid owner", 400, func() (*http.Response, error) { return c.UndeleteSecret(ctx, undelete(nobody, nil)) }},
 		{"destroy none", 404, func() (*http.Response, error) { return c.DestroySecret(ctx, none) }},
 		{"destroy", 204, func() (*http.Response, error) { return c.DestroySecret(ctx, db) }},
+		{"owners", 200, func() (*http.Response, error) { return c.ListOwners(ctx, gen.StoreRef{Store: db.Store}) }},
+		{"owners nowhere", 404, func() (*http.Response, error) { return c.ListOwners(ctx, gen.StoreRef{Store: nowhere.Store}) }},
 		{"deleted", 200, func() (*http.Response, error) { return c.DeletedSecrets(ctx, owner(db)) }},
 		{"deleted nowhere", 404, func() (*http.Response, error) { return c.DeletedSecrets(ctx, owner(nowhere)) }},
 		{"deleted secrets of an invalid owner", 400, func() (*http.Response, error) { return c.DeletedSecrets(ctx, owner(nobody)) }},

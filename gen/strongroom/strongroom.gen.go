@@ -171,6 +171,15 @@ type NewKey struct {
 	Missing *[]string `json:"missing,omitempty"`
 }
 
+// OwnerInfo defines model for OwnerInfo.
+type OwnerInfo struct {
+	// Owner As in user/alice or app/0f8fad5b-d9cb-469f-a165-70867728950e.
+	Owner string `json:"owner"`
+
+	// Secrets The number of its secrets, without deleted ones.
+	Secrets int `json:"secrets"`
+}
+
 // OwnerRef defines model for OwnerRef.
 type OwnerRef struct {
 	// Owner As in user/alice or app/0f8fad5b-d9cb-469f-a165-70867728950e.
@@ -211,6 +220,12 @@ type Status struct {
 
 	// Warnings Findings that need attention, such as a certificate that expires soon.
 	Warnings []Finding `json:"warnings"`
+}
+
+// StoreRef defines model for StoreRef.
+type StoreRef struct {
+	// Store A name under stores in the config.
+	Store string `json:"store"`
 }
 
 // Verdict defines model for Verdict.
@@ -449,6 +464,9 @@ type DeletedSecretsJSONRequestBody = OwnerRef
 
 // EraseOwnerJSONRequestBody defines body for EraseOwner for application/json ContentType.
 type EraseOwnerJSONRequestBody = OwnerRef
+
+// ListOwnersJSONRequestBody defines body for ListOwners for application/json ContentType.
+type ListOwnersJSONRequestBody = StoreRef
 
 // DestroySecretJSONRequestBody defines body for DestroySecret for application/json ContentType.
 type DestroySecretJSONRequestBody = SecretRef
@@ -851,6 +869,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/owner/erase (the `EraseOwner` operationId).
 	EraseOwner(ctx context.Context, body EraseOwnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOwnersWithBody List the owners that have secrets
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /strongroom/v1/owner/list (the `ListOwners` operationId).
+	ListOwnersWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOwners List the owners that have secrets
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /strongroom/v1/owner/list (the `ListOwners` operationId).
+	ListOwners(ctx context.Context, body ListOwnersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DestroySecretWithBody Remove a secret for good
 	//
@@ -1618,6 +1650,40 @@ func (c *Client) EraseOwnerWithBody(ctx context.Context, contentType string, bod
 // Corresponds with POST /strongroom/v1/owner/erase (the `EraseOwner` operationId).
 func (c *Client) EraseOwner(ctx context.Context, body EraseOwnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewEraseOwnerRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOwnersWithBody List the owners that have secrets
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /strongroom/v1/owner/list (the `ListOwners` operationId).
+func (c *Client) ListOwnersWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnersRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOwners List the owners that have secrets
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /strongroom/v1/owner/list (the `ListOwners` operationId).
+func (c *Client) ListOwners(ctx context.Context, body ListOwnersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnersRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2639,6 +2705,46 @@ func NewEraseOwnerRequestWithBody(server string, contentType string, body io.Rea
 	return req, nil
 }
 
+// NewListOwnersRequest calls the generic ListOwners builder with application/json body
+func NewListOwnersRequest(server string, body ListOwnersJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewListOwnersRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewListOwnersRequestWithBody constructs an http.Request for the ListOwners method, with any body, and a specified content type
+func NewListOwnersRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/strongroom/v1/owner/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewDestroySecretRequest calls the generic DestroySecret builder with application/json body
 func NewDestroySecretRequest(server string, body DestroySecretJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3275,6 +3381,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /strongroom/v1/owner/erase (the `EraseOwner` operationId).
 	EraseOwnerWithResponse(ctx context.Context, body EraseOwnerJSONRequestBody, reqEditors ...RequestEditorFn) (*EraseOwnerResponse, error)
+
+	// ListOwnersWithBodyWithResponse List the owners that have secrets
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/owner/list (the `ListOwners` operationId).
+	ListOwnersWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ListOwnersResponse, error)
+
+	// ListOwnersWithResponse List the owners that have secrets
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/owner/list (the `ListOwners` operationId).
+	ListOwnersWithResponse(ctx context.Context, body ListOwnersJSONRequestBody, reqEditors ...RequestEditorFn) (*ListOwnersResponse, error)
 
 	// DestroySecretWithBodyWithResponse Remove a secret for good
 	//
@@ -4435,6 +4555,54 @@ func (r EraseOwnerResponse) ContentType() string {
 	return ""
 }
 
+type ListOwnersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]OwnerInfo
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOwnersResponse) GetJSON200() *[]OwnerInfo {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListOwnersResponse) GetJSONDefault() *Problem {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOwnersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOwnersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOwnersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOwnersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type DestroySecretResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5304,6 +5472,32 @@ func (c *ClientWithResponses) EraseOwnerWithResponse(ctx context.Context, body E
 		return nil, err
 	}
 	return ParseEraseOwnerResponse(rsp)
+}
+
+// ListOwnersWithBodyWithResponse List the owners that have secrets
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/owner/list (the `ListOwners` operationId).
+func (c *ClientWithResponses) ListOwnersWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ListOwnersResponse, error) {
+	rsp, err := c.ListOwnersWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOwnersResponse(rsp)
+}
+
+// ListOwnersWithResponse List the owners that have secrets
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/owner/list (the `ListOwners` operationId).
+func (c *ClientWithResponses) ListOwnersWithResponse(ctx context.Context, body ListOwnersJSONRequestBody, reqEditors ...RequestEditorFn) (*ListOwnersResponse, error) {
+	rsp, err := c.ListOwners(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOwnersResponse(rsp)
 }
 
 // DestroySecretWithBodyWithResponse Remove a secret for good
@@ -6210,6 +6404,39 @@ func ParseEraseOwnerResponse(rsp *http.Response) (*EraseOwnerResponse, error) {
 	return response, nil
 }
 
+// ParseListOwnersResponse parses an HTTP response from a ListOwnersWithResponse call
+func ParseListOwnersResponse(rsp *http.Response) (*ListOwnersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOwnersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []OwnerInfo
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseDestroySecretResponse parses an HTTP response from a DestroySecretWithResponse call
 func ParseDestroySecretResponse(rsp *http.Response) (*DestroySecretResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6505,6 +6732,9 @@ type ServerInterface interface {
 	// EraseOwner Remove all secrets of an owner for good, with their history
 	// (POST /strongroom/v1/owner/erase)
 	EraseOwner(ctx echo.Context) error
+	// ListOwners List the owners that have secrets
+	// (POST /strongroom/v1/owner/list)
+	ListOwners(ctx echo.Context) error
 	// DestroySecret Remove a secret for good
 	// (POST /strongroom/v1/secret/destroy)
 	DestroySecret(ctx echo.Context) error
@@ -6731,6 +6961,15 @@ func (w *ServerInterfaceWrapper) EraseOwner(ctx echo.Context) error {
 	return err
 }
 
+// ListOwners converts echo context to params.
+func (w *ServerInterfaceWrapper) ListOwners(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListOwners(ctx)
+	return err
+}
+
 // DestroySecret converts echo context to params.
 func (w *ServerInterfaceWrapper) DestroySecret(ctx echo.Context) error {
 	var err error
@@ -6856,6 +7095,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/strongroom/v1/secret/import", wrapper.ImportSecret, options.OperationMiddlewares["importSecret"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/undelete", wrapper.UndeleteSecret, options.OperationMiddlewares["undeleteSecret"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/secret/destroy", wrapper.DestroySecret, options.OperationMiddlewares["destroySecret"]...)
+	router.POST(options.BaseURL+"/strongroom/v1/owner/list", wrapper.ListOwners, options.OperationMiddlewares["listOwners"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/owner/deleted", wrapper.DeletedSecrets, options.OperationMiddlewares["deletedSecrets"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/owner/erase", wrapper.EraseOwner, options.OperationMiddlewares["eraseOwner"]...)
 	router.POST(options.BaseURL+"/strongroom/v1/migrate", wrapper.Migrate, options.OperationMiddlewares["migrate"]...)
@@ -7727,6 +7967,45 @@ func (response EraseOwnerdefaultJSONResponse) VisitEraseOwnerResponse(w http.Res
 	return err
 }
 
+type ListOwnersRequestObject struct {
+	Body *ListOwnersJSONRequestBody
+}
+
+type ListOwnersResponseObject interface {
+	VisitListOwnersResponse(w http.ResponseWriter) error
+}
+
+type ListOwners200JSONResponse []OwnerInfo
+
+func (response ListOwners200JSONResponse) VisitListOwnersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnersdefaultJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListOwnersdefaultJSONResponse) VisitListOwnersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DestroySecretRequestObject struct {
 	Body *DestroySecretJSONRequestBody
 }
@@ -8061,6 +8340,9 @@ type StrictServerInterface interface {
 	// EraseOwner Remove all secrets of an owner for good, with their history
 	// (POST /strongroom/v1/owner/erase)
 	EraseOwner(ctx context.Context, request EraseOwnerRequestObject) (EraseOwnerResponseObject, error)
+	// ListOwners List the owners that have secrets
+	// (POST /strongroom/v1/owner/list)
+	ListOwners(ctx context.Context, request ListOwnersRequestObject) (ListOwnersResponseObject, error)
 	// DestroySecret Remove a secret for good
 	// (POST /strongroom/v1/secret/destroy)
 	DestroySecret(ctx context.Context, request DestroySecretRequestObject) (DestroySecretResponseObject, error)
@@ -8918,6 +9200,52 @@ func (sh *strictHandler) EraseOwner(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(EraseOwnerResponseObject); ok {
 		return validResponse.VisitEraseOwnerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListOwners operation middleware
+func (sh *strictHandler) ListOwners(ctx echo.Context) error {
+	var request ListOwnersRequestObject
+
+	var body ListOwnersJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwners(ctx.Request().Context(), request.(ListOwnersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwners")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListOwnersResponseObject); ok {
+		return validResponse.VisitListOwnersResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -46,11 +46,11 @@ func (s *Service) Migrate(ctx context.Context, caller secret.Caller, from, to st
 			return &m.Migration, err
 		}
 		for _, owner := range owners {
-			if err := m.moveAll(ctx, owner); err != nil {
+			if err := m.moveAll(ctx, owner.Owner); err != nil {
 				return nil, err
 			}
 		}
-		page.After = owners[len(owners)-1].String()
+		page.After = owners[len(owners)-1].Owner.String()
 	}
 }
 

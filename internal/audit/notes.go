@@ -50,7 +50,7 @@ type coalesceKey struct {
 // missing secret. Every other event, such as the outcome of a write, has an entry of its
 // own.
 func coalesceKeyOf(e secret.Event) coalesceKey {
-	if e.Action != secret.List && e.Action != secret.History && !e.Missing {
+	if !e.Action.ShowsOnly() && !e.Missing {
 		return coalesceKey{event: e}
 	}
 	named := e.Ref.Name != ""

@@ -27,9 +27,9 @@ func (a Action) asGranted() Action {
 	return a
 }
 
-// showsOnly reports whether the action changes nothing and shows no value. The audit
+// ShowsOnly reports whether the action changes nothing and shows no value. The audit
 // entry of such an action follows within a second instead of coming first.
-func (a Action) showsOnly() bool { return a == List || a == History }
+func (a Action) ShowsOnly() bool { return a == List || a == History }
 
 // ErrNoHistory means that the store keeps no versions and no deleted secrets.
 var ErrNoHistory = errors.New("not kept by this store")

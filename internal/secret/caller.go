@@ -163,12 +163,12 @@ func (c Caller) sees(ref Ref) bool {
 
 // refusal returns the error for a denied action: ErrNotFound if the caller may not
 // know whether the secret or app exists, ErrForbidden if it may, or if it has no
-// grant on this kind of owner. A list of a user's secrets is always ErrForbidden,
-// because a caller can ask only for its own.
+// grant on this kind of owner. A list of owners is always ErrForbidden, and so is a list
+// of a user's secrets, because a caller can ask only for its own.
 func (c Caller) refusal(ref Ref) error {
 	whole := Ref{Owner: ref.Owner}
 	switch {
-	case c.sees(ref):
+	case ref.Owner.ID == AnyID, c.sees(ref):
 		return ErrForbidden
 	case c.sees(whole):
 		return ErrNotFound

@@ -69,14 +69,25 @@ func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page 
 
 // Owners returns the owners of a kind that have secrets, sorted by id, with the number
 // of their secrets. It needs the right to list the secrets of all owners of the kind.
-// An owner for which a grant denies that is left out.
+// Secrets that the caller may not list do not count, and an owner without others is left
+// out.
 func (s *Service) Owners(ctx context.Context, caller Caller, kind string) ([]OwnerInfo, error) {
 	var owners []OwnerInfo
-	err := s.admit(ctx, caller, List, Ref{Owner: Owner{kind, AnyID}}, func(Op) (err error) {
+	err := s.admit(ctx, caller, List, Ref{Owner: Owner{kind, AnyID}}, func(Op) error {
 		all, err := s.store.Owners(ctx, Page{})
 		for _, o := range all {
-			if o.Kind == kind && caller.May(List, Ref{Owner: o}) {
-				owners = append(owners, OwnerInfo{o, -1})
+			if o.Kind != kind || !caller.May(List, Ref{Owner: o.Owner}) {
+				continue
+			}
+			if caller.tellsNamesApart() {
+				infos, err := s.visible(ctx, caller, o.Owner, Page{})
+				if err != nil {
+					return err
+				}
+				o.Secrets = len(infos)
+			}
+			if o.Secrets > 0 {
+				owners = append(owners, o)
 			}
 		}
 		return err
@@ -227,7 +238,7 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 	if !caller.mayAt(now, action, ref) {
 		return s.record(ctx, *op.Event, caller.refusal(ref), Denied)
 	}
-	if action.showsOnly() {
+	if action.ShowsOnly() {
 		err := do(op)
 		if errors.Is(err, ErrNotFound) {
 			return s.record(ctx, *op.Event, err, NotFound)
@@ -344,7 +355,7 @@ func (s *Service) record(ctx context.Context, event Event, err error, outcome Ou
 	if outcome != Unknown {
 		ctx = context.WithoutCancel(ctx)
 	}
-	if event.Missing && event.Action.showsOnly() {
+	if event.Missing && event.Action.ShowsOnly() {
 		return firstOf(unrecorded(s.audit.Note(event)), err)
 	}
 	failed := s.audit.Record(ctx, event)

@@ -70,13 +70,22 @@ func arguments() map[string][]any {
 		"Undelete": {on(app, "gone"), secret.Revision("")},
 		"Destroy":  {ref},
 		"Erase":    {app},
+		"Owners":   {secret.KindApp},
 		"Refuse":   {secret.Write, ref, nil},
 	}
 }
 
 // showsOnly reports whether the method's audit entry may follow later.
 func showsOnly(method string) bool {
-	return slices.Contains([]string{"List", "Head", "Versions", "Deleted"}, method)
+	return slices.Contains([]string{"List", "Head", "Owners", "Versions", "Deleted"}, method)
+}
+
+// ownerFor returns the owner on which the method needs a grant.
+func ownerFor(method string) secret.Owner {
+	if method == "Owners" {
+		return apps
+	}
+	return app
 }
 
 // A remembering store implements Historian without keeping anything.
@@ -228,7 +237,7 @@ func TestEveryMethodTakesItsAction(t *testing.T) {
 		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "Create": secret.Create,
 		"Replace": secret.Write, "Put": secret.Write, "Describe": secret.Write, "Delete": secret.Delete,
 		"Import": secret.Admin, "CopyTo": secret.Admin, "Versions": secret.Admin, "Deleted": secret.Admin, "Restore": secret.Admin, "Undelete": secret.Admin,
-		"Destroy": secret.Admin, "Erase": secret.Admin, "Refuse": secret.Write,
+		"Destroy": secret.Admin, "Erase": secret.Admin, "Owners": secret.List, "Refuse": secret.Write,
 	}
 	says := map[string]secret.Action{
 		"Import": secret.Import, "CopyTo": secret.Migrate, "Versions": secret.History, "Deleted": secret.History, "Restore": secret.Restore, "Undelete": secret.Undelete,
@@ -237,7 +246,7 @@ func TestEveryMethodTakesItsAction(t *testing.T) {
 	forEveryMethod(t, func(t *testing.T, method string) {
 		for _, action := range all {
 			var log ledger
-			err := call(t, secret.NewService(filled(t), &log), caller(grant(app, action)), method)
+			err := call(t, secret.NewService(filled(t), &log), caller(grant(ownerFor(method), action)), method)
 			if allowed := err == nil; allowed != (action == takes[method]) {
 				t.Errorf("with a grant of %s: got error %v", action, err)
 			}
@@ -332,11 +341,11 @@ func TestARefusalWithoutAnAuditEntryIsAnError(t *testing.T) {
 }
 
 func TestEventHasCallerAndSecret(t *testing.T) {
-	who := secret.Caller{
-		Subject: "ci", Key: "key-7", User: "alice", From: "192.0.2.1", Request: "r-1",
-		Grants: []secret.Grant{grant(app, all...)},
-	}
 	forEveryMethod(t, func(t *testing.T, method string) {
+		who := secret.Caller{
+			Subject: "ci", Key: "key-7", User: "alice", From: "192.0.2.1", Request: "r-1",
+			Grants: []secret.Grant{grant(ownerFor(method), all...)},
+		}
 		var log ledger
 		if err := call(t, secret.NewService(filled(t), &log), who, method); err != nil {
 			t.Fatal(err)
@@ -349,7 +358,7 @@ func TestEventHasCallerAndSecret(t *testing.T) {
 			t.Errorf("got outcomes %q, want %q", got, want)
 		}
 		for _, e := range log.events {
-			if e.Subject != "ci" || e.Key != "key-7" || e.From != "192.0.2.1" || e.Request != "r-1" || e.Ref.Owner != app || e.Time.IsZero() {
+			if e.Subject != "ci" || e.Key != "key-7" || e.From != "192.0.2.1" || e.Request != "r-1" || e.Ref.Owner != ownerFor(method) || e.Time.IsZero() {
 				t.Errorf("got event %+v, want one of %+v", e, who)
 			}
 		}
@@ -487,6 +496,35 @@ func TestListHasOnlyAllowedSecrets(t *testing.T) {
 		}
 		if !slices.Equal(met, mine) {
 			t.Errorf("in pages of %d: got %q, want %q", limit, met, mine)
+		}
+	}
+}
+
+func TestOwnersHasOneKindWithoutExcludedOwners(t *testing.T) {
+	st := filled(t)
+	for _, ref := range []secret.Ref{on(app, "second"), on(other, "db"), on(alice, "db")} {
+		if _, err := st.Create(t.Context(), secret.Op{Ref: ref}, secret.Draft{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := secret.NewService(st, &ledger{})
+	for _, tc := range []struct {
+		name   string
+		grants []secret.Grant
+		want   []secret.OwnerInfo
+		err    error
+	}{
+		{"all", []secret.Grant{grant(apps, secret.List)}, []secret.OwnerInfo{{Owner: app, Secrets: 3}, {Owner: other, Secrets: 1}}, nil},
+		{"but not of one", []secret.Grant{grant(apps, secret.List), deny(grant(app, secret.List))}, []secret.OwnerInfo{{Owner: other, Secrets: 1}}, nil},
+		{"of one only", []secret.Grant{grant(app, all...)}, nil, secret.ErrForbidden},
+		{"of one name", []secret.Grant{named(grant(apps, all...), "second")}, []secret.OwnerInfo{{Owner: app, Secrets: 1}}, nil},
+		{"but not of one name", []secret.Grant{grant(apps, all...), deny(named(grant(apps, all...), "db"))}, []secret.OwnerInfo{{Owner: app, Secrets: 2}}, nil},
+		{"every other action", []secret.Grant{grant(apps, secret.Reveal, secret.Write, secret.Admin)}, nil, secret.ErrForbidden},
+		{"of users", []secret.Grant{grant(secret.Owner{Kind: secret.KindUser, ID: secret.AnyID}, secret.List)}, nil, secret.ErrForbidden},
+	} {
+		got, err := s.Owners(t.Context(), caller(tc.grants...), secret.KindApp)
+		if !errors.Is(err, tc.err) || !slices.Equal(got, tc.want) {
+			t.Errorf("%s: got %v and error %v, want %v and %v", tc.name, got, err, tc.want, tc.err)
 		}
 	}
 }

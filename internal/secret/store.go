@@ -89,6 +89,16 @@ func PageOf[T any](items []T, page Page, name func(T) string) []T {
 	return items
 }
 
+// PageOfOwners sorts the owners and returns one page. count has the number of secrets of
+// each.
+func PageOfOwners(count map[Owner]int, page Page) []OwnerInfo {
+	var owners []OwnerInfo
+	for owner, n := range count {
+		owners = append(owners, OwnerInfo{owner, n})
+	}
+	return PageOf(owners, page, func(o OwnerInfo) string { return o.Owner.String() })
+}
+
 // A Store keeps secrets. One method for each thing that can be done to a
 // secret. Each is atomic, and visible to every later call once it has returned without
 // error, after a crash too if the store is durable. All methods are safe for
@@ -127,8 +137,9 @@ type Store interface {
 	// has another revision.
 	Delete(ctx context.Context, op Op) error
 
-	// Owners returns all owners that have secrets, sorted by Owner.String.
-	Owners(ctx context.Context, page Page) ([]Owner, error)
+	// Owners returns all owners that have secrets, sorted by Owner.String, with the
+	// number of their secrets. Deleted secrets do not count.
+	Owners(ctx context.Context, page Page) ([]OwnerInfo, error)
 
 	// Check returns nil if the store can do its work.
 	Check(ctx context.Context) error

@@ -171,10 +171,10 @@ func others(tb testing.TB, store *memory.Store) (all []any) {
 		tb.Fatal(err)
 	}
 	for _, owner := range owners {
-		if owner == secret.User("alice") || owner == secret.App(ourApp) {
+		if owner.Owner == secret.User("alice") || owner.Owner == secret.App(ourApp) {
 			continue
 		}
-		infos, err := store.List(tb.Context(), owner, secret.Page{})
+		infos, err := store.List(tb.Context(), owner.Owner, secret.Page{})
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -36,6 +36,25 @@ func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestOb
 	return listed, nil
 }
 
+// ListOwners lists the owners that have secrets, apps before users.
+func (a *handlers) ListOwners(ctx context.Context, req gen.ListOwnersRequestObject) (gen.ListOwnersResponseObject, error) {
+	s, err := a.admin.Secrets(req.Body.Store)
+	if err != nil {
+		return nil, err
+	}
+	listed := gen.ListOwners200JSONResponse{}
+	for _, kind := range []string{secret.KindApp, secret.KindUser} {
+		owners, err := s.Owners(ctx, auth.Caller(ctx), kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range owners {
+			listed = append(listed, gen.OwnerInfo{Owner: o.Owner.String(), Secrets: o.Secrets})
+		}
+	}
+	return listed, nil
+}
+
 // SecretHistory lists the versions of a secret.
 func (a *handlers) SecretHistory(ctx context.Context, req gen.SecretHistoryRequestObject) (gen.SecretHistoryResponseObject, error) {
 	s, ref, err := a.find(*req.Body)

@@ -279,8 +279,8 @@ func (s *Store) Delete(ctx context.Context, op secret.Op) error {
 }
 
 // Owners implements [secret.Store].
-func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, error) {
-	var owners []secret.Owner
+func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.OwnerInfo, error) {
+	count := map[secret.Owner]int{}
 	err := s.file.View(func(tx *state.Tx) error {
 		for key, value := range eachOwner(tx.Bucket(s.secrets)) {
 			if err := ctx.Err(); err != nil {
@@ -291,7 +291,7 @@ func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, e
 				return err
 			}
 			if o.count > 0 {
-				owners = append(owners, o.owner)
+				count[o.owner] = o.count
 			}
 		}
 		return nil
@@ -299,7 +299,7 @@ func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, e
 	if err != nil {
 		return nil, err
 	}
-	return secret.PageOf(owners, page, secret.Owner.String), nil
+	return secret.PageOfOwners(count, page), nil
 }
 
 // Check implements [secret.Store].

@@ -53,7 +53,7 @@ func empty(t *testing.T, st secret.Store) {
 		t.Error(err)
 	}
 	for _, owner := range owners {
-		infos, err := st.List(ctx, owner, secret.Page{})
+		infos, err := st.List(ctx, owner.Owner, secret.Page{})
 		if err != nil {
 			t.Error(err)
 		}

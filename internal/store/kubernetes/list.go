@@ -38,32 +38,32 @@ func (s *Store) List(ctx context.Context, owner secret.Owner, page secret.Page) 
 const ownersAtOnce = "500"
 
 // Owners implements [secret.Store]. It reads the metadata of every secret.
-func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, error) {
+func (s *Store) Owners(ctx context.Context, page secret.Page) ([]secret.OwnerInfo, error) {
 	ctx, end, err := s.begin(ctx, secret.Op{})
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	seen := map[secret.Owner]bool{}
+	count := map[secret.Owner]int{}
 	r := s.request(http.MethodGet, "", listMetadata, nil)
 	r.query = url.Values{"labelSelector": {managedBy + "=" + us}, "limit": {ownersAtOnce}}
 	for more := true; more; {
+		var seen []secret.Owner // of this page
 		next, err := each(ctx, s, r, func(o masked) {
 			if ref, ok := o.Metadata.ref(); ok {
-				seen[ref.Owner] = true
+				seen = append(seen, ref.Owner)
 			}
-		}, func() {})
+		}, func() { seen = nil })
 		if err != nil {
 			return nil, err
+		}
+		for _, owner := range seen {
+			count[owner]++
 		}
 		r.query.Set("continue", next)
 		more = next != ""
 	}
-	var owners []secret.Owner
-	for owner := range seen {
-		owners = append(owners, owner)
-	}
-	return secret.PageOf(owners, page, secret.Owner.String), nil
+	return secret.PageOfOwners(count, page), nil
 }
 
 // errNoList means that an answer does not have the form of a list.

@@ -45,14 +45,14 @@ func (s *Store) List(_ context.Context, owner secret.Owner, page secret.Page) ([
 	return secret.PageOf(infos, page, func(i secret.Info) string { return i.Name }), nil
 }
 
-func (s *Store) Owners(_ context.Context, page secret.Page) ([]secret.Owner, error) {
+func (s *Store) Owners(_ context.Context, page secret.Page) ([]secret.OwnerInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	owners := map[secret.Owner]bool{}
+	count := map[secret.Owner]int{}
 	for ref := range s.entries {
-		owners[ref.Owner] = true
+		count[ref.Owner]++
 	}
-	return secret.PageOf(slices.Collect(maps.Keys(owners)), page, secret.Owner.String), nil
+	return secret.PageOfOwners(count, page), nil
 }
 
 func (s *Store) Head(_ context.Context, ref secret.Ref) (secret.Info, error) {

@@ -41,8 +41,8 @@ func cancelledReadFailsOrIsRight(t T, st secret.Store) {
 	if infos, err := st.List(ctx, alice, secret.Page{}); err == nil {
 		wantNames(t, namesOf(infos), "db")
 	}
-	if owners, err := st.Owners(ctx, secret.Page{}); err == nil && (len(owners) != 1 || owners[0] != alice) {
-		t.Errorf("Owners: got %q, want %q", owners, alice)
+	if owners, err := st.Owners(ctx, secret.Page{}); err == nil && (len(owners) != 1 || owners[0].Owner != alice) {
+		t.Errorf("Owners: got %v, want %q", owners, alice)
 	}
 	if _, err := st.Head(t.Context(), want.Ref); err != nil {
 		t.Errorf("Head after a cancelled one: %v", err)

@@ -33,7 +33,7 @@ func whatListReturnsIsTheCallersOwn(t T, st secret.Store) {
 	infos := mustList(t, st, alice, secret.Page{})
 	infos[0], infos[1].Description = infos[1], "spoilt"
 	unharmed()
-	mustOwners(t, st, secret.Page{})[0] = shop
+	mustCount(t, st, secret.Page{})[0].Owner = shop
 	if got := mustOwners(t, st, secret.Page{}); len(got) != 1 || got[0] != alice {
 		t.Errorf("Owners: got %q, want %q", got, alice)
 	}

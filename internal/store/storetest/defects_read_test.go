@@ -21,8 +21,8 @@ func (m ownersByPrefix) List(ctx context.Context, owner secret.Owner, page secre
 	}
 	var all []secret.Info
 	for _, o := range owners {
-		if strings.HasPrefix(o.String(), owner.String()) {
-			infos, err := m.Store.List(ctx, o, page)
+		if strings.HasPrefix(o.Owner.String(), owner.String()) {
+			infos, err := m.Store.List(ctx, o.Owner, page)
 			if err != nil {
 				return nil, err
 			}
@@ -34,34 +34,44 @@ func (m ownersByPrefix) List(ctx context.Context, owner secret.Owner, page secre
 
 type ownersByID struct{ secret.Store }
 
-func (m ownersByID) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, error) {
+func (m ownersByID) Owners(ctx context.Context, page secret.Page) ([]secret.OwnerInfo, error) {
 	owners, err := m.Store.Owners(ctx, page)
-	slices.SortFunc(owners, func(a, b secret.Owner) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(owners, func(a, b secret.OwnerInfo) int { return strings.Compare(a.Owner.ID, b.Owner.ID) })
 	return owners, err
 }
 
 type ownersIgnoreAfter struct{ secret.Store }
 
-func (m ownersIgnoreAfter) Owners(ctx context.Context, page secret.Page) ([]secret.Owner, error) {
+func (m ownersIgnoreAfter) Owners(ctx context.Context, page secret.Page) ([]secret.OwnerInfo, error) {
 	return m.Store.Owners(ctx, secret.Page{Limit: page.Limit})
+}
+
+type ownersCountOne struct{ secret.Store }
+
+func (m ownersCountOne) Owners(ctx context.Context, page secret.Page) ([]secret.OwnerInfo, error) {
+	owners, err := m.Store.Owners(ctx, page)
+	for i := range owners {
+		owners[i].Secrets = 1
+	}
+	return owners, err
 }
 
 type ownersForever struct {
 	secret.Store
 	mu  sync.Mutex
-	had []secret.Owner
+	had []secret.OwnerInfo
 }
 
 func (m *ownersForever) Create(ctx context.Context, op secret.Op, draft secret.Draft) (secret.Info, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !slices.Contains(m.had, op.Ref.Owner) {
-		m.had = append(m.had, op.Ref.Owner)
+	if had := (secret.OwnerInfo{Owner: op.Ref.Owner, Secrets: 1}); !slices.Contains(m.had, had) {
+		m.had = append(m.had, had)
 	}
 	return m.Store.Create(ctx, op, draft)
 }
 
-func (m *ownersForever) Owners(context.Context, secret.Page) ([]secret.Owner, error) {
+func (m *ownersForever) Owners(context.Context, secret.Page) ([]secret.OwnerInfo, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.had), nil

@@ -461,7 +461,7 @@ func (m describeLooksEverywhere) Describe(ctx context.Context, op secret.Op, nam
 		return secret.Info{}, err
 	}
 	for _, owner := range owners {
-		if info, err := m.Head(ctx, secret.Ref{Owner: owner, Name: name}); err == nil && name != op.Ref.Name {
+		if info, err := m.Head(ctx, secret.Ref{Owner: owner.Owner, Name: name}); err == nil && name != op.Ref.Name {
 			return info, secret.ErrExists
 		}
 	}
@@ -544,8 +544,8 @@ func (m deleteEverybodys) Delete(ctx context.Context, op secret.Op) error {
 		return err
 	}
 	for _, owner := range owners {
-		if owner != op.Ref.Owner {
-			_ = m.Store.Delete(ctx, secret.Op{Ref: secret.Ref{Owner: owner, Name: op.Ref.Name}})
+		if owner.Owner != op.Ref.Owner {
+			_ = m.Store.Delete(ctx, secret.Op{Ref: secret.Ref{Owner: owner.Owner, Name: op.Ref.Name}})
 		}
 	}
 	return m.Store.Delete(ctx, op)

@@ -102,6 +102,15 @@ func mustList(t T, st secret.Store, owner secret.Owner, page secret.Page) []secr
 
 func mustOwners(t T, st secret.Store, page secret.Page) []secret.Owner {
 	t.Helper()
+	var owners []secret.Owner
+	for _, info := range mustCount(t, st, page) {
+		owners = append(owners, info.Owner)
+	}
+	return owners
+}
+
+func mustCount(t T, st secret.Store, page secret.Page) []secret.OwnerInfo {
+	t.Helper()
 	owners, err := st.Owners(t.Context(), page)
 	if err != nil {
 		t.Fatalf("Owners: %v", err)

@@ -57,6 +57,7 @@ func mutants() []mutant {
 		{"owner and name are joined", refs{m(), joined}, "OwnerAndNameDoNotRunTogether"},
 		{"owners are in order of id", ownersByID{m()}, "OwnersAreInOrder"},
 		{"Owners ignores After", ownersIgnoreAfter{m()}, "OwnersComeInPages"},
+		{"Owners counts one secret each", ownersCountOne{m()}, "OwnersHaveTheNumberOfTheirSecrets"},
 		{"Owners remembers who had secrets", &ownersForever{Store: m()}, "OwnerWithoutSecretsIsNotListed"},
 
 		{"List ignores After", listIgnoresAfter{m()}, "ListComesInPages"},

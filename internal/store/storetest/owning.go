@@ -14,6 +14,7 @@ func owning() []promise {
 		{name: "OwnerAndNameDoNotRunTogether", check: ownerAndNameDoNotRunTogether},
 		{name: "OwnersAreInOrder", check: ownersAreInOrder},
 		{name: "OwnersComeInPages", check: ownersComeInPages},
+		{name: "OwnersHaveTheNumberOfTheirSecrets", check: ownersHaveTheNumberOfTheirSecrets},
 		{name: "OwnerWithoutSecretsIsNotListed", check: ownerWithoutSecretsIsNotListed},
 	}
 }
@@ -130,6 +131,28 @@ func ownersComeInPages(t T, st secret.Store) {
 	} {
 		if got := mustOwners(t, st, secret.Page{After: after}); !slices.Equal(got, want) {
 			t.Errorf("Owners after %q: got %q, want %q", after, got, want)
+		}
+	}
+}
+
+func ownersHaveTheNumberOfTheirSecrets(t T, st secret.Store) {
+	mustCreate(t, st, secret.Op{Ref: secret.Ref{Owner: shop, Name: "db"}}, nil)
+	mustCreate(t, st, at("a"), nil)
+	mustCreate(t, st, at("b"), nil)
+	for i, step := range []struct {
+		after func()
+		want  int
+	}{
+		{func() {}, 2},
+		{func() { mustCreate(t, st, at("c"), nil) }, 3},
+		{func() { mustDescribe(t, st, at("c"), "d", "") }, 3},
+		{func() { mustReplace(t, st, at("d"), secret.Change{Set: data{"k": "v"}}) }, 3},
+		{func() { mustDelete(t, st, at("a")) }, 2},
+	} {
+		step.after()
+		want := []secret.OwnerInfo{{Owner: shop, Secrets: 1}, {Owner: alice, Secrets: step.want}}
+		if got := mustCount(t, st, secret.Page{}); !slices.Equal(got, want) {
+			t.Errorf("Owners after step %d: got %v, want %v", i, got, want)
 		}
 	}
 }
