@@ -193,7 +193,7 @@ var commands = []struct {
 	{args: "explain --as admin reveal user/default", prints: "yes: …, admin, key …: by DIR/keys/session-keys.yaml:8\n…"},
 	{args: "explain --as nobody list user/default", says: "no caller matches this credential"},
 	{args: "explain --credential-file {dir}/psk reveal " + theApp + "/db", prints: "yes: psk, admin, key …: by DIR/keys/psks.yaml:…\n"},
-	{args: "explain --credential-file {dir}/anchor list user/default", says: "no: psk refuses it: no API key is like it: it is in no keys file, or was issued and no longer works"},
+	{args: "explain --credential-file {dir}/anchor list user/default", says: "no: psk refuses it: no API key is like it: it is in no keys file, or no longer works"},
 	{args: "explain --as admin juggle user/default", says: "action: must be one of list, create, write, delete, reveal, admin"},
 	{args: "explain --as admin list default", says: "target: must be user/<id> or app/<uuid>, and /<name> for a secret of it"},
 	{args: "keyring show -o json", prints: `{"keys":[1],"primary":1,"resealed":0,"resealing":false}` + "\n"},

@@ -24,7 +24,7 @@ func apiKeyCommand() *cobra.Command {
 		Use:   "apikey",
 		Short: "Create, list, rotate and revoke API keys",
 		Long: `Create, list, rotate and revoke API keys that the server issues. They work at once, beside the keys in keys files.
-The state file keeps their hashes.`,
+The state file keeps their hashes. apikey rotate also replaces keys in keys files.`,
 		Example: `  strongroom apikey list`,
 		Args:    noArgs, RunE: showHelp,
 	}
@@ -169,26 +169,6 @@ func revokeAPIKey(ctx context.Context, a *adminClient, args []string) error {
 		return err
 	}
 	return a.print(resp.Body, func() error { return a.printf("%s %s\n", resp.JSON200.Id, stateOf(*resp.JSON200)) })
-}
-
-func rotateAPIKeyCommand() *cobra.Command {
-	overlap := duration.Duration(duration.Day)
-	c := adminCommand("rotate ID", "Replace an issued API key; the old one works for a while", cobra.ExactArgs(1), func(ctx context.Context, a *adminClient, args []string) error {
-		seconds, err := lifetime("overlap", overlap)
-		if err != nil {
-			return err
-		}
-		resp, err := a.RotateApiKeyWithResponse(ctx, gen.RotateApiKeyJSONRequestBody{Id: args[0], Overlap: seconds})
-		if err := refusal(resp, err); err != nil {
-			return err
-		}
-		return a.printNewKey(*resp.JSON200)
-	})
-	c.Long = `Create an API key with the same grants and strategies, print it once, and end the old one after --overlap.`
-	c.Example = `  strongroom apikey rotate k3x7q2mf
-  strongroom apikey rotate k3x7q2mf --overlap 1h`
-	c.Flags().Var(&overlap, "overlap", "`time` for which the old key still works, at most 90d")
-	return c
 }
 
 // printNewKey writes the key, and nothing else, to standard output.

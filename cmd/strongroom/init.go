@@ -53,8 +53,7 @@ Nothing that exists is overwritten.
 
 It creates one API key for each API and prints both once, as headers; only their hashes are
 kept. With --keys-out FILE they go to that file instead, with mode 0600. These keys may do
-everything, reveal included. To replace one, create another with strongroom apikey create and
-remove this one from its keys file in DIR/keys.
+everything, reveal included. strongroom apikey rotate replaces one.
 
 With --console, the config also serves the web console, at /console.
 

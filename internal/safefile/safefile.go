@@ -10,8 +10,8 @@
 //   - only regular files are opened ([Open], [OpenOwn]), so a FIFO cannot block
 //     the caller.
 //
-// [Create], [Replace] and [Remove] follow the first rule by themselves. For
-// everything else, run it in [User.Do].
+// [Create], [Replace], [Edit] and [Remove] follow the first rule by themselves. Run
+// everything else in [User.Do].
 package safefile
 
 import (
@@ -61,20 +61,24 @@ func CreateText(path string, content []byte) error {
 // path are not allowed.
 func Replace(path string, mode os.FileMode, content []byte) error {
 	return asOwner(path, func() error {
-		draft := path + ".new"
-		_ = os.Remove(draft) // left by a crash
-		err := fill(draft, mode, func(f *os.File) error {
+		return replace(path, mode, func(f *os.File) error {
 			_, err := f.Write(content)
 			return err
 		})
-		if err != nil {
-			return err
-		}
-		if err := os.Rename(draft, path); err != nil {
-			return err
-		}
-		return SyncDir(filepath.Dir(path))
 	})
+}
+
+// replace writes a draft beside the file and renames it to the path.
+func replace(path string, mode os.FileMode, write func(*os.File) error) error {
+	draft := path + ".new"
+	_ = os.Remove(draft) // left by a crash
+	if err := fill(draft, mode, write); err != nil {
+		return errors.Join(err, os.Remove(draft))
+	}
+	if err := os.Rename(draft, path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
 }
 
 // Remove removes files. A missing file is not an error.

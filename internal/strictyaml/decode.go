@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -90,6 +91,27 @@ func Lines(text []byte) map[string]int {
 		}
 	})
 	return lines
+}
+
+// A Scalar is the place of a text or number in a file. Line and Column begin with 1;
+// Column and Length count characters, quotes included.
+type Scalar struct{ Line, Column, Length int }
+
+// Scalars maps the path of each text or number to its place. The length is only right for
+// one without line breaks and escapes.
+func Scalars(text []byte) map[string]Scalar {
+	scalars := map[string]Scalar{}
+	walk(text, func(n *yaml.Node, path string, isKey bool) {
+		if isKey || n.Kind != yaml.ScalarNode {
+			return
+		}
+		length := utf8.RuneCountInString(n.Value)
+		if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+			length += len(`""`)
+		}
+		scalars[path] = Scalar{n.Line, n.Column, length}
+	})
+	return scalars
 }
 
 // pathsOf maps each position at which a key or value begins to its path. Where

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -78,7 +79,7 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 func (s *Strategy) Holder(hash Hash) (caller secret.Caller, known bool) {
 	key, listed := s.keys[hash]
 	same := subtle.ConstantTimeCompare(hash[:], key.SHA256[:]) == 1
-	if listed && same {
+	if listed && same && !key.over(time.Now()) {
 		return s.caller(key), true
 	}
 	for _, issuer := range s.issuers {
@@ -89,7 +90,7 @@ func (s *Strategy) Holder(hash Hash) (caller secret.Caller, known bool) {
 	return secret.Caller{}, false
 }
 
-var errUnknown = auth.Refuse("no API key is like it: it is in no keys file, or was issued and no longer works")
+var errUnknown = auth.Refuse("no API key is like it: it is in no keys file, or no longer works")
 
 // cut removes the prefix, and reports whether the rest can be an API key, which an
 // empty text cannot. The prefix may be a scheme, so its case does not matter (RFC
@@ -117,7 +118,9 @@ func (s *Strategy) caller(k Key) secret.Caller {
 func (s *Strategy) Callers() []secret.Caller {
 	var callers []secret.Caller
 	for _, k := range s.keys {
-		callers = append(callers, s.caller(k))
+		if !k.over(time.Now()) {
+			callers = append(callers, s.caller(k))
+		}
 	}
 	slices.SortFunc(callers, func(a, b secret.Caller) int { return strings.Compare(a.Key, b.Key) })
 	for _, issuer := range s.issuers {

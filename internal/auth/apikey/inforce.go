@@ -2,13 +2,15 @@ package apikey
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
 // InForce holds the strategies of the current policy, by name. A request that
 // began under an earlier policy finds out from it whether its key is still in the
-// keys file. It is safe for concurrent use; the zero value has no strategies.
+// keys file and has not ended. It is safe for concurrent use; the zero value has no
+// strategies.
 type InForce struct {
 	strategies atomic.Pointer[map[string]*Strategy]
 }
@@ -21,8 +23,8 @@ func (f *InForce) has(strategy string, key Hash) bool {
 	if all == nil || (*all)[strategy] == nil {
 		return false
 	}
-	_, ok := (*all)[strategy].keys[key]
-	return ok
+	k, ok := (*all)[strategy].keys[key]
+	return ok && !k.over(time.Now())
 }
 
 // fileKey is a key of a keys file as [secret.Service] checks it again before it

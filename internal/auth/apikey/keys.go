@@ -3,6 +3,7 @@ package apikey
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -34,11 +35,16 @@ type Key struct {
 	// User is the owner of the custom secrets that the key is for. Several keys can
 	// name the same user, so that replacing a key loses nothing.
 	User string `yaml:"user,omitempty"`
+	// Until is the time at which the key stops working. Without it the key does not end.
+	Until time.Time `yaml:"until,omitempty"`
 	// Grants are the rights of its holder; without one there are none.
 	Grants []grant.Line `yaml:"grants,omitempty"`
 
 	grants []secret.Grant
 }
+
+// over reports whether the key no longer works.
+func (k *Key) over(now time.Time) bool { return !k.Until.IsZero() && !now.Before(k.Until) }
 
 // DefaultUser is the user of keys that name none.
 const DefaultUser = "default"
