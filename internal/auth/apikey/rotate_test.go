@@ -69,6 +69,9 @@ func TestRotationItCannotWriteIsRefused(t *testing.T) {
 		{"no such id", "keys: [{id: k1, sha256: OLD, subject: ci}]\n", "k2", `no API key with the id "k2"`},
 		{"a list in brackets", "keys: [{id: k1, sha256: OLD, subject: ci}]\n", "k1", "by hand"},
 		{"a hash on a line of its own", "keys:\n- id: k1\n  sha256:\n    OLD\n  subject: ci\n", "k1", "by hand"},
+		{"an id with an escape", `keys:
+- {id: "k\u0031", sha256: OLD, subject: ci}
+`, "k1", "by hand"},
 		{"an ended key", "keys:\n- {id: k1, sha256: OLD, subject: ci, until: 2001-01-01T00:00:00Z}\n", "k1", "has ended: rotate its successor"},
 		{"a broken file", "keys: {\n", "k1", "not closed"},
 		{"a file with a mistake", "keys:\n- {id: k1, sha256: OLD, subject: ci, usr: a}\n", "k1", "did you mean user?"},
