@@ -16,16 +16,16 @@ import (
 	"github.com/strongroom/strongroom/internal/config"
 )
 
-// An adminClient asks the server that runs on a state file.
+// An adminClient sends requests to the server of a state file.
 type adminClient struct {
 	*gen.ClientWithResponses
 	cfg *config.Config
 	out *cobra.Command
 }
 
-// adminCommand is a command that asks the running server, or with none running
-// answers from the state file: then this process serves the socket itself
-// until the command is done.
+// adminCommand returns a command that sends requests to the running server. Without one,
+// this process opens the state file and serves the socket itself until the command is
+// done.
 func adminCommand(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, a *adminClient, args []string) error) *cobra.Command {
 	var file string
 	c := &cobra.Command{
@@ -80,8 +80,7 @@ func storeFlag(c *cobra.Command, store *string) {
 
 func storeNames(cfg *config.Config) []string { return slices.Sorted(maps.Keys(cfg.Stores)) }
 
-// completeFromConfig completes a flag with names from the config, if there is
-// a config that can be read.
+// completeFromConfig completes a flag with names from the config, if it can be read.
 func completeFromConfig(c *cobra.Command, flag string, names func(*config.Config) []string) {
 	_ = c.RegisterFlagCompletionFunc(flag, func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		path, err := c.Flags().GetString("config")
@@ -105,7 +104,7 @@ func (a *adminClient) printf(format string, args ...any) error {
 	return err
 }
 
-// store is the one that was named, or the only one there is.
+// store returns the given name, or the name of the only store.
 func (a *adminClient) store(name string) (string, error) {
 	switch {
 	case name != "":

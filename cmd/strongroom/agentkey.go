@@ -73,7 +73,7 @@ their names and values in the headers of all api_key strategies, or of those nam
 }
 
 // warnOfMissing names the secrets that do not exist, which may be typing
-// mistakes. Keys are often created before what they are for.
+// mistakes. Keys are often created before their secrets.
 func (a *adminClient) warnOfMissing(owner string, names *[]string) error {
 	if names == nil {
 		return nil

@@ -20,8 +20,7 @@ type answered interface {
 	GetBody() []byte
 }
 
-// refusal returns err, or the error in the answer unless it is one of
-// success.
+// refusal returns err, or the error in an answer that reports one.
 func refusal(a answered, err error) error {
 	if err != nil {
 		return err
@@ -62,9 +61,8 @@ func writeTable[T any](w io.Writer, titles string, items []T, cells func(T) []st
 	return table.Flush()
 }
 
-// legible is a text as a terminal may have it. Names and descriptions come from
-// callers: quoted, none of them can pass for another line, or command the
-// terminal.
+// legible quotes a text that is unsafe for a terminal. Names and descriptions come from
+// callers and must not fake another line or contain control sequences.
 func legible(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }) {
 		return strconv.QuoteToGraphic(text)

@@ -42,7 +42,7 @@ The state file keeps their hashes. apikey rotate also replaces keys in keys file
 	return c
 }
 
-// lifetime is a flag's, in whole seconds.
+// lifetime returns the duration of a flag in whole seconds.
 func lifetime(flag string, d duration.Duration) (seconds int, err error) {
 	if d < 0 || time.Duration(d)%time.Second != 0 {
 		return 0, fmt.Errorf("--%s: must be whole seconds", flag)
@@ -50,7 +50,7 @@ func lifetime(flag string, d duration.Duration) (seconds int, err error) {
 	return int(time.Duration(d) / time.Second), nil
 }
 
-// ifGiven is the value of the flag, nil if the flag is left out.
+// ifGiven returns the value of the flag, or nil if the flag was not given.
 func ifGiven[T any](a *adminClient, flag string, value T) *T {
 	if !a.out.Flags().Changed(flag) {
 		return nil
@@ -107,7 +107,8 @@ func strategyFlag(c *cobra.Command, strategies *[]string) {
 	completeFromConfig(c, "strategy", apiKeyStrategies)
 }
 
-// strategies makes sure that they exist: a key for others would work nowhere.
+// strategies checks that the strategies exist, because an API key for others would not
+// work.
 func (a *adminClient) strategies(names []string) (*[]string, error) {
 	for _, name := range names {
 		if a.cfg.Auth[name].APIKey == nil {
@@ -127,7 +128,7 @@ func apiKeyStrategies(cfg *config.Config) []string {
 	return slices.Sorted(maps.Keys(keys))
 }
 
-// parseGrant reads a line of a keys file.
+// parseGrant parses a grant in the form of a keys file.
 func parseGrant(text string) (gen.Grant, error) {
 	var line grant.Line
 	err := strictyaml.Decode([]byte(text), &line)
@@ -177,7 +178,7 @@ func (a *adminClient) printNewKey(k gen.NewKey) error {
 	return errors.Join(err, a.printf("%s\n", k.Key))
 }
 
-// stateOf says whether the key works, and until or since when.
+// stateOf describes whether the key works, and until or since when.
 func stateOf(k gen.IssuedKey) string {
 	switch {
 	case k.Revoked != nil:

@@ -82,7 +82,7 @@ func auditTailCommand() *cobra.Command {
 		}
 		_, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{Last: &lines})
 		if errors.Is(err, io.EOF) {
-			return nil // nothing is on record yet
+			return nil // the audit log is empty
 		}
 		return err
 	})
@@ -113,7 +113,7 @@ func auditExportCommand() *cobra.Command {
 	return c
 }
 
-// exportEntries returns the number of the last entry that there is.
+// exportEntries writes all entries after a number and returns the number of the last one.
 func (a *adminClient) exportEntries(ctx context.Context, after int) (last int, err error) {
 	for {
 		last, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{After: &after})
@@ -127,8 +127,7 @@ func (a *adminClient) exportEntries(ctx context.Context, after int) (last int, e
 	}
 }
 
-// followEvery is how long new entries may wait. The server is asked for what
-// is behind the last one, and for nothing before it.
+// followEvery is the interval between two requests for newer entries.
 const followEvery = time.Second
 
 func (a *adminClient) followEntries(ctx context.Context, after int) error {
@@ -148,11 +147,11 @@ func (a *adminClient) followEntries(ctx context.Context, after int) error {
 		case <-time.After(followEvery):
 		}
 	}
-	return nil // interrupted, as it is meant to end
+	return nil // the user interrupted it
 }
 
-// writeEntries returns the number of the last entry, or io.EOF if there was
-// none. The lines go out as the server made them, in its order of fields.
+// writeEntries writes the server's lines unchanged. It returns the number of the last
+// entry, or io.EOF if there was none.
 func (a *adminClient) writeEntries(ctx context.Context, body gen.ReadAuditJSONRequestBody) (last int, err error) {
 	resp, err := a.ReadAuditWithResponse(ctx, body)
 	if err := refusal(resp, err); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Where the config is without --config.
+// The places of the config without --config.
 const (
 	localConfig  = "./strongroom.yaml"
 	configEnv    = "STRONGROOM_CONFIG"
@@ -35,8 +35,8 @@ func configFlag(c *cobra.Command, file *string) {
 	}
 }
 
-// defaultConfig returns the first default that exists. A file that cannot be
-// read is not passed over: another config could be about another state file.
+// defaultConfig returns the first default that exists. It does not skip an unreadable
+// file, because the next config could name another state file.
 func defaultConfig() (string, error) {
 	switch info, err := os.Stat(localConfig); {
 	case err == nil:
@@ -54,8 +54,8 @@ func defaultConfig() (string, error) {
 		" (strongroom init --dir DIR makes one)")
 }
 
-// checkOwner refuses a config that another user may have left in a directory
-// in which the command happens to run.
+// checkOwner refuses a config of another user in the current directory, which may be a
+// trap.
 func checkOwner(info os.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || st.Uid == 0 || int(st.Uid) == os.Geteuid() {

@@ -13,9 +13,9 @@ import (
 )
 
 // asksFirst makes a command that destroys something ask before it does, unless
-// --yes is given. The consequence says what will happen; if it is empty, the
-// command does not ask. It asks before the state file is opened, so that a
-// prompt that waits keeps no other process out.
+// --yes is given. The consequence is shown; if it is empty, the command does not
+// ask. It asks before it opens the state file, so that a waiting prompt does not lock
+// out other processes.
 func asksFirst(c *cobra.Command, consequence func(args []string) string) *cobra.Command {
 	yes := c.Flags().BoolP("yes", "y", false, "do not ask for confirmation")
 	before := c.PreRunE

@@ -97,8 +97,8 @@ func initializeState(ctx context.Context, file string) error {
 	return nil
 }
 
-// initialize makes everything or, if something is in the way, nothing. The
-// config comes last, so that where there is one, there is all of it.
+// initialize creates all files, or none if one exists already. The config comes last, so
+// that an existing config means a complete installation.
 func initialize(c *cobra.Command, dir, keysOut string, config []byte) (err error) {
 	var made []string
 	defer func() {
@@ -152,8 +152,7 @@ func initialize(c *cobra.Command, dir, keysOut string, config []byte) (err error
 	return handOut(c, filepath.Join(dir, configFile), keysOut, fmt.Sprintf("X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk))
 }
 
-// handOut writes new API keys to standard output or, with mode 0600, to a new
-// file.
+// handOut writes new API keys to standard output, or to a new file with mode 0600.
 func handOut(c *cobra.Command, made, keysOut, keys string) error {
 	if keysOut != "" {
 		if err := safefile.CreateText(keysOut, []byte(keys)); err != nil {
@@ -167,8 +166,7 @@ func handOut(c *cobra.Command, made, keysOut, keys string) error {
 	return err
 }
 
-// newKeysFile returns a new key and the file that lets its holder do
-// everything.
+// newKeysFile returns a new API key and a keys file in which it has every right.
 func newKeysFile(header string) (key string, file []byte, err error) {
 	key, id := apikey.Generate()
 	everything := func(owner string) grant.Line {

@@ -27,12 +27,12 @@ type Spec struct {
 	Register func(*echo.Echo)          // adds the routes of the generated code
 	Rules    fastapi.Rules             // checks of bodies beyond the document
 
-	// Admit refuses a request whose caller may not do it, whatever its body says, before
-	// any of that is read. Nil admits every request.
+	// Admit refuses a request without the necessary right before its body is read. Nil
+	// admits every request.
 	Admit func(echo.Context) error
 }
 
-// Rule makes a rule of a check whose error is an InvalidError.
+// Rule turns a check into a rule. The check returns an InvalidError.
 func Rule(check func(text string) error) fastapi.Rule {
 	return func(_ *http.Request, text string) string { return reason(check(text)) }
 }
@@ -54,9 +54,9 @@ func reason(err error) string {
 	return ""
 }
 
-// New returns the API for callers whom the chain knows. A request is let in,
-// then held against the document, and only then read by the generated code.
-// The error is one in the document, or a route that is not in it.
+// New returns the API for callers that the chain authenticates. A request is admitted,
+// then validated by the document, and then decoded by the generated code. New returns an
+// error for a mistake in the document and for a route that is not in it.
 func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	doc, err := fastapi.Load(s.Document)
 	if err != nil {
@@ -73,12 +73,12 @@ func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	return e, doc.Covers(e.Routes())
 }
 
-// hold has the caller answer for the memory that its request takes.
+// hold reserves memory for the request in the caller's budget.
 func hold(ctx context.Context, bytes int) error { return auth.Caller(ctx).Hold(bytes) }
 
-// Admit returns nil if the caller may do the action to the secret or, where
-// the ref has no name, to some of the owner's. Otherwise the attempt is refused as the
-// operation itself would refuse it, and on record. It is for [Spec].Admit.
+// Admit returns nil if the caller has the right to the action on the secret or, for a ref
+// without a name, on some of the owner's secrets. Otherwise it returns the same error as
+// the operation itself, and audits the attempt. It is for [Spec].Admit.
 func Admit(ctx context.Context, secrets *secret.Service, caller secret.Caller, action secret.Action, ref secret.Ref) error {
 	if caller.May(action, ref) {
 		return nil

@@ -95,7 +95,7 @@ func Classify(err error) Problem {
 	return Problem{Kind: Internal, Status: http.StatusInternalServerError, Text: "Something went wrong", Err: err}
 }
 
-// fromEcho classifies an error of the router or of the generated code, whose own
+// fromEcho classifies an error of the router or of the generated code. Its own
 // text may quote the request.
 func fromEcho(e *echo.HTTPError) Problem {
 	p := Problem{Kind: Unrouted, Status: e.Code, Text: http.StatusText(e.Code), Err: e}

@@ -64,7 +64,7 @@ type Chain struct {
 	Limits *Limits
 	// Budget bounds the memory of requests in flight; nil sets no bound.
 	Budget *Budget
-	// Proxies are the reverse proxies whose X-Forwarded-For is trusted.
+	// Proxies are the reverse proxies with a trusted X-Forwarded-For.
 	Proxies Proxies
 	// Places are where the strategies look for credentials, whether or not the
 	// API's document has them.

@@ -148,10 +148,10 @@ func TestRequireDropsTheReasonOfARefusal(t *testing.T) {
 	}
 }
 
-// nobody is a strategy that accepts every request.
-type nobody struct{}
+// anybody is a strategy that accepts every request.
+type anybody struct{}
 
-func (nobody) Authenticate(*http.Request) (secret.Caller, error) {
+func (anybody) Authenticate(*http.Request) (secret.Caller, error) {
 	return secret.Caller{Subject: "nobody"}, nil
 }
 
@@ -165,7 +165,7 @@ func TestOnlyARequestWithoutACredentialIsLetInWithoutOne(t *testing.T) {
 	} {
 		var asked []string
 		var failures counted
-		chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}}, Without: nobody{}, Failures: &failures}
+		chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}}, Without: anybody{}, Failures: &failures}
 		r := httptest.NewRequest("GET", "/", http.NoBody)
 		if name, value, ok := strings.Cut(header, ": "); ok {
 			r.Header.Set(name, value)

@@ -78,7 +78,7 @@ func TestFailuresAreCountedByAddressAndNobodyIsAskedAnyMore(t *testing.T) {
 		chain, asked := limited(none, none, twice)
 		wantError(t, try(chain, from(tc.first, "bad"), nil), auth.ErrBadCredential)
 		wantError(t, try(chain, from(tc.first, "ann"), nil), nil)
-		wantError(t, try(chain, from(tc.first, "broken"), nil), errBroken) // which counts
+		wantError(t, try(chain, from(tc.first, "broken"), nil), errBroken) // counts as a failure
 		before := len(*asked)
 		wantTooMany(t, try(chain, from(tc.same, "ann"), nil))
 		if len(*asked) != before {
@@ -88,7 +88,7 @@ func TestFailuresAreCountedByAddressAndNobodyIsAskedAnyMore(t *testing.T) {
 	}
 }
 
-// unavailable cannot tell at the moment.
+// unavailable is a strategy that cannot decide at the moment.
 type unavailable struct{}
 
 func (unavailable) Authenticate(*http.Request) (secret.Caller, error) {
@@ -122,7 +122,7 @@ func TestAProxySaysWhereARequestComesFrom(t *testing.T) {
 		forwarded []string
 		want      string
 	}{
-		{"192.0.2.1:1", []string{"198.51.100.1"}, "192.0.2.1"}, // it is none
+		{"192.0.2.1:1", []string{"198.51.100.1"}, "192.0.2.1"}, // the peer is no proxy
 		{"10.0.0.1:1", nil, "10.0.0.1"},
 		{"10.0.0.1:1", []string{"198.51.100.1"}, "198.51.100.1"},
 		{"[::ffff:10.0.0.1]:1", []string{"198.51.100.1"}, "198.51.100.1"},
@@ -158,8 +158,8 @@ func TestAProxySaysWhereARequestComesFrom(t *testing.T) {
 	}
 }
 
-// BenchmarkRequire is what a request costs that is let in: as the config is by
-// default, without limits, and with one on requests.
+// BenchmarkRequire measures an admitted request: with the default config, without limits,
+// and with a limit on requests.
 func BenchmarkRequire(b *testing.B) {
 	generous := auth.Rate{PerSecond: 1e9, Burst: 1e9}
 	for name, l := range map[string]*auth.Limits{

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Proxies are the networks of reverse proxies whose X-Forwarded-For is trusted.
+// Proxies are the networks of reverse proxies with a trusted X-Forwarded-For.
 type Proxies []netip.Prefix
 
 // Client returns the client's address: that of the peer, or if the peer is a trusted

@@ -245,7 +245,7 @@ type OpenHands struct {
 	// Names that new secrets may have: any, or env for those that an
 	// environment variable can have. Default any.
 	Names string `yaml:"names"`
-	// SuspiciousValues says what to do with a value that looks like a mistake:
+	// SuspiciousValues selects the treatment of a value that looks like a mistake:
 	// a newline or blank too many, carriage returns, a byte order mark,
 	// invisible characters, quotes or NAME= around it, a PEM file that is cut or
 	// has lost its line breaks, a placeholder, a value that is masked in part, or
@@ -294,7 +294,7 @@ type Nx1 struct {
 	Store string `yaml:"store"`
 	// Auth lists the strategies of its callers in order: names under auth.
 	Auth []string `yaml:"auth"`
-	// MaskedValues says what to do with a value that is the mask ****: reject
+	// MaskedValues selects the treatment of a value that is the mask ****: reject
 	// the request, keep the stored value, or store the asterisks. Default
 	// reject.
 	MaskedValues string `yaml:"masked_values"`

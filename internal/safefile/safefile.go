@@ -5,7 +5,7 @@
 // can replace any file there with a symbolic link, a hard link or a FIFO before it is
 // opened. Two rules prevent an attack:
 //
-//   - root accesses such files with the rights of the user who controls the path
+//   - root accesses such files with the rights of the user that controls the path
 //     ([OwnerOf]), so that it can do no more than that user;
 //   - only regular files are opened ([Open], [OpenOwn]), so a FIFO cannot block
 //     the caller.

@@ -12,14 +12,14 @@ import (
 // maxLinks is the number of symbolic links that the kernel follows (path_resolution(7)).
 const maxLinks = 40
 
-// A User is the user with whose rights this process accesses a path. The zero User is the
+// A User is the user for which this process accesses a path, with that user's rights. The zero User is the
 // user of the process.
 type User struct {
 	uid, gid int
 	path     string // the path component that this user owns; empty for the zero User
 }
 
-// OwnerOf returns the user who controls the target of a path. For root it is the owner of
+// OwnerOf returns the user that controls the target of a path. For root it is the owner of
 // the first directory, symbolic link or file on the way that root does not own: from
 // there on, that user can replace every component. For any other user, and if root owns
 // all components, it is the zero User. A missing component is skipped, so its parent

@@ -74,22 +74,21 @@ type Caller struct {
 	Request string // for the audit log: id of the request
 	Grants  []Grant
 
-	// Sandbox is the only one whose routes the credential is good for; empty,
-	// it was made for none and is good for no sandbox's routes. What it may do
-	// elsewhere its grants say, as always: an agent key's are the names and
-	// values of the secrets that it was made for, on any route of their owner.
+	// Sandbox is the only sandbox on whose routes the credential works; empty: on no
+	// sandbox's routes. On other routes the grants decide: an agent key may list and
+	// reveal the secrets for which it was created, on every route of their owner.
 	Sandbox string
 
-	// Profile is the agent profile for which the credential was made, if it was
-	// made for one: a list for that profile shows what its grants allow.
+	// Profile is the agent profile for which the credential was created, or empty. A
+	// list for that profile shows the secrets that its grants allow.
 	Profile string
 
 	// WriteBack are the grants that apply only when an agent writes a renewed value
 	// back under the version that it has read.
 	WriteBack []Grant
 
-	// Credential is what the caller was known by, if that can stop working
-	// while a request is under way; nil if it cannot.
+	// Credential is the caller's credential if it can stop working during a request;
+	// otherwise nil.
 	Credential Credential
 
 	// Memory limits the memory of the request; nil sets no limit.
@@ -98,11 +97,11 @@ type Caller struct {
 
 // Memory is the share of the server's memory that a request may hold until it ends.
 type Memory interface {
-	// Hold asks for so many bytes more. It returns ErrBusy if they are not free.
+	// Hold reserves more bytes. It returns ErrBusy if they are not available.
 	Hold(bytes int) error
 }
 
-// Hold asks for memory on behalf of the caller's request.
+// Hold reserves memory for the caller's request.
 func (c Caller) Hold(bytes int) error {
 	if c.Memory == nil {
 		return nil

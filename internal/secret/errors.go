@@ -24,11 +24,11 @@ var (
 )
 
 // ErrBeingDeleted is an ErrUnavailable: the secret was deleted, and until the
-// cluster has removed what is left of it, its name cannot be used again.
+// cluster has removed the rest of it, its name cannot be used again.
 var ErrBeingDeleted = fmt.Errorf("%w: the secret is being deleted", ErrUnavailable)
 
 // IsRefusal reports whether the error means that the action is not allowed, or that the
-// secret does not exist, which looks the same to a caller who may not know of it.
+// secret does not exist, which looks the same to a caller without the right to know of it.
 func IsRefusal(err error) bool { return errors.Is(err, ErrForbidden) || errors.Is(err, ErrNotFound) }
 
 // An InvalidError means that the input can never be valid. It names the field, or the

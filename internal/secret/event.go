@@ -69,14 +69,13 @@ func OutcomeOf(err error) Outcome {
 
 // A Recorder writes the audit log.
 type Recorder interface {
-	// Record returns when the event is on disk. On an error the
-	// action it stands for must not happen, or not be answered. The steps run
-	// before, in the same transaction; if one fails, its error is returned and
-	// nothing is recorded.
+	// Record returns when the event is on disk. After an error the action must not
+	// happen, or its result must not be returned. The steps run first, in the same
+	// transaction. If one fails, Record returns its error and writes no entry.
 	Record(ctx context.Context, e Event, steps ...func(Tx) error) error
 
-	// Note puts the event on record within a second, reads that are alike
-	// counted as one, and what is missing too. It returns an error if events can no longer be put on
-	// record.
+	// Note writes the event within a second. Similar reads, and similar requests for
+	// missing secrets, become one entry with a count. It returns an error if the audit log
+	// accepts no more entries.
 	Note(e Event) error
 }

@@ -8,7 +8,7 @@ const (
 	KindApp  = "app"
 )
 
-// An Owner owns secrets: a user who runs agents, or an app. Create one with [User]
+// An Owner owns secrets: a user of OpenHands, or an app of Nx1. Create one with [User]
 // or [App]. Its text form is kind/id, as in grants.
 type Owner struct{ Kind, ID string }
 

@@ -106,7 +106,7 @@ func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error
 }
 
 // Reveal returns a secret with its values, or ErrBusy if the caller's requests
-// hold too much memory for that: then the values are on record as delivered.
+// hold too much memory for that: then the audit log has the values as delivered.
 func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map[string]Value, error) {
 	var info Info
 	var data map[string]Value
@@ -206,8 +206,8 @@ func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Rev
 	})
 }
 
-// Refuse audits an attempt whose input is invalid by the rules of the caller's API.
-// It returns the InvalidError, or a denial if the caller may not do it anyway.
+// Refuse audits an attempt with input that is invalid by the rules of the caller's API. It
+// returns the InvalidError, or a denial for a caller without the right to the action.
 func (s *Service) Refuse(ctx context.Context, caller Caller, action Action, ref Ref, invalid error) error {
 	return s.admit(ctx, caller, action, ref, func(Op) error { return invalid })
 }

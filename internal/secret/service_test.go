@@ -152,7 +152,7 @@ func call(t *testing.T, s *secret.Service, who secret.Caller, method string) err
 	return err
 }
 
-// The stores whose methods all panic.
+// In these stores every method panics.
 type (
 	untouchable          struct{ secret.Store }
 	untouchableRecording struct{ secret.Recording }

@@ -33,14 +33,14 @@ type Op struct {
 	// use it through Check and Spend.
 	Credential Credential
 
-	// Recorded waits until the attempt is on record and returns nil, or why it
-	// cannot be. It is for an [Awaiting] store, which calls Await; nil stands
-	// for what is on record already.
+	// Recorded waits until the attempt is in the audit log and returns nil, or the
+	// reason why it cannot be. It is for an [Awaiting] store, which calls Await; nil
+	// means that the entry is on disk already.
 	Recorded func() error
 }
 
-// Await returns nil once what the op asks for may happen. Any other error is to
-// be returned as it is, and nothing done.
+// Await returns nil when the store may perform the operation. After an error the store
+// changes nothing and returns that error.
 func (op Op) Await() error {
 	if op.Recorded == nil {
 		return nil
@@ -48,8 +48,8 @@ func (op Op) Await() error {
 	return op.Recorded()
 }
 
-// AnyRevision as an Op's condition asks that the secret exists, which every
-// operation but Create asks anyway. It is If-Match: * (RFC 9110, section 13.1.1).
+// AnyRevision as an Op's condition requires that the secret exists, as every operation
+// except Create does anyway. It is If-Match: * (RFC 9110, section 13.1.1).
 const AnyRevision Revision = "*"
 
 // Matches reports whether the condition admits a secret at this revision.
@@ -57,15 +57,15 @@ func (op Op) Matches(now Revision) bool {
 	return op.OnlyIf == "" || op.OnlyIf == AnyRevision || op.OnlyIf == now
 }
 
-// A Draft is a secret to be.
+// A Draft is the content of a new secret.
 type Draft struct {
 	Description string
 	Data        map[string]Value
-	Created     time.Time // zero: now; set only when a secret moves in from elsewhere
+	Created     time.Time // zero: now; set only for an imported or migrated secret
 }
 
-// A Change is the new content of a secret: Set, and the stored values of
-// Keep. Whatever is in neither is gone.
+// A Change is the new content of a secret: the values of Set, and the stored values of
+// the data keys in Keep. All other data keys are removed.
 type Change struct {
 	Set         map[string]Value
 	Keep        []string // disjoint with Set
@@ -74,8 +74,8 @@ type Change struct {
 
 // A Page is a part of a list in order of name (bytewise).
 type Page struct {
-	After string // the last name of the page before; empty: from the start
-	Limit int    // at most so many; 0 or less: all
+	After string // the last name of the previous page; empty: from the start
+	Limit int    // the maximum number of items; 0 or less: unlimited
 }
 
 // PageOf sorts the items by name and returns one page. It may reuse the items'
@@ -99,15 +99,14 @@ func PageOfOwners(count map[Owner]int, page Page) []OwnerInfo {
 	return PageOf(owners, page, func(o OwnerInfo) string { return o.Owner.String() })
 }
 
-// A Store keeps secrets. One method for each thing that can be done to a
-// secret. Each is atomic, and visible to every later call once it has returned without
-// error, after a crash too if the store is durable. All methods are safe for
-// concurrent use. The caller owns every result except [Info.Keys].
+// A Store keeps secrets. It has one method for each operation. A method is atomic, and
+// once it has returned without error its effect is visible to every later call, in a
+// durable store even after a crash. All methods are safe for concurrent use. The caller
+// owns every result except [Info.Keys].
 //
-// Errors are those of this package, possibly wrapped: ErrNotFound if Op.Ref
-// does not exist, before ErrChanged if it is not at Op.OnlyIf, before any
-// other; ErrUnavailable and ErrFull at any time, and those of a context that
-// is done.
+// Errors are those of this package, possibly wrapped. ErrNotFound, for a missing Op.Ref,
+// takes precedence over ErrChanged, for another revision than Op.OnlyIf, and this over
+// all others. ErrUnavailable, ErrFull and the errors of a context are always possible.
 type Store interface {
 	// List returns the secrets of the owner, sorted by name. An empty list is no error.
 	List(ctx context.Context, owner Owner, page Page) ([]Info, error)

@@ -58,7 +58,7 @@ type File struct {
 	id     string
 	name   string        // path given to Open
 	path   string        // resolved path; the files beside it are in its directory
-	owner  safefile.User // on whose behalf root makes files beside it
+	owner  safefile.User // the owner of files that root creates beside it
 	damage string
 	db     atomic.Pointer[bbolt.DB] // Compact replaces it
 	stuck  atomic.Bool              // bbolt has panicked with its locks held

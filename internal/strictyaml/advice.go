@@ -57,7 +57,7 @@ func similarField(t reflect.Type, path string) (best string) {
 	if t == nil || t.Kind() != reflect.Struct {
 		return ""
 	}
-	closest := 3 // edits are no misspelling any more
+	closest := 3 // edits or more are another word
 	for f := range t.Fields() {
 		if n := nameOf(f); n != "" && edits(name, n) < min(closest, len(n)) {
 			best, closest = n, edits(name, n)
@@ -92,7 +92,7 @@ func edits(a, b string) int {
 	return row[len(b)]
 }
 
-// form says what a value of the type looks like.
+// form describes a valid value of the type.
 func form(t reflect.Type) string {
 	switch {
 	case t == nil:
@@ -115,8 +115,8 @@ func form(t reflect.Type) string {
 	return "has a value of the wrong form"
 }
 
-// plain says in our words why a file is not YAML. The decoder's own words name
-// its parts, and may quote the file.
+// plain explains in plain words why a file is not YAML. The decoder's own messages name
+// its internals and may quote the file.
 func plain(message string) string {
 	for _, known := range []struct{ theirs, ours string }{
 		{"no documents in stream", "the file is empty"},

@@ -70,7 +70,7 @@ func inOurWords(message string, into reflect.Type, path string) string {
 			return "there is no such field: did you mean " + similar + "?"
 		}
 		return "there is no such field"
-	case strings.HasPrefix(message, "must be "): // a type of ours says what
+	case strings.HasPrefix(message, "must be "): // a message of one of our types
 		return message
 	case strings.Contains(message, "already defined"):
 		return "is there twice"

@@ -10,27 +10,26 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// The answers are written here rather than by the generated types, which leave
-// out an empty list and put values into plain strings.
+// These types replace generated ones, which omit an empty list and keep values in plain
+// strings.
 
-// A detail is the document's SecretDetailResponse of a secret: with its values
-// if there are any, and else with masks in their place.
+// A detail is the document's SecretDetailResponse. Without values it shows masks.
 type detail struct {
 	secret.Info
 	data     map[string]secret.Value
-	warnings api.Warnings // of what was written
+	warnings api.Warnings // about the written values
 }
 
 // masked returns a secret with masked values, for callers with the right to list.
 func masked(info secret.Info) detail { return detail{Info: info} }
 
-// written shows a secret that was just written, masked.
+// written returns a secret after a write, with masked values.
 func written(info secret.Info, warnings api.Warnings) detail {
 	return detail{Info: info, warnings: warnings}
 }
 
-// revealed shows a secret with its values. Those that are not text, which only
-// others than this API can have stored, cannot be shown in JSON.
+// revealed returns a secret with its values. JSON cannot contain a value that is not
+// text; such a value was stored through another API or by kubectl.
 func revealed(info secret.Info, data map[string]secret.Value) (detail, error) {
 	for _, key := range info.Keys {
 		if !utf8.ValidString(string(data[key])) {
@@ -40,8 +39,8 @@ func revealed(info secret.Info, data map[string]secret.Value) (detail, error) {
 	return detail{Info: info, data: data}, nil
 }
 
-// AppendTo writes the detail as JSON. It is most of what is asked for, and by
-// reflection would take most of the time. Its keys are sorted.
+// AppendTo writes the detail as JSON with sorted keys. Encoding by reflection would take
+// most of the time of a request.
 //
 //	{"secret_name":"db","k8s_name":"nx1-…","data":[{"key":"USER","value":"****"}],"created_at":"2026-11-21T12:00:00Z"}
 func (d detail) AppendTo(t *server.Text) {

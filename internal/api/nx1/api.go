@@ -1,7 +1,6 @@
-// Package nx1 is the API that NexusOne has for an app's secrets, as its SDK
-// relies on it: specs/nx1.yaml and the overlay beside it. A secret has keys
-// and values, an update replaces all of them, and values come back masked but
-// from /reveal.
+// Package nx1 implements NexusOne's API for the secrets of an app, as its SDK expects it:
+// specs/nx1.yaml and its overlay. A secret has several keys with values. An update
+// replaces all of them. Only /reveal returns values; other answers mask them.
 package nx1
 
 import (
@@ -23,9 +22,9 @@ import (
 
 // Options configure the API.
 type Options struct {
-	// Masked says what to do with a value that is the mask itself.
+	// Masked selects the treatment of a value that is the mask itself.
 	Masked MaskedValues
-	// Suspicious says what to do with a value that looks like a mistake.
+	// Suspicious selects the treatment of a value that looks like a mistake.
 	Suspicious api.SuspiciousValues
 }
 
@@ -45,7 +44,7 @@ type handlers struct {
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
-// admit refuses a write that the caller may not make, before its body is read.
+// admit refuses a write without the right to write, before its body is read.
 func (a *handlers) admit(c echo.Context) error {
 	action := secret.Write
 	if c.Request().Method == http.MethodPost {
@@ -53,13 +52,13 @@ func (a *handlers) admit(c echo.Context) error {
 	}
 	var app types.UUID
 	if err := app.UnmarshalText([]byte(fastapi.PathParam(c, "app_id"))); err != nil {
-		return err // it was checked
+		return err // cannot happen: Check has accepted it
 	}
 	ctx := c.Request().Context()
 	return api.Admit(ctx, a.secrets, auth.Caller(ctx), action, ref(app, fastapi.PathParam(c, "secret_name")))
 }
 
-// ListSecrets lists an app's secrets, in order of name.
+// ListSecrets lists an app's secrets, sorted by name.
 func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
 	infos, err := a.secrets.List(ctx, auth.Caller(ctx), secret.App(req.AppId.String()), secret.Page{})
 	if err != nil {

@@ -53,7 +53,7 @@ func (a *handlers) draft(body *gen.CreateSecretJSONRequestBody) (secret.Draft, a
 
 // change reads a request's list of keys and values. A mistake is named by its
 // place in the list, and by its key if that is a legal one; values are never
-// repeated. Warnings are about what is to be set.
+// repeated. Warnings are about the new values.
 func (a *handlers) change(data []gen.SecretKeyValue) (c secret.Change, warnings api.Warnings, err error) {
 	c.Set = map[string]secret.Value{}
 	places := map[string]int{}

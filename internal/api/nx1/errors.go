@@ -12,8 +12,8 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A problem is the document's ErrorResponse. The SDK shows its users nothing
-// else, so it says what to do, on 401 and 403 too.
+// A problem is the document's ErrorResponse. The SDK shows nothing else to its users, so
+// the text gives advice, for 401 and 403 too.
 type problem struct {
 	Error string `json:"error"`
 	Code  int    `json:"code"`

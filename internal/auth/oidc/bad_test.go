@@ -33,8 +33,8 @@ const mostBytes = 16 << 10
 
 type badToken struct{ name, token string }
 
-// signed are the bad tokens that the issuer has signed itself, so that nothing
-// but what they say is wrong with them.
+// signed returns bad tokens with a valid signature of the issuer: only their content is
+// wrong.
 func signed(t *testing.T, i *issuer) (list []badToken) {
 	now, h, c := time.Now(), header(), i.claims()
 	add := func(name string, header, claims object) {
@@ -170,7 +170,7 @@ func manyNames(n int) string {
 	return b.String() + `"0":1,`
 }
 
-// forged are bad tokens that the issuer has not signed.
+// forged returns bad tokens without a valid signature of the issuer.
 func forged(t *testing.T, i *issuer) (list []badToken) {
 	add := func(name, token string) { list = append(list, badToken{name, token}) }
 	h, c, good := header(), mustJSON(t, i.claims()), i.good(t)
@@ -242,8 +242,8 @@ const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 func other(c byte) string { return string(alphabet[(strings.IndexByte(alphabet, c)+32)%64]) }
 
-// sameBits is another last character that a lenient decoder takes for the same
-// bytes: of 256 bytes, four of its bits are of no use.
+// sameBits returns another last character that a lenient decoder accepts for the same
+// bytes: four bits of the last character of 256 bytes are unused.
 func sameBits(c byte) string { return string(alphabet[strings.IndexByte(alphabet, c)^1]) }
 
 func mustPKIX(t testing.TB, key crypto.PublicKey) []byte {
@@ -259,7 +259,7 @@ func refused(err error) bool {
 	return errors.Is(err, auth.ErrBadCredential) || errors.Is(err, auth.ErrNoCredential)
 }
 
-// allocated is how many bytes the heap gave out meanwhile.
+// allocated returns the number of bytes that the call allocates.
 func allocated(what func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -287,7 +287,7 @@ func inABubble(t *testing.T, i *issuer, test func(t *testing.T, s *oidc.Strategy
 		s := i.newStrategy(t, i.rules())
 		mustLetIn(t, s, "good", i.good(t))
 		if _, err := s.Authenticate(request(token(t, with(header(), "kid", "unknown"), i.claims()))); !refused(err) {
-			t.Fatal(err) // and the key was asked for
+			t.Fatal(err) // this also fetched the key
 		}
 		test(t, s)
 	})
@@ -360,13 +360,13 @@ func mutate(rng *mathrand.Rand, token string) string {
 	}
 	text, err := base64.RawURLEncoding.DecodeString(part[n])
 	if err != nil {
-		panic(err) // it is a good token's
+		panic(err) // the token is valid
 	}
 	part[n] = b64(scramble(rng, text, `{}[]":,0123456789abcdefghijklmnopqrstuvwxyz\`+"\x00\xff"))
 	return strings.Join(part, ".")
 }
 
-// scramble damages a text like accidents and attackers.
+// scramble damages a text at random places.
 func scramble(rng *mathrand.Rand, text []byte, letters string) []byte {
 	text = bytes.Clone(text)
 	for range 1 + rng.IntN(3) {
@@ -393,7 +393,7 @@ func scramble(rng *mathrand.Rand, text []byte, letters string) []byte {
 	return text
 }
 
-// The table is meaningful only if each change is the token's only mistake.
+// Otherwise a token of the table could be refused for another reason than its own.
 func TestTheGoodTokenOfTheTableIsGood(t *testing.T) {
 	i := newIssuer(t)
 	var claims object

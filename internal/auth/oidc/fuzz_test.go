@@ -9,7 +9,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// Whatever an issuer signs, nobody is let in as no one, nor on everybody's
+// No signed token authenticates a caller without a subject, or with grants on all users'
 // secrets.
 func FuzzSignedTokens(f *testing.F) {
 	i := newIssuer(f)

@@ -23,8 +23,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// es256 is an issuer of which each key is one of a curve: they are quick to
-// make.
+// es256 is an issuer with elliptic-curve keys, which are generated quickly.
 type es256 struct {
 	*issuer
 	keys map[string]*ecdsa.PrivateKey
@@ -37,7 +36,7 @@ func newES256(t *testing.T, ids ...string) es256 {
 	return i
 }
 
-// have publishes these keys and no others, and makes those that are new.
+// have publishes exactly these keys. It generates missing ones.
 func (i es256) have(t *testing.T, ids ...string) {
 	t.Helper()
 	var list []object
@@ -56,7 +55,7 @@ func (i es256) rules() oidc.Rules {
 	return rules
 }
 
-// token is good for an hour, and signed with the key.
+// token returns a token that is valid for an hour, signed with the key.
 func (i es256) token(t *testing.T, id string) string {
 	t.Helper()
 	h := object{"alg": "ES256", "typ": "JWT", "kid": id}
@@ -133,9 +132,9 @@ func TestSignaturesOfOtherLengthsAreRefused(t *testing.T) {
 	wantError(t, s, "twice", token+token[at:], auth.ErrBadCredential)
 }
 
-// Nobody makes the server ask the issuer with a token that names no key, or no
-// algorithm that could be right.
-func TestNothingIsAskedForWhatCannotBeGood(t *testing.T) {
+// A token without a key id or with an unsupported algorithm causes no request to the
+// issuer.
+func TestAHopelessTokenCausesNoRequest(t *testing.T) {
 	i := newES256(t, "a")
 	s := i.newStrategy(t, i.rules())
 	mustLetIn(t, s, "a good one", i.token(t, "a"))
@@ -246,8 +245,8 @@ func TestNoMoreTokensAreRememberedThanFit(t *testing.T) {
 	}
 }
 
-// An issuer that is not the one it should be is away.
-func TestWhatAnIssuerPublishesIsHeldToTheRules(t *testing.T) {
+// The wrong issuer counts as unavailable.
+func TestInvalidMetadataMakesTheIssuerUnavailable(t *testing.T) {
 	i := newES256(t, "a")
 	good := jwk(t, "a", i.keys["a"].Public())
 	another, third := jwk(t, "a", mustECDSA(t, elliptic.P256()).Public()), jwk(t, "a", mustECDSA(t, elliptic.P256()).Public())
@@ -274,37 +273,37 @@ func TestWhatAnIssuerPublishesIsHeldToTheRules(t *testing.T) {
 		status          int
 		want            error
 	}{
-		"as it should be":              {fine, object{"keys": []any{good}}, 200, nil},
-		"beside keys of other kinds":   {fine, object{"keys": []any{7, nil, object{"kty": "oct", "kid": "s", "k": "c2VjcmV0"}, object{"kty": "PQC"}, good}}, 200, nil},
-		"of another issuer":            {with(fine, "issuer", "https://other.example"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
-		"of the issuer and a slash":    {with(fine, "issuer", s.URL+"/"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
-		"without an issuer":            {without(fine, "issuer"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
-		"where others could change it": {with(fine, "jwks_uri", "http://issuer.example/keys"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
-		"in a file":                    {with(fine, "jwks_uri", "file:///etc/passwd"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
-		"nowhere":                      {without(fine, "jwks_uri"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
-		"no JSON":                      {"<html>", object{"keys": []any{good}}, 200, secret.ErrUnavailable},
-		"keys that are no JSON":        {fine, "<html>", 200, secret.ErrUnavailable},
-		"no keys":                      {fine, object{"keys": []any{}}, 200, secret.ErrUnavailable},
-		"nothing":                      {fine, object{}, 200, secret.ErrUnavailable},
-		"too large":                    {fine, object{"keys": []any{good}, "x": strings.Repeat("x", 1<<20)}, 200, secret.ErrUnavailable},
-		"too many":                     {fine, object{"keys": repeat(good, 101)}, 200, secret.ErrUnavailable},
-		"an error":                     {fine, object{"keys": []any{good}}, 500, secret.ErrUnavailable},
-		"elsewhere":                    {fine, object{"keys": []any{good}}, 302, secret.ErrUnavailable},
-		"beside another of its id":     {fine, object{"keys": []any{good, another, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
-		"between others of its id":     {fine, object{"keys": []any{another, good, third, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
-		"after others of its id":       {fine, object{"keys": []any{another, third, good, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
-		"twice":                        {fine, object{"keys": []any{with(good, "alg", "ES256"), good}}, 200, nil},
-		"for encryption":               {fine, object{"keys": []any{with(good, "use", "enc")}}, 200, secret.ErrUnavailable},
-		"to sign with":                 {fine, object{"keys": []any{with(good, "key_ops", []string{"sign"})}}, 200, secret.ErrUnavailable},
-		"for another algorithm":        {fine, object{"keys": []any{with(good, "alg", "ES384")}}, 200, secret.ErrUnavailable},
-		"not on the curve":             {fine, object{"keys": []any{with(good, "y", good["x"])}}, 200, secret.ErrUnavailable},
-		"on no curve":                  {fine, object{"keys": []any{with(good, "crv", "secp256k1")}}, 200, secret.ErrUnavailable},
-		"with a short coordinate":      {fine, object{"keys": []any{with(good, "x", "AQ")}}, 200, secret.ErrUnavailable},
-		"without an id":                {fine, object{"keys": []any{without(good, "kid")}}, 200, secret.ErrUnavailable},
-		"a short RSA key":              {fine, object{"keys": []any{object{"kty": "RSA", "kid": "a", "n": b64(bytes.Repeat([]byte{0xff}, 128)), "e": "AQAB"}}}, 200, secret.ErrUnavailable},
-		"an endless RSA key":           {fine, object{"keys": []any{object{"kty": "RSA", "kid": "a", "n": b64(bytes.Repeat([]byte{0xff}, 2048)), "e": "AQAB"}}}, 200, secret.ErrUnavailable},
-		"an RSA key with exponent 1":   {fine, object{"keys": []any{with(jwk(t, "a", rsaKey().Public()), "e", "AQ")}}, 200, secret.ErrUnavailable},
-		"an RSA key with a long one":   {fine, object{"keys": []any{with(jwk(t, "a", rsaKey().Public()), "e", "AQAAAAAB")}}, 200, secret.ErrUnavailable},
+		"as it should be":            {fine, object{"keys": []any{good}}, 200, nil},
+		"beside keys of other kinds": {fine, object{"keys": []any{7, nil, object{"kty": "oct", "kid": "s", "k": "c2VjcmV0"}, object{"kty": "PQC"}, good}}, 200, nil},
+		"of another issuer":          {with(fine, "issuer", "https://other.example"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
+		"of the issuer and a slash":  {with(fine, "issuer", s.URL+"/"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
+		"without an issuer":          {without(fine, "issuer"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
+		"over plain HTTP":            {with(fine, "jwks_uri", "http://issuer.example/keys"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
+		"in a file":                  {with(fine, "jwks_uri", "file:///etc/passwd"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
+		"nowhere":                    {without(fine, "jwks_uri"), object{"keys": []any{good}}, 200, secret.ErrUnavailable},
+		"no JSON":                    {"<html>", object{"keys": []any{good}}, 200, secret.ErrUnavailable},
+		"keys that are no JSON":      {fine, "<html>", 200, secret.ErrUnavailable},
+		"no keys":                    {fine, object{"keys": []any{}}, 200, secret.ErrUnavailable},
+		"nothing":                    {fine, object{}, 200, secret.ErrUnavailable},
+		"too large":                  {fine, object{"keys": []any{good}, "x": strings.Repeat("x", 1<<20)}, 200, secret.ErrUnavailable},
+		"too many":                   {fine, object{"keys": repeat(good, 101)}, 200, secret.ErrUnavailable},
+		"an error":                   {fine, object{"keys": []any{good}}, 500, secret.ErrUnavailable},
+		"elsewhere":                  {fine, object{"keys": []any{good}}, 302, secret.ErrUnavailable},
+		"beside another of its id":   {fine, object{"keys": []any{good, another, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
+		"between others of its id":   {fine, object{"keys": []any{another, good, third, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
+		"after others of its id":     {fine, object{"keys": []any{another, third, good, jwk(t, "b", i.keys["a"].Public())}}, 200, auth.ErrBadCredential},
+		"twice":                      {fine, object{"keys": []any{with(good, "alg", "ES256"), good}}, 200, nil},
+		"for encryption":             {fine, object{"keys": []any{with(good, "use", "enc")}}, 200, secret.ErrUnavailable},
+		"to sign with":               {fine, object{"keys": []any{with(good, "key_ops", []string{"sign"})}}, 200, secret.ErrUnavailable},
+		"for another algorithm":      {fine, object{"keys": []any{with(good, "alg", "ES384")}}, 200, secret.ErrUnavailable},
+		"not on the curve":           {fine, object{"keys": []any{with(good, "y", good["x"])}}, 200, secret.ErrUnavailable},
+		"on no curve":                {fine, object{"keys": []any{with(good, "crv", "secp256k1")}}, 200, secret.ErrUnavailable},
+		"with a short coordinate":    {fine, object{"keys": []any{with(good, "x", "AQ")}}, 200, secret.ErrUnavailable},
+		"without an id":              {fine, object{"keys": []any{without(good, "kid")}}, 200, secret.ErrUnavailable},
+		"a short RSA key":            {fine, object{"keys": []any{object{"kty": "RSA", "kid": "a", "n": b64(bytes.Repeat([]byte{0xff}, 128)), "e": "AQAB"}}}, 200, secret.ErrUnavailable},
+		"an endless RSA key":         {fine, object{"keys": []any{object{"kty": "RSA", "kid": "a", "n": b64(bytes.Repeat([]byte{0xff}, 2048)), "e": "AQAB"}}}, 200, secret.ErrUnavailable},
+		"an RSA key with exponent 1": {fine, object{"keys": []any{with(jwk(t, "a", rsaKey().Public()), "e", "AQ")}}, 200, secret.ErrUnavailable},
+		"an RSA key with a long one": {fine, object{"keys": []any{with(jwk(t, "a", rsaKey().Public()), "e", "AQAAAAAB")}}, 200, secret.ErrUnavailable},
 	} {
 		discovery, keys, status = tc.discovery, tc.keys, tc.status
 		wantError(t, i.newStrategy(t, i.rules()), name, token, tc.want)

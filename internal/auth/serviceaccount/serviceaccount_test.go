@@ -24,8 +24,8 @@ const audience = "strongroom"
 
 var app = secret.Ref{Owner: secret.App("0f8fad5b-d9cb-469f-a165-70867728950e"), Name: "db"}
 
-// cluster is a namespace with a service account that apps run as, worker, and
-// one that may review tokens, reviewer.
+// A cluster is a namespace with two service accounts: worker, for apps, and reviewer,
+// which may review tokens.
 type cluster struct {
 	*kubetest.Server
 	namespace string
@@ -46,8 +46,7 @@ func newCluster(t *testing.T) cluster {
 	return c
 }
 
-// reviewer is who we are to the API server: somebody who may do this, and
-// nothing else.
+// reviewer returns the credentials of an account with only the right to review tokens.
 func (c cluster) reviewer(t *testing.T) *rest.Config {
 	t.Helper()
 	return c.As(c.Token(t, c.namespace, "reviewer"))
@@ -63,8 +62,7 @@ func (c cluster) rules() serviceaccount.Rules {
 	}
 }
 
-// newStrategy returns one that is up: a right that was just granted takes a
-// moment until it counts.
+// newStrategy returns a strategy that works. A new right takes effect with a delay.
 func (c cluster) newStrategy(t *testing.T, via *rest.Config) *serviceaccount.Strategy {
 	t.Helper()
 	s, err := serviceaccount.New(c.rules(), via)
@@ -107,10 +105,9 @@ func (c cluster) podToken(t *testing.T, pod string) string {
 	return made["status"].(object)["token"].(string)
 }
 
-// end deletes what the tokens are of, and returns one that was issued before.
-// The API server looks its accounts and pods up in a cache that follows a moment
-// later, so end waits until it refuses another such token. It is asked about
-// each once: what it has said of one it remembers.
+// end deletes the account or pod at the path, and returns a token issued before. The API
+// server finds accounts and pods in a cache that lags behind, so end waits until it
+// rejects another such token. Each token is sent once, because its result is cached.
 func (c cluster) end(t *testing.T, path string, newToken func() string) (token string) {
 	t.Helper()
 	token = newToken()
@@ -247,7 +244,7 @@ func TestManyWhoComeWithOneTokenWaitForOneReview(t *testing.T) {
 	all := make(chan struct{})
 	proxy.Set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		asked.Add(1)
-		<-all // until all have come
+		<-all // requests have arrived
 		next.ServeHTTP(w, r)
 	})
 	token := c.Token(t, c.namespace, "worker", audience)
@@ -304,9 +301,9 @@ func TestWithoutAnAnswerNobodyIsTurnedAwayForGood(t *testing.T) {
 	}
 }
 
-// An API server that knows nothing of audiences leaves them out, and what is
-// no service account's token may be anybody's.
-func TestAnAnswerIsHeldToWhatWasAsked(t *testing.T) {
+// An API server without support for audiences omits them. A user name that is not a
+// service account's must not be accepted.
+func TestAReviewMustMatchItsRequest(t *testing.T) {
 	c := newCluster(t)
 	proxy := c.NewProxy(t)
 	via := proxy.Config(c.reviewer(t))
@@ -354,7 +351,7 @@ func TestAnAnswerIsHeldToWhatWasAsked(t *testing.T) {
 }
 
 // The API server's answer for a token is cached until the token ends.
-func TestATokenIsNotRememberedBeyondItsEnd(t *testing.T) {
+func TestATokenIsNotCachedBeyondItsExpiry(t *testing.T) {
 	c := newCluster(t)
 	proxy := c.NewProxy(t)
 	s := c.newStrategy(t, proxy.Config(c.reviewer(t)))
@@ -375,8 +372,8 @@ func TestATokenIsNotRememberedBeyondItsEnd(t *testing.T) {
 	}
 }
 
-// However many tokens are sent to us, so many are reviewed at a time.
-func TestReviewsTakeTurns(t *testing.T) {
+// The number of concurrent reviews is limited.
+func TestConcurrentReviewsAreLimited(t *testing.T) {
 	c := newCluster(t)
 	proxy := c.NewProxy(t)
 	s := c.newStrategy(t, proxy.Config(c.reviewer(t)))

@@ -271,7 +271,7 @@ func end(op secret.Op, err error) {
 	}
 }
 
-// step does what a transaction would do.
+// step runs the steps of a transaction.
 func step(op secret.Op, do func() error) error {
 	err := op.Check()
 	if err == nil {

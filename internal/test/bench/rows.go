@@ -78,7 +78,7 @@ func snapshotOf(path string) (snapshot, error) {
 // for all requests together.
 var nowAndThen = []string{"delivered", "issued"}
 
-// rowsBetween returns what a single request wrote between two snapshots.
+// rowsBetween returns the rows that a single request wrote between two snapshots.
 func rowsBetween(before, after snapshot) (rows []row) {
 	for bucket, now := range after {
 		if slices.Contains(nowAndThen, bucket) {

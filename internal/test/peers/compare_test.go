@@ -18,17 +18,17 @@ type request struct {
 	header                    map[string]string
 }
 
-// An answer holds what clients rely on, by the field's name.
+// An answer has the fields on which clients rely, by name.
 type answer map[string]string
 
-// A difference is one that is known. The label * stands for every request. Unlisted differences fail, and so do listed ones that no
-// longer occur.
+// A difference is a known one. The label * stands for every request. The test fails for an unlisted difference, and for a
+// listed one that no longer occurs.
 type difference struct {
 	label, field, theirs, ours string
 	why                        string
 }
 
-// compare sends the script to both servers in step, and holds what differs to the list.
+// compare sends each request of the script to both servers and compares the differences with the list.
 func compare(t *testing.T, them, us side, script []request, listed []difference) {
 	t.Helper()
 	known := map[string]difference{}
@@ -75,7 +75,7 @@ func compare(t *testing.T, them, us side, script []request, listed []difference)
 	t.Logf("%d requests, %d listed differences", len(script), len(listed))
 }
 
-// A redirect is an answer, and no request shares a connection with the one before it.
+// The client returns redirects as answers and opens a connection for each request.
 var client = &http.Client{
 	Transport:     &http.Transport{DisableKeepAlives: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -120,7 +120,7 @@ func (s side) answers(t *testing.T, r request) answer {
 var errorID = regexp.MustCompile(`"error_id":"[0-9a-f]{32}"`)
 
 // withoutEcho returns the body of a 422 without the input and ctx of each mistake, and whether it
-// had any. Everything else stays as it was sent, except ids that differ from run to run.
+// had any. Only ids that differ from run to run are changed, too.
 func withoutEcho(body []byte) (text string, echoed bool) {
 	type mistake struct {
 		Type  string            `json:"type"`

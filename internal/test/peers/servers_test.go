@@ -20,7 +20,7 @@ const (
 // A side is one of the two servers that are compared.
 type side struct{ base, key string }
 
-// ours starts strongroom as it is in the tree, on a free port.
+// ours builds strongroom from this tree and starts it on a free port.
 func ours(t *testing.T) side {
 	t.Helper()
 	dir := t.TempDir()
@@ -108,7 +108,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// up waits for the first answer. Importing what these servers import takes up to a minute.
+// up waits for the first answer. The imports of these servers take up to a minute.
 func (s side) up(path string) bool {
 	for deadline := time.Now().Add(4 * time.Minute); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
 		if response, err := http.Get(s.base + path); err == nil {

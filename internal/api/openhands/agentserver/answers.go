@@ -9,12 +9,12 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// listed is the body of a list, in which a secret without a description has null:
+// listed is the body of a list. A missing description is null:
 //
 //	{"secrets":[{"name":"API_KEY","description":null}]}
 type listed []secret.Info
 
-// An item is a secret as the agent server shows it: without a description it has null.
+// An item is a secret in the agent server's form. A missing description is null.
 type item struct {
 	Name        string  `json:"name"`
 	Description *string `json:"description"`
@@ -31,7 +31,7 @@ func (l listed) VisitListSecretsResponse(w http.ResponseWriter) error {
 	return server.WriteAppended(w, http.StatusOK, custom.List{Name: "secrets", Items: custom.Items(l), Null: true})
 }
 
-// put shows what was stored, without its value.
+// put is the answer to a write: the stored secret without its value.
 type put struct {
 	secret.Info
 	warnings api.Warnings

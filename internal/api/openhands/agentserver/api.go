@@ -24,7 +24,7 @@ import (
 
 // Options configure the API.
 type Options struct {
-	// Suspicious says what to do with a value that looks like a mistake.
+	// Suspicious selects the treatment of a value that looks like a mistake.
 	Suspicious api.SuspiciousValues
 	// Profiles are the agent profiles that a list can be asked for.
 	Profiles custom.Profiles

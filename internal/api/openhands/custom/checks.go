@@ -12,7 +12,7 @@ import (
 type Checks struct {
 	// Name checks a new name.
 	Name func(name string) error
-	// Suspicious says what to do with a value that looks like a mistake.
+	// Suspicious selects the treatment of a value that looks like a mistake.
 	Suspicious api.SuspiciousValues
 	// Redacted accepts blank values and OpenHands' mask.
 	Redacted bool

@@ -1,6 +1,6 @@
-// Package custom is what OpenHands' APIs share: a custom secret is a user's, has
-// one value, and is the same secret in all of them. The newer of these APIs also
-// share how they tell errors, see [Dialect].
+// Package custom has the common part of OpenHands' APIs: a custom secret belongs to a
+// user, has one value, and is the same secret in all APIs. The newer APIs also share the
+// form of their errors, see [Dialect].
 package custom
 
 import (
@@ -18,21 +18,21 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// ValueKey is the one key of a custom secret's data.
+// ValueKey is the only data key of a custom secret.
 const ValueKey = "value"
 
-// Ref points to a custom secret of the caller's user.
+// Ref returns the ref of a custom secret of the caller's user.
 func Ref(caller secret.Caller, name string) secret.Ref {
 	return secret.Ref{Owner: secret.User(caller.User), Name: name}
 }
 
-// Data is that of a custom secret with the value.
+// Data returns the data of a custom secret with this value.
 func Data(value string) map[string]secret.Value {
 	return map[string]secret.Value{ValueKey: secret.Value(value)}
 }
 
-// Admit refuses a write that the caller may not make, before its body is read. A
-// secret that the path names is its parameter secret_id.
+// Admit refuses a write without the right to write, before its body is read. The path
+// parameter secret_id names the secret, if the route has it.
 func Admit(secrets *secret.Service, c echo.Context, action secret.Action) error {
 	ctx, id := c.Request().Context(), fastapi.PathParam(c, "secret_id")
 	caller := auth.Caller(ctx)
@@ -42,22 +42,22 @@ func Admit(secrets *secret.Service, c echo.Context, action secret.Action) error 
 	return nil
 }
 
-// Text is the string, and nothing for null or none.
+// Text returns the string, and an empty one for null or a missing value.
 func Text(n nullable.Nullable[string]) string {
 	s, _ := n.Get()
 	return s
 }
 
-// An Item is a secret, as every one of these APIs shows it without its value.
+// An Item is a secret without its value, in the form of all these APIs.
 type Item struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 }
 
-// Items are secrets as the items of a list.
+// Items are the secrets of a list.
 type Items []secret.Info
 
-// AppendTo writes the items as JSON. An empty description is null if that is asked for.
+// AppendTo writes the items as JSON. With null, an empty description is written as null.
 func (items Items) AppendTo(t *server.Text, null bool) {
 	t.Append(`[`)
 	for i, info := range items {
@@ -77,7 +77,7 @@ func (items Items) AppendTo(t *server.Text, null bool) {
 	t.Append(`]`)
 }
 
-// A List is the body of a list, under the name that the API gives it:
+// A List is the body of a list, under the API's name for it:
 //
 //	{"secrets":[{"name":"API_KEY","description":""}]}
 type List struct {
@@ -93,11 +93,11 @@ func (l List) AppendTo(t *server.Text) {
 	t.Append(`}`)
 }
 
-// Done says that a change was made:
+// Done is the answer to a change:
 //
 //	{"message":"Secret created successfully"}
 //
-// Revision is the one that the change made, empty if there is none.
+// Revision is the revision after the change, or empty.
 type Done struct {
 	Status   int
 	Message  string
@@ -105,7 +105,7 @@ type Done struct {
 	Warnings api.Warnings
 }
 
-// Write answers with it.
+// Write writes the answer.
 func (d Done) Write(w http.ResponseWriter) error {
 	d.Warnings.Set(w.Header())
 	if d.Revision != "" {
@@ -123,14 +123,14 @@ func Reveal(ctx context.Context, secrets *secret.Service, caller secret.Caller, 
 		return Plain{}, err
 	}
 	value, ok := data[ValueKey]
-	if !ok { // another client wrote it
+	if !ok { // not stored by one of these APIs
 		return Plain{}, ErrNoValue
 	}
 	return Plain{info.Revision, value}, nil
 }
 
-// Plain is a value as an answer: its bytes and nothing else, since clients take
-// the whole body for the value.
+// Plain is an answer with only the bytes of a value, because clients use the whole body
+// as the value.
 type Plain struct {
 	revision secret.Revision
 	value    secret.Value
@@ -139,7 +139,7 @@ type Plain struct {
 // Empty reports whether the value has no bytes.
 func (p Plain) Empty() bool { return p.value == "" }
 
-// Write answers with the value.
+// Write writes the value as the answer.
 func (p Plain) Write(w http.ResponseWriter) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")

@@ -1,5 +1,5 @@
-// Package sandbox is what a sandbox of OpenHands' V1 API may know of its user's
-// custom secrets: specs/sandbox.yaml. The key names the sandbox it was made for.
+// Package sandbox implements specs/sandbox.yaml: a sandbox of OpenHands' V1 API reads
+// custom secrets of its user with an agent key that was created for this sandbox.
 package sandbox
 
 import (
@@ -35,7 +35,7 @@ type handlers struct {
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
-// ListSecrets lists the secrets that the key allows, in order of name.
+// ListSecrets lists the secrets that the key allows, sorted by name.
 func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
 	v := visit(auth.Caller(ctx), req.SandboxId)
 	infos, err := a.profiles.List(ctx, a.secrets, v.Caller, req.Params.AgentProfileId)
@@ -58,10 +58,10 @@ func (a *handlers) GetSecretValue(ctx context.Context, req gen.GetSecretValueReq
 	return plain{value}, nil
 }
 
-// A visitor is a caller at a sandbox's routes.
+// A visitor is a caller on the routes of a sandbox.
 type visitor struct {
 	secret.Caller
-	stranger bool // whose key was not made for this sandbox
+	stranger bool // the key was not created for this sandbox
 }
 
 // visit removes all grants from a stranger, so that the service denies and audits the

@@ -8,9 +8,8 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// The answers are written here rather than by the generated types, whose
-// encoder escapes <, > and & and ends with a newline: clients get the bytes
-// that OpenHands sends.
+// These types replace generated ones, which escape <, > and & and add a newline. Clients
+// get the same bytes as from OpenHands.
 
 // listed is the body of a list:
 //

@@ -1,6 +1,6 @@
-// Package v0 is the API that OpenHands 0.53.0 has for custom secrets, as
-// its clients rely on it: specs/openhands.yaml and the overlay beside it. An id
-// is a name, a rename keeps the value, and the value never comes back.
+// Package v0 implements the custom secrets of OpenHands 0.53.0, as its clients expect
+// them: specs/openhands.yaml and its overlay. An id is a name, a rename keeps the value,
+// and no answer has a value.
 package v0
 
 import (
@@ -23,9 +23,9 @@ import (
 
 // Options configure the API.
 type Options struct {
-	// EnvNames takes only names that an environment variable can have.
+	// EnvNames accepts only names that are legal for environment variables.
 	EnvNames bool
-	// Suspicious says what to do with a value or name that looks like a mistake.
+	// Suspicious selects the treatment of a value or name that looks like a mistake.
 	Suspicious api.SuspiciousValues
 }
 
@@ -49,7 +49,7 @@ type handlers struct {
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
-// admit refuses a write that the caller may not make, before its body is read.
+// admit refuses a write without the right to write, before its body is read.
 func (a *handlers) admit(c echo.Context) error {
 	action := secret.Write
 	if c.Request().Method == http.MethodPost {
@@ -58,7 +58,7 @@ func (a *handlers) admit(c echo.Context) error {
 	return custom.Admit(a.secrets, c, action)
 }
 
-// ListSecrets lists the caller's secrets, in order of name.
+// ListSecrets lists the caller's secrets, sorted by name.
 func (a *handlers) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObject) (gen.ListSecretsResponseObject, error) {
 	caller := auth.Caller(ctx)
 	infos, err := a.secrets.List(ctx, caller, secret.User(caller.User), secret.Page{})
@@ -68,7 +68,7 @@ func (a *handlers) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObje
 	return listed(infos), nil
 }
 
-// CreateSecret adds a secret; a name that is taken is the client's mistake.
+// CreateSecret adds a secret. A name that is taken is refused.
 func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
 	caller := auth.Caller(ctx)
 	ref := custom.Ref(caller, req.Body.Name)
@@ -76,7 +76,7 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	if err != nil {
 		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Create, ref, err), "", req.Body.Name)
 	}
-	named, _ := a.opts.nameWarnings(req.Body.Name) // what it refuses is refused above
+	named, _ := a.opts.nameWarnings(req.Body.Name) // the rules above have refused mistakes
 	info, err := a.secrets.Create(ctx, caller, ref, secret.Draft{
 		Description: custom.Text(req.Body.Description),
 		Data:        custom.Data(req.Body.Value),
@@ -87,8 +87,8 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	return done{custom.Done{Status: http.StatusCreated, Message: "Secret created successfully", Revision: info.Revision, Warnings: append(named, warnings...)}}, nil
 }
 
-// UpdateSecret renames and describes; a description that is null or left out
-// is cleared. The value cannot be changed this way.
+// UpdateSecret changes the name and the description. A missing or null description
+// clears it. The value stays.
 func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {
@@ -96,7 +96,7 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	}
 	caller := auth.Caller(ctx)
 	ref := custom.Ref(caller, req.SecretId)
-	// A name from before the rule may stay.
+	// A name that was legal when it was stored may stay.
 	if err := a.opts.checkName(req.Body.Name); err != nil && req.Body.Name != req.SecretId {
 		err = errors.Join(err, secret.CheckDescription(custom.Text(req.Body.Description)))
 		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Write, ref, err), req.SecretId, req.Body.Name)
@@ -112,7 +112,7 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	return done{custom.Done{Status: http.StatusOK, Message: "Secret updated successfully", Revision: info.Revision, Warnings: warnings}}, nil
 }
 
-// DeleteSecret removes a secret. A second time it is not found.
+// DeleteSecret removes a secret. A second deletion returns ErrNotFound.
 func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {

@@ -1,6 +1,5 @@
-// Package v1 is the part of OpenHands' V1 API for custom secrets:
-// specs/openhandsv1.yaml. A POST overwrites, a list comes in pages, and the value
-// never comes back.
+// Package v1 implements the custom secrets of OpenHands' V1 API: specs/openhandsv1.yaml.
+// POST overwrites an existing secret, a list has pages, and no answer has a value.
 package v1
 
 import (
@@ -26,8 +25,8 @@ import (
 // maxPage is the default and maximum number of secrets on a page.
 const maxPage = 100
 
-// New returns the API over the secrets, for callers whom the chain knows. It does
-// as it is told with values that look like mistakes.
+// New returns the API for the secrets. The chain authenticates callers. suspicious selects
+// the treatment of values that look like mistakes.
 func New(secrets *secret.Service, suspicious api.SuspiciousValues, chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	checks := custom.Checks{Name: custom.CheckEnvName, Suspicious: suspicious}
 	a := &handlers{secrets, checks}
@@ -50,16 +49,16 @@ type handlers struct {
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
-// admit refuses a write that the caller may not make, before its body is read.
+// admit refuses a write without the right to write, before its body is read.
 func (a *handlers) admit(c echo.Context) error { return custom.Admit(a.secrets, c, secret.Write) }
 
-// SearchSecrets returns a page of the caller's secrets, in order of name.
+// SearchSecrets returns a page of the caller's secrets, sorted by name.
 func (a *handlers) SearchSecrets(ctx context.Context, req gen.SearchSecretsRequestObject) (gen.SearchSecretsResponseObject, error) {
 	limit, after := *or(req.Params.Limit, maxPage), *or(req.Params.PageId, "")
 	part := strings.ToLower(*or(req.Params.NameContains, ""))
 	var want secret.Page
 	if part == "" && after == "" {
-		want.Limit = limit + 1 // one more tells whether there are more
+		want.Limit = limit + 1 // the extra one shows whether another page follows
 	}
 	caller := auth.Caller(ctx)
 	infos, err := a.secrets.List(ctx, caller, secret.User(caller.User), want)
@@ -104,8 +103,8 @@ func (a *handlers) SaveSecret(ctx context.Context, req gen.SaveSecretRequestObje
 	return done{custom.Done{Status: http.StatusCreated, Message: "Secret created successfully", Revision: info.Revision, Warnings: warnings}}, nil
 }
 
-// UpdateSecret renames and describes; a description that is null or left out
-// is cleared.
+// UpdateSecret changes the name and the description. A missing or null description
+// clears it.
 func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequestObject) (gen.UpdateSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {
@@ -125,11 +124,11 @@ func (a *handlers) UpdateSecret(ctx context.Context, req gen.UpdateSecretRequest
 	return done{custom.Done{Status: http.StatusOK, Message: "Secret updated successfully", Revision: info.Revision}}, nil
 }
 
-// gitProviders is no secret: V1 unsets provider tokens by deleting it, which
-// is not served.
+// gitProviders is not a secret: in V1, its deletion removes provider tokens, which this
+// server does not support.
 const gitProviders = "git-providers"
 
-// DeleteSecret removes a secret. A second time it is not found.
+// DeleteSecret removes a secret. A second deletion returns ErrNotFound.
 func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
 	if req.SecretId == gitProviders {
 		return nil, echo.ErrNotFound
