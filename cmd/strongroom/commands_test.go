@@ -12,7 +12,7 @@ import (
 
 func TestHelpDescribesEveryCommandAndFlag(t *testing.T) {
 	for _, tc := range []struct{ args, says string }{
-		{"", "Store secrets in one encrypted file|Server:|Secrets:|Access:|State file:|  serve |  version |/etc/strongroom/strongroom.yaml"},
+		{"", "Store secrets in one encrypted file|Your secrets on a server:|Server:|All secrets of this machine's server:|Access:|State file:|  serve |  version |/etc/strongroom/strongroom.yaml"},
 		{"--help", "Server:|  config |  init |  serve |  version |  completion "},
 		{"help serve", "Serve the APIs until told to stop (SIGTERM)|strongroom serve --config demo|--config file |--listen address "},
 		{"serve --help", "strongroom serve|--config file |--listen address "},
