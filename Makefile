@@ -5,7 +5,7 @@ KUBE    := internal/test/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build man screenshots run install kubetest test lint peers generate verify bench profile crash faults twice linear reloads flood hostile timing fuzz scale clean
+.PHONY: help build man screenshots run install kubetest test lint peers generate verify bench profile crash faults twice linear reloads flood hostile timing fuzz series scale clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -16,7 +16,7 @@ build: ## Build .bin/strongroom
 
 run: build ## Build and serve an instance in .run/ (created on the first run)
 	test -f .run/strongroom.yaml || .bin/strongroom init --console --dir .run
-	.bin/strongroom serve --config .run/strongroom.yaml
+	.bin/strongroom serve --config .run/strongroom.yaml --metrics 127.0.0.1:9465
 
 # Install directories as in the GNU Coding Standards; packagers set DESTDIR.
 PREFIX  ?= /usr/local
@@ -148,6 +148,9 @@ fuzz: ## Fuzz every parser for N=10s
 
 tokens: ## Mutate a valid token N=1000000 times
 	STRONGROOM_MUTATIONS=$(or $(N),1000000) $(PROOF) -run TestMutationsOfAGoodToken ./internal/auth/oidc
+
+series: ## Create 10 secrets for each of N=10000 owners, and count the series of metrics
+	STRONGROOM_SERIES=$(or $(N),10000) $(PROOF) -run TestOwnersAndSecretsAddNoSeries ./cmd/strongroom
 
 scale: ## Compare the speed of N=1000 owners of 1,000 secrets with one
 	STRONGROOM_SCALE=$(or $(N),1000) $(PROOF) -run TestMillionSecrets ./cmd/strongroom

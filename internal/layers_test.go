@@ -49,6 +49,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/console", "internal/api internal/secret internal/auth internal/auth/apikey internal/server internal/audit internal/issued internal/lastaccess internal/session"},
 	{"internal/test/kubetest/prebuild", "internal/test/kubetest"},
 	{"internal/test/bench", "internal/test/kubetest"},
+	{"internal/metrics", ""},
 	{"internal/app", "internal/* internal/*/* internal/*/*/* specs"},
 	{"cmd/*", "*"},
 }
@@ -60,6 +61,7 @@ var external = []struct{ module, pkgs string }{
 	{"go.etcd.io/bbolt", "internal/state internal/test/bench"},
 	{"go.yaml.in/yaml/", "internal/strictyaml internal/client internal/client/envfile cmd/strongroom"},
 	{"github.com/spf13/", "cmd/*"},
+	{"github.com/prometheus/", "internal/metrics"},
 	{"k8s.io/", "internal/test/kubetest internal/store/kubernetes internal/auth/serviceaccount internal/test/bench"},
 }
 

@@ -32,6 +32,7 @@ Exit codes: 0 after SIGTERM, 1 if the server cannot start, 74 if the disk failed
 	}
 	configFlag(c, &source.Path)
 	c.Flags().StringVar(&source.Listen, "listen", "", "`address` to listen on instead of the config's")
+	c.Flags().StringVar(&source.Metrics, "metrics", "", "`address` for Prometheus to scrape, instead of the config's")
 	c.Flags().StringVar(&profile, "cpu-profile", "", "a new `file` for a CPU profile (go tool pprof), written at the end")
 	return c
 }

@@ -60,8 +60,9 @@ type Service struct {
 	background sync.WaitGroup
 	lifetime   context.Context // for background work, which outlives requests
 
-	mu     sync.Mutex // guards the fields below
-	reseal progress
+	mu         sync.Mutex // guards the fields below
+	reseal     progress
+	lastBackup time.Time
 }
 
 type progress struct {

@@ -66,10 +66,12 @@ func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	bounds := fastapi.Bounds{MaxBody: MaxBody, Admit: s.Admit, Hold: hold}
-	e := server.NewEcho(s.asking(chain.Schemes), log,
+	watch := server.NewWatch(chain.Requests)
+	e := server.NewEcho(s.asking(chain.Schemes), watch, log,
 		auth.Require(doc.CredentialHeaders(), chain), server.MarkAuthenticated, doc.Check(bounds))
 	e.Binder = fastapi.Binder{}
 	s.Register(e)
+	watch.Routes(e.Routes(), doc.OperationID)
 	return e, doc.Covers(e.Routes())
 }
 

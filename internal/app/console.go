@@ -44,7 +44,7 @@ func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s stra
 func (r *resources) kinds(cfg *config.Config) (kinds []console.Kind) {
 	if api := cfg.APIs.OpenHands; api != nil {
 		kind := console.Kind{
-			Kind: secret.KindUser, Secrets: secret.NewService(r.stores[api.Store], r.audit), OnlyKey: custom.ValueKey,
+			Kind: secret.KindUser, Secrets: r.service(api.Store), OnlyKey: custom.ValueKey,
 			CheckOwner: func(string) error { return nil }, CheckName: secret.CheckName, Suspicious: apis.SuspiciousValues(api.SuspiciousValues),
 		}
 		if api.Names == "env" {
@@ -54,7 +54,7 @@ func (r *resources) kinds(cfg *config.Config) (kinds []console.Kind) {
 	}
 	if api := cfg.APIs.Nx1; api != nil {
 		kinds = append(kinds, console.Kind{
-			Kind: secret.KindApp, Secrets: secret.NewService(r.stores[api.Store], r.audit),
+			Kind: secret.KindApp, Secrets: r.service(api.Store),
 			CheckOwner: checkApp, CheckName: nx1.CheckName, Suspicious: apis.SuspiciousValues(api.SuspiciousValues),
 		})
 	}

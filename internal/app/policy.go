@@ -42,11 +42,18 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 		return nil, errors.Join(err, s.Close())
 	}
 	s.start()
-	everybody := auth.Chain{Failures: r.audit, Limits: limits(cfg.Limits), Budget: r.budget, Proxies: cfg.Listen.Networks()}
+	everybody := auth.Chain{
+		Failures: r.audit, Limits: limits(cfg.Limits), Budget: r.budget, Proxies: cfg.Listen.Networks(), Attempts: r.attempts(),
+	}
 	front := server.NewFront(r.ready, log)
+	chain := func(api string, names []string) auth.Chain {
+		chain := s.chain(cfg, everybody, names)
+		chain.Requests = r.observer(api)
+		return chain
+	}
 	err := errors.Join(
 		r.mountConsole(front, cfg, s, everybody, certificate, log), // first: the last one gets all other paths
-		r.mountAPIs(front, cfg, func(names []string) auth.Chain { return s.chain(cfg, everybody, names) }, log),
+		r.mountAPIs(front, cfg, chain, log),
 	)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -61,14 +68,14 @@ func limits(l config.Limits) *auth.Limits {
 	return auth.NewLimits(auth.Rate(l.Requests), auth.Rate(*l.Denials), auth.Rate(*l.Failures))
 }
 
-// chains returns the authentication chain for the names of an API's strategies.
-type chains func(names []string) auth.Chain
+// chains returns the authentication chain of an API, for the names of its strategies.
+type chains func(api string, names []string) auth.Chain
 
 // mountAPIs serves the APIs.
 func (r *resources) mountAPIs(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
 	if api := cfg.APIs.Nx1; api != nil {
-		service := secret.NewService(r.stores[api.Store], r.audit)
-		h, err := nx1.New(service, nx1Options(api), chain(api.Auth), log)
+		service := r.service(api.Store)
+		h, err := nx1.New(service, nx1Options(api), chain("nx1", api.Auth), log)
 		if err != nil {
 			return fmt.Errorf("apis.nx1: %w", err)
 		}
@@ -83,11 +90,20 @@ func (r *resources) mountAPIs(front *server.Front, cfg *config.Config, chain cha
 	return nil
 }
 
+// service returns the secret service of a store.
+func (r *resources) service(store string) *secret.Service {
+	s := secret.NewService(r.stores[store], r.audit)
+	if r.metrics != nil {
+		s.Observe(r.metrics.attempted)
+	}
+	return s
+}
+
 // mountOpenHands serves custom secrets through all of OpenHands' APIs. That of 0.53.0
 // comes last, so that it answers all remaining paths.
 func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
 	api, suspicious := cfg.APIs.OpenHands, apis.SuspiciousValues(cfg.APIs.OpenHands.SuspiciousValues)
-	service := secret.NewService(r.stores[api.Store], r.audit)
+	service := r.service(api.Store)
 	for _, surface := range []struct {
 		config.Surface
 		name, prefix string
@@ -108,14 +124,14 @@ func (r *resources) mountOpenHands(front *server.Front, cfg *config.Config, chai
 		if surface.Disabled {
 			continue
 		}
-		h, err := surface.new(chain(surface.Auth))
+		h, err := surface.new(chain(surface.name, surface.Auth))
 		if err != nil {
 			return fmt.Errorf("%s: %w", surface.name, err)
 		}
 		front.Mount(surface.prefix, server.CORS(api.Origins, h))
 		front.Publish("/openapi/"+surface.name+".json", surface.document)
 	}
-	h, err := v0.New(service, v0.Options{EnvNames: api.Names == "env", Suspicious: suspicious}, chain(api.Auth), log)
+	h, err := v0.New(service, v0.Options{EnvNames: api.Names == "env", Suspicious: suspicious}, chain("openhands", api.Auth), log)
 	if err != nil {
 		return err
 	}

@@ -21,15 +21,22 @@ import (
 )
 
 // A Source is the path of the config, and the command line's overrides.
-type Source struct{ Path, Listen string }
+type Source struct{ Path, Listen, Metrics string }
 
 func (f Source) load() (*config.Config, error) {
 	cfg, err := config.Load(f.Path)
-	if err != nil || f.Listen == "" {
-		return cfg, err
+	if err != nil {
+		return nil, err
 	}
-	if err := cfg.ListenOn(f.Listen); err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+	if f.Listen != "" {
+		if err := cfg.ListenOn(f.Listen); err != nil {
+			return nil, fmt.Errorf("--listen: %w", err)
+		}
+	}
+	if f.Metrics != "" {
+		if err := cfg.ServeMetricsOn(f.Metrics); err != nil {
+			return nil, fmt.Errorf("--metrics: %w", err)
+		}
 	}
 	return cfg, nil
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/admin"
@@ -45,6 +46,8 @@ type resources struct {
 	issuers  oidc.KeySets   // of all OIDC strategies
 	inForce  apikey.InForce // API keys of the current policy's files
 	budget   *auth.Budget   // for the memory of requests in flight
+	metrics  *meter         // nil if no metrics are served
+	evicted  atomic.Uint64  // connections closed at their limit
 }
 
 // open opens the parts that only a restart changes. Anchors go to stdout if the config
@@ -70,6 +73,9 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	accesses := lastaccess.Open(file, ring)
 	r.audit = openLog(file, ring, accesses.Follow)
+	if cfg.Metrics != nil {
+		r.metrics = r.newMeter()
+	}
 	if r.anchorer, err = anchor(cfg.Audit.Anchor, r.audit, stdout, log); err != nil {
 		return nil, errors.Join(err, r.audit.Close(), file.Close())
 	}

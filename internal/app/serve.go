@@ -53,6 +53,9 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	ctx, stop := untilBroken(ctx, r.file)
 	var background sync.WaitGroup
 	background.Go(func() { reloads.run(ctx, hangup) })
+	if r.metrics != nil {
+		background.Go(func() { r.metrics.watchStores(ctx) })
+	}
 	log.Info("listening", "address", endpoints[0].Listener.Addr().String(), "version", r.version)
 	reloads.notify(reloads.supervisor.ready())
 	defer context.AfterFunc(ctx, func() { reloads.notify(reloads.supervisor.stopping()) })()
@@ -112,22 +115,31 @@ func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logg
 	}
 	listener, err := net.Listen("tcp", cfg.Listen.Address)
 	if err != nil {
-		return nil, errors.Join(explainListen(cfg.Listen.Address, err), administration.Listener.Close())
+		return nil, errors.Join(explainListen("listen.address or --listen", cfg.Listen.Address, err), administration.Listener.Close())
 	}
-	apis := server.Endpoint{Listener: listener, Handler: reloads.current, Connections: cfg.Listen.Connections}
+	apis := server.Endpoint{Listener: listener, Handler: reloads.current, Connections: cfg.Listen.Connections, Evicted: &r.evicted}
 	if cfg.Listen.TLS != nil {
 		apis.TLS = reloads.current.TLS
 	}
-	return []server.Endpoint{apis, administration}, nil
+	endpoints := []server.Endpoint{apis, administration}
+	if r.metrics == nil {
+		return endpoints, nil
+	}
+	scrapes, err := r.metrics.endpoint(cfg.Metrics.Address, reloads)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close(), administration.Listener.Close())
+	}
+	log.Info("serving metrics", "address", scrapes.Listener.Addr().String())
+	return append(endpoints, scrapes), nil
 }
 
 // explainListen adds a remedy to the error of a listen.
-func explainListen(address string, err error) error {
+func explainListen(setting, address string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listening on %s: another process has this address (see ss -ltnp): stop it, or choose another one with listen.address or --listen", address)
+		return fmt.Errorf("listening on %s: another process has this address (see ss -ltnp): stop it, or choose another one with %s", address, setting)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("listening on %s: ports below 1024 need the capability CAP_NET_BIND_SERVICE: choose another one with listen.address or --listen", address)
+		return fmt.Errorf("listening on %s: ports below 1024 need the capability CAP_NET_BIND_SERVICE: choose another one with %s", address, setting)
 	}
 	return fmt.Errorf("listening on %s: %w", address, err)
 }

@@ -37,12 +37,12 @@ type background interface {
 // chain returns the authentication chain of an API: the common settings, and these
 // strategies in this order.
 func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []string) auth.Chain {
-	chain := everybody
+	chain, without := everybody, ""
 	for _, name := range names {
 		if cfg.Auth[name].Anonymous != nil {
-			chain.Without = s.byName[name]
+			chain.Without, without = s.byName[name], name
 		} else {
-			chain.Strategies = append(chain.Strategies, s.byName[name])
+			chain.Strategies, chain.Names = append(chain.Strategies, s.byName[name]), append(chain.Names, name)
 			sent := s.sends[name]
 			chain.Places = append(chain.Places, sent)
 			if !slices.Contains(chain.Schemes, sent.Scheme()) {
@@ -50,6 +50,7 @@ func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []stri
 			}
 		}
 	}
+	chain.Names = append(chain.Names, without)
 	return chain
 }
 

@@ -151,6 +151,13 @@ func (a *Anchorer) Err() error {
 	return a.err
 }
 
+// Last returns the last anchor written; it is zero before the first.
+func (a *Anchorer) Last() Anchor {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
+}
+
 // Close writes a last anchor and waits at most anchorWithin for it.
 func (a *Anchorer) Close() error {
 	a.routine.end()

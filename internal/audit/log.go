@@ -47,6 +47,8 @@ type Log struct {
 
 	// genuine is a head that this process has authenticated, committed or not.
 	genuine atomic.Pointer[[headBytes]byte]
+
+	unwritten atomic.Uint64
 }
 
 var _ secret.Recorder = (*Log)(nil)
@@ -76,15 +78,26 @@ func (l *Log) Record(ctx context.Context, e secret.Event, steps ...func(secret.T
 	if e.Missing { // a flood of these would use up the reserve
 		update = l.file.Update
 	}
-	return update(ctx, func(tx *state.Tx) error {
+	refused := false
+	err := update(ctx, func(tx *state.Tx) error {
+		refused = false
 		for _, step := range steps {
 			if err := step(tx); err != nil {
+				refused = true
 				return err
 			}
 		}
 		return l.Append(tx, e)
 	})
+	if err != nil && !refused {
+		l.unwritten.Add(1)
+	}
+	return err
 }
+
+// Unwritten returns the number of failed attempts to write entries since the process
+// began. Entries that are written in the transactions of others are not in it.
+func (l *Log) Unwritten() uint64 { return l.unwritten.Load() }
 
 // Note implements [secret.Recorder]. Similar reads, and similar requests for missing
 // secrets, are coalesced into one entry every 500 ms, with a count.
@@ -102,7 +115,7 @@ func (l *Log) Append(tx *state.Tx, e secret.Event) error {
 }
 
 func (l *Log) appendAll(entries []Entry) error {
-	return l.file.Update(context.Background(), func(tx *state.Tx) error {
+	err := l.file.Update(context.Background(), func(tx *state.Tx) error {
 		for _, e := range entries {
 			if err := l.append(tx, e); err != nil {
 				return err
@@ -110,6 +123,10 @@ func (l *Log) appendAll(entries []Entry) error {
 		}
 		return nil
 	})
+	if err != nil {
+		l.unwritten.Add(1)
+	}
+	return err
 }
 
 // append continues from the head, not from the last entry in the bucket: if entries were

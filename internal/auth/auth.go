@@ -52,6 +52,16 @@ type Strategy interface {
 // Failures counts failed authentications by client address.
 type Failures interface{ Failed(from string) }
 
+// Attempts watches attempts to authenticate, for metrics and the log.
+type Attempts interface {
+	// Accepted is called for each authenticated request, with the name of the strategy
+	// in the config.
+	Accepted(strategy string)
+	// Refused is called for each request that was refused before it reached the API. The
+	// strategy is empty if none has claimed the credential.
+	Refused(from, strategy string, err error)
+}
+
 // A Chain authenticates the callers of an API.
 type Chain struct {
 	// Strategies in the order in which they are asked for a credential.
@@ -69,6 +79,13 @@ type Chain struct {
 	// Places are where the strategies look for credentials, whether or not the
 	// API's document has them.
 	Places []Place
+	// Names are the names of the strategies in the config, in their order, and after
+	// them that of Without. Only Attempts uses them.
+	Names []string
+	// Attempts watches attempts to authenticate; it may be nil.
+	Attempts Attempts
+	// Requests watches the requests of the API; it may be nil.
+	Requests server.Observer
 	// Schemes are the schemes that a 401 asks for, in this order.
 	Schemes []Scheme
 }
@@ -86,8 +103,8 @@ func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
-			known := func() (secret.Caller, error) { return chain.authenticate(r, headers) }
-			return chain.Serve(r, server.RequestID(c), known, func(r *http.Request) error {
+			known := func() (secret.Caller, int, error) { return chain.authenticate(r, headers) }
+			return chain.serve(r, server.RequestID(c), known, func(r *http.Request) error {
 				c.SetRequest(r)
 				return next(c)
 			})
@@ -99,6 +116,14 @@ func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 // caller, as for a page whose session names it. Then it calls handle with the request that
 // carries the caller, and returns its error. The id of the request is for the audit log.
 func (chain Chain) Serve(r *http.Request, id string, known func() (secret.Caller, error), handle func(*http.Request) error) error {
+	return chain.serve(r, id, func() (secret.Caller, int, error) {
+		caller, err := known()
+		return caller, none, err
+	}, handle)
+}
+
+// serve is Serve, where known also returns the index of the strategy.
+func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller, int, error), handle func(*http.Request) error) error {
 	from, now := chain.Proxies.Client(r), time.Now()
 	caller, err := chain.letIn(known, from, now)
 	if err != nil {
@@ -117,32 +142,58 @@ func (chain Chain) Serve(r *http.Request, id string, known func() (secret.Caller
 }
 
 // letIn returns the caller of a request that is within the limits.
-func (chain Chain) letIn(known func() (secret.Caller, error), from string, now time.Time) (secret.Caller, error) {
+func (chain Chain) letIn(known func() (secret.Caller, int, error), from string, now time.Time) (secret.Caller, error) {
 	if err := chain.Limits.attempt(from, now); err != nil {
 		chain.Failures.Failed(from)
+		chain.refused(from, none, err)
 		return secret.Caller{}, err
 	}
-	caller, err := known()
+	caller, strategy, err := known()
 	if err != nil {
 		chain.Failures.Failed(from)
 		if !errors.Is(err, secret.ErrUnavailable) { // an outage is not the client's failure
 			chain.Limits.failed(from, now)
 		}
+		chain.refused(from, strategy, err)
 		return secret.Caller{}, err
 	}
-	return caller, chain.Limits.request(caller, now)
-}
-
-func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Caller, error) {
-	sent := chain.sentIn(r, headers)
-	if sent.repeated || sent.ours > 1 {
-		return secret.Caller{}, ErrTwoCredentials
+	if chain.Attempts != nil {
+		chain.Attempts.Accepted(chain.name(strategy))
 	}
-	caller, err := chain.ask(r, sent)
-	if err != nil {
-		return caller, withoutReason(r, err)
+	if err := chain.Limits.request(caller, now); err != nil {
+		chain.refused(from, strategy, err)
+		return secret.Caller{}, err
 	}
 	return caller, nil
+}
+
+// none is the index of no strategy.
+const none = -1
+
+func (chain Chain) refused(from string, strategy int, err error) {
+	if chain.Attempts != nil {
+		chain.Attempts.Refused(from, chain.name(strategy), err)
+	}
+}
+
+func (chain Chain) name(strategy int) string {
+	if strategy == none || strategy >= len(chain.Names) {
+		return ""
+	}
+	return chain.Names[strategy]
+}
+
+// authenticate also returns the index of the strategy that claimed the credential.
+func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Caller, int, error) {
+	sent := chain.sentIn(r, headers)
+	if sent.repeated || sent.ours > 1 {
+		return secret.Caller{}, none, ErrTwoCredentials
+	}
+	caller, strategy, err := chain.ask(r, sent)
+	if err != nil {
+		return caller, strategy, withoutReason(r, err)
+	}
+	return caller, strategy, nil
 }
 
 // withoutReason returns the error without the reason of a refusal, which clients must
@@ -157,22 +208,23 @@ func withoutReason(r *http.Request, err error) error {
 	return err
 }
 
-func (chain Chain) ask(r *http.Request, sent sent) (secret.Caller, error) {
-	for _, s := range chain.Strategies {
+func (chain Chain) ask(r *http.Request, sent sent) (caller secret.Caller, strategy int, err error) {
+	for i, s := range chain.Strategies {
 		caller, err := s.Authenticate(r)
 		if !errors.Is(err, ErrNoCredential) {
-			return caller, err
+			return caller, i, err
 		}
 	}
 	switch {
 	case sent.ours+sent.foreign > 0:
-		return secret.Caller{}, ErrBadCredential
+		return secret.Caller{}, none, ErrBadCredential
 	case sent.any && chain.Without != nil: // an empty key or Basic is not anonymous
-		return secret.Caller{}, ErrBadCredential
+		return secret.Caller{}, none, ErrBadCredential
 	case chain.Without != nil:
-		return chain.Without.Authenticate(r)
+		caller, err := chain.Without.Authenticate(r)
+		return caller, len(chain.Strategies), err
 	}
-	return secret.Caller{}, ErrNoCredential
+	return secret.Caller{}, none, ErrNoCredential
 }
 
 // canonical returns the canonical names of the headers, without duplicates.

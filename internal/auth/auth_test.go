@@ -89,7 +89,7 @@ func TestTheChainAsksInOrderUntilOneKnows(t *testing.T) {
 		var caller secret.Caller
 		var err error
 		called, id := false, ""
-		e := server.NewEcho(func(refused error) server.Answer { err = refused; return server.Answer{Status: 401} }, slog.New(slog.DiscardHandler),
+		e := server.NewEcho(func(refused error) server.Answer { err = refused; return server.Answer{Status: 401} }, nil, slog.New(slog.DiscardHandler),
 			func(next echo.HandlerFunc) echo.HandlerFunc {
 				return func(c echo.Context) error {
 					id = c.Response().Header().Get("X-Request-Id")

@@ -25,6 +25,7 @@ type Budget struct {
 
 	mu       sync.Mutex // guards the fields below
 	used     int64
+	refused  uint64
 	byCaller map[credential]int64
 }
 
@@ -33,6 +34,9 @@ func NewBudget(bytes int64) *Budget {
 	return &Budget{total: max(bytes, MinBudget), byCaller: map[credential]int64{}}
 }
 
+// Total returns the size of the budget in bytes.
+func (b *Budget) Total() int64 { return b.total }
+
 // Used returns the number of reserved bytes.
 func (b *Budget) Used() int64 {
 	b.mu.Lock()
@@ -40,11 +44,19 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
+// Refused returns the number of refused reservations.
+func (b *Budget) Refused() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused
+}
+
 // take reserves bytes for the caller, and reports whether the budget allows it.
 func (b *Budget) take(who credential, bytes int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.byCaller[who]+bytes > b.total-b.used-bytes {
+		b.refused++
 		return false
 	}
 	b.used += bytes

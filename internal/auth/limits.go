@@ -11,6 +11,8 @@ import (
 
 // TooManyError means that a rate limit was exceeded.
 type TooManyError struct {
+	// Limit is the field under limits in the config: requests, denials or failures.
+	Limit string
 	// After is the time to wait before the next request.
 	After time.Duration
 }
@@ -57,7 +59,7 @@ func (l *Limits) attempt(from string, now time.Time) error {
 	if l == nil || l.failures.Empty() {
 		return nil
 	}
-	return tooMany(l.failures.Wait(network(from), now))
+	return tooMany("failures", l.failures.Wait(network(from), now))
 }
 
 // failed counts a failed authentication.
@@ -74,9 +76,9 @@ func (l *Limits) request(c secret.Caller, now time.Time) error {
 	}
 	who := credentialOf(c)
 	if wait := l.denials.Wait(who, now); wait > 0 {
-		return tooMany(wait)
+		return tooMany("denials", wait)
 	}
-	return tooMany(l.requests.Take(who, now))
+	return tooMany("requests", l.requests.Take(who, now))
 }
 
 // denied counts a denial.
@@ -86,11 +88,11 @@ func (l *Limits) denied(c secret.Caller, now time.Time) {
 	}
 }
 
-func tooMany(wait time.Duration) error {
+func tooMany(limit string, wait time.Duration) error {
 	if wait == 0 {
 		return nil
 	}
-	return &TooManyError{After: wait}
+	return &TooManyError{Limit: limit, After: wait}
 }
 
 // network returns the addresses that are counted together: for IPv6 a /64, the

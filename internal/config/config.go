@@ -31,6 +31,8 @@ type Config struct {
 	Auth map[string]Strategy `yaml:"auth"`
 	// Limits are the rate limits.
 	Limits Limits `yaml:"limits"`
+	// Metrics serves metrics for Prometheus. Default: none are served.
+	Metrics *Metrics `yaml:"metrics"`
 	// APIs are the served APIs: at least one.
 	APIs APIs `yaml:"apis"`
 	// Console serves the web console at /console, and the documentation of the APIs at
@@ -109,6 +111,14 @@ func (l Listen) Unencrypted() bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err != nil || !ip.Unmap().IsLoopback()
+}
+
+// Metrics serves /metrics on a listener of its own, in plain HTTP and without a
+// credential. No series has a name, an owner, an address or a value.
+type Metrics struct {
+	// Address is host:port; port 0 takes a free one. Any but loopback needs a network
+	// that only Prometheus can reach the port by.
+	Address string `yaml:"address"`
 }
 
 // TLS is the server's certificate.
@@ -446,6 +456,12 @@ func parseNetwork(s string) (netip.Prefix, error) {
 		return addr.Prefix(addr.BitLen())
 	}
 	return netip.ParsePrefix(s)
+}
+
+// ServeMetricsOn replaces metrics.address.
+func (c *Config) ServeMetricsOn(address string) error {
+	c.Metrics = &Metrics{Address: address}
+	return c.validate()
 }
 
 // ListenOn replaces the address of the file.

@@ -49,6 +49,7 @@ func (c *Config) Keep(running *Config) (fields []string, err error) {
 	keep(&fields, "state.key", &c.State.Key, running.State.Key)
 	keep(&fields, "audit", &c.Audit, running.Audit)
 	keep(&fields, "stores", &c.Stores, running.Stores)
+	keep(&fields, "metrics", &c.Metrics, running.Metrics)
 	keep(&fields, "limits.memory_bytes", &c.Limits.MemoryBytes, running.Limits.MemoryBytes)
 	return fields, c.validate()
 }

@@ -32,11 +32,8 @@ func (m *mistakes) add(err error) {
 
 func (c *Config) validate() error {
 	var m mistakes
-	if c.Listen.Address != "" {
-		_, port, err := net.SplitHostPort(c.Listen.Address)
-		_, portErr := strconv.ParseUint(port, 10, 16)
-		m.bad(err != nil || portErr != nil, "listen.address: must be host:port")
-	}
+	m.bad(c.Listen.Address != "" && !hostPort(c.Listen.Address), "listen.address: must be host:port")
+	m.bad(c.Metrics != nil && !hostPort(c.Metrics.Address), "metrics.address: must be host:port")
 	m.bad(c.Listen.Drain < 0, "listen.drain: must not be negative")
 	if t := c.Listen.TLS; t != nil {
 		m.bad(t.Certificate == "", "listen.tls.certificate: must be set")
@@ -66,6 +63,12 @@ func (c *Config) validate() error {
 	c.APIs.validate(&m, c)
 	c.Console.validate(&m, c)
 	return errors.Join(m...)
+}
+
+func hostPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	return err == nil && portErr == nil
 }
 
 func (s Store) validate(m *mistakes, path string) {

@@ -27,6 +27,7 @@ func (c components) find(section, ref string) (jsontext.Value, error) {
 // operation compiles an operation for Check. shared are the parameters of its path.
 func (c components) operation(path string, shared, raw jsontext.Value) (*operation, error) {
 	var text struct {
+		OperationID string                `json:"operationId"`
 		Parameters  []jsontext.Value      `json:"parameters"`
 		RequestBody jsontext.Value        `json:"requestBody"`
 		Security    []map[string][]string `json:"security"`
@@ -52,7 +53,7 @@ func (c components) operation(path string, shared, raw jsontext.Value) (*operati
 	if err != nil {
 		return nil, fmt.Errorf("request body: %w", err)
 	}
-	return &operation{params, query, body}, nil
+	return &operation{text.OperationID, params, query, body}, nil
 }
 
 // closed returns an error for an operation that can be called without credentials, because

@@ -27,6 +27,7 @@ type Document struct {
 
 // An operation is one method of one path in the document.
 type operation struct {
+	id     string
 	params []param // in the order of the path
 	query  []param // in the order of the document
 	body   *schema // nil if it has none
@@ -72,6 +73,15 @@ func template(path string) string {
 // sorted. Code that logs or forwards headers must leave these out.
 func (d *Document) CredentialHeaders() []string {
 	return slices.Clone(d.credentials)
+}
+
+// OperationID returns the id of the operation with this method and path in echo's
+// syntax; empty if there is none.
+func (d *Document) OperationID(method, path string) string {
+	if op := d.operations[path][method]; op != nil {
+		return op.id
+	}
+	return ""
 }
 
 // Covers returns an error that names all routes missing from the document and all

@@ -277,6 +277,35 @@ func (k *Keys) List(agents bool) (keys []Key) {
 	return keys
 }
 
+// A Count counts issued keys of one kind.
+type Count struct {
+	// Live is the number of keys that work now.
+	Live int
+	// Ending is the number of those that expire within the given time.
+	Ending int
+}
+
+// Count counts API keys and agent keys, and those that expire within the time.
+func (k *Keys) Count(within time.Duration) (api, agent Count) {
+	now := k.clock.now()
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for _, e := range k.byID {
+		if _, over := e.over(now); over {
+			continue
+		}
+		c := &api
+		if e.Agent != nil {
+			c = &agent
+		}
+		c.Live++
+		if !e.Ends.IsZero() && e.Ends.Sub(now) < within {
+			c.Ending++
+		}
+	}
+	return api, agent
+}
+
 // Works reports whether the key works now.
 func (k *Keys) Works(key Key) bool {
 	_, over := key.over(k.clock.now())

@@ -18,12 +18,18 @@ import (
 // A Service performs operations on a store's secrets if the caller's grants allow
 // them, and writes the audit log.
 type Service struct {
-	store Store
-	audit Recorder
+	store    Store
+	audit    Recorder
+	observed func(Action, Outcome) // may be nil
 }
 
 // NewService returns a service on the store that records to audit.
-func NewService(store Store, audit Recorder) *Service { return &Service{store, audit} }
+func NewService(store Store, audit Recorder) *Service { return &Service{store: store, audit: audit} }
+
+// Observe sets the function that is called after each attempt, for metrics. The outcome is
+// Denied for a denial that is answered as not found, too. Call it before the first
+// operation.
+func (s *Service) Observe(fn func(Action, Outcome)) { s.observed = fn }
 
 // List returns the secrets of the owner that the caller may list, or ErrBusy if the
 // caller's requests hold too much memory for that.
@@ -236,9 +242,23 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 		op.Event.NewName = name
 	}
 	if !caller.mayAt(now, action, ref) {
+		s.observe(action, Denied)
 		return s.record(ctx, *op.Event, caller.refusal(ref), Denied)
 	}
-	if action.ShowsOnly() {
+	err := s.perform(ctx, op, do)
+	s.observe(action, OutcomeOf(err))
+	return err
+}
+
+func (s *Service) observe(action Action, outcome Outcome) {
+	if s.observed != nil {
+		s.observed(action, outcome)
+	}
+}
+
+// perform performs and audits an authorized operation.
+func (s *Service) perform(ctx context.Context, op Op, do func(Op) error) error {
+	if op.Event.Action.ShowsOnly() {
 		err := do(op)
 		if errors.Is(err, ErrNotFound) {
 			return s.record(ctx, *op.Event, err, NotFound)

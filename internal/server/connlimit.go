@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -53,6 +54,7 @@ type connLimiter struct {
 	*net.TCPListener
 	limit int
 	log   *slog.Logger
+	total *atomic.Uint64 // closed connections; may be nil
 
 	evicting  sync.Mutex // held by the goroutine that evicts; guards fruitless
 	fruitless time.Time  // when an eviction last found no candidate
@@ -291,6 +293,9 @@ type evictions struct {
 }
 
 func (l *connLimiter) note(closed int, stalled bool) {
+	if l.total != nil {
+		l.total.Add(uint64(max(closed, 0)))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if stalled {

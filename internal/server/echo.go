@@ -41,8 +41,8 @@ func RetryAfter(d time.Duration) http.Header {
 // credential can cause it by sending tokens while their issuer is unavailable. The
 // same holds for 507, since a full disk affects every request.
 // A client that disconnects before it has the whole answer is not an error and
-// is not logged.
-func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.MiddlewareFunc) *echo.Echo {
+// is not logged. The watch may be nil.
+func NewEcho(answer func(error) Answer, watch *Watch, log *slog.Logger, gates ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	seldom := map[int]*rate.Sometimes{
 		http.StatusServiceUnavailable:  {First: 10, Interval: time.Second},
@@ -59,7 +59,7 @@ func NewEcho(answer func(error) Answer, log *slog.Logger, gates ...echo.Middlewa
 		}
 		respond(c, a, log)
 	}
-	e.Use(asOne(append([]echo.MiddlewareFunc{serving}, gates...)))
+	e.Use(asOne(append([]echo.MiddlewareFunc{watch.watch, serving}, gates...)))
 	return e
 }
 

@@ -40,7 +40,7 @@ func answer(err error) server.Answer {
 }
 
 func newEcho(log *bytes.Buffer) *echo.Echo {
-	return server.NewEcho(answer, slog.New(slog.NewTextHandler(log, nil)))
+	return server.NewEcho(answer, nil, slog.New(slog.NewTextHandler(log, nil)))
 }
 
 // The value of a panic could be a secret.
@@ -224,7 +224,7 @@ func TestGatesRunInOrderBeforeTheHandler(t *testing.T) {
 			}
 		}
 	}
-	e := server.NewEcho(answer, slog.New(slog.DiscardHandler), gate("first"), gate("second"))
+	e := server.NewEcho(answer, nil, slog.New(slog.DiscardHandler), gate("first"), gate("second"))
 	e.GET("/here", func(c echo.Context) error {
 		came = append(came, "handler")
 		return c.NoContent(http.StatusNoContent)

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,6 +46,8 @@ type Endpoint struct {
 	// Connections is the maximum number of open connections; 0 means no limit.
 	// With a limit the Listener must be a *net.TCPListener.
 	Connections int
+	// Evicted counts the connections that were closed at that limit; it may be nil.
+	Evicted *atomic.Uint64
 	// TLS returns the config for each handshake. Nil means no TLS.
 	TLS func() *tls.Config
 	// ConnContext may add facts about a connection to the contexts of its
@@ -93,7 +96,9 @@ func (e *Endpoint) limit(s *http.Server, log *slog.Logger) {
 	if e.Connections == 0 {
 		return
 	}
-	e.Listener = newConnLimiter(e.Listener.(*net.TCPListener), e.Connections, log)
+	limiter := newConnLimiter(e.Listener.(*net.TCPListener), e.Connections, log)
+	limiter.total = e.Evicted
+	e.Listener = limiter
 	s.Handler, s.ConnState, s.ConnContext = trackStalls(s.Handler), noteState, withConn
 	// The limiter and trackStalls enforce these instead. net/http (Go 1.26)
 	// restarts the idle timer of an HTTP/2 connection when the connection ends,

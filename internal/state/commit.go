@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 )
 
 // A job is one call of Update, UpdateReserved or Compact.
@@ -53,6 +54,8 @@ func (f *File) queued() (batch []*job) {
 // commit runs all jobs in one transaction. If a job fails after it wrote, the
 // transaction starts over without it, because bbolt cannot undo a part.
 func (f *File) commit(batch []*job) {
+	var failed error
+	defer f.observe(len(batch), time.Now(), &failed)
 	defer func() {
 		for _, j := range batch {
 			close(j.done)
@@ -65,8 +68,10 @@ func (f *File) commit(batch []*job) {
 		case spoiler >= 0:
 			left = slices.Delete(left, spoiler, spoiler+1)
 		case errors.Is(err, ErrFull):
+			failed = err
 			left = f.makeRoom(left)
 		default:
+			failed = err
 			fail(left, err)
 			return
 		}

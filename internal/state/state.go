@@ -65,6 +65,8 @@ type File struct {
 	jobs   chan *job
 	turn   chan struct{} // holds one element while a goroutine commits
 
+	observed func(Commit) // may be nil
+
 	// Only the goroutine with the turn uses these.
 	keys    uint64 // sum of all keys, see survey
 	reserve *reserve

@@ -1,0 +1,142 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Outcomes of an authentication.
+const (
+	AuthAccepted    = "accepted"
+	AuthMissing     = "missing"     // no credential
+	AuthRejected    = "rejected"    // a credential that is not valid
+	AuthUnavailable = "unavailable" // it could not be checked
+)
+
+// Limits that refuse requests. The first three are fields under limits in the config.
+const (
+	LimitRequests = "requests"
+	LimitDenials  = "denials"
+	LimitFailures = "failures"
+)
+
+// Outcomes of a commit.
+const (
+	CommitDone   = "done"
+	CommitFull   = "full"
+	CommitFailed = "failed"
+)
+
+var (
+	limits         = []string{LimitRequests, LimitDenials, LimitFailures}
+	commitOutcomes = []string{CommitDone, CommitFull, CommitFailed}
+
+	// durations are the upper bounds of buckets in seconds. A masked read takes a quarter
+	// of a millisecond.
+	durations = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	// batches are numbers of changes. state commits at most 256 at once.
+	batches = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256}
+)
+
+// newSeries declares the series that are counted as they happen. Their names follow the
+// conventions of Prometheus; the labels http_* those of OpenTelemetry.
+func newSeries() *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	return &Metrics{
+		registry: prometheus.NewRegistry(),
+		known:    map[attempt]prometheus.Counter{},
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "http_server_request_duration_seconds", Buckets: durations,
+			Help: "Time from a request's headers until its answer was written. The operation is an id of the API's document; none stands for requests without one.",
+		}, []string{"api", "operation", "http_request_method", "http_response_status_code"}),
+		authentications: counter("strongroom_authentications_total",
+			"Authentications by strategy of the config (empty if none has claimed the credential) and outcome.", "strategy", "outcome"),
+		attempts: counter("strongroom_attempts_total",
+			"Attempts on secrets by action and outcome. Value reads have the action reveal.", "action", "outcome"),
+		limited: counter("strongroom_limited_requests_total",
+			"Requests that a rate limit has refused, by its field under limits in the config.", "limit"),
+		commits: counter("strongroom_commits_total", "Commits of the state file by outcome.", "outcome"),
+		commitTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "strongroom_commit_duration_seconds", Buckets: durations,
+			Help: "Time of a commit with its flush. Audit entries are written by commits, too.",
+		}),
+		commitChanges: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "strongroom_commit_changes", Buckets: batches, Help: "Changes that shared a commit.",
+		}),
+	}
+}
+
+// A value is a series without labels that a scrape reads from a Snapshot.
+type value struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	of   func(*Snapshot) (v float64, known bool)
+}
+
+func gauge(name, help string, of func(*Snapshot) float64) value {
+	return value{desc(name, help), prometheus.GaugeValue, func(s *Snapshot) (float64, bool) { return of(s), true }}
+}
+
+func total(name, help string, of func(*Snapshot) uint64) value {
+	return value{desc(name, help), prometheus.CounterValue, func(s *Snapshot) (float64, bool) { return float64(of(s)), true }}
+}
+
+// moment is a time in seconds since 1970. It has no series while the time is unknown.
+func moment(name, help string, of func(*Snapshot) time.Time) value {
+	return value{desc(name, help), prometheus.GaugeValue, func(s *Snapshot) (float64, bool) {
+		t := of(s)
+		return float64(t.UnixMilli()) / 1000, !t.IsZero()
+	}}
+}
+
+// anchored is a gauge that exists only with an anchor.
+func anchored(name, help string, of func(*Snapshot) float64) value {
+	return value{desc(name, help), prometheus.GaugeValue, func(s *Snapshot) (float64, bool) { return of(s), s.Anchored }}
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// Series with labels that a scrape reads from a Snapshot.
+var (
+	buildInfo  = desc("strongroom_build_info", "1, with the version of the program.", "version", "go_version", "fips")
+	issuedKeys = desc("strongroom_issued_keys", "Issued keys that work now, by kind.", "kind")
+	endingKeys = desc("strongroom_issued_keys_expiring", "Issued keys that work now and expire within 7 days, by kind.", "kind")
+	storeUp    = desc("strongroom_store_up", "1 if the last check of the store succeeded. Stores are checked every 10 seconds.", "store")
+	storeTime  = desc("strongroom_store_check_seconds", "Time that the last check of the store took.", "store")
+)
+
+// values are the series without labels that a scrape reads from a Snapshot.
+var values = []value{
+	gauge("strongroom_state_bytes", "Size of the state file.", func(s *Snapshot) float64 { return float64(s.StateBytes) }),
+	gauge("strongroom_disk_free_bytes", "Free space of the state file's disk for this process.", func(s *Snapshot) float64 { return float64(s.DiskFreeBytes) }),
+	gauge("strongroom_disk_bytes", "Size of the state file's disk.", func(s *Snapshot) float64 { return float64(s.DiskBytes) }),
+	gauge("strongroom_disk_reserve", "1 while the space reserved for audit entries is allocated, 0 while a full disk uses it and changes are refused.", func(s *Snapshot) float64 { return truth(s.Reserve) }),
+
+	gauge("strongroom_audit_head", "Number of the last audit entry.", func(s *Snapshot) float64 { return float64(s.AuditHead) }),
+	moment("strongroom_audit_last_entry_timestamp_seconds", "Time of the last audit entry.", func(s *Snapshot) time.Time { return s.AuditLast }),
+	gauge("strongroom_audit_sound", "1 if the end of the audit log is authentic. While it is 0, no request is answered.", func(s *Snapshot) float64 { return truth(s.AuditSound) }),
+	total("strongroom_audit_failures_total", "Failed attempts to write audit entries.", func(s *Snapshot) uint64 { return s.AuditUnwritten }),
+	anchored("strongroom_audit_anchor_up", "1 if the last attempt to write the anchor succeeded.", func(s *Snapshot) float64 { return truth(s.AnchorWorks) }),
+	anchored("strongroom_audit_anchor_head", "Number of the last anchored audit entry.", func(s *Snapshot) float64 { return float64(s.AnchorHead) }),
+	moment("strongroom_audit_anchor_timestamp_seconds", "Time of the last anchor. It is written when there are new entries.", func(s *Snapshot) time.Time { return s.AnchorTime }),
+
+	gauge("strongroom_resealing", "1 while records are resealed with a new sealing key.", func(s *Snapshot) float64 { return truth(s.Resealing) }),
+	gauge("strongroom_resealed_rows", "Rows that the current or last reseal has checked.", func(s *Snapshot) float64 { return float64(s.ResealedRows) }),
+	gauge("strongroom_sealing_keys", "Sealing keys in the keyring.", func(s *Snapshot) float64 { return float64(s.SealingKeys) }),
+
+	moment("strongroom_certificate_expiry_timestamp_seconds", "When the first certificate of the chain expires.", func(s *Snapshot) time.Time { return s.Certificate }),
+	gauge("strongroom_config_last_reload_successful", "1 if the files of the config are in force, 0 if they are broken.", func(s *Snapshot) float64 { return truth(s.ConfigWorks) }),
+	moment("strongroom_config_last_reload_success_timestamp_seconds", "When the config in force was loaded.", func(s *Snapshot) time.Time { return s.ConfigTime }),
+	gauge("strongroom_config_restart_fields", "Changed fields of the config that wait for a restart.", func(s *Snapshot) float64 { return float64(s.NeedRestart) }),
+	moment("strongroom_backup_last_success_timestamp_seconds", "When the last backup was taken. Only the last 200,000 audit entries are searched for it at the start.", func(s *Snapshot) time.Time { return s.LastBackup }),
+
+	gauge("strongroom_request_memory_bytes", "Memory reserved by requests in progress.", func(s *Snapshot) float64 { return float64(s.RequestBytes) }),
+	gauge("strongroom_request_memory_limit_bytes", "limits.memory_bytes of the config.", func(s *Snapshot) float64 { return float64(s.RequestLimit) }),
+	total("strongroom_request_memory_refusals_total", "Requests refused because they needed more memory than was free.", func(s *Snapshot) uint64 { return s.BytesRefused }),
+	total("strongroom_connections_evicted_total", "Connections closed because listen.connections was reached.", func(s *Snapshot) uint64 { return s.ConnsEvicted }),
+}

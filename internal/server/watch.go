@@ -1,0 +1,80 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// An Observer watches the requests of one API, for metrics and the access log.
+type Observer interface {
+	// Operation returns the function to call after each answer of an operation. It is
+	// called once for each operation of the API's document, and with an empty id for
+	// requests that have none.
+	Operation(method, id string) func(Exchange)
+}
+
+// An Exchange is an answered request.
+type Exchange struct {
+	// Request has the caller in its context, if it was authenticated.
+	Request *http.Request
+	// ID is the request's id.
+	ID string
+	// Status is the status of the answer.
+	Status int
+	// Bytes is the size of the answer's body.
+	Bytes int64
+	// Began is when the first header was routed.
+	Began time.Time
+	// Took is the time from Began until the answer was written.
+	Took time.Duration
+}
+
+// A Watch calls an Observer for the requests of an echo. A nil Watch does nothing.
+type Watch struct {
+	observer Observer
+	known    map[string]map[string]func(Exchange) // by echo's path template, then by method
+	other    func(Exchange)
+}
+
+// NewWatch returns a Watch for [NewEcho], or nil without an observer.
+func NewWatch(o Observer) *Watch {
+	if o == nil {
+		return nil
+	}
+	return &Watch{observer: o, known: map[string]map[string]func(Exchange){}, other: o.Operation("", "")}
+}
+
+// Routes sets the operations of the routes. Call it before the first request. Id
+// returns the id of an operation.
+func (w *Watch) Routes(routes []*echo.Route, id func(method, path string) string) {
+	if w == nil {
+		return
+	}
+	for _, r := range routes {
+		if w.known[r.Path] == nil {
+			w.known[r.Path] = map[string]func(Exchange){}
+		}
+		w.known[r.Path][r.Method] = w.observer.Operation(r.Method, id(r.Method, r.Path))
+	}
+}
+
+// watch answers an error itself, so that the status is known.
+func (w *Watch) watch(next echo.HandlerFunc) echo.HandlerFunc {
+	if w == nil {
+		return next
+	}
+	return func(c echo.Context) error {
+		began := time.Now()
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		answered := w.known[c.Path()][c.Request().Method]
+		if answered == nil {
+			answered = w.other
+		}
+		answered(Exchange{c.Request(), RequestID(c), c.Response().Status, c.Response().Size, began, time.Since(began)})
+		return nil
+	}
+}

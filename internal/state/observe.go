@@ -1,0 +1,42 @@
+package state
+
+import (
+	"os"
+	"time"
+)
+
+// A Commit describes an attempt to commit, for metrics.
+type Commit struct {
+	// Changes is the number of calls of Update that shared it.
+	Changes int
+	// Took is the time until the outcome was known, with all flushes.
+	Took time.Duration
+	// Err is nil, ErrFull, or the reason why no commit is possible any more. It is not the
+	// error of a single change.
+	Err error
+}
+
+// Observe sets the function that is called after each commit. It must be fast, because
+// the next commit waits for it. Call it before the first Update.
+func (f *File) Observe(fn func(Commit)) { f.observed = fn }
+
+func (f *File) observe(changes int, began time.Time, failed *error) {
+	if f.observed != nil {
+		f.observed(Commit{changes, time.Since(began), *failed})
+	}
+}
+
+// Bytes returns the size of the file, and 0 if it cannot be determined.
+func (f *File) Bytes() int64 { return sizeOf(f.path) }
+
+// HasReserve reports whether the space reserved for audit entries is allocated. While it
+// is not, ordinary changes are refused.
+func (f *File) HasReserve() bool { return sizeOf(reservePath(f.path)) >= reserveBytes }
+
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
