@@ -69,7 +69,7 @@ func TestMetricsCountRequests(t *testing.T) {
 	p.want(t, 401, "GET", app, "", "")
 	p.want(t, 401, "GET", app, "Authorization-PSK: wrong", "")
 	p.want(t, 401, "GET", "/nowhere", "", "")
-	mustRun(t, "backup", "--config", i.config(), i.path("copy"))
+	i.mustAdminister(t, "backup", "--out", i.path("copy"))
 	lines := mustScrape(t, metrics)
 	for series, want := range map[string]float64{
 		`http_server_request_duration_seconds_count{api="nx1",http_request_method="GET",http_response_status_code="200",operation="reveal_secret_api_app__app_id__secrets__secret_name__reveal_get"}`: 2,
@@ -106,7 +106,7 @@ func TestMetricsCountRequests(t *testing.T) {
 func TestMetricsOutliveARestart(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
-	mustRun(t, "backup", "--config", i.config(), i.path("copy"))
+	i.mustAdminister(t, "backup", "--out", i.path("copy"))
 	p.mustStop(t)
 	_, metrics := mustServeMetrics(t, i)
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {

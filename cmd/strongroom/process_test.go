@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 type process struct {
 	cmd     *exec.Cmd
 	address string
+	scheme  string // empty: http
 	client  *http.Client
 
 	mu     sync.Mutex // guards the fields below
@@ -164,7 +166,7 @@ type answer struct {
 // try sends a request with one header, written as "Name: value".
 func (p *process) try(t *testing.T, method, path, header, body string) (answer, error) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.address+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, cmp.Or(p.scheme, "http")+"://"+p.address+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,11 +92,10 @@ func (r *resources) mountAPIs(front *server.Front, cfg *config.Config, chain cha
 
 // service returns the secret service of a store.
 func (r *resources) service(store string) *secret.Service {
-	s := secret.NewService(r.stores[store], r.audit)
-	if r.metrics != nil {
-		s.Observe(r.metrics.attempted)
+	if r.metrics == nil {
+		return secret.NewService(r.stores[store], r.audit)
 	}
-	return s
+	return secret.NewObservedService(r.stores[store], r.audit, r.metrics.attempted)
 }
 
 // mountOpenHands serves custom secrets through all of OpenHands' APIs. That of 0.53.0

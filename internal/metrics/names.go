@@ -53,7 +53,7 @@ func newSeries() *Metrics {
 			Help: "Time from a request's headers until its answer was written. The operation is an id of the API's document; none stands for requests without one.",
 		}, []string{"api", "operation", "http_request_method", "http_response_status_code"}),
 		authentications: counter("strongroom_authentications_total",
-			"Authentications by strategy of the config (empty if none has claimed the credential) and outcome.", "strategy", "outcome"),
+			"Authentications by strategy of the config (empty if none has claimed the credential, and for sessions of the console) and outcome.", "strategy", "outcome"),
 		attempts: counter("strongroom_attempts_total",
 			"Attempts on secrets by action and outcome. Value reads have the action reveal.", "action", "outcome"),
 		limited: counter("strongroom_limited_requests_total",

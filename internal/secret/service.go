@@ -26,10 +26,11 @@ type Service struct {
 // NewService returns a service on the store that records to audit.
 func NewService(store Store, audit Recorder) *Service { return &Service{store: store, audit: audit} }
 
-// Observe sets the function that is called after each attempt, for metrics. The outcome is
-// Denied for a denial that is answered as not found, too. Call it before the first
-// operation.
-func (s *Service) Observe(fn func(Action, Outcome)) { s.observed = fn }
+// NewObservedService returns a service that calls observed after each attempt, for
+// metrics. The outcome is Denied for a denial that is answered as not found, too.
+func NewObservedService(store Store, audit Recorder, observed func(Action, Outcome)) *Service {
+	return &Service{store, audit, observed}
+}
 
 // List returns the secrets of the owner that the caller may list, or ErrBusy if the
 // caller's requests hold too much memory for that.
