@@ -55,7 +55,8 @@ It creates one API key for each API and prints both once, as headers; only their
 kept. With --keys-out FILE they go to that file instead, with mode 0600. These keys may do
 everything, reveal included. strongroom apikey rotate replaces one.
 
-With --console, the config also serves the web console, at /console.
+With --console, the config also serves the web console, at /console, and the keys also
+administer the whole server.
 
 With --config FILE instead, make only the empty state file that this config names, for the key
 that it names.`,
@@ -66,11 +67,7 @@ that it names.`,
 			if file != "" {
 				return initializeState(c.Context(), file)
 			}
-			text := initialConfig
-			if console {
-				text = slices.Concat(text, consoleConfig)
-			}
-			return initialize(c, dir, keysOut, text)
+			return initialize(c, dir, keysOut, console)
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "the `directory`, made if there is none")
@@ -99,7 +96,7 @@ func initializeState(ctx context.Context, file string) error {
 
 // initialize creates all files, or none if one exists already. The config comes last, so
 // that an existing config means a complete installation.
-func initialize(c *cobra.Command, dir, keysOut string, config []byte) (err error) {
+func initialize(c *cobra.Command, dir, keysOut string, console bool) (err error) {
 	var made []string
 	defer func() {
 		if err != nil {
@@ -121,12 +118,14 @@ func initialize(c *cobra.Command, dir, keysOut string, config []byte) (err error
 			made = append(made, path)
 		}
 	}
-	sessionKey, sessionKeys, err := newKeysFile("X-Session-API-Key")
-	if err != nil {
-		return err
+	config, administration := initialConfig, []grant.Line(nil)
+	if console {
+		config = slices.Concat(initialConfig, consoleConfig)
+		administration = append(administration, grant.Line{Actions: []secret.Action{secret.List, secret.Admin}, Owner: "user/" + secret.AnyID})
 	}
-	psk, psks, err := newKeysFile("Authorization-PSK")
-	if err != nil {
+	sessionKey, sessionKeys, err := newKeysFile("X-Session-API-Key", administration...)
+	psk, psks, pskErr := newKeysFile("Authorization-PSK", administration...)
+	if err := errors.Join(err, pskErr); err != nil {
 		return err
 	}
 	keyFile := filepath.Join(dir, stateKeyFile)
@@ -166,15 +165,16 @@ func handOut(c *cobra.Command, made, keysOut, keys string) error {
 	return err
 }
 
-// newKeysFile returns a new API key and a keys file in which it has every right.
-func newKeysFile(header string) (key string, file []byte, err error) {
+// newKeysFile returns a new API key and a keys file in which it has every right on the
+// first user and on all apps, and the further grants.
+func newKeysFile(header string, more ...grant.Line) (key string, file []byte, err error) {
 	key, id := apikey.Generate()
 	everything := func(owner string) grant.Line {
 		return grant.Line{Actions: secret.Actions(), Owner: owner}
 	}
 	file, err = yaml.Marshal(apikey.Keys{Keys: []apikey.Key{{
 		ID: id, SHA256: apikey.HashOf(key), Subject: "admin", User: apikey.DefaultUser,
-		Grants: []grant.Line{everything("user/" + apikey.DefaultUser), everything("app/" + secret.AnyID)},
+		Grants: append([]grant.Line{everything("user/" + apikey.DefaultUser), everything("app/" + secret.AnyID)}, more...),
 	}}})
 	if err != nil {
 		return "", nil, fmt.Errorf("encoding a keys file: %w", err)

@@ -25,7 +25,7 @@ func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s stra
 		return nil
 	}
 	options := console.Options{
-		Chain: everybody, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Audit: r.audit,
+		Chain: everybody, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Agents: r.keys, Audit: r.audit,
 		Named: named(cfg.Console.Hosts, certificate), Documents: documents(cfg),
 	}
 	for _, name := range cfg.Console.Auth {

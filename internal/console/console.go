@@ -10,6 +10,7 @@
 package console
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/lastaccess"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/session"
@@ -35,6 +37,8 @@ type Options struct {
 	Sessions *session.Sessions
 	// LastAccess returns when the values of a secret were last read.
 	LastAccess func(secret.Ref) (lastaccess.Access, bool, error)
+	// Agents issues agent keys.
+	Agents *issued.Keys
 	// Audit is the audit log.
 	Audit Audit
 	// Named reports whether the server is reached by this name: see [Console.checkHost].
@@ -67,6 +71,7 @@ type Kind struct {
 type Audit interface {
 	Read(after uint64, limit int) ([]audit.Entry, error)
 	Tail(limit int) ([]audit.Entry, error)
+	Verify(ctx context.Context) (audit.Report, error)
 }
 
 // A Document is the OpenAPI document of an API.
@@ -118,6 +123,13 @@ func New(o Options, log *slog.Logger) (*Console, error) {
 	c.private("GET /console/deleted", c.deletedPage)
 	c.private("POST /console/undelete", c.undelete)
 	c.private("POST /console/restore", c.restore)
+	c.private("GET /console/agents", c.agentsPage)
+	c.private("GET /console/agents/new", c.newAgentPage)
+	c.private("POST /console/agents/create", c.createAgent)
+	c.private("POST /console/agents/revoke", c.revokeAgent)
+	c.private("GET /console/audit", c.auditPage)
+	c.private("GET /console/audit/new", c.newer)
+	c.private("GET /console/audit/export", c.export)
 	c.private("GET /console/sessions", c.sessionsPage)
 	c.private("POST /console/sessions/end", c.endSession)
 	return c, nil

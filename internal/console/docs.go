@@ -54,4 +54,3 @@ func prose(text string) template.HTML {
 	}
 	return template.HTML(html.String()) // #nosec G203 -- escaped above
 }
-func (c *Console) audits(secret.Caller) bool { return false }

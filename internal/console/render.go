@@ -45,6 +45,7 @@ var allPages = sync.OnceValue(func() *pages {
 		"asset":  func(name string) string { return "/console/assets/" + p.named[name] },
 		"secret": func(ref secret.Ref) string { return address("secret", ref) },
 		"edit":   func(ref secret.Ref) string { return address("edit", ref) },
+		"agent":  func(ref secret.Ref) string { return address("agents/new", ref) },
 		"owner":  func(o secret.Owner) string { return "/console?owner=" + url.QueryEscape(o.String()) },
 		"versions": func(ref secret.Ref, old, now secret.Revision) string {
 			return address("compare", ref) + "&" + url.Values{"old": {string(old)}, "new": {string(now)}}.Encode()

@@ -100,6 +100,74 @@
 		copy.addEventListener('click', () => copied(copy, output.textContent));
 	});
 
+	// A new key is shown once, and only by this.
+	each('form[data-key]', (form) => {
+		const shown = find('[data-key-shown]'), output = find('output', shown), copy = find('[data-copy]', shown);
+		form.addEventListener('submit', (event) => {
+			event.preventDefault();
+			sent(form, find('.problem', form), (body) => {
+				output.textContent = body.key;
+				form.hidden = true;
+				shown.hidden = false;
+				find('h2', shown).focus();
+				covers.add(() => { output.textContent = ''; });
+			});
+		});
+		copy.addEventListener('click', () => copied(copy, output.textContent));
+	});
+
+	// Follows the audit log while the page is visible, for ten minutes at most.
+	each('[data-follow]', (button) => {
+		const entries = find('#entries'), blank = find('template').content;
+		let after = button.dataset.after, left = 0, timer;
+		const stop = () => {
+			clearInterval(timer);
+			timer = undefined;
+			button.setAttribute('aria-pressed', 'false');
+		};
+		const look = async () => {
+			if (left-- <= 0) {
+				stop();
+			}
+			if (document.hidden) {
+				return;
+			}
+			try {
+				const answer = await fetch(button.dataset.follow + '&after=' + after, { headers: { Accept: 'application/json' }, redirect: 'error' });
+				if (!answer.ok) {
+					stop();
+					return;
+				}
+				const { head, rows } = await answer.json();
+				after = head;
+				rows.forEach((r) => {
+					const line = blank.cloneNode(true), cells = line.firstElementChild.children;
+					[r.time, null, r.action, r.about, r.outcome, r.from].forEach((text, i) => {
+						if (text !== null) {
+							cells[i].textContent = text;
+						}
+					});
+					cells[1].children[0].textContent = r.caller;
+					cells[1].children[1].textContent = r.key;
+					entries.prepend(line);
+				});
+			} catch {
+				stop();
+			}
+		};
+		button.hidden = false;
+		button.addEventListener('click', () => {
+			if (timer) {
+				stop();
+				return;
+			}
+			left = 300;
+			timer = setInterval(look, 2000);
+			button.setAttribute('aria-pressed', 'true');
+			look();
+		});
+	});
+
 	async function copied(button, text) {
 		const label = button.firstChild, before = label.data;
 		try {

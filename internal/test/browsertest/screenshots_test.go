@@ -30,6 +30,9 @@ func TestScreenshots(t *testing.T) {
 		{"edit", "/console/edit?owner=app/" + shop + "&name=db"},
 		{"deleted", "/console/deleted?owner=app/" + shop},
 		{"sessions", "/console/sessions"},
+		{"audit", "/console/audit?verify=1"},
+		{"agents", "/console/agents"},
+		{"agent", "/console/agents/new?owner=app/" + shop + "&name=db"},
 		{"docs", "/docs"},
 		{"docs-nx1", "/docs/nx1"},
 	} {
