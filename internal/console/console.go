@@ -11,6 +11,8 @@ package console
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"log/slog"
 	"net/http"
 	"time"
@@ -91,11 +93,14 @@ type Console struct {
 	cross  *http.CrossOriginProtection
 	pages  *pages
 	docs   []*apiDoc
+
+	printKey []byte // of fingerprints
 }
 
 // New returns a console. The error is a mistake in a document.
 func New(o Options, log *slog.Logger) (*Console, error) {
-	c := &Console{Options: o, log: log, routes: http.NewServeMux(), cross: http.NewCrossOriginProtection(), pages: allPages()}
+	c := &Console{Options: o, log: log, routes: http.NewServeMux(), cross: http.NewCrossOriginProtection(), pages: allPages(), printKey: make([]byte, sha256.Size)}
+	_, _ = rand.Read(c.printKey) // never fails: crypto/rand crashes the program instead
 	for _, d := range o.Documents {
 		doc, err := readDoc(d)
 		if err != nil {
@@ -113,6 +118,7 @@ func New(o Options, log *slog.Logger) (*Console, error) {
 	c.private("GET /console", c.list)
 	c.private("GET /console/secret", c.secretPage)
 	c.private("GET /console/compare", c.compare)
+	c.private("POST /console/compare", c.compareValues)
 	c.private("GET /console/new", c.newPage)
 	c.private("GET /console/edit", c.editPage)
 	c.private("POST /console/reveal", c.reveal)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/strongroom/strongroom/internal/lastaccess"
@@ -163,50 +162,4 @@ func (c *Console) putBack(v *visit, do restoring) error {
 		return err
 	}
 	return v.goTo(address("secret", ref))
-}
-
-// A compareBody compares two versions of a secret.
-type compareBody struct {
-	secret.Ref
-	Versions []secret.Info
-	Old, New secret.Info
-	Rows     []compared
-}
-
-// A compared data key is in one of two versions or in both.
-type compared struct {
-	Key      string
-	Old, New bool
-}
-
-// compare shows how two versions of a secret differ in their keys and descriptions.
-func (c *Console) compare(v *visit) error {
-	query := v.r.URL.Query()
-	ref, kind, err := c.refIn(query)
-	if err != nil {
-		return err
-	}
-	body := compareBody{Ref: ref}
-	if body.Versions, err = kind.Secrets.Versions(v.r.Context(), v.caller, ref); err != nil {
-		return err
-	}
-	at := func(revision string) (secret.Info, error) {
-		i := slices.IndexFunc(body.Versions, func(i secret.Info) bool { return string(i.Revision) == revision })
-		if i < 0 {
-			return secret.Info{}, secret.ErrNotFound
-		}
-		return body.Versions[i], nil
-	}
-	var errs [2]error
-	body.Old, errs[0] = at(query.Get("old"))
-	body.New, errs[1] = at(query.Get("new"))
-	if err := errors.Join(errs[:]...); err != nil {
-		return err
-	}
-	keys := slices.Concat(body.Old.Keys, body.New.Keys)
-	slices.Sort(keys)
-	for _, key := range slices.Compact(keys) {
-		body.Rows = append(body.Rows, compared{key, slices.Contains(body.Old.Keys, key), slices.Contains(body.New.Keys, key)})
-	}
-	return c.render(v, http.StatusOK, "compare", page{Title: "Compare " + ref.Name, Nav: "secrets", Owner: ref.Owner.String(), Body: body})
 }

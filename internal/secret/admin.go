@@ -53,6 +53,18 @@ func (s *Service) Versions(ctx context.Context, caller Caller, ref Ref) (version
 	return answer(versions, err)
 }
 
+// RevealVersion returns the values that a secret had at a revision. It is a reveal.
+func (s *Service) RevealVersion(ctx context.Context, caller Caller, ref Ref, revision Revision) (data map[string]Value, err error) {
+	err = s.admitHistory(ctx, caller, Reveal, ref, func(h Historian, op Op) (err error) {
+		data, err = h.RevealVersion(ctx, op, revision)
+		return err
+	})
+	if err == nil {
+		err = caller.Hold(sizeOfData(data))
+	}
+	return answer(data, err)
+}
+
 // Deleted returns the deleted secrets of an owner, newest first.
 func (s *Service) Deleted(ctx context.Context, caller Caller, owner Owner) (deleted []Deleted, err error) {
 	err = s.admitHistory(ctx, caller, History, Ref{Owner: owner}, func(h Historian, _ Op) (err error) {

@@ -63,6 +63,11 @@ func (a awaiting) Delete(ctx context.Context, op secret.Op) error {
 	return a.remembering.Delete(ctx, op)
 }
 
+func (a awaiting) RevealVersion(ctx context.Context, op secret.Op, _ secret.Revision) (map[string]secret.Value, error) {
+	_, data, err := a.Reveal(ctx, op)
+	return data, err
+}
+
 func (a awaiting) Restore(ctx context.Context, op secret.Op, _ secret.Revision) (secret.Info, error) {
 	return a.Replace(ctx, op, secret.Change{})
 }

@@ -54,24 +54,25 @@ func (l *ledger) outcomes() []secret.Outcome {
 func arguments() map[string][]any {
 	ref := on(app, "db")
 	return map[string][]any{
-		"List":     {app, secret.Page{}},
-		"Head":     {ref},
-		"Reveal":   {ref},
-		"Create":   {on(app, "new"), secret.Draft{Data: map[string]secret.Value{"k": "v"}}},
-		"Replace":  {ref, secret.Revision(""), secret.Change{Set: map[string]secret.Value{"k": "new"}}},
-		"Put":      {ref, secret.Revision(""), (*string)(nil), map[string]secret.Value{"k": "new"}},
-		"Describe": {ref, secret.Revision(""), "renamed", "described"},
-		"Delete":   {ref, secret.Revision("")},
-		"Import":   {on(app, "new"), secret.Draft{Data: map[string]secret.Value{"k": "v"}}},
-		"CopyTo":   {ref, secret.NewService(memory.New(), &ledger{})},
-		"Versions": {ref},
-		"Deleted":  {app},
-		"Restore":  {ref, secret.Revision("r")},
-		"Undelete": {on(app, "gone"), secret.Revision("")},
-		"Destroy":  {ref},
-		"Erase":    {app},
-		"Owners":   {secret.KindApp},
-		"Refuse":   {secret.Write, ref, nil},
+		"List":          {app, secret.Page{}},
+		"Head":          {ref},
+		"Reveal":        {ref},
+		"Create":        {on(app, "new"), secret.Draft{Data: map[string]secret.Value{"k": "v"}}},
+		"Replace":       {ref, secret.Revision(""), secret.Change{Set: map[string]secret.Value{"k": "new"}}},
+		"Put":           {ref, secret.Revision(""), (*string)(nil), map[string]secret.Value{"k": "new"}},
+		"Describe":      {ref, secret.Revision(""), "renamed", "described"},
+		"Delete":        {ref, secret.Revision("")},
+		"Import":        {on(app, "new"), secret.Draft{Data: map[string]secret.Value{"k": "v"}}},
+		"CopyTo":        {ref, secret.NewService(memory.New(), &ledger{})},
+		"Versions":      {ref},
+		"RevealVersion": {ref, secret.Revision("r")},
+		"Deleted":       {app},
+		"Restore":       {ref, secret.Revision("r")},
+		"Undelete":      {on(app, "gone"), secret.Revision("")},
+		"Destroy":       {ref},
+		"Erase":         {app},
+		"Owners":        {secret.KindApp},
+		"Refuse":        {secret.Write, ref, nil},
 	}
 }
 
@@ -100,6 +101,11 @@ func (r remembering) Versions(ctx context.Context, ref secret.Ref) ([]secret.Inf
 
 func (r remembering) Deleted(context.Context, secret.Owner) ([]secret.Deleted, error) {
 	return []secret.Deleted{{}}, nil
+}
+
+func (r remembering) RevealVersion(ctx context.Context, op secret.Op, _ secret.Revision) (map[string]secret.Value, error) {
+	_, data, err := r.Reveal(ctx, op)
+	return data, err
 }
 
 func (r remembering) Restore(ctx context.Context, op secret.Op, _ secret.Revision) (secret.Info, error) {
@@ -234,7 +240,7 @@ func TestARefusalByAnAPIsOwnRulesIsAudited(t *testing.T) {
 // Each method requires its own action, and no other one suffices.
 func TestEveryMethodTakesItsAction(t *testing.T) {
 	takes := map[string]secret.Action{
-		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "Create": secret.Create,
+		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "RevealVersion": secret.Reveal, "Create": secret.Create,
 		"Replace": secret.Write, "Put": secret.Write, "Describe": secret.Write, "Delete": secret.Delete,
 		"Import": secret.Admin, "CopyTo": secret.Admin, "Versions": secret.Admin, "Deleted": secret.Admin, "Restore": secret.Admin, "Undelete": secret.Admin,
 		"Destroy": secret.Admin, "Erase": secret.Admin, "Owners": secret.List, "Refuse": secret.Write,

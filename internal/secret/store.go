@@ -178,6 +178,10 @@ type Historian interface {
 	// current one.
 	Versions(ctx context.Context, ref Ref) ([]Info, error)
 
+	// RevealVersion returns the values that the secret had at the revision, which may be
+	// the current one. ErrNotFound also stands for a revision that is not kept.
+	RevealVersion(ctx context.Context, op Op, revision Revision) (map[string]Value, error)
+
 	// Restore gives the secret the description and data that it had at the
 	// revision, as a new version; its name stays. ErrNotFound also stands for
 	// a revision that is not kept.

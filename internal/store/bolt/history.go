@@ -50,6 +50,31 @@ func (s *Store) openEarlier(tx *state.Tx, r record) (versions []record, err erro
 	return versions, nil
 }
 
+// RevealVersion implements [secret.Historian].
+func (s *Store) RevealVersion(ctx context.Context, op secret.Op, revision secret.Revision) (data map[string]secret.Value, err error) {
+	err = s.change(ctx, s.file.UpdateReserved, op, func(tx *state.Tx) error {
+		now, err := s.findAt(tx, op)
+		if err != nil {
+			return err
+		}
+		versions, err := s.openEarlier(tx, now)
+		if err != nil {
+			return err
+		}
+		versions = append(versions, now)
+		i := slices.IndexFunc(versions, func(v record) bool { return v.info.Revision == revision })
+		if i < 0 {
+			return secret.ErrNotFound
+		}
+		data, err = s.openValues(tx, versions[i])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
 // Restore implements [secret.Historian]. It opens no values: the new version shares those
 // of the old one.
 func (s *Store) Restore(ctx context.Context, op secret.Op, revision secret.Revision) (secret.Info, error) {

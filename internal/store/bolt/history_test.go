@@ -129,6 +129,28 @@ func TestRestorePutsAnEarlierVersionBack(t *testing.T) {
 	wantError(t, "a stale condition", err, secret.ErrChanged)
 }
 
+func TestRevealVersionReturnsTheValuesOfThatRevision(t *testing.T) {
+	s := newStack(t)
+	defer mustClose(t, s)
+	first := mustCreate(t, s, db, "one")
+	second := mustReplace(t, s, db, "two")
+	third := mustDescribe(t, s, db, "renamed", "the values stay")
+	ref := third.Ref
+	for _, tc := range []struct {
+		revision secret.Revision
+		want     string
+	}{{first.Revision, "one"}, {second.Revision, "two"}, {third.Revision, "two"}} {
+		got, err := s.RevealVersion(ctx, secret.Op{Ref: ref}, tc.revision)
+		if err != nil || string(got["k"]) != tc.want {
+			t.Errorf("at %s: got %q, %v, want %q", tc.revision, string(got["k"]), err, tc.want)
+		}
+	}
+	_, err := s.RevealVersion(ctx, secret.Op{Ref: ref}, "none")
+	wantError(t, "a revision that is not kept", err, secret.ErrNotFound)
+	_, err = s.RevealVersion(ctx, secret.Op{Ref: secret.Ref{Owner: secret.User("bob"), Name: ref.Name}}, first.Revision)
+	wantError(t, "a revision of another owner", err, secret.ErrNotFound)
+}
+
 func TestVersionsAreLimited(t *testing.T) {
 	s := newStack(t)
 	defer mustClose(t, s)

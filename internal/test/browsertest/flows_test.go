@@ -126,8 +126,8 @@ func TestASecretIsEditedDeletedAndPutBack(t *testing.T) {
 
 func TestCompareAndDeletedPages(t *testing.T) {
 	s := startServer(t)
-	s.store(shop, "db", "USER", "app")
-	s.change(shop, "db", "PASSWORD", canary)
+	s.store(shop, "db", "USER", "app", "HOST", canary, "PORT", "before-before")
+	s.change(shop, "db", "PASSWORD", canary, "HOST", canary, "PORT", "after-after")
 	b := newTab(t)
 	s.signIn(b, s.psk)
 	b.open(s.url + "/console/secret?owner=app/" + shop + "&name=db")
@@ -136,6 +136,14 @@ func TestCompareAndDeletedPages(t *testing.T) {
 	b.waitFor(".tag", "added")
 	b.waitFor(".tag", "removed")
 	b.wantHidden("compare")
+	b.click(".head button")
+	b.waitFor("tbody tr", "same value")
+	prints := eval[[]string](b, `[...document.querySelectorAll('tbody td.id')].map(e => e.textContent)`)
+	const host, password, port = 0, 2, 4 // the keys in their order, with two cells each; USER is the last
+	if prints[host] != prints[host+1] || prints[host] != prints[password+1] || prints[port] == prints[port+1] {
+		t.Errorf("the fingerprints are %q", prints)
+	}
+	b.wantHidden("compare values")
 	s.send("DELETE", "/api/app/"+shop+"/secrets/db", "")
 	b.open(s.url + "/console?owner=app/" + shop)
 	b.click(".head a.button:not(.primary)")
