@@ -1,12 +1,10 @@
-// Package specs holds the documents that Strongroom serves, as its users read
-// them under /openapi/.
+// Package specs holds the API documents that the server publishes under /openapi/.
 //
-// openhands.yaml and nx1.yaml are documents as they were given and are never
-// edited; overlay/*.yaml adds the operations and answers that they leave out. The
-// others are ours: of OpenHands' newer APIs what is served here, in full.
-// `make generate` writes all of them to merged/*.json, which is embedded here and
-// is what the code in gen/ is generated from. overlay/*-names.yaml names the
-// operations for that code and does not show in a merged document.
+// openhands.yaml and nx1.yaml are published by other projects and are never edited.
+// overlay/*.yaml adds missing operations and answers to them, and our descriptions.
+// The other documents are ours and complete. `make generate` writes all of them to
+// merged/*.json, which is embedded here and from which the code in gen/ is generated.
+// overlay/*-names.yaml names operations for the generated code only.
 package specs
 
 import _ "embed"

@@ -22,7 +22,7 @@ import (
 type Binding struct {
 	Value string `json:"value"`
 
-	// Version The revision of the secret. It says nothing about the value.
+	// Version The revision of the secret. It is not derived from the value.
 	Version string `json:"version"`
 }
 
@@ -50,7 +50,7 @@ type Problem struct {
 	Detail string `json:"detail"`
 }
 
-// Refusal What is wrong with the body, or in one sentence that the value is blank or redacted.
+// Refusal A list of mistakes in the body, or one sentence saying that the value is blank or redacted.
 type Refusal struct {
 	union json.RawMessage
 }
@@ -127,7 +127,7 @@ type NotFound = Problem
 // PreconditionFailed defines model for PreconditionFailed.
 type PreconditionFailed = Problem
 
-// Refused What is wrong with the body, or in one sentence that the value is blank or redacted.
+// Refused A list of mistakes in the body, or one sentence saying that the value is blank or redacted.
 type Refused = Refusal
 
 // TooLarge defines model for TooLarge.
@@ -147,19 +147,19 @@ type Unprocessable = HTTPValidationError
 
 // ListSecretsParams defines parameters for ListSecrets.
 type ListSecretsParams struct {
-	// AgentProfileId The id of an agent profile, a UUID. An unknown one is answered with 404.
+	// AgentProfileId The id of an agent profile, a UUID. For an unknown id the answer is 404.
 	AgentProfileId *string `form:"agent_profile_id,omitempty" json:"agent_profile_id,omitempty"`
 }
 
 // PutSecretParams defines parameters for PutSecret.
 type PutSecretParams struct {
-	// IfMatch The ETag of the secret as it was last seen, or `*`. If it has changed since, the answer is 412 and nothing is done.
+	// IfMatch The last known ETag of the secret, or `*`. If it has changed since, the answer is 412 and nothing is changed.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // DeleteSecretParams defines parameters for DeleteSecret.
 type DeleteSecretParams struct {
-	// IfMatch The ETag of the secret as it was last seen, or `*`. If it has changed since, the answer is 412 and nothing is done.
+	// IfMatch The last known ETag of the secret, or `*`. If it has changed since, the answer is 412 and nothing is changed.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
@@ -369,16 +369,17 @@ type ClientInterface interface {
 
 	// ListSecrets List names and descriptions
 	//
-	// All custom secrets with names of this API's sort, in order of name, without values. With `agent_profile_id` only
-	// those that the server's config, or the key, gives to that profile. It never shows what the key may not list.
+	// Returns all custom secrets with names that are legal in this API, sorted by name, without values. With
+	// `agent_profile_id`, only those that the server's config or the API key gives to that profile. Secrets that the API
+	// key may not list are left out.
 	//
 	// Corresponds with GET /api/settings/secrets (the `ListSecrets` operationId).
 	ListSecrets(ctx context.Context, params *ListSecretsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutSecretWithBody Create or replace
 	//
-	// Makes the secret, or puts value and description in the place of those that are there. Without a description, or
-	// with `null`, it has none. With `If-Match` nothing is created: without the secret, the answer is 404.
+	// Creates a secret, or replaces its value and description. A missing or `null` description clears it. With `If-Match`
+	// the secret must exist; otherwise the answer is 404.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -387,8 +388,8 @@ type ClientInterface interface {
 
 	// PutSecret Create or replace
 	//
-	// Makes the secret, or puts value and description in the place of those that are there. Without a description, or
-	// with `null`, it has none. With `If-Match` nothing is created: without the secret, the answer is 404.
+	// Creates a secret, or replaces its value and description. A missing or `null` description clears it. With `If-Match`
+	// the secret must exist; otherwise the answer is 404.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -400,26 +401,26 @@ type ClientInterface interface {
 	// Corresponds with DELETE /api/settings/secrets/{name} (the `DeleteSecret` operationId).
 	DeleteSecret(ctx context.Context, name Name, params *DeleteSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetSecretValue The value
+	// GetSecretValue Get the value
 	//
-	// The bytes of the value as they were stored, and nothing else. It takes the right to reveal, and is on record
-	// before it is answered.
+	// Returns the stored bytes of the value as the whole body. It needs the right to reveal, and the server writes an
+	// audit entry before it answers.
 	//
 	// Corresponds with GET /api/settings/secrets/{name} (the `GetSecretValue` operationId).
 	GetSecretValue(ctx context.Context, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetBinding The value, to be written back
+	// GetBinding Get the value and its version
 	//
-	// The value and the version that it has. This is the source that the SDK's versioned credential bindings expect,
-	// for a credential that an agent renews. It takes the right to reveal, and is on record before it is answered.
+	// Returns the value and its version. The SDK's versioned credential bindings use it for a credential that an agent
+	// renews. It needs the right to reveal, and the server writes an audit entry before it answers.
 	//
 	// Corresponds with GET /api/settings/secrets/{name}/binding (the `GetBinding` operationId).
 	GetBinding(ctx context.Context, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PutBindingWithBody Write the value back
 	//
-	// Puts the value in the place of the one that is there, if that still has the expected version; the description
-	// stays and nothing is created. It takes the right to write, or an agent's key that was made to write back.
+	// Replaces the value if it still has the expected version. The description stays, and nothing is created. It needs the
+	// right to write, or an agent key that may write back.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -428,8 +429,8 @@ type ClientInterface interface {
 
 	// PutBinding Write the value back
 	//
-	// Puts the value in the place of the one that is there, if that still has the expected version; the description
-	// stays and nothing is created. It takes the right to write, or an agent's key that was made to write back.
+	// Replaces the value if it still has the expected version. The description stays, and nothing is created. It needs the
+	// right to write, or an agent key that may write back.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -439,8 +440,9 @@ type ClientInterface interface {
 
 // ListSecrets List names and descriptions
 //
-// All custom secrets with names of this API's sort, in order of name, without values. With `agent_profile_id` only
-// those that the server's config, or the key, gives to that profile. It never shows what the key may not list.
+// Returns all custom secrets with names that are legal in this API, sorted by name, without values. With
+// `agent_profile_id`, only those that the server's config or the API key gives to that profile. Secrets that the API
+// key may not list are left out.
 //
 // Corresponds with GET /api/settings/secrets (the `ListSecrets` operationId).
 func (c *Client) ListSecrets(ctx context.Context, params *ListSecretsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -457,8 +459,8 @@ func (c *Client) ListSecrets(ctx context.Context, params *ListSecretsParams, req
 
 // PutSecretWithBody Create or replace
 //
-// Makes the secret, or puts value and description in the place of those that are there. Without a description, or
-// with `null`, it has none. With `If-Match` nothing is created: without the secret, the answer is 404.
+// Creates a secret, or replaces its value and description. A missing or `null` description clears it. With `If-Match`
+// the secret must exist; otherwise the answer is 404.
 //
 // Takes any type of body and a specified content type.
 //
@@ -477,8 +479,8 @@ func (c *Client) PutSecretWithBody(ctx context.Context, params *PutSecretParams,
 
 // PutSecret Create or replace
 //
-// Makes the secret, or puts value and description in the place of those that are there. Without a description, or
-// with `null`, it has none. With `If-Match` nothing is created: without the secret, the answer is 404.
+// Creates a secret, or replaces its value and description. A missing or `null` description clears it. With `If-Match`
+// the secret must exist; otherwise the answer is 404.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -510,10 +512,10 @@ func (c *Client) DeleteSecret(ctx context.Context, name Name, params *DeleteSecr
 	return c.Client.Do(req)
 }
 
-// GetSecretValue The value
+// GetSecretValue Get the value
 //
-// The bytes of the value as they were stored, and nothing else. It takes the right to reveal, and is on record
-// before it is answered.
+// Returns the stored bytes of the value as the whole body. It needs the right to reveal, and the server writes an
+// audit entry before it answers.
 //
 // Corresponds with GET /api/settings/secrets/{name} (the `GetSecretValue` operationId).
 func (c *Client) GetSecretValue(ctx context.Context, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -528,10 +530,10 @@ func (c *Client) GetSecretValue(ctx context.Context, name Name, reqEditors ...Re
 	return c.Client.Do(req)
 }
 
-// GetBinding The value, to be written back
+// GetBinding Get the value and its version
 //
-// The value and the version that it has. This is the source that the SDK's versioned credential bindings expect,
-// for a credential that an agent renews. It takes the right to reveal, and is on record before it is answered.
+// Returns the value and its version. The SDK's versioned credential bindings use it for a credential that an agent
+// renews. It needs the right to reveal, and the server writes an audit entry before it answers.
 //
 // Corresponds with GET /api/settings/secrets/{name}/binding (the `GetBinding` operationId).
 func (c *Client) GetBinding(ctx context.Context, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -548,8 +550,8 @@ func (c *Client) GetBinding(ctx context.Context, name Name, reqEditors ...Reques
 
 // PutBindingWithBody Write the value back
 //
-// Puts the value in the place of the one that is there, if that still has the expected version; the description
-// stays and nothing is created. It takes the right to write, or an agent's key that was made to write back.
+// Replaces the value if it still has the expected version. The description stays, and nothing is created. It needs the
+// right to write, or an agent key that may write back.
 //
 // Takes any type of body and a specified content type.
 //
@@ -568,8 +570,8 @@ func (c *Client) PutBindingWithBody(ctx context.Context, name Name, contentType 
 
 // PutBinding Write the value back
 //
-// Puts the value in the place of the one that is there, if that still has the expected version; the description
-// stays and nothing is created. It takes the right to write, or an agent's key that was made to write back.
+// Replaces the value if it still has the expected version. The description stays, and nothing is created. It needs the
+// right to write, or an agent key that may write back.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -905,8 +907,9 @@ type ClientWithResponsesInterface interface {
 
 	// ListSecretsWithResponse List names and descriptions
 	//
-	// All custom secrets with names of this API's sort, in order of name, without values. With `agent_profile_id` only
-	// those that the server's config, or the key, gives to that profile. It never shows what the key may not list.
+	// Returns all custom secrets with names that are legal in this API, sorted by name, without values. With
+	// `agent_profile_id`, only those that the server's config or the API key gives to that profile. Secrets that the API
+	// key may not list are left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -915,8 +918,8 @@ type ClientWithResponsesInterface interface {
 
 	// PutSecretWithBodyWithResponse Create or replace
 	//
-	// Makes the secret, or puts value and description in the place of those that are there. Without a description, or
-	// with `null`, it has none. With `If-Match` nothing is created: without the secret, the answer is 404.
+	// Creates a secret, or replaces its value and description. A missing or `null` description clears it. With `If-Match`
+	// the secret must exist; otherwise the answer is 404.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -925,8 +928,8 @@ type ClientWithResponsesInterface interface {
 
 	// PutSecretWithResponse Create or replace
 	//
-	// Makes the secret, or puts value and description in the place of those that are there. Without a description, or
-	// with `null`, it has none. With `If-Match` nothing is created: without the secret, the answer is 404.
+	// Creates a secret, or replaces its value and description. A missing or `null` description clears it. With `If-Match`
+	// the secret must exist; otherwise the answer is 404.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -940,20 +943,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /api/settings/secrets/{name} (the `DeleteSecret` operationId).
 	DeleteSecretWithResponse(ctx context.Context, name Name, params *DeleteSecretParams, reqEditors ...RequestEditorFn) (*DeleteSecretResponse, error)
 
-	// GetSecretValueWithResponse The value
+	// GetSecretValueWithResponse Get the value
 	//
-	// The bytes of the value as they were stored, and nothing else. It takes the right to reveal, and is on record
-	// before it is answered.
+	// Returns the stored bytes of the value as the whole body. It needs the right to reveal, and the server writes an
+	// audit entry before it answers.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/settings/secrets/{name} (the `GetSecretValue` operationId).
 	GetSecretValueWithResponse(ctx context.Context, name Name, reqEditors ...RequestEditorFn) (*GetSecretValueResponse, error)
 
-	// GetBindingWithResponse The value, to be written back
+	// GetBindingWithResponse Get the value and its version
 	//
-	// The value and the version that it has. This is the source that the SDK's versioned credential bindings expect,
-	// for a credential that an agent renews. It takes the right to reveal, and is on record before it is answered.
+	// Returns the value and its version. The SDK's versioned credential bindings use it for a credential that an agent
+	// renews. It needs the right to reveal, and the server writes an audit entry before it answers.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -962,8 +965,8 @@ type ClientWithResponsesInterface interface {
 
 	// PutBindingWithBodyWithResponse Write the value back
 	//
-	// Puts the value in the place of the one that is there, if that still has the expected version; the description
-	// stays and nothing is created. It takes the right to write, or an agent's key that was made to write back.
+	// Replaces the value if it still has the expected version. The description stays, and nothing is created. It needs the
+	// right to write, or an agent key that may write back.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -972,8 +975,8 @@ type ClientWithResponsesInterface interface {
 
 	// PutBindingWithResponse Write the value back
 	//
-	// Puts the value in the place of the one that is there, if that still has the expected version; the description
-	// stays and nothing is created. It takes the right to write, or an agent's key that was made to write back.
+	// Replaces the value if it still has the expected version. The description stays, and nothing is created. It needs the
+	// right to write, or an agent key that may write back.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1699,8 +1702,9 @@ func (r PutBindingResponse) ContentType() string {
 
 // ListSecretsWithResponse List names and descriptions
 //
-// All custom secrets with names of this API's sort, in order of name, without values. With `agent_profile_id` only
-// those that the server's config, or the key, gives to that profile. It never shows what the key may not list.
+// Returns all custom secrets with names that are legal in this API, sorted by name, without values. With
+// `agent_profile_id`, only those that the server's config or the API key gives to that profile. Secrets that the API
+// key may not list are left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1715,8 +1719,8 @@ func (c *ClientWithResponses) ListSecretsWithResponse(ctx context.Context, param
 
 // PutSecretWithBodyWithResponse Create or replace
 //
-// Makes the secret, or puts value and description in the place of those that are there. Without a description, or
-// with `null`, it has none. With `If-Match` nothing is created: without the secret, the answer is 404.
+// Creates a secret, or replaces its value and description. A missing or `null` description clears it. With `If-Match`
+// the secret must exist; otherwise the answer is 404.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1731,8 +1735,8 @@ func (c *ClientWithResponses) PutSecretWithBodyWithResponse(ctx context.Context,
 
 // PutSecretWithResponse Create or replace
 //
-// Makes the secret, or puts value and description in the place of those that are there. Without a description, or
-// with `null`, it has none. With `If-Match` nothing is created: without the secret, the answer is 404.
+// Creates a secret, or replaces its value and description. A missing or `null` description clears it. With `If-Match`
+// the secret must exist; otherwise the answer is 404.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1758,10 +1762,10 @@ func (c *ClientWithResponses) DeleteSecretWithResponse(ctx context.Context, name
 	return ParseDeleteSecretResponse(rsp)
 }
 
-// GetSecretValueWithResponse The value
+// GetSecretValueWithResponse Get the value
 //
-// The bytes of the value as they were stored, and nothing else. It takes the right to reveal, and is on record
-// before it is answered.
+// Returns the stored bytes of the value as the whole body. It needs the right to reveal, and the server writes an
+// audit entry before it answers.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1774,10 +1778,10 @@ func (c *ClientWithResponses) GetSecretValueWithResponse(ctx context.Context, na
 	return ParseGetSecretValueResponse(rsp)
 }
 
-// GetBindingWithResponse The value, to be written back
+// GetBindingWithResponse Get the value and its version
 //
-// The value and the version that it has. This is the source that the SDK's versioned credential bindings expect,
-// for a credential that an agent renews. It takes the right to reveal, and is on record before it is answered.
+// Returns the value and its version. The SDK's versioned credential bindings use it for a credential that an agent
+// renews. It needs the right to reveal, and the server writes an audit entry before it answers.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1792,8 +1796,8 @@ func (c *ClientWithResponses) GetBindingWithResponse(ctx context.Context, name N
 
 // PutBindingWithBodyWithResponse Write the value back
 //
-// Puts the value in the place of the one that is there, if that still has the expected version; the description
-// stays and nothing is created. It takes the right to write, or an agent's key that was made to write back.
+// Replaces the value if it still has the expected version. The description stays, and nothing is created. It needs the
+// right to write, or an agent key that may write back.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1808,8 +1812,8 @@ func (c *ClientWithResponses) PutBindingWithBodyWithResponse(ctx context.Context
 
 // PutBindingWithResponse Write the value back
 //
-// Puts the value in the place of the one that is there, if that still has the expected version; the description
-// stays and nothing is created. It takes the right to write, or an agent's key that was made to write back.
+// Replaces the value if it still has the expected version. The description stays, and nothing is created. It needs the
+// right to write, or an agent key that may write back.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2510,10 +2514,10 @@ type ServerInterface interface {
 	// DeleteSecret Delete
 	// (DELETE /api/settings/secrets/{name})
 	DeleteSecret(ctx echo.Context, name Name, params DeleteSecretParams) error
-	// GetSecretValue The value
+	// GetSecretValue Get the value
 	// (GET /api/settings/secrets/{name})
 	GetSecretValue(ctx echo.Context, name Name) error
-	// GetBinding The value, to be written back
+	// GetBinding Get the value and its version
 	// (GET /api/settings/secrets/{name}/binding)
 	GetBinding(ctx echo.Context, name Name) error
 	// PutBinding Write the value back
@@ -3759,10 +3763,10 @@ type StrictServerInterface interface {
 	// DeleteSecret Delete
 	// (DELETE /api/settings/secrets/{name})
 	DeleteSecret(ctx context.Context, request DeleteSecretRequestObject) (DeleteSecretResponseObject, error)
-	// GetSecretValue The value
+	// GetSecretValue Get the value
 	// (GET /api/settings/secrets/{name})
 	GetSecretValue(ctx context.Context, request GetSecretValueRequestObject) (GetSecretValueResponseObject, error)
-	// GetBinding The value, to be written back
+	// GetBinding Get the value and its version
 	// (GET /api/settings/secrets/{name}/binding)
 	GetBinding(ctx context.Context, request GetBindingRequestObject) (GetBindingResponseObject, error)
 	// PutBinding Write the value back

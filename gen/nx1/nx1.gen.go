@@ -19,31 +19,31 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
-// CreateSecretRequest Request model for creating a secret of an app.
+// CreateSecretRequest A new secret of an app.
 type CreateSecretRequest struct {
-	// Data Key-value pairs of the secret. No key may be there twice.
+	// Data The keys and values of the secret. Every key must be unique.
 	Data []SecretKeyValue `json:"data"`
 
-	// SecretName User-facing name of the secret, unique within the app: 1 to 253 bytes of `A-Z`, `a-z`, `0-9`, `.`, `_`
+	// SecretName The name of the secret, unique within the app: 1 to 253 bytes of `A-Z`, `a-z`, `0-9`, `.`, `_`
 	// and `-`, and not `.` or `..`.
 	SecretName string `json:"secret_name"`
 }
 
 // DeleteResponse defines model for DeleteResponse.
 type DeleteResponse struct {
-	// Message What happened, in one sentence.
+	// Message The result in one sentence.
 	Message string `json:"message"`
 
 	// Success Whether the secret was deleted.
 	Success bool `json:"success"`
 }
 
-// ErrorResponse defines model for ErrorResponse.
+// ErrorResponse An error.
 type ErrorResponse struct {
-	// Code The HTTP status code associated with the error.
+	// Code The HTTP status.
 	Code *int `json:"code,omitempty"`
 
-	// Error A brief description of the error that occurred.
+	// Error The error in one sentence.
 	Error string `json:"error"`
 }
 
@@ -52,33 +52,33 @@ type HTTPValidationError struct {
 	Detail *[]ValidationError `json:"detail,omitempty"`
 }
 
-// SecretDetailResponse Detail view of a secret with masked values.
+// SecretDetailResponse A secret.
 type SecretDetailResponse struct {
-	// CreatedAt Secret creation timestamp in ISO 8601 format.
+	// CreatedAt The time of creation, in ISO 8601.
 	CreatedAt nullable.Nullable[string] `json:"created_at,omitempty"`
 
-	// Data Key-value pairs. NexusOne masks the values as `****`.
+	// Data The keys and values, with values masked as `****` except in the answer of the reveal operation.
 	Data *[]SecretKeyValue `json:"data,omitempty"`
 
-	// K8sName K8s resource name.
+	// K8sName The name of the Kubernetes Secret for this secret.
 	K8sName string `json:"k8s_name"`
 
-	// SecretName User-facing name of the secret.
+	// SecretName The name of the secret.
 	SecretName string `json:"secret_name"`
 }
 
-// SecretKeyValue A single key-value pair within a secret.
+// SecretKeyValue A key with its value.
 type SecretKeyValue struct {
-	// Key The key name.
+	// Key The key.
 	Key string `json:"key"`
 
-	// Value The secret value. NexusOne might mask this as `****`.
+	// Value The value, or `****` in a masked answer.
 	Value string `json:"value"`
 }
 
-// UpdateSecretRequest Request model for updating an existing K8s secret's data.
+// UpdateSecretRequest The new content of a secret.
 type UpdateSecretRequest struct {
-	// Data New key-value pairs, replacing all existing ones.
+	// Data The new keys and values, which replace all existing ones.
 	Data []SecretKeyValue `json:"data"`
 }
 
@@ -102,37 +102,37 @@ type ValidationError_Loc_Item struct {
 	union json.RawMessage
 }
 
-// BadRequest defines model for BadRequest.
+// BadRequest An error.
 type BadRequest = ErrorResponse
 
-// Conflict defines model for Conflict.
+// Conflict An error.
 type Conflict = ErrorResponse
 
-// Forbidden defines model for Forbidden.
+// Forbidden An error.
 type Forbidden = ErrorResponse
 
-// Full defines model for Full.
+// Full An error.
 type Full = ErrorResponse
 
-// InternalError defines model for InternalError.
+// InternalError An error.
 type InternalError = ErrorResponse
 
-// NotFound defines model for NotFound.
+// NotFound An error.
 type NotFound = ErrorResponse
 
-// PreconditionFailed defines model for PreconditionFailed.
+// PreconditionFailed An error.
 type PreconditionFailed = ErrorResponse
 
-// TooLarge defines model for TooLarge.
+// TooLarge An error.
 type TooLarge = ErrorResponse
 
-// TooMany defines model for TooMany.
+// TooMany An error.
 type TooMany = ErrorResponse
 
-// Unauthorized defines model for Unauthorized.
+// Unauthorized An error.
 type Unauthorized = ErrorResponse
 
-// Unavailable defines model for Unavailable.
+// Unavailable An error.
 type Unavailable = ErrorResponse
 
 // Unprocessable defines model for Unprocessable.
@@ -140,20 +140,20 @@ type Unprocessable = HTTPValidationError
 
 // DeleteSecretParams defines parameters for DeleteSecret.
 type DeleteSecretParams struct {
-	// IfMatch The ETag of the secret as it was last seen, or `*`. If the secret has changed since, the answer is 412
+	// IfMatch The last known ETag of the secret, or `*`. If the secret has changed since, the answer is 412
 	// and nothing is deleted.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // GetSecretParams defines parameters for GetSecret.
 type GetSecretParams struct {
-	// IfNoneMatch The ETag of the secret as it was last seen. If it has not changed since, the answer is 304.
+	// IfNoneMatch The last known ETag of the secret. If it has not changed since, the answer is 304.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // UpdateSecretParams defines parameters for UpdateSecret.
 type UpdateSecretParams struct {
-	// IfMatch The ETag of the secret as it was last seen, or `*`. If the secret has changed since, the answer is 412
+	// IfMatch The last known ETag of the secret, or `*`. If the secret has changed since, the answer is 412
 	// and nothing is replaced.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
@@ -302,15 +302,15 @@ type ClientInterface interface {
 
 	// ListSecrets List an app's secrets
 	//
-	// All secrets of an app, in name order. Every value is masked as `****`.
+	// Returns all secrets of an app, sorted by name. Every value is masked as `****`.
 	//
 	// Corresponds with GET /api/app/{app_id}/secrets (the `ListSecrets` operationId).
 	ListSecrets(ctx context.Context, appId openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSecretWithBody Create a secret
 	//
-	// Creates a secret of an app. A name that is taken is refused with 409 and the existing secret stays as it
-	// is. The answer masks every value as `****`.
+	// Creates a secret of an app. If the name is taken, the answer is 409 and the existing secret does not change.
+	// The answer masks every value as `****`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -319,8 +319,8 @@ type ClientInterface interface {
 
 	// CreateSecret Create a secret
 	//
-	// Creates a secret of an app. A name that is taken is refused with 409 and the existing secret stays as it
-	// is. The answer masks every value as `****`.
+	// Creates a secret of an app. If the name is taken, the answer is 409 and the existing secret does not change.
+	// The answer masks every value as `****`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -329,21 +329,21 @@ type ClientInterface interface {
 
 	// DeleteSecret Delete a secret
 	//
-	// Deletes a secret of an app with all its keys. Deleting it again answers 404.
+	// Deletes a secret of an app with all its keys. A second deletion gets 404.
 	//
 	// Corresponds with DELETE /api/app/{app_id}/secrets/{secret_name} (the `DeleteSecret` operationId).
 	DeleteSecret(ctx context.Context, appId openapi_types.UUID, secretName string, params *DeleteSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSecret Get a secret (masked values)
 	//
-	// A secret of an app. Every value is masked as `****`.
+	// Returns a secret of an app. Every value is masked as `****`.
 	//
 	// Corresponds with GET /api/app/{app_id}/secrets/{secret_name} (the `GetSecret` operationId).
 	GetSecret(ctx context.Context, appId openapi_types.UUID, secretName string, params *GetSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateSecretWithBody Update a secret's data
 	//
-	// Replace all data in an existing K8s secret.
+	// Replaces all keys and values of a secret. The answer masks every value as `****`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -352,7 +352,7 @@ type ClientInterface interface {
 
 	// UpdateSecret Update a secret's data
 	//
-	// Replace all data in an existing K8s secret.
+	// Replaces all keys and values of a secret. The answer masks every value as `****`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -361,8 +361,8 @@ type ClientInterface interface {
 
 	// RevealSecret Reveal a secret
 	//
-	// The secret with its real values. This takes a permission of its own, and every call is on record before
-	// it is answered.
+	// Returns a secret with its values. It needs the right to reveal, and the server writes an audit entry before it
+	// answers.
 	//
 	// Corresponds with GET /api/app/{app_id}/secrets/{secret_name}/reveal (the `RevealSecret` operationId).
 	RevealSecret(ctx context.Context, appId openapi_types.UUID, secretName string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -370,7 +370,7 @@ type ClientInterface interface {
 
 // ListSecrets List an app's secrets
 //
-// All secrets of an app, in name order. Every value is masked as `****`.
+// Returns all secrets of an app, sorted by name. Every value is masked as `****`.
 //
 // Corresponds with GET /api/app/{app_id}/secrets (the `ListSecrets` operationId).
 func (c *Client) ListSecrets(ctx context.Context, appId openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -387,8 +387,8 @@ func (c *Client) ListSecrets(ctx context.Context, appId openapi_types.UUID, reqE
 
 // CreateSecretWithBody Create a secret
 //
-// Creates a secret of an app. A name that is taken is refused with 409 and the existing secret stays as it
-// is. The answer masks every value as `****`.
+// Creates a secret of an app. If the name is taken, the answer is 409 and the existing secret does not change.
+// The answer masks every value as `****`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -407,8 +407,8 @@ func (c *Client) CreateSecretWithBody(ctx context.Context, appId openapi_types.U
 
 // CreateSecret Create a secret
 //
-// Creates a secret of an app. A name that is taken is refused with 409 and the existing secret stays as it
-// is. The answer masks every value as `****`.
+// Creates a secret of an app. If the name is taken, the answer is 409 and the existing secret does not change.
+// The answer masks every value as `****`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -427,7 +427,7 @@ func (c *Client) CreateSecret(ctx context.Context, appId openapi_types.UUID, bod
 
 // DeleteSecret Delete a secret
 //
-// Deletes a secret of an app with all its keys. Deleting it again answers 404.
+// Deletes a secret of an app with all its keys. A second deletion gets 404.
 //
 // Corresponds with DELETE /api/app/{app_id}/secrets/{secret_name} (the `DeleteSecret` operationId).
 func (c *Client) DeleteSecret(ctx context.Context, appId openapi_types.UUID, secretName string, params *DeleteSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -444,7 +444,7 @@ func (c *Client) DeleteSecret(ctx context.Context, appId openapi_types.UUID, sec
 
 // GetSecret Get a secret (masked values)
 //
-// A secret of an app. Every value is masked as `****`.
+// Returns a secret of an app. Every value is masked as `****`.
 //
 // Corresponds with GET /api/app/{app_id}/secrets/{secret_name} (the `GetSecret` operationId).
 func (c *Client) GetSecret(ctx context.Context, appId openapi_types.UUID, secretName string, params *GetSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -461,7 +461,7 @@ func (c *Client) GetSecret(ctx context.Context, appId openapi_types.UUID, secret
 
 // UpdateSecretWithBody Update a secret's data
 //
-// Replace all data in an existing K8s secret.
+// Replaces all keys and values of a secret. The answer masks every value as `****`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -480,7 +480,7 @@ func (c *Client) UpdateSecretWithBody(ctx context.Context, appId openapi_types.U
 
 // UpdateSecret Update a secret's data
 //
-// Replace all data in an existing K8s secret.
+// Replaces all keys and values of a secret. The answer masks every value as `****`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -499,8 +499,8 @@ func (c *Client) UpdateSecret(ctx context.Context, appId openapi_types.UUID, sec
 
 // RevealSecret Reveal a secret
 //
-// The secret with its real values. This takes a permission of its own, and every call is on record before
-// it is answered.
+// Returns a secret with its values. It needs the right to reveal, and the server writes an audit entry before it
+// answers.
 //
 // Corresponds with GET /api/app/{app_id}/secrets/{secret_name}/reveal (the `RevealSecret` operationId).
 func (c *Client) RevealSecret(ctx context.Context, appId openapi_types.UUID, secretName string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -864,7 +864,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListSecretsWithResponse List an app's secrets
 	//
-	// All secrets of an app, in name order. Every value is masked as `****`.
+	// Returns all secrets of an app, sorted by name. Every value is masked as `****`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -873,8 +873,8 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSecretWithBodyWithResponse Create a secret
 	//
-	// Creates a secret of an app. A name that is taken is refused with 409 and the existing secret stays as it
-	// is. The answer masks every value as `****`.
+	// Creates a secret of an app. If the name is taken, the answer is 409 and the existing secret does not change.
+	// The answer masks every value as `****`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -883,8 +883,8 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSecretWithResponse Create a secret
 	//
-	// Creates a secret of an app. A name that is taken is refused with 409 and the existing secret stays as it
-	// is. The answer masks every value as `****`.
+	// Creates a secret of an app. If the name is taken, the answer is 409 and the existing secret does not change.
+	// The answer masks every value as `****`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -893,7 +893,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteSecretWithResponse Delete a secret
 	//
-	// Deletes a secret of an app with all its keys. Deleting it again answers 404.
+	// Deletes a secret of an app with all its keys. A second deletion gets 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -902,7 +902,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetSecretWithResponse Get a secret (masked values)
 	//
-	// A secret of an app. Every value is masked as `****`.
+	// Returns a secret of an app. Every value is masked as `****`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -911,7 +911,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateSecretWithBodyWithResponse Update a secret's data
 	//
-	// Replace all data in an existing K8s secret.
+	// Replaces all keys and values of a secret. The answer masks every value as `****`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -920,7 +920,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateSecretWithResponse Update a secret's data
 	//
-	// Replace all data in an existing K8s secret.
+	// Replaces all keys and values of a secret. The answer masks every value as `****`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -929,8 +929,8 @@ type ClientWithResponsesInterface interface {
 
 	// RevealSecretWithResponse Reveal a secret
 	//
-	// The secret with its real values. This takes a permission of its own, and every call is on record before
-	// it is answered.
+	// Returns a secret with its values. It needs the right to reveal, and the server writes an audit entry before it
+	// answers.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1685,7 +1685,7 @@ func (r RevealSecretResponse) ContentType() string {
 
 // ListSecretsWithResponse List an app's secrets
 //
-// All secrets of an app, in name order. Every value is masked as `****`.
+// Returns all secrets of an app, sorted by name. Every value is masked as `****`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1700,8 +1700,8 @@ func (c *ClientWithResponses) ListSecretsWithResponse(ctx context.Context, appId
 
 // CreateSecretWithBodyWithResponse Create a secret
 //
-// Creates a secret of an app. A name that is taken is refused with 409 and the existing secret stays as it
-// is. The answer masks every value as `****`.
+// Creates a secret of an app. If the name is taken, the answer is 409 and the existing secret does not change.
+// The answer masks every value as `****`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1716,8 +1716,8 @@ func (c *ClientWithResponses) CreateSecretWithBodyWithResponse(ctx context.Conte
 
 // CreateSecretWithResponse Create a secret
 //
-// Creates a secret of an app. A name that is taken is refused with 409 and the existing secret stays as it
-// is. The answer masks every value as `****`.
+// Creates a secret of an app. If the name is taken, the answer is 409 and the existing secret does not change.
+// The answer masks every value as `****`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1732,7 +1732,7 @@ func (c *ClientWithResponses) CreateSecretWithResponse(ctx context.Context, appI
 
 // DeleteSecretWithResponse Delete a secret
 //
-// Deletes a secret of an app with all its keys. Deleting it again answers 404.
+// Deletes a secret of an app with all its keys. A second deletion gets 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1747,7 +1747,7 @@ func (c *ClientWithResponses) DeleteSecretWithResponse(ctx context.Context, appI
 
 // GetSecretWithResponse Get a secret (masked values)
 //
-// A secret of an app. Every value is masked as `****`.
+// Returns a secret of an app. Every value is masked as `****`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1762,7 +1762,7 @@ func (c *ClientWithResponses) GetSecretWithResponse(ctx context.Context, appId o
 
 // UpdateSecretWithBodyWithResponse Update a secret's data
 //
-// Replace all data in an existing K8s secret.
+// Replaces all keys and values of a secret. The answer masks every value as `****`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1777,7 +1777,7 @@ func (c *ClientWithResponses) UpdateSecretWithBodyWithResponse(ctx context.Conte
 
 // UpdateSecretWithResponse Update a secret's data
 //
-// Replace all data in an existing K8s secret.
+// Replaces all keys and values of a secret. The answer masks every value as `****`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1792,8 +1792,8 @@ func (c *ClientWithResponses) UpdateSecretWithResponse(ctx context.Context, appI
 
 // RevealSecretWithResponse Reveal a secret
 //
-// The secret with its real values. This takes a permission of its own, and every call is on record before
-// it is answered.
+// Returns a secret with its values. It needs the right to reveal, and the server writes an audit entry before it
+// answers.
 //
 // Returns a wrapper object for the known response body format(s).
 //

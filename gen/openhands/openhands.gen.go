@@ -20,17 +20,17 @@ import (
 
 // CustomSecretModel A custom secret with its value.
 type CustomSecretModel struct {
-	// Description What the secret is for. `null` and nothing at all mean the empty text.
+	// Description The purpose of the secret. `null` or a missing field means an empty description.
 	Description nullable.Nullable[string] `json:"description,omitempty"`
 
 	// Name The name of the secret, unique among the caller's secrets.
 	Name string `json:"name"`
 
-	// Value The secret itself, at most 1 MiB. No operation of this document gives it back.
+	// Value The value, at most 1 MiB. No operation of this document returns it.
 	Value string `json:"value,omitempty"`
 }
 
-// CustomSecretWithoutValueModel Custom secret model without value
+// CustomSecretWithoutValueModel A custom secret without its value.
 type CustomSecretWithoutValueModel struct {
 	Description nullable.Nullable[string] `json:"description,omitempty"`
 	Name        string                    `json:"name"`
@@ -38,7 +38,7 @@ type CustomSecretWithoutValueModel struct {
 
 // GETCustomSecrets All custom secrets without their values.
 type GETCustomSecrets struct {
-	// CustomSecrets All custom secrets, in name order. Empty if there are none.
+	// CustomSecrets All custom secrets, sorted by name. Empty if there are none.
 	CustomSecrets []CustomSecretWithoutValueModel `json:"custom_secrets"`
 }
 
@@ -47,10 +47,9 @@ type HTTPValidationError struct {
 	Detail *[]ValidationError `json:"detail,omitempty"`
 }
 
-// Problem What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// Problem The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type Problem struct {
 	Detail  *string `json:"detail,omitempty"`
 	Error   *string `json:"error,omitempty"`
@@ -75,64 +74,54 @@ type ValidationError_Loc_Item struct {
 	union json.RawMessage
 }
 
-// BadRequest What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// BadRequest The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type BadRequest = Problem
 
-// Forbidden What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// Forbidden The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type Forbidden = Problem
 
-// Full What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// Full The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type Full = Problem
 
-// InternalError What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// InternalError The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type InternalError = Problem
 
-// NotFound What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// NotFound The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type NotFound = Problem
 
-// PreconditionFailed What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// PreconditionFailed The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type PreconditionFailed = Problem
 
-// TooLarge What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// TooLarge The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type TooLarge = Problem
 
-// TooMany What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// TooMany The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type TooMany = Problem
 
-// Unauthorized What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// Unauthorized The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type Unauthorized = Problem
 
-// Unavailable What went wrong, in one sentence. Which property carries it depends on the status, because clients of
-// OpenHands look in different places: `message` for a name that is taken and every other 400; `error` for
-// 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for a path that leads nowhere and for a body
-// that is not text.
+// Unavailable The error in one sentence. Its property depends on the status, because OpenHands' clients look in different
+// places: `message` for 400; `error` for 403, 404, 409, 412, 413, 429, 500, 503 and 507; `detail` for 401, for an
+// unknown path and for a body that is not text.
 type Unavailable = Problem
 
 // Unprocessable defines model for Unprocessable.
@@ -140,14 +129,14 @@ type Unprocessable = HTTPValidationError
 
 // DeleteSecretParams defines parameters for DeleteSecret.
 type DeleteSecretParams struct {
-	// IfMatch The ETag of the secret as it was last seen, or `*`. If the secret has changed since, the answer is 412
+	// IfMatch The last known ETag of the secret, or `*`. If the secret has changed since, the answer is 412
 	// and nothing is deleted.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // UpdateSecretParams defines parameters for UpdateSecret.
 type UpdateSecretParams struct {
-	// IfMatch The ETag of the secret as it was last seen, or `*`. If the secret has changed since, the answer is 412
+	// IfMatch The last known ETag of the secret, or `*`. If the secret has changed since, the answer is 412
 	// and nothing is updated.
 	IfMatch *string `json:"If-Match,omitempty"`
 }
@@ -296,14 +285,14 @@ type ClientInterface interface {
 
 	// ListSecrets List Custom Secrets
 	//
-	// The names and descriptions of all custom secrets, in name order. Values are never part of the answer.
+	// Returns the names and descriptions of all custom secrets, sorted by name. The answer has no values.
 	//
 	// Corresponds with GET /api/secrets (the `ListSecrets` operationId).
 	ListSecrets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateSecretWithBody Create Custom Secret
 	//
-	// Creates a secret. A name that is taken is refused with 400 and the existing secret stays as it is.
+	// Creates a secret. If the name is taken, the answer is 400 and the existing secret does not change.
 	// The name is any UTF-8 text of 1 to 256 bytes without control characters and `/`, and not `.` or `..`.
 	//
 	// Takes any type of body and a specified content type.
@@ -313,7 +302,7 @@ type ClientInterface interface {
 
 	// CreateSecret Create Custom Secret
 	//
-	// Creates a secret. A name that is taken is refused with 400 and the existing secret stays as it is.
+	// Creates a secret. If the name is taken, the answer is 400 and the existing secret does not change.
 	// The name is any UTF-8 text of 1 to 256 bytes without control characters and `/`, and not `.` or `..`.
 	//
 	// Takes a body of the `application/json` content type.
@@ -323,12 +312,14 @@ type ClientInterface interface {
 
 	// DeleteSecret Delete Custom Secret
 	//
-	// Deletes a secret and its value. Deleting it again answers 404.
+	// Deletes a secret and its value. A second deletion gets 404.
 	//
 	// Corresponds with DELETE /api/secrets/{secret_id} (the `DeleteSecret` operationId).
 	DeleteSecret(ctx context.Context, secretId string, params *DeleteSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateSecretWithBody Update Custom Secret
+	//
+	// Changes the name and the description of a secret. Its value stays.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -336,6 +327,8 @@ type ClientInterface interface {
 	UpdateSecretWithBody(ctx context.Context, secretId string, params *UpdateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateSecret Update Custom Secret
+	//
+	// Changes the name and the description of a secret. Its value stays.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -345,7 +338,7 @@ type ClientInterface interface {
 
 // ListSecrets List Custom Secrets
 //
-// The names and descriptions of all custom secrets, in name order. Values are never part of the answer.
+// Returns the names and descriptions of all custom secrets, sorted by name. The answer has no values.
 //
 // Corresponds with GET /api/secrets (the `ListSecrets` operationId).
 func (c *Client) ListSecrets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -362,7 +355,7 @@ func (c *Client) ListSecrets(ctx context.Context, reqEditors ...RequestEditorFn)
 
 // CreateSecretWithBody Create Custom Secret
 //
-// Creates a secret. A name that is taken is refused with 400 and the existing secret stays as it is.
+// Creates a secret. If the name is taken, the answer is 400 and the existing secret does not change.
 // The name is any UTF-8 text of 1 to 256 bytes without control characters and `/`, and not `.` or `..`.
 //
 // Takes any type of body and a specified content type.
@@ -382,7 +375,7 @@ func (c *Client) CreateSecretWithBody(ctx context.Context, contentType string, b
 
 // CreateSecret Create Custom Secret
 //
-// Creates a secret. A name that is taken is refused with 400 and the existing secret stays as it is.
+// Creates a secret. If the name is taken, the answer is 400 and the existing secret does not change.
 // The name is any UTF-8 text of 1 to 256 bytes without control characters and `/`, and not `.` or `..`.
 //
 // Takes a body of the `application/json` content type.
@@ -402,7 +395,7 @@ func (c *Client) CreateSecret(ctx context.Context, body CreateSecretJSONRequestB
 
 // DeleteSecret Delete Custom Secret
 //
-// Deletes a secret and its value. Deleting it again answers 404.
+// Deletes a secret and its value. A second deletion gets 404.
 //
 // Corresponds with DELETE /api/secrets/{secret_id} (the `DeleteSecret` operationId).
 func (c *Client) DeleteSecret(ctx context.Context, secretId string, params *DeleteSecretParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -418,6 +411,8 @@ func (c *Client) DeleteSecret(ctx context.Context, secretId string, params *Dele
 }
 
 // UpdateSecretWithBody Update Custom Secret
+//
+// Changes the name and the description of a secret. Its value stays.
 //
 // Takes any type of body and a specified content type.
 //
@@ -435,6 +430,8 @@ func (c *Client) UpdateSecretWithBody(ctx context.Context, secretId string, para
 }
 
 // UpdateSecret Update Custom Secret
+//
+// Changes the name and the description of a secret. Its value stays.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -675,7 +672,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListSecretsWithResponse List Custom Secrets
 	//
-	// The names and descriptions of all custom secrets, in name order. Values are never part of the answer.
+	// Returns the names and descriptions of all custom secrets, sorted by name. The answer has no values.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -684,7 +681,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSecretWithBodyWithResponse Create Custom Secret
 	//
-	// Creates a secret. A name that is taken is refused with 400 and the existing secret stays as it is.
+	// Creates a secret. If the name is taken, the answer is 400 and the existing secret does not change.
 	// The name is any UTF-8 text of 1 to 256 bytes without control characters and `/`, and not `.` or `..`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -694,7 +691,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSecretWithResponse Create Custom Secret
 	//
-	// Creates a secret. A name that is taken is refused with 400 and the existing secret stays as it is.
+	// Creates a secret. If the name is taken, the answer is 400 and the existing secret does not change.
 	// The name is any UTF-8 text of 1 to 256 bytes without control characters and `/`, and not `.` or `..`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -704,7 +701,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteSecretWithResponse Delete Custom Secret
 	//
-	// Deletes a secret and its value. Deleting it again answers 404.
+	// Deletes a secret and its value. A second deletion gets 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -713,12 +710,16 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateSecretWithBodyWithResponse Update Custom Secret
 	//
+	// Changes the name and the description of a secret. Its value stays.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/secrets/{secret_id} (the `UpdateSecret` operationId).
 	UpdateSecretWithBodyWithResponse(ctx context.Context, secretId string, params *UpdateSecretParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSecretResponse, error)
 
 	// UpdateSecretWithResponse Update Custom Secret
+	//
+	// Changes the name and the description of a secret. Its value stays.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1194,7 +1195,7 @@ func (r UpdateSecretResponse) ContentType() string {
 
 // ListSecretsWithResponse List Custom Secrets
 //
-// The names and descriptions of all custom secrets, in name order. Values are never part of the answer.
+// Returns the names and descriptions of all custom secrets, sorted by name. The answer has no values.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1209,7 +1210,7 @@ func (c *ClientWithResponses) ListSecretsWithResponse(ctx context.Context, reqEd
 
 // CreateSecretWithBodyWithResponse Create Custom Secret
 //
-// Creates a secret. A name that is taken is refused with 400 and the existing secret stays as it is.
+// Creates a secret. If the name is taken, the answer is 400 and the existing secret does not change.
 // The name is any UTF-8 text of 1 to 256 bytes without control characters and `/`, and not `.` or `..`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -1225,7 +1226,7 @@ func (c *ClientWithResponses) CreateSecretWithBodyWithResponse(ctx context.Conte
 
 // CreateSecretWithResponse Create Custom Secret
 //
-// Creates a secret. A name that is taken is refused with 400 and the existing secret stays as it is.
+// Creates a secret. If the name is taken, the answer is 400 and the existing secret does not change.
 // The name is any UTF-8 text of 1 to 256 bytes without control characters and `/`, and not `.` or `..`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -1241,7 +1242,7 @@ func (c *ClientWithResponses) CreateSecretWithResponse(ctx context.Context, body
 
 // DeleteSecretWithResponse Delete Custom Secret
 //
-// Deletes a secret and its value. Deleting it again answers 404.
+// Deletes a secret and its value. A second deletion gets 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1256,6 +1257,8 @@ func (c *ClientWithResponses) DeleteSecretWithResponse(ctx context.Context, secr
 
 // UpdateSecretWithBodyWithResponse Update Custom Secret
 //
+// Changes the name and the description of a secret. Its value stays.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/secrets/{secret_id} (the `UpdateSecret` operationId).
@@ -1268,6 +1271,8 @@ func (c *ClientWithResponses) UpdateSecretWithBodyWithResponse(ctx context.Conte
 }
 
 // UpdateSecretWithResponse Update Custom Secret
+//
+// Changes the name and the description of a secret. Its value stays.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -53,7 +53,7 @@ type Problem struct {
 	Detail string `json:"detail"`
 }
 
-// Refusal What is wrong with the body, or in one sentence that the value is blank or redacted.
+// Refusal A list of mistakes in the body, or one sentence saying that the value is blank or redacted.
 type Refusal struct {
 	union json.RawMessage
 }
@@ -100,7 +100,7 @@ type NotFound = Problem
 // PreconditionFailed defines model for PreconditionFailed.
 type PreconditionFailed = Problem
 
-// Refused What is wrong with the body, or in one sentence that the value is blank or redacted.
+// Refused A list of mistakes in the body, or one sentence saying that the value is blank or redacted.
 type Refused = Refusal
 
 // TooLarge defines model for TooLarge.
@@ -120,25 +120,25 @@ type Unprocessable = HTTPValidationError
 
 // SearchSecretsParams defines parameters for SearchSecrets.
 type SearchSecretsParams struct {
-	// NameContains Only secrets with this in their name, in whatever case.
+	// NameContains Only secrets with this text in their name, in upper or lower case.
 	NameContains *string `form:"name__contains,omitempty" json:"name__contains,omitempty"`
 
-	// PageId The `next_page_id` of the page before.
+	// PageId The `next_page_id` of the previous page.
 	PageId *string `form:"page_id,omitempty" json:"page_id,omitempty"`
 
-	// Limit How many secrets a page may have.
+	// Limit The maximum number of secrets of a page.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // DeleteSecretParams defines parameters for DeleteSecret.
 type DeleteSecretParams struct {
-	// IfMatch The ETag of the secret as it was last seen, or `*`. If it has changed since, the answer is 412 and nothing is done.
+	// IfMatch The last known ETag of the secret, or `*`. If it has changed since, the answer is 412 and nothing is changed.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // UpdateSecretParams defines parameters for UpdateSecret.
 type UpdateSecretParams struct {
-	// IfMatch The ETag of the secret as it was last seen, or `*`. If it has changed since, the answer is 412 and nothing is done.
+	// IfMatch The last known ETag of the secret, or `*`. If it has changed since, the answer is 412 and nothing is changed.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 

@@ -29,7 +29,7 @@ type Problem struct {
 type SecretNameItem struct {
 	Description nullable.Nullable[string] `json:"description,omitempty"`
 
-	// Name The secret name/key
+	// Name The name of the secret.
 	Name string `json:"name"`
 }
 
@@ -88,7 +88,7 @@ type Unprocessable = HTTPValidationError
 
 // ListSecretsParams defines parameters for ListSecrets.
 type ListSecretsParams struct {
-	// AgentProfileId The id of an agent profile, a UUID, to list only its secrets. An unknown one is answered with 404.
+	// AgentProfileId The id of an agent profile, a UUID, to list only its secrets. For an unknown id the answer is 404.
 	AgentProfileId *string `form:"agent_profile_id,omitempty" json:"agent_profile_id,omitempty"`
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // onlyGrows reports the first place at which merged differs from the given
-// document by more than mayGain allows. The given document is another project's
-// contract: an overlay may add to it, never change it.
+// document by more than mayGain and mayReword allow. The given document is another
+// project's contract: an overlay may add to it and explain it, never change it.
 func onlyGrows(at path, given, merged any) error {
 	switch given := given.(type) {
 	case map[string]any:
@@ -23,7 +23,7 @@ func onlyGrows(at path, given, merged any) error {
 			return listGrows(at, given, merged)
 		}
 	default:
-		if reflect.DeepEqual(given, merged) {
+		if reflect.DeepEqual(given, merged) || at.mayReword(merged) {
 			return nil
 		}
 	}
@@ -40,7 +40,7 @@ func mapGrows(at path, given, merged map[string]any) error {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(merged)) {
-		if _, old := given[key]; !old && !at.mayGain(key) {
+		if _, old := given[key]; !old && !at.mayGain(key) && !at.to(key).mayReword(merged[key]) {
 			return fmt.Errorf("%v: the overlay may not add this here", at.to(key))
 		}
 	}
@@ -48,6 +48,9 @@ func mapGrows(at path, given, merged map[string]any) error {
 }
 
 func listGrows(at path, given, merged []any) error {
+	if at.matches("servers") { // where the given service runs; ours is elsewhere
+		return nil
+	}
 	if len(merged) < len(given) {
 		return fmt.Errorf("%v: the overlay removes what was given", at)
 	}
@@ -58,7 +61,7 @@ func listGrows(at path, given, merged []any) error {
 	}
 	for i := len(given); i < len(merged); i++ {
 		header := at.matches("paths", "*", "*", "parameters") && optionalHeader(merged[i])
-		if !header && !at.matches("servers") {
+		if !header {
 			return fmt.Errorf("%v: the overlay may not add this here", at.item(i))
 		}
 	}
@@ -81,6 +84,28 @@ func (p path) mayGain(key string) bool {
 	}
 	return false
 }
+
+// mayReword reports whether the place is for readers only, so that an overlay may
+// replace its text: descriptions, and the addresses of the given service's login. A value
+// that is no text is a property named description.
+func (p path) mayReword(value any) bool {
+	if _, text := value.(string); !text || len(p) == 0 {
+		return false
+	}
+	if slices.ContainsFunc(p, func(key string) bool { return slices.Contains(data, key) }) {
+		return false
+	}
+	switch last := p[len(p)-1]; last {
+	case "description", "summary":
+		return true
+	case "authorizationUrl", "tokenUrl":
+		return p.matches("components", "securitySchemes", "*", "flows", "*", last)
+	}
+	return false
+}
+
+// data are the keywords below which all texts are data.
+var data = []string{"const", "default", "enum", "example", "examples"}
 
 // An optional header is the only parameter that existing clients may omit. A
 // $ref is not resolved: write the parameter where it is used.

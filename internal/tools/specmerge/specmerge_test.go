@@ -206,6 +206,9 @@ func TestMergeRefusesToChangeWhatWasGiven(t *testing.T) {
 		name, target, action, where string
 	}{
 		{"a target that matches nothing", "$.paths['/sercets']", "update: {get: {}}", "$.paths['/sercets']"},
+		{"a description that is no text", put + ".responses['404']", "update: {description: {a: b}}", put + ".responses['404'].description"},
+		{"a property called description", "$.components.schemas.Secret.properties", "update: {description: {type: string}}", "$.components.schemas.Secret.properties.description"},
+		{"the address of an API key", "$.components.securitySchemes.key", "update: {tokenUrl: https://sso.example}", "$.components.securitySchemes.key.tokenUrl"},
 		{"a changed text", put, "update: {operationId: other}", put + ".operationId"},
 		{"a changed type", put + ".parameters[0].schema", "update: {type: integer}", put + ".parameters[0].schema.type"},
 		{"an object in place of a text", put, "update: {operationId: {a: b}}", put + ".operationId"},
@@ -231,6 +234,40 @@ func TestMergeRefusesToChangeWhatWasGiven(t *testing.T) {
 			wantRefusal(t, given, "  - target: "+tc.target+"\n    "+tc.action, tc.where)
 		})
 	}
+}
+
+// Descriptions, the addresses of servers and those of a login are for readers.
+func TestMergeMayReplaceDescriptions(t *testing.T) {
+	doc := "servers: [{url: 'https://theirs.example', description: Theirs}]" + strings.Replace(given, "  securitySchemes:\n",
+		"  securitySchemes:\n    sso: {type: oauth2, flows: {authorizationCode: {scopes: {}, authorizationUrl: 'https://theirs.example/a', tokenUrl: 'https://theirs.example/t'}}}\n", 1)
+	dir := mustWrite(t, doc, `
+  - target: $.servers[*]
+    remove: true
+  - target: $.servers
+    update: [{url: /, description: Ours}]
+  - target: $.paths['/secrets/{id}'].put
+    update: {summary: Ours, description: Ours, responses: {'200': {description: Ours}, '404': {description: Ours}}}
+  - target: $.components.schemas.Secret.properties.name
+    update: {description: Ours}
+  - target: $.components.securitySchemes.sso
+    update: {description: Ours, flows: {authorizationCode: {authorizationUrl: 'https://sso.example/a', tokenUrl: 'https://sso.example/t'}}}
+`)
+	if err := run(dir, "doc"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "merged", "doc.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(got), "Ours"); n != 7 || strings.Contains(strings.ToLower(string(got)), "theirs") {
+		t.Errorf("got %d texts of ours in\n%s", n, got)
+	}
+}
+
+func TestMergeRefusesAnotherDefault(t *testing.T) {
+	doc := strings.Replace(given, "name: {type: string}", "name: {default: {description: given}}", 1)
+	const where = "$.components.schemas.Secret.properties.name.default"
+	wantRefusal(t, doc, "  - target: "+where+"\n    update: {description: other}", where+".description")
 }
 
 func TestMergeRefusesAnOpenOperation(t *testing.T) {
