@@ -67,7 +67,7 @@ func TestClassifyKnowsEveryKind(t *testing.T) {
 	}
 }
 
-func TestNoTextOfAnErrorQuotesTheRequest(t *testing.T) {
+func TestErrorsDoNotQuoteTheRequest(t *testing.T) {
 	for _, err := range []error{echo.NewHTTPError(400, "sent"), echo.NewHTTPError(404, "sent"), errors.New("sent")} {
 		if p := api.Classify(err); p.Text == "" || p.Text == "sent" {
 			t.Errorf("Classify(%v).Text = %q", err, p.Text)

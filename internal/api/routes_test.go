@@ -69,7 +69,7 @@ func apis(t *testing.T) map[string]*echo.Echo {
 	return all
 }
 
-func TestTheseAreAllAPIs(t *testing.T) {
+func TestTheListHasAllAPIs(t *testing.T) {
 	all := apis(t)
 	packages := map[string]string{".": "nx1 strongroom openhands", "openhands": "agentserver sandbox v0 v1 custom"}
 	for dir, known := range packages {
@@ -92,7 +92,7 @@ var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS
 
 // The routes come from the router itself. The paths that need no credential belong to
 // the front, which the last test checks.
-func TestNoRouteLetsAnybodyInWithoutACredential(t *testing.T) {
+func TestEveryRouteNeedsACredential(t *testing.T) {
 	for name, api := range apis(t) {
 		want := http.StatusUnauthorized
 		if name == "strongroom" {
@@ -116,7 +116,7 @@ func TestNoRouteLetsAnybodyInWithoutACredential(t *testing.T) {
 
 // With a credential the same routes reach the secrets, so the test above proves
 // something.
-func TestWithACredentialTheRoutesLeadToTheSecrets(t *testing.T) {
+func TestEveryRouteWorksWithACredential(t *testing.T) {
 	for name, api := range apis(t) {
 		reached := 0
 		for _, route := range api.Routes() {
@@ -139,7 +139,7 @@ func TestWithACredentialTheRoutesLeadToTheSecrets(t *testing.T) {
 
 // Only health, readiness and the documents need no credential. All other paths, also
 // unknown ones, need one.
-func TestTheFrontLetsNobodyInEither(t *testing.T) {
+func TestTheFrontRefusesRequestsWithoutACredential(t *testing.T) {
 	front := server.NewFront(func(context.Context) error { return nil }, slog.New(slog.DiscardHandler))
 	all := apis(t)
 	front.Publish("/openapi/nx1.json", []byte("{}"))

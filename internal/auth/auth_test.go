@@ -44,7 +44,7 @@ type counted []string
 
 func (c *counted) Failed(from string) { *c = append(*c, from) }
 
-func TestTheChainAsksInOrderUntilOneKnows(t *testing.T) {
+func TestTheFirstStrategyThatRecognizesACredentialDecides(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		headers []string // Name: value
@@ -155,7 +155,7 @@ func (anybody) Authenticate(*http.Request) (secret.Caller, error) {
 	return secret.Caller{Subject: "nobody"}, nil
 }
 
-func TestOnlyARequestWithoutACredentialIsLetInWithoutOne(t *testing.T) {
+func TestAnonymousAccessIsForRequestsWithoutACredential(t *testing.T) {
 	for header, want := range map[string]error{
 		"":       nil,
 		"A: ann": nil,
@@ -178,7 +178,7 @@ func TestOnlyARequestWithoutACredentialIsLetInWithoutOne(t *testing.T) {
 	}
 }
 
-func TestWhereNobodyLookedTheCallerMayNothing(t *testing.T) {
+func TestAContextWithoutACallerHasNoRights(t *testing.T) {
 	caller := auth.Caller(t.Context())
 	ref := secret.Ref{Owner: secret.User("alice"), Name: "db"}
 	for _, action := range secret.Actions() {

@@ -34,7 +34,7 @@ func TestBearerIsASchemeAndAToken(t *testing.T) {
 	}
 }
 
-func TestIssuerIsWhatThePayloadNames(t *testing.T) {
+func TestIssuerIsReadFromThePayload(t *testing.T) {
 	for payload, want := range map[string]string{
 		`{"iss":"a"}`: "a",
 		` { "x" : [1, {"iss":"b"}], "iss" : "a" } `: "a",
@@ -73,7 +73,7 @@ func TestIssuerIsWhatThePayloadNames(t *testing.T) {
 	}
 }
 
-func TestIssuerTakesNothingButTokens(t *testing.T) {
+func TestIssuerIgnoresOtherCredentials(t *testing.T) {
 	payload := base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"a"}`))
 	for _, token := range []string{
 		"", ".", "..", "...", payload, "e30." + payload, "e30." + payload + ".s.t", "e30." + payload + "=.s",
@@ -95,7 +95,7 @@ func FuzzIssuer(f *testing.F) {
 	})
 }
 
-func TestAnswersAskForWhatTheChainTakes(t *testing.T) {
+func TestChallengesNameTheAcceptedCredentials(t *testing.T) {
 	both := []auth.Scheme{auth.SchemeBearer, auth.SchemeAPIKey}
 	keys := both[1:]
 	for _, tc := range []struct {
@@ -131,7 +131,7 @@ func require(chain auth.Chain, headers ...string) error {
 	return auth.Require([]string{"A"}, chain)(pass)(echo.New().NewContext(r, httptest.NewRecorder()))
 }
 
-func TestATokenThatNobodyClaimsIsABadToken(t *testing.T) {
+func TestATokenOfAnUnknownIssuerIsRefused(t *testing.T) {
 	var asked []string
 	var failures counted
 	chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}}, Failures: &failures, Places: []auth.Place{{Header: "authorization", Prefix: "Bearer "}, {Header: "a"}}}

@@ -26,7 +26,7 @@ func holding(t *testing.T, b *auth.Budget, who string, mib int, inside func()) e
 	})
 }
 
-func TestACallerHoldsNoMoreThanItLeavesFree(t *testing.T) {
+func TestACallerReservesNoMoreThanRemainsFree(t *testing.T) {
 	b := auth.NewBudget(96 << 20)
 	ask := func(who string, mib int, want error) {
 		t.Helper()
@@ -55,7 +55,7 @@ func TestACallerHoldsNoMoreThanItLeavesFree(t *testing.T) {
 	}
 }
 
-func TestASmallRequestHoldsNothing(t *testing.T) {
+func TestASmallRequestReservesNoMemory(t *testing.T) {
 	b := auth.NewBudget(auth.MinBudget)
 	chain, _ := limited(none, none, none)
 	chain.Budget = b

@@ -68,7 +68,7 @@ func TestRequestsAreCountedByCredential(t *testing.T) {
 	wantError(t, try(chain, from("192.0.2.1:1", "bob"), nil), nil)
 }
 
-func TestFailuresAreCountedByAddressAndNobodyIsAskedAnyMore(t *testing.T) {
+func TestAfterTooManyFailuresNoStrategyIsCalled(t *testing.T) {
 	for _, tc := range []struct{ first, same, other string }{
 		{"192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1"},
 		{"192.0.2.1:1", "[::ffff:192.0.2.1]:1", "[2001:db8::1]:1"},
@@ -95,7 +95,7 @@ func (unavailable) Authenticate(*http.Request) (secret.Caller, error) {
 	return secret.Caller{}, fmt.Errorf("asking the issuer: %w", secret.ErrUnavailable)
 }
 
-func TestWhoCannotBeAskedAboutHasNotFailed(t *testing.T) {
+func TestAnUnavailableStrategyCountsNoFailure(t *testing.T) {
 	chain, _ := limited(none, none, twice)
 	chain.Strategies = []auth.Strategy{unavailable{}}
 	for range 5 {
@@ -103,7 +103,7 @@ func TestWhoCannotBeAskedAboutHasNotFailed(t *testing.T) {
 	}
 }
 
-func TestWhoIsDeniedTooOftenGetsNothing(t *testing.T) {
+func TestTooManyDenialsAreRateLimited(t *testing.T) {
 	chain, _ := limited(none, twice, none)
 	for range 5 {
 		wantError(t, try(chain, from("192.0.2.1:1", "ann"), secret.ErrExists), secret.ErrExists)
@@ -115,7 +115,7 @@ func TestWhoIsDeniedTooOftenGetsNothing(t *testing.T) {
 	wantError(t, try(chain, from("192.0.2.1:1", "bob"), nil), nil)
 }
 
-func TestAProxySaysWhereARequestComesFrom(t *testing.T) {
+func TestATrustedProxyNamesTheClientAddress(t *testing.T) {
 	proxies := auth.Proxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	for _, tc := range []struct {
 		peer      string

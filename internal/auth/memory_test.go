@@ -8,7 +8,7 @@ import (
 )
 
 // From outside, a memory that forgets nothing looks like one that is bounded.
-func TestAMemoryIsBounded(t *testing.T) {
+func TestTheTokenCacheIsBounded(t *testing.T) {
 	var m Memory[int]
 	for n := range 3 * maxRemembered {
 		token := HashOf(strconv.Itoa(n))
@@ -19,7 +19,7 @@ func TestAMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestAMemoryEndsWithTheTime(t *testing.T) {
+func TestCachedTokensExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m Memory[string]
 		m.Put(HashOf("token"), "alice", time.Now().Add(time.Minute))

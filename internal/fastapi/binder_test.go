@@ -21,7 +21,7 @@ func checked(t *testing.T, text string, handle echo.HandlerFunc) error {
 	return mustLoad(t).Check(bounds)(handle)(c)
 }
 
-func TestBinderRefusesWhatWasNotChecked(t *testing.T) {
+func TestBinderRefusesAnUncheckedBody(t *testing.T) {
 	r := httptest.NewRequest("POST", "/api/secrets", strings.NewReader(`{"name":"n","value":"v"}`))
 	var got body
 	err := fastapi.Binder{}.Bind(&got, echo.New().NewContext(r, httptest.NewRecorder()))
@@ -49,7 +49,7 @@ type chatterbox string
 
 func (*chatterbox) UnmarshalText(text []byte) error { return errors.New(string(text)) }
 
-func TestBinderSaysNothingOfTheBody(t *testing.T) {
+func TestBinderDoesNotQuoteTheBody(t *testing.T) {
 	err := checked(t, `{"name":"Zq","value":"Zq"}`, func(c echo.Context) error {
 		return fastapi.Binder{}.Bind(&struct {
 			Name chatterbox `json:"name"`

@@ -195,7 +195,7 @@ func TestAnAnnouncedLargeBodyIsNotRead(t *testing.T) {
 	}
 }
 
-func TestABodyThatBreaksOffIsNotText(t *testing.T) {
+func TestATruncatedBodyIsRefused(t *testing.T) {
 	r := httptest.NewRequest("PUT", "/api/secrets/A", unread{})
 	c := echo.New().NewContext(r, httptest.NewRecorder())
 	c.SetPath("/api/secrets/:secret_id")
@@ -215,7 +215,7 @@ func TestMistakesAreBounded(t *testing.T) {
 	}
 }
 
-func TestNothingSentIsInAnAnswer(t *testing.T) {
+func TestAnswersDoNotQuoteTheRequest(t *testing.T) {
 	e := newServer(t)
 	for _, body := range []string{
 		`{"name":["Zq"],"description":{"Zq":"Zq"},"value":77777}`, `{"Zq":"Zq"}`, `"Zq"`, `Zq`, `{"Zq":1,"Zq":2}`,
@@ -230,7 +230,7 @@ func TestNothingSentIsInAnAnswer(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhereAndWhat(t *testing.T) {
+func TestErrorsHavePlaceAndReason(t *testing.T) {
 	err := &fastapi.ValidationError{Detail: []fastapi.Detail{
 		{Type: "missing", Loc: []any{"body", "data", 0, "value"}, Msg: "Field required"},
 		{Type: "json_invalid", Loc: []any{"body", 7}, Msg: "JSON decode error"},

@@ -37,7 +37,7 @@ func TestCredentialHeaders(t *testing.T) {
 }
 
 // Each row makes one change to the fixture, which must then fail to load.
-func TestLoadRefusesWhatItCannotCheck(t *testing.T) {
+func TestLoadRefusesUnsupportedKeywords(t *testing.T) {
 	const (
 		name     = `"name": {"type": "string", "title": "Name"}`
 		value    = `"value": {"type": "string", "format": "password", "writeOnly": true}`
@@ -155,7 +155,7 @@ func TestCoversComparesBothWays(t *testing.T) {
 	}
 }
 
-func TestATruthValueIsTrueOrFalse(t *testing.T) {
+func TestABooleanIsTrueOrFalse(t *testing.T) {
 	fixture, err := os.ReadFile("testdata/api.json")
 	if err != nil {
 		t.Fatal(err)

@@ -123,7 +123,7 @@ func TestUnroutedRequestsAreForEcho(t *testing.T) {
 }
 
 // A path that is 404 for one method is 404 for all.
-func TestPathsThatAreNoneAreSoForEveryMethod(t *testing.T) {
+func TestUnknownPathsAreNotFoundForEveryMethod(t *testing.T) {
 	server := httptest.NewServer(newServer(t))
 	defer server.Close()
 	for _, path := range []string{

@@ -94,7 +94,7 @@ var cpython = []struct {
 	{"closing only", `}`, 0},
 }
 
-func TestMistakesInJSONAreWhereCPythonSeesThem(t *testing.T) {
+func TestMistakesInJSONHaveCPythonsPositions(t *testing.T) {
 	e := newServer(t)
 	for _, tc := range cpython {
 		if got := jsonMistake(t, e, tc.body); got != tc.want {
@@ -103,7 +103,7 @@ func TestMistakesInJSONAreWhereCPythonSeesThem(t *testing.T) {
 	}
 }
 
-func TestJSONThatWeRefuseAndCPythonTakes(t *testing.T) {
+func TestJSONThatOnlyCPythonAccepts(t *testing.T) {
 	tests := []struct {
 		name, body string
 		want       int

@@ -15,7 +15,7 @@ type unnoticed struct{}
 func (unnoticed) Failed(string) {}
 
 // The SDK's users see nothing but this.
-func TestWhoSendsNoCredentialIsToldOfThoseThatAreTaken(t *testing.T) {
+func TestAMissingCredentialGetsAChallengeForEachScheme(t *testing.T) {
 	for _, tc := range []struct {
 		schemes []auth.Scheme
 		want    string

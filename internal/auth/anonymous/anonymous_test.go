@@ -12,7 +12,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-func TestOnlyPagesAndProgramsOfThisMachineGetIn(t *testing.T) {
+func TestOnlyLocalPagesAndProgramsAreAdmitted(t *testing.T) {
 	for _, tc := range []struct {
 		name, peer, host string
 		headers          string // Name: value, one a line
@@ -68,7 +68,7 @@ func TestOnlyPagesAndProgramsOfThisMachineGetIn(t *testing.T) {
 	}
 }
 
-func TestAPlainProxyAndAWebFormAreRefused(t *testing.T) {
+func TestAProxyAndAWebFormAreRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name, method, kind string
 		minor              int // of HTTP/1

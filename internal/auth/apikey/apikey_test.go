@@ -51,7 +51,7 @@ func TestGeneratedKeysAreInTheirFormat(t *testing.T) {
 	}
 }
 
-func TestKeyStandsForItsCaller(t *testing.T) {
+func TestKeyAuthenticatesItsCaller(t *testing.T) {
 	key, _ := apikey.Generate()
 	s := apikey.New("x-session-api-key", "", mustParse(t, keysFile(key, ", user: al, grants: [{actions: [list], owner: app/*}]")))
 	caller, err := s.Authenticate(request(key))
@@ -97,7 +97,7 @@ func TestOtherKeysAreRefused(t *testing.T) {
 	}
 }
 
-func TestBehindAPrefixWhatLacksItIsAnothers(t *testing.T) {
+func TestACredentialWithoutThePrefixIsLeftToOtherStrategies(t *testing.T) {
 	key, _ := apikey.Generate()
 	s := apikey.New(header, "Bearer ", mustParse(t, keysFile(key, "")))
 	for _, tc := range []struct {

@@ -70,7 +70,7 @@ func wantError(t *testing.T, s *oidc.Strategy, what, token string, want error) {
 	}
 }
 
-func TestANewKeyIsKnownAtOnceAndAnOldOneUntilItLeaves(t *testing.T) {
+func TestANewKeyIsAcceptedAtOnceAndAnOldOneUntilItIsWithdrawn(t *testing.T) {
 	i := newES256(t, "a")
 	synctest.Test(t, func(t *testing.T) {
 		s := i.newStrategy(t, i.rules())
@@ -86,7 +86,7 @@ func TestANewKeyIsKnownAtOnceAndAnOldOneUntilItLeaves(t *testing.T) {
 	})
 }
 
-func TestAKeyThatIsReplacedUnderItsIDHasLeft(t *testing.T) {
+func TestAReplacedKeyOfTheSameIDIsRefused(t *testing.T) {
 	i := newES256(t, "a")
 	synctest.Test(t, func(t *testing.T) {
 		s := i.newStrategy(t, i.rules())
@@ -100,7 +100,7 @@ func TestAKeyThatIsReplacedUnderItsIDHasLeft(t *testing.T) {
 	})
 }
 
-func TestUnknownKeysAreAskedForEveryHalfMinuteAtMost(t *testing.T) {
+func TestUnknownKeysCauseAFetchEvery30SecondsAtMost(t *testing.T) {
 	i := newES256(t, "a")
 	stranger := newES256(t, "x")
 	synctest.Test(t, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestAHopelessTokenCausesNoRequest(t *testing.T) {
 	}
 }
 
-func TestManyWhoWaitForANewKeyWaitForOneFetch(t *testing.T) {
+func TestConcurrentRequestsForANewKeyShareAFetch(t *testing.T) {
 	i := newES256(t, "a")
 	s := i.newStrategy(t, i.rules())
 	mustLetIn(t, s, "the first key", i.token(t, "a"))
@@ -168,7 +168,7 @@ func TestManyWhoWaitForANewKeyWaitForOneFetch(t *testing.T) {
 	}
 }
 
-func TestWhileTheIssuerIsAwayItsKeysStay(t *testing.T) {
+func TestKeysStayValidWhileTheIssuerIsUnreachable(t *testing.T) {
 	i := newES256(t, "a")
 	synctest.Test(t, func(t *testing.T) {
 		s := i.newStrategy(t, i.rules())
@@ -184,7 +184,7 @@ func TestWhileTheIssuerIsAwayItsKeysStay(t *testing.T) {
 	})
 }
 
-func TestTheServerNeedNotWaitForTheIssuer(t *testing.T) {
+func TestTheServerStartsWithoutTheIssuer(t *testing.T) {
 	i := newES256(t, "a")
 	i.setAway(true)
 	var log bytes.Buffer
@@ -217,7 +217,7 @@ func newES256Token(t *testing.T) string {
 	return sign(t, jwt.SigningMethodES256, mustECDSA(t, elliptic.P256()), []byte(`{"alg":"ES256"}`), []byte(`{"iss":"https://elsewhere.example"}`))
 }
 
-func TestARememberedTokenEndsWithItsTime(t *testing.T) {
+func TestACachedTokenExpires(t *testing.T) {
 	i := newES256(t, "a")
 	synctest.Test(t, func(t *testing.T) {
 		s := i.newStrategy(t, i.rules())
@@ -230,7 +230,7 @@ func TestARememberedTokenEndsWithItsTime(t *testing.T) {
 	})
 }
 
-func TestNoMoreTokensAreRememberedThanFit(t *testing.T) {
+func TestTheTokenCacheHasAMaximumSize(t *testing.T) {
 	i := newES256(t, "a")
 	s := i.newStrategy(t, i.rules())
 	var tokens []string
@@ -310,7 +310,7 @@ func TestInvalidMetadataMakesTheIssuerUnavailable(t *testing.T) {
 	}
 }
 
-func TestKeysAreNotFetchedWhereOthersCouldChangeThem(t *testing.T) {
+func TestKeysAreFetchedOverTLSOrLoopbackOnly(t *testing.T) {
 	var log bytes.Buffer
 	s := httptest.NewServer(nil)
 	t.Cleanup(s.Close)
@@ -340,7 +340,7 @@ func repeat(key object, n int) (keys []any) {
 	return keys
 }
 
-func TestTheKeysMayBeElsewhereThanTheIssuer(t *testing.T) {
+func TestKeysCanHaveAnotherAddressThanTheIssuer(t *testing.T) {
 	i := newES256(t, "a")
 	at := i.URL + "/jwks"
 	i.issuer.Server = &httptest.Server{URL: "https://sso.example/realms/r"} // which is out of reach
@@ -353,7 +353,7 @@ func TestTheKeysMayBeElsewhereThanTheIssuer(t *testing.T) {
 	mustLetIn(t, oidc.New(i.rules(), keys), "by the URL of the keys", i.token(t, "a"))
 }
 
-func TestAnIssuerIsKnownByItsCertificate(t *testing.T) {
+func TestTheCertificateOfAnIssuerIsVerified(t *testing.T) {
 	i := newES256(t, "a")
 	tls := httptest.NewTLSServer(i.Config.Handler)
 	t.Cleanup(tls.Close)

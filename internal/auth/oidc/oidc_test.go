@@ -29,7 +29,7 @@ func mustLetIn(t *testing.T, s *oidc.Strategy, what, token string) secret.Caller
 	return caller
 }
 
-func TestATokenStandsForItsCaller(t *testing.T) {
+func TestATokenAuthenticatesItsCaller(t *testing.T) {
 	i := newIssuer(t)
 	s := i.newStrategy(t, i.rules())
 	for _, what := range []string{"verified", "remembered"} {
@@ -43,7 +43,7 @@ func TestATokenStandsForItsCaller(t *testing.T) {
 	}
 }
 
-func TestTokensThatAreGoodToo(t *testing.T) {
+func TestUnusualValidTokensAreAccepted(t *testing.T) {
 	i := newIssuer(t)
 	s := i.newStrategy(t, i.rules())
 	now := time.Now()
@@ -94,7 +94,7 @@ func nested(depth int) any {
 	return list
 }
 
-func TestKeysOfEveryAlgorithm(t *testing.T) {
+func TestKeysOfEveryAlgorithmAreAccepted(t *testing.T) {
 	i := newIssuer(t)
 	p256, p384, p521 := mustECDSA(t, elliptic.P256()), mustECDSA(t, elliptic.P384()), mustECDSA(t, elliptic.P521())
 	public, ed, err := ed25519.GenerateKey(rand.Reader)
@@ -131,7 +131,7 @@ func TestKeysOfEveryAlgorithm(t *testing.T) {
 	}
 }
 
-func TestAnAlgorithmIsTheConfigsAndTheKeys(t *testing.T) {
+func TestTheAlgorithmMustFitConfigAndKey(t *testing.T) {
 	i := newIssuer(t)
 	published := jwk(t, "k1", rsaKey().Public())
 	text := sign(t, jwt.SigningMethodRS512, rsaKey(), mustJSON(t, with(header(), "alg", "RS512")), mustJSON(t, i.claims()))
@@ -156,7 +156,7 @@ func TestAnAlgorithmIsTheConfigsAndTheKeys(t *testing.T) {
 	}
 }
 
-func TestRolesAreWhereTheConfigSaysTheyAre(t *testing.T) {
+func TestRolesAreReadFromTheConfiguredClaim(t *testing.T) {
 	i := newIssuer(t)
 	c := i.claims()
 	c["groups"] = []any{"nx1_app_manager", 7, nil, []string{"nx1_app_manager"}}
@@ -201,7 +201,7 @@ func TestARoleThatIsNotInTheConfigAllowsNothing(t *testing.T) {
 }
 
 // A claim that could be a glob, or is not an id, is no user.
-func TestOnesOwnSecretsAreOnesOwn(t *testing.T) {
+func TestSelfMeansTheUserOfTheToken(t *testing.T) {
 	i := newIssuer(t)
 	rules := i.rules()
 	rules.UserClaim = "preferred_username"
@@ -221,7 +221,7 @@ func TestOnesOwnSecretsAreOnesOwn(t *testing.T) {
 	}
 }
 
-func TestClientsMayStandInForAnAudience(t *testing.T) {
+func TestAllowedClientsReplaceAnAudience(t *testing.T) {
 	i := newIssuer(t)
 	rules := i.rules()
 	rules.Audience, rules.Clients = "", []string{"portal", "batch"}
@@ -249,7 +249,7 @@ func TestClientsMayStandInForAnAudience(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoTokenOfTheIssuersIsAnothers(t *testing.T) {
+func TestTokensOfOtherIssuersAreLeftToOtherStrategies(t *testing.T) {
 	i, other := newIssuer(t), newIssuer(t)
 	s := i.newStrategy(t, i.rules())
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)

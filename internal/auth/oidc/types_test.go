@@ -5,7 +5,7 @@ import (
 )
 
 // Some issuers say nowhere that a token is an access token.
-func TestTokensWithoutATypeNeedTokenTypesNone(t *testing.T) {
+func TestTokensWithoutATypeNeedTheTypeNone(t *testing.T) {
 	i := newIssuer(t)
 	h, c := header(), without(i.claims(), "typ")
 	bare := without(h, "typ")

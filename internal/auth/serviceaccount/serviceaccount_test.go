@@ -129,7 +129,7 @@ func (c cluster) end(t *testing.T, path string, newToken func() string) (token s
 	return ""
 }
 
-func TestAPodIsItsServiceAccount(t *testing.T) {
+func TestAPodAuthenticatesAsItsServiceAccount(t *testing.T) {
 	c := newCluster(t)
 	s := c.newStrategy(t, c.reviewer(t))
 	pod := c.pod(t)
@@ -159,7 +159,7 @@ func TestATokenEndsWithItsPod(t *testing.T) {
 	}
 }
 
-func TestAnAccountThatTheConfigDoesNotNameMayNothing(t *testing.T) {
+func TestAnAccountThatTheConfigDoesNotNameHasNoRights(t *testing.T) {
 	c := newCluster(t)
 	caller, err := c.newStrategy(t, c.reviewer(t)).Authenticate(request(c.Token(t, c.namespace, "idler", audience)))
 	if err != nil || len(caller.Grants) != 0 {
@@ -212,7 +212,7 @@ func counting(count *atomic.Int32) kubetest.Fault {
 	}
 }
 
-func TestTheAPIServerIsNotAskedForEachRequest(t *testing.T) {
+func TestReviewsAreCached(t *testing.T) {
 	c := newCluster(t)
 	proxy := c.NewProxy(t)
 	s := c.newStrategy(t, proxy.Config(c.reviewer(t)))
@@ -236,7 +236,7 @@ func TestTheAPIServerIsNotAskedForEachRequest(t *testing.T) {
 	}
 }
 
-func TestManyWhoComeWithOneTokenWaitForOneReview(t *testing.T) {
+func TestConcurrentRequestsWithOneTokenShareAReview(t *testing.T) {
 	c := newCluster(t)
 	proxy := c.NewProxy(t)
 	s := c.newStrategy(t, proxy.Config(c.reviewer(t)))
@@ -266,7 +266,7 @@ func TestManyWhoComeWithOneTokenWaitForOneReview(t *testing.T) {
 	}
 }
 
-func TestWithoutAnAnswerNobodyIsTurnedAwayForGood(t *testing.T) {
+func TestAFailedReviewIsNotCached(t *testing.T) {
 	c := newCluster(t)
 	proxy := c.NewProxy(t)
 	s := c.newStrategy(t, proxy.Config(c.reviewer(t)))

@@ -35,7 +35,7 @@ func (l *ledger) Note(e secret.Event) error {
 
 func (*ledger) Failed(string) {}
 
-func TestAKeyIsGoodInItsSandboxOnly(t *testing.T) {
+func TestAnAgentKeyWorksInItsSandboxOnly(t *testing.T) {
 	const names = `{"secrets":[{"name":"MINE","description":"d"}]}`
 	store := memory.New()
 	for name, data := range map[string]map[string]secret.Value{
