@@ -76,9 +76,9 @@ func TestCommandsInReadmesAreRunOrMarked(t *testing.T) {
 		for line := range strings.Lines(mustRead(t, page)) {
 			line = strings.TrimSpace(line)
 			switch {
-			case line == sessionBegins:
+			case line == sessionBegins || line == tourBegins:
 				inSession = true
-			case line == sessionEnds:
+			case line == sessionEnds || line == tourEnds:
 				inSession = false
 			case (line == "```sh" || line == "```bash") && !inSession && !strings.HasPrefix(before, "<!-- not run: "):
 				t.Errorf("%s: a block of commands is neither in a session nor marked, behind %q", page, before)

@@ -35,6 +35,9 @@ import (
 const (
 	sessionBegins = "<!-- session -->"
 	sessionEnds   = "<!-- /session -->"
+
+	tourBegins = "<!-- tour -->" // see tour_linux_test.go
+	tourEnds   = "<!-- /tour -->"
 )
 
 const readmeAddress = "127.0.0.1:3100"

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // A person uses the client commands with a config directory of their own.
@@ -17,6 +19,8 @@ type person struct {
 	env    []string
 	server *process
 	in     install
+
+	program *string // nil: the one with the race detector
 }
 
 // mustLogIn starts a server and logs a person in with both keys.
@@ -36,7 +40,11 @@ func mustLogIn(t *testing.T) person {
 // command returns the program with an environment that has nothing of this test's own.
 func (p person) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := command(t, args...)
+	path := program
+	if p.program != nil {
+		path = *p.program
+	}
+	cmd := commandOf(t, path, args...)
 	cmd.Env = append([]string{"HOME=" + p.home, "PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}, p.env...)
 	return cmd
 }
@@ -231,4 +239,39 @@ func variables(out string) string {
 	})
 	slices.Sort(all)
 	return strings.Join(all, "|")
+}
+
+// useFast makes the person use the binary without the race detector.
+func (p *person) useFast(t *testing.T) {
+	t.Helper()
+	fast := mustBuildFast(t)
+	p.program = &fast
+}
+
+// A lockedBuffer is written by a process while the test reads it.
+type lockedBuffer struct {
+	mu   sync.Mutex // guards the field below
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// mustHave waits until exactly this was written.
+func (b *lockedBuffer) mustHave(t *testing.T, want string) {
+	t.Helper()
+	for end := time.Now().Add(patience); b.String() != want; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("got %q, want %q", b.String(), want)
+		}
+	}
 }

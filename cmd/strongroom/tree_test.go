@@ -104,7 +104,7 @@ func TestExamplesThatDoNotParseAreFound(t *testing.T) {
 
 // Commands that destroy something ask first.
 func TestDestructiveCommandsHaveYes(t *testing.T) {
-	want := "agent-key revoke, apikey revoke, audit mend, audit prune, clock confirm, copy, import, keyring prune, migrate, owner erase, restore, rm, secret destroy"
+	want := "agent-key revoke, apikey revoke, audit mend, audit prune, clock confirm, copy, edit, import, keyring prune, migrate, owner erase, restore, rm, secret destroy"
 	var got []string
 	everyCommand(rootCommand(), func(c *cobra.Command) {
 		if c.Flags().Lookup("yes") != nil {

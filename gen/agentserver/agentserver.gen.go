@@ -163,6 +163,12 @@ type DeleteSecretParams struct {
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
+// GetSecretValueParams defines parameters for GetSecretValue.
+type GetSecretValueParams struct {
+	// IfNoneMatch The ETag of the secret as it was last seen. If it has not changed since, the answer is 304.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+}
+
 // PutSecretJSONRequestBody defines body for PutSecret for application/json ContentType.
 type PutSecretJSONRequestBody = SecretCreateRequest
 
@@ -404,10 +410,11 @@ type ClientInterface interface {
 	// GetSecretValue Get the value
 	//
 	// Returns the stored bytes of the value as the whole body. It needs the right to reveal, and the server writes an
-	// audit entry before it answers.
+	// audit entry before it answers. With `If-None-Match`
+	// it answers 304 for an unchanged secret, which needs the right to list and is not counted as a read.
 	//
 	// Corresponds with GET /api/settings/secrets/{name} (the `GetSecretValue` operationId).
-	GetSecretValue(ctx context.Context, name Name, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetSecretValue(ctx context.Context, name Name, params *GetSecretValueParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetBinding Get the value and its version
 	//
@@ -515,11 +522,12 @@ func (c *Client) DeleteSecret(ctx context.Context, name Name, params *DeleteSecr
 // GetSecretValue Get the value
 //
 // Returns the stored bytes of the value as the whole body. It needs the right to reveal, and the server writes an
-// audit entry before it answers.
+// audit entry before it answers. With `If-None-Match`
+// it answers 304 for an unchanged secret, which needs the right to list and is not counted as a read.
 //
 // Corresponds with GET /api/settings/secrets/{name} (the `GetSecretValue` operationId).
-func (c *Client) GetSecretValue(ctx context.Context, name Name, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetSecretValueRequest(c.Server, name)
+func (c *Client) GetSecretValue(ctx context.Context, name Name, params *GetSecretValueParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSecretValueRequest(c.Server, name, params)
 	if err != nil {
 		return nil, err
 	}
@@ -747,7 +755,7 @@ func NewDeleteSecretRequest(server string, name Name, params *DeleteSecretParams
 }
 
 // NewGetSecretValueRequest constructs an http.Request for the GetSecretValue method
-func NewGetSecretValueRequest(server string, name Name) (*http.Request, error) {
+func NewGetSecretValueRequest(server string, name Name, params *GetSecretValueParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -775,6 +783,21 @@ func NewGetSecretValueRequest(server string, name Name) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -946,12 +969,13 @@ type ClientWithResponsesInterface interface {
 	// GetSecretValueWithResponse Get the value
 	//
 	// Returns the stored bytes of the value as the whole body. It needs the right to reveal, and the server writes an
-	// audit entry before it answers.
+	// audit entry before it answers. With `If-None-Match`
+	// it answers 304 for an unchanged secret, which needs the right to list and is not counted as a read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/settings/secrets/{name} (the `GetSecretValue` operationId).
-	GetSecretValueWithResponse(ctx context.Context, name Name, reqEditors ...RequestEditorFn) (*GetSecretValueResponse, error)
+	GetSecretValueWithResponse(ctx context.Context, name Name, params *GetSecretValueParams, reqEditors ...RequestEditorFn) (*GetSecretValueResponse, error)
 
 	// GetBindingWithResponse Get the value and its version
 	//
@@ -1351,6 +1375,11 @@ type GetSecretValueResponse200Headers struct {
 	ETag string
 }
 
+// GetSecretValueResponse304Headers the declared response headers of an HTTP 304 response for GetSecretValue
+type GetSecretValueResponse304Headers struct {
+	ETag string
+}
+
 // GetSecretValueResponse429Headers the declared response headers of an HTTP 429 response for GetSecretValue
 type GetSecretValueResponse429Headers struct {
 	RetryAfter int
@@ -1379,6 +1408,8 @@ type GetSecretValueResponse struct {
 	JSON507 *Full
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetSecretValueResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetSecretValueResponse304Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *GetSecretValueResponse429Headers
 }
@@ -1765,13 +1796,14 @@ func (c *ClientWithResponses) DeleteSecretWithResponse(ctx context.Context, name
 // GetSecretValueWithResponse Get the value
 //
 // Returns the stored bytes of the value as the whole body. It needs the right to reveal, and the server writes an
-// audit entry before it answers.
+// audit entry before it answers. With `If-None-Match`
+// it answers 304 for an unchanged secret, which needs the right to list and is not counted as a read.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/settings/secrets/{name} (the `GetSecretValue` operationId).
-func (c *ClientWithResponses) GetSecretValueWithResponse(ctx context.Context, name Name, reqEditors ...RequestEditorFn) (*GetSecretValueResponse, error) {
-	rsp, err := c.GetSecretValue(ctx, name, reqEditors...)
+func (c *ClientWithResponses) GetSecretValueWithResponse(ctx context.Context, name Name, params *GetSecretValueParams, reqEditors ...RequestEditorFn) (*GetSecretValueResponse, error) {
+	rsp, err := c.GetSecretValue(ctx, name, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -2184,6 +2216,9 @@ func ParseGetSecretValueResponse(rsp *http.Response) (*GetSecretValueResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2260,6 +2295,16 @@ func ParseGetSecretValueResponse(rsp *http.Response) (*GetSecretValueResponse, e
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetSecretValueResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetSecretValueResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -2516,7 +2561,7 @@ type ServerInterface interface {
 	DeleteSecret(ctx echo.Context, name Name, params DeleteSecretParams) error
 	// GetSecretValue Get the value
 	// (GET /api/settings/secrets/{name})
-	GetSecretValue(ctx echo.Context, name Name) error
+	GetSecretValue(ctx echo.Context, name Name, params GetSecretValueParams) error
 	// GetBinding Get the value and its version
 	// (GET /api/settings/secrets/{name}/binding)
 	GetBinding(ctx echo.Context, name Name) error
@@ -2624,8 +2669,28 @@ func (w *ServerInterfaceWrapper) GetSecretValue(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSecretValueParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-None-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-None-Match: %s", err))
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetSecretValue(ctx, name)
+	err = w.Handler.GetSecretValue(ctx, name, params)
 	return err
 }
 
@@ -3262,7 +3327,8 @@ func (response DeleteSecret507JSONResponse) VisitDeleteSecretResponse(w http.Res
 }
 
 type GetSecretValueRequestObject struct {
-	Name Name `json:"name"`
+	Name   Name `json:"name"`
+	Params GetSecretValueParams
 }
 
 type GetSecretValueResponseObject interface {
@@ -3286,6 +3352,20 @@ func (response GetSecretValue200TextResponse) VisitGetSecretValueResponse(w http
 
 	_, err := w.Write([]byte(fmt.Sprint(response.Body)))
 	return err
+}
+
+type GetSecretValue304ResponseHeaders struct {
+	ETag string
+}
+
+type GetSecretValue304Response struct {
+	Headers GetSecretValue304ResponseHeaders
+}
+
+func (response GetSecretValue304Response) VisitGetSecretValueResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(304)
+	return nil
 }
 
 type GetSecretValue400JSONResponse struct{ BadRequestJSONResponse }
@@ -3886,10 +3966,11 @@ func (sh *strictHandler) DeleteSecret(ctx echo.Context, name Name, params Delete
 }
 
 // GetSecretValue operation middleware
-func (sh *strictHandler) GetSecretValue(ctx echo.Context, name Name) error {
+func (sh *strictHandler) GetSecretValue(ctx echo.Context, name Name, params GetSecretValueParams) error {
 	var request GetSecretValueRequestObject
 
 	request.Name = name
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetSecretValue(ctx.Request().Context(), request.(GetSecretValueRequestObject))

@@ -60,8 +60,7 @@ type Secrets interface {
 	Delete(ctx context.Context, name, revision string) error
 	// Rename changes the name. It is not atomic for app secrets: after an error both names may exist.
 	Rename(ctx context.Context, from, to string) error
-	// Changed returns the current revision of the secret if it differs from the known one, else
-	// the known one. It reveals nothing.
+	// Changed returns the current revision of the secret. Values are read only if it differs from the known one.
 	Changed(ctx context.Context, name, known string) (revision string, err error)
 }
 

@@ -44,7 +44,7 @@ func (u *custom) List(ctx context.Context) ([]Entry, error) {
 }
 
 func (u *custom) Reveal(ctx context.Context, name string) (Secret, error) {
-	resp, err := u.values.GetSecretValueWithResponse(ctx, name)
+	resp, err := u.values.GetSecretValueWithResponse(ctx, name, &agent.GetSecretValueParams{})
 	if err := explainName(name, refusal(resp, err)); err != nil {
 		return Secret{}, err
 	}
@@ -128,6 +128,9 @@ func (u *custom) description(ctx context.Context, name string) (string, error) {
 }
 
 func (u *custom) Changed(ctx context.Context, name, known string) (string, error) {
-	s, err := u.Reveal(ctx, name)
-	return s.Revision, err
+	resp, err := u.values.GetSecretValueWithResponse(ctx, name, &agent.GetSecretValueParams{IfNoneMatch: ifGiven(known)})
+	if err := refusal(resp, err); err != nil {
+		return "", err
+	}
+	return etagOf(resp.HTTPResponse), nil
 }

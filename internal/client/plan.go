@@ -92,8 +92,8 @@ func Check(owner secret.Owner, wanted []Secret) error {
 	return nil
 }
 
-// NewPlan compares the wanted secrets with the owner's, which takes the right to reveal them. Data keys and secrets that are not wanted stay,
-// unless prune is true.
+// NewPlan compares the wanted secrets with the owner's, which takes the right to reveal them. Data keys and secrets that are
+// not wanted stay, unless prune is true.
 func NewPlan(ctx context.Context, s Secrets, wanted []Secret, prune bool) (*Plan, error) {
 	entries, err := s.List(ctx)
 	if err != nil {
@@ -113,6 +113,33 @@ func NewPlan(ctx context.Context, s Secrets, wanted []Secret, prune bool) (*Plan
 	if err != nil {
 		return nil, err
 	}
+	return newPlan(there, gone, descriptions, wanted, prune), nil
+}
+
+// NewPlanSince is NewPlan for secrets that the user has seen before: those that another client has changed
+// since are not replaced.
+func NewPlanSince(ctx context.Context, s Secrets, before, wanted []Secret, prune bool) (*Plan, error) {
+	entries, err := s.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	descriptions := map[string]string{}
+	for _, e := range entries {
+		descriptions[e.Name] = e.Description
+	}
+	var there []Secret
+	var gone []string
+	for _, b := range before {
+		if slices.ContainsFunc(wanted, func(w Secret) bool { return w.Name == b.Name }) {
+			there = append(there, b)
+		} else if prune {
+			gone = append(gone, b.Name)
+		}
+	}
+	return newPlan(there, gone, descriptions, wanted, prune), nil
+}
+
+func newPlan(there []Secret, gone []string, descriptions map[string]string, wanted []Secret, prune bool) *Plan {
 	p := &Plan{}
 	print := newFingerprint()
 	for _, w := range wanted {
@@ -131,7 +158,7 @@ func NewPlan(ctx context.Context, s Secrets, wanted []Secret, prune bool) (*Plan
 		p.steps = append(p.steps, change{StepRemoved, Secret{Name: name}})
 	}
 	slices.SortStableFunc(p.Rows, func(a, b Row) int { return cmp.Compare(a.Name, b.Name) })
-	return p, nil
+	return p
 }
 
 // compare plans the change of one secret.

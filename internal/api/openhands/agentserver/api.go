@@ -101,12 +101,23 @@ func (a *handlers) PutSecret(ctx context.Context, req gen.PutSecretRequestObject
 	return put{info, warnings}, nil
 }
 
-// GetSecretValue returns a value.
+// GetSecretValue returns a value, unless the client has it already. To find that out takes the right to list; without
+// it the value is returned.
 func (a *handlers) GetSecretValue(ctx context.Context, req gen.GetSecretValueRequestObject) (gen.GetSecretValueResponseObject, error) {
 	if !legalName(req.Name) {
 		return nil, errName
 	}
-	value, err := custom.Reveal(ctx, a.secrets, auth.Caller(ctx), req.Name)
+	caller := auth.Caller(ctx)
+	if ref := custom.Ref(caller, req.Name); req.Params.IfNoneMatch != nil && caller.May(secret.List, ref) {
+		info, err := a.secrets.Head(ctx, caller, ref)
+		if err != nil {
+			return nil, err
+		}
+		if revision := string(info.Revision); !server.NoneMatch(req.Params.IfNoneMatch, revision) {
+			return gen.GetSecretValue304Response{Headers: gen.GetSecretValue304ResponseHeaders{ETag: server.ETag(revision)}}, nil
+		}
+	}
+	value, err := custom.Reveal(ctx, a.secrets, caller, req.Name)
 	if err != nil {
 		return nil, err
 	}
