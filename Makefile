@@ -5,7 +5,7 @@ KUBE    := internal/test/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build man screenshots run install kubetest test lint peers generate verify bench profile crash faults twice linear reloads flood hostile timing fuzz series scale runs clean
+.PHONY: help build man screenshots run install kubetest test lint peers generate verify bench profile crash faults twice linear reloads flood hostile timing fuzz series scale dotenv runs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -154,6 +154,9 @@ series: ## Create 10 secrets for each of N=10000 owners, and count the series of
 
 scale: ## Compare the speed of N=1000 owners of 1,000 secrets with one
 	STRONGROOM_SCALE=$(or $(N),1000) $(PROOF) -run TestMillionSecrets ./cmd/strongroom
+
+dotenv: ## Let the parsers of Node, Python and Docker Compose read our .env cases again (from npm and PyPI)
+	sh internal/client/envfile/testdata/dotenv/generate.sh
 
 runs: ## Start N=1000 commands with strongroom run, and pass on every exit code
 	STRONGROOM_STARTS=$(or $(N),1000) $(PROOF) -run 'TestRunAddsLittleTime|TestExitCodesArePassedOn' ./cmd/strongroom

@@ -9,9 +9,9 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// .env files have no standard. This is the grammar of Node's dotenv (version 17), which
-// expands no variables, except that lines without an assignment and quotes that are not closed are
-// errors here. testdata/dotenv.json compares it with python-dotenv and Docker Compose.
+// .env files have no standard. This is the grammar of Node's dotenv (version 18), which expands no
+// variables, except that lines without an assignment, quotes that are not closed and a # right after
+// a value are errors here. testdata/dotenv compares it with python-dotenv and Docker Compose.
 
 // jsSpaces are the characters that JavaScript's \s and trim() remove.
 const jsSpaces = "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -33,13 +33,15 @@ func readDotenv(text string) ([]Var, error) {
 		}
 		end = at[1]
 		v := Var{Secret: text[at[2]:at[3]], Line: lineAt(text, at[2])}
+		raw, after := "", strings.TrimLeft(text[at[3]:at[1]], "=:")
 		if at[4] >= 0 {
-			value, err := dotenvValue(text[at[4]:at[5]])
-			if err != nil {
-				return nil, atLine(v.Line, "%w", err)
-			}
-			v.Value = secret.Value(value)
+			raw, after = text[at[4]:at[5]], text[at[5]:at[1]]
 		}
+		value, err := dotenvValue(raw, after)
+		if err != nil {
+			return nil, atLine(v.Line, "%w", err)
+		}
+		v.Value = secret.Value(value)
 		vars = append(vars, v)
 	}
 	if err := onlyComments(text, end, len(text)); err != nil {
@@ -49,10 +51,14 @@ func readDotenv(text string) ([]Var, error) {
 }
 
 // dotenvValue removes the quotes. Between double quotes, \n and \r are line breaks; no other escape
-// exists.
-func dotenvValue(text string) (string, error) {
-	text = strings.Trim(text, jsSpaces)
+// exists. A # right after a value without quotes is an error: Node's dotenv begins a comment there, and
+// others take it for a part of the value.
+func dotenvValue(raw, after string) (string, error) {
+	text := strings.Trim(raw, jsSpaces)
 	if text == "" || !strings.ContainsRune("'\"`", rune(text[0])) {
+		if strings.HasPrefix(after, "#") && strings.TrimRight(raw, jsSpaces) == raw {
+			return "", errors.New("the # can be a part of the value or begin a comment: put the value into quotes, or a blank before the #")
+		}
 		return text, nil
 	}
 	quote := text[:1]

@@ -69,8 +69,10 @@ func mustBeUnable(t *testing.T, f envfile.Name, value string, err error) {
 
 func TestStructureSurvivesInJSONAndYAML(t *testing.T) {
 	vars := []envfile.Var{
-		{Secret: "TOKEN", Env: "TOKEN", Value: "t"}, {Secret: "db", Key: "PASSWORD", Env: "DB_PASSWORD", Value: "p"},
-		{Secret: "db", Key: "USER", Env: "DB_USER", Value: "u"}, {Secret: "mail", Key: "USER", Env: "MAIL_USER", Value: "m"},
+		{Secret: "TOKEN", Env: "TOKEN", Value: "t"},
+		{Secret: "db", Key: "PASSWORD", Env: "DB_PASSWORD", Value: "p"},
+		{Secret: "db", Key: "USER", Env: "DB_USER", Value: "u"},
+		{Secret: "mail", Key: "USER", Env: "MAIL_USER", Value: "m"},
 	}
 	for _, f := range []envfile.Name{envfile.JSON, envfile.YAML} {
 		text, err := envfile.Write(f, vars)

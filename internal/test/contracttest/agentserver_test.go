@@ -98,8 +98,9 @@ func TestAgentServerConditions(t *testing.T) {
 	c.with("If-Match", "x").put(settings, custom("A")).wants(400, agentserver.malformed)
 	c.with("If-Match", "x").delete(settings+"/A").wants(400, agentserver.malformed)
 	c.with("If-Match", tag).with("If-Match", tag).delete(settings+"/A").wants(400, agentserver.repeated)
-	// A repeated read returns the value again, never 304.
-	c.with("If-None-Match", "*").get(settings + "/A").wantsValue(canary)
+	now := c.get(settings + "/A").wantsValue(canary).etag()
+	c.with("If-None-Match", now).get(settings+"/A").wants(304, "").wantsHeader("ETag", now)
+	c.with("If-None-Match", tag).get(settings + "/A").wantsValue(canary)
 	c.get(settings).wants(200, entries(bare("A")))
 }
 
