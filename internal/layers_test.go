@@ -46,7 +46,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin internal/grant internal/issued specs gen/strongroom"},
 	{"internal/client", "internal/client/envfile internal/secret internal/safefile internal/strictyaml gen/agentserver gen/nx1 gen/openhands"},
 	{"internal/client/*", "internal/secret"},
-	{"internal/console", "internal/api internal/secret internal/auth internal/auth/apikey internal/server internal/audit internal/issued internal/lastaccess internal/session"},
+	{"internal/console", "internal/admin internal/api internal/secret internal/auth internal/auth/apikey internal/server internal/audit internal/issued internal/lastaccess internal/session"},
 	{"internal/test/kubetest/prebuild", "internal/test/kubetest"},
 	{"internal/test/bench", "internal/test/kubetest"},
 	{"internal/metrics", ""},

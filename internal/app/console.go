@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -25,7 +26,7 @@ func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s stra
 		return nil
 	}
 	options := console.Options{
-		Chain: everybody, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Agents: r.keys, Audit: r.audit,
+		Chain: everybody, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Agents: r.keys, Audit: r.audit, Server: r.describe,
 		Named: named(cfg.Console.Hosts, certificate), Documents: documents(cfg),
 	}
 	for _, name := range cfg.Console.Auth {
@@ -77,6 +78,28 @@ func named(hosts []string, certificate *tls.Config) func(host string) bool {
 		}
 		return certificate != nil && certificate.Certificates[0].Leaf.VerifyHostname(host) == nil
 	}
+}
+
+// describe describes the server to its administrators.
+func (r *resources) describe(ctx context.Context, check bool) (console.Server, error) {
+	c := r.program.Config()
+	s := console.Server{
+		Version: r.version, State: r.file.ID(), Stores: r.admin.StoreNames(), Keyring: r.admin.KeyringNow(), Since: c.Since, NeedsRestart: c.NeedsRestart,
+	}
+	if c.Problem != nil {
+		s.Problem = c.Problem.Error()
+	}
+	if check {
+		findings, err := r.admin.Examine(ctx)
+		s.Findings = append(findings, r.program.Findings()...)
+		return s, err
+	}
+	for _, f := range slices.Concat(r.admin.ClockFindings(), r.admin.KeyFindings(ctx), r.program.Findings()) {
+		if f.Warns() {
+			s.Findings = append(s.Findings, f)
+		}
+	}
+	return s, nil
 }
 
 // documents returns the documents of the served APIs.

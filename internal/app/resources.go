@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/admin"
+	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
@@ -42,6 +43,7 @@ type resources struct {
 	sessions *session.Sessions // of the console
 	anchorer *audit.Anchorer   // nil if the log is not anchored
 	admin    *admin.Service
+	program  strongroom.Program // for administrators; set before the first request
 	stores   map[string]secret.Store
 	issuers  oidc.KeySets   // of all OIDC strategies
 	inForce  apikey.InForce // API keys of the current policy's files

@@ -39,7 +39,9 @@ type Options struct {
 	Sessions *session.Sessions
 	// LastAccess returns when the values of a secret were last read.
 	LastAccess func(secret.Ref) (lastaccess.Access, bool, error)
-	// Agents issues agent keys.
+	// Server describes the server, with the results of all checks if they are asked for.
+	Server func(ctx context.Context, check bool) (Server, error)
+	// Agents has the issued API keys and agent keys.
 	Agents *issued.Keys
 	// Audit is the audit log.
 	Audit Audit
@@ -136,6 +138,8 @@ func New(o Options, log *slog.Logger) (*Console, error) {
 	c.private("GET /console/audit", c.auditPage)
 	c.private("GET /console/audit/new", c.newer)
 	c.private("GET /console/audit/export", c.export)
+	c.private("GET /console/server", c.serverPage)
+	c.private("POST /console/server/revoke", c.revokeKey)
 	c.private("GET /console/sessions", c.sessionsPage)
 	c.private("POST /console/sessions/end", c.endSession)
 	return c, nil

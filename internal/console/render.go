@@ -121,14 +121,16 @@ type page struct {
 	Script  string // in place of console.js
 	Owner   string // the current owner, if there is one
 	Audits  bool   // the caller may read a part of the audit log
-	Body    any
+
+	Administers bool // the caller is an administrator of the server
+	Body        any
 }
 
 // render answers with the page. It is made as a whole first, so that an error does not
 // cut it.
 func (c *Console) render(v *visit, status int, name string, p page) error {
 	p.Subject = v.caller.Subject
-	p.Audits = c.audits(v.caller)
+	p.Audits, p.Administers = c.audits(v.caller), administers(v.caller)
 	var text bytes.Buffer
 	if err := c.pages.byName[name].ExecuteTemplate(&text, "layout.html", p); err != nil {
 		return fmt.Errorf("making the page %s: %w", name, err)

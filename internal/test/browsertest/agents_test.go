@@ -113,3 +113,24 @@ func TestTheAuditLogShowsOnlyWhatTheCallerAdministers(t *testing.T) {
 		}
 	}
 }
+
+func TestAdministratorsSeeTheServerAndRevokeAPIKeys(t *testing.T) {
+	s := startServer(t)
+	out, err := strongroom(t, "apikey", "create", "--config", s.config, "--subject", "ci", "--grant", "{actions: [list], owner: app/"+shop+"}").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := strings.TrimSpace(string(out))
+	b, other := newTab(t), newTab(t)
+	s.signIn(other, key)
+	other.open(s.url + "/console/server")
+	other.waitFor("main", "You are not allowed to do that")
+	s.signIn(b, s.psk)
+	b.open(s.url + "/console/server?check=1")
+	b.waitFor(".findings", "the chain holds")
+	b.waitFor(".facts", "embedded")
+	b.click("td.actions button")
+	b.waitFor("td .tag", "ended")
+	other.open(s.url + "/console")
+	other.waitFor("h1", "Sign in") // a revoked key ends its sessions
+}

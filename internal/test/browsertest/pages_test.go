@@ -15,7 +15,7 @@ var everyPage = []string{
 	"/console", "/console?q=nothing-like-it", "/console?owner=app/" + shop, "/console?owner=app/" + shop + "&deleted=legacy-ftp",
 	"/console/secret?owner=app/" + shop + "&name=db", "/console/new", "/console/new?owner=app/" + shop, "/console/new?owner=user/default",
 	"/console/edit?owner=app/" + shop + "&name=db", "/console/deleted?owner=app/" + shop, "/console/sessions", "/console/nowhere",
-	"/console/audit", "/console/audit?verify=1&action=reveal", "/console/agents", "/console/agents/new", "/console/agents/new?owner=app/" + shop,
+	"/console/server", "/console/server?check=1", "/console/audit", "/console/audit?verify=1&action=reveal", "/console/agents", "/console/agents/new", "/console/agents/new?owner=app/" + shop,
 	"/docs", "/docs/nx1", "/docs/openhands", "/console/sign-in",
 }
 

@@ -30,6 +30,7 @@ func TestScreenshots(t *testing.T) {
 		{"edit", "/console/edit?owner=app/" + shop + "&name=db"},
 		{"deleted", "/console/deleted?owner=app/" + shop},
 		{"sessions", "/console/sessions"},
+		{"server", "/console/server?check=1"},
 		{"audit", "/console/audit?verify=1"},
 		{"agents", "/console/agents"},
 		{"agent", "/console/agents/new?owner=app/" + shop + "&name=db"},
