@@ -155,7 +155,7 @@
 				stop();
 			}
 		};
-		button.hidden = false;
+		button.disabled = false;
 		button.addEventListener('click', () => {
 			if (timer) {
 				stop();
