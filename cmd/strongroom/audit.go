@@ -26,6 +26,7 @@ lines of JSON. No entry has a value.`,
 	c.AddCommand(
 		auditVerifyCommand(),
 		auditTailCommand(),
+		auditSearchCommand(),
 		auditExportCommand(),
 		auditPruneCommand(),
 		asksFirst(described(adminCommand("mend", "Continue an audit log whose head is damaged", noArgs, mendAudit),
@@ -76,18 +77,24 @@ func lastLine(text string) string {
 
 func auditTailCommand() *cobra.Command {
 	var lines int
+	var follow bool
 	c := adminCommand("tail", "Print the last entries, as lines of JSON", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if lines < 1 || lines > 1000 {
 			return errors.New("--lines: must be 1 to 1000")
 		}
-		_, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{Last: &lines})
-		if errors.Is(err, io.EOF) {
-			return nil // the audit log is empty
+		last, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{Last: &lines}, everyEntry)
+		if err != nil && !errors.Is(err, io.EOF) { // EOF: the audit log is empty
+			return err
 		}
-		return err
+		if follow {
+			return a.followEntries(ctx, last)
+		}
+		return nil
 	})
 	c.Example = `  strongroom audit tail -n 50
+  strongroom audit tail -f
   strongroom audit tail | jq -r .action`
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more entries, until interrupted; this takes a running server")
 	c.Flags().IntVarP(&lines, "lines", "n", 10, "`number` of entries, at most 1000")
 	return c
 }
@@ -102,7 +109,7 @@ func auditExportCommand() *cobra.Command {
 		if follow {
 			return a.followEntries(ctx, after)
 		}
-		_, err := a.exportEntries(ctx, after)
+		_, err := a.exportEntries(ctx, after, everyEntry)
 		return err
 	})
 	c.Long = `Print the entries of the audit log in order, as lines of JSON. The number of an entry is its seq.`
@@ -113,10 +120,13 @@ func auditExportCommand() *cobra.Command {
 	return c
 }
 
-// exportEntries writes all entries after a number and returns the number of the last one.
-func (a *adminClient) exportEntries(ctx context.Context, after int) (last int, err error) {
+// everyEntry keeps all entries.
+func everyEntry(json.RawMessage) bool { return true }
+
+// exportEntries writes all entries to keep after a number and returns the number of the last one.
+func (a *adminClient) exportEntries(ctx context.Context, after int, keep func(json.RawMessage) bool) (last int, err error) {
 	for {
-		last, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{After: &after})
+		last, err := a.writeEntries(ctx, gen.ReadAuditJSONRequestBody{After: &after}, keep)
 		if errors.Is(err, io.EOF) {
 			return after, nil
 		}
@@ -139,7 +149,7 @@ func (a *adminClient) followEntries(ctx context.Context, after int) error {
 		return errors.New("--follow: no server is running, so nothing would be added")
 	}
 	for ctx.Err() == nil {
-		if after, err = a.exportEntries(ctx, after); err != nil && ctx.Err() == nil {
+		if after, err = a.exportEntries(ctx, after, everyEntry); err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {
@@ -152,7 +162,7 @@ func (a *adminClient) followEntries(ctx context.Context, after int) error {
 
 // writeEntries writes the server's lines unchanged. It returns the number of the last
 // entry, or io.EOF if there was none.
-func (a *adminClient) writeEntries(ctx context.Context, body gen.ReadAuditJSONRequestBody) (last int, err error) {
+func (a *adminClient) writeEntries(ctx context.Context, body gen.ReadAuditJSONRequestBody, keep func(json.RawMessage) bool) (last int, err error) {
 	resp, err := a.ReadAuditWithResponse(ctx, body)
 	if err := refusal(resp, err); err != nil {
 		return 0, err
@@ -162,6 +172,9 @@ func (a *adminClient) writeEntries(ctx context.Context, body gen.ReadAuditJSONRe
 		return 0, fmt.Errorf("reading the answer: %w", err)
 	}
 	for _, line := range lines {
+		if !keep(line) {
+			continue
+		}
 		if err := a.printf("%s\n", line); err != nil {
 			return 0, err
 		}

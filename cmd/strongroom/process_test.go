@@ -34,7 +34,7 @@ func mustServe(t *testing.T, i install) *process {
 	return mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 }
 
-var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
+var listening = regexp.MustCompile(`msg"?[=:]"?listening"?[ ,]"?address"?[=:]"?([^\s",]+)`)
 
 // mustStart starts a command that serves and logs its address.
 func mustStart(t *testing.T, command ...string) *process {

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/metrics"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
@@ -80,56 +79,6 @@ func (m *meter) endpoint(address string, reloads *reloader) (server.Endpoint, er
 	}
 	m.resources.admin.FindLastBackup()
 	return server.Endpoint{Listener: listener, Handler: m.Handler(), Connections: scrapeConns}, nil
-}
-
-// attempts returns the watcher of authentications, or nil.
-func (r *resources) attempts() auth.Attempts {
-	if r.metrics == nil {
-		return nil
-	}
-	return attempts{r.metrics}
-}
-
-type attempts struct{ metrics *meter }
-
-var _ auth.Attempts = attempts{}
-
-func (a attempts) Accepted(strategy string) { a.metrics.Accepted(strategy) }
-
-func (a attempts) Refused(_, strategy string, err error) {
-	if limit, ok := errors.AsType[*auth.TooManyError](err); ok {
-		a.metrics.Limited(limit.Limit)
-		return
-	}
-	outcome := metrics.AuthRejected
-	switch {
-	case errors.Is(err, secret.ErrUnavailable):
-		outcome = metrics.AuthUnavailable
-	case errors.Is(err, auth.ErrNoCredential):
-		outcome = metrics.AuthMissing
-	}
-	a.metrics.Metrics.Refused(strategy, outcome)
-}
-
-// observer returns the watcher of an API's requests, or nil.
-func (r *resources) observer(api string) server.Observer {
-	if r.metrics == nil {
-		return nil
-	}
-	return requests{api, r.metrics}
-}
-
-// requests watches the requests of one API.
-type requests struct {
-	api     string
-	metrics *meter
-}
-
-var _ server.Observer = requests{}
-
-func (o requests) Operation(method, id string) func(server.Exchange) {
-	route := o.metrics.Route(o.api, method, id)
-	return func(e server.Exchange) { route.Answered(e.Status, e.Took) }
 }
 
 // endsSoon is the time before the end of issued keys from which they are counted as

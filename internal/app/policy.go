@@ -43,12 +43,12 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 	}
 	s.start()
 	everybody := auth.Chain{
-		Failures: r.audit, Limits: limits(cfg.Limits), Budget: r.budget, Proxies: cfg.Listen.Networks(), Attempts: r.attempts(),
+		Failures: r.audit, Limits: limits(cfg.Limits), Budget: r.budget, Proxies: cfg.Listen.Networks(), Attempts: r.attempts(cfg.Log, log),
 	}
 	front := server.NewFront(r.ready, log)
 	chain := func(api string, names []string) auth.Chain {
 		chain := s.chain(cfg, everybody, names)
-		chain.Requests = r.observer(api)
+		chain.Requests = r.observer(api, cfg.Log, log)
 		return chain
 	}
 	err := errors.Join(

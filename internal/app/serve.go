@@ -24,8 +24,6 @@ import (
 // anchors to stdout if the config says so. Serve never blocks on their readers, and
 // returns within the drain time and a few seconds.
 func Serve(ctx context.Context, file Source, version string, stdout, stderr io.Writer) (err error) {
-	log, flush := serverLog(stderr)
-	defer flush()
 	hangup := hangups()
 	seen := stamps{}
 	seen.take(file.Path)
@@ -33,6 +31,8 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
+	log, flush := serverLog(stderr, cfg.Log)
+	defer flush()
 	defer boundShutdown(ctx, time.Duration(cfg.Listen.Drain)+closeWithin, log, flush)()
 	r, err := open(ctx, cfg, version, stdout, log)
 	if err != nil {

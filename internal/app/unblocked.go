@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/logging"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
@@ -16,13 +17,21 @@ import (
 // serverLog returns a log whose reader cannot block or end the server. A write to a
 // closed pipe must not end the process (SIGPIPE). Libraries with their own logging use
 // it too. Call flush at the end.
-func serverLog(w io.Writer) (log *slog.Logger, flush func()) {
+func serverLog(w io.Writer, c config.Log) (log *slog.Logger, flush func()) {
 	signal.Ignore(syscall.SIGPIPE)
 	q := logging.NewQueue(w)
-	log = slog.New(slog.NewTextHandler(q, nil))
+	log = slog.New(handler(q, c))
 	slog.SetDefault(log)
 	kubernetes.LogTo(log)
 	return log, func() { _ = q.Close() }
+}
+
+func handler(w io.Writer, c config.Log) slog.Handler {
+	options := &slog.HandlerOptions{Level: map[string]slog.Level{"warn": slog.LevelWarn, "error": slog.LevelError}[c.Level]}
+	if c.Format == "json" {
+		return slog.NewJSONHandler(w, options)
+	}
+	return slog.NewTextHandler(w, options)
 }
 
 // closeWithin limits the time for closing after requests have drained. Closing takes

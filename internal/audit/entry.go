@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/secret"
@@ -39,6 +40,7 @@ type line struct {
 	Name    string         `json:"name,omitempty"`
 	Names   map[string]int `json:"names,omitempty"`
 	NewName string         `json:"new_name,omitempty"`
+	Covers  []string       `json:"covers,omitempty"`
 	Outcome secret.Outcome `json:"outcome"`
 	Count   int            `json:"count,omitempty"`
 }
@@ -71,6 +73,9 @@ func lineOf(e Entry) line {
 		Time: ev.Time.UTC(), Subject: ev.Subject, Key: ev.Key, From: ev.From, Request: ev.Request,
 		Action: ev.Action, Kind: ev.Ref.Owner.Kind, Owner: ev.Ref.Owner.ID, Name: ev.Ref.Name, Names: e.Names, NewName: ev.NewName, Outcome: ev.Outcome,
 	}
+	if ev.Covers != "" {
+		l.Covers = strings.Split(ev.Covers, "\n")
+	}
 	if e.Count > 1 {
 		l.Count = e.Count
 	}
@@ -81,6 +86,6 @@ func (l line) entry(at link) Entry {
 	ref := secret.Ref{Owner: secret.Owner{Kind: l.Kind, ID: l.Owner}, Name: l.Name}
 	return Entry{Seq: at.Seq, MAC: at.MAC, Count: max(l.Count, 1), Names: l.Names, Event: secret.Event{
 		Time: l.Time, Subject: l.Subject, Key: l.Key, From: l.From, Request: l.Request,
-		Action: l.Action, Ref: ref, NewName: l.NewName, Outcome: l.Outcome,
+		Action: l.Action, Ref: ref, NewName: l.NewName, Outcome: l.Outcome, Covers: strings.Join(l.Covers, "\n"),
 	}}
 }

@@ -31,6 +31,8 @@ type Config struct {
 	Auth map[string]Strategy `yaml:"auth"`
 	// Limits are the rate limits.
 	Limits Limits `yaml:"limits"`
+	// Log configures the log on standard error.
+	Log Log `yaml:"log"`
 	// Metrics serves metrics for Prometheus. Default: none are served.
 	Metrics *Metrics `yaml:"metrics"`
 	// APIs are the served APIs: at least one.
@@ -111,6 +113,17 @@ func (l Listen) Unencrypted() bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err != nil || !ip.Unmap().IsLoopback()
+}
+
+// Log configures the log on standard error. It never has a value, a name or a credential.
+type Log struct {
+	// Format is text (key=value) or json. Default text.
+	Format string `yaml:"format"`
+	// Level is the least level that is written: info, warn or error. Default info.
+	Level string `yaml:"level"`
+	// Access writes a line for each request to an API (all), or only for those with a
+	// status of 400 or more (errors), and a line for failed authentications. Default off.
+	Access string `yaml:"access"`
 }
 
 // Metrics serves /metrics on a listener of its own, in plain HTTP and without a

@@ -49,6 +49,8 @@ func (c *Config) Keep(running *Config) (fields []string, err error) {
 	keep(&fields, "state.key", &c.State.Key, running.State.Key)
 	keep(&fields, "audit", &c.Audit, running.Audit)
 	keep(&fields, "stores", &c.Stores, running.Stores)
+	keep(&fields, "log.format", &c.Log.Format, running.Log.Format)
+	keep(&fields, "log.level", &c.Log.Level, running.Log.Level)
 	keep(&fields, "metrics", &c.Metrics, running.Metrics)
 	keep(&fields, "limits.memory_bytes", &c.Limits.MemoryBytes, running.Limits.MemoryBytes)
 	return fields, c.validate()

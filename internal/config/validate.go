@@ -33,6 +33,10 @@ func (m *mistakes) add(err error) {
 func (c *Config) validate() error {
 	var m mistakes
 	m.bad(c.Listen.Address != "" && !hostPort(c.Listen.Address), "listen.address: must be host:port")
+	m.bad(!oneOf(c.Log.Format, "text", "json"), "log.format: must be text or json")
+	m.bad(!oneOf(c.Log.Level, "info", "warn", "error"), "log.level: must be info, warn or error")
+	m.bad(!oneOf(c.Log.Access, "off", "errors", "all"), "log.access: must be off, errors or all")
+	m.bad(!oneOf(c.Log.Access, "off") && !oneOf(c.Log.Level, "info"), "log.access: needs log.level info, the level of its lines")
 	m.bad(c.Metrics != nil && !hostPort(c.Metrics.Address), "metrics.address: must be host:port")
 	m.bad(c.Listen.Drain < 0, "listen.drain: must not be negative")
 	if t := c.Listen.TLS; t != nil {

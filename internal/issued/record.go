@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/strongroom/strongroom/internal/grant"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
@@ -163,10 +164,39 @@ func (k *Keys) write(tx *state.Tx, key Key) error {
 // note records the operation and its caller in the audit log.
 func (k *Keys) note(tx *state.Tx, by secret.Caller, verb string, key Key) error {
 	kind := key.kind()
+	covers := ""
+	if verb != "revoke" {
+		covers = coversOf(key.Grants)
+	}
 	return k.audit.Append(tx, secret.Event{
+		Covers: covers,
 		Time: time.Now().UTC(), Subject: by.Subject, Key: by.Key, From: by.From, Request: by.Request,
 		Action: secret.Action(kind + " " + verb), Ref: secret.Ref{Owner: secret.Owner{Kind: kind, ID: key.ID}}, Outcome: secret.Done,
 	})
+}
+
+// maxCovered limits the lines of an entry.
+const maxCovered = 200
+
+// coversOf returns [secret.Event].Covers for the grants of a key.
+func coversOf(grants []grant.Line) string {
+	var lines []string
+	for _, g := range grants {
+		owner := g.Owner
+		if g.Deny {
+			owner = "except " + owner
+		}
+		if len(g.Names) == 0 {
+			lines = append(lines, owner)
+		}
+		for _, name := range g.Names {
+			lines = append(lines, owner+" "+name)
+		}
+	}
+	if more := len(lines) - maxCovered; more > 0 {
+		lines = append(lines[:maxCovered], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Reseal seals rows under the primary key if they are sealed under another. It calls

@@ -17,6 +17,9 @@ type Event struct {
 	Ref     Ref     // has no name for a list of the owner's secrets
 	NewName string  // of a rename
 	Outcome Outcome // how it ended
+	// Covers lists the grants of a key that was issued, one a line: the owner, and a space
+	// and the name if the grant names secrets. Lines of denials begin with "except ".
+	Covers string
 
 	// Missing means that the answer is not found, including denials that look like it.
 	// It is not in the entry; it decides how the entry is written.
