@@ -29,8 +29,8 @@ from an argument.
 A server can accept a key for custom secrets (OpenHands), for app secrets (Nx1), or for both. Login asks the server, and stores
 the key for all that accept it. With a second key for the other kind, log in a second time.
 
-Jobs need no login: they set STRONGROOM_URL and either STRONGROOM_API_KEY or STRONGROOM_TOKEN_FILE, a file with a bearer
-token that is read again for each request, such as a Kubernetes service account's.`
+Jobs need no login: they set STRONGROOM_URL and one of STRONGROOM_API_KEY, STRONGROOM_API_KEY_FILE (a file with the key) and
+STRONGROOM_TOKEN_FILE, a file with a bearer token that is read again for each request, such as a Kubernetes service account's.`
 	c.Example = `  strongroom login https://strongroom.example
   strongroom login https://strongroom.example --profile work --user alice --stdin`
 	key.flags(c, "the API key")

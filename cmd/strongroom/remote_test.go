@@ -191,11 +191,14 @@ func TestJobsNeedOnlyTheEnvironment(t *testing.T) {
 	job.env = []string{url, "STRONGROOM_API_KEY=" + p.in.sessionKey}
 	job.want(t, "v", "get", "TOKEN")
 	job.env = append(job.env, "STRONGROOM_TOKEN_FILE=/nowhere")
-	wantRefusal(t, job.run(t, "ls"), "STRONGROOM_API_KEY and STRONGROOM_TOKEN_FILE are both set")
+	wantRefusal(t, job.run(t, "ls"), "set only one of STRONGROOM_API_KEY, STRONGROOM_API_KEY_FILE and STRONGROOM_TOKEN_FILE")
 	job.env = []string{url, "STRONGROOM_TOKEN_FILE=/nowhere"}
 	wantRefusal(t, job.run(t, "ls"), "no such file")
 	token := filepath.Join(job.home, "token")
-	mustWrite(t, token, p.in.sessionKey+"\n") // init's V1 accepts it as a bearer token; the other routes do not
+	mustWrite(t, token, p.in.sessionKey+"\n")
+	job.env = []string{url, "STRONGROOM_API_KEY_FILE=" + token}
+	job.want(t, "v", "get", "TOKEN")
+	// init's V1 accepts it as a bearer token; the other routes do not
 	job.env = []string{url, "STRONGROOM_TOKEN_FILE=" + token}
 	wantRefusal(t, job.run(t, "ls"), "the server does not accept this credential")
 	if _, err := os.Stat(filepath.Join(job.home, ".config")); !errors.Is(err, os.ErrNotExist) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/strongroom/strongroom/internal/secret"
 )
@@ -13,6 +14,7 @@ import (
 const (
 	EnvURL       = "STRONGROOM_URL"
 	EnvAPIKey    = "STRONGROOM_API_KEY"
+	EnvKeyFile   = "STRONGROOM_API_KEY_FILE"
 	EnvTokenFile = "STRONGROOM_TOKEN_FILE"
 	EnvCAFile    = "STRONGROOM_CA_FILE"
 	EnvProfile   = "STRONGROOM_PROFILE"
@@ -64,7 +66,7 @@ func (s *Session) Server(profileName string) (Server, error) {
 	if !named && server.URL != "" {
 		c, ok, err := credentialOfEnvironment(server.URL)
 		if err == nil && !ok {
-			err = fmt.Errorf("%s is set without a credential: set %s or %s", EnvURL, EnvAPIKey, EnvTokenFile)
+			err = fmt.Errorf("%s is set without a credential: set %s, %s or %s", EnvURL, EnvAPIKey, EnvKeyFile, EnvTokenFile)
 		}
 		server.Credential = c
 		return server, err
@@ -87,11 +89,18 @@ func (s *Session) Server(profileName string) (Server, error) {
 
 // credentialOfEnvironment returns the credential in the environment, if there is one.
 func credentialOfEnvironment(url string) (c Credential, ok bool, err error) {
-	key, file := secret.Value(os.Getenv(EnvAPIKey)), os.Getenv(EnvTokenFile)
-	if key != "" && file != "" {
-		return c, false, fmt.Errorf("%s and %s are both set: choose one", EnvAPIKey, EnvTokenFile)
+	key, keyFile, tokenFile := secret.Value(os.Getenv(EnvAPIKey)), os.Getenv(EnvKeyFile), os.Getenv(EnvTokenFile)
+	switch {
+	case key != "" && (keyFile != "" || tokenFile != "") || keyFile != "" && tokenFile != "":
+		return c, false, fmt.Errorf("set only one of %s, %s and %s", EnvAPIKey, EnvKeyFile, EnvTokenFile)
+	case keyFile != "":
+		text, err := os.ReadFile(keyFile)
+		if err != nil {
+			return c, false, err
+		}
+		key = secret.Value(strings.TrimSpace(string(text)))
 	}
-	return Credential{Server: url, Custom: key, App: key, TokenFile: file}, key != "" || file != "", nil
+	return Credential{Server: url, Custom: key, App: key, TokenFile: tokenFile}, key != "" || tokenFile != "", nil
 }
 
 func (s *Session) stored(profile, url string) (Credential, error) {
