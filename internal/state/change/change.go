@@ -1,11 +1,12 @@
 // Package change encodes change sets: the rows that one commit puts and deletes. The
 // state file is the result of all its change sets, applied in order.
 //
-// Start reading at [Set].
+// Start reading at [Append]. A [Chain] authenticates the sets and their order.
 package change
 
 import (
-	"cmp"
+	"encoding/binary"
+	"errors"
 	"slices"
 )
 
@@ -15,60 +16,59 @@ type Row struct {
 	Key, Value []byte
 }
 
-// A Set is the rows of one commit. Of several changes of a row it keeps the last one.
-// The zero Set is empty. It is not safe for concurrent use.
-type Set struct {
-	rows []Row
-	at   map[place]int // position in rows
-	size int
+// ErrMalformed means that bytes are not an encoded change set.
+var ErrMalformed = errors.New("the change set is malformed")
+
+// Append appends the encoding of a set to b. The rows must be sorted by bucket and key,
+// each only once:
+//
+//	number of buckets, then for each:
+//	    name's length ‖ name ‖ number of rows, then for each:
+//	        key's length ‖ key ‖ value's length + 1 ‖ value, or 0 for a deletion
+//
+// Numbers are uvarints of encoding/binary.
+func Append(b []byte, rows []Row) []byte {
+	buckets := 0
+	for i := range rows {
+		if i == 0 || rows[i].Bucket != rows[i-1].Bucket {
+			buckets++
+		}
+	}
+	b = appendNumber(b, buckets)
+	for len(rows) > 0 {
+		n := slices.IndexFunc(rows, func(r Row) bool { return r.Bucket != rows[0].Bucket })
+		if n < 0 {
+			n = len(rows)
+		}
+		b = append(appendNumber(b, len(rows[0].Bucket)), rows[0].Bucket...)
+		b = appendNumber(b, n)
+		for _, r := range rows[:n] {
+			b = appendRow(b, r)
+		}
+		rows = rows[n:]
+	}
+	return b
 }
 
-type place struct{ bucket, key string }
-
-// Put adds a row. The set keeps both slices, which must not change any more. A nil value
-// counts as an empty one.
-func (s *Set) Put(bucket string, key, value []byte) {
-	if value == nil {
-		value = []byte{}
+func appendRow(b []byte, r Row) []byte {
+	b = append(appendNumber(b, len(r.Key)), r.Key...)
+	if r.Value == nil {
+		return appendNumber(b, 0)
 	}
-	s.add(Row{bucket, key, value})
+	return append(appendNumber(b, len(r.Value)+1), r.Value...)
 }
 
-// Delete adds the deletion of a row. The set keeps the key, which must not change any
-// more.
-func (s *Set) Delete(bucket string, key []byte) { s.add(Row{Bucket: bucket, Key: key}) }
-
-func (s *Set) add(r Row) {
-	at := place{r.Bucket, string(r.Key)}
-	if i, ok := s.at[at]; ok {
-		s.size += len(r.Value) - len(s.rows[i].Value)
-		s.rows[i] = r
-		return
-	}
-	if s.at == nil {
-		s.at = map[place]int{}
-	}
-	s.at[at] = len(s.rows)
-	s.rows = append(s.rows, r)
-	s.size += len(r.Bucket) + len(r.Key) + len(r.Value)
+func appendNumber(b []byte, n int) []byte {
+	return binary.AppendUvarint(b, uint64(n)) // #nosec G115 -- a length is not negative
 }
 
-// Len returns the number of rows.
-func (s *Set) Len() int { return len(s.rows) }
-
-// Size returns the total length of buckets' names, keys and values in bytes, an estimate
-// of the memory that the set takes.
-func (s *Set) Size() int { return s.size }
-
-// Rows returns the rows, sorted by bucket and key. The set must not change afterwards.
-func (s *Set) Rows() []Row {
-	if !slices.IsSortedFunc(s.rows, order) {
-		slices.SortFunc(s.rows, order)
-		s.at = nil
+// Decode returns the rows of an encoded set. Keys and values are parts of b. It accepts
+// only the encodings that [Append] makes. Error: ErrMalformed.
+func Decode(b []byte) ([]Row, error) {
+	d := decoder{left: b}
+	d.set()
+	if d.failed || len(d.left) > 0 {
+		return nil, ErrMalformed
 	}
-	return s.rows
-}
-
-func order(a, b Row) int {
-	return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), slices.Compare(a.Key, b.Key))
+	return d.rows, nil
 }
