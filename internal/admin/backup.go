@@ -93,7 +93,7 @@ func (s *Service) FindLastBackup() {
 		}
 		for end, read := last[0].Seq, uint64(0); end > 0 && read < lookBack && s.lifetime.Err() == nil; read += lookAtOnce {
 			start := end - min(end, lookAtOnce)
-			entries, err := s.Audit.Read(start, int(end-start))
+			entries, err := s.Audit.Read(start, lookAtOnce)
 			if err != nil || len(entries) == 0 {
 				return // damaged or pruned
 			}
