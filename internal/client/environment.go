@@ -12,7 +12,7 @@ import (
 
 // The environment variables of the client. They are for jobs without a login, and never reach a child process.
 const (
-	EnvURL       = "STRONGROOM_URL"
+	EnvURL       = "STRONGROOM_URL" // #nosec G101 -- names of variables
 	EnvAPIKey    = "STRONGROOM_API_KEY"
 	EnvKeyFile   = "STRONGROOM_API_KEY_FILE"
 	EnvTokenFile = "STRONGROOM_TOKEN_FILE"

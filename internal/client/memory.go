@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -43,8 +44,8 @@ func NewMemoryDir(path string) (*MemoryDir, error) {
 }
 
 func inMemory(path string) bool {
-	var fs unix.Statfs_t
-	return unix.Statfs(path, &fs) == nil && (fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC)
+	var at unix.Statfs_t
+	return unix.Statfs(path, &at) == nil && (at.Type == unix.TMPFS_MAGIC || at.Type == unix.RAMFS_MAGIC)
 }
 
 // Write replaces a file of the directory in one step, and returns its path.
@@ -58,7 +59,11 @@ func (d *MemoryDir) Write(name string, v secret.Value) (string, error) {
 
 // Remove overwrites all files, also those that other programs have left there, and removes the directory.
 func (d *MemoryDir) Remove() error {
-	err := filepath.WalkDir(d.path, func(path string, e os.DirEntry, err error) error {
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
+		return err
+	}
+	err = fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
@@ -66,12 +71,12 @@ func (d *MemoryDir) Remove() error {
 		if err != nil {
 			return err
 		}
-		f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NOFOLLOW, 0)
+		f, err := root.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
 			return err
 		}
 		_, err = f.Write(make([]byte, info.Size()))
 		return errors.Join(err, f.Close())
 	})
-	return errors.Join(err, os.RemoveAll(d.path))
+	return errors.Join(err, root.Close(), os.RemoveAll(d.path))
 }

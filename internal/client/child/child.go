@@ -72,7 +72,7 @@ func Replace(args, env []string) error {
 	if err != nil {
 		return err
 	}
-	return &ExitError{exitNotExecutable, fmt.Errorf("%s: %w", args[0], syscall.Exec(path, args, env))}
+	return &ExitError{exitNotExecutable, fmt.Errorf("%s: %w", args[0], syscall.Exec(path, args, env))} // #nosec G204 -- the user names the command
 }
 
 // A Run is a command that this process supervises.
@@ -180,8 +180,8 @@ func endAs(state *os.ProcessState) error {
 	if ok && status.Signaled() {
 		// The Go runtime handles some signals even after signal.Reset; a new program has no handlers.
 		n := strconv.Itoa(int(status.Signal()))
-		_ = syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -" + n + " $$"}, nil)
-		return &ExitError{Code: 128 + int(status.Signal())} // as shells report it
+		_ = syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -" + n + " $$"}, nil) // #nosec G204 -- n is a number
+		return &ExitError{Code: 128 + int(status.Signal())}                          // as shells report it
 	}
 	if code := state.ExitCode(); code != 0 {
 		return &ExitError{Code: code}
