@@ -12,8 +12,8 @@ import (
 
 // The environment variables of the client. They are for jobs without a login, and never reach a child process.
 const (
-	EnvURL       = "STRONGROOM_URL" // #nosec G101 -- names of variables
-	EnvAPIKey    = "STRONGROOM_API_KEY"
+	EnvURL       = "STRONGROOM_URL"
+	EnvAPIKey    = "STRONGROOM_API_KEY" // #nosec G101 -- the name of a variable
 	EnvKeyFile   = "STRONGROOM_API_KEY_FILE"
 	EnvTokenFile = "STRONGROOM_TOKEN_FILE"
 	EnvCAFile    = "STRONGROOM_CA_FILE"
