@@ -12,9 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -81,15 +79,4 @@ func complain(stderr io.Writer, err error) {
 	q := logging.NewQueue(stderr)
 	_, _ = fmt.Fprintln(q, "strongroom:", printable(err.Error()))
 	_ = q.Close()
-}
-
-// printable keeps what other users have chosen, such as where a symbolic link
-// leads, from sending commands to a terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -64,4 +65,15 @@ func (a *adminClient) wantsJSON() bool {
 func described(c *cobra.Command, long, example string) *cobra.Command {
 	c.Long, c.Example = long, example
 	return c
+}
+
+// printable keeps what other users have chosen, such as where a symbolic link
+// leads, from sending commands to a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
