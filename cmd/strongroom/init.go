@@ -44,6 +44,7 @@ const (
 
 func initCommand() *cobra.Command {
 	var dir, file, keysOut string
+	var ifMissing bool
 	var console bool
 	c := &cobra.Command{
 		Use:   "init --dir DIR",
@@ -59,13 +60,13 @@ With --console, the config also serves the web console, at /console, and the key
 administer the whole server.
 
 With --config FILE instead, make only the empty state file that this config names, for the key
-that it names.`,
+that it names; with --if-missing it does nothing if there is one.`,
 		Example: `  strongroom init --dir strongroom --keys-out api-keys
   strongroom init --config /etc/strongroom/strongroom.yaml`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if file != "" {
-				return initializeState(c.Context(), file)
+				return initializeState(c.Context(), file, ifMissing)
 			}
 			return initialize(c, dir, keysOut, console)
 		},
@@ -74,19 +75,24 @@ that it names.`,
 	c.Flags().StringVar(&file, "config", "", "the config `file`, for its state file alone")
 	c.Flags().StringVar(&keysOut, "keys-out", "", "a new `file` for the API keys, instead of standard output")
 	c.Flags().BoolVar(&console, "console", false, "serve the web console at /console: sign in with one of the API keys")
+	c.Flags().BoolVar(&ifMissing, "if-missing", false, "with --config, succeed without a change if the state file exists")
 	_ = c.MarkFlagDirname("dir")
 	_ = c.MarkFlagFilename("config", "yaml", "yml")
 	c.MarkFlagsMutuallyExclusive("config", "keys-out")
+	c.MarkFlagsMutuallyExclusive("dir", "if-missing")
 	c.MarkFlagsMutuallyExclusive("config", "console")
 	c.MarkFlagsOneRequired("dir", "config")
 	c.MarkFlagsMutuallyExclusive("dir", "config")
 	return c
 }
 
-func initializeState(ctx context.Context, file string) error {
+func initializeState(ctx context.Context, file string, ifMissing bool) error {
 	cfg, err := config.Load(file)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Lstat(cfg.State.Path); err == nil && ifMissing {
+		return nil
 	}
 	if err := app.NewState(ctx, cfg.State.Path, app.KeySource(cfg.State.Key)); err != nil {
 		return fmt.Errorf("nothing was made: %w", err)

@@ -136,7 +136,12 @@ func TestInitWithAConfigCreatesOnlyTheStateFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := mustSnapshot(t, i.dir)
-	mustRun(t, "init", "--config", i.config())
+	mustRun(t, "init", "--config", i.config(), "--if-missing")
+	made := mustRead(t, i.path("data/strongroom.db"))
+	mustRun(t, "init", "--config", i.config(), "--if-missing")
+	if mustRead(t, i.path("data/strongroom.db")) != made {
+		t.Error("init --if-missing changed the state file")
+	}
 	after := mustSnapshot(t, i.dir)
 	for _, suffix := range []string{"", ".holder", ".reserve"} {
 		delete(before, "data/strongroom.db"+suffix)

@@ -89,9 +89,6 @@ func newNamespace(t testing.TB, server *kubetest.Server) string {
 
 func TestEverythingInConfigsCanBeApplied(t *testing.T) {
 	server := installed(t)
-	for _, o := range read(t, "init.yaml") {
-		server.Apply(t, o)
-	}
 	st := open(t, asStrongroom(t, server), "app-secrets")
 	await(t, "the role to count", func() bool { return st.Check(t.Context()) == nil })
 }

@@ -112,6 +112,8 @@ var resources = map[string]string{
 	"ClusterRoleBinding":               "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 	"StatefulSet":                      "/apis/apps/v1/namespaces/%s/statefulsets",
 	"Job":                              "/apis/batch/v1/namespaces/%s/jobs",
+	"CronJob":                          "/apis/batch/v1/namespaces/%s/cronjobs",
+	"PersistentVolumeClaim":            "/api/v1/namespaces/%s/persistentvolumeclaims",
 	"NetworkPolicy":                    "/apis/networking.k8s.io/v1/namespaces/%s/networkpolicies",
 	"ValidatingAdmissionPolicy":        "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
 	"ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
