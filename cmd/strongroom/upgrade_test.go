@@ -1,0 +1,59 @@
+package main_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The program of an earlier commit and this one take turns on one state file, as in an
+// upgrade that is taken back. make upgrades sets the commit; building it takes a minute.
+func TestUpgradeKeepsEverythingAndCanBeTakenBack(t *testing.T) {
+	commit := os.Getenv("STRONGROOM_UPGRADE_FROM")
+	if commit == "" {
+		t.Skip("no upgrade is tested: make upgrades names an earlier commit")
+	}
+	earlier := mustBuildCommit(t, commit)
+	dir := filepath.Join(mustTempDir(t), "strongroom")
+	out := runProgram(t, earlier, "init", "--dir", dir)
+	lines := strings.Split(out.stdout, "\n")
+	if out.code != 0 || len(lines) != 3 {
+		t.Fatalf("init: %s", out.stderr)
+	}
+	i := install{dir, strings.TrimPrefix(lines[0], "X-Session-API-Key: "), strings.TrimPrefix(lines[1], "Authorization-PSK: ")}
+
+	var written []string
+	for turn, program := range []string{earlier, program, earlier, program} {
+		p := mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+		for _, name := range written {
+			if got := p.want(t, 200, "GET", app+"/"+name+"/reveal", i.pskHeader(), "").body; !strings.Contains(got, "value-of-"+name) {
+				t.Errorf("turn %d: %s is %s", turn, name, got)
+			}
+		}
+		name := "turn-" + string(rune('0'+turn))
+		p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"`+name+`","data":[{"key":"k","value":"value-of-`+name+`"}]}`)
+		written = append(written, name)
+		for _, args := range [][]string{{"doctor"}, {"audit", "verify"}} {
+			if r := runProgram(t, program, append(args, "--config", i.config())...); r.code != 0 {
+				t.Errorf("turn %d: %v: %s%s", turn, args, r.stdout, r.stderr)
+			}
+		}
+		p.mustStop(t)
+	}
+}
+
+// mustBuildCommit builds the program of a commit of this repository.
+func mustBuildCommit(t *testing.T, commit string) string {
+	t.Helper()
+	dir := t.TempDir()
+	built := filepath.Join(dir, "strongroom")
+	script := `git archive "$1" | tar -x -C "$2" && cd "$2" && CGO_ENABLED=0 go build -buildvcs=false -o "$3" ./cmd/strongroom`
+	cmd := exec.Command("sh", "-c", script, "sh", commit, mustTempDir(t), built)
+	cmd.Dir = repository
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v: %s", commit, err, out)
+	}
+	return built
+}
