@@ -5,10 +5,10 @@ KUBE    := internal/test/kubetest/server
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build man screenshots run install kubetest test lint peers generate verify bench profile crash faults twice linear reloads flood hostile timing fuzz series scale dotenv runs clean
+.PHONY: help build man screenshots run install packages packages-test reproducible kubetest test lint peers generate verify bench profile crash faults twice linear upgrades reloads flood hostile timing fuzz series scale dotenv runs clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 build: ## Build .bin/strongroom
 	@test -f .bin/strongroom || echo '== building (the first build takes about a minute)'
@@ -32,6 +32,35 @@ screenshots: ## Write pictures of the console into .bin/screenshots
 man: ## Write the man pages into .bin/man
 	mkdir -p .bin/man
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) go run -tags man -ldflags '-X main.version=$(VERSION)' ./cmd/strongroom .bin/man
+
+# The version of the packages, and of the image in configs/kubernetes. A changelog is in cmd/strongroom/README.md.
+RELEASE  ?= 0.1.0
+PACKAGES := .bin/packages
+
+packages: ## Build deb, rpm, tar.gz, images and SBOMs in .bin/packages; SIGN=KEY signs with an SSH key
+	cd internal/tools && go build -o $(CURDIR)/.bin/build-packages ./packages
+	.bin/build-packages -out $(PACKAGES) -version $(RELEASE) $(if $(SIGN),-sign $(SIGN)) $(if $(ARCH),-arch $(ARCH)) \
+		-commit "$$(git rev-parse HEAD)" -epoch "$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}"
+
+# Signed with a key of its own. The packages of version 0.0.1 are those to upgrade from.
+TESTED := $(CURDIR)/.bin/packages-test
+packages-test: ## Install, upgrade, remove and lint the packages (as root, on Debian, with rpm, rpmlint and lintian)
+	mkdir -p $(TESTED)
+	test -f $(TESTED)/key || ssh-keygen -q -t ed25519 -N '' -C test -f $(TESTED)/key
+	echo "test $$(cat $(TESTED)/key.pub)" > $(TESTED)/signers
+	$(MAKE) packages PACKAGES=$(TESTED)/before RELEASE=0.0.1 ARCH=$$(go env GOARCH)
+	$(MAKE) packages PACKAGES=$(TESTED)/current ARCH=$$(go env GOARCH) SIGN=$(TESTED)/key
+	STRONGROOM_PACKAGES_BEFORE=$(TESTED)/before STRONGROOM_PACKAGES=$(TESTED)/current go test -count=1 -v -timeout 20m ./internal/test/packages
+
+# With a build cache for each build, so that the second compiles everything again.
+reproducible: ## Build the packages of this commit twice, in two directories, and compare them
+	@set -e; dir=$$(mktemp -d); trap 'chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; \
+	for copy in one another-directory; do \
+		git clone -q . "$$dir/$$copy"; \
+		GOCACHE="$$dir/cache-$$copy" $(MAKE) -C "$$dir/$$copy" packages ARCH=$(ARCH) RELEASE=$(RELEASE); \
+	done; \
+	diff -r "$$dir/one/$(PACKAGES)" "$$dir/another-directory/$(PACKAGES)"; \
+	echo 'both builds are the same, byte for byte'
 
 kubetest: ## Build the Kubernetes API server for the tests (only once)
 	@echo '== Kubernetes API server for the tests (the first build takes minutes)'
@@ -122,6 +151,10 @@ twice: ## Run the tests with every transaction run twice, the first time for not
 
 linear: ## Check that N=20000 concurrent operations with crashes are linearizable
 	STRONGROOM_LINEAR=$(or $(N),20000) $(PROOF) -run 'TestModel|TestOperationsAreLinearizable|TestNoUpdateIsLost' ./cmd/strongroom
+
+# Before this commit there were no packages.
+upgrades: ## Let the program of an earlier commit (FROM=) and this one take turns on a state file
+	STRONGROOM_UPGRADE_FROM=$(or $(FROM),1cc0ee4) $(PROOF) -run TestUpgradeKeepsEverythingAndCanBeTakenBack ./cmd/strongroom
 
 reloads: ## Reload N=1000 times under load, every second time with a broken file
 	STRONGROOM_RELOADS=$(or $(N),1000) $(PROOF) -run TestReloadsUnderLoadFailNoRequest ./cmd/strongroom
