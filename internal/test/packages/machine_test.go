@@ -2,9 +2,7 @@ package packages
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,24 +135,6 @@ func (m *machine) await(t *testing.T, what, script string) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waiting for %s: %v: %s", what, err, out)
 		}
-	}
-}
-
-// mustCopy copies a file with a mode.
-func mustCopy(t *testing.T, from, to string, mode os.FileMode) {
-	t.Helper()
-	r, err := os.Open(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = r.Close() }()
-	w, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err == nil {
-		_, err = io.Copy(w, r)
-		err = errors.Join(err, w.Close())
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
