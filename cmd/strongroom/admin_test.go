@@ -41,7 +41,7 @@ func (i install) mustCopy(t *testing.T) install {
 		switch {
 		case d.IsDir():
 			return os.Mkdir(other.path(name), 0o700)
-		case !d.Type().IsRegular(), strings.HasSuffix(name, ".reserve"), strings.HasSuffix(name, ".holder"):
+		case !d.Type().IsRegular(), strings.HasSuffix(name, ".holder"):
 			return nil // belongs to a process, not to the install
 		}
 		mustWrite(t, other.path(name), mustRead(t, path))

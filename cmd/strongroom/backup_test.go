@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,7 +134,7 @@ func TestRestoreNeedsAnEmptyTargetACompleteBackupAndItsKey(t *testing.T) {
 			i := prepared.mustCopy(t)
 			tc.spoil(t, i)
 			if !tc.placeTaken {
-				mustWork(t, os.Remove(i.path("data/strongroom.db")))
+				mustWork(t, errors.Join(os.Remove(i.path("data/strongroom.db")), os.Remove(i.path("data/strongroom.db.journal0")), os.Remove(i.path("data/strongroom.db.journal1"))))
 			}
 			before := mustSnapshot(t, i.dir)
 			wantRefusal(t, i.administer(t, "restore", "--yes", "--from", i.path("backup")), tc.ofKeyring)

@@ -15,6 +15,7 @@ import (
 func mustInitOnASmallDisk(t *testing.T) install {
 	t.Helper()
 	i := mustInit(t)
+	i.mustEdit(t, "strongroom.yaml", "journal_bytes: 262144", "journal_bytes: 8388608")
 	file := mustRead(t, i.path("data/strongroom.db"))
 	if err := unix.Mount("tmpfs", i.path("data"), "tmpfs", 0, "size=48m,mode=0700"); err != nil {
 		t.Skipf("NOT TESTED: no disk can be mounted here: %v", err)

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -64,19 +63,14 @@ func TestHostileNotFoundLeavesTheReserve(t *testing.T) {
 		}
 	}
 	asked := missingFlood(t, p, attacker, 5*time.Second, "/none%d", "/none%d/reveal")
-	reserve, err := os.Stat(i.path("data/strongroom.db.reserve"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	log, _ := p.said()
-	t.Logf("%d requests for what is missing left %d bytes of the reserve, and %d lines in the log", asked, reserve.Size(), strings.Count(log, "\n"))
-	if reserve.Size() == 0 {
-		t.Error("the reserve is used up")
-	}
+	t.Logf("%d requests for what is missing wrote %d lines to the log", asked, strings.Count(log, "\n"))
 	if lines := strings.Count(log, "request failed"); lines > 60 {
 		t.Errorf("the log has %d lines of failed requests", lines)
 	}
-	p.want(t, 200, "GET", app+"/db/reveal", i.pskHeader(), "")
+	for range 20 { // the reserve is there
+		p.want(t, 200, "GET", app+"/db/reveal", i.pskHeader(), "")
+	}
 	i.mustAdminister(t, "apikey", "revoke", "--yes", idIn(attacker))
 	p.client.CloseIdleConnections()
 	p.mustKill(t) // the last counts could not be written

@@ -13,16 +13,17 @@ import (
 
 // made lists the files that init creates, with their modes.
 var made = map[string]string{
-	".":                          "drwx------",
-	"strongroom.yaml":            "-rw-------",
-	"keys":                       "drwx------",
-	"keys/state.key":             "-rw-------",
-	"keys/session-keys.yaml":     "-rw-------",
-	"keys/psks.yaml":             "-rw-------",
-	"data":                       "drwx------",
-	"data/strongroom.db":         "-rw-------",
-	"data/strongroom.db.holder":  "-rw-------",
-	"data/strongroom.db.reserve": "-rw-------",
+	".":                           "drwx------",
+	"strongroom.yaml":             "-rw-------",
+	"keys":                        "drwx------",
+	"keys/state.key":              "-rw-------",
+	"keys/session-keys.yaml":      "-rw-------",
+	"keys/psks.yaml":              "-rw-------",
+	"data":                        "drwx------",
+	"data/strongroom.db":          "-rw-------",
+	"data/strongroom.db.holder":   "-rw-------",
+	"data/strongroom.db.journal0": "-rw-------",
+	"data/strongroom.db.journal1": "-rw-------",
 }
 
 func TestInitCreatesFilesForTheirOwnerOnly(t *testing.T) {
@@ -132,9 +133,13 @@ func TestInitWithAConfigCreatesOnlyTheStateFile(t *testing.T) {
 	if r := run(t, "init", "--config", i.config()); r.code == 0 {
 		t.Error("init created a state file over an existing one")
 	}
-	if err := os.Rename(i.path("data/strongroom.db"), filepath.Join(t.TempDir(), "first.db")); err != nil {
-		t.Fatal(err)
+	mustWork(t, os.Rename(i.path("data/strongroom.db"), filepath.Join(t.TempDir(), "first.db")))
+	journal := mustRead(t, i.path("data/strongroom.db.journal0"))
+	wantRefusal(t, run(t, "init", "--config", i.config()), "nothing was made: ", "move it away")
+	if mustRead(t, i.path("data/strongroom.db.journal0")) != journal {
+		t.Error("init changed the journal of another state file")
 	}
+	mustWork(t, errors.Join(os.Remove(i.path("data/strongroom.db.journal0")), os.Remove(i.path("data/strongroom.db.journal1"))))
 	before := mustSnapshot(t, i.dir)
 	mustRun(t, "init", "--config", i.config(), "--if-missing")
 	made := mustRead(t, i.path("data/strongroom.db"))
@@ -143,7 +148,7 @@ func TestInitWithAConfigCreatesOnlyTheStateFile(t *testing.T) {
 		t.Error("init --if-missing changed the state file")
 	}
 	after := mustSnapshot(t, i.dir)
-	for _, suffix := range []string{"", ".holder", ".reserve"} {
+	for _, suffix := range []string{"", ".holder", ".journal0", ".journal1"} {
 		delete(before, "data/strongroom.db"+suffix)
 		delete(after, "data/strongroom.db"+suffix)
 	}

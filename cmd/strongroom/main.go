@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func exitCode(err error) int {
-	for _, disk := range []error{state.ErrBroken, state.ErrUnlinked, state.ErrDamaged} {
+	for _, disk := range []error{state.ErrBroken, state.ErrUnlinked, state.ErrDamaged, state.ErrJournal} {
 		if errors.Is(err, disk) {
 			return exitDisk
 		}

@@ -172,7 +172,10 @@ func mustInit(t *testing.T) install {
 	if !ok1 || !ok2 {
 		t.Fatal("init did not print HEADER: KEY for each API")
 	}
-	return install{dir, sessionKey, psk}
+	i := install{dir, sessionKey, psk}
+	// Filling a journal of the usual size takes longer than most tests.
+	i.mustEdit(t, "strongroom.yaml", "  path: data/strongroom.db\n", "  path: data/strongroom.db\n  journal_bytes: 262144\n")
+	return i
 }
 
 // mustTempDir returns a directory for the test. Unlike with t.TempDir, its path

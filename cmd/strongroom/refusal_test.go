@@ -50,8 +50,8 @@ var refusals = []struct {
 	{"a state file that is none", overwrite("data/strongroom.db", strings.Repeat("not a database ", 1000)), "", []string{
 		"opening the state file {dir}/data/strongroom.db: the state file is damaged: neither of its meta pages is whole, if it is a state file at all",
 	}},
-	{"a state file of a newer version", header("version", "2"), "", []string{
-		"{dir}/data/strongroom.db: it has format 2, and this version of Strongroom reads format 1",
+	{"a state file of a newer version", header("version", "3"), "", []string{
+		"{dir}/data/strongroom.db: it has format 3, and this version of Strongroom reads formats 1 to 2",
 	}},
 	{"another program's database", header("version", "x"), "", []string{
 		"{dir}/data/strongroom.db: it is not a state file of Strongroom",
@@ -130,7 +130,7 @@ func TestServeRejectsMistakesAndSaysHowToFixThem(t *testing.T) {
 			}
 			after := mustSnapshot(t, i.dir)
 			// Files beside the state file, from a process that opens it.
-			for _, beside := range []string{"data/strongroom.db.holder", "data/strongroom.db.reserve"} {
+			for _, beside := range []string{"data/strongroom.db.holder", "data/strongroom.db.journal0", "data/strongroom.db.journal1"} {
 				delete(before, beside)
 				delete(after, beside)
 			}

@@ -25,14 +25,14 @@ const serviceUser = 65534
 // that commands open, create or remove. A * stands for random digits.
 // TestRootCommandsUseOnlyThesePaths keeps the list complete.
 var beside = []string{
-	"strongroom.db.holder", "strongroom.db.reserve", "strongroom.db.compact", "admin.sock",
+	"strongroom.db.holder", "strongroom.db.journal0", "strongroom.db.journal1", "strongroom.db.compact", "admin.sock",
 	"anchor", "anchor.new", "backup", "new.key",
 }
 
 // random lists the files with names that cannot be guessed in advance.
 var random = []string{
 	"strongroom.db", "strongroom.db.*.new", "backup.*.new", "new.key.*.new",
-	".verify-*", ".verify-*/state.db", ".verify-*/state.db.*.new", ".verify-*/state.db.holder", ".verify-*/state.db.reserve", ".verify-*/admin.sock",
+	".verify-*", ".verify-*/state.db", ".verify-*/state.db.*.new", ".verify-*/state.db.holder", ".verify-*/state.db.journal0", ".verify-*/state.db.journal1", ".verify-*/admin.sock",
 }
 
 // commandsOfRoot use every path in beside. The backup that the last ones read

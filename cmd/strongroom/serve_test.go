@@ -70,7 +70,7 @@ func TestServeChangesOnlyFilesInTheStateDirectory(t *testing.T) {
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[]}`)
 	p.mustStop(t)
 	after := mustSnapshot(t, i.dir)
-	for _, beside := range []string{"data/strongroom.db.holder", "data/strongroom.db.reserve"} {
+	for _, beside := range []string{"data/strongroom.db.holder", "data/strongroom.db.journal0", "data/strongroom.db.journal1"} {
 		if mode, _, _ := strings.Cut(after[beside], " "); mode != "-rw-------" {
 			t.Errorf("%s has mode %s", beside, mode)
 		}

@@ -143,27 +143,35 @@ func (tr *trace) check(t *testing.T) error {
 	if err != nil {
 		return err
 	}
-	next, acknowledged := 0, 0          // answers, and the writes they acknowledge
-	written, syncing, synced := 0, 0, 0 // writes: started; started before the last sync started; on disk
+	next, acknowledged := 0, 0 // answers, and the writes they acknowledge
+	files := map[string]*syncs{}
+	written := 0 // to the journal, or to the state file of a server without one
 	for _, c := range calls {
-		onState := strings.HasPrefix(c.args, "<"+tr.state+">") || strings.HasPrefix(c.args, "<"+tr.state+".compact>")
+		name := tr.fileOf(c.args)
+		if files[name] == nil {
+			files[name] = &syncs{}
+		}
+		at := files[name]
 		switch {
 		case c.begins && strings.HasPrefix(c.name, "rename") && strings.Contains(c.args, tr.state+".compact"):
-			if synced != written {
+			if copied := files[tr.state+".compact"]; copied == nil || copied.synced != copied.written {
 				return fmt.Errorf("%w: the copy, before it replaced the file", errUnsynced)
 			}
 			tr.compacted++
-		case onState && strings.HasPrefix(c.name, "pwrite") && c.begins:
+		case strings.Contains(name, ".journal") && c.name == "pwrite64" && strings.HasSuffix(c.args, ", 4096, 0"):
+			// A turn, beside the answer. It is synced before the first record behind it.
+		case name != "" && strings.HasPrefix(c.name, "pwrite") && c.begins:
+			at.written++
 			written++
-		case onState && c.name == "fdatasync" && c.begins:
-			syncing = written
-		case onState && c.name == "fdatasync" && c.result == "0": // not "0 (INJECTED)"
-			synced = syncing
+		case name != "" && c.name == "fdatasync" && c.begins:
+			at.syncing = at.written
+		case name != "" && c.name == "fdatasync" && c.result == "0": // not "0 (INJECTED)"
+			at.synced = at.syncing
 		case c.begins && next < len(tr.changes) && strings.Contains(c.args, "X-Request-Id: "+tr.changes[next]):
 			if written == acknowledged {
 				return fmt.Errorf("%w: change %d was not written before its answer", errNoTrace, next)
 			}
-			if synced != written {
+			if !tr.allSynced(files) {
 				return fmt.Errorf("%w: change %d of %d", errUnsynced, next, len(tr.changes))
 			}
 			next, acknowledged = next+1, written
@@ -173,6 +181,37 @@ func (tr *trace) check(t *testing.T) error {
 		return fmt.Errorf("%w: %d answers, want %d", errNoTrace, next, len(tr.changes))
 	}
 	return nil
+}
+
+// syncs counts the writes to a file: started; started before the last sync started; on
+// disk.
+type syncs struct{ written, syncing, synced int }
+
+// fileOf returns the file of the state that a call is about, "" for none.
+func (tr *trace) fileOf(args string) string {
+	for _, suffix := range []string{"", ".compact", ".journal0", ".journal1"} {
+		if strings.HasPrefix(args, "<"+tr.state+suffix+">") {
+			return tr.state + suffix
+		}
+	}
+	return ""
+}
+
+// allSynced reports whether everything written to the journal is on disk, or to the
+// state file where there is no journal. A checkpoint writes to the state file at any
+// time.
+func (tr *trace) allSynced(files map[string]*syncs) bool {
+	all, journals := true, 0
+	for _, suffix := range []string{".journal0", ".journal1"} {
+		if at := files[tr.state+suffix]; at != nil {
+			journals++
+			all = all && at.written == at.synced
+		}
+	}
+	if at := files[tr.state]; journals == 0 && at != nil {
+		all = at.written == at.synced
+	}
+	return all
 }
 
 // A call is the start of a system call, or its end with the result. Writes have

@@ -26,6 +26,9 @@ func TestOldCopyOfTheStateFileIsRejected(t *testing.T) {
 	present, anchor := mustRead(t, i.path("data/strongroom.db")), mustRead(t, i.path("anchor"))
 
 	mustWrite(t, i.path("data/strongroom.db"), old)
+	wantRefusalWith(t, i.administer(t, "serve"), 74, "the state file and its journal do not fit together")
+	journal := []string{i.path("data/strongroom.db.journal0"), i.path("data/strongroom.db.journal1")}
+	mustWork(t, errors.Join(os.Remove(journal[0]), os.Remove(journal[1])))
 	for _, args := range [][]string{{"serve"}, {"doctor"}, {"audit", "verify"}, {"keyring", "show"}} {
 		wantRefusal(t, i.administer(t, args...), "audit.anchor.file: ", "an old copy of the state file was put back: the audit log ends at entry 2 but was anchored at entry 3; "+
 			"if that was meant, as after a restore, move "+i.path("anchor")+" away and a new one begins")
@@ -34,6 +37,7 @@ func TestOldCopyOfTheStateFileIsRejected(t *testing.T) {
 		t.Error("the anchor was overwritten")
 	}
 	mustWrite(t, i.path("data/strongroom.db"), present)
+	mustWork(t, errors.Join(os.Remove(journal[0]), os.Remove(journal[1])))
 	hasValue("db", "new")(t, mustServe(t, i), i)
 }
 

@@ -75,6 +75,9 @@ func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
 
 func (s *Service) examineFiles() []Finding {
 	findings := []Finding{examineMode(s.File.Path(), 0o077), examineMode(filepath.Dir(s.File.Path()), 0o007)}
+	for _, path := range s.File.Journal() {
+		findings = append(findings, examineMode(path, 0o077))
+	}
 	if damage := s.File.Damage(); damage != "" {
 		findings = append(findings, wrong("state file", "%s. The rest is intact; take a backup.", damage))
 	}

@@ -29,7 +29,7 @@ func beginLog(ctx context.Context, path string, source keyring.Source) error {
 	if err != nil {
 		return err
 	}
-	keys, err := keyring.Open(ctx, file, source)
+	keys, err := openKeyring(ctx, file, source)
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}

@@ -95,7 +95,8 @@ func TestAnOldCopyOfTheFileIsDetected(t *testing.T) {
 		anchor := mustAnchor(t, l)
 		_ = f.Close()
 
-		if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		journal := f.Journal() // beside it, the old copy would be refused
+		if err := errors.Join(os.WriteFile(path, []byte(old), 0o600), os.Remove(journal[0]), os.Remove(journal[1])); err != nil {
 			t.Fatal(err)
 		}
 		f = mustOpen(t, path)

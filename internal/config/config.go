@@ -151,6 +151,11 @@ type State struct {
 	Path string `yaml:"path"`
 	// Key is where the key that opens the file comes from.
 	Key Key `yaml:"key"`
+	// JournalBytes is the size of each of the two files of the journal beside the state
+	// file. They take this space always, and a quarter of it is reserved for audit
+	// entries on a full disk. At least 262144, in steps of 4096; default 16777216. It
+	// takes a restart.
+	JournalBytes *int64 `yaml:"journal_bytes"`
 }
 
 // Key is the source of the key-encryption key: exactly one of these. The key is 32 random
@@ -356,6 +361,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Limits.Denials, Rate{PerSecond: 100, Burst: 10_000})
 	setDefault(&c.Limits.Failures, Rate{PerSecond: 100, Burst: 10_000})
 	setDefault(&c.Limits.MemoryBytes, 96<<20)
+	setDefault(&c.State.JournalBytes, 16<<20)
 	if c.APIs.OpenHands != nil {
 		c.APIs.OpenHands.setDefaults(c.Auth)
 	}

@@ -47,6 +47,7 @@ func (c *Config) Keep(running *Config) (fields []string, err error) {
 	}
 	keep(&fields, "state.path", &c.State.Path, running.State.Path)
 	keep(&fields, "state.key", &c.State.Key, running.State.Key)
+	keep(&fields, "state.journal_bytes", &c.State.JournalBytes, running.State.JournalBytes)
 	keep(&fields, "audit", &c.Audit, running.Audit)
 	keep(&fields, "stores", &c.Stores, running.Stores)
 	keep(&fields, "log.format", &c.Log.Format, running.Log.Format)

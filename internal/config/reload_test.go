@@ -26,6 +26,7 @@ func TestKeepRestoresFieldsThatNeedARestart(t *testing.T) {
 		{"tls: {certificate: tls.crt, key: tls.key}", "drain: 1s", "listen.drain listen.tls", ""},
 		{"strongroom.db", "other.db", "state.path", ""},
 		{"STATE_KEY", "OTHER_KEY", "state.key", ""},
+		{"{env: STATE_KEY}", "{env: STATE_KEY}, journal_bytes: 1048576", "state.journal_bytes", ""},
 		{"stores:", "audit: {retention: 48h}\nstores:", "audit", ""},
 		{"bolt: {}", "bolt: {versions: 3}", "stores", ""},
 		{"bolt: {}}", "bolt: {}}\n  other: {bolt: {}}", "stores", ""},

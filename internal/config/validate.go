@@ -51,6 +51,10 @@ func (c *Config) validate() error {
 	m.bad(c.Listen.Connections < 1, "listen.connections: must be at least 1")
 	m.bad(c.State.Path == "", "state.path: must be set")
 	c.State.Key.validate(&m)
+	if size := c.State.JournalBytes; size != nil {
+		m.bad(*size < minJournal || *size > maxJournal || *size%journalStep != 0,
+			"state.journal_bytes: must be %d to %d, in steps of %d", minJournal, maxJournal, journalStep)
+	}
 	m.bad(c.Audit.Retention != 0 && c.Audit.Retention < duration.Duration(duration.Day), "audit.retention: must be at least 1d")
 	if a := c.Audit.Anchor; a != nil {
 		m.bad((a.File == "") != a.Stdout, "audit.anchor: must set exactly one of file, stdout")
@@ -150,6 +154,13 @@ func (r Rate) validate(m *mistakes, path string) {
 	m.bad(r.PerSecond == 0 && r.Burst > 0, "%s.per_second: must be set: without it there is no limit", path)
 	m.bad(r.Burst < 0, "%s.burst: must not be negative", path)
 }
+
+// Limits of the journal's files; the upper one is journal.MaxBytes.
+const (
+	minJournal  = 256 << 10
+	maxJournal  = 1 << 30
+	journalStep = 4096
+)
 
 // minMemory is auth.MinBudget.
 const minMemory = 32 << 20

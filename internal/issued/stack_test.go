@@ -2,7 +2,6 @@ package issued_test
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -129,24 +128,19 @@ func (s *stack) mustReopen(t *testing.T, clock issued.Clock) *stack {
 	return openStack(t, s.path, clock)
 }
 
-// mustCrash opens a copy of the file as it is on disk at this moment.
+// mustCrash opens a copy of the state as it is on disk at this moment.
 func (s *stack) mustCrash(t *testing.T, clock issued.Clock) *stack {
 	t.Helper()
-	from, err := os.Open(s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = from.Close() }()
 	path := filepath.Join(t.TempDir(), "state.db")
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(to, from); err != nil {
-		t.Fatal(err)
-	}
-	if err := to.Close(); err != nil {
-		t.Fatal(err)
+	to := state.Files(path)
+	for i, from := range state.Files(s.path) {
+		b, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to[i], b, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return openStack(t, path, clock)
 }

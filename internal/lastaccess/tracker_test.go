@@ -3,7 +3,6 @@ package lastaccess_test
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -95,22 +94,19 @@ func (s *stack) mustReopen(t *testing.T) *stack {
 	return openStack(t, s.path)
 }
 
-// mustCrash opens a copy of the file as it is on disk at this moment.
+// mustCrash opens a copy of the state as it is on disk at this moment.
 func (s *stack) mustCrash(t *testing.T) *stack {
 	t.Helper()
-	from, err := os.Open(s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = from.Close() }()
 	path := filepath.Join(t.TempDir(), "state.db")
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = io.Copy(to, from)
-	if err := errors.Join(err, to.Close()); err != nil {
-		t.Fatal(err)
+	to := state.Files(path)
+	for i, from := range state.Files(s.path) {
+		b, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to[i], b, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return openStack(t, path)
 }

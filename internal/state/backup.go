@@ -9,15 +9,25 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/strongroom/strongroom/internal/safefile"
+	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
 var _ io.WriterTo = (*File)(nil)
 
-// WriteTo writes a snapshot of one commit while later commits continue. Meanwhile the
-// file cannot reuse freed pages, and if it must be remapped, writers and then readers
-// wait. A destination slower than a disk therefore needs a temporary file in between.
+// WriteTo writes a snapshot of all acknowledged changes while later ones continue. It
+// begins with a checkpoint, which needs room on the disk (ErrFull). Meanwhile the file
+// cannot reuse freed pages, and if it must be remapped, checkpoints wait. A destination
+// slower than a disk therefore needs a temporary file in between.
+//
+// The snapshot is for [Restore]: it is not complete without the journal unless that says
+// so.
 func (f *File) WriteTo(w io.Writer) (n int64, err error) {
-	err = f.view(func(tx *bbolt.Tx) error {
+	err = guarded(func() error {
+		tx, err := f.snapshot()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }()
 		n, err = tx.WriteTo(w)
 		return err
 	})
@@ -27,18 +37,33 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
-// Restore creates a state file from a copy that [File.WriteTo] wrote. The path must
-// not exist (os.ErrExist). An incomplete copy, or one of another format, leaves no
-// file. Run by root, the file belongs to the owner of its directory.
+// snapshot returns a transaction on bbolt at the end of a checkpoint.
+func (f *File) snapshot() (*bbolt.Tx, error) {
+	if err := f.checkpoint(); err != nil {
+		return nil, err
+	}
+	f.moving.Lock()
+	defer f.moving.Unlock()
+	if err := f.moveLocked(); err != nil { // another one may have begun
+		return nil, err
+	}
+	return f.gen.Load().db.Begin(false)
+}
+
+// Restore creates a state file from a copy that [File.WriteTo] wrote, or one of an older
+// format. The path must not exist (os.ErrExist). A journal that is left there from a lost
+// state file is removed: it has only the last changes of that file. An incomplete copy,
+// or one of another format, leaves no file. Run by root, the file belongs to the owner of
+// its directory.
 func Restore(path string, r io.Reader) error {
 	err := safefile.Create(path, func(file *os.File) error {
 		if _, err := io.Copy(file, r); err != nil {
 			return err
 		}
-		if err := file.Sync(); err != nil {
+		if err := complete(file); err != nil {
 			return err
 		}
-		return whole(file)
+		return safefile.Remove(journal.Paths(path)...)
 	})
 	if err != nil {
 		return fmt.Errorf("restoring the state file %s: %w", path, err)
@@ -46,9 +71,10 @@ func Restore(path string, r io.Reader) error {
 	return nil
 }
 
-// whole returns the defect of a copy. Unlike in [Open], a torn commit is one.
-func whole(file *os.File) error {
-	_, damage, err := examine(file)
+// complete returns the defect of a copy, and otherwise makes it a complete file with a
+// lineage of its own. Unlike in [Open], a torn commit is a defect.
+func complete(file *os.File) error {
+	keys, damage, err := examine(file)
 	if err != nil {
 		return err
 	}
@@ -59,6 +85,9 @@ func whole(file *os.File) error {
 	if err != nil {
 		return err
 	}
-	_, err = readHeader(db)
+	h, err := readHeader(db)
+	if err == nil {
+		_, err = h.begin(db, keys, func(*boltTx) error { return nil })
+	}
 	return errors.Join(err, db.Close())
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// The reserve must be on the disk of the state file, and a copy must be renamed within
+// The journal must be on the disk of the state file, and a copy must be renamed within
 // that disk.
 func TestFilesBesideAStateFileThatIsALinkAreWhereItLeads(t *testing.T) {
 	path := mustCreate(t)
@@ -23,7 +23,7 @@ func TestFilesBesideAStateFileThatIsALinkAreWhereItLeads(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantOnly(t, filepath.Dir(link), "link.db")
-	wantOnly(t, filepath.Dir(path), filepath.Base(path), filepath.Base(path)+".holder", filepath.Base(path)+".reserve")
+	wantOnly(t, filepath.Dir(path), filepath.Base(path), filepath.Base(path)+".holder", filepath.Base(path)+".journal0", filepath.Base(path)+".journal1")
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link is %v, %v after Compact", info, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
 // watchEvery is the interval at which an idle process checks that its file exists.
@@ -38,7 +40,8 @@ func (f *File) breakWith(cause error) {
 
 // outcome distinguishes a full disk from a broken one. On a full disk a page was not
 // written, and neither was the meta page that would make it valid (bbolt writes it
-// last), so the file is intact. After a failed fsync the kernel may have dropped the
+// last), so the file is intact. The journal's files have their space, except on a file
+// system that writes elsewhere each time; the record then does not count. After a failed fsync the kernel may have dropped the
 // pages and report success the next time (Rebello et al., ATC'20), so that error is
 // final. So is every unknown error.
 func (f *File) outcome(err error) error {
@@ -72,12 +75,16 @@ func (f *File) watch() {
 	}
 }
 
-// inPlace returns ErrUnlinked if a name of the file leads to nothing or to another
-// file. Every commit checks it before it is acknowledged.
+// inPlace returns ErrUnlinked if a name of the file, or of its journal, leads to nothing
+// or to another file. Every commit checks it before it is acknowledged.
 func (f *File) inPlace() error {
 	f.placing.Lock()
 	defer f.placing.Unlock()
-	if !leadsTo(f.path, f.self) || f.name != f.path && !leadsTo(f.name, f.self) {
+	lost := !leadsTo(f.path, f.self) || f.name != f.path && !leadsTo(f.name, f.self)
+	for i, beside := range f.beside {
+		lost = lost || !leadsTo(journal.Paths(f.path)[i], beside)
+	}
+	if lost {
 		f.breakWith(ErrUnlinked)
 		return ErrUnlinked
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(childDoes) {
 	case "write":
 		os.Exit(childWrites(os.Getenv(childFile)))
+	case "flood":
+		os.Exit(childFloods(os.Getenv(childFile)))
 	case "compact":
 		os.Exit(childCompacts(os.Getenv(childFile)))
 	default:
@@ -74,6 +77,42 @@ func say(key string, err error) {
 	default:
 		fmt.Println("failed", key, err)
 	}
+}
+
+// childFloods makes small changes of many rows from several goroutines, so that the
+// journal is often full and a checkpoint takes several commits.
+func childFloods(path string) int {
+	f, err := state.Open(path)
+	if err != nil {
+		fmt.Println("refused", err)
+		return 1
+	}
+	var printing sync.Mutex
+	for w := range 8 {
+		go func() {
+			for i := 0; ; i++ {
+				key := fmt.Sprint("writer", w, "-", i%500)
+				err := f.Update(context.Background(), func(tx *state.Tx) error {
+					b := tx.Bucket("more")
+					for n := range 100 {
+						if err := b.Put(fmt.Append(nil, key, "-", n), nil); err != nil {
+							return err
+						}
+					}
+					return put(key, "v")(tx)
+				})
+				printing.Lock()
+				say(key, err)
+				printing.Unlock()
+			}
+		}()
+	}
+	select {}
+}
+
+// killAfter kills the child at one of several moments.
+func killAfter(cmd *exec.Cmd, i int) {
+	time.AfterFunc(time.Duration(20+i*7%200)*time.Millisecond, func() { _ = cmd.Process.Kill() })
 }
 
 func childCompacts(path string) int {

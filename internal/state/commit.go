@@ -6,14 +6,15 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"github.com/strongroom/strongroom/internal/state/change"
 )
 
-// A job is one call of Update, UpdateReserved or Compact.
+// A job is one call of Update or UpdateReserved.
 type job struct {
 	fn       func(*Tx) error
-	reserved bool         // may use the reserve
-	gaveUp   bool         // and will not, see Tx.GiveUpReserve
-	alone    func() error // replaces fn; runs without a transaction, with the turn
+	reserved bool // may use the reserve
+	gaveUp   bool // and will not, see Tx.GiveUpReserve
 	err      error
 	panicked any
 	done     chan struct{} // closed when err and panicked are final
@@ -27,6 +28,9 @@ func (j *job) isDone() bool {
 		return false
 	}
 }
+
+// ordinary reports whether the job must leave the reserve to others.
+func (j *job) ordinary() bool { return !j.reserved || j.gaveUp }
 
 // maxBatch limits the jobs of one commit, and so the wait of the first one.
 const maxBatch = 256
@@ -52,7 +56,7 @@ func (f *File) queued() (batch []*job) {
 }
 
 // commit runs all jobs in one transaction. If a job fails after it wrote, the
-// transaction starts over without it, because bbolt cannot undo a part.
+// transaction starts over without it, because its writes cannot be told from others'.
 func (f *File) commit(batch []*job) {
 	var failed error
 	defer f.observe(len(batch), time.Now(), &failed)
@@ -60,8 +64,9 @@ func (f *File) commit(batch []*job) {
 		for _, j := range batch {
 			close(j.done)
 		}
+		f.checkpointIfDue()
 	}()
-	left := f.admit(batch)
+	left := slices.Clone(batch)
 	for len(left) > 0 {
 		spoiler, err := f.try(left)
 		switch {
@@ -69,7 +74,7 @@ func (f *File) commit(batch []*job) {
 			left = slices.Delete(left, spoiler, spoiler+1)
 		case errors.Is(err, ErrFull):
 			failed = err
-			left = f.makeRoom(left)
+			left = withReserve(left)
 		default:
 			failed = err
 			fail(left, err)
@@ -78,36 +83,19 @@ func (f *File) commit(batch []*job) {
 	}
 }
 
-// admit runs the jobs that cannot share a transaction and returns the others.
-func (f *File) admit(batch []*job) []*job {
-	var left []*job
-	for _, j := range batch {
-		switch {
-		case j.alone != nil:
-			j.err = j.alone()
-		case !j.reserved && !f.reserve.available():
-			j.err = ErrFull
-		default:
-			left = append(left, j)
-		}
-	}
-	return left
-}
-
-// makeRoom returns the jobs to retry on a full disk: first only those with a right to
-// the reserve, because an ordinary one may have been too large, then the same ones
-// after it has freed the reserve.
-func (f *File) makeRoom(jobs []*job) []*job {
+// withReserve returns the jobs to retry on a full disk: those with a right to the
+// reserve, unless there are no others that may have been too large.
+func withReserve(jobs []*job) []*job {
 	var reserved, ordinary []*job
 	for _, j := range jobs {
-		if j.reserved && !j.gaveUp {
-			reserved = append(reserved, j)
-		} else {
+		if j.ordinary() {
 			ordinary = append(ordinary, j)
+		} else {
+			reserved = append(reserved, j)
 		}
 	}
 	fail(ordinary, ErrFull)
-	if len(ordinary) > 0 || len(reserved) == 0 || f.reserve.spend() {
+	if len(ordinary) > 0 {
 		return reserved
 	}
 	fail(reserved, ErrFull)
@@ -148,36 +136,77 @@ func (f *File) try(jobs []*job) (spoiler int, err error) {
 
 func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 	f.rehearse(jobs) // in tests only
-	btx, err := f.db.Load().Begin(true)
-	if err != nil {
-		return -1, fmt.Errorf("beginning a commit: %w", err)
+	tx, spoiler, err := f.run(jobs)
+	if err != nil || spoiler >= 0 || tx.writes == 0 {
+		return spoiler, err
 	}
-	defer func() { _ = btx.Rollback() }() // no effect after a commit
-	watchers := f.currentWatchers()
-	tx := &Tx{tx: btx, keys: f.keys, changes: newChanges(watchers), spent: f.reserve.spent}
+	set := tx.changes()
+	err = f.write(set, slices.ContainsFunc(jobs, (*job).ordinary))
+	if err == nil {
+		f.tell(set)
+	}
+	return -1, err
+}
+
+// run runs the jobs in one transaction, and returns it with their writes.
+func (f *File) run(jobs []*job) (tx *Tx, spoiler int, err error) {
+	g, bolt, err := f.begin()
+	if err != nil {
+		return nil, -1, fmt.Errorf("beginning a commit: %w", err)
+	}
+	defer func() { _ = bolt.Rollback() }()
+	tx = &Tx{bolt: bolt, gen: g, own: overlay{}, full: f.isFull()}
 	for i, j := range jobs {
 		before := tx.writes
 		j.run(tx)
 		if j.panicked != nil || errors.Is(j.err, ErrDamaged) || (j.err != nil && tx.writes > before) {
-			return i, nil
+			return nil, i, nil
 		}
 	}
-	if tx.writes == 0 {
-		return -1, nil
-	}
-	if err := tx.putSum(); err != nil {
-		return -1, fmt.Errorf("finishing a commit: %w", err)
-	}
-	if err := f.outcome(btx.Commit()); err != nil {
-		return -1, err
-	}
-	f.keys = tx.keys
-	tx.changes.tell(watchers)
-	return -1, nil
+	return tx, -1, nil
 }
 
 func (j *job) run(tx *Tx) {
 	defer func() { j.panicked = recover() }()
 	tx.job, j.gaveUp = j, false
 	j.err = guarded(func() error { return j.fn(tx) })
+}
+
+// write makes a change set durable, publishes it and tells the watchers.
+func (f *File) write(set []change.Row, ordinary bool) error {
+	f.encoded = change.Append(f.encoded[:0], set)
+	at := f.gen.Load().at
+	next := position{at.seq + 1, at.chain.Next(f.chainKey, at.seq+1, f.encoded)}
+	fits, err := f.makeRoom(len(f.encoded), ordinary)
+	switch {
+	case err != nil:
+		return err
+	case !fits:
+		err = f.writeThrough(set, next)
+	default:
+		err = f.append(set, next)
+	}
+	if cap(f.encoded) > maxKept {
+		f.encoded = nil
+	}
+	return err
+}
+
+// maxKept is the size of a buffer that is kept for the next commit.
+const maxKept = 1 << 20
+
+// append writes the encoded set to the journal.
+func (f *File) append(set []change.Row, next position) error {
+	if err := f.leaveComplete(); err != nil {
+		return err
+	}
+	err := f.log.Append(next.chain, f.encoded)
+	if err == nil {
+		err = f.log.Sync()
+	}
+	if err := f.outcome(err); err != nil {
+		return err
+	}
+	f.publish(func(g *generation) { g.live, g.at = g.live.with(set), next })
+	return nil
 }

@@ -17,19 +17,24 @@ import (
 const compactStep = 1 << 20
 
 // Compact returns unused space to the file system: it writes a new file with the same
-// content and replaces the old one. Meanwhile reads continue and changes wait. A crash
-// leaves one of the two files.
+// content and replaces the old one. Meanwhile reads and changes continue, until the
+// journal is full. A crash leaves one of the two files.
 func (f *File) Compact(ctx context.Context) error {
+	err := ctx.Err()
+	if err == nil {
+		err = f.checkpoint()
+	}
 	var old *bbolt.DB
-	err := f.do(ctx, &job{alone: func() (err error) {
-		if err = f.Err(); err == nil {
-			err = f.owner.Do(func() (err error) {
-				old, err = f.compact()
-				return err
-			})
-		}
-		return err
-	}})
+	if err == nil {
+		err = f.owner.Do(func() (err error) {
+			f.moving.Lock()
+			defer f.moving.Unlock()
+			if err = f.moveLocked(); err == nil {
+				old, err = f.compactLocked()
+			}
+			return err
+		})
+	}
 	if old != nil {
 		// Closing waits for reads in progress, which must not block writes.
 		err = errors.Join(err, old.Close())
@@ -43,8 +48,8 @@ func (f *File) Compact(ctx context.Context) error {
 	return err
 }
 
-// compact returns the old file, to be closed, if it succeeds.
-func (f *File) compact() (old *bbolt.DB, err error) {
+// compactLocked returns the old file, to be closed, if it succeeds.
+func (f *File) compactLocked() (old *bbolt.DB, err error) {
 	draft := f.path + ".compact"
 	file, err := safefile.CreateOwn(draft)
 	if err != nil {
@@ -63,7 +68,8 @@ func (f *File) compact() (old *bbolt.DB, err error) {
 	if err := f.replace(draft, file); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	old = f.db.Swap(db)
+	old = f.gen.Load().db
+	f.publish(func(g *generation) { g.db = db })
 	return old, f.syncPlace()
 }
 
@@ -77,7 +83,7 @@ func (f *File) copyTo(file *os.File) (db *bbolt.DB, err error) {
 		return nil, err
 	}
 	db.NoSync, db.NoGrowSync = true, true // one sync at the end is enough
-	err = guarded(func() error { return bbolt.Compact(db, f.db.Load(), compactStep) })
+	err = guarded(func() error { return bbolt.Compact(db, f.gen.Load().db, compactStep) })
 	if err == nil {
 		err = commitAgain(db)
 	}

@@ -58,7 +58,7 @@ func TestCompactKeepsEverythingAndGivesRoomBack(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantOnly(t, strings.TrimSuffix(path, "/state.db"), "state.db", "state.db.holder", "state.db.reserve")
+	wantOnly(t, strings.TrimSuffix(path, "/state.db"), "state.db", "state.db.holder", "state.db.journal0", "state.db.journal1")
 	f = mustOpen(t, path)
 	ring, err := f.Keyring()
 	if f.ID() != id || string(ring) != "ring" || get(t, f, "k") != "v" || get(t, f, "later") != "v" || f.Damage() != "" {

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/strongroom/strongroom/internal/safefile"
+	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
 // Create creates a state file with the keyring that wrap returns for the file's id. It
@@ -19,6 +19,11 @@ import (
 func Create(path string, wrap func(id string) ([]byte, error)) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("creating the state file %s: %w", path, os.ErrExist)
+	}
+	for _, file := range journal.Paths(path) {
+		if _, err := os.Lstat(file); err == nil {
+			return fmt.Errorf("creating the state file %s: %s has the last changes of another one: move it away (%w)", path, file, os.ErrExist)
+		}
 	}
 	id := make([]byte, idBytes)
 	_, _ = rand.Read(id)
@@ -39,21 +44,28 @@ func write(file *os.File, id string, keyring []byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	err = db.Update(func(btx *bbolt.Tx) error {
-		tx := &Tx{tx: btx}
-		header := tx.Bucket(headerBucket)
-		return errors.Join(
-			header.Put(versionKey, []byte(strconv.Itoa(FormatVersion))),
-			header.Put(idKey, []byte(id)),
-			header.Put(keyringKey, keyring),
-			tx.putSum(),
-		)
-	})
-	return errors.Join(err, commitAgain(db))
+	h := header{id: id}
+	_, err = h.begin(db, 0, func(tx *boltTx) error { return tx.putHeader(keyringKey, keyring) })
+	return err
 }
 
-// commitAgain writes the same state to the second meta page. If one of them is damaged
-// later, the other does not lead back to an unfinished file.
+// begin writes the header of a complete file with a new lineage, and what else the
+// function writes. keys is the sum of the keys before; it returns the one after. The
+// second commit writes the same state to the other meta page: if one is damaged later,
+// the other does not lead back to an unfinished file.
+func (h *header) begin(db *bbolt.DB, keys uint64, also func(*boltTx) error) (sum uint64, err error) {
+	_, _ = rand.Read(h.lineage[:])
+	err = guarded(func() error {
+		return errors.Join(db.Update(func(tx *bbolt.Tx) error {
+			b := &boltTx{tx: tx, keys: keys}
+			err := errors.Join(h.put(b), also(b), b.putSum())
+			sum = b.keys
+			return err
+		}), commitAgain(db))
+	})
+	return sum, err
+}
+
 func commitAgain(db *bbolt.DB) error {
 	return db.Update(func(*bbolt.Tx) error { return nil })
 }

@@ -18,13 +18,13 @@ import (
 
 // disks mount small file systems of several kinds. Few machines permit a mount.
 var disks = map[string]func(t *testing.T, dir string){
-	"tmpfs": func(t *testing.T, dir string) { mustMount(t, dir, "-t", "tmpfs", "-o", "size=16m", "tmpfs") },
+	"tmpfs": func(t *testing.T, dir string) { mustMount(t, dir, "-t", "tmpfs", "-o", "size=24m", "tmpfs") },
 	"ext4": func(t *testing.T, dir string) {
 		image := filepath.Join(t.TempDir(), "image")
 		if err := os.WriteFile(image, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Truncate(image, 24<<20); err != nil {
+		if err := os.Truncate(image, 32<<20); err != nil {
 			t.Fatal(err)
 		}
 		if out, err := exec.CommandContext(t.Context(), "mkfs.ext4", "-q", image).CombinedOutput(); err != nil {
@@ -62,7 +62,12 @@ func mustOpenIn(t *testing.T, dir string) *state.File {
 	if err := state.Create(path, wrapped("ring")); err != nil {
 		t.Fatal(err)
 	}
-	return mustOpen(t, path)
+	f, err := state.OpenSized(path, 4<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
 }
 
 // mustFillUp fills the disk.
@@ -99,7 +104,7 @@ func TestFullDiskEndsWritesThenRevealsAndHeals(t *testing.T) {
 			d.wantReadable()
 			d.writeUntilFull(f.UpdateReserved, "reserved")
 			if err := f.Update(t.Context(), put("small", "v")); !errors.Is(err, state.ErrFull) {
-				t.Errorf("a small change while the reserve is spent: %v, want ErrFull", err)
+				t.Errorf("a small change while only the reserve is left: %v, want ErrFull", err)
 			}
 			d.wantReadable()
 			if err := os.Remove(ballast); err != nil {
@@ -145,7 +150,7 @@ func (d *filling) writeUntilFull(update updater, kind string) {
 	if kind == "reserved" && (n < d.least || d.least == 0) {
 		d.least = n
 	}
-	if kind == "reserved" && n < 500 {
+	if kind == "reserved" && n < 400 {
 		d.t.Errorf("the reserve has sufficed for %d changes of 2000 bytes", n)
 	}
 }

@@ -70,6 +70,19 @@ func digestAt(path string) (digest, damage string, err error) {
 	return c.digest(), f.Damage(), f.Close()
 }
 
+// crashedDigest is digestAt for the files that a crash left, and leaves them so.
+func crashedDigest(path string) (digest, damage string, err error) {
+	f, err := state.OpenIdle(path)
+	if err != nil {
+		return "", "", err
+	}
+	c, err := contentOf(f)
+	if err != nil {
+		return "", "", errors.Join(err, f.Abandon())
+	}
+	return c.digest(), f.Damage(), f.Abandon()
+}
+
 func mustDigest(t *testing.T, path string) (digest, damage string) {
 	t.Helper()
 	digest, damage, err := digestAt(path)

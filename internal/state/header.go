@@ -3,41 +3,111 @@ package state
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strconv"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/strongroom/strongroom/internal/state/change"
+	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
-// The header of a state file is in this bucket.
+// The header of a state file is in this bucket. All but the keyring is written directly,
+// past the journal.
 const headerBucket = "state"
 
 var (
-	versionKey = []byte("version")
-	idKey      = []byte("id")
-	keyringKey = []byte("keyring")
-	sumKey     = []byte("keys") // the sum of all keys, this one included: see survey
+	versionKey  = []byte("version")
+	idKey       = []byte("id")
+	keyringKey  = []byte("keyring")
+	sumKey      = []byte("keys")     // the sum of all keys, this one included: see survey
+	appliedKey  = []byte("applied")  // see header.encodeApplied
+	completeKey = []byte("complete") // present while the journal has no further change set
 )
 
 const idBytes = 16
 
-// readHeader checks the format version and returns the id of the file.
-func readHeader(db *bbolt.DB) (id string, err error) {
-	read := func(btx *bbolt.Tx) error {
-		header := (&Tx{tx: btx}).Bucket(headerBucket)
-		version, err := strconv.Atoi(string(header.Get(versionKey)))
+// A header is the part of the state file that says which journal belongs to it.
+type header struct {
+	version  int
+	id       string
+	lineage  [16]byte // random, another one after each restore
+	applied  position // of the last change set in bbolt
+	complete bool
+}
+
+// readHeader checks the format version and reads the header.
+func readHeader(db *bbolt.DB) (h header, err error) {
+	read := func(tx *bbolt.Tx) error {
+		b := &boltTx{tx: tx}
+		h.version, err = strconv.Atoi(string(b.header(versionKey)))
 		if err != nil {
 			return errors.New("it is not a state file of Strongroom")
 		}
-		if version != FormatVersion {
-			return fmt.Errorf("it has format %d, and this version of Strongroom reads format %d", version, FormatVersion)
+		if h.version < 1 || h.version > FormatVersion {
+			return fmt.Errorf("it has format %d, and this version of Strongroom reads formats 1 to %d", h.version, FormatVersion)
 		}
-		id = string(header.Get(idKey))
-		return nil
+		h.id = string(b.header(idKey))
+		if id, err := hex.DecodeString(h.id); err != nil || len(id) != idBytes {
+			return damaged("its header has no id")
+		}
+		if h.version == 1 {
+			h.complete = true
+			return nil
+		}
+		return h.readPosition(b)
 	}
 	err = guarded(func() error { return db.View(read) })
-	return id, err
+	return h, err
+}
+
+func (h *header) readPosition(tx *boltTx) error {
+	b := tx.header(appliedKey)
+	if len(b) != appliedBytes || !bytes.Equal(b, withSum(b[:appliedBytes-sumLength])) {
+		return damaged("its header does not say which journal belongs to it")
+	}
+	b = b[copy(h.lineage[:], b):]
+	h.applied.seq = order.Uint64(b)
+	copy(h.applied.chain[:], b[8:])
+	h.complete = tx.header(completeKey) != nil
+	return nil
+}
+
+const (
+	sumLength    = 4
+	appliedBytes = 16 + 8 + change.ChainBytes + sumLength
+)
+
+// encodeApplied returns lineage (16) ‖ number of the last change set in bbolt (8) ‖ its
+// chain (16) ‖ CRC-32C (4). The sum over all keys does not cover values.
+func encodeApplied(lineage [16]byte, at position) []byte {
+	b := order.AppendUint64(bytes.Clone(lineage[:]), at.seq)
+	return withSum(append(b, at.chain[:]...))
+}
+
+func withSum(b []byte) []byte {
+	sum := crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
+	return order.AppendUint32(bytes.Clone(b), sum)
+}
+
+// identity returns the identity of the journal that belongs to the file.
+func (h *header) identity() (id journal.Identity) {
+	_, _ = hex.Decode(id.State[:], []byte(h.id)) // readHeader has decoded it
+	id.Lineage = h.lineage
+	return id
+}
+
+// put writes the header of a complete file.
+func (h *header) put(tx *boltTx) error {
+	return errors.Join(
+		tx.putHeader(versionKey, []byte(strconv.Itoa(FormatVersion))),
+		tx.putHeader(idKey, []byte(h.id)),
+		tx.putHeader(appliedKey, encodeApplied(h.lineage, h.applied)),
+		tx.putHeader(completeKey, []byte{1}),
+	)
 }
 
 // Keyring returns the wrapped keyring.
@@ -72,17 +142,4 @@ func (f *File) WatchKeyring(fn func(wrapped []byte)) {
 			}
 		}
 	})
-}
-
-// putSum stores the sum of all keys, its own included.
-func (tx *Tx) putSum() error {
-	header := tx.Bucket(headerBucket)
-	sum := tx.keys
-	if header.Get(sumKey) == nil {
-		sum += keyHash(headerBucket, sumKey)
-	}
-	if bytes.Equal(header.Get(sumKey), sumBytes(sum)) {
-		return nil
-	}
-	return header.Put(sumKey, sumBytes(sum))
 }

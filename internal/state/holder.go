@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/strongroom/strongroom/internal/safefile"
+	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
 // A HeldError means that another process has the state file open.
@@ -42,7 +43,7 @@ func lock(file *os.File) error {
 // leaves beside it.
 func Files(path string) []string {
 	path = safefile.Follow(path)
-	return []string{path, holderPath(path), reservePath(path)}
+	return append([]string{path, holderPath(path)}, journal.Paths(path)...)
 }
 
 func holderPath(path string) string { return path + ".holder" }

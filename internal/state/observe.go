@@ -29,9 +29,9 @@ func (f *File) observe(changes int, began time.Time, failed *error) {
 // Bytes returns the size of the file, and 0 if it cannot be determined.
 func (f *File) Bytes() int64 { return sizeOf(f.path) }
 
-// HasReserve reports whether the space reserved for audit entries is allocated. While it
-// is not, ordinary changes are refused.
-func (f *File) HasReserve() bool { return sizeOf(reservePath(f.path)) >= reserveBytes }
+// HasReserve reports whether ordinary changes leave the reserve of the journal to audit
+// entries. While they do not, because the disk is full, they are refused.
+func (f *File) HasReserve() bool { return !f.refusing.Load() }
 
 func sizeOf(path string) int64 {
 	info, err := os.Stat(path)

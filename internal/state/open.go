@@ -9,14 +9,23 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/strongroom/strongroom/internal/safefile"
+	"github.com/strongroom/strongroom/internal/state/change"
+	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
-// Open opens a state file that [Create] made. Where the path is a symbolic
-// link, everything beside the state file is beside the file that the link leads
-// to. Opened by root, all of it stays the property of the state file's owner.
-// Errors: ErrMissing, a HeldError if another process has it open, ErrDamaged,
-// or an error about anything else, such as wrong permissions.
-func Open(path string) (*File, error) {
+// Open opens a state file that [Create] made, in the format of this version or an older
+// one. Where the path is a symbolic link, everything beside the state file is beside the
+// file that the link leads to. Opened by root, all of it stays the property of the state
+// file's owner. Errors: ErrMissing, a HeldError if another process has it open,
+// ErrDamaged, ErrJournal, or an error about anything else, such as wrong permissions.
+//
+// A missing journal of a complete file is made, with two small files. A server uses
+// [OpenSized].
+func Open(path string) (*File, error) { return OpenSized(path, 0) }
+
+// OpenSized is Open, and gives each of the journal's two files the size in bytes, unless
+// they still hold changes.
+func OpenSized(path string, journalBytes int64) (*File, error) {
 	owner, err := safefile.OwnerOf(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the state file: %w", err)
@@ -24,15 +33,15 @@ func Open(path string) (*File, error) {
 	var f *File
 	err = owner.Do(func() (err error) {
 		if err = check(path); err == nil {
-			f, err = open(path, owner)
+			f, err = open(path, owner, journalBytes)
 		}
 		return err
 	})
 	return f, err
 }
 
-func open(path string, owner safefile.User) (*File, error) {
-	f, err := openAs(path, owner)
+func open(path string, owner safefile.User, journalBytes int64) (*File, error) {
+	f, err := openAs(path, owner, journalBytes)
 	var held *HeldError
 	if err != nil && !errors.As(err, &held) {
 		err = fmt.Errorf("opening the state file %s: %w", path, err)
@@ -40,30 +49,41 @@ func open(path string, owner safefile.User) (*File, error) {
 	return f, err
 }
 
-func openAs(name string, owner safefile.User) (_ *File, err error) {
+func openAs(name string, owner safefile.User, journalBytes int64) (*File, error) {
+	f, err := openIdle(name, owner, journalBytes)
+	if err != nil {
+		return nil, err
+	}
+	noteHolder(f.path)
+	f.checkpointIfDue()
+	go f.watch()
+	go f.checkpoints()
+	return f, nil
+}
+
+func openIdle(name string, owner safefile.User, journalBytes int64) (_ *File, err error) {
 	name, err = filepath.Abs(name)
 	if err != nil {
 		return nil, err
 	}
 	f := &File{
 		name: name, path: safefile.Follow(name), owner: owner, jobs: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
-		done: make(chan struct{}), watched: make(chan struct{}), broken: make(chan struct{}),
+		due: make(chan struct{}, 1), chainKey: change.Unkeyed{},
+		done: make(chan struct{}), watched: make(chan struct{}), checkpointed: make(chan struct{}), broken: make(chan struct{}),
 	}
 	file, err := safefile.Open(f.path, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.load(file); err != nil {
+	if err := f.load(file, journalBytes); err != nil {
 		_ = file.Close()
 		return nil, err
 	}
-	noteHolder(f.path)
-	go f.watch()
 	return f, nil
 }
 
 // load checks that the file is ours and undamaged, and then lets bbolt map it.
-func (f *File) load(file *os.File) (err error) {
+func (f *File) load(file *os.File, journalBytes int64) (err error) {
 	if err := lock(file); err != nil {
 		return err
 	}
@@ -76,21 +96,33 @@ func (f *File) load(file *os.File) (err error) {
 	if f.keys, f.damage, err = examine(file); err != nil {
 		return err
 	}
-	if f.reserve, err = openReserve(f.path, f.owner); err != nil {
-		return fmt.Errorf("making a reserve: %w", err)
-	}
 	db, err := openDB(file)
 	if err != nil {
 		return err
 	}
-	if f.id, err = readHeader(db); err != nil {
-		if f.damage != "" {
-			err = damaged("%s; without it, %w", f.damage, err)
-		}
-		return errors.Join(err, db.Close())
+	h, err := readHeader(db)
+	if err != nil && f.damage != "" {
+		err = damaged("%s; without it, %w", f.damage, err)
 	}
-	f.db.Store(db)
+	f.gen.Store(&generation{db: db, live: overlay{}, at: h.applied, until: h.applied})
+	if err == nil && h.version < FormatVersion {
+		err = f.upgrade(file, &h)
+	}
+	if err == nil {
+		f.id, f.complete = h.id, h.complete
+		err = guarded(func() error { return f.openJournal(h, journalBytes) })
+	}
+	if err != nil {
+		return errors.Join(err, f.closeLog(), db.Close())
+	}
 	return nil
+}
+
+func (f *File) closeLog() error {
+	if f.log == nil {
+		return nil
+	}
+	return f.log.Close()
 }
 
 // openDB lets bbolt use a file that is already open and locked, so that no other
@@ -113,6 +145,7 @@ func options() *bbolt.Options {
 	}
 }
 
+// check checks the state file and the files of its journal.
 func check(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -122,11 +155,29 @@ func check(path string) error {
 		return fmt.Errorf("opening the state file: %w", err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("the state file %s is not a regular file", path)
-	case info.Mode().Perm() == 0o660:
-		return fmt.Errorf("the state file %s is open to its group (mode 0660), as after Kubernetes has applied the fsGroup of a pod to its volume: "+
-			"set fsGroupChangePolicy: OnRootMismatch beside fsGroup, and then run chmod 600 on the file", path)
-	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("the state file %s is open to others (mode %04o): run chmod 600 on it", path, info.Mode().Perm())
+	}
+	if err := private("the state file", path, info.Mode().Perm()); err != nil {
+		return err
+	}
+	for _, beside := range journal.Paths(safefile.Follow(path)) {
+		info, err := os.Lstat(beside)
+		if err != nil {
+			continue // opening it says why, if it is needed
+		}
+		if err := private("the journal file", beside, info.Mode().Perm()); err != nil && info.Mode().IsRegular() {
+			return err
+		}
+	}
+	return nil
+}
+
+func private(what, path string, mode os.FileMode) error {
+	switch {
+	case mode == 0o660:
+		return fmt.Errorf("%s %s is open to its group (mode 0660), as after Kubernetes has applied the fsGroup of a pod to its volume: "+
+			"set fsGroupChangePolicy: OnRootMismatch beside fsGroup, and then run chmod 600 on the file", what, path)
+	case mode&0o077 != 0:
+		return fmt.Errorf("%s %s is open to others (mode %04o): run chmod 600 on it", what, path, mode)
 	}
 	return nil
 }

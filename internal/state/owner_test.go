@@ -38,7 +38,7 @@ func TestFilesThatRootCreatesBelongToTheOwnerOfTheStateFile(t *testing.T) {
 	if err := state.Restore(restored, &backup); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []string{path, path + ".reserve", path + ".holder", restored} {
+	for _, p := range []string{path, path + ".journal0", path + ".journal1", path + ".holder", restored} {
 		info, err := os.Stat(p)
 		if err != nil {
 			t.Fatal(err)

@@ -1,9 +1,13 @@
 // Package state is the file with all durable data of the process: the records of
-// embedded stores, the audit log, the keyring. It is a bbolt file with group commit:
-// concurrent changes share one flush.
+// embedded stores, the audit log, the keyring.
 //
-// Start reading at [File.Update] and commit.go. Failures of the disk are handled in
-// broken.go (errors), reserve.go (full) and survey.go (wrong content).
+// A change is one record in a journal and one flush, which concurrent changes share. It
+// then counts by means of an overlay in memory, and checkpoints move the overlay into
+// the state file, which is a bbolt file.
+//
+// Start reading at [File.Update] and commit.go, then generation.go and checkpoint.go.
+// Failures of the disk are handled in broken.go (errors), checkpoint.go (full) and
+// survey.go (wrong content).
 package state
 
 import (
@@ -15,15 +19,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
-
 	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state/change"
+	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
 // FormatVersion is the version of the file format that this package reads and writes.
-const FormatVersion = 1
+const FormatVersion = 2
 
 var (
 	// ErrMissing means that there is no state file. Opening never creates one: an
@@ -40,6 +43,9 @@ var (
 	// ErrUnlinked means that the file was deleted or replaced while it was open. Later
 	// writes to it would be lost.
 	ErrUnlinked = fmt.Errorf("the state file was deleted or replaced: %w", secret.ErrUnavailable)
+	// ErrJournal means that the journal beside the state file is missing, is that of
+	// another file, or is from another moment.
+	ErrJournal = errors.New("the state file and its journal do not fit together")
 	// ErrClosed means that the file is closed, or about to be.
 	ErrClosed = fmt.Errorf("the state file is closed: %w", secret.ErrUnavailable)
 )
@@ -55,30 +61,46 @@ const (
 
 // A File is an open state file. It is safe for concurrent use.
 type File struct {
-	id     string
-	name   string        // path given to Open
-	path   string        // resolved path; the files beside it are in its directory
-	owner  safefile.User // the owner of files that root creates beside it
-	damage string
-	db     atomic.Pointer[bbolt.DB] // Compact replaces it
-	stuck  atomic.Bool              // bbolt has panicked with its locks held
-	jobs   chan *job
-	turn   chan struct{} // holds one element while a goroutine commits
+	id       string
+	name     string        // path given to Open
+	path     string        // resolved path; the files beside it are in its directory
+	owner    safefile.User // the owner of files that root creates beside it
+	damage   string
+	upgraded string                     // backup of the file in its older format
+	gen      atomic.Pointer[generation] // replaced by publish
+	stuck    atomic.Bool                // bbolt has panicked with its locks held
+	jobs     chan *job
+	turn     chan struct{} // holds one element while a goroutine commits
 
 	observed func(Commit) // may be nil
 
 	// Only the goroutine with the turn uses these.
-	keys    uint64 // sum of all keys, see survey
-	reserve *reserve
+	log      *journal.Journal
+	complete bool   // the journal has nothing that bbolt has not, and bbolt says so
+	encoded  []byte // buffer for a change set
+	chainKey change.Key
+	start    change.Chain     // before the journal's change sets
+	replayed []journal.Record // until Authenticate
 
-	done     chan struct{} // closed after the last commit
-	watched  chan struct{} // closed when the watch has ended
-	broken   chan struct{} // closed when no commit is possible any more
-	breaking sync.Once     // closes broken
-	cause    error         // reason for closing broken
+	publishing sync.Mutex // held by publish
+	moving     sync.Mutex // held while bbolt is written
+	keys       uint64     // sum of all keys in bbolt, see survey; guarded by moving
 
-	placing sync.Mutex  // guards self, and lookups of the path while Compact changes it
-	self    os.FileInfo // identity of the open file
+	due       chan struct{} // asks for a checkpoint
+	hurry     atomic.Int32  // commits that wait for the checkpoint
+	fullSince atomic.Int64  // time of the last checkpoint, if it failed on a full disk
+	refusing  atomic.Bool   // ordinary changes, on a full disk
+
+	done         chan struct{} // closed after the last commit
+	watched      chan struct{} // closed when the watch has ended
+	checkpointed chan struct{} // closed when checkpoints have ended
+	broken       chan struct{} // closed when no commit is possible any more
+	breaking     sync.Once     // closes broken
+	cause        error         // reason for closing broken
+
+	placing sync.Mutex    // guards self, and lookups of the path while Compact changes it
+	self    os.FileInfo   // identity of the open file
+	beside  []os.FileInfo // identities of the journal's files
 
 	watching sync.Mutex // guards watchers
 	watchers []watcher
@@ -97,35 +119,34 @@ func (f *File) Path() string { return f.path }
 // Owner returns the user that owns files that root creates beside the state file.
 func (f *File) Owner() safefile.User { return f.owner }
 
+// Journal returns the paths of the two files that have the changes since the last
+// checkpoint.
+func (f *File) Journal() []string { return journal.Paths(f.path) }
+
+// Upgraded returns the path of the backup that Open made before it changed an older
+// format, empty for none.
+func (f *File) Upgraded() string { return f.upgraded }
+
 // View runs fn on the last committed state. Keys and values are valid only until fn
 // returns. Errors: those of fn, ErrClosed, ErrDamaged.
 func (f *File) View(fn func(*Tx) error) error {
-	return f.view(func(tx *bbolt.Tx) error { return fn(&Tx{tx: tx}) })
-}
-
-func (f *File) view(fn func(*bbolt.Tx) error) error {
-	for {
-		if f.stuck.Load() {
-			return f.Err()
-		}
-		db, began := f.db.Load(), false
-		err := guarded(func() error {
-			return db.View(func(tx *bbolt.Tx) error {
-				began = true
-				return fn(tx)
-			})
-		})
-		switch {
-		case began:
-			return err
-		case errors.Is(err, ErrDamaged):
-			f.stuckWith(err)
-		case !errors.Is(err, berrors.ErrDatabaseNotOpen):
-			return err
-		case db == f.db.Load(): // otherwise Compact has just replaced it
-			return ErrClosed
-		}
+	if f.stuck.Load() {
+		return f.Err()
 	}
+	began := false
+	err := guarded(func() error {
+		g, bolt, err := f.begin()
+		if err != nil {
+			return err
+		}
+		began = true
+		defer func() { _ = bolt.Rollback() }()
+		return fn(&Tx{bolt: bolt, gen: g})
+	})
+	if !began && errors.Is(err, ErrDamaged) {
+		f.stuckWith(err)
+	}
+	return err
 }
 
 // stuckWith handles a panic during the begin or the commit of a transaction: bbolt may
@@ -219,8 +240,60 @@ func (f *File) Close() error {
 	}
 	close(f.done)
 	<-f.watched
+	<-f.checkpointed
 	if f.stuck.Load() {
-		return f.Err()
+		return errors.Join(f.Err(), f.log.Close())
 	}
-	return f.db.Load().Close()
+	err := f.finish()
+	return errors.Join(err, f.log.Close(), f.gen.Load().db.Close())
+}
+
+// finish moves everything into bbolt and marks the state file as complete. On a full or
+// broken disk it leaves the changes in the journal.
+func (f *File) finish() error {
+	if f.complete || f.Err() != nil {
+		return nil
+	}
+	f.hurry.Add(1) // nothing else waits
+	err := f.move(false)
+	if err == nil && f.gen.Load().until != f.gen.Load().at {
+		if err = f.freeze(); err == nil {
+			err = f.move(false)
+		}
+	}
+	if err == nil {
+		err = f.markComplete()
+	}
+	if errors.Is(err, ErrFull) {
+		return nil
+	}
+	return err
+}
+
+// markComplete says in the state file that it is whole without the journal, in both of
+// its meta pages: if one of them is damaged later, the other does not lead back to a
+// state that needs the journal.
+func (f *File) markComplete() error {
+	f.moving.Lock()
+	defer f.moving.Unlock()
+	for range 2 {
+		err := f.updateBolt(f.gen.Load().db, func(tx *boltTx) error { return tx.putHeader(completeKey, []byte{1}) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leaveComplete says in the state file that it needs the journal, before the first
+// change set since the start goes there.
+func (f *File) leaveComplete() error {
+	if !f.complete {
+		return nil
+	}
+	f.moving.Lock()
+	defer f.moving.Unlock()
+	err := f.updateBolt(f.gen.Load().db, func(tx *boltTx) error { return tx.putHeader(completeKey, nil) })
+	f.complete = err != nil
+	return err
 }

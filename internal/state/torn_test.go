@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
 const (
@@ -22,29 +23,34 @@ const (
 	sectorBytes = 512
 )
 
-// A pageWrite is a page that a commit changed.
+// files are the files of a state: a power failure can tear writes to each of them.
+func files(path string) []string { return append([]string{path}, journal.Paths(path)...) }
+
+// A pageWrite is a page that a step changed.
 type pageWrite struct {
+	file        int
 	id          int64
 	before, now []byte
 }
 
-// A commit is the changes that one commit made to the file.
-type commit struct {
+// A step is the writes between two moments at which everything is on disk: a record of
+// the journal, the turn to its other file, or a commit of a checkpoint.
+type step struct {
 	data          []pageWrite
-	meta          pageWrite
-	length        int64 // length of the file, which grows before any write
+	meta          []pageWrite // of a checkpoint: one, after the data is on disk
+	length        int64       // length of the state file, which grows before any write
 	before, after string
 }
 
-// A power failure during a commit leaves each data page written, not written or partly
+// A power failure during a step leaves each data page written, not written or partly
 // written, or all of them and a part of the meta page. Only the sync between the two
 // imposes an order.
-func TestTornCommitLeavesTheStateBeforeOrAfterIt(t *testing.T) {
+func TestTornStepLeavesTheStateBeforeOrAfterIt(t *testing.T) {
 	if os.Getpagesize() != pageBytes {
 		skipLoudly(t, "pages have %d bytes here", os.Getpagesize())
 	}
 	began := time.Now()
-	first, commits := recordCommits(t, sized(12, 200))
+	first, steps := recordSteps(t, sized(7, 200))
 	const workers = 2
 	var wg sync.WaitGroup
 	var sums [workers]tally
@@ -52,11 +58,11 @@ func TestTornCommitLeavesTheStateBeforeOrAfterIt(t *testing.T) {
 		wg.Go(func() {
 			c := &crash{t: t, path: filepath.Join(t.TempDir(), "state.db"), rand: rand.New(rand.NewPCG(1, uint64(w))), tally: &sums[w]}
 			c.start(first)
-			for i, commit := range commits {
+			for i, step := range steps {
 				if i%workers == w {
-					c.tear(commit)
+					c.tear(step)
 				}
-				c.apply(commit)
+				c.apply(step)
 			}
 		})
 	}
@@ -65,33 +71,76 @@ func TestTornCommitLeavesTheStateBeforeOrAfterIt(t *testing.T) {
 	for _, s := range sums {
 		sum.cases, sum.before, sum.after, sum.refused, sum.told = sum.cases+s.cases, sum.before+s.before, sum.after+s.after, sum.refused+s.refused, sum.told+s.told
 	}
-	t.Logf("%d commits, %d torn states in %v: %d opened as before the commit, %d as after it, %d refused; %d told of a damaged meta page; 0 wrong",
-		len(commits), sum.cases, time.Since(began).Round(time.Second), sum.before, sum.after, sum.refused, sum.told)
+	t.Logf("%d steps, %d torn states in %v: %d opened as before the step, %d as after it, %d refused; %d told of a damaged meta page; 0 wrong",
+		len(steps), sum.cases, time.Since(began).Round(time.Second), sum.before, sum.after, sum.refused, sum.told)
 	if sum.refused > 0 {
 		t.Errorf("%d states that a power failure can leave are refused", sum.refused)
 	}
 }
 
-func recordCommits(t *testing.T, n int) (first []byte, commits []commit) {
+// recordSteps makes changes with a checkpoint among every six.
+func recordSteps(t *testing.T, changes int) (first [][]byte, steps []step) {
 	t.Helper()
 	path := mustCreate(t)
-	f := mustOpen(t, path)
+	f, err := state.OpenIdle(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Abandon() })
 	random := rand.New(rand.NewPCG(7, 7))
 	held := content{}
-	before := mustRead(t, path)
-	first = before
-	for range n {
-		c := commit{before: held.digest()}
-		if err := f.Update(t.Context(), someChanges(random, held)); err != nil {
-			t.Fatal(err)
-		}
-		now := mustRead(t, path)
-		c.after, c.length = held.digest(), int64(len(now))
-		c.data, c.meta = differing(t, before, now)
-		commits = append(commits, c)
+	mustUpdate(t, f, someChanges(random, held)) // also writes that the file needs its journal
+	first = mustReadFiles(t, path)
+	before := first
+	record := func(digest string) {
+		now := mustReadFiles(t, path)
+		steps = append(steps, stepsBetween(t, before, now, digest, held.digest())...)
 		before = now
 	}
-	return first, commits
+	for n := range changes {
+		digest := held.digest()
+		mustUpdate(t, f, someChanges(random, held))
+		record(digest)
+		if n%6 == 4 {
+			if err := f.CheckpointInSlices(3, func() { record(held.digest()) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return first, steps
+}
+
+func mustReadFiles(t *testing.T, path string) (all [][]byte) {
+	t.Helper()
+	for _, p := range files(path) {
+		all = append(all, mustRead(t, p))
+	}
+	return all
+}
+
+// stepsBetween returns first the writes to the journal and then the commit.
+func stepsBetween(t *testing.T, before, now [][]byte, digest, after string) (steps []step) {
+	t.Helper()
+	var log, commit step
+	for file := range now {
+		data, meta := differing(t, file, before[file], now[file])
+		if file == 0 {
+			commit = step{data, meta, int64(len(now[0])), digest, after}
+		} else {
+			log.data = append(log.data, data...)
+		}
+	}
+	if len(log.data) > 0 {
+		log.length, log.before, log.after = int64(len(before[0])), digest, after
+		steps = append(steps, log)
+	}
+	if len(commit.data) > 0 {
+		if len(commit.meta) != 1 {
+			t.Fatalf("a commit has changed %d meta pages, want 1", len(commit.meta))
+		}
+		steps = append(steps, commit)
+	}
+	return steps
 }
 
 // someChanges puts and deletes keys of sizes from a few bytes to many pages, in the
@@ -126,9 +175,8 @@ func mustRead(t *testing.T, path string) []byte {
 	return b
 }
 
-func differing(t *testing.T, before, now []byte) (data []pageWrite, meta pageWrite) {
+func differing(t *testing.T, file int, before, now []byte) (data, meta []pageWrite) {
 	t.Helper()
-	metas := 0
 	for at := 0; at < len(now); at += pageBytes {
 		was := make([]byte, pageBytes)
 		if at < len(before) {
@@ -138,57 +186,56 @@ func differing(t *testing.T, before, now []byte) (data []pageWrite, meta pageWri
 			continue
 		}
 		// Copies, because a slice would keep the whole image in memory.
-		w := pageWrite{int64(at / pageBytes), bytes.Clone(was), bytes.Clone(now[at : at+pageBytes])}
-		if w.id < 2 {
-			meta, metas = w, metas+1
+		w := pageWrite{file, int64(at / pageBytes), bytes.Clone(was), bytes.Clone(now[at : at+pageBytes])}
+		if file == 0 && w.id < 2 {
+			meta = append(meta, w)
 		} else {
 			data = append(data, w)
 		}
-	}
-	if metas != 1 {
-		t.Fatalf("a commit has changed %d meta pages, want 1", metas)
 	}
 	return data, meta
 }
 
 // A crash tests a file in the states that crashes leave.
 type crash struct {
-	t    *testing.T
-	path string
-	file *os.File
-	rand *rand.Rand
+	t     *testing.T
+	path  string
+	files []*os.File
+	rand  *rand.Rand
 	*tally
 }
 
 type tally struct{ cases, before, after, refused, told int }
 
-func (c *crash) start(image []byte) {
-	if err := os.WriteFile(c.path, image, 0o600); err != nil {
-		c.t.Error(err)
+func (c *crash) start(images [][]byte) {
+	for i, path := range files(c.path) {
+		if err := os.WriteFile(path, images[i], 0o600); err != nil {
+			c.t.Error(err)
+		}
+		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			c.t.Error(err)
+		}
+		c.files = append(c.files, file)
+		c.t.Cleanup(func() { _ = file.Close() })
 	}
-	file, err := os.OpenFile(c.path, os.O_RDWR, 0)
-	if err != nil {
-		c.t.Error(err)
-	}
-	c.file = file
-	c.t.Cleanup(func() { _ = file.Close() })
 }
 
 func (c *crash) write(w pageWrite, b []byte) {
-	if _, err := c.file.WriteAt(b, w.id*pageBytes); err != nil {
+	if _, err := c.files[w.file].WriteAt(b, w.id*pageBytes); err != nil {
 		c.t.Error(err)
 	}
 }
 
-func (c *crash) apply(k commit) {
-	for _, w := range append(k.data, k.meta) {
+func (c *crash) apply(k step) {
+	for _, w := range append(k.data, k.meta...) {
 		c.write(w, w.now)
 	}
 }
 
-func (c *crash) tear(k commit) {
+func (c *crash) tear(k step) {
 	c.open(k, "before anything")
-	if err := c.file.Truncate(k.length); err != nil {
+	if err := c.files[0].Truncate(k.length); err != nil {
 		c.t.Error(err)
 	}
 	c.open(k, "after growing")
@@ -197,13 +244,15 @@ func (c *crash) tear(k commit) {
 	for _, w := range k.data {
 		c.write(w, w.now)
 	}
-	c.tearMeta(k)
-	c.write(k.meta, k.meta.now)
+	for _, meta := range k.meta {
+		c.tearMeta(k, meta)
+		c.write(meta, meta.now)
+	}
 	c.open(k, "after everything")
 }
 
 // tearInOrder stops after every page and in every sector of the next one.
-func (c *crash) tearInOrder(k commit) {
+func (c *crash) tearInOrder(k step) {
 	for i, w := range k.data {
 		for end := sectorBytes; end <= pageBytes; end += sectorBytes {
 			c.write(w, append(bytes.Clone(w.now[:end]), w.before[end:]...))
@@ -213,7 +262,7 @@ func (c *crash) tearInOrder(k commit) {
 	c.undo(k)
 }
 
-func (c *crash) undo(k commit) {
+func (c *crash) undo(k step) {
 	for _, w := range k.data {
 		c.write(w, w.before)
 	}
@@ -221,7 +270,7 @@ func (c *crash) undo(k commit) {
 
 // tearOutOfOrder writes every subset of the pages if there are few, and
 // otherwise some; of each page all, or some sectors.
-func (c *crash) tearOutOfOrder(k commit) {
+func (c *crash) tearOutOfOrder(k step) {
 	n := uint64(1) << min(len(k.data), 32)
 	most := uint64(sized(64, 256))
 	for i := range min(n, most) {
@@ -254,16 +303,16 @@ func (c *crash) someSectors(w pageWrite) []byte {
 }
 
 // tearMeta tears the meta page at sectors, and more finely than any disk.
-func (c *crash) tearMeta(k commit) {
+func (c *crash) tearMeta(k step, meta pageWrite) {
 	ends := []int{16, 20, 24, 28, 32, 40, 48, 56, 64, 68, 72, 73, 74, 75, 76, 77, 78, 79, 80}
 	for end := sectorBytes; end < pageBytes; end += sectorBytes {
 		ends = append(ends, end)
 	}
 	for _, end := range ends {
-		torn := append(bytes.Clone(k.meta.now[:end]), k.meta.before[end:]...)
-		c.write(k.meta, torn)
+		torn := append(bytes.Clone(meta.now[:end]), meta.before[end:]...)
+		c.write(meta, torn)
 		damage := c.open(k, fmt.Sprintf("after %d bytes of the meta page", end))
-		whole := bytes.Equal(torn[:80], k.meta.now[:80]) || bytes.Equal(torn[:80], k.meta.before[:80])
+		whole := bytes.Equal(torn[:80], meta.now[:80]) || bytes.Equal(torn[:80], meta.before[:80])
 		if (damage == "") != whole {
 			c.t.Errorf("%d bytes of the meta page written: told %q", end, damage)
 		}
@@ -271,9 +320,9 @@ func (c *crash) tearMeta(k commit) {
 }
 
 // open checks that the file has one of the two states, or is refused with the damage.
-func (c *crash) open(k commit, when string) (damage string) {
+func (c *crash) open(k step, when string) (damage string) {
 	c.cases++
-	digest, damage, err := digestAt(c.path)
+	digest, damage, err := crashedDigest(c.path)
 	switch {
 	case errors.Is(err, state.ErrDamaged):
 		c.refused++
@@ -284,7 +333,7 @@ func (c *crash) open(k commit, when string) (damage string) {
 	case digest == k.after:
 		c.after++
 	default:
-		c.t.Errorf("%s: the file has neither the state before nor that after the commit", when)
+		c.t.Errorf("%s: the file has neither the state before nor that after the step", when)
 	}
 	if damage != "" {
 		c.told++

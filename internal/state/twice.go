@@ -2,15 +2,15 @@
 
 package state
 
-// rehearse runs the jobs in a transaction that it rolls back. With the build tag twice, each
+// rehearse runs the jobs in a transaction that it drops. With the build tag twice, each
 // closure therefore runs at least twice: see make twice.
 func (f *File) rehearse(jobs []*job) {
-	btx, err := f.db.Load().Begin(true)
+	g, bolt, err := f.begin()
 	if err != nil {
 		return
 	}
-	defer func() { _ = btx.Rollback() }()
-	tx := &Tx{tx: btx, keys: f.keys, spent: f.reserve.spent}
+	defer func() { _ = bolt.Rollback() }()
+	tx := &Tx{bolt: bolt, gen: g, own: overlay{}, full: f.isFull()}
 	for _, j := range jobs {
 		j.run(tx)
 	}

@@ -2,38 +2,42 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"iter"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/strongroom/strongroom/internal/state/change"
 )
 
-// A Tx is a transaction on the state file, for [File.View] and [File.Update].
+// A Tx is a transaction on the state file, for [File.View] and [File.Update]. It reads
+// from its own writes, then from the overlays of a generation, then from bbolt.
 type Tx struct {
-	tx      *bbolt.Tx
-	writes  int
-	keys    uint64 // sum of all keys, see survey
-	changes changes
-	job     *job // the running job; nil in a View
-	spent   bool // there is no reserve
+	bolt   *bbolt.Tx // for reading only
+	gen    *generation
+	own    overlay // its writes; nil in a View
+	writes int
+	job    *job // the running job; nil in a View
+	full   bool // ordinary changes are refused
 }
 
 // Bucket returns a named part of the file, which need not exist yet. Bucket names start
 // with the name of the package that uses them.
 func (tx *Tx) Bucket(name string) Bucket {
-	return Bucket{tx, name, tx.tx.Bucket([]byte(name))}
+	return Bucket{tx, name, tx.bolt.Bucket([]byte(name)), tx.gen.live[name], tx.gen.frozen[name]}
 }
 
 // Writable reports whether this is a [File.Update]. Its reads see its own writes, which
 // may not be committed in the end.
-func (tx *Tx) Writable() bool { return tx.tx.Writable() }
+func (tx *Tx) Writable() bool { return tx.own != nil }
 
 // GiveUpReserve makes an [File.UpdateReserved] an ordinary Update from here on. It
-// returns ErrFull if the reserve is spent, as an Update would have before it began.
+// returns ErrFull if the reserve is in use, as an Update would have before it began.
 func (tx *Tx) GiveUpReserve() error {
 	if tx.job == nil || !tx.job.reserved {
 		return nil
 	}
-	if tx.spent {
+	if tx.full {
 		return ErrFull
 	}
 	tx.job.gaveUp = true
@@ -41,75 +45,109 @@ func (tx *Tx) GiveUpReserve() error {
 }
 
 // A Bucket is a named part of the file: keys in bytewise order, with values.
-// Empty keys are not allowed; an empty value reads as nil.
+// Empty keys are not allowed; an empty value is not nil.
 type Bucket struct {
-	tx   *Tx
-	name string
-	b    *bbolt.Bucket // nil as long as it does not exist
+	tx           *Tx
+	name         string
+	bolt         *bbolt.Bucket // nil as long as it does not exist
+	live, frozen *rows         // nil for none
 }
 
 // Get returns the value of the key, nil if there is none.
 func (b *Bucket) Get(key []byte) []byte {
-	if b.b == nil {
+	for _, tree := range [...]*rows{b.tx.own[b.name], b.live, b.frozen} {
+		if tree == nil {
+			continue
+		}
+		if value, ok := tree.Get(asString(key)); ok {
+			return value
+		}
+	}
+	if b.bolt == nil {
 		return nil
 	}
-	return b.b.Get(key)
+	return b.bolt.Get(key)
 }
 
-// Put sets the value of the key. Key and value must stay as they are until
-// the transaction ends.
+var (
+	errReadOnly = errors.New("a View cannot write")
+	errEmptyKey = errors.New("a row needs a key")
+)
+
+// Put sets the value of the key.
 func (b *Bucket) Put(key, value []byte) error {
-	b.tx.writes++
-	if b.b == nil {
-		created, err := b.tx.tx.CreateBucketIfNotExists([]byte(b.name))
-		if err != nil {
-			return err
-		}
-		b.b = created
+	if len(key) == 0 {
+		return errEmptyKey
 	}
-	if b.b.Get(key) == nil {
-		b.tx.keys += keyHash(b.name, key)
-	}
-	b.tx.changes.put(b.name, key, value)
-	return b.b.Put(key, value)
+	// Copies, because the row outlives the transaction.
+	row := append(append(make([]byte, 0, len(key)+len(value)), key...), value...)
+	return b.set(row[:len(key):len(key)], row[len(key):])
 }
 
 // Delete removes the key; a missing one is no error.
 func (b *Bucket) Delete(key []byte) error {
-	if b.b == nil {
+	if b.Get(key) == nil {
 		return nil
 	}
+	return b.set(bytes.Clone(key), nil)
+}
+
+func (b *Bucket) set(key, value []byte) error {
+	if !b.tx.Writable() {
+		return errReadOnly
+	}
+	tree := b.tx.own[b.name]
+	if tree == nil {
+		tree = new(rows)
+		b.tx.own[b.name] = tree
+	}
+	tree.Set(asString(key), value)
 	b.tx.writes++
-	if b.b.Get(key) == nil {
-		return nil
-	}
-	b.tx.keys -= keyHash(b.name, key)
-	b.tx.changes.remove(b.name, key)
-	return b.b.Delete(key)
+	return nil
 }
 
 // Last returns the last key and its value, nil in an empty bucket.
 func (b *Bucket) Last() (key, value []byte) {
-	if b.b == nil {
-		return nil, nil
+	var sources []*source
+	for _, tree := range b.trees() {
+		sources = append(sources, downward(tree))
 	}
-	return b.b.Cursor().Last()
+	if b.bolt != nil {
+		sources = append(sources, boltDownward(b.bolt))
+	}
+	for key, value := range merge(-1, sources) {
+		return key, value
+	}
+	return nil, nil
 }
 
 // From goes through the keys in order, beginning with the first that is not
-// before start.
+// before start. It does not visit what the transaction writes meanwhile.
 func (b *Bucket) From(start []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
-		if b.b == nil {
-			return
+		var sources []*source
+		for _, tree := range b.trees() {
+			sources = append(sources, upward(tree, start))
 		}
-		c := b.b.Cursor()
-		for k, v := c.Seek(start); k != nil; k, v = c.Next() {
-			if !yield(k, v) {
-				return
-			}
+		if b.bolt != nil {
+			sources = append(sources, boltUpward(b.bolt, start))
+		}
+		merge(1, sources)(yield)
+	}
+}
+
+// trees returns the overlays' rows, the newest first. The transaction's own are a copy,
+// which stays as it is.
+func (b *Bucket) trees() (all []*rows) {
+	if own := b.tx.own[b.name]; own != nil {
+		all = append(all, own.Copy())
+	}
+	for _, tree := range []*rows{b.live, b.frozen} {
+		if tree != nil {
+			all = append(all, tree)
 		}
 	}
+	return all
 }
 
 // Prefix goes through the keys that begin with prefix, in order.
@@ -122,3 +160,6 @@ func (b *Bucket) Prefix(prefix []byte) iter.Seq2[[]byte, []byte] {
 		}
 	}
 }
+
+// changes returns the rows that the transaction has written.
+func (tx *Tx) changes() []change.Row { return tx.own.sorted() }

@@ -1,9 +1,6 @@
 package state
 
-import (
-	"bytes"
-	"slices"
-)
+import "github.com/strongroom/strongroom/internal/state/change"
 
 // A Row is a row after a change. The value is nil if the row was deleted.
 type Row struct{ Key, Value []byte }
@@ -27,49 +24,20 @@ func (f *File) Watch(bucket string, fn func(rows []Row)) {
 	f.watchers = append(f.watchers, watcher{bucket, fn})
 }
 
-func (f *File) currentWatchers() []watcher {
+// tell calls the watchers with their rows of a change set.
+func (f *File) tell(set []change.Row) {
 	f.watching.Lock()
-	defer f.watching.Unlock()
-	return f.watchers
-}
-
-// changes are the rows that a transaction has changed, by bucket and key, in the buckets
-// that are watched.
-type changes map[string]map[string][]byte
-
-func newChanges(watchers []watcher) changes {
-	c := changes{}
+	watchers := f.watchers
+	f.watching.Unlock()
 	for _, w := range watchers {
-		c[w.bucket] = map[string][]byte{}
-	}
-	return c
-}
-
-// put copies the value, because bbolt may move it during the commit.
-func (c changes) put(bucket string, key, value []byte) {
-	if rows, ok := c[bucket]; ok {
-		rows[string(key)] = append([]byte{}, value...)
-	}
-}
-
-func (c changes) remove(bucket string, key []byte) {
-	if rows, ok := c[bucket]; ok {
-		rows[string(key)] = nil
-	}
-}
-
-func (c changes) tell(watchers []watcher) {
-	for _, w := range watchers {
-		if rows := c.rows(w.bucket); len(rows) > 0 {
+		var rows []Row
+		for _, r := range set {
+			if r.Bucket == w.bucket {
+				rows = append(rows, Row{r.Key, r.Value})
+			}
+		}
+		if len(rows) > 0 {
 			w.fn(rows)
 		}
 	}
-}
-
-func (c changes) rows(bucket string) (rows []Row) {
-	for key, value := range c[bucket] {
-		rows = append(rows, Row{[]byte(key), value})
-	}
-	slices.SortFunc(rows, func(a, b Row) int { return bytes.Compare(a.Key, b.Key) })
-	return rows
 }

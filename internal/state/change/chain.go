@@ -1,9 +1,9 @@
 package change
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 )
 
 // ChainBytes is the length of a [Chain].
@@ -13,13 +13,22 @@ const ChainBytes = 16
 // before the first set.
 type Chain [ChainBytes]byte
 
+// A Key computes the MACs of a chain: HMAC-SHA256 of the concatenated parts.
+type Key interface{ MAC(parts ...[]byte) []byte }
+
+// Unkeyed is in place of a [Key] for a file whose keyring is not open. Its chain detects
+// accidents, not attacks.
+type Unkeyed struct{}
+
+// MAC returns SHA-256 of the concatenated parts.
+func (Unkeyed) MAC(parts ...[]byte) []byte {
+	sum := sha256.Sum256(slices.Concat(parts...))
+	return sum[:]
+}
+
 // Next returns the chain after the set with this number and encoding: the first half of
-// HMAC-SHA256(key, chain ‖ number (8, little-endian) ‖ encoded set).
-func (c Chain) Next(key []byte, seq uint64, encoded []byte) (next Chain) {
-	mac := hmac.New(sha256.New, key)
-	_, _ = mac.Write(c[:])
-	_, _ = mac.Write(binary.LittleEndian.AppendUint64(nil, seq))
-	_, _ = mac.Write(encoded)
-	copy(next[:], mac.Sum(nil))
+// the MAC of chain ‖ number (8, little-endian) ‖ encoded set.
+func (c Chain) Next(key Key, seq uint64, encoded []byte) (next Chain) {
+	copy(next[:], key.MAC(c[:], binary.LittleEndian.AppendUint64(nil, seq), encoded))
 	return next
 }

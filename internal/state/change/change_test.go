@@ -2,6 +2,8 @@ package change_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -42,8 +44,7 @@ func TestEncodingStaysAsItIs(t *testing.T) {
 	if got := hex.EncodeToString(encoded); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	chain := change.Chain{}.Next(bytes.Repeat([]byte{7}, 32), 1, encoded)
-	chain = chain.Next(bytes.Repeat([]byte{7}, 32), 2, nil)
+	chain := change.Chain{}.Next(keyOf(7), 1, encoded).Next(keyOf(7), 2, nil)
 	if got, want := hex.EncodeToString(chain[:]), "9437cf2dbefb0b90569d2a6626efa908"; got != want {
 		t.Errorf("chain %s, want %s", got, want)
 	}
@@ -77,14 +78,23 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+type keyOf byte
+
+func (k keyOf) MAC(parts ...[]byte) []byte {
+	mac := hmac.New(sha256.New, bytes.Repeat([]byte{byte(k)}, 32))
+	_, _ = mac.Write(slices.Concat(parts...))
+	return mac.Sum(nil)
+}
+
 func TestChainDependsOnEverything(t *testing.T) {
-	key, set := bytes.Repeat([]byte{1}, 32), []byte("set")
+	key, set := keyOf(1), []byte("set")
 	base := change.Chain{}.Next(key, 1, set)
 	for what, other := range map[string]change.Chain{
-		"another key":              change.Chain{}.Next(bytes.Repeat([]byte{2}, 32), 1, set),
+		"another key":              change.Chain{}.Next(keyOf(2), 1, set),
 		"another number":           change.Chain{}.Next(key, 2, set),
 		"another set":              change.Chain{}.Next(key, 1, []byte("sets")),
 		"another chain before it":  base.Next(key, 1, set),
+		"no key":                   change.Chain{}.Next(change.Unkeyed{}, 1, set),
 		"nothing in common at all": {},
 	} {
 		if other == base {

@@ -110,6 +110,14 @@ func recordSum(salt [8]byte, record []byte) uint32 {
 	return crc32.Update(sum, castagnoli, record[8:])
 }
 
+// seqOf returns the number of the record at the beginning of b, if there is one, else 0.
+func seqOf(b []byte) uint64 {
+	if len(b) < headBytes {
+		return 0
+	}
+	return order.Uint64(b[8:])
+}
+
 // decodeRecord returns the record at the beginning of b, which is the rest of a file. Its
 // content is a part of b.
 func decodeRecord(b []byte, salt [8]byte) (r Record, durable uint64, ok bool) {

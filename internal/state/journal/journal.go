@@ -178,11 +178,12 @@ func (f *file) sync() error {
 // final.
 func (j *Journal) Turn(next uint64) error {
 	from, to := j.files[j.now], j.files[1-j.now]
-	if from.header.first == next {
-		return nil // it is empty
-	}
 	if err := j.Sync(); err != nil {
 		return err
+	}
+	if from.header.first == next { // it is empty
+		j.written, j.durable = next-1, next-1
+		return nil
 	}
 	if !to.free.Load() {
 		return errors.New("turning the journal while its other file is in use")

@@ -121,8 +121,8 @@ func (j *Journal) Beyond(applied uint64) (beyond bool, err error) {
 			return true, nil
 		}
 		err := f.mapped(func(b []byte) error {
-			for at := headerBytes; at < len(b); at += alignment {
-				if r, _, ok := decodeRecord(b[at:], f.header.salt); ok && r.Seq > applied {
+			for at := int64(headerBytes); at < int64(len(b)); at += alignment {
+				if _, _, ok := f.recordFrom(b[at:], applied+1); ok {
 					beyond = true
 				}
 			}
@@ -166,8 +166,8 @@ func (f *file) scan(current bool, fn func(Record) error) error {
 func (f *file) settle(b []byte, torn uint64) error {
 	behind := false
 	for at := f.end; at < int64(len(b)); at += alignment {
-		r, durable, ok := decodeRecord(b[at:], f.header.salt)
-		if !ok || r.Seq < torn {
+		r, durable, ok := f.recordFrom(b[at:], torn)
+		if !ok {
 			continue
 		}
 		if durable >= torn {
@@ -182,6 +182,16 @@ func (f *file) settle(b []byte, torn uint64) error {
 		return err
 	}
 	return f.sync()
+}
+
+// recordFrom returns the record at the beginning of b if its number is at least least.
+// It looks at the number first: other content of the file would be summed up for nothing.
+func (f *file) recordFrom(b []byte, least uint64) (r Record, durable uint64, ok bool) {
+	most := least + uint64(f.header.size/alignment) // #nosec G115 -- a size is not negative
+	if seq := seqOf(b); seq < least || seq > most {
+		return Record{}, 0, false
+	}
+	return decodeRecord(b, f.header.salt)
 }
 
 // mapped calls fn with the content of the file. Mapped, it takes no memory of the

@@ -1,0 +1,345 @@
+package state_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/journal"
+)
+
+// mustCopy copies a state file, and the files of its journal too if a crash left it.
+func mustCopy(t *testing.T, path string, withJournal bool) (copied string) {
+	t.Helper()
+	copied = filepath.Join(t.TempDir(), "state.db")
+	for i, from := range files(path) {
+		if i > 0 && !withJournal {
+			break
+		}
+		if err := os.WriteFile(files(copied)[i], mustRead(t, from), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return copied
+}
+
+func TestChangesAreInTheJournalAfterACrashAndInTheFileAfterAStop(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	for n := range 20 {
+		mustUpdate(t, f, put(fmt.Sprint("k", n), "v"))
+	}
+	crashed := mustCopy(t, path, true)
+	alone := mustCopy(t, path, false)
+	if _, err := state.Open(alone); !errors.Is(err, state.ErrJournal) || !strings.Contains(err.Error(), "was not closed cleanly") {
+		t.Errorf("a crashed file without its journal: %v, want ErrJournal", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for what, copied := range map[string]string{"crashed": crashed, "stopped": mustCopy(t, path, true), "stopped, alone": mustCopy(t, path, false)} {
+		f := mustOpen(t, copied)
+		for n := range 20 {
+			if get(t, f, fmt.Sprint("k", n)) != "v" {
+				t.Errorf("%s: k%d is lost", what, n)
+			}
+		}
+		mustUpdate(t, f, put("later", "v"))
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if get(t, mustOpen(t, copied), "later") != "v" {
+			t.Errorf("%s: a later change is lost", what)
+		}
+	}
+}
+
+func TestStateFileOfAnotherMomentThanItsJournalIsRefused(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	mustUpdate(t, f, put("k", "1"))
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stopped := mustRead(t, path)
+	f = mustOpen(t, path)
+	mustUpdate(t, f, put("k", "2"))
+	early := mustCopy(t, path, true)
+	for n := range 3 { // so that both journal files are used anew
+		mustUpdate(t, f, put("k", fmt.Sprint("more", n)))
+		if err := f.Checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustUpdate(t, f, put("k", "3"))
+	late := mustCopy(t, path, true)
+	other := mustCopy(t, mustCreate(t), false)
+	mix := func(db string, from string) string {
+		mixed := mustCopy(t, from, true)
+		if err := os.WriteFile(mixed, mustRead(t, db), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return mixed
+	}
+	older := filepath.Join(t.TempDir(), "older.db")
+	if err := os.WriteFile(older, stopped, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var backup strings.Builder
+	if _, err := f.WriteTo(&backup); err != nil {
+		t.Fatal(err)
+	}
+	restored := filepath.Join(t.TempDir(), "restored.db")
+	if err := state.Restore(restored, strings.NewReader(backup.String())); err != nil {
+		t.Fatal(err)
+	}
+	for what, path := range map[string]string{
+		"an old file that was closed cleanly":  mix(older, late),
+		"an old file of a crash":               mix(early, late),
+		"a new file with an old journal":       mix(late, early),
+		"another file":                         mix(other, late),
+		"a file restored from a backup":        mix(restored, late),
+		"a clean file beside its next changes": mix(older, early),
+	} {
+		before := mustReadFiles(t, path)
+		if f, err := state.Open(path); !errors.Is(err, state.ErrJournal) || !strings.Contains(err.Error(), "put the state file and ") {
+			t.Errorf("%s: %v, want ErrJournal", what, err)
+			if err == nil {
+				_ = f.Close()
+			}
+		}
+		if !slices.EqualFunc(before, mustReadFiles(t, path), slices.Equal) {
+			t.Errorf("%s: the refused files have changed", what)
+		}
+	}
+	for what, path := range map[string]string{"early": early, "late": late, "restored": restored} {
+		if got := get(t, mustOpen(t, path), "k"); got == "" {
+			t.Errorf("%s: the key is lost", what)
+		}
+	}
+}
+
+// The journal's files are removed with the lost state file that they belong to.
+func TestRestoreInPlaceOfALostFileRemovesItsJournal(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	mustUpdate(t, f, put("k", "old"))
+	var backup strings.Builder
+	if _, err := f.WriteTo(&backup); err != nil {
+		t.Fatal(err)
+	}
+	mustUpdate(t, f, put("k", "new"))
+	crashed := mustCopy(t, path, true)
+	if err := os.Remove(crashed); err != nil {
+		t.Fatal(err)
+	}
+	if err := state.Restore(crashed, strings.NewReader(backup.String())); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, mustOpen(t, crashed), "k"); got != "old" {
+		t.Errorf("got %q, want the backup's", got)
+	}
+}
+
+// Changes that do not fit into the journal go to the state file at once.
+func TestLargeChangesSurviveACrash(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	random := rand.New(rand.NewPCG(1, 2))
+	want := map[string]string{}
+	for n := range sized(30, 300) {
+		key := fmt.Sprint("k", random.IntN(10))
+		size := []int{10, 1000, 100_000, 190_000, 250_000, 300_000, 1 << 20}[random.IntN(7)]
+		want[key] = strings.Repeat(fmt.Sprint(n%10), size)
+		mustUpdate(t, f, put(key, want[key]))
+		if n%3 != 0 {
+			continue
+		}
+		crashed, err := state.OpenIdle(mustCopy(t, path, true))
+		if err != nil {
+			t.Fatalf("after change %d: %v", n, err)
+		}
+		for key, value := range want {
+			if get(t, crashed, key) != value || get(t, f, key) != value {
+				t.Fatalf("after change %d: %s is lost", n, key)
+			}
+		}
+		if err := crashed.Abandon(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Checkpoints of several commits run while the process is killed.
+func TestCrashBetweenTheCommitsOfACheckpointLosesNothing(t *testing.T) {
+	path := mustCreate(t)
+	kills, done := sized(6, 200), 0
+	for i := range kills {
+		cmd := child(t, "flood", path)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		killAfter(cmd, i)
+		lines := told(mustReadAll(t, out))
+		_ = cmd.Wait() // killed
+		for _, line := range lines {
+			if line[0] != "done" {
+				t.Errorf("unexpected: %s", line)
+			}
+		}
+		done += wantAllDone(t, path, lines)
+	}
+	t.Logf("%d kills beside checkpoints: %d changes acknowledged, 0 lost", kills, done)
+	if done == 0 {
+		t.Error("nothing was acknowledged")
+	}
+}
+
+// A macKey is a key of the chain.
+type macKey string
+
+func (k macKey) MAC(parts ...[]byte) []byte {
+	mac := hmac.New(sha256.New, []byte(k))
+	_, _ = mac.Write(slices.Concat(parts...))
+	return mac.Sum(nil)
+}
+
+func TestJournalOfAnotherKeyIsRefused(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	if err := f.Authenticate(macKey("mine")); err != nil {
+		t.Fatal(err)
+	}
+	mustUpdate(t, f, put("k", "1"))
+	if err := f.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	mustUpdate(t, f, put("k", "2"))
+	mustUpdate(t, f, put("k", "3"))
+	crashed := mustCopy(t, path, true)
+	for key, want := range map[string]error{"mine": nil, "another": state.ErrDamaged} {
+		f := mustOpen(t, mustCopy(t, crashed, true))
+		if err := f.Authenticate(macKey(key)); !errors.Is(err, want) {
+			t.Errorf("with the key %q: %v, want %v", key, err, want)
+		}
+	}
+	f, err := state.OpenIdle(mustCopy(t, crashed, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Authenticate(macKey("mine"))
+	if got := get(t, f, "k"); got != "3" {
+		t.Errorf("got %q, want 3", got)
+	}
+	_ = f.Abandon()
+}
+
+// An attacker without the key puts a record of his own behind the last one, with right
+// sums.
+func TestForgedRecordIsRefused(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	if err := f.Authenticate(macKey("mine")); err != nil {
+		t.Fatal(err)
+	}
+	mustUpdate(t, f, put("k", "1"))
+	crashed := mustCopy(t, path, true)
+	forger, err := state.OpenIdle(crashed) // without a key
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustUpdate(t, forger, put("k", "forged"))
+	_ = forger.Abandon()
+	if err := mustOpen(t, crashed).Authenticate(macKey("mine")); !errors.Is(err, state.ErrDamaged) {
+		t.Errorf("got %v, want ErrDamaged", err)
+	}
+}
+
+func TestJournalOpenToOthersIsRefused(t *testing.T) {
+	path := mustCreate(t)
+	if err := mustOpen(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(journal.Paths(path)[1], 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := state.Open(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestJournalGetsTheSizeAskedFor(t *testing.T) {
+	path := mustCreate(t)
+	for _, size := range []int64{1 << 20, 512 << 10} {
+		f, err := state.OpenSized(path, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustUpdate(t, f, put("k", fmt.Sprint(size)))
+		crashed := mustCopy(t, path, true)
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again, err := state.OpenSized(crashed, 2<<20) // it still holds changes
+		if err != nil || get(t, again, "k") != fmt.Sprint(size) {
+			t.Fatal(err)
+		}
+		_ = again.Close()
+		for _, p := range []string{journal.Paths(path)[0], journal.Paths(crashed)[1]} {
+			if mustSize(t, p) != size {
+				t.Errorf("%s has %d bytes, want %d", p, mustSize(t, p), size)
+			}
+		}
+	}
+	if _, err := state.OpenSized(path, 1000); err == nil {
+		t.Error("a journal of 1000 bytes is accepted")
+	}
+}
+
+// Many more change sets than a checkpoint has moved are there at once.
+func TestLongJournalIsReplayedBeforeItIsMoved(t *testing.T) {
+	path := mustCreate(t)
+	size := int64(sized(4, 64)) << 20
+	f, err := state.OpenSized(path, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	f, err = state.OpenIdle(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; int64(n)*2000 < size*3/5; n++ {
+		mustUpdate(t, f, put(fmt.Sprint("k", n), strings.Repeat("v", 1800)))
+	}
+	_ = f.Abandon()
+	f = mustOpen(t, path)
+	if got := get(t, f, fmt.Sprint("k", n-1)); len(got) != 1800 {
+		t.Errorf("the last change is lost: %q", got)
+	}
+	var copied strings.Builder
+	if _, err := f.WriteTo(&copied); err != nil {
+		t.Fatal(err)
+	}
+	restored := filepath.Join(t.TempDir(), "restored.db")
+	if err := state.Restore(restored, io.MultiReader(strings.NewReader(copied.String()))); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, mustOpen(t, restored), fmt.Sprint("k", n-1)); len(got) != 1800 {
+		t.Errorf("the last change is not in a backup: %q", got)
+	}
+}
