@@ -153,7 +153,7 @@ linear: ## Check that N=20000 concurrent operations with crashes are linearizabl
 	STRONGROOM_LINEAR=$(or $(N),20000) $(PROOF) -run 'TestModel|TestOperationsAreLinearizable|TestNoUpdateIsLost' ./cmd/strongroom
 
 # Before this commit there were no packages.
-upgrades: ## Let the program of an earlier commit (FROM=) and this one take turns on a state file
+upgrades: ## Upgrade from the program of an earlier commit (FROM=), go back, and upgrade again
 	STRONGROOM_UPGRADE_FROM=$(or $(FROM),1cc0ee4) $(PROOF) -run TestUpgradeKeepsEverythingAndCanBeTakenBack ./cmd/strongroom
 
 reloads: ## Reload N=1000 times under load, every second time with a broken file

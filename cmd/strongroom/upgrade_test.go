@@ -4,12 +4,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // The program of an earlier commit and this one take turns on one state file, as in an
-// upgrade that is taken back. make upgrades sets the commit; building it takes a minute.
+// upgrade that is taken back. If the format has changed, going back means to use the copy
+// from before the upgrade. make upgrades sets the commit; building it takes a minute.
 func TestUpgradeKeepsEverythingAndCanBeTakenBack(t *testing.T) {
 	commit := os.Getenv("STRONGROOM_UPGRADE_FROM")
 	if commit == "" {
@@ -24,8 +26,15 @@ func TestUpgradeKeepsEverythingAndCanBeTakenBack(t *testing.T) {
 	}
 	i := install{dir, strings.TrimPrefix(lines[0], "X-Session-API-Key: "), strings.TrimPrefix(lines[1], "Authorization-PSK: ")}
 
-	var written []string
+	var written, atUpgrade []string
 	for turn, program := range []string{earlier, program, earlier, program} {
+		switch copied := i.path("data/strongroom.db") + ".v1"; {
+		case turn == 1:
+			atUpgrade = written
+		case turn == 2 && exists(copied):
+			mustGoBack(t, i.path("data/strongroom.db"), copied)
+			written = slices.Clone(atUpgrade)
+		}
 		p := mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 		for _, name := range written {
 			if got := p.want(t, 200, "GET", app+"/"+name+"/reveal", i.pskHeader(), "").body; !strings.Contains(got, "value-of-"+name) {
@@ -41,6 +50,24 @@ func TestUpgradeKeepsEverythingAndCanBeTakenBack(t *testing.T) {
 			}
 		}
 		p.mustStop(t)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// mustGoBack puts the copy in the place of the state file.
+func mustGoBack(t *testing.T, state, copied string) {
+	t.Helper()
+	for _, path := range []string{state, state + ".journal0", state + ".journal1"} {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(copied, state); err != nil {
+		t.Fatal(err)
 	}
 }
 
