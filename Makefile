@@ -69,7 +69,7 @@ kubetest: ## Build the Kubernetes API server for the tests (only once)
 test: kubetest ## Run all tests, and count them
 	@echo '== tests of all modules (compiling the validators for the first time takes minutes)'
 	@$(TOOL) gotestsum --format pkgname --raw-command -- sh -ec '\
-		go test -json -race -timeout 20m ./...; \
+		go test -json -race -timeout 30m ./...; \
 		cd internal/tools; go test -json ./...; \
 		cd ../test/contracttest; go test -json -count=1 ./...; \
 		cd ../oidctest; go test -json -count=1 ./...; \
