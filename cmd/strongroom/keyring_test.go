@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/bbolt"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
 func TestKeyringRotatesWhileClientsWrite(t *testing.T) {
@@ -151,18 +151,19 @@ func TestResealingContinuesAfterACrash(t *testing.T) {
 // the key's id.
 func sealedBy(t *testing.T, i install, key uint32) (rows int) {
 	t.Helper()
-	db, err := bbolt.Open(i.path("data/strongroom.db"), 0o600, &bbolt.Options{ReadOnly: true})
+	file, err := state.Open(i.mustCopy(t).path("data/strongroom.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = db.Close() }()
-	err = db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("store/embedded/past")).ForEach(func(_, value []byte) error {
+	defer func() { _ = file.Close() }()
+	err = file.View(func(tx *state.Tx) error {
+		past := tx.Bucket("store/embedded/past")
+		for _, value := range past.From([]byte{0}) {
 			if binary.BigEndian.Uint32(value) == key {
 				rows++
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 	mustWork(t, err)
 	return rows

@@ -160,7 +160,7 @@ func Restore(ctx context.Context, path string, plain io.Reader, source keyring.S
 	if err != nil {
 		return err
 	}
-	if _, err := keyring.Open(ctx, file, source); err != nil {
+	if err := keyring.Check(ctx, file, source); err != nil {
 		return errors.Join(fmt.Errorf("the state file in the backup: %w", err), file.Close())
 	}
 	return file.Close()

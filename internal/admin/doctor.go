@@ -142,10 +142,11 @@ func (s *Service) examineKeyring() []Finding {
 	}
 }
 
-// KeyFindings opens the keyring as the next start will. The configured key may differ from
+// KeyFindings checks that the configured key opens the keyring, as
+// the next start needs. The configured key may differ from
 // the one that opened the keyring: see Rewrap.
 func (s *Service) KeyFindings(ctx context.Context) []Finding {
-	if _, err := keyring.Open(ctx, s.File, s.Key); err != nil {
+	if err := keyring.Check(ctx, s.File, s.Key); err != nil {
 		return []Finding{wrong("key", "the server will not start again with the configured key: %v", err)}
 	}
 	return []Finding{fine("key", "the configured key opens the state file")}

@@ -55,6 +55,20 @@ func New(ctx context.Context, source Source, stateID string) (wrapped []byte, er
 
 // Open opens the keyring of the file. Errors: those of the source, and seal.ErrWrongKey.
 func Open(ctx context.Context, file File, source Source) (*Keyring, error) {
+	k, err := read(ctx, file, source)
+	if err == nil {
+		file.WatchKeyring(k.follow)
+	}
+	return k, err
+}
+
+// Check reports whether Open would succeed now. Its errors are those of Open.
+func Check(ctx context.Context, file File, source Source) error {
+	_, err := read(ctx, file, source)
+	return err
+}
+
+func read(ctx context.Context, file File, source Source) (*Keyring, error) {
 	kek, err := source.Key(ctx)
 	if err != nil {
 		return nil, err
@@ -67,9 +81,7 @@ func Open(ctx context.Context, file File, source Source) (*Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Keyring{file: file, ring: ring, wrapped: wrapped, kek: kek}
-	file.WatchKeyring(k.follow)
-	return k, nil
+	return &Keyring{file: file, ring: ring, wrapped: wrapped, kek: kek}, nil
 }
 
 // follow adopts the keyring that the file has now.

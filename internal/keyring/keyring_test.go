@@ -386,3 +386,18 @@ func FuzzStoredKeyring(f *testing.F) {
 		}
 	})
 }
+
+// The watcher of a checked keyring would stop the server at the next rewrap.
+func TestCheckDoesNotFollowTheFile(t *testing.T) {
+	f, kek := mustMake(t)
+	k := mustOpen(t, f, kek)
+	if err := keyring.Check(ctx, f, source{kek}); err != nil {
+		t.Fatal(err)
+	}
+	if err := keyring.Check(ctx, f, source{seal.NewKey()}); !errors.Is(err, seal.ErrWrongKey) {
+		t.Errorf("another key: %v", err)
+	}
+	if err := k.Rewrap(ctx, seal.NewKey()); err != nil {
+		t.Errorf("rewrapping after a check: %v", err)
+	}
+}
