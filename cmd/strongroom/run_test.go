@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -36,7 +37,17 @@ func TestExitCodesArePassedOn(t *testing.T) {
 	wantRefusalWith(t, p.run(t, "run", "--mask", "--", "/etc/passwd"), 126, "cannot be executed")
 }
 
+// passOnHangups makes commands start with the default action for SIGHUP, even if the tests
+// were started with nohup.
+func passOnHangups(t *testing.T) {
+	t.Helper()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
+}
+
 func TestDeathBySignalIsPassedOn(t *testing.T) {
+	passOnHangups(t)
 	p := mustLogIn(t)
 	p.mustSet(t, "value", "TOKEN")
 	for name, way := range waysToRun {
@@ -56,6 +67,7 @@ const countSignals = `for s in HUP INT TERM USR1 USR2 WINCH CONT; do trap "echo 
 while :; do read line || true; sleep 0.02; done 2>/dev/null`
 
 func TestSignalsReachTheCommand(t *testing.T) {
+	passOnHangups(t)
 	p := mustLogIn(t)
 	p.mustSet(t, "value", "TOKEN")
 	for name, way := range waysToRun {
