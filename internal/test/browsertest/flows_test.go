@@ -176,7 +176,7 @@ func TestSignOutEndsTheSessionEverywhere(t *testing.T) {
 	s.signIn(one, s.psk)
 	s.signIn(other, s.psk)
 	one.click(".menu summary")
-	one.click(".pop a")
+	one.click(`.pop a[href="/console/sessions"]`)
 	one.waitFor("h1", "Sessions")
 	if n := eval[float64](one, `document.querySelectorAll('tbody tr').length`); n != 2 {
 		t.Errorf("the page lists %v sessions, want 2", n)
