@@ -93,8 +93,10 @@ func (c *Console) entries(caller secret.Caller, f filter, before uint64, most in
 	for scanned := 0; before > 1; {
 		first := before - min(before, auditChunk+1)            // the number in front of the chunk
 		chunk, err := c.Audit.Read(first, int(before-first-1)) // #nosec G115 -- at most auditChunk
+		// If the entries of the chunk were pruned, Read returns later ones.
+		chunk = slices.DeleteFunc(chunk, func(e audit.Entry) bool { return e.Seq >= before })
 		if err != nil || len(chunk) == 0 {
-			return found, 0, err // the entries before were pruned
+			return found, 0, err
 		}
 		for _, e := range slices.Backward(chunk) {
 			if before = e.Seq; f.matches(e) && c.mayRead(caller, e) {

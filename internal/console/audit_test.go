@@ -1,0 +1,91 @@
+package console
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// openLog returns an audit log with n entries about user/a, one for each minute since the
+// time.
+func openLog(t *testing.T, n int, since time.Time) *audit.Log {
+	t.Helper()
+	path, ring := filepath.Join(t.TempDir(), "strongroom.db"), seal.NewRing()
+	if err := state.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }); err != nil {
+		t.Fatal(err)
+	}
+	file, err := state.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
+	t.Cleanup(func() {
+		if err := errors.Join(log.Close(), file.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	err = file.Update(t.Context(), func(tx *state.Tx) error {
+		for i := range n {
+			event := secret.Event{
+				Time: since.Add(time.Duration(i) * time.Minute), Subject: "alice", Action: secret.Reveal,
+				Ref: secret.Ref{Owner: secret.User("a"), Name: "db"}, Outcome: secret.Done,
+			}
+			if err := log.Append(tx, event); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+func TestPagesOfTheAuditLogShowEachEntryOnce(t *testing.T) {
+	since := time.Now().UTC().Truncate(time.Second).Add(-24 * time.Hour)
+	const all, pruned = 1200, 700
+	caller := secret.Caller{Grants: []secret.Grant{{Actions: []secret.Action{secret.Admin}, Owner: secret.User("a")}}}
+	for _, prune := range []bool{false, true} {
+		log := openLog(t, all, since)
+		want := all
+		if prune {
+			dropped, err := log.Prune(t.Context(), since.Add(pruned*time.Minute), secret.Event{Time: time.Now().UTC(), Subject: "root", Action: "audit prune"})
+			if err != nil || dropped < pruned {
+				t.Fatalf("Prune dropped %d entries: %v", dropped, err)
+			}
+			want = all - pruned
+		}
+		c := &Console{Options: Options{Audit: log, Kinds: []Kind{{Kind: secret.KindUser}}}}
+		for _, most := range []int{100, 10_000} {
+			var seen []uint64
+			before := uint64(0)
+			for range 2 * all / 100 {
+				found, next, err := c.entries(caller, filter{}, before, most)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range found {
+					seen = append(seen, e.Seq)
+				}
+				if before = next; next == 0 {
+					break
+				}
+			}
+			for i, seq := range seen {
+				if i > 0 && seq != seen[i-1]-1 {
+					t.Fatalf("pruned: %t, %d to a page: entry %d follows %d", prune, most, seq, seen[i-1])
+				}
+			}
+			if before != 0 || len(seen) != want {
+				t.Errorf("pruned: %t, %d to a page: %d entries, want %d; the next is %d, want 0", prune, most, len(seen), want, before)
+			}
+		}
+	}
+}
