@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -32,13 +33,20 @@ func (c *Console) audits(caller secret.Caller) bool {
 	return slices.ContainsFunc(caller.Grants, func(g secret.Grant) bool { return caller.May(secret.Admin, secret.Ref{Owner: g.Owner}) })
 }
 
-// mayRead reports whether the caller may read the entry. Entries about the server are for
-// its administrators.
+// mayRead reports whether the caller may read the entry: it has the right admin on all
+// secrets in it. Entries about the server are for its administrators.
 func (c *Console) mayRead(caller secret.Caller, e audit.Entry) bool {
-	if c.kind(e.Event.Ref.Owner.Kind) == nil {
+	ref := e.Event.Ref
+	if c.kind(ref.Owner.Kind) == nil {
 		return administers(caller)
 	}
-	return caller.May(secret.Admin, secret.Ref{Owner: e.Event.Ref.Owner})
+	names := append(slices.Collect(maps.Keys(e.Names)), ref.Name, cmp.Or(e.Event.NewName, ref.Name))
+	return administersAll(caller, ref.Owner, names)
+}
+
+// administersAll reports whether the caller has the right admin on each of the secrets.
+func administersAll(caller secret.Caller, owner secret.Owner, names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !caller.May(secret.Admin, secret.Ref{Owner: owner, Name: name}) })
 }
 
 // A filter selects entries. Empty fields select all.

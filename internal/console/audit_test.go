@@ -89,3 +89,43 @@ func TestPagesOfTheAuditLogShowEachEntryOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestEntriesAreShownOnlyToAdministratorsOfTheirSecrets(t *testing.T) {
+	c := &Console{Options: Options{Kinds: []Kind{{Kind: secret.KindUser}, {Kind: secret.KindApp}}}}
+	admin := func(owner secret.Owner, names ...string) secret.Grant {
+		return secret.Grant{Actions: []secret.Action{secret.Admin}, Owner: owner, Names: names}
+	}
+	a, app := secret.User("a"), secret.App("0f8fad5b-d9cb-469f-a165-70867728950e")
+	everything := []secret.Grant{admin(secret.User(secret.AnyID)), admin(secret.App(secret.AnyID))}
+	denied := secret.Grant{Actions: []secret.Action{secret.Admin}, Owner: a, Names: []string{"other"}, Deny: true}
+	about := func(owner secret.Owner, name string) audit.Entry {
+		return audit.Entry{Event: secret.Event{Ref: secret.Ref{Owner: owner, Name: name}}}
+	}
+	renamed, several := about(a, "db"), about(a, "")
+	renamed.Event.NewName, several.Names = "other", map[string]int{"db": 2, "other": 1}
+	server := about(secret.Owner{Kind: "session", ID: "x"}, "")
+	for _, tc := range []struct {
+		name   string
+		grants []secret.Grant
+		entry  audit.Entry
+		want   bool
+	}{
+		{"of its secret", []secret.Grant{admin(a, "db")}, about(a, "db"), true},
+		{"of another secret of the owner", []secret.Grant{admin(a, "db")}, about(a, "other"), false},
+		{"of its secret with a new name", []secret.Grant{admin(a, "db")}, renamed, false},
+		{"of its secret and another", []secret.Grant{admin(a, "db")}, several, false},
+		{"of both secrets", []secret.Grant{admin(a, "db", "other")}, several, true},
+		{"of a list of the owner's", []secret.Grant{admin(a, "db")}, about(a, ""), true},
+		{"of the owner", []secret.Grant{admin(a)}, renamed, true},
+		{"of a denied secret", []secret.Grant{admin(a), denied}, about(a, "other"), false},
+		{"of another owner", []secret.Grant{admin(a)}, about(app, "db"), false},
+		{"of the server, to the administrator of one owner", []secret.Grant{admin(a)}, server, false},
+		{"of the server, to the administrator of one kind", everything[:1], server, false},
+		{"of the server, to its administrator", everything, server, true},
+		{"to a reader", []secret.Grant{{Actions: []secret.Action{secret.List, secret.Reveal}, Owner: a}}, about(a, "db"), false},
+	} {
+		if got := c.mayRead(secret.Caller{Grants: tc.grants}, tc.entry); got != tc.want {
+			t.Errorf("an entry %s: mayRead = %t, want %t", tc.name, got, tc.want)
+		}
+	}
+}
