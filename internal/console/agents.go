@@ -62,9 +62,8 @@ type newAgentBody struct {
 }
 
 func (c *Console) newAgentPage(v *visit) error {
-	query := v.r.URL.Query()
-	body := newAgentBody{Chosen: query.Get("name")}
-	if query.Get("owner") == "" {
+	body := newAgentBody{Chosen: v.values.Get("name")}
+	if v.values.Get("owner") == "" {
 		owners, err := c.owners(v)
 		if err != nil {
 			return err
@@ -72,7 +71,7 @@ func (c *Console) newAgentPage(v *visit) error {
 		body.Owners = slices.DeleteFunc(owners, func(o secret.OwnerInfo) bool { return !v.caller.May(secret.Admin, secret.Ref{Owner: o.Owner}) })
 		return c.render(v, http.StatusOK, "agent", page{Title: "New agent key", Nav: "agents", Body: body})
 	}
-	ref, kind, err := c.refIn(query)
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
@@ -86,15 +85,11 @@ func (c *Console) newAgentPage(v *visit) error {
 // createAgent issues an agent key and shows it once. Its creator needs the right admin on
 // each secret, and may reveal it: a key never has more rights than its creator.
 func (c *Console) createAgent(v *visit) error {
-	form, err := v.form()
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
-	ref, kind, err := c.refIn(form)
-	if err != nil {
-		return err
-	}
-	names := form["names"]
+	names := v.values["names"]
 	for _, name := range names {
 		about := secret.Ref{Owner: ref.Owner, Name: name}
 		for _, action := range []secret.Action{secret.Admin, secret.Reveal} {
@@ -103,13 +98,13 @@ func (c *Console) createAgent(v *visit) error {
 			}
 		}
 	}
-	lifetime, err := time.ParseDuration(form.Get("for"))
-	reads, readsErr := strconv.Atoi(cmp.Or(strings.TrimSpace(form.Get("reads")), "0"))
+	lifetime, err := time.ParseDuration(v.values.Get("for"))
+	reads, readsErr := strconv.Atoi(cmp.Or(strings.TrimSpace(v.values.Get("reads")), "0"))
 	if err != nil || readsErr != nil {
 		return &secret.InvalidError{Field: "reads", Reason: "must be a number, and the time one of the list"}
 	}
 	key, _, err := c.Agents.CreateAgent(v.r.Context(), v.caller, issued.AgentDraft{
-		Owner: ref.Owner, Names: names, Lifetime: lifetime, Reads: reads, Subject: strings.TrimSpace(form.Get("subject")),
+		Owner: ref.Owner, Names: names, Lifetime: lifetime, Reads: reads, Subject: strings.TrimSpace(v.values.Get("subject")),
 	})
 	if err != nil {
 		return err
@@ -118,11 +113,7 @@ func (c *Console) createAgent(v *visit) error {
 }
 
 func (c *Console) revokeAgent(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	id := form.Get("id")
+	id := v.values.Get("id")
 	for _, k := range c.Agents.List(true) {
 		if k.ID != id || len(k.Grants) == 0 {
 			continue

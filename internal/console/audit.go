@@ -182,9 +182,8 @@ func (c *Console) auditPage(v *visit) error {
 	if !c.audits(v.caller) {
 		return secret.ErrForbidden
 	}
-	query := v.r.URL.Query()
-	f := filterIn(query)
-	before, _ := strconv.ParseUint(query.Get("before"), 10, 64) // otherwise from the end
+	f := filterIn(v.values)
+	before, _ := strconv.ParseUint(v.values.Get("before"), 10, 64) // otherwise from the end
 	found, next, err := c.entries(v.caller, f, before, auditRows)
 	if err != nil {
 		return err
@@ -213,10 +212,10 @@ func (c *Console) auditPage(v *visit) error {
 	for _, e := range found {
 		body.Rows = append(body.Rows, rowOf(e))
 	}
-	if query.Has("verify") {
+	if v.values.Has("verify") {
 		c.verify(v, &body)
 	}
-	if seq, err := strconv.ParseUint(query.Get("why"), 10, 64); err == nil {
+	if seq, err := strconv.ParseUint(v.values.Get("why"), 10, 64); err == nil {
 		if body.Why, err = c.explain(v.caller, seq); err != nil {
 			return err
 		}
@@ -239,8 +238,7 @@ func (c *Console) newer(v *visit) error {
 	if !c.audits(v.caller) {
 		return secret.ErrForbidden
 	}
-	query := v.r.URL.Query()
-	after, err := strconv.ParseUint(query.Get("after"), 10, 64)
+	after, err := strconv.ParseUint(v.values.Get("after"), 10, 64)
 	if err != nil {
 		return &secret.InvalidError{Field: "after", Reason: "must be a number"}
 	}
@@ -248,7 +246,7 @@ func (c *Console) newer(v *visit) error {
 	if err != nil {
 		return err
 	}
-	f := filterIn(query)
+	f := filterIn(v.values)
 	answer := struct {
 		Head uint64 `json:"head"`
 		Rows []row  `json:"rows"`
@@ -267,7 +265,7 @@ func (c *Console) export(v *visit) error {
 	if !c.audits(v.caller) {
 		return secret.ErrForbidden
 	}
-	found, _, err := c.entries(v.caller, filterIn(v.r.URL.Query()), 0, exportRows)
+	found, _, err := c.entries(v.caller, filterIn(v.values), 0, exportRows)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/strongroom/strongroom/internal/secret"
@@ -31,7 +30,7 @@ type compared struct {
 
 // compare shows how two versions of a secret differ in keys and description.
 func (c *Console) compare(v *visit) error {
-	body, _, err := c.versions(v, v.r.URL.Query())
+	body, _, err := c.versions(v)
 	if err != nil {
 		return err
 	}
@@ -41,11 +40,7 @@ func (c *Console) compare(v *visit) error {
 // compareValues also compares the values, by fingerprints. It counts as revealing both
 // versions, because it tells which values are equal.
 func (c *Console) compareValues(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	body, kind, err := c.versions(v, form)
+	body, kind, err := c.versions(v)
 	if err != nil {
 		return err
 	}
@@ -79,9 +74,9 @@ func (c *Console) showCompared(v *visit, body compareBody) error {
 	return c.render(v, http.StatusOK, "compare", page{Title: "Compare " + body.Name, Nav: "secrets", Owner: body.Owner.String(), Body: body})
 }
 
-// versions returns the two versions that the values name, without fingerprints.
-func (c *Console) versions(v *visit, values url.Values) (body compareBody, kind *Kind, err error) {
-	ref, kind, err := c.refIn(values)
+// versions returns the two versions that the request names, without fingerprints.
+func (c *Console) versions(v *visit) (body compareBody, kind *Kind, err error) {
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return body, nil, err
 	}
@@ -96,8 +91,8 @@ func (c *Console) versions(v *visit, values url.Values) (body compareBody, kind 
 		}
 		return all[i], nil
 	}
-	older, oldErr := at(values.Get("old"))
-	newer, newErr := at(values.Get("new"))
+	older, oldErr := at(v.values.Get("old"))
+	newer, newErr := at(v.values.Get("new"))
 	body = compareBody{Ref: ref, Old: older, New: newer, May: v.caller.May(secret.Reveal, ref)}
 	keys := slices.Concat(older.Keys, newer.Keys)
 	slices.Sort(keys)

@@ -23,7 +23,7 @@ type editBody struct {
 
 func (c *Console) newPage(v *visit) error {
 	body := editBody{Kinds: c.Kinds}
-	if text := v.r.URL.Query().Get("owner"); text != "" {
+	if text := v.values.Get("owner"); text != "" {
 		owner, err := secret.ParseOwner(text)
 		kind := c.kind(owner.Kind)
 		if err != nil || kind == nil {
@@ -35,7 +35,7 @@ func (c *Console) newPage(v *visit) error {
 }
 
 func (c *Console) editPage(v *visit) error {
-	ref, kind, err := c.refIn(v.r.URL.Query())
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
@@ -49,20 +49,16 @@ func (c *Console) editPage(v *visit) error {
 
 // create stores a new secret.
 func (c *Console) create(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	ref, kind, err := c.refIn(form)
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return &secret.InvalidError{Field: "owner", Reason: "must be user/<id> or app/<uuid>"}
 	}
-	change, warnings, err := kind.change(form)
+	change, warnings, err := kind.change(v.values)
 	err = cmp.Or(kind.CheckOwner(ref.Owner.ID), kind.CheckName(ref.Name), err)
 	if err != nil {
 		return kind.Secrets.Refuse(v.r.Context(), v.caller, secret.Create, ref, err)
 	}
-	draft := secret.Draft{Description: unix(form.Get("description")), Data: change.Set}
+	draft := secret.Draft{Description: unix(v.values.Get("description")), Data: change.Set}
 	info, err := kind.Secrets.Create(v.r.Context(), v.caller, ref, draft)
 	if err != nil {
 		return err
@@ -72,45 +68,37 @@ func (c *Console) create(v *visit) error {
 
 // describe changes name and description.
 func (c *Console) describe(v *visit) error {
-	form, err := v.form()
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
-	ref, kind, err := c.refIn(form)
-	if err != nil {
-		return err
-	}
-	name := form.Get("newname")
+	name := v.values.Get("newname")
 	if name != ref.Name {
 		if err := kind.CheckName(name); err != nil {
 			return kind.Secrets.Refuse(v.r.Context(), v.caller, secret.Write, ref, err)
 		}
 	}
-	onlyIf := secret.Revision(form.Get("revision"))
-	info, err := kind.Secrets.Describe(v.r.Context(), v.caller, ref, onlyIf, name, unix(form.Get("description")))
+	onlyIf := secret.Revision(v.values.Get("revision"))
+	info, err := kind.Secrets.Describe(v.r.Context(), v.caller, ref, onlyIf, name, unix(v.values.Get("description")))
 	if err != nil {
-		return c.orConflict(v, kind, ref, form, err)
+		return c.orConflict(v, kind, ref, err)
 	}
 	return c.saved(v, kind, info, nil)
 }
 
 // replace changes the values. Fields that are left empty keep the stored value.
 func (c *Console) replace(v *visit) error {
-	form, err := v.form()
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
-	ref, kind, err := c.refIn(form)
-	if err != nil {
-		return err
-	}
-	change, warnings, err := kind.change(form)
+	change, warnings, err := kind.change(v.values)
 	if err != nil {
 		return kind.Secrets.Refuse(v.r.Context(), v.caller, secret.Write, ref, err)
 	}
-	info, err := kind.Secrets.Replace(v.r.Context(), v.caller, ref, secret.Revision(form.Get("revision")), change)
+	info, err := kind.Secrets.Replace(v.r.Context(), v.caller, ref, secret.Revision(v.values.Get("revision")), change)
 	if err != nil {
-		return c.orConflict(v, kind, ref, form, err)
+		return c.orConflict(v, kind, ref, err)
 	}
 	return c.saved(v, kind, info, warnings)
 }
@@ -163,7 +151,7 @@ func (k *Kind) change(form url.Values) (change secret.Change, warnings []string,
 func unix(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
 // orConflict returns a conflict that says how the secret has changed, if that is the error.
-func (c *Console) orConflict(v *visit, kind *Kind, ref secret.Ref, form url.Values, err error) error {
+func (c *Console) orConflict(v *visit, kind *Kind, ref secret.Ref, err error) error {
 	if !errors.Is(err, secret.ErrChanged) {
 		return err
 	}
@@ -172,12 +160,12 @@ func (c *Console) orConflict(v *visit, kind *Kind, ref secret.Ref, form url.Valu
 		return headErr
 	}
 	var changes []string
-	if was := unix(form.Get("was")); form.Has("was") && was != now.Description {
+	if was := unix(v.values.Get("was")); v.values.Has("was") && was != now.Description {
 		changes = append(changes, "the description")
 	}
-	stored := form["stored"]
+	stored := v.values["stored"]
 	for _, key := range now.Keys {
-		if form.Has("stored") && !slices.Contains(stored, key) {
+		if v.values.Has("stored") && !slices.Contains(stored, key) {
 			changes = append(changes, "the new key "+key)
 		}
 	}

@@ -46,16 +46,15 @@ type ownerLink struct {
 
 // list is the first page: the secrets of one owner or of all, and the search.
 func (c *Console) list(v *visit) error {
-	query := v.r.URL.Query()
 	owners, err := c.owners(v)
 	if err != nil {
 		return err
 	}
-	body := listBody{Query: strings.TrimSpace(query.Get("q"))}
+	body := listBody{Query: strings.TrimSpace(v.values.Get("q"))}
 	searched, title := owners, "Secrets"
 	var current secret.Owner
-	if query.Get("owner") != "" {
-		if current, err = secret.ParseOwner(query.Get("owner")); err != nil {
+	if v.values.Get("owner") != "" {
+		if current, err = secret.ParseOwner(v.values.Get("owner")); err != nil {
 			return secret.ErrNotFound
 		}
 		searched, title = []secret.OwnerInfo{{Owner: current}}, current.String()
@@ -65,12 +64,12 @@ func (c *Console) list(v *visit) error {
 		return err
 	}
 	body.Partial = partial
-	body.paginate(found, query)
+	body.paginate(found, v.values)
 	body.listOwners(owners, current)
 	body.New = "/console/new"
 	if current != (secret.Owner{}) {
 		body.New += "?owner=" + url.QueryEscape(current.String())
-		c.addDeleted(v, &body, current, query.Get("deleted"))
+		c.addDeleted(v, &body, current, v.values.Get("deleted"))
 	}
 	return c.render(v, http.StatusOK, "list", page{Title: title, Nav: "secrets", Owner: ownerText(current), Body: body})
 }

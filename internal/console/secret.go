@@ -32,18 +32,18 @@ func rightsOn(caller secret.Caller, ref secret.Ref) rights {
 	}
 }
 
-// refIn returns the secret that a query or a form names, and the kind of its owner.
-func (c *Console) refIn(values url.Values) (secret.Ref, *Kind, error) {
-	owner, err := secret.ParseOwner(values.Get("owner"))
+// named returns the secret that the request names, and the kind of its owner.
+func (c *Console) named(v *visit) (secret.Ref, *Kind, error) {
+	owner, err := secret.ParseOwner(v.values.Get("owner"))
 	kind := c.kind(owner.Kind)
 	if err != nil || kind == nil {
 		return secret.Ref{}, nil, secret.ErrNotFound
 	}
-	return secret.Ref{Owner: owner, Name: values.Get("name")}, kind, nil
+	return secret.Ref{Owner: owner, Name: v.values.Get("name")}, kind, nil
 }
 
 func (c *Console) secretPage(v *visit) error {
-	ref, kind, err := c.refIn(v.r.URL.Query())
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
@@ -83,11 +83,7 @@ type revealed struct {
 
 // reveal returns one value, to the script only: it never becomes part of a page's HTML.
 func (c *Console) reveal(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	ref, kind, err := c.refIn(form)
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
@@ -95,7 +91,7 @@ func (c *Console) reveal(v *visit) error {
 	if err != nil {
 		return err
 	}
-	value, ok := data[form.Get("key")]
+	value, ok := data[v.values.Get("key")]
 	if !ok {
 		return secret.ErrNotFound
 	}
@@ -107,16 +103,12 @@ func (c *Console) reveal(v *visit) error {
 }
 
 func (c *Console) delete(v *visit) error {
-	form, err := v.form()
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
-	ref, kind, err := c.refIn(form)
-	if err != nil {
-		return err
-	}
-	if err := kind.Secrets.Delete(v.r.Context(), v.caller, ref, secret.Revision(form.Get("revision"))); err != nil {
-		return c.orConflict(v, kind, ref, form, err)
+	if err := kind.Secrets.Delete(v.r.Context(), v.caller, ref, secret.Revision(v.values.Get("revision"))); err != nil {
+		return c.orConflict(v, kind, ref, err)
 	}
 	return v.goTo("/console?" + url.Values{"owner": {ref.Owner.String()}, "deleted": {ref.Name}}.Encode())
 }
@@ -128,7 +120,7 @@ type deletedBody struct {
 }
 
 func (c *Console) deletedPage(v *visit) error {
-	ref, kind, err := c.refIn(v.r.URL.Query())
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
@@ -150,15 +142,11 @@ func (c *Console) restore(v *visit) error { return c.putBack(v, (*secret.Service
 
 // putBack restores a deleted secret or an earlier version.
 func (c *Console) putBack(v *visit, do restoring) error {
-	form, err := v.form()
+	ref, kind, err := c.named(v)
 	if err != nil {
 		return err
 	}
-	ref, kind, err := c.refIn(form)
-	if err != nil {
-		return err
-	}
-	if _, err := do(kind.Secrets, v.r.Context(), v.caller, ref, secret.Revision(form.Get("revision"))); err != nil {
+	if _, err := do(kind.Secrets, v.r.Context(), v.caller, ref, secret.Revision(v.values.Get("revision"))); err != nil {
 		return err
 	}
 	return v.goTo(address("secret", ref))

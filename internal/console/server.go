@@ -42,7 +42,7 @@ func (c *Console) serverPage(v *visit) error {
 	if !administers(v.caller) {
 		return secret.ErrForbidden
 	}
-	body := serverBody{Checked: v.r.URL.Query().Has("check")}
+	body := serverBody{Checked: v.values.Has("check")}
 	var err error
 	if body.Server, err = c.Server(v.r.Context(), body.Checked); err != nil {
 		return err
@@ -60,14 +60,10 @@ func (c *Console) serverPage(v *visit) error {
 
 // revokeKey revokes an issued API key.
 func (c *Console) revokeKey(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
 	if !administers(v.caller) {
 		return secret.ErrForbidden
 	}
-	if _, err := c.Agents.Revoke(v.r.Context(), v.caller, form.Get("id"), false); err != nil {
+	if _, err := c.Agents.Revoke(v.r.Context(), v.caller, v.values.Get("id"), false); err != nil {
 		return err
 	}
 	return v.goTo("/console/server")

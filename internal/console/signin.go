@@ -24,22 +24,21 @@ func (c *Console) signInPage(v *visit) error {
 // signIn begins a session with a new token, whatever cookie the browser has sent. An API
 // key counts as in a request to an API: failures are limited and audited.
 func (c *Console) signIn(v *visit) error {
-	form, err := v.form()
-	if err != nil {
+	if err := v.read(); err != nil {
 		return err
 	}
-	key := strings.TrimSpace(form.Get("key"))
+	key := strings.TrimSpace(v.values.Get("key"))
 	draft := session.Session{APIKey: apikey.HashOf(key), Browser: cut(v.r.UserAgent(), 200)}
-	err = c.Chain.Serve(v.r, v.id, func() (secret.Caller, error) { return c.holder(&draft, key) }, func(r *http.Request) error {
+	err := c.Chain.Serve(v.r, v.id, func() (secret.Caller, error) { return c.holder(&draft, key) }, func(r *http.Request) error {
 		token, _, err := c.Sessions.Begin(r.Context(), auth.Caller(r.Context()), draft)
 		if err != nil {
 			return err
 		}
 		http.SetCookie(v.w, cookie(token, 0)) // until the browser ends
-		return v.goTo(localAddress(form.Get("next")))
+		return v.goTo(localAddress(v.values.Get("next")))
 	})
 	if errors.Is(err, auth.ErrBadCredential) {
-		return c.refuse(v, form.Get("next"))
+		return c.refuse(v, v.values.Get("next"))
 	}
 	return err
 }
@@ -65,12 +64,8 @@ func (c *Console) holder(draft *session.Session, key string) (secret.Caller, err
 
 // signOut ends this session, or all sessions of the same API key.
 func (c *Console) signOut(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	everywhere := form.Get("everywhere") != ""
-	_, err = c.Sessions.End(v.r.Context(), v.caller, func(s *session.Session) bool {
+	everywhere := v.values.Get("everywhere") != ""
+	_, err := c.Sessions.End(v.r.Context(), v.caller, func(s *session.Session) bool {
 		return s.ID == v.session.ID || (everywhere && s.Same(&v.session))
 	})
 	if err != nil {
@@ -109,11 +104,7 @@ func administers(caller secret.Caller) bool {
 }
 
 func (c *Console) endSession(v *visit) error {
-	form, err := v.form()
-	if err != nil {
-		return err
-	}
-	id := form.Get("id")
+	id := v.values.Get("id")
 	ended, err := c.Sessions.End(v.r.Context(), v.caller, func(s *session.Session) bool {
 		return s.ID == id && (administers(v.caller) || s.Same(&v.session))
 	})

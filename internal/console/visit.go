@@ -23,6 +23,7 @@ type visit struct {
 	id      string // of the request
 	caller  secret.Caller
 	session session.Session
+	values  url.Values // the form of a POST, otherwise the query; set by read
 }
 
 // A handler answers a request, or returns an error before it has written anything.
@@ -85,6 +86,9 @@ func (c *Console) signedIn(v *visit, h handler) error {
 	}
 	err = c.Chain.Serve(v.r, v.id, func() (secret.Caller, error) { return c.callerOf(v, sent.Value) }, func(r *http.Request) error {
 		v.r, v.caller = r, auth.Caller(r.Context())
+		if err := v.read(); err != nil {
+			return err
+		}
 		return h(v)
 	})
 	if errors.Is(err, auth.ErrBadCredential) {
@@ -228,21 +232,26 @@ func localAddress(address string) string {
 // signInBytes limits the form of a sign-in, which needs no session.
 const signInBytes = 8 << 10
 
-// form reads the form in the body, whose memory the caller answers for.
-func (v *visit) form() (url.Values, error) {
+// read sets the values. It reserves memory for a form in the caller's budget.
+func (v *visit) read() error {
+	if v.r.Method != http.MethodPost {
+		v.values = v.r.URL.Query()
+		return nil
+	}
 	most := int64(api.MaxBody)
 	if v.session.ID == "" {
 		most = signInBytes
 	}
 	if v.r.ContentLength < 0 || v.r.ContentLength > most {
-		return nil, &secret.InvalidError{Field: "form", Reason: "is too large"}
+		return &secret.InvalidError{Field: "form", Reason: "is too large"}
 	}
 	if err := v.caller.Hold(2 * int(v.r.ContentLength)); err != nil {
-		return nil, err
+		return err
 	}
 	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, most)
 	if err := v.r.ParseForm(); err != nil {
-		return nil, &secret.InvalidError{Field: "form", Reason: "cannot be read"}
+		return &secret.InvalidError{Field: "form", Reason: "cannot be read"}
 	}
-	return v.r.PostForm, nil
+	v.values = v.r.PostForm
+	return nil
 }
