@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,40 +15,51 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// An agentKey is an agent key as the page shows it.
+// An agentKey is a row of the page.
 type agentKey struct {
 	issued.Key
 	Owner secret.Owner
 	Names []string
 	Works bool
-	Left  string // reads
-	Audit string // address of what it has done
+	Left  string // number of reads left
+	Audit string // address of its audit entries
 }
 
 type agentsBody struct{ Keys []agentKey }
 
-// agentsPage lists the agent keys for owners that the caller administers.
+// agentKeys returns the agent keys for secrets that the caller administers, oldest first.
+func (c *Console) agentKeys(caller secret.Caller) (keys []agentKey) {
+	for _, k := range c.Agents.List(true) {
+		if len(k.Grants) == 0 {
+			continue
+		}
+		names := k.Grants[0].Names
+		owner, err := secret.ParseOwner(k.Grants[0].Owner)
+		if err != nil || len(names) == 0 || !administersAll(caller, owner, names) {
+			continue
+		}
+		keys = append(keys, agentKey{
+			Key: k, Owner: owner, Names: names, Works: c.Agents.Works(k), Left: readsLeft(k.Agent),
+			Audit: "/console/audit?caller=" + url.QueryEscape(k.ID),
+		})
+	}
+	return keys
+}
+
+func readsLeft(a *issued.Agent) string {
+	if a.Reads == 0 {
+		return "no limit"
+	}
+	return fmt.Sprintf("%d of %d", max(0, a.Reads-a.ReadCount), a.Reads)
+}
+
 func (c *Console) agentsPage(v *visit) error {
 	if !c.audits(v.caller) {
 		return secret.ErrForbidden
 	}
-	var body agentsBody
-	for _, k := range slices.Backward(c.Agents.List(true)) {
-		key := agentKey{Key: k, Works: c.Agents.Works(k), Left: "no limit", Audit: "/console/audit?caller=" + url.QueryEscape(k.ID)}
-		if len(k.Grants) == 0 {
-			continue
-		}
-		owner, err := secret.ParseOwner(k.Grants[0].Owner)
-		if err != nil || !v.caller.May(secret.Admin, secret.Ref{Owner: owner}) {
-			continue
-		}
-		key.Owner, key.Names = owner, k.Grants[0].Names
-		if k.Agent.Reads > 0 {
-			key.Left = strconv.Itoa(max(0, k.Agent.Reads-k.Agent.ReadCount)) + " of " + strconv.Itoa(k.Agent.Reads)
-		}
-		body.Keys = append(body.Keys, key)
-	}
-	return c.render(v, http.StatusOK, "agents", page{Title: "Agent keys", Nav: "agents", Body: body})
+	keys := c.agentKeys(v.caller)
+	slices.Reverse(keys)
+	return c.render(v, http.StatusOK, "agents", page{Title: "Agent keys", Nav: "agents", Body: agentsBody{keys}})
 }
 
 // maxChoice limits the secrets that the form for a new agent key offers.
@@ -56,9 +68,9 @@ const maxChoice = 500
 // A newAgentBody is the form for a new agent key.
 type newAgentBody struct {
 	Owner   secret.Owner
-	Owners  []secret.OwnerInfo // to choose from, if there is no owner yet
+	Owners  []secret.OwnerInfo // choices if the query names no owner
 	Secrets []secret.Info
-	Chosen  string // the secret whose page led here
+	Chosen  string // name of the secret that is selected at first
 }
 
 func (c *Console) newAgentPage(v *visit) error {
@@ -82,8 +94,8 @@ func (c *Console) newAgentPage(v *visit) error {
 	return c.render(v, http.StatusOK, "agent", page{Title: "New agent key", Nav: "agents", Owner: ref.Owner.String(), Body: body})
 }
 
-// createAgent issues an agent key and shows it once. Its creator needs the right admin on
-// each secret, and may reveal it: a key never has more rights than its creator.
+// createAgent creates an agent key and shows it once. The caller needs the rights admin and
+// reveal on each secret, so a key never has more rights than its creator.
 func (c *Console) createAgent(v *visit) error {
 	ref, kind, err := c.named(v)
 	if err != nil {
@@ -114,18 +126,11 @@ func (c *Console) createAgent(v *visit) error {
 
 func (c *Console) revokeAgent(v *visit) error {
 	id := v.values.Get("id")
-	for _, k := range c.Agents.List(true) {
-		if k.ID != id || len(k.Grants) == 0 {
-			continue
-		}
-		owner, err := secret.ParseOwner(k.Grants[0].Owner)
-		if err != nil || !v.caller.May(secret.Admin, secret.Ref{Owner: owner}) {
-			break
-		}
-		if _, err := c.Agents.Revoke(v.r.Context(), v.caller, id, true); err != nil {
-			return err
-		}
-		return v.goTo("/console/agents")
+	if !slices.ContainsFunc(c.agentKeys(v.caller), func(k agentKey) bool { return k.ID == id }) {
+		return secret.ErrNotFound
 	}
-	return secret.ErrNotFound
+	if _, err := c.Agents.Revoke(v.r.Context(), v.caller, id, true); err != nil {
+		return err
+	}
+	return v.goTo("/console/agents")
 }

@@ -1,13 +1,10 @@
 package console
 
 import (
-	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/audit"
-	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 )
@@ -16,21 +13,8 @@ import (
 // time.
 func openLog(t *testing.T, n int, since time.Time) *audit.Log {
 	t.Helper()
-	path, ring := filepath.Join(t.TempDir(), "strongroom.db"), seal.NewRing()
-	if err := state.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }); err != nil {
-		t.Fatal(err)
-	}
-	file, err := state.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := audit.Open(file, ring.Derive("audit entry"), ring.Derive("audit chain"))
-	t.Cleanup(func() {
-		if err := errors.Join(log.Close(), file.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	err = file.Update(t.Context(), func(tx *state.Tx) error {
+	file, _, log := openFile(t)
+	err := file.Update(t.Context(), func(tx *state.Tx) error {
 		for i := range n {
 			event := secret.Event{
 				Time: since.Add(time.Duration(i) * time.Minute), Subject: "alice", Action: secret.Reveal,

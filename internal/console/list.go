@@ -14,37 +14,37 @@ import (
 const (
 	// perPage is the number of secrets on a page.
 	perPage = 50
-	// searchOwners and searchSecrets limit a list across owners.
+	// searchOwners and searchSecrets limit the owners and secrets that one search reads.
 	searchOwners  = 500
 	searchSecrets = 20_000
-	// showOwners limits the owners beside the list.
+	// showOwners is the number of owners in the column beside the list.
 	showOwners = 100
 )
 
-// A listBody is a list of secrets, of one owner or across owners.
+// A listBody is a list of secrets of one owner or of all owners.
 type listBody struct {
 	Owners   []ownerLink
 	More     int    // owners that are not shown
-	Query    string // what was searched
+	Query    string // the searched text
 	Secrets  []secret.Info
 	Total    int
 	Page     int
 	Pages    int
 	Before   string // address of the page before; empty: none
 	After    string
-	Partial  bool // not everything was searched
-	New      string
+	Partial  bool       // the search has reached a limit
+	New      string     // address of the form for a new secret
 	Deleted  string     // address of the owner's deleted secrets
-	Restores secret.Ref // a secret that has just been deleted and can be restored
+	Restores secret.Ref // the secret that was just deleted, if it can be restored
 }
 
 type ownerLink struct {
 	secret.Owner
-	Count   string // of its secrets; empty: not known
+	Count   string // number of its secrets; empty: not known
 	Current bool
 }
 
-// list is the first page: the secrets of one owner or of all, and the search.
+// list shows the first page: the secrets of one owner or of all owners, and the search.
 func (c *Console) list(v *visit) error {
 	owners, err := c.owners(v)
 	if err != nil {
@@ -53,14 +53,14 @@ func (c *Console) list(v *visit) error {
 	body := listBody{Query: strings.TrimSpace(v.values.Get("q"))}
 	searched, title := owners, "Secrets"
 	var current secret.Owner
-	if v.values.Get("owner") != "" {
-		if current, err = secret.ParseOwner(v.values.Get("owner")); err != nil {
+	if text := v.values.Get("owner"); text != "" {
+		if current, err = secret.ParseOwner(text); err != nil {
 			return secret.ErrNotFound
 		}
 		searched, title = []secret.OwnerInfo{{Owner: current}}, current.String()
 	}
 	found, partial, err := c.search(v, searched, body.Query)
-	if err != nil && (current != secret.Owner{} || !secret.IsRefusal(err)) {
+	if err != nil {
 		return err
 	}
 	body.Partial = partial
@@ -81,8 +81,8 @@ func ownerText(o secret.Owner) string {
 	return o.String()
 }
 
-// owners returns the owners whose secrets the caller may list: those that its grants
-// name, and all that there are for a grant on every owner of a kind.
+// owners returns the owners with secrets that the caller may list. Grants name single
+// owners. For a grant on every owner of a kind it asks the store.
 func (c *Console) owners(v *visit) (all []secret.OwnerInfo, err error) {
 	seen := map[secret.Owner]int{}
 	for _, kind := range c.Kinds {
@@ -105,13 +105,12 @@ func (c *Console) owners(v *visit) (all []secret.OwnerInfo, err error) {
 	for o, n := range seen {
 		all = append(all, secret.OwnerInfo{Owner: o, Secrets: n})
 	}
-	slices.SortFunc(all, func(a, b secret.OwnerInfo) int { return strings.Compare(b.Kind+" "+a.ID, a.Kind+" "+b.ID) })
-	slices.SortStableFunc(all, func(a, b secret.OwnerInfo) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(all, func(a, b secret.OwnerInfo) int { return strings.Compare(a.String(), b.String()) })
 	return all, nil
 }
 
-// search returns the secrets of the owners whose name or description contains the text,
-// in any case. It reports whether it has left out some.
+// search returns the owners' secrets with the text in the name or the description, in
+// upper or lower case. It reports whether it stopped at a limit.
 func (c *Console) search(v *visit, owners []secret.OwnerInfo, text string) (found []secret.Info, partial bool, err error) {
 	text = strings.ToLower(text)
 	seen := 0
@@ -137,7 +136,7 @@ func (c *Console) search(v *visit, owners []secret.OwnerInfo, text string) (foun
 	return found, seen >= searchSecrets, nil
 }
 
-// paginate keeps one page of the secrets that were found.
+// paginate keeps one page of the found secrets.
 func (b *listBody) paginate(found []secret.Info, query url.Values) {
 	b.Total = len(found)
 	b.Pages = max(1, (len(found)+perPage-1)/perPage)
@@ -178,8 +177,8 @@ func (b *listBody) listOwners(owners []secret.OwnerInfo, current secret.Owner) {
 	}
 }
 
-// addDeleted links to the deleted secrets if the caller may see them, and offers to
-// restore the one that has just been deleted.
+// addDeleted adds the link to the deleted secrets, if the caller may see them, and the
+// offer to restore the secret that was just deleted.
 func (c *Console) addDeleted(v *visit, b *listBody, owner secret.Owner, name string) {
 	if !v.caller.May(secret.History, secret.Ref{Owner: owner}) {
 		return
