@@ -15,12 +15,13 @@ var (
 	hashOfOther = apikey.HashOf("other").String()
 	soon        = time.Now().Add(time.Hour)
 	soonText    = soon.UTC().Format(time.RFC3339)
+	earlyText   = soon.Add(-time.Minute).UTC().Format(time.RFC3339)
 )
 
 // In a file, OLD is the hash of the old key, OTHER that of another one, ID and HASH are
-// those of the new key, and SOON is the time at which the old key ends.
+// those of the new key, and SOON is the time at which the old key ends. EARLY is before it.
 func fileOf(text string, r apikey.Rotation) string {
-	return strings.NewReplacer("OLD", hashOfOld, "OTHER", hashOfOther, "ID", r.ID, "HASH", apikey.HashOf(r.Key).String(), "SOON", soonText).Replace(text)
+	return strings.NewReplacer("OLD", hashOfOld, "OTHER", hashOfOther, "ID", r.ID, "HASH", apikey.HashOf(r.Key).String(), "SOON", soonText, "EARLY", earlyText).Replace(text)
 }
 
 // Each file is written as people write it. Everything besides the rotated entry stays.
@@ -51,6 +52,12 @@ func TestRotationChangesOneEntry(t *testing.T) {
 			"keys:\n  - sha256: HASH\n    id: ID\n    subject: ci\n    until: 2999-01-01T00:00:00Z\n",
 			"keys:\n  - sha256: HASH\n    id: ID\n    subject: ci\n    until: 2999-01-01T00:00:00Z\n  - sha256: OLD\n    id: k1\n    subject: ci\n    until: SOON\n",
 		},
+		{
+			"with an earlier end",
+			"keys:\n- {id: k1, sha256: OLD, subject: ci, until: EARLY}\n",
+			"keys:\n- {id: ID, sha256: HASH, subject: ci, until: EARLY}\n",
+			"keys:\n- {id: ID, sha256: HASH, subject: ci, until: EARLY}\n- {id: k1, sha256: OLD, subject: ci, until: EARLY}\n",
+		},
 	} {
 		for _, r := range []struct {
 			want string
@@ -80,6 +87,17 @@ func TestRotationItCannotWriteIsRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tc.want) || r.File != nil {
 			t.Errorf("%s: got %v and\n%s, want … %s …", tc.name, err, r.File, tc.want)
 		}
+	}
+}
+
+func TestAKeyCannotBeRotatedAtItsEnd(t *testing.T) {
+	file := []byte(fileOf("keys:\n- {id: k1, sha256: OLD, subject: ci, until: 2999-01-01T00:00:00Z}\n", apikey.Rotation{}))
+	end := time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)
+	if _, err := apikey.Rotate(file, "k1", end.Add(-1), time.Time{}); err != nil {
+		t.Errorf("just before its end: %v", err)
+	}
+	if _, err := apikey.Rotate(file, "k1", end, time.Time{}); err == nil {
+		t.Error("the ended key was rotated")
 	}
 }
 
