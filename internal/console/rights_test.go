@@ -27,13 +27,14 @@ import (
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
-// keysFile has an administrator of the server, one of the secret db of user/a, and a
-// reader. The API keys are the subjects.
+// keysFile has an administrator of the server, one of the secret db of user/a, one of
+// user/a without the right to reveal, and a reader. The API keys are the subjects.
 var keysFile = fmt.Sprintf(`keys:
 - {id: k1, subject: root, sha256: %s, grants: [{actions: [list, create, write, delete, reveal, admin], owner: user/*}, {actions: [admin], owner: app/*}]}
 - {id: k2, subject: some, sha256: %s, grants: [{actions: [list, reveal, admin], owner: user/a, names: [db]}]}
 - {id: k3, subject: reader, sha256: %s, grants: [{actions: [list, reveal], owner: user/a}]}
-`, apikey.HashOf("root"), apikey.HashOf("some"), apikey.HashOf("reader"))
+- {id: k4, subject: keeper, sha256: %s, grants: [{actions: [list, admin], owner: user/a}]}
+`, apikey.HashOf("root"), apikey.HashOf("some"), apikey.HashOf("reader"), apikey.HashOf("keeper"))
 
 // openFile returns a state file with its audit log.
 func openFile(t *testing.T) (*state.File, *seal.Ring, *audit.Log) {
@@ -194,6 +195,7 @@ func TestAgentKeysAreOnlyForAdministratorsOfAllTheirSecrets(t *testing.T) {
 	}
 	some.wantStatus(404, "POST", "/console/agents/create", append(agent, "names", "other")...) // as if it did not exist
 	reader.wantStatus(403, "POST", "/console/agents/create", agent...)
+	s.signedInBy("keeper").wantStatus(403, "POST", "/console/agents/create", agent...)
 	some.wantStatus(400, "POST", "/console/agents/create", append(agent, "reads", "many")...)
 }
 
