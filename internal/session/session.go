@@ -193,11 +193,13 @@ func (s *Sessions) Find(ctx context.Context, token string) (Session, error) {
 	if now.Sub(found.Used) < touchEvery {
 		return found, nil
 	}
-	found.Used = now
 	err = s.file.Update(ctx, func(tx *state.Tx) error {
-		if rows := tx.Bucket(bucket); rows.Get(s.row(id)) == nil {
-			return ErrNone // it was ended in between
+		stored, err := s.load(tx, id)
+		if err != nil {
+			return err
 		}
+		found = stored
+		found.Used = now
 		return s.write(tx, found)
 	})
 	if errors.Is(err, secret.ErrFull) {
@@ -208,18 +210,24 @@ func (s *Sessions) Find(ctx context.Context, token string) (Session, error) {
 
 func (s *Sessions) get(id string) (found Session, err error) {
 	err = s.file.View(func(tx *state.Tx) error {
-		rows, row := tx.Bucket(bucket), s.row(id)
-		sealed := rows.Get(row)
-		if sealed == nil {
-			return ErrNone
-		}
-		found, err = s.open(row, sealed)
-		if err != nil {
-			err = ErrNone // doctor reports the damage
-		}
+		found, err = s.load(tx, id)
 		return err
 	})
 	return found, err
+}
+
+// load returns a stored session, or ErrNone.
+func (s *Sessions) load(tx *state.Tx, id string) (Session, error) {
+	rows, row := tx.Bucket(bucket), s.row(id)
+	sealed := rows.Get(row)
+	if sealed == nil {
+		return Session{}, ErrNone
+	}
+	found, err := s.open(row, sealed)
+	if err != nil {
+		return Session{}, ErrNone // doctor reports the damage
+	}
+	return found, nil
 }
 
 // End ends the sessions for which over returns true, and returns them. It may use the

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -124,6 +125,77 @@ func TestSessionEndsWhenItIsIdleAndAfterEightHours(t *testing.T) {
 		time.Sleep(12 * time.Minute)
 		p.wantEnded(token, "8 h old")
 	})
+}
+
+// A clock that was set back must not make a session younger.
+func TestSessionIsOverAtItsEnds(t *testing.T) {
+	used := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	s := session.Session{Used: used, Ends: used.Add(10 * time.Minute)}
+	idle := session.Session{Used: used, Ends: used.Add(time.Hour)}
+	for _, tc := range []struct {
+		name string
+		of   session.Session
+		at   time.Duration
+		want bool
+	}{
+		{"at once", s, 0, false},
+		{"before its end", s, 10*time.Minute - 1, false},
+		{"at its end", s, 10 * time.Minute, true},
+		{"before it is idle", idle, session.Idle - 1, false},
+		{"idle", idle, session.Idle, true},
+		{"with the clock a minute back", s, -time.Minute, false},
+		{"with the clock further back", s, -time.Minute - 1, true},
+	} {
+		if got := tc.of.Over(used.Add(tc.at)); got != tc.want {
+			t.Errorf("%s: Over = %t, want %t", tc.name, got, tc.want)
+		}
+	}
+}
+
+// fill stores sessions of as many callers, last used at that time.
+func (p *place) fill(n int, used time.Time) {
+	p.t.Helper()
+	err := p.file.Update(p.t.Context(), func(tx *state.Tx) error {
+		rows := tx.Bucket("session")
+		for i := range n {
+			s := session.Session{ID: fmt.Sprint("id", i), Subject: fmt.Sprint("caller ", i), Used: used, Ends: used.Add(session.Lifetime)}
+			text, err := json.Marshal(s)
+			if err != nil {
+				return err
+			}
+			row := p.ring.MAC(seal.Place("session", s.ID))
+			if err := rows.Put(row[:], p.ring.Seal(text, seal.Place("session", p.file.ID(), string(row[:])))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func TestNumberOfSessionsIsLimited(t *testing.T) {
+	p := open(t)
+	p.fill(session.MaxSessions-1, time.Now())
+	p.mustBegin(alice)
+	_, _, err := p.Begin(t.Context(), bob, session.Session{})
+	if _, ok := errors.AsType[*secret.InvalidError](err); !ok {
+		t.Errorf("one session too many: %v, want an InvalidError", err)
+	}
+	if all, err := p.List(); err != nil || len(all) != session.MaxSessions {
+		t.Errorf("%d sessions, %v, want %d", len(all), err, session.MaxSessions)
+	}
+}
+
+func TestASignInRemovesEndedSessions(t *testing.T) {
+	p := open(t)
+	p.fill(3, time.Now().Add(-session.Idle))
+	p.mustBegin(alice)
+	rows := 0
+	if err := p.Reseal(t.Context(), func(n int) { rows = n }); err != nil || rows != 1 {
+		t.Errorf("%d rows are stored, %v, want 1", rows, err)
+	}
 }
 
 func TestEndEndsOnlyTheMatchingSessions(t *testing.T) {
