@@ -68,7 +68,7 @@ func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	bounds := fastapi.Bounds{MaxBody: MaxBody, Admit: s.Admit, Hold: hold}
 	watch := server.NewWatch(chain.Requests)
 	e := server.NewEcho(s.asking(chain.Schemes), watch, log,
-		auth.Require(doc.CredentialHeaders(), chain), server.MarkAuthenticated, doc.Check(bounds))
+		auth.Require(doc.CredentialHeaders(), chain), doc.Check(bounds))
 	e.Binder = fastapi.Binder{}
 	s.Register(e)
 	watch.Routes(e.Routes(), doc.OperationID)

@@ -112,9 +112,9 @@ func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 	}
 }
 
-// Serve lets a request in as Require does, within the same limits, but asks known for the
-// caller, as for a page whose session names it. Then it calls handle with the request that
-// carries the caller, and returns its error. The id of the request is for the audit log.
+// Serve admits a request within the same limits as Require, but gets the caller from known,
+// which for example looks up a session. Then it calls handle with a request that has the
+// caller in its context, and returns its error. The id of the request is for the audit log.
 func (chain Chain) Serve(r *http.Request, id string, known func() (secret.Caller, error), handle func(*http.Request) error) error {
 	return chain.serve(r, id, func() (secret.Caller, int, error) {
 		caller, err := known()
@@ -129,6 +129,7 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 	if err != nil {
 		return err
 	}
+	server.MarkAuthenticated(r)
 	caller.From = from
 	caller.Request = id
 	account := &account{budget: chain.Budget, who: credentialOf(caller)}

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/labstack/echo/v4"
 )
 
 // stallGrace is how long an authenticated connection may wait for its client
@@ -153,12 +151,9 @@ func connOf(r *http.Request) *conn {
 
 // MarkAuthenticated tells the connection limiter that a request was
 // authenticated. Connections without such a request are evicted first.
-func MarkAuthenticated(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(e echo.Context) error {
-		if c := connOf(e.Request()); c != nil && !c.authenticated.Load() {
-			growSendBuffer(c.TCPConn)
-			c.authenticated.Store(true)
-		}
-		return next(e)
+func MarkAuthenticated(r *http.Request) {
+	if c := connOf(r); c != nil && !c.authenticated.Load() {
+		growSendBuffer(c.TCPConn)
+		c.authenticated.Store(true)
 	}
 }
