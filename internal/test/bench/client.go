@@ -19,6 +19,18 @@ type operation struct {
 	name     string   // for people
 	requests [][]byte // encoded, sent in this order
 	answer   answer   // to each request
+	build    func(dialect) [][]byte
+}
+
+func newOperation(part, name string, build func(dialect) [][]byte, d dialect) *operation {
+	return &operation{part: part, name: name, requests: build(d), build: build}
+}
+
+// in returns the operation with the same requests in another dialect.
+func (op *operation) in(d dialect) *operation {
+	other := *op
+	other.requests = op.build(d)
+	return &other
 }
 
 // An answer is the server's answer to the first request.

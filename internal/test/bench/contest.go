@@ -16,6 +16,7 @@ type field struct {
 
 	server, echo, commits, batches *runner
 	rival                          *runner // may be nil
+	rivals                         dialect // with the rival's key
 	raw                            *committer
 	disk                           *disk
 
@@ -55,10 +56,10 @@ func (f *field) close() error {
 
 // learn asks the server for the answers that the floors will give.
 func (f *field) learn(spec *floorSpec) error {
-	f.get = &operation{part: "get", name: "GET one", requests: f.d.gets()}
-	f.list = &operation{part: "list", name: fmt.Sprintf("GET a list of %d", secretsPer), requests: f.d.lists()}
-	f.put = &operation{part: "put", name: "PUT", requests: f.d.puts()}
-	f.reveal = &operation{part: "reveal", name: "GET the values of one", requests: f.d.reveals()}
+	f.get = newOperation("get", "GET one", dialect.gets, f.d)
+	f.list = newOperation("list", fmt.Sprintf("GET a list of %d", secretsPer), dialect.lists, f.d)
+	f.put = newOperation("put", "PUT", dialect.puts, f.d)
+	f.reveal = newOperation("reveal", "GET the values of one", dialect.reveals, f.d)
 	for op, known := range map[*operation]*answer{f.get: &spec.Get, f.list: &spec.List, f.put: &spec.Put, f.reveal: &spec.Reveal} {
 		var err error
 		if op.answer, err = ask(f.server.address, op.requests[0]); err != nil {
@@ -107,7 +108,7 @@ func (f *field) contests(opts options) (contests []*contest) {
 			r := &contest{op: op, conns: conns}
 			r.enter(theServer, f.server)
 			if f.rival != nil {
-				r.enter(theRival, f.rival)
+				r.enterFor(theRival, f.rival, op.in(f.rivals))
 			}
 			r.enter(theEcho, f.echo)
 			if op == f.put || op == f.reveal {

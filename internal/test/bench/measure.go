@@ -68,6 +68,22 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 	return res, err
 }
 
+// addRival starts the other server with the same secrets. It makes all its files
+// itself, since another version may not read those of this one.
+func (f *field) addRival(ctx context.Context, opts options, dir string) error {
+	say("filling the other server with %d secrets", apps*secretsPer)
+	in, err := install(ctx, opts.rival, filepath.Join(dir, "rival"))
+	if err != nil {
+		return err
+	}
+	f.rivals = dialect{"Authorization-PSK: " + in.psk, opts.apps}
+	if err := in.fill(ctx, f.rivals); err != nil {
+		return err
+	}
+	f.rival, err = f.add(in.start(ctx))
+	return err
+}
+
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "… "+format+"\n", args...) }
 
 // fill creates all secrets.
@@ -166,10 +182,6 @@ func (res *results) contest(ctx context.Context, opts options, in *installation,
 			return fmt.Errorf("copying the state file: %w", err)
 		}
 	}
-	rival, err := in.rival(opts.rival, dir)
-	if err != nil {
-		return err
-	}
 	f := &field{d: d, token: token}
 	defer func() { err = errors.Join(err, f.close()) }()
 	if f.server, err = f.add(in.start(ctx)); err != nil {
@@ -178,9 +190,9 @@ func (res *results) contest(ctx context.Context, opts options, in *installation,
 	if err := f.learn(&spec); err != nil {
 		return err
 	}
-	if rival != nil {
-		if f.rival, err = f.add(rival.start(ctx)); err != nil {
-			return err
+	if opts.rival != "" {
+		if err := f.addRival(ctx, opts, dir); err != nil {
+			return fmt.Errorf("--against: %w", err)
 		}
 	}
 	if f.echo, err = f.add(startFloor(ctx, spec)); err != nil {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -137,25 +136,4 @@ func freeAddress() (string, error) {
 		return "", fmt.Errorf("looking for a port: %w", err)
 	}
 	return l.Addr().String(), l.Close()
-}
-
-// rival returns an installation of another binary with a copy of this one's
-// files, nil without a binary.
-func (in *installation) rival(binary, dir string) (*installation, error) {
-	if binary == "" {
-		return nil, nil
-	}
-	other := &installation{binary: binary, dir: filepath.Join(dir, "rival"), psk: in.psk}
-	err := filepath.WalkDir(in.dir, func(path string, entry fs.DirEntry, err error) error {
-		to := filepath.Join(other.dir, strings.TrimPrefix(path, in.dir))
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir():
-			return os.MkdirAll(to, 0o700)
-		default:
-			return copyFile(path, to)
-		}
-	})
-	return other, err
 }
