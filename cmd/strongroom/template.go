@@ -61,7 +61,7 @@ func (r *remote) fill(ctx context.Context, path string) ([]byte, error) {
 			switch len(key) {
 			case 0:
 			case 1:
-				ref.Key = key[0]
+				ref.DataKey = key[0]
 			default:
 				return "", errors.New("secret takes an owner, a name and at most one data key")
 			}

@@ -177,7 +177,7 @@ func rmCommand() *cobra.Command {
 		if err := r.agree(yes, fmt.Sprintf("This deletes %s.", ref)); err != nil {
 			return err
 		}
-		if ref.Key == "" {
+		if ref.DataKey == "" {
 			return named(ref.Name, s.Delete(ctx, ref.Name, ""))
 		}
 		return client.RemoveKey(ctx, s, ref)

@@ -146,7 +146,7 @@ func (s *Service) examineKeyring() []Finding {
 // the next start needs. The configured key may differ from
 // the one that opened the keyring: see Rewrap.
 func (s *Service) KeyFindings(ctx context.Context) []Finding {
-	if err := keyring.Check(ctx, s.File, s.Key); err != nil {
+	if err := keyring.Check(ctx, s.File, s.KeySource); err != nil {
 		return []Finding{wrong("key", "the server will not start again with the configured key: %v", err)}
 	}
 	return []Finding{fine("key", "the configured key opens the state file")}

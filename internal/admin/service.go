@@ -31,9 +31,9 @@ type Parts struct {
 	File    *state.File
 	Audit   *audit.Log
 	Keyring *keyring.Keyring
-	// Key is the configured source of the key-encryption key, which the next start will
+	// KeySource is the configured source of the key-encryption key, which the next start will
 	// use.
-	Key keyring.Source
+	KeySource keyring.Source
 	// Stores are the stores in the state file, by their names in the config.
 	Stores map[string]*bolt.Store
 	// Elsewhere are the other stores, by their names in the config.

@@ -78,7 +78,7 @@ func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 	issuedKeys, err := issued.Open(file, keys.Ring(), log, issued.SystemClock(), slog.New(slog.DiscardHandler))
 	must(err)
 	s = admin.Open(admin.Parts{
-		File: file, Audit: log, Keys: issuedKeys, Sessions: session.Open(file, keys.Ring(), log), LastAccess: accesses, Keyring: keys, Key: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock,
+		File: file, Audit: log, Keys: issuedKeys, Sessions: session.Open(file, keys.Ring(), log), LastAccess: accesses, Keyring: keys, KeySource: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock,
 	}, slog.New(slog.DiscardHandler))
 	s.TidyHourly() // like a server
 	return s, func() {

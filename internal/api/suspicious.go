@@ -42,7 +42,7 @@ func (s SuspiciousValues) warnings(field, key string, reasons []string) (Warning
 	}
 	var warnings Warnings
 	for _, reason := range reasons {
-		warnings = append(warnings, &secret.InvalidError{Field: field, Key: key, Reason: reason})
+		warnings = append(warnings, &secret.InvalidError{Field: field, DataKey: key, Reason: reason})
 	}
 	if s == RejectSuspicious && len(warnings) > 0 {
 		return nil, warnings[0]

@@ -105,7 +105,7 @@ func (m *meter) snapshot() metrics.Snapshot {
 	keyring := r.admin.KeyringNow()
 	s.Resealing, s.ResealedRows, s.SealingKeys = keyring.Resealing, keyring.Resealed, len(keyring.IDs)
 	api, agent := r.keys.Count(endsSoon)
-	s.Keys = []metrics.Keys{{Kind: "apikey", Live: api.Live, Ending: api.Ending}, {Kind: "agent-key", Live: agent.Live, Ending: agent.Ending}}
+	s.Keys = []metrics.IssuedKeys{{Kind: "apikey", Live: api.Live, Ending: api.Ending}, {Kind: "agent-key", Live: agent.Live, Ending: agent.Ending}}
 	status := m.reloads.config()
 	s.ConfigWorks, s.ConfigTime, s.NeedRestart = status.Problem == nil, status.Since, len(status.NeedsRestart)
 	if t := m.reloads.current.TLS(); t != nil {

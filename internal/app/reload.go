@@ -78,7 +78,7 @@ func newReloader(file Source, cfg *config.Config, seen stamps, r *resources, log
 		return nil, err
 	}
 	r.inForce.Put(p.apiKeys)
-	r.admin.Key = file // read at the time of use
+	r.admin.KeySource = file // read at the time of use
 	return &reloader{
 		file: file, running: cfg, resources: r, current: server.NewCurrent(p, log), log: log, seen: seen,
 		supervisor: newSupervisor(),

@@ -89,7 +89,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	r.sessions = session.Open(file, ring, r.audit)
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, Sessions: r.sessions, LastAccess: accesses, Keyring: keys, Key: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
+		File: file, Audit: r.audit, Keys: r.keys, Sessions: r.sessions, LastAccess: accesses, Keyring: keys, KeySource: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {
@@ -160,7 +160,7 @@ func anchor(to *config.Anchor, l *audit.Log, stdout io.Writer, log *slog.Logger)
 
 // A KeySource reads the key-encryption key from the configured place. Its errors name
 // the field of the config.
-type KeySource config.Key
+type KeySource config.KeySource
 
 // Key implements [keyring.Source].
 func (from KeySource) Key(ctx context.Context) (*seal.Key, error) {

@@ -68,7 +68,7 @@ func (o requests) Operation(method, id string) func(server.Exchange) {
 func (o requests) note(id string, e server.Exchange) {
 	caller := auth.Caller(e.Request.Context())
 	o.log.Info("request", "request", e.ID, "api", o.api, "operation", id, "status", e.Status,
-		"seconds", e.Took.Seconds(), "bytes", e.Bytes, "from", caller.From, "key", caller.Key)
+		"seconds", e.Took.Seconds(), "bytes", e.Bytes, "from", caller.From, "key", caller.CredentialID)
 }
 
 // attempts watches authentications.

@@ -29,20 +29,20 @@ type Entry struct {
 
 // A line is the sealed form of an entry. Absent fields, such as the secret, are omitted.
 type line struct {
-	Time    time.Time      `json:"time"`
-	Subject string         `json:"subject"`
-	Key     string         `json:"key,omitempty"`
-	From    string         `json:"from,omitempty"`
-	Request string         `json:"request,omitempty"`
-	Action  secret.Action  `json:"action"`
-	Kind    string         `json:"kind,omitempty"`
-	Owner   string         `json:"owner,omitempty"`
-	Name    string         `json:"name,omitempty"`
-	Names   map[string]int `json:"names,omitempty"`
-	NewName string         `json:"new_name,omitempty"`
-	Covers  []string       `json:"covers,omitempty"`
-	Outcome secret.Outcome `json:"outcome"`
-	Count   int            `json:"count,omitempty"`
+	Time         time.Time      `json:"time"`
+	Subject      string         `json:"subject"`
+	CredentialID string         `json:"key,omitempty"`
+	From         string         `json:"from,omitempty"`
+	Request      string         `json:"request,omitempty"`
+	Action       secret.Action  `json:"action"`
+	Kind         string         `json:"kind,omitempty"`
+	Owner        string         `json:"owner,omitempty"`
+	Name         string         `json:"name,omitempty"`
+	Names        map[string]int `json:"names,omitempty"`
+	NewName      string         `json:"new_name,omitempty"`
+	Covers       []string       `json:"covers,omitempty"`
+	Outcome      secret.Outcome `json:"outcome"`
+	Count        int            `json:"count,omitempty"`
 }
 
 // An exported line also has the sequence number and the MAC:
@@ -70,7 +70,7 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 func lineOf(e Entry) line {
 	ev := e.Event
 	l := line{
-		Time: ev.Time.UTC(), Subject: ev.Subject, Key: ev.Key, From: ev.From, Request: ev.Request,
+		Time: ev.Time.UTC(), Subject: ev.Subject, CredentialID: ev.CredentialID, From: ev.From, Request: ev.Request,
 		Action: ev.Action, Kind: ev.Ref.Owner.Kind, Owner: ev.Ref.Owner.ID, Name: ev.Ref.Name, Names: e.Names, NewName: ev.NewName, Outcome: ev.Outcome,
 	}
 	if ev.Covers != "" {
@@ -85,7 +85,7 @@ func lineOf(e Entry) line {
 func (l line) entry(at link) Entry {
 	ref := secret.Ref{Owner: secret.Owner{Kind: l.Kind, ID: l.Owner}, Name: l.Name}
 	return Entry{Seq: at.Seq, MAC: at.MAC, Count: max(l.Count, 1), Names: l.Names, Event: secret.Event{
-		Time: l.Time, Subject: l.Subject, Key: l.Key, From: l.From, Request: l.Request,
+		Time: l.Time, Subject: l.Subject, CredentialID: l.CredentialID, From: l.From, Request: l.Request,
 		Action: l.Action, Ref: ref, NewName: l.NewName, Outcome: l.Outcome, Covers: strings.Join(l.Covers, "\n"),
 	}}
 }

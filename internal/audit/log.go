@@ -24,8 +24,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// A Key seals entries for their places in the log, or computes the MACs of the chain.
-type Key interface {
+// A SealingKey seals entries for their places in the log, or computes the MACs of the chain.
+type SealingKey interface {
 	Seal(text, place []byte) []byte
 	Open(sealed, place []byte) ([]byte, error)
 	MAC(parts ...[]byte) []byte // 32 bytes
@@ -38,8 +38,8 @@ type Follower func(tx *state.Tx, e secret.Event) error
 // A Log is the audit log of a state file. It is safe for concurrent use.
 type Log struct {
 	file      *state.File
-	entry     Key
-	chain     Key
+	entry     SealingKey
+	chain     SealingKey
 	followers []Follower
 	notes     *notes
 	failures  *failures
@@ -55,7 +55,7 @@ var _ secret.Recorder = (*Log)(nil)
 
 // Open returns the log in the file, with the keys that seal and chain its entries. Close
 // it before the file.
-func Open(file *state.File, entry, chain Key, followers ...Follower) *Log {
+func Open(file *state.File, entry, chain SealingKey, followers ...Follower) *Log {
 	l := &Log{file: file, entry: entry, chain: chain, followers: followers}
 	l.notes = startNotes(l.appendAll)
 	l.failures = startFailures(l.appendAll)

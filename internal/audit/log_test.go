@@ -59,7 +59,7 @@ func open(f *state.File) *audit.Log {
 
 func event(name string) secret.Event {
 	return secret.Event{
-		Time: time.Date(2026, 11, 21, 12, 0, 0, 5, time.UTC), Subject: "alice", Key: "k7", From: "::1", Request: "R1",
+		Time: time.Date(2026, 11, 21, 12, 0, 0, 5, time.UTC), Subject: "alice", CredentialID: "k7", From: "::1", Request: "R1",
 		Action: secret.Write, Ref: secret.Ref{Owner: secret.User("alice"), Name: name}, NewName: "new", Outcome: secret.Done,
 	}
 }

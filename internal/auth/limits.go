@@ -37,7 +37,7 @@ type Limits struct {
 // A credential identifies the requests that are counted together.
 type credential struct{ subject, key string }
 
-func credentialOf(c secret.Caller) credential { return credential{c.Subject, c.Key} }
+func credentialOf(c secret.Caller) credential { return credential{c.Subject, c.CredentialID} }
 
 // NewLimits returns limits on the requests of one credential, on its denied
 // requests and those for secrets that do not exist, and on failed authentications from

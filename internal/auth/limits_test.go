@@ -182,5 +182,5 @@ func BenchmarkRequire(b *testing.B) {
 type known struct{}
 
 func (known) Authenticate(*http.Request) (secret.Caller, error) {
-	return secret.Caller{Subject: "ann", Key: "k1"}, nil
+	return secret.Caller{Subject: "ann", CredentialID: "k1"}, nil
 }

@@ -51,7 +51,7 @@ type change struct {
 func Wanted(vars []envfile.Var, into string) []Secret {
 	byName := map[string]map[string]secret.Value{}
 	for _, v := range vars {
-		name, key := v.Secret, v.Key
+		name, key := v.Secret, v.DataKey
 		switch {
 		case into != "" && key == "":
 			name, key = into, v.Secret

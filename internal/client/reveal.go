@@ -29,7 +29,7 @@ func RevealAll(ctx context.Context, s Secrets, names []string) ([]Secret, error)
 }
 
 // A Ref names one value: a secret, and a data key unless it has one value only.
-type Ref struct{ Name, Key string }
+type Ref struct{ Name, DataKey string }
 
 // ParseRef reads NAME or NAME.KEY. A name with dots has to come with its key apart.
 func ParseRef(text, key string) Ref {
@@ -41,10 +41,10 @@ func ParseRef(text, key string) Ref {
 }
 
 func (r Ref) String() string {
-	if r.Key == "" {
+	if r.DataKey == "" {
 		return r.Name
 	}
-	return r.Name + "." + r.Key
+	return r.Name + "." + r.DataKey
 }
 
 // Keys returns the data keys of a secret, sorted.
@@ -60,11 +60,11 @@ func (s Secret) Keys() []string {
 // Find returns the data key that the reference means: without a key that of the only value.
 func (s Secret) Find(r Ref) (key string, err error) {
 	keys := s.Keys()
-	switch _, found := s.Data[r.Key]; {
+	switch _, found := s.Data[r.DataKey]; {
 	case found:
-		return r.Key, nil
-	case r.Key != "":
-		return "", fmt.Errorf("%s has no data key %s: it has %s", s.Name, r.Key, strings.Join(keys, ", "))
+		return r.DataKey, nil
+	case r.DataKey != "":
+		return "", fmt.Errorf("%s has no data key %s: it has %s", s.Name, r.DataKey, strings.Join(keys, ", "))
 	case len(keys) == 1:
 		return keys[0], nil
 	case len(keys) == 0:

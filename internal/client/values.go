@@ -18,7 +18,7 @@ const attempts = 5
 // Set creates a secret of one value or replaces a value, and leaves the secret's other values and its description as they are. An empty
 // description keeps the present one.
 func Set(ctx context.Context, s Secrets, owner secret.Owner, r Ref, v secret.Value, description string) (warnings []string, err error) {
-	key := r.Key
+	key := r.DataKey
 	if key == "" {
 		key = ValueKey
 	}
@@ -63,7 +63,7 @@ func replaceValue(ctx context.Context, s Secrets, r Ref, one Secret) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	if r.Key == "" {
+	if r.DataKey == "" {
 		key, err := there.Find(r)
 		if err != nil {
 			return nil, err
@@ -84,7 +84,7 @@ func RemoveKey(ctx context.Context, s Secrets, r Ref) error {
 	if _, err := there.Find(r); err != nil {
 		return err
 	}
-	delete(there.Data, r.Key)
+	delete(there.Data, r.DataKey)
 	_, err = s.Replace(ctx, there)
 	return name(r, err)
 }

@@ -34,14 +34,14 @@ func Vars(ctx context.Context, s Secrets, owner secret.Owner, sel Selection) ([]
 	var vars []envfile.Var
 	for _, one := range all {
 		for _, key := range one.Keys() {
-			if len(refs) == 0 || slices.ContainsFunc(refs, func(r Ref) bool { return r.Name == one.Name && (r.Key == "" || r.Key == key) }) {
+			if len(refs) == 0 || slices.ContainsFunc(refs, func(r Ref) bool { return r.Name == one.Name && (r.DataKey == "" || r.DataKey == key) }) {
 				vars = append(vars, sel.variable(owner, one, key))
 			}
 		}
 	}
 	named, err := sel.mapped(all)
 	vars = slices.DeleteFunc(vars, func(v envfile.Var) bool {
-		return slices.ContainsFunc(named, func(n envfile.Var) bool { return n.Secret == v.Secret && n.Key == v.Key })
+		return slices.ContainsFunc(named, func(n envfile.Var) bool { return n.Secret == v.Secret && n.DataKey == v.DataKey })
 	})
 	return append(vars, named...), all, err
 }
@@ -85,13 +85,13 @@ func (sel Selection) names(ctx context.Context, s Secrets, refs []Ref) ([]string
 
 // variable names a value. App secrets usually have lower-case names and variables do not, so theirs become upper case.
 func (sel Selection) variable(owner secret.Owner, s Secret, key string) envfile.Var {
-	v := envfile.Var{Secret: s.Name, Key: key, Value: s.Data[key]}
+	v := envfile.Var{Secret: s.Name, DataKey: key, Value: s.Data[key]}
 	if key == ValueKey {
-		v.Key = ""
+		v.DataKey = ""
 	}
-	v.Env = sel.Prefix + envfile.EnvName(s.Name, v.Key)
+	v.Env = sel.Prefix + envfile.EnvName(s.Name, v.DataKey)
 	if owner.Kind == secret.KindApp {
-		v.Env = sel.Prefix + strings.ToUpper(envfile.EnvName(s.Name, v.Key))
+		v.Env = sel.Prefix + strings.ToUpper(envfile.EnvName(s.Name, v.DataKey))
 	}
 	return v
 }
@@ -106,9 +106,9 @@ func (sel Selection) mapped(all []Secret) ([]envfile.Var, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--env: %w", err)
 		}
-		v := envfile.Var{Secret: r.Name, Key: key, Env: variable, Value: all[at].Data[key]}
+		v := envfile.Var{Secret: r.Name, DataKey: key, Env: variable, Value: all[at].Data[key]}
 		if key == ValueKey {
-			v.Key = ""
+			v.DataKey = ""
 		}
 		vars = append(vars, v)
 	}
@@ -121,7 +121,7 @@ func Environment(vars []envfile.Var) ([]string, error) {
 	var env []string
 	seen := map[string]string{}
 	for _, v := range vars {
-		here := Ref{v.Secret, v.Key}.String()
+		here := Ref{v.Secret, v.DataKey}.String()
 		switch other, twice := seen[v.Env]; {
 		case twice:
 			return nil, fmt.Errorf("%s and %s would both be the variable %s: choose with --only, or name one with --env", other, here, v.Env)

@@ -150,7 +150,7 @@ type State struct {
 	// Path of the file. `strongroom init` creates it; the server never does.
 	Path string `yaml:"path"`
 	// Key is where the key that opens the file comes from.
-	Key Key `yaml:"key"`
+	Key KeySource `yaml:"key"`
 	// JournalBytes is the size of each of the two files of the journal beside the state
 	// file. They take this space always, and a quarter of it is reserved for audit
 	// entries on a full disk. At least 262144, in steps of 4096; default 16777216. It
@@ -158,9 +158,9 @@ type State struct {
 	JournalBytes *int64 `yaml:"journal_bytes"`
 }
 
-// Key is the source of the key-encryption key: exactly one of these. The key is 32 random
+// KeySource is the source of the key-encryption key: exactly one of these. The key is 32 random
 // bytes in base64.
-type Key struct {
+type KeySource struct {
 	// File with the key. Only its owner and group may read it.
 	File string `yaml:"file"`
 	// Env is the name of an environment variable.

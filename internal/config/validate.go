@@ -104,7 +104,7 @@ func (b *Bolt) validate(m *mistakes, path string) {
 	m.bad(b.PastBytes != nil && *b.PastBytes < 0, "%s.past_bytes: must not be negative", path)
 }
 
-func (k Key) validate(m *mistakes) {
+func (k KeySource) validate(m *mistakes) {
 	set := 0
 	for _, source := range []string{k.File, k.Env, k.Credential} {
 		if source != "" {

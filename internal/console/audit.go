@@ -83,7 +83,7 @@ func (f filter) matches(e audit.Entry) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
 	named := is(f.Name, e.Event.Ref.Name) || e.Names[f.Name] > 0 || f.Name == e.Event.NewName
 	return named && is(f.Owner, e.Event.Ref.Owner.String()) && is(f.Action, string(e.Event.Action)) && is(f.Outcome, string(e.Event.Outcome)) &&
-		(f.Caller == "" || f.Caller == e.Event.Subject || f.Caller == e.Event.Key) &&
+		(f.Caller == "" || f.Caller == e.Event.Subject || f.Caller == e.Event.CredentialID) &&
 		(f.to.IsZero() || e.Event.Time.Before(f.to)) && !e.Event.Time.Before(f.from)
 }
 
@@ -147,7 +147,7 @@ func rowOf(e audit.Entry) row {
 		about += fmt.Sprintf(" (%d times)", e.Count)
 	}
 	return row{
-		e.Seq, ev.Time.UTC().Format("2006-01-02 15:04:05"), ev.Subject, ev.Key, string(ev.Action), about, string(ev.Outcome), ev.From,
+		e.Seq, ev.Time.UTC().Format("2006-01-02 15:04:05"), ev.Subject, ev.CredentialID, string(ev.Action), about, string(ev.Outcome), ev.From,
 		ev.Outcome == secret.Denied,
 	}
 }
@@ -304,7 +304,7 @@ func (c *Console) explain(caller secret.Caller, seq uint64) (*why, error) {
 	w := &why{row: rowOf(found[0])}
 	for _, keys := range c.APIKeys {
 		for _, holder := range keys.Strategy.Callers() {
-			if holder.Subject != e.Subject || holder.Key != e.Key {
+			if holder.Subject != e.Subject || holder.CredentialID != e.CredentialID {
 				continue
 			}
 			w.Known, w.Allowed = true, holder.May(e.Action, e.Ref)

@@ -21,7 +21,7 @@ func TestAgentKeyReadsItsSecretsAndNothingElse(t *testing.T) {
 	s.mustHold(t, on(alice, "db"), on(alice, "cache"), on(alice, "root"), on(bob, "db"))
 	key, created := s.mustCreateAgent(t, issued.AgentDraft{Names: []string{"db", "cache"}, Sandbox: "box-7", Reads: 3})
 	caller, ok := s.knows(key)
-	if !ok || caller.Sandbox != "box-7" || caller.User != "alice" || caller.Subject != "sandbox box-7" || caller.Key != created.ID {
+	if !ok || caller.Sandbox != "box-7" || caller.User != "alice" || caller.Subject != "sandbox box-7" || caller.CredentialID != created.ID {
 		t.Fatalf("%v, %+v", ok, caller)
 	}
 	mine := []secret.Ref{on(alice, "db"), on(alice, "cache")}
@@ -124,7 +124,7 @@ func TestEveryReadOfAnAgentIsAudited(t *testing.T) {
 	readUntilDenied(t, s.service(), caller, 4, 2)
 	outcomes := map[secret.Outcome]int{}
 	for _, e := range s.mustTail(t) {
-		if e.Action == secret.Reveal && e.Key == created.ID && e.Subject == "sandbox box" && e.Ref == on(alice, "db") {
+		if e.Action == secret.Reveal && e.CredentialID == created.ID && e.Subject == "sandbox box" && e.Ref == on(alice, "db") {
 			outcomes[e.Outcome]++
 		}
 	}

@@ -105,7 +105,7 @@ func (k *Key) caller(keys *Keys) secret.Caller {
 	// The grants were validated at issue.
 	grants, _ := grant.Parse(k.Grants, fmt.Sprintf("issued key %s, grants", k.ID), nil)
 	c := secret.Caller{
-		Subject: k.Subject, Key: k.ID, User: k.User, Grants: grant.For(k.User, grants), Credential: credential{keys, k.ID},
+		Subject: k.Subject, CredentialID: k.ID, User: k.User, Grants: grant.For(k.User, grants), Credential: credential{keys, k.ID},
 	}
 	if k.Agent != nil {
 		c.Sandbox, c.Profile = k.Agent.Sandbox, k.Agent.Profile

@@ -26,7 +26,7 @@ func TestIssuedKeyWorksAfterARestart(t *testing.T) {
 	key, created := s.mustCreate(t, issued.Draft{Subject: "ci", User: "alice"})
 	for _, when := range []string{"at once", "after a restart"} {
 		got, ok := s.knows(key)
-		if !ok || got.Subject != "ci" || got.User != "alice" || got.Key != created.ID || got.Sandbox != "" {
+		if !ok || got.Subject != "ci" || got.User != "alice" || got.CredentialID != created.ID || got.Sandbox != "" {
 			t.Errorf("%s: %v, %+v", when, ok, got)
 		}
 		if by := got.Decides(secret.Reveal, on(alice, "db")); by == nil || by.Source != "issued key "+created.ID+", grants[0]" {
@@ -137,7 +137,7 @@ func TestBothKeysWorkDuringTheOverlap(t *testing.T) {
 	for _, when := range []string{"at once", "after a restart"} {
 		was, ok := s.knows(old)
 		is, ok2 := s.knows(next)
-		was.Key, is.Key = "", ""
+		was.CredentialID, is.CredentialID = "", ""
 		was.Credential, is.Credential = nil, nil
 		for i := range was.Grants {
 			was.Grants[i].Source, is.Grants[i].Source = "", ""

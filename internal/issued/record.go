@@ -170,7 +170,7 @@ func (k *Keys) note(tx *state.Tx, by secret.Caller, verb string, key Key) error 
 	}
 	return k.audit.Append(tx, secret.Event{
 		Covers: covers,
-		Time:   time.Now().UTC(), Subject: by.Subject, Key: by.Key, From: by.From, Request: by.Request,
+		Time:   time.Now().UTC(), Subject: by.Subject, CredentialID: by.CredentialID, From: by.From, Request: by.Request,
 		Action: secret.Action(kind + " " + verb), Ref: secret.Ref{Owner: secret.Owner{Kind: kind, ID: key.ID}}, Outcome: secret.Done,
 	})
 }

@@ -24,9 +24,9 @@ type Ring interface {
 
 // An Access is a read of a secret's values.
 type Access struct {
-	Time    time.Time `json:"time"`
-	Subject string    `json:"subject"`
-	Key     string    `json:"key,omitempty"`
+	Time         time.Time `json:"time"`
+	Subject      string    `json:"subject"`
+	CredentialID string    `json:"key,omitempty"`
 }
 
 // A Tracker knows the last access of each secret. It is safe for concurrent use.
@@ -45,7 +45,7 @@ func (t *Tracker) Follow(tx *state.Tx, e secret.Event) error {
 	}
 	switch e.Action {
 	case secret.Reveal:
-		return t.write(tx, e.Ref, Access{e.Time, e.Subject, e.Key})
+		return t.write(tx, e.Ref, Access{e.Time, e.Subject, e.CredentialID})
 	case secret.Destroy, secret.Erase:
 		return t.forget(tx, e.Ref)
 	}

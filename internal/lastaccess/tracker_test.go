@@ -28,7 +28,7 @@ var (
 func on(owner secret.Owner, name string) secret.Ref { return secret.Ref{Owner: owner, Name: name} }
 
 func callerOf(subject, key string) secret.Caller {
-	c := secret.Caller{Subject: subject, Key: key}
+	c := secret.Caller{Subject: subject, CredentialID: key}
 	for _, owner := range []secret.Owner{alice, bob} {
 		c.Grants = append(c.Grants, secret.Grant{Actions: secret.Actions(), Owner: owner})
 	}
@@ -131,7 +131,7 @@ func (s *stack) mustReveal(t *testing.T, subject string, ref secret.Ref) {
 func (s *stack) wantLast(t *testing.T, ref secret.Ref, subject, when string) {
 	t.Helper()
 	last, ok, err := s.Last(ref)
-	if err != nil || ok != (subject != "") || last.Subject != subject || (ok && (last.Key != "key of "+subject || last.Time.IsZero())) {
+	if err != nil || ok != (subject != "") || last.Subject != subject || (ok && (last.CredentialID != "key of "+subject || last.Time.IsZero())) {
 		t.Errorf("%s: last access of %s is by %+v, %v, %v, want %q", when, ref, last, ok, err, subject)
 	}
 }
@@ -354,7 +354,7 @@ func TestResealDropsDamagedRows(t *testing.T) {
 func TestAccessAndChangeInOneCommit(t *testing.T) {
 	event := func(action secret.Action, subject, name, renamed string) secret.Event {
 		return secret.Event{
-			Time: time.Now(), Subject: subject, Key: "key of " + subject, Action: action, Ref: on(alice, name), NewName: renamed, Outcome: secret.Done,
+			Time: time.Now(), Subject: subject, CredentialID: "key of " + subject, Action: action, Ref: on(alice, name), NewName: renamed, Outcome: secret.Done,
 		}
 	}
 	reveal := event(secret.Reveal, "ann", "a", "")

@@ -26,7 +26,7 @@ type Snapshot struct {
 	ResealedRows int
 	SealingKeys  int
 
-	Keys        []Keys
+	Keys        []IssuedKeys
 	Certificate time.Time // when the chain expires
 
 	ConfigWorks bool      // the files are in force
@@ -42,8 +42,8 @@ type Snapshot struct {
 	ConnsEvicted uint64
 }
 
-// Keys counts issued keys.
-type Keys struct {
+// IssuedKeys counts issued keys.
+type IssuedKeys struct {
 	Kind         string
 	Live, Ending int
 }

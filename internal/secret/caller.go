@@ -67,12 +67,12 @@ func (g *Grant) over(now time.Time) bool { return !g.Until.IsZero() && !now.Befo
 // A Caller is the authenticated sender of a request. The zero Caller is allowed
 // nothing.
 type Caller struct {
-	Subject string // for the audit log: name
-	Key     string // for the audit log: id of the credential
-	User    string // owner id of the caller's custom secrets
-	From    string // for the audit log: address of the peer
-	Request string // for the audit log: id of the request
-	Grants  []Grant
+	Subject      string // for the audit log: name
+	CredentialID string // for the audit log: id of the credential
+	User         string // owner id of the caller's custom secrets
+	From         string // for the audit log: address of the peer
+	Request      string // for the audit log: id of the request
+	Grants       []Grant
 
 	// Sandbox is the only sandbox on whose routes the credential works; empty: on no
 	// sandbox's routes. On other routes the grants decide: an agent key may list and

@@ -84,7 +84,7 @@ func checkData(set map[string]Value, keep ...string) error {
 			return err
 		}
 		if _, both := set[key]; both {
-			return &InvalidError{Field: "data", Key: key, Reason: "must not be both set and kept"}
+			return &InvalidError{Field: "data", DataKey: key, Reason: "must not be both set and kept"}
 		}
 	}
 	size := 0

@@ -86,7 +86,7 @@ func wantChecked(t *testing.T, input string, err error, ok bool, field string) {
 	switch {
 	case ok && err != nil:
 		t.Errorf("%.20q: %v", input, err)
-	case !ok && (!is || invalid.Field != field || invalid.Reason == "" || invalid.Key != ""):
+	case !ok && (!is || invalid.Field != field || invalid.Reason == "" || invalid.DataKey != ""):
 		t.Errorf("%.20q: got error %v, want an InvalidError about the %s", input, err, field)
 	}
 }
@@ -106,7 +106,7 @@ func TestCheckSize(t *testing.T) {
 }
 
 func TestOutcomeOf(t *testing.T) {
-	invalid := &secret.InvalidError{Field: "data", Key: "k", Reason: "is not stored"}
+	invalid := &secret.InvalidError{Field: "data", DataKey: "k", Reason: "is not stored"}
 	if got, want := invalid.Error(), "data: k: is not stored"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

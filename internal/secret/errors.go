@@ -34,14 +34,14 @@ func IsRefusal(err error) bool { return errors.Is(err, ErrForbidden) || errors.I
 // An InvalidError means that the input can never be valid. It names the field, or the
 // data key, and never quotes the input.
 type InvalidError struct {
-	Field  string // for example name or data
-	Key    string // the data key, if the error is about one and the data key is legal
-	Reason string // for example "must not be empty"
+	Field   string // for example name or data
+	DataKey string // the data key, if the error is about one and the data key is legal
+	Reason  string // for example "must not be empty"
 }
 
 func (e *InvalidError) Error() string {
-	if e.Key != "" {
-		return e.Field + ": " + e.Key + ": " + e.Reason
+	if e.DataKey != "" {
+		return e.Field + ": " + e.DataKey + ": " + e.Reason
 	}
 	return e.Field + ": " + e.Reason
 }

@@ -8,15 +8,15 @@ import (
 
 // An Event is an attempt on a secret, for the audit log. It has no values.
 type Event struct {
-	Time    time.Time
-	Subject string // the caller's name in the keys file or token
-	Key     string // id of the credential, never the credential
-	From    string // address of the peer
-	Request string // id of the request
-	Action  Action
-	Ref     Ref     // has no name for a list of the owner's secrets
-	NewName string  // of a rename
-	Outcome Outcome // how it ended
+	Time         time.Time
+	Subject      string // the caller's name in the keys file or token
+	CredentialID string // id of the credential, never the credential
+	From         string // address of the peer
+	Request      string // id of the request
+	Action       Action
+	Ref          Ref     // has no name for a list of the owner's secrets
+	NewName      string  // of a rename
+	Outcome      Outcome // how it ended
 	// Covers lists the grants of a key that was issued, one a line: the owner, and a space
 	// and the name if the grant names secrets. Lines of denials begin with "except ".
 	Covers string

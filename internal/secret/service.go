@@ -232,7 +232,7 @@ func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref R
 func (s *Service) admitRename(ctx context.Context, caller Caller, action Action, ref Ref, name string, do func(Op) error) error {
 	now := time.Now()
 	op := Op{Ref: ref, Credential: caller.Credential, Event: &Event{
-		Time: now.UTC(), Subject: caller.Subject, Key: caller.Key, From: caller.From, Request: caller.Request,
+		Time: now.UTC(), Subject: caller.Subject, CredentialID: caller.CredentialID, From: caller.From, Request: caller.Request,
 		Action: action, Ref: ref, Outcome: Unknown,
 	}}
 	// An illegal name may be a misplaced value.

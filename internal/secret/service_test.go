@@ -349,7 +349,7 @@ func TestARefusalWithoutAnAuditEntryIsAnError(t *testing.T) {
 func TestEventHasCallerAndSecret(t *testing.T) {
 	forEveryMethod(t, func(t *testing.T, method string) {
 		who := secret.Caller{
-			Subject: "ci", Key: "key-7", User: "alice", From: "192.0.2.1", Request: "r-1",
+			Subject: "ci", CredentialID: "key-7", User: "alice", From: "192.0.2.1", Request: "r-1",
 			Grants: []secret.Grant{grant(ownerFor(method), all...)},
 		}
 		var log ledger
@@ -364,7 +364,7 @@ func TestEventHasCallerAndSecret(t *testing.T) {
 			t.Errorf("got outcomes %q, want %q", got, want)
 		}
 		for _, e := range log.events {
-			if e.Subject != "ci" || e.Key != "key-7" || e.From != "192.0.2.1" || e.Request != "r-1" || e.Ref.Owner != ownerFor(method) || e.Time.IsZero() {
+			if e.Subject != "ci" || e.CredentialID != "key-7" || e.From != "192.0.2.1" || e.Request != "r-1" || e.Ref.Owner != ownerFor(method) || e.Time.IsZero() {
 				t.Errorf("got event %+v, want one of %+v", e, who)
 			}
 		}

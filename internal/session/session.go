@@ -79,8 +79,8 @@ type Session struct {
 	// APIKey is the hash of the API key that signed in.
 	APIKey apikey.Hash `json:"api_key"`
 	// Subject and Key name the caller as in the audit log.
-	Subject string `json:"subject"`
-	Key     string `json:"key,omitempty"`
+	Subject      string `json:"subject"`
+	CredentialID string `json:"key,omitempty"`
 	// From is the address that signed in.
 	From string `json:"from,omitempty"`
 	// Browser is the User-Agent that signed in, cut to 200 bytes.
@@ -99,7 +99,7 @@ func (s *Session) Over(now time.Time) bool {
 
 // Same reports whether both sessions are of one credential.
 func (s *Session) Same(other *Session) bool {
-	return s.Strategy == other.Strategy && s.Subject == other.Subject && s.Key == other.Key
+	return s.Strategy == other.Strategy && s.Subject == other.Subject && s.CredentialID == other.CredentialID
 }
 
 // A Ring seals rows and computes their row keys. It is *seal.Ring.
@@ -134,7 +134,7 @@ func (s *Sessions) Begin(ctx context.Context, by secret.Caller, draft Session) (
 	token = id + "_" + random
 	now := time.Now().UTC()
 	draft.ID, draft.SHA256 = id, sha256.Sum256([]byte(token))
-	draft.Subject, draft.Key, draft.From = by.Subject, by.Key, by.From
+	draft.Subject, draft.CredentialID, draft.From = by.Subject, by.CredentialID, by.From
 	draft.Created, draft.Used, draft.Ends = now, now, now.Add(Lifetime)
 	err = s.file.Update(ctx, func(tx *state.Tx) error {
 		if err := s.makeRoom(tx, &draft, now); err != nil {
@@ -296,7 +296,7 @@ func (s *Sessions) write(tx *state.Tx, session Session) error {
 
 func (s *Sessions) note(tx *state.Tx, by secret.Caller, action secret.Action, about Session) error {
 	return s.audit.Append(tx, secret.Event{
-		Time: time.Now().UTC(), Subject: by.Subject, Key: by.Key, From: by.From, Request: by.Request,
+		Time: time.Now().UTC(), Subject: by.Subject, CredentialID: by.CredentialID, From: by.From, Request: by.Request,
 		Action: action, Ref: secret.Ref{Owner: secret.Owner{Kind: kind, ID: about.ID}}, Outcome: secret.Done,
 	})
 }

@@ -25,8 +25,8 @@ var (
 	_ session.Ring = (*seal.Ring)(nil)
 	_ session.Log  = (*audit.Log)(nil)
 
-	alice = secret.Caller{Subject: "alice", Key: "k1", From: "192.0.2.1"}
-	bob   = secret.Caller{Subject: "bob", Key: "k2"}
+	alice = secret.Caller{Subject: "alice", CredentialID: "k1", From: "192.0.2.1"}
+	bob   = secret.Caller{Subject: "bob", CredentialID: "k2"}
 )
 
 // A place is a state file with its sessions and its audit log.
@@ -86,7 +86,7 @@ func TestSessionIsFoundByItsTokenOnly(t *testing.T) {
 	p := open(t)
 	token, begun := p.mustBegin(alice)
 	found := p.mustFind(token, "at once")
-	if found != begun || found.Subject != "alice" || found.Key != "k1" || found.From != "192.0.2.1" || found.APIKey != apikey.HashOf("key of alice") {
+	if found != begun || found.Subject != "alice" || found.CredentialID != "k1" || found.From != "192.0.2.1" || found.APIKey != apikey.HashOf("key of alice") {
 		t.Errorf("got %+v, want %+v", found, begun)
 	}
 	for _, wrong := range []string{"", "_", begun.ID, begun.ID + "_", token + "a", token[:len(token)-1], strings.ToUpper(token), "aaaaaaaa" + token[8:]} {

@@ -112,7 +112,7 @@ func (f *File) explain(err error) error {
 // Authenticate sets the key of the chain over all change sets, and checks the chain of
 // those that the journal had at the start. Call it before the first change. Without it
 // the chain detects accidents only. Error: ErrDamaged.
-func (f *File) Authenticate(key change.Key) error {
+func (f *File) Authenticate(key change.MACKey) error {
 	for at, next := range f.replayed {
 		before := f.start
 		if at > 0 {

@@ -78,7 +78,7 @@ type File struct {
 	log      *journal.Journal
 	complete bool   // the journal has nothing that bbolt has not, and bbolt says so
 	encoded  []byte // buffer for a change set
-	chainKey change.Key
+	chainKey change.MACKey
 	start    change.Chain     // before the journal's change sets
 	replayed []journal.Record // until Authenticate
 

@@ -46,7 +46,7 @@ func (a *handlers) draft(body *gen.CreateSecretJSONRequestBody) (secret.Draft, a
 	}
 	change, warnings, err := a.change(body.Data)
 	if err == nil && len(change.Keep) > 0 {
-		err = &secret.InvalidError{Field: "data", Key: change.Keep[0], Reason: "has no stored value to keep"}
+		err = &secret.InvalidError{Field: "data", DataKey: change.Keep[0], Reason: "has no stored value to keep"}
 	}
 	return secret.Draft{Data: change.Set}, warnings, err
 }
@@ -63,7 +63,7 @@ func (a *handlers) change(data []gen.SecretKeyValue) (c secret.Change, warnings 
 		}
 		if first, taken := places[kv.Key]; taken {
 			return c, nil, &secret.InvalidError{
-				Field: fmt.Sprintf("data[%d].key", i), Key: kv.Key, Reason: fmt.Sprintf("is data[%d]'s already", first),
+				Field: fmt.Sprintf("data[%d].key", i), DataKey: kv.Key, Reason: fmt.Sprintf("is data[%d]'s already", first),
 			}
 		}
 		places[kv.Key] = i
@@ -79,7 +79,7 @@ func (a *handlers) change(data []gen.SecretKeyValue) (c secret.Change, warnings 
 			c.Keep = append(c.Keep, kv.Key)
 		default:
 			return c, nil, &secret.InvalidError{
-				Field: fmt.Sprintf("data[%d].value", i), Key: kv.Key, Reason: "is the mask ****: send the real value",
+				Field: fmt.Sprintf("data[%d].value", i), DataKey: kv.Key, Reason: "is the mask ****: send the real value",
 			}
 		}
 	}

@@ -48,7 +48,7 @@ func verdict(k Known, action secret.Action, ref secret.Ref) gen.Verdict {
 	if k.Refused != "" {
 		return gen.Verdict{Strategy: k.Strategy, Refused: &k.Refused}
 	}
-	v := gen.Verdict{Strategy: k.Strategy, Subject: k.Caller.Subject, Key: k.Caller.Key, Allowed: k.Caller.May(action, ref)}
+	v := gen.Verdict{Strategy: k.Strategy, Subject: k.Caller.Subject, Key: k.Caller.CredentialID, Allowed: k.Caller.May(action, ref)}
 	if by := k.Caller.Decides(action, ref); by != nil {
 		v.By = by.Source
 	}

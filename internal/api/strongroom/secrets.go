@@ -29,7 +29,7 @@ func (a *handlers) ListSecrets(ctx context.Context, req gen.ListSecretsRequestOb
 			return nil, err
 		}
 		if ok && !last.Time.Before(info.Created) { // otherwise the access was to an earlier secret of this name
-			v.LastAccess, v.LastAccessBy, v.LastAccessKey = &last.Time, &last.Subject, set(last.Key)
+			v.LastAccess, v.LastAccessBy, v.LastAccessKey = &last.Time, &last.Subject, set(last.CredentialID)
 		}
 		listed = append(listed, v)
 	}

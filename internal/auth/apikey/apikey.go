@@ -107,7 +107,7 @@ func (s *Strategy) cut(sent string) (credential string, ours bool) {
 }
 
 func (s *Strategy) caller(k Key) secret.Caller {
-	caller := secret.Caller{Subject: k.Subject, Key: k.ID, User: k.User, Grants: k.grants}
+	caller := secret.Caller{Subject: k.Subject, CredentialID: k.ID, User: k.User, Grants: k.grants}
 	if s.inForce != nil {
 		caller.Credential = fileKey{s.inForce, s.name, k.SHA256}
 	}
@@ -122,7 +122,7 @@ func (s *Strategy) Callers() []secret.Caller {
 			callers = append(callers, s.caller(k))
 		}
 	}
-	slices.SortFunc(callers, func(a, b secret.Caller) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(callers, func(a, b secret.Caller) int { return strings.Compare(a.CredentialID, b.CredentialID) })
 	for _, issuer := range s.issuers {
 		callers = append(callers, issuer.Callers()...)
 	}

@@ -58,7 +58,7 @@ func TestKeyAuthenticatesItsCaller(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if caller.Subject != "alice" || caller.Key != "k1" || caller.User != "al" {
+	if caller.Subject != "alice" || caller.CredentialID != "k1" || caller.User != "al" {
 		t.Errorf("got %+v", caller)
 	}
 	ref := secret.Ref{Owner: secret.App("0f8fad5b-d9cb-469f-a165-70867728950e")}

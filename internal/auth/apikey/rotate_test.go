@@ -116,7 +116,7 @@ func TestRotatedKeysWorkUntilTheirEnds(t *testing.T) {
 		if _, err := s.Authenticate(request("old")); !errors.Is(err, tc.old) {
 			t.Errorf("%s, the old key: %v, want %v", tc.name, err, tc.old)
 		}
-		if caller, err := s.Authenticate(request(r.Key)); err != nil || caller.Key != r.ID || caller.Subject != "ci" {
+		if caller, err := s.Authenticate(request(r.Key)); err != nil || caller.CredentialID != r.ID || caller.Subject != "ci" {
 			t.Errorf("%s, the new key: %+v, %v", tc.name, caller, err)
 		}
 	}

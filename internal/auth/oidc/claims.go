@@ -115,9 +115,9 @@ func (c *claims) checkTimes(now time.Time) error {
 // caller returns the caller of the token. Its key is the client that obtained the
 // token instead of the token, or a new token would reset the rate limits.
 func (rules *Rules) caller(c *claims) secret.Caller {
-	caller := secret.Caller{Subject: c.Subject, Key: c.client(), User: c.text(rules.UserClaim)}
-	if !presentable(caller.Key) {
-		caller.Key = ""
+	caller := secret.Caller{Subject: c.Subject, CredentialID: c.client(), User: c.text(rules.UserClaim)}
+	if !presentable(caller.CredentialID) {
+		caller.CredentialID = ""
 	}
 	if !presentable(caller.User) {
 		caller.User = ""

@@ -34,7 +34,7 @@ func TestATokenAuthenticatesItsCaller(t *testing.T) {
 	s := i.newStrategy(t, i.rules())
 	for _, what := range []string{"verified", "remembered"} {
 		caller := mustLetIn(t, s, what, i.good(t))
-		if caller.Subject != "f1c2a5b8-0d3e-4f67-9a8b-7c6d5e4f3a2b" || caller.User != caller.Subject || caller.Key != "portal" {
+		if caller.Subject != "f1c2a5b8-0d3e-4f67-9a8b-7c6d5e4f3a2b" || caller.User != caller.Subject || caller.CredentialID != "portal" {
 			t.Errorf("%s: %+v", what, caller)
 		}
 		if !caller.May(secret.Write, app) || caller.May(secret.Reveal, app) || caller.May(secret.List, secret.Ref{Owner: secret.User(caller.User)}) {

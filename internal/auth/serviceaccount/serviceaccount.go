@@ -136,7 +136,7 @@ func (s *status) account(audience string) (account string, err error) {
 func (rules *Rules) caller(account string, s *status) secret.Caller {
 	caller := secret.Caller{Subject: s.User.Username, User: s.User.Username}
 	if pods := s.User.Extra["authentication.kubernetes.io/pod-name"]; len(pods) == 1 {
-		caller.Key = pods[0]
+		caller.CredentialID = pods[0]
 	}
 	caller.Grants = grant.For(caller.User, rules.Accounts[account])
 	return caller

@@ -139,7 +139,7 @@ func TestAPodAuthenticatesAsItsServiceAccount(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		if subject := "system:serviceaccount:" + c.namespace + ":worker"; caller.Subject != subject || caller.User != subject || caller.Key != pod {
+		if subject := "system:serviceaccount:" + c.namespace + ":worker"; caller.Subject != subject || caller.User != subject || caller.CredentialID != pod {
 			t.Errorf("%s: %+v", what, caller)
 		}
 		own := secret.Ref{Owner: secret.User(caller.User)}

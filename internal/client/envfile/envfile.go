@@ -20,11 +20,11 @@ import (
 // A Var is one value with its names. JSON and YAML files use Secret and Key, and all
 // other formats use Env.
 type Var struct {
-	Secret string       // name of the secret
-	Key    string       // data key; empty for a secret of one value
-	Env    string       // name of the environment variable
-	Value  secret.Value //
-	Line   int          // line in the file that was read, from 1
+	Secret  string       // name of the secret
+	DataKey string       // data key; empty for a secret of one value
+	Env     string       // name of the environment variable
+	Value   secret.Value //
+	Line    int          // line in the file that was read, from 1
 }
 
 // A Name is the name of a format.
@@ -87,7 +87,7 @@ func checkVars(f Name, vars []Var) error {
 	for _, v := range vars {
 		name := v.Env
 		if f == JSON || f == YAML {
-			name = v.Secret + "." + v.Key
+			name = v.Secret + "." + v.DataKey
 		}
 		if other, twice := seen[name]; twice {
 			return fmt.Errorf("%s and %s would both be %s: choose with --only, or name one with --env", place(other), place(v), name)
@@ -104,10 +104,10 @@ func checkVars(f Name, vars []Var) error {
 }
 
 func place(v Var) string {
-	if v.Key == "" {
+	if v.DataKey == "" {
 		return v.Secret
 	}
-	return v.Secret + "." + v.Key
+	return v.Secret + "." + v.DataKey
 }
 
 func writeLines(vars []Var, line func(Var) (string, error)) ([]byte, error) {

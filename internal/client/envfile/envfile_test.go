@@ -70,9 +70,9 @@ func mustBeUnable(t *testing.T, f envfile.Name, value string, err error) {
 func TestStructureSurvivesInJSONAndYAML(t *testing.T) {
 	vars := []envfile.Var{
 		{Secret: "TOKEN", Env: "TOKEN", Value: "t"},
-		{Secret: "db", Key: "PASSWORD", Env: "DB_PASSWORD", Value: "p"},
-		{Secret: "db", Key: "USER", Env: "DB_USER", Value: "u"},
-		{Secret: "mail", Key: "USER", Env: "MAIL_USER", Value: "m"},
+		{Secret: "db", DataKey: "PASSWORD", Env: "DB_PASSWORD", Value: "p"},
+		{Secret: "db", DataKey: "USER", Env: "DB_USER", Value: "u"},
+		{Secret: "mail", DataKey: "USER", Env: "MAIL_USER", Value: "m"},
 	}
 	for _, f := range []envfile.Name{envfile.JSON, envfile.YAML} {
 		text, err := envfile.Write(f, vars)
@@ -84,8 +84,8 @@ func TestStructureSurvivesInJSONAndYAML(t *testing.T) {
 			t.Fatalf("%v\n%s", err, text)
 		}
 		for i, v := range got {
-			if v.Secret != vars[i].Secret || v.Key != vars[i].Key || v.Value != vars[i].Value {
-				t.Errorf("%s: %d is %s.%s", f, i, v.Secret, v.Key)
+			if v.Secret != vars[i].Secret || v.DataKey != vars[i].DataKey || v.Value != vars[i].Value {
+				t.Errorf("%s: %d is %s.%s", f, i, v.Secret, v.DataKey)
 			}
 		}
 	}
@@ -151,8 +151,8 @@ func flat(vars []envfile.Var) string {
 	var all []string
 	for _, v := range vars {
 		name := v.Secret
-		if v.Key != "" {
-			name += "." + v.Key
+		if v.DataKey != "" {
+			name += "." + v.DataKey
 		}
 		all = append(all, name+"="+strings.ReplaceAll(string(v.Value), "\n", "|"))
 	}

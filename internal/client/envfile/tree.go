@@ -198,7 +198,7 @@ func varOf(name, key string, value node) (Var, error) {
 	if !value.scalar() {
 		return Var{}, atLine(value.line, "the value must be text, a number, true or false")
 	}
-	return Var{Secret: name, Key: key, Value: secret.Value(value.text), Line: value.line}, nil
+	return Var{Secret: name, DataKey: key, Value: secret.Value(value.text), Line: value.line}, nil
 }
 
 func varsOfList(list node) ([]Var, error) {
@@ -250,15 +250,15 @@ func writeJSON(vars []Var) ([]byte, error) {
 		if i > 0 {
 			b.WriteString(",")
 		}
-		opens, closes := v.Key != "" && (i == 0 || !sameObject(vars[i-1], v)), v.Key != "" && (i+1 == len(vars) || !sameObject(v, vars[i+1]))
-		if v.Key == "" || opens {
+		opens, closes := v.DataKey != "" && (i == 0 || !sameObject(vars[i-1], v)), v.DataKey != "" && (i+1 == len(vars) || !sameObject(v, vars[i+1]))
+		if v.DataKey == "" || opens {
 			fmt.Fprintf(&b, "\n  %s: ", quoteJSON(v.Secret))
 		}
 		if opens {
 			b.WriteString("{")
 		}
-		if v.Key != "" {
-			fmt.Fprintf(&b, "\n    %s: ", quoteJSON(v.Key))
+		if v.DataKey != "" {
+			fmt.Fprintf(&b, "\n    %s: ", quoteJSON(v.DataKey))
 		}
 		b.WriteString(quoteJSON(string(v.Value)))
 		if closes {
@@ -269,7 +269,7 @@ func writeJSON(vars []Var) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func sameObject(a, b Var) bool { return a.Secret == b.Secret && b.Key != "" && a.Key != "" }
+func sameObject(a, b Var) bool { return a.Secret == b.Secret && b.DataKey != "" && a.DataKey != "" }
 
 // quoteJSON returns a JSON string, which is a double-quoted scalar of YAML, too.
 func quoteJSON(text string) string {
@@ -284,14 +284,14 @@ func quoteJSON(text string) string {
 func writeYAML(vars []Var) ([]byte, error) {
 	var b bytes.Buffer
 	for i, v := range vars {
-		if v.Key == "" {
+		if v.DataKey == "" {
 			fmt.Fprintf(&b, "%s: %s\n", quoteYAML(v.Secret), quoteYAML(string(v.Value)))
 			continue
 		}
 		if i == 0 || !sameObject(vars[i-1], v) {
 			fmt.Fprintf(&b, "%s:\n", quoteYAML(v.Secret))
 		}
-		fmt.Fprintf(&b, "  %s: %s\n", quoteYAML(v.Key), quoteYAML(string(v.Value)))
+		fmt.Fprintf(&b, "  %s: %s\n", quoteYAML(v.DataKey), quoteYAML(string(v.Value)))
 	}
 	return b.Bytes(), nil
 }

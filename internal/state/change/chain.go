@@ -13,10 +13,10 @@ const ChainBytes = 16
 // before the first set.
 type Chain [ChainBytes]byte
 
-// A Key computes the MACs of a chain: HMAC-SHA256 of the concatenated parts.
-type Key interface{ MAC(parts ...[]byte) []byte }
+// A MACKey computes the MACs of a chain: HMAC-SHA256 of the concatenated parts.
+type MACKey interface{ MAC(parts ...[]byte) []byte }
 
-// Unkeyed is in place of a [Key] for a file whose keyring is not open. Its chain detects
+// Unkeyed is in place of a [MACKey] for a file whose keyring is not open. Its chain detects
 // accidents, not attacks.
 type Unkeyed struct{}
 
@@ -28,7 +28,7 @@ func (Unkeyed) MAC(parts ...[]byte) []byte {
 
 // Next returns the chain after the set with this number and encoding: the first half of
 // the MAC of chain ‖ number (8, little-endian) ‖ encoded set.
-func (c Chain) Next(key Key, seq uint64, encoded []byte) (next Chain) {
+func (c Chain) Next(key MACKey, seq uint64, encoded []byte) (next Chain) {
 	copy(next[:], key.MAC(c[:], binary.LittleEndian.AppendUint64(nil, seq), encoded))
 	return next
 }

@@ -29,7 +29,7 @@ func BenchmarkReplaceBy64(b *testing.B) {
 		for pb.Next() {
 			ref := refs[next.Add(1)%64]
 			op := secret.Op{Ref: ref, Event: &secret.Event{
-				Time: time.Now(), Subject: "ann", Key: "k7q2", From: "127.0.0.1", Request: "Zx81", Action: secret.Write, Ref: ref,
+				Time: time.Now(), Subject: "ann", CredentialID: "k7q2", From: "127.0.0.1", Request: "Zx81", Action: secret.Write, Ref: ref,
 			}}
 			if _, err := s.Replace(b.Context(), op, secret.Change{Set: map[string]secret.Value{"k": value}}); err != nil {
 				b.Error(err)

@@ -48,7 +48,7 @@ func (s *Store) merged(tx *state.Tx, r record, change secret.Change) (map[string
 	for _, key := range change.Keep {
 		value, ok := stored[key]
 		if !ok {
-			return nil, &secret.InvalidError{Field: "data", Key: key, Reason: "has no stored value to keep"}
+			return nil, &secret.InvalidError{Field: "data", DataKey: key, Reason: "has no stored value to keep"}
 		}
 		data[key] = value
 	}

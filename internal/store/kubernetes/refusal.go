@@ -174,7 +174,7 @@ func (c cause) invalid() *secret.InvalidError {
 	field, key, _ := strings.Cut(strings.TrimSuffix(c.Field, "]"), "[")
 	i := &secret.InvalidError{Field: "data", Reason: "is not what the cluster takes"}
 	if secret.CheckKey(key) == nil {
-		i.Key = key
+		i.DataKey = key
 	}
 	switch {
 	case field == "data" && c.Type == "FieldValueTooLong":

@@ -279,7 +279,7 @@ func (s *Store) patch(ctx context.Context, op secret.Op, accept string, steps []
 		}
 		for _, key := range keep {
 			if _, ok := found.Data[key]; !ok {
-				return o, &secret.InvalidError{Field: "data", Key: key, Reason: "is not stored, so it cannot be kept"}
+				return o, &secret.InvalidError{Field: "data", DataKey: key, Reason: "is not stored, so it cannot be kept"}
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func changed(stored map[string]secret.Value, change secret.Change) (map[string]s
 	for _, key := range change.Keep {
 		value, ok := stored[key]
 		if !ok {
-			return nil, &secret.InvalidError{Field: "data", Key: key, Reason: "is not stored, so it cannot be kept"}
+			return nil, &secret.InvalidError{Field: "data", DataKey: key, Reason: "is not stored, so it cannot be kept"}
 		}
 		data[key] = value
 	}

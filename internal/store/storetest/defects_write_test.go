@@ -164,7 +164,7 @@ type replaceDoesNotCount struct{ secret.Store }
 // Replace copies the values that it leaves out of the count.
 func (m replaceDoesNotCount) Replace(ctx context.Context, op secret.Op, change secret.Change) (secret.Info, error) {
 	info, err := m.Store.Replace(ctx, op, change)
-	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok && invalid.Key == "" {
+	if invalid, ok := errors.AsType[*secret.InvalidError](err); ok && invalid.DataKey == "" {
 		return m.Store.Replace(ctx, op, secret.Change{Set: change.Set})
 	}
 	return info, err
@@ -273,7 +273,7 @@ func (m replaceChecksKeepFirst) Replace(ctx context.Context, op secret.Op, chang
 	}
 	for _, key := range change.Keep {
 		if !slices.Contains(info.Keys, key) {
-			return info, &secret.InvalidError{Field: "data", Key: key, Reason: "is not stored"}
+			return info, &secret.InvalidError{Field: "data", DataKey: key, Reason: "is not stored"}
 		}
 	}
 	return m.Store.Replace(ctx, op, change)

@@ -144,7 +144,7 @@ func wantError(t T, call string, got, want error) {
 func wantInvalid(t T, call string, got error, key string) {
 	t.Helper()
 	invalid, ok := errors.AsType[*secret.InvalidError](got)
-	if !ok || invalid.Key != key {
+	if !ok || invalid.DataKey != key {
 		t.Errorf("%s: got error %v, want an InvalidError for key %q", call, got, key)
 	}
 }
