@@ -66,14 +66,18 @@ kubetest: ## Build the Kubernetes API server for the tests (only once)
 	@echo '== Kubernetes API server for the tests (the first build takes minutes)'
 	go run ./internal/test/kubetest/prebuild
 
+# The other modules run beside the main one, which waits for its servers most of the time. Their output comes last.
 test: kubetest ## Run all tests, and count them
 	@echo '== tests of all modules (compiling the validators for the first time takes minutes)'
-	@$(TOOL) gotestsum --format pkgname --raw-command -- sh -ec '\
-		go test -json -race -timeout 30m ./...; \
-		cd internal/tools; go test -json ./...; \
-		cd ../test/contracttest; go test -json -count=1 ./...; \
-		cd ../oidctest; go test -json -count=1 ./...; \
-		cd ../browsertest; go test -json -count=1 ./...' # the cache does not see the server change
+	@beside=$$(mktemp); trap 'rm -f "$$beside"' EXIT; \
+	$(TOOL) gotestsum --format pkgname --raw-command -- sh -c '\
+		{ for module in internal/tools $(addprefix internal/test/,contracttest oidctest browsertest); do \
+			(cd $$module && go test -json -count=1 ./...) || failed=1; \
+		done; exit $${failed:-0}; } >'"$$beside"' & \
+		go test -json -race -timeout 30m ./... || failed=1; \
+		wait $$! || failed=1; \
+		cat '"$$beside"'; \
+		exit $${failed:-0}' # -count=1: the cache does not see the server change
 
 # gosec skips test files and the packages that only tests and make bench run: internal/test/bench,
 # internal/test/kubetest and internal/store/storetest. It skips rules G304 and G703, which report every path
