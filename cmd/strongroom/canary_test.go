@@ -15,8 +15,8 @@ import (
 // all the wrong ones. It must not appear in any log or file.
 const canary = "cAnArY0c0ffee"
 
-// placings are requests that each have the canary in one place.
-var placings = []struct{ where, method, path, header, body string }{
+// canaryRequests each carry the canary in a different place.
+var canaryRequests = []struct{ where, method, path, header, body string }{
 	{"value", "POST", app, "psk", `{"secret_name":"a","data":[{"key":"k","value":"cAnArY0c0ffee"}]}`},
 	{"value again", "PUT", app + "/a", "psk", `{"data":[{"key":"k","value":"cAnArY0c0ffee"}]}`},
 	{"value, revealed", "GET", app + "/a/reveal", "psk", ""},
@@ -55,7 +55,7 @@ var placings = []struct{ where, method, path, header, body string }{
 func TestLogAndFilesContainNoValueOrKey(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
-	for _, req := range placings {
+	for _, req := range canaryRequests {
 		header := strings.NewReplacer("psk", i.pskHeader(), "session", i.sessionHeader()).Replace(req.header)
 		if strings.Contains(req.header, ": ") {
 			header = req.header

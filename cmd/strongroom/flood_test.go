@@ -228,7 +228,7 @@ func floodAs(what string) error {
 	return err
 }
 
-// rise opens unfinished handshakes, and half as many unfinished requests.
+// rise starts TLS handshakes and half as many requests, and finishes none of them.
 func (f flood) rise(config *tls.Config) error {
 	const workers = 32
 	errs := make([]error, workers)

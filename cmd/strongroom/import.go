@@ -19,7 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// maxImport bounds a file that is imported, in bytes.
+// maxImport is the size limit of an imported file, in bytes.
 const maxImport = 64 << 20
 
 func secretImportCommand() *cobra.Command {

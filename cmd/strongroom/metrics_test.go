@@ -144,7 +144,7 @@ func TestMetricsAreServedOnlyWhereNamed(t *testing.T) {
 func TestMetricsContainNothingThatClientsSend(t *testing.T) {
 	i := mustInit(t)
 	p, metrics := mustServeMetrics(t, i)
-	for _, req := range placings {
+	for _, req := range canaryRequests {
 		header := strings.NewReplacer("psk", i.pskHeader(), "session", i.sessionHeader()).Replace(req.header)
 		if strings.Contains(req.header, ": ") {
 			header = req.header

@@ -13,9 +13,9 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// known returns the callers that the strategies know by a credential, or without
-// one all that keys stand for. If no strategy knows the credential it returns the
-// reasons.
+// known returns the callers that a credential authenticates. With an empty credential it
+// returns the callers of all API keys. If no strategy accepts the credential, the error says
+// why.
 func (s strategies) known(ctx context.Context, credential string) (all []strongroom.Known) {
 	var reasons []strongroom.Known
 	for _, name := range slices.Sorted(maps.Keys(s.byName)) {

@@ -37,7 +37,8 @@ func (r *resources) newMeter() *meter {
 	return m
 }
 
-// The attempts of the APIs' callers.
+// The actions and outcomes that have a metric. Both lists are fixed, so that the number
+// of series is too.
 var (
 	measuredActions  = []secret.Action{secret.List, secret.Create, secret.Write, secret.Delete, secret.Reveal}
 	measuredOutcomes = []secret.Outcome{

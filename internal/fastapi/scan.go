@@ -9,18 +9,18 @@ import (
 // maxDepth limits the nesting of lists and objects. The documents need three levels.
 const maxDepth = 64
 
-// maxParts is how many values a body may have, those in lists and objects included. A
-// secret with all the keys that it may have takes a third of it.
+// maxParts limits the values of a body, including those in lists and objects. A secret with
+// the largest allowed number of data keys needs a third of them.
 const maxParts = 10_000
 
 var errNotJSON = errors.New("the text is not JSON")
 
-// scan looks for the first place at which text is not JSON. It is stricter than the
-// framework it speaks for: a name twice in an object, half a surrogate pair, NaN and
-// Infinity are mistakes too, because decoders disagree about them. A mistake is told as
-// the character (not the byte) at which CPython 3.12's json module reports it, with
-// errNotJSON. Where there are more than maxParts values it is ErrTooMany, and the rest of the
-// text is not looked at: whatever comes next takes longer than the scan.
+// scan finds the first syntax error of a JSON text. It is stricter than the framework
+// it imitates: duplicate names in an object, half a surrogate pair, NaN and Infinity are
+// errors too, because decoders disagree about them. The position is the character (not the
+// byte) that CPython 3.12's json module reports, and comes with errNotJSON. With more than
+// maxParts values scan stops and returns ErrTooMany: decoding them would take longer than the
+// scan.
 func scan(text []byte) (character int, err error) {
 	s := scanner{text: text}
 	switch {
@@ -32,8 +32,8 @@ func scan(text []byte) (character int, err error) {
 	return utf8.RuneCount(text[:s.pos]), errNotJSON
 }
 
-// A scanner reads a text once. Each method reports whether the element of its name is at
-// pos. If so, it moves pos behind the element, and otherwise to the mistake.
+// A scanner reads a text once. Each method expects the element it is named after at pos. It
+// moves pos behind the element, or returns false and moves pos to the error.
 type scanner struct {
 	text  []byte
 	pos   int

@@ -24,7 +24,7 @@ func FuzzUnwrap(f *testing.F) {
 	})
 }
 
-// FuzzUnwrapped opens keyrings that an attacker with the key-encryption key sealed.
+// FuzzUnwrapped opens arbitrary keyrings, sealed with the right key-encryption key.
 func FuzzUnwrapped(f *testing.F) {
 	kek := seal.NewKey()
 	key := seal.NewKey().Encode()

@@ -11,7 +11,7 @@ import (
 // values in their output, and a short value such as true or 1 occurs everywhere.
 const shortBytes = 6
 
-// The texts about suspicious values and names. Each gives a remedy and quotes nothing.
+// Warnings about suspicious values and names. Each says how to mend it and quotes nothing.
 const (
 	endsWithNewline  = "ends with a newline: leave it out"
 	endsWithNewlines = "ends with several newlines: leave them out"

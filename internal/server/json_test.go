@@ -71,7 +71,7 @@ func TestALongAnswerIsSentInPartsAndAShortOneWithItsLength(t *testing.T) {
 	}
 }
 
-// deaf is a client that is gone.
+// deaf is the response of a client that has closed its connection.
 type deaf struct{ http.ResponseWriter }
 
 var errGone = errors.New("gone")

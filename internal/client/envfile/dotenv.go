@@ -72,7 +72,7 @@ func dotenvValue(raw, after string) (string, error) {
 	return text, nil
 }
 
-// onlyComments returns an error if a part of the file has anything but comments and empty lines.
+// onlyComments returns an error unless a part of the file consists of comments and empty lines.
 func onlyComments(text string, from, to int) error {
 	for line := range strings.Lines(text[from:to]) {
 		bare := strings.Trim(line, jsSpaces)

@@ -206,7 +206,8 @@ func (j *Journal) Turn(next uint64) error {
 // Release frees the file that is not current: a checkpoint holds its records.
 func (j *Journal) Release() { j.files[1-j.now].free.Store(true) }
 
-// Released reports whether the file that is not current is free.
+// Released reports whether [Journal.Release] has freed the other file, so that appending
+// can continue there.
 func (j *Journal) Released() bool { return j.files[1-j.now].free.Load() }
 
 // Close closes the files.

@@ -84,7 +84,7 @@ func (p *patcher) at(r *rest.Request, s stored) *rest.Request {
 // manager would be extra work that a PUT does not have.
 func inItsName(r *rest.Request) *rest.Request { return r.Param("fieldManager", "strongroom") }
 
-// newPassword has the length of the passwords in PUTs to the server.
+// newPassword returns a password as long as those in the PUTs to the server.
 func newPassword() []byte {
 	return []byte((rand.Text() + rand.Text() + rand.Text())[:64])
 }

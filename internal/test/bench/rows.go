@@ -108,7 +108,8 @@ func rowsBetween(before, after snapshot) (rows []row) {
 	return rows
 }
 
-// inGeneral keeps the key of a row only if another request changes the same row.
+// inGeneral clears the keys of rows that belong to one secret, and keeps those that every
+// request changes.
 func inGeneral(rows, others []row) []row {
 	for i, r := range rows {
 		if r.Kind != changed || !slices.ContainsFunc(others, func(o row) bool { return o.Bucket == r.Bucket && o.Key == r.Key }) {

@@ -56,19 +56,19 @@ func TestAnonymousCallersAreThoseOnThisMachine(t *testing.T) {
 			if in {
 				c.raw("GET", "/api/secrets", "").wants(200, list("MINE"))
 			} else {
-				c.wantsNothingToDoWithIt()
+				c.wantsRefusalUnlessKeyed()
 			}
 			if t.Failed() {
 				t.Fatalf("that was %s", header)
 			}
 		}
-		s.stranger(t).with("Origin", "http://localhost").with("Origin", "https://evil.example").wantsNothingToDoWithIt()
+		s.stranger(t).with("Origin", "http://localhost").with("Origin", "https://evil.example").wantsRefusalUnlessKeyed()
 	})
 }
 
-// wantsNothingToDoWithIt checks that the request is refused, unless it has a key: then its
+// wantsRefusalUnlessKeyed checks that the request is refused, unless it has a key: then its
 // origin does not matter.
-func (c caller) wantsNothingToDoWithIt() {
+func (c caller) wantsRefusalUnlessKeyed() {
 	c.t.Helper()
 	c.raw("GET", openhands.create, "").wants(403, openhands.forbidden)
 	c.raw("POST", openhands.create, custom("HACKED")).wants(403, openhands.forbidden)

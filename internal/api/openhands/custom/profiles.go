@@ -42,7 +42,8 @@ func (p Profiles) List(ctx context.Context, secrets *secret.Service, caller secr
 	return slices.DeleteFunc(infos, func(i secret.Info) bool { return !slices.Contains(names, i.Name) }), nil
 }
 
-// of returns the names that belong to the profile, or that all do.
+// of returns the names of the secrets that the profile includes. all reports that it includes every
+// secret, known that the profile exists.
 func (p Profiles) of(caller secret.Caller, text string) (names []string, all, known bool) {
 	id, err := uuid.Parse(text)
 	if err != nil {
