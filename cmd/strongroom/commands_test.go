@@ -21,6 +21,7 @@ func TestHelpDescribesEveryCommandAndFlag(t *testing.T) {
 		{"config --help", "Check a config without serving it\n|  check "},
 		{"config check --help", "strongroom config check|--config file "},
 		{"version --help", "Print the version|strongroom version"},
+		{"run --help", "  -h, --help  |      --mask  "}, // not --mask[=true|false]
 	} {
 		t.Run("strongroom "+tc.args, func(t *testing.T) {
 			r := mustRun(t, strings.Fields(tc.args)...)

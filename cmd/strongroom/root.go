@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,25 @@ Durations are written as 90s, 30m, 24h, 30d or 2w. OWNER is user/<id> or app/<uu
 		}
 	}
 	root.SetHelpCommandGroupID("other")
+	shortenSwitches(root)
 	return root
+}
+
+// shortenSwitches prints --mask in help texts, not --mask[=true|false] as pflag does since 1.1.
+func shortenSwitches(root *cobra.Command) {
+	usage := root.UsageFunc()
+	root.SetUsageFunc(func(c *cobra.Command) error {
+		var text strings.Builder
+		out := c.OutOrStderr()
+		c.SetOut(&text)
+		defer c.SetOut(out)
+		if err := usage(c); err != nil {
+			return err
+		}
+		const choice = "[=true|false]"
+		_, err := io.WriteString(out, strings.ReplaceAll(text.String(), choice, strings.Repeat(" ", len(choice))))
+		return err
+	})
 }
 
 // showHelp runs a group of commands when it is called alone.
