@@ -3,7 +3,6 @@ package seal
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -11,8 +10,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"strings"
+	"sync"
 )
 
 // KeyBytes is the length of a key.
@@ -31,22 +32,31 @@ const (
 
 	// Overhead is the number of bytes that sealing with a [Key] adds to a text.
 	Overhead = infoBytes + commitmentBytes + gcmBytes
+)
 
-	recordLabel = "strongroom record v1"
+var (
+	recordLabel = []byte("strongroom record v1")
+	firstBlock  = []byte{1}
+	secondBlock = []byte{2}
 )
 
 // ErrNotAuthentic means that a text was not sealed by this key for this
 // place, or was damaged since. The two cases look the same.
 var ErrNotAuthentic = errors.New("not sealed by this key for this place, or damaged")
 
-// A Key seals texts. It prints as asterisks; only [Key.Encode] reveals it.
-type Key struct{ seed [KeyBytes]byte }
+// A Key seals texts. It prints as asterisks; only [Key.Encode] reveals it. It is safe for
+// concurrent use.
+type Key struct {
+	seed [KeyBytes]byte
+	macs sync.Pool // of HMACs under the seed: making one costs as much as using it
+}
 
 // NewKey returns a random key.
 func NewKey() *Key {
-	k := new(Key)
-	_, _ = rand.Read(k.seed[:]) // never fails: crypto/rand crashes the program instead
-	return k
+	raw := make([]byte, KeyBytes)
+	defer clear(raw)
+	_, _ = rand.Read(raw) // never fails: crypto/rand crashes the program instead
+	return keyOf(raw)
 }
 
 // ParseKey parses the output of [Key.Encode]; white space around it is ignored.
@@ -69,27 +79,37 @@ func (*Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "****") }
 func keyOf(raw []byte) *Key {
 	k := new(Key)
 	copy(k.seed[:], raw)
+	k.macs.New = func() any { return hmac.New(sha256.New, k.seed[:]) }
 	return k
 }
 
 // MAC returns HMAC-SHA256 of the concatenated parts under the key.
-func (k *Key) MAC(parts ...[]byte) []byte {
-	mac := hmac.New(sha256.New, k.seed[:])
+func (k *Key) MAC(parts ...[]byte) []byte { return k.appendMAC(nil, parts...) }
+
+func (k *Key) appendMAC(b []byte, parts ...[]byte) []byte {
+	mac := k.macs.Get().(hash.Hash)
+	defer k.macs.Put(mac)
+	mac.Reset()
 	for _, part := range parts {
 		mac.Write(part)
 	}
-	return mac.Sum(nil)
+	return mac.Sum(b)
 }
 
 // Seal encrypts and authenticates the text for one place. [Key.Open] refuses it
 // for any other place. The place, made by [Place], is not part of the result.
 func (k *Key) Seal(text, place []byte) []byte {
-	sealed := make([]byte, infoBytes, len(text)+Overhead)
-	_, _ = rand.Read(sealed)
-	key, commitment := k.derive(sealed[:infoBytes])
+	return k.appendSealed(make([]byte, 0, len(text)+Overhead), text, place)
+}
+
+func (k *Key) appendSealed(b, text, place []byte) []byte {
+	info := len(b)
+	b = b[:info+infoBytes]
+	_, _ = rand.Read(b[info:])
+	key, commitment := k.derive(b[info:])
 	defer clear(key)
-	sealed = append(sealed, commitment...)
-	return gcm(key).Seal(sealed, nil, text, place) // #nosec G407 -- the key is derived anew from random bytes for every record, so a fixed nonce never repeats under it
+	b = append(b, commitment...)
+	return gcm(key).Seal(b, nil, text, place) // #nosec G407 -- the key is derived anew from random bytes for every record, so a fixed nonce never repeats under it
 }
 
 // Open returns the text, or ErrNotAuthentic.
@@ -111,12 +131,12 @@ func (k *Key) Open(sealed, place []byte) ([]byte, error) {
 	return text, nil
 }
 
+// derive is HKDF-Expand (RFC 5869, section 2.3) for two blocks of output, with a pooled
+// HMAC. The function of crypto/hkdf makes one for each call.
 func (k *Key) derive(info []byte) (key, commitment []byte) {
-	out, err := hkdf.Expand(sha256.New, k.seed[:], recordLabel+string(info), KeyBytes+commitmentBytes)
-	if err != nil {
-		panic(err) // only for lengths that HKDF does not allow
-	}
-	return out[:KeyBytes], out[KeyBytes:]
+	out := k.appendMAC(make([]byte, 0, KeyBytes+commitmentBytes), recordLabel, info, firstBlock)
+	out = k.appendMAC(out, out, recordLabel, info, secondBlock)
+	return out[:KeyBytes:KeyBytes], out[KeyBytes:]
 }
 
 // gcm chooses its nonces itself, as FIPS 140-3 mode requires.

@@ -8,17 +8,14 @@ package seal
 
 import (
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 )
 
@@ -32,8 +29,8 @@ var ErrWrongKey = errors.New("this key does not open the keyring")
 // the index key that hides their names. It is safe for concurrent use.
 type Ring struct {
 	keys  atomic.Pointer[keySet]
-	index *Key // never rotates: rows are found by MACs under it
-	macs  sync.Pool
+	index *Key // never rotates: rows are found by MACs under a key derived from it
+	names *Key // computes these MACs
 }
 
 // A keySet is never changed, only replaced.
@@ -50,8 +47,7 @@ func NewRing() *Ring {
 func newRing(keys *keySet, index *Key) *Ring {
 	r := &Ring{index: index}
 	r.keys.Store(keys)
-	macKey := r.Derive("index").seed[:]
-	r.macs.New = func() any { return hmac.New(sha256.New, macKey) }
+	r.names = r.Derive("index")
 	return r
 }
 
@@ -91,8 +87,8 @@ func (r *Ring) IDs() []uint32 { return slices.Sorted(maps.Keys(r.keys.Load().all
 // [Key.Seal].
 func (r *Ring) Seal(text, place []byte) []byte {
 	keys := r.keys.Load()
-	id := binary.BigEndian.AppendUint32(nil, keys.primary)
-	return append(id, keys.all[keys.primary].Seal(text, place)...)
+	id := binary.BigEndian.AppendUint32(make([]byte, 0, idBytes+len(text)+Overhead), keys.primary)
+	return keys.all[keys.primary].appendSealed(id, text, place)
 }
 
 // SealedByPrimary reports whether the primary key sealed the text.
@@ -121,13 +117,8 @@ const MACBytes = 16
 // index key. It reveals nothing without the keyring, and never changes within
 // one state file.
 func (r *Ring) MAC(name []byte) [MACBytes]byte {
-	mac := r.macs.Get().(hash.Hash)
-	defer r.macs.Put(mac)
-	mac.Reset()
-	mac.Write(name)
 	var sum [sha256.Size]byte
-	mac.Sum(sum[:0])
-	return [MACBytes]byte(sum[:MACBytes])
+	return [MACBytes]byte(r.names.appendMAC(sum[:0], name))
 }
 
 // Derive returns a separate key for each purpose. Like the index key it never
