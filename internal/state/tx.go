@@ -15,16 +15,34 @@ import (
 type Tx struct {
 	bolt   *bbolt.Tx // for reading only
 	gen    *generation
-	own    overlay // its writes; nil in a View
+	found  []boltBucket // of bolt, because bbolt searches for a bucket each time
+	own    overlay      // its writes; nil in a View
+	scans  int          // in progress
 	writes int
 	job    *job // the running job; nil in a View
 	full   bool // ordinary changes are refused
 }
 
+type boltBucket struct {
+	name   string
+	bucket *bbolt.Bucket
+}
+
 // Bucket returns a named part of the file, which need not exist yet. Bucket names start
 // with the name of the package that uses them.
 func (tx *Tx) Bucket(name string) Bucket {
-	return Bucket{tx, name, tx.bolt.Bucket([]byte(name)), tx.gen.live[name], tx.gen.frozen[name]}
+	return Bucket{tx, name, tx.boltBucket(name), tx.gen.live[name], tx.gen.frozen[name]}
+}
+
+func (tx *Tx) boltBucket(name string) *bbolt.Bucket {
+	for _, b := range tx.found {
+		if b.name == name {
+			return b.bucket
+		}
+	}
+	b := tx.bolt.Bucket([]byte(name))
+	tx.found = append(tx.found, boltBucket{name, b})
+	return b
 }
 
 // Writable reports whether this is a [File.Update]. Its reads see its own writes, which
@@ -86,10 +104,16 @@ func (b *Bucket) Put(key, value []byte) error {
 
 // Delete removes the key; a missing one is no error.
 func (b *Bucket) Delete(key []byte) error {
-	if b.Get(key) == nil {
-		return nil
+	_, err := b.Take(key)
+	return err
+}
+
+// Take removes the key and returns the value that it had, nil if it was missing.
+func (b *Bucket) Take(key []byte) (value []byte, err error) {
+	if value = b.Get(key); value == nil {
+		return nil, nil
 	}
-	return b.set(bytes.Clone(key), nil)
+	return value, b.set(bytes.Clone(key), nil)
 }
 
 func (b *Bucket) set(key, value []byte) error {
@@ -97,10 +121,13 @@ func (b *Bucket) set(key, value []byte) error {
 		return errReadOnly
 	}
 	tree := b.tx.own[b.name]
-	if tree == nil {
+	switch {
+	case tree == nil:
 		tree = new(rows)
-		b.tx.own[b.name] = tree
+	case b.tx.scans > 0: // which may go through the tree
+		tree = tree.Copy()
 	}
+	b.tx.own[b.name] = tree
 	tree.Set(asString(key), value)
 	b.tx.writes++
 	return nil
@@ -132,17 +159,15 @@ func (b *Bucket) From(start []byte) iter.Seq2[[]byte, []byte] {
 		if b.bolt != nil {
 			sources = append(sources, boltUpward(b.bolt, start))
 		}
+		b.tx.scans++
+		defer func() { b.tx.scans-- }()
 		merge(1, sources)(yield)
 	}
 }
 
-// trees returns the overlays' rows, the newest first. The transaction's own are a copy,
-// which stays as it is.
+// trees returns the overlays' rows, the newest first.
 func (b *Bucket) trees() (all []*rows) {
-	if own := b.tx.own[b.name]; own != nil {
-		all = append(all, own.Copy())
-	}
-	for _, tree := range []*rows{b.live, b.frozen} {
+	for _, tree := range []*rows{b.tx.own[b.name], b.live, b.frozen} {
 		if tree != nil {
 			all = append(all, tree)
 		}
