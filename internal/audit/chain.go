@@ -91,11 +91,13 @@ func (l *Log) mac(label string, text []byte) []byte {
 // head returns the last link of the chain according to the head row. Only an empty log
 // has no head row.
 func (l *Log) head(log *state.Bucket) (link, error) {
-	key, stored := log.Last()
-	if key == nil {
-		return link{}, nil
+	stored := log.Get(headKey)
+	if stored == nil {
+		if last, _ := log.Last(); last == nil {
+			return link{}, nil
+		}
 	}
-	if !bytes.Equal(key, headKey) || len(stored) != headBytes {
+	if len(stored) != headBytes {
 		return link{}, &Break{What: BadHead}
 	}
 	// The usual case is the head that this process wrote last.
