@@ -38,7 +38,7 @@ func (c *infoCache) put(r record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dropLocked(r.key)
-	more := sizeOf(r.info)
+	more := r.size()
 	if c.size+more > maxCached {
 		c.dropSomeLocked()
 	}
@@ -48,7 +48,7 @@ func (c *infoCache) put(r record) {
 
 func (c *infoCache) dropLocked(key rowKey) {
 	if r, ok := c.rows[key]; ok {
-		c.size -= sizeOf(r.info)
+		c.size -= r.size()
 		delete(c.rows, key)
 	}
 }
@@ -62,6 +62,9 @@ func (c *infoCache) dropSomeLocked() {
 		c.dropLocked(key)
 	}
 }
+
+// size returns the approximate memory of a cached record in bytes.
+func (r record) size() int { return sizeOf(r.info) + len(r.versions)*headBytes }
 
 // sizeOf returns the approximate memory of a cached Info in bytes, with its map entry.
 func sizeOf(info secret.Info) int { return 150 + info.Size() }

@@ -98,7 +98,7 @@ func (s *Store) Restore(ctx context.Context, op secret.Op, revision secret.Revis
 		if err := s.checkRoom(tx, &now, r); err != nil {
 			return err
 		}
-		return s.succeed(tx, now, r)
+		return s.succeed(tx, now, &r)
 	})
 	return s.answer(r, err)
 }

@@ -23,9 +23,13 @@ func versionKey(id recordID, version uint64) []byte {
 func pastKey(h head) []byte { return append(versionKey(h.id, h.version), descriptionMark) }
 
 // shelve moves the old version, which next replaces, to the past and tidies the past.
-func (s *Store) shelve(tx *state.Tx, o *ownerRow, old, next record) error {
+func (s *Store) shelve(tx *state.Tx, o *ownerRow, old record, next *record) error {
 	past, rows := tx.Bucket(s.past), tx.Bucket(s.secrets)
-	stored := bytes.Clone(rows.Get(old.key[:]))
+	stored := rows.Get(old.key[:])
+	versions, err := s.versionsBefore(tx, old)
+	if err != nil {
+		return err
+	}
 	if err := past.Put(pastKey(old.head), stored); err != nil {
 		return err
 	}
@@ -36,7 +40,22 @@ func (s *Store) shelve(tx *state.Tx, o *ownerRow, old, next record) error {
 			o.past -= s.valuesSize(tx, next.head)
 		}
 	}
-	return s.tidy(tx, o, next.head)
+	if err := s.tidyDeleted(tx, o); err != nil {
+		return err
+	}
+	next.versions, err = s.tidyVersions(tx, o, next.head, append(slices.Clip(versions), old.head))
+	return err
+}
+
+// versionsBefore returns the heads of the record's earlier versions, oldest first, from
+// the cached record if possible. Versions are dropped oldest first, and a later one means
+// another head, so the cached list is still right if its oldest version is there.
+func (s *Store) versionsBefore(tx *state.Tx, r record) ([]head, error) {
+	past := tx.Bucket(s.past)
+	if len(r.versions) > 0 && past.Get(pastKey(r.versions[0])) != nil {
+		return r.versions, nil
+	}
+	return s.earlier(tx, r.id)
 }
 
 // valuesSize returns the stored size of the head's values in bytes.
@@ -47,33 +66,30 @@ func (s *Store) valuesSize(tx *state.Tx, h head) int64 {
 
 func size(key, value []byte) int64 { return int64(len(key) + len(value)) }
 
-// tidy drops versions of the record above the limit, oldest first. While the owner's past
-// is too large, it drops first deleted secrets of the owner and then more of these
-// versions.
-func (s *Store) tidy(tx *state.Tx, o *ownerRow, current head) error {
+// tidyDeleted drops deleted secrets of the owner, oldest first, while the owner's past is
+// too large.
+func (s *Store) tidyDeleted(tx *state.Tx, o *ownerRow) error {
 	for o.past > s.opts.PastBytes {
-		dropped, err := s.dropOldestDeleted(tx, o)
-		if err != nil {
+		if dropped, err := s.dropOldestDeleted(tx, o); err != nil || !dropped {
 			return err
 		}
-		if !dropped {
-			break
-		}
 	}
-	versions, err := s.earlier(tx, current.id)
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// tidyVersions drops earlier versions of a record above the limit, oldest first, and more
+// while the owner's past is too large. It returns the others.
+func (s *Store) tidyVersions(tx *state.Tx, o *ownerRow, current head, versions []head) ([]head, error) {
 	for len(versions) > 0 && (len(versions) > s.opts.Versions || o.past > s.opts.PastBytes) {
 		oldest := versions[0]
 		versions = versions[1:]
 		shared := current.valuesAt == oldest.valuesAt ||
 			slices.ContainsFunc(versions, func(h head) bool { return h.valuesAt == oldest.valuesAt })
 		if err := s.dropVersion(tx, o, oldest, shared); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return versions, nil
 }
 
 // earlier returns the heads of a record's earlier versions, oldest first.
@@ -104,10 +120,11 @@ func (s *Store) dropVersion(tx *state.Tx, o *ownerRow, h head, shared bool) erro
 func (s *Store) dropPast(tx *state.Tx, o *ownerRow, keys [][]byte) error {
 	past := tx.Bucket(s.past)
 	for _, key := range keys {
-		o.past -= size(key, past.Get(key))
-		if err := past.Delete(key); err != nil {
+		stored, err := past.Take(key)
+		if err != nil {
 			return err
 		}
+		o.past -= size(key, stored)
 	}
 	return nil
 }
@@ -130,8 +147,8 @@ func (s *Store) dropAll(tx *state.Tx, o *ownerRow, id recordID, live *record) er
 // past from now on.
 func (s *Store) bury(tx *state.Tx, o *ownerRow, r record, now time.Time) error {
 	rows := tx.Bucket(s.secrets)
-	stored := bytes.Clone(rows.Get(r.key[:]))
-	if err := rows.Delete(r.key[:]); err != nil {
+	stored, err := rows.Take(r.key[:])
+	if err != nil {
 		return err
 	}
 	key := deletedKey(r, now)
@@ -140,7 +157,14 @@ func (s *Store) bury(tx *state.Tx, o *ownerRow, r record, now time.Time) error {
 		return err
 	}
 	o.past += size(key, stored) + s.valuesSize(tx, r.head)
-	return s.tidy(tx, o, r.head)
+	if err := s.tidyDeleted(tx, o); err != nil {
+		return err
+	}
+	versions, err := s.earlier(tx, r.id) // none if the record itself was dropped
+	if err == nil {
+		_, err = s.tidyVersions(tx, o, r.head, versions)
+	}
+	return err
 }
 
 // A deletedRow is the row of a deleted secret.

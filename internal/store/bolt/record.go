@@ -51,7 +51,8 @@ func (k rowKey) name() []byte  { return k[seal.MACBytes:] }
 type record struct {
 	key rowKey // its row key unless it is deleted
 	head
-	info secret.Info
+	info     secret.Info
+	versions []head // earlier ones, oldest first; empty if they have not been looked up
 }
 
 // A head is the part of a stored record that is authenticated but not sealed. The store
@@ -90,6 +91,7 @@ func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) re
 // next returns the record's next version.
 func (r record) next(now time.Time) record {
 	r.version++
+	r.versions = nil
 	r.info.Updated = now
 	r.info.Revision = newRevision()
 	return r

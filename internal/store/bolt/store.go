@@ -212,7 +212,7 @@ func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change)
 		if err := s.checkRoom(tx, &old, r); err != nil {
 			return err
 		}
-		return errors.Join(s.putValues(tx, r, data), s.succeed(tx, old, r))
+		return errors.Join(s.putValues(tx, r, data), s.succeed(tx, old, &r))
 	})
 	return s.answer(r, err)
 }
@@ -238,18 +238,18 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 		if err := s.checkRoom(tx, &old, r); err != nil {
 			return err
 		}
-		return s.succeed(tx, old, r)
+		return s.succeed(tx, old, &r)
 	})
 	return s.answer(r, err)
 }
 
-// succeed replaces the version old of the record with next.
-func (s *Store) succeed(tx *state.Tx, old, next record) error {
+// succeed replaces the version old of the record with next, which gets its versions.
+func (s *Store) succeed(tx *state.Tx, old record, next *record) error {
 	o := s.ownerAt(tx, old.info.Owner, old.key.owner())
 	if err := s.shelve(tx, &o, old, next); err != nil {
 		return err
 	}
-	if err := errors.Join(s.put(tx, next), s.putOwner(tx, o)); err != nil || next.key == old.key {
+	if err := errors.Join(s.put(tx, *next), s.putOwner(tx, o)); err != nil || next.key == old.key {
 		return err
 	}
 	rows := tx.Bucket(s.secrets)

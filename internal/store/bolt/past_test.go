@@ -1,0 +1,74 @@
+package bolt
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+func mustOpenAlone(t *testing.T, opts Options) *Store {
+	t.Helper()
+	path, ring := filepath.Join(t.TempDir(), "state.db"), seal.NewRing()
+	if err := state.Create(path, func(string) ([]byte, error) { return []byte("wrapped"), nil }); err != nil {
+		t.Fatal(err)
+	}
+	file, err := state.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	return Open(file, "embedded", ring, nil, opts)
+}
+
+func mustSucceed(t *testing.T, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func mustReplaceAlone(t *testing.T, s *Store, op secret.Op, value string) {
+	t.Helper()
+	_, err := s.Replace(t.Context(), op, secret.Change{Set: map[string]secret.Value{"k": secret.Value(value)}})
+	mustSucceed(t, err)
+}
+
+// A deletion can drop earlier versions of a record whose head is the same again after
+// the undeletion. A record that was cached before must not bring them back.
+func TestCachedVersionsThatWereDroppedDoNotCount(t *testing.T) {
+	s := mustOpenAlone(t, Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20})
+	op := secret.Op{Ref: secret.Ref{Owner: secret.User("ann"), Name: "db"}}
+	_, err := s.Create(t.Context(), op, secret.Draft{})
+	mustSucceed(t, err)
+	for i := range 6 {
+		mustReplaceAlone(t, s, op, fmt.Sprint(i))
+	}
+	cached := s.infos.rows[s.rowKey(op.Ref)]
+	if len(cached.versions) != 6 {
+		t.Fatalf("the cached record has %d earlier versions, want 6", len(cached.versions))
+	}
+	s.opts.Versions = 2
+	mustSucceed(t, s.Delete(t.Context(), op))
+	s.opts.Versions = 10
+	_, err = s.Undelete(t.Context(), op, "")
+	mustSucceed(t, err)
+	s.infos.put(cached)
+	mustReplaceAlone(t, s, op, "last")
+	versions, err := s.Versions(t.Context(), op.Ref)
+	if err != nil || len(versions) != 4 {
+		t.Errorf("%d versions, %v, want the 2 that were left, the one before and the current one", len(versions), err)
+	}
+	for s.opts.Versions = 3; s.opts.Versions > 0; s.opts.Versions-- {
+		mustReplaceAlone(t, s, op, fmt.Sprint(s.opts.Versions))
+		if report, err := s.Verify(t.Context()); err != nil || len(report.Problems) > 0 || report.Versions != s.opts.Versions {
+			t.Errorf("with %d earlier versions: %+v, %v", s.opts.Versions, report, err)
+		}
+	}
+}
