@@ -18,6 +18,7 @@ const module = "github.com/strongroom/strongroom/"
 var imports = []struct{ pkg, may string }{
 	{"internal/state", "internal/secret internal/safefile internal/state/change internal/state/journal"},
 	{"internal/state/journal", "internal/safefile internal/state/change"},
+	{"internal/state/statetest", "internal/state"},
 	{"internal/auth", "internal/secret internal/ratelimit internal/server"},
 	{"internal/config", "internal/strictyaml internal/grant internal/safefile internal/duration"},
 	{"internal/grant", "internal/secret"},

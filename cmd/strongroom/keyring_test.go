@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/admin"
+	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/state"
 )
 
@@ -151,7 +153,7 @@ func TestResealingContinuesAfterACrash(t *testing.T) {
 // the key's id.
 func sealedBy(t *testing.T, i install, key uint32) (rows int) {
 	t.Helper()
-	file, err := state.Open(i.mustCopy(t).path("data/strongroom.db"))
+	file, _, err := admin.OpenState(t.Context(), i.mustCopy(t).path("data/strongroom.db"), 0, keyring.FromFile(i.path("keys/state.key")))
 	if err != nil {
 		t.Fatal(err)
 	}

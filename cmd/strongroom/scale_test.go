@@ -15,10 +15,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
-	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 )
 
@@ -73,11 +73,7 @@ var scaledKinds = []string{"GET", "again", "reveal", "PUT", "list"}
 func mustFill(t *testing.T, owners int) install {
 	t.Helper()
 	i, began := mustInit(t), time.Now()
-	file, err := state.Open(i.path("data/strongroom.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := keyring.Open(t.Context(), file, keyring.FromFile(i.path("keys/state.key")))
+	file, keys, err := admin.OpenState(t.Context(), i.path("data/strongroom.db"), 0, keyring.FromFile(i.path("keys/state.key")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -156,12 +156,9 @@ func Restore(ctx context.Context, path string, plain io.Reader, source keyring.S
 			err = errors.Join(err, safefile.Remove(state.Files(path)...))
 		}
 	}()
-	file, err := state.Open(path)
+	file, _, err := OpenState(ctx, path, 0, source)
 	if err != nil {
-		return err
-	}
-	if err := keyring.Check(ctx, file, source); err != nil {
-		return errors.Join(fmt.Errorf("the state file in the backup: %w", err), file.Close())
+		return fmt.Errorf("the state file in the backup: %w", err)
 	}
 	return file.Close()
 }

@@ -68,9 +68,7 @@ func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 			t.Fatal(err)
 		}
 	}
-	file, err := state.Open(p.path)
-	must(err)
-	keys, err := keyring.Open(t.Context(), file, p.kek)
+	file, keys, err := admin.OpenState(t.Context(), p.path, 0, p.kek)
 	must(err)
 	accesses := lastaccess.Open(file, keys.Ring())
 	log := audit.Open(file, keys.Ring().Derive("entry"), keys.Ring().Derive("chain"), accesses.Follow)

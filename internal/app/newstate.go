@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/state"
@@ -25,13 +26,9 @@ func NewState(ctx context.Context, path string, source keyring.Source) error {
 // beginLog writes the first audit entry. Without it, a wiped log would look like a new
 // one.
 func beginLog(ctx context.Context, path string, source keyring.Source) error {
-	file, err := state.Open(path)
+	file, keys, err := admin.OpenState(ctx, path, 0, source)
 	if err != nil {
 		return err
-	}
-	keys, err := openKeyring(ctx, file, source)
-	if err != nil {
-		return errors.Join(err, file.Close())
 	}
 	log := openLog(file, keys.Ring())
 	return errors.Join(log.Begin(ctx), log.Close(), file.Close())

@@ -55,22 +55,20 @@ type resources struct {
 // open opens the parts that only a restart changes. Anchors go to stdout if the config
 // says so.
 func open(ctx context.Context, cfg *config.Config, version string, stdout io.Writer, log *slog.Logger) (*resources, error) {
-	file, err := state.OpenSized(cfg.State.Path, *cfg.State.JournalBytes)
-	if errors.Is(err, state.ErrMissing) {
+	file, keys, err := admin.OpenState(ctx, cfg.State.Path, *cfg.State.JournalBytes, KeySource(cfg.State.Key))
+	var locked *state.LockedError
+	switch {
+	case errors.Is(err, seal.ErrWrongKey):
+		return nil, fmt.Errorf("state.key: %w", err)
+	case errors.As(err, &locked):
+		return nil, err // it names the field
+	case errors.Is(err, state.ErrMissing):
 		return nil, fmt.Errorf("state.path: %w: make one with strongroom init, or put it back from a backup", err)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("state.path: %w", err)
 	}
 	if backup := file.Upgraded(); backup != "" {
 		log.Info("the state file has a new format", "format", state.FormatVersion, "backup of the old one", backup)
-	}
-	keys, err := openKeyring(ctx, file, KeySource(cfg.State.Key))
-	if errors.Is(err, seal.ErrWrongKey) {
-		err = fmt.Errorf("state.key: %w", err)
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
 	}
 	ring := keys.Ring()
 	r := &resources{
@@ -109,15 +107,6 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	r.admin = admin.Open(parts, log)
 	return r, nil
-}
-
-// openKeyring opens the keyring of the file, and with it checks the file's journal.
-func openKeyring(ctx context.Context, file *state.File, source keyring.Source) (*keyring.Keyring, error) {
-	keys, err := keyring.Open(ctx, file, source)
-	if err == nil {
-		err = file.Authenticate(keys.Ring().Derive("state chain"))
-	}
-	return keys, err
 }
 
 func openLog(file *state.File, ring *seal.Ring, followers ...audit.Follower) *audit.Log {

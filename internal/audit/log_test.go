@@ -17,6 +17,7 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 )
 
 var ring = seal.NewRing()
@@ -32,7 +33,7 @@ func mustCreate(t testing.TB) (path string) {
 
 func mustOpen(t testing.TB, path string) *state.File {
 	t.Helper()
-	f, err := state.Open(path)
+	f, err := statetest.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/session"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
@@ -43,7 +44,7 @@ func openFile(t *testing.T) (*state.File, *seal.Ring, *audit.Log) {
 	if err := state.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }); err != nil {
 		t.Fatal(err)
 	}
-	file, err := state.Open(path)
+	file, err := statetest.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

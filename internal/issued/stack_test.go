@@ -16,6 +16,7 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
@@ -96,7 +97,7 @@ func openStack(t *testing.T, path string, clock issued.Clock) *stack {
 			t.Fatal(err)
 		}
 	}
-	file, err := state.Open(path)
+	file, err := statetest.Open(path)
 	must(err)
 	wrapped, err := file.Keyring()
 	must(err)

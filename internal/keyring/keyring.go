@@ -57,10 +57,34 @@ func New(ctx context.Context, source Source, stateID string) (wrapped []byte, er
 func Open(ctx context.Context, file File, source Source) (*Keyring, error) {
 	k, err := read(ctx, file, source)
 	if err == nil {
-		file.WatchKeyring(k.follow)
+		k.Follow(file)
 	}
 	return k, err
 }
+
+// Unwrap opens the wrapped keyring of the state file with this id, which is not open yet.
+// Call [Keyring.Follow] next. Its errors are those of Open.
+func Unwrap(ctx context.Context, source Source, stateID string, wrapped []byte) (*Keyring, error) {
+	kek, err := source.Key(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := seal.Unwrap(wrapped, kek, stateID)
+	if err != nil {
+		return nil, err
+	}
+	return &Keyring{ring: ring, wrapped: wrapped, kek: kek}, nil
+}
+
+// Follow makes the file the one whose keyring this is. Call it before the file's first
+// change.
+func (k *Keyring) Follow(file File) {
+	k.file = file
+	file.WatchKeyring(k.follow)
+}
+
+// StateKey returns the key that authenticates the state file. It never changes.
+func (k *Keyring) StateKey() *seal.Key { return k.ring.Derive("state chain") }
 
 // Check reports whether Open would succeed now. Its errors are those of Open.
 func Check(ctx context.Context, file File, source Source) error {
@@ -69,19 +93,11 @@ func Check(ctx context.Context, file File, source Source) error {
 }
 
 func read(ctx context.Context, file File, source Source) (*Keyring, error) {
-	kek, err := source.Key(ctx)
-	if err != nil {
-		return nil, err
-	}
 	wrapped, err := file.Keyring()
 	if err != nil {
 		return nil, fmt.Errorf("reading the keyring: %w", err)
 	}
-	ring, err := seal.Unwrap(wrapped, kek, file.ID())
-	if err != nil {
-		return nil, err
-	}
-	return &Keyring{file: file, ring: ring, wrapped: wrapped, kek: kek}, nil
+	return Unwrap(ctx, source, file.ID(), wrapped)
 }
 
 // follow adopts the keyring that the file has now.

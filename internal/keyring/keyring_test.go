@@ -13,6 +13,7 @@ import (
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 )
 
 var (
@@ -248,7 +249,7 @@ func mustCreateFile(t *testing.T) (*state.File, *seal.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := state.Open(path)
+	f, err := statetest.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

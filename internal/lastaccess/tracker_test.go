@@ -13,6 +13,7 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
@@ -63,7 +64,7 @@ func openStack(t *testing.T, path string) *stack {
 			t.Fatal(err)
 		}
 	}
-	file, err := state.Open(path)
+	file, err := statetest.Open(path)
 	must(err)
 	wrapped, err := file.Keyring()
 	must(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
@@ -141,7 +142,7 @@ func openBolt(t *testing.T) secret.Store {
 	if err := state.Create(path, func(string) ([]byte, error) { return []byte("none"), nil }); err != nil {
 		t.Fatal(err)
 	}
-	file, err := state.Open(path)
+	file, err := statetest.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/session"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 )
 
 var (
@@ -44,7 +45,7 @@ func open(t *testing.T) *place {
 	if err := state.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }); err != nil {
 		t.Fatal(err)
 	}
-	file, err := state.Open(path)
+	file, err := statetest.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

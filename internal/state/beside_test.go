@@ -48,7 +48,7 @@ func TestHolderIsShownOnlyIfThisProgramWroteIt(t *testing.T) {
 		if err := os.WriteFile(path+".holder", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := state.Open(path)
+		_, err := state.Open(path, anyKey)
 		var held *state.HeldError
 		if !errors.As(err, &held) || held.By != want {
 			t.Errorf("%q is shown as %v, want %s", text, err, want)

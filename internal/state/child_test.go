@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 // childWrites makes a number of changes, every other one with the reserve, and retries
 // while the disk is full.
 func childWrites(path string) int {
-	f, err := state.Open(path)
+	f, err := state.Open(path, anyKey)
 	if err != nil {
 		fmt.Println("refused", err)
 		return 1
@@ -82,7 +82,7 @@ func say(key string, err error) {
 // childFloods makes small changes of many rows from several goroutines, so that the
 // journal is often full and a checkpoint takes several commits.
 func childFloods(path string) int {
-	f, err := state.Open(path)
+	f, err := state.Open(path, anyKey)
 	if err != nil {
 		fmt.Println("refused", err)
 		return 1
@@ -116,7 +116,7 @@ func killAfter(cmd *exec.Cmd, i int) {
 }
 
 func childCompacts(path string) int {
-	f, err := state.Open(path)
+	f, err := state.Open(path, anyKey)
 	if err != nil {
 		fmt.Println("refused", err)
 		return 1
@@ -151,7 +151,7 @@ func told(out []byte) (lines [][]string) {
 // wantAllDone opens the file and checks that it has every acknowledged change.
 func wantAllDone(t *testing.T, path string, lines [][]string) (done int) {
 	t.Helper()
-	f, err := state.Open(path)
+	f, err := state.Open(path, anyKey)
 	if err != nil {
 		t.Fatal(err)
 	}

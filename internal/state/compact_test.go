@@ -121,7 +121,7 @@ func TestCompactedFileIsHeldAsTheOldOneWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	var held *state.HeldError
-	if _, err := state.Open(path); !errors.As(err, &held) {
+	if _, err := state.Open(path, anyKey); !errors.As(err, &held) {
 		t.Errorf("opening it once more: %v, want a HeldError", err)
 	}
 }

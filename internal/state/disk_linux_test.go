@@ -62,7 +62,7 @@ func mustOpenIn(t *testing.T, dir string) *state.File {
 	if err := state.Create(path, wrapped("ring")); err != nil {
 		t.Fatal(err)
 	}
-	f, err := state.OpenSized(path, 4<<20)
+	f, err := state.OpenSized(path, 4<<20, anyKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestReadOnlyPlaceIsRefusedInWords(t *testing.T) {
 	} else if err := errors.Join(os.Chmod(path, 0o400), os.Chmod(dir, 0o500)); err != nil {
 		t.Fatal(err)
 	}
-	_, err := state.Open(path)
+	_, err := state.Open(path, anyKey)
 	if !errors.Is(err, unix.EROFS) && !errors.Is(err, os.ErrPermission) {
 		t.Errorf("opening: %v, want a word on the right to write", err)
 	}

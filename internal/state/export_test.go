@@ -7,12 +7,12 @@ import (
 )
 
 // OpenIdle opens a file without the goroutines that change it in the background.
-func OpenIdle(path string) (*File, error) {
+func OpenIdle(path string, unlock Unlock) (*File, error) {
 	owner, err := safefile.OwnerOf(path)
 	if err != nil {
 		return nil, err
 	}
-	return openIdle(path, owner, 0)
+	return openIdle(path, owner, 0, unlock)
 }
 
 // Abandon leaves a file from OpenIdle as a crash does.

@@ -59,7 +59,7 @@ func contentOf(f *state.File) (c content, err error) {
 
 // digestAt opens the file and returns a digest of its content and the damage found.
 func digestAt(path string) (digest, damage string, err error) {
-	f, err := state.Open(path)
+	f, err := state.Open(path, anyKey)
 	if err != nil {
 		return "", "", err
 	}
@@ -72,7 +72,7 @@ func digestAt(path string) (digest, damage string, err error) {
 
 // crashedDigest is digestAt for the files that a crash left, and leaves them so.
 func crashedDigest(path string) (digest, damage string, err error) {
-	f, err := state.OpenIdle(path)
+	f, err := state.OpenIdle(path, anyKey)
 	if err != nil {
 		return "", "", err
 	}

@@ -1,8 +1,7 @@
 package state_test
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,9 @@ import (
 	"testing"
 
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/change"
 	"github.com/strongroom/strongroom/internal/state/journal"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 )
 
 // mustCopy copies a state file, and the files of its journal too if a crash left it.
@@ -40,7 +41,7 @@ func TestChangesAreInTheJournalAfterACrashAndInTheFileAfterAStop(t *testing.T) {
 	}
 	crashed := mustCopy(t, path, true)
 	alone := mustCopy(t, path, false)
-	if _, err := state.Open(alone); !errors.Is(err, state.ErrJournal) || !strings.Contains(err.Error(), "was not closed cleanly") {
+	if _, err := state.Open(alone, anyKey); !errors.Is(err, state.ErrJournal) || !strings.Contains(err.Error(), "was not closed cleanly") {
 		t.Errorf("a crashed file without its journal: %v, want ErrJournal", err)
 	}
 	if err := f.Close(); err != nil {
@@ -111,7 +112,7 @@ func TestStateFileOfAnotherMomentThanItsJournalIsRefused(t *testing.T) {
 		"a clean file beside its next changes": mix(older, early),
 	} {
 		before := mustReadFiles(t, path)
-		if f, err := state.Open(path); !errors.Is(err, state.ErrJournal) || !strings.Contains(err.Error(), "put the state file and ") {
+		if f, err := state.Open(path, anyKey); !errors.Is(err, state.ErrJournal) || !strings.Contains(err.Error(), "put the state file and ") {
 			t.Errorf("%s: %v, want ErrJournal", what, err)
 			if err == nil {
 				_ = f.Close()
@@ -164,7 +165,7 @@ func TestLargeChangesSurviveACrash(t *testing.T) {
 		if n%3 != 0 {
 			continue
 		}
-		crashed, err := state.OpenIdle(mustCopy(t, path, true))
+		crashed, err := state.OpenIdle(mustCopy(t, path, true), anyKey)
 		if err != nil {
 			t.Fatalf("after change %d: %v", n, err)
 		}
@@ -208,19 +209,10 @@ func TestCrashBetweenTheCommitsOfACheckpointLosesNothing(t *testing.T) {
 	}
 }
 
-// A macKey is a key of the chain.
-type macKey string
-
-func (k macKey) MAC(parts ...[]byte) []byte {
-	mac := hmac.New(sha256.New, []byte(k))
-	_, _ = mac.Write(slices.Concat(parts...))
-	return mac.Sum(nil)
-}
-
 func TestJournalOfAnotherKeyIsRefused(t *testing.T) {
-	path := mustCreate(t)
-	f := mustOpen(t, path)
-	if err := f.Authenticate(macKey("mine")); err != nil {
+	path, mine := mustCreate(t), statetest.Key("mine").Unlock
+	f, err := state.Open(path, mine)
+	if err != nil {
 		t.Fatal(err)
 	}
 	mustUpdate(t, f, put("k", "1"))
@@ -230,41 +222,102 @@ func TestJournalOfAnotherKeyIsRefused(t *testing.T) {
 	mustUpdate(t, f, put("k", "2"))
 	mustUpdate(t, f, put("k", "3"))
 	crashed := mustCopy(t, path, true)
-	for key, want := range map[string]error{"mine": nil, "another": state.ErrDamaged} {
-		f := mustOpen(t, mustCopy(t, crashed, true))
-		if err := f.Authenticate(macKey(key)); !errors.Is(err, want) {
-			t.Errorf("with the key %q: %v, want %v", key, err, want)
-		}
-	}
-	f, err := state.OpenIdle(mustCopy(t, crashed, true))
+	_ = f.Close()
+	mustBeRefused(t, mustCopy(t, crashed, true), statetest.Key("another").Unlock)
+	f, err = state.Open(mustCopy(t, crashed, true), mine)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = f.Authenticate(macKey("mine"))
 	if got := get(t, f, "k"); got != "3" {
 		t.Errorf("got %q, want 3", got)
 	}
-	_ = f.Abandon()
+	_ = f.Close()
 }
 
-// An attacker without the key puts a record of his own behind the last one, with right
-// sums.
-func TestForgedRecordIsRefused(t *testing.T) {
-	path := mustCreate(t)
-	f := mustOpen(t, path)
-	if err := f.Authenticate(macKey("mine")); err != nil {
-		t.Fatal(err)
+// An attacker without the key puts well-formed records of his own behind the last one,
+// and more of them than a checkpoint at the start waits for.
+func TestForgedRecordIsNeitherServedNorMovedIntoTheStateFile(t *testing.T) {
+	for _, records := range []int{1, 200} {
+		path, mine := mustCreate(t), statetest.Key("mine").Unlock
+		f, err := state.Open(path, mine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustUpdate(t, f, put("k", "1"))
+		crashed := mustCopy(t, path, true)
+		_ = f.Close()
+		forge(t, crashed, records)
+		before := mustRead(t, crashed)
+		for range 2 {
+			mustBeRefused(t, crashed, mine)
+		}
+		if !bytes.Equal(mustRead(t, crashed), before) {
+			t.Errorf("%d forged records: the state file has changed", records)
+		}
 	}
-	mustUpdate(t, f, put("k", "1"))
-	crashed := mustCopy(t, path, true)
-	forger, err := state.OpenIdle(crashed) // without a key
+}
+
+// forge appends records with right sums, which nothing authenticates.
+func forge(t *testing.T, path string, records int) {
+	t.Helper()
+	f, err := state.OpenIdle(path, func(string, []byte) (state.MACKey, error) { return nil, errStop })
+	if !errors.Is(err, errStop) {
+		t.Fatal(f, err)
+	}
+	j, err := journal.Open(path, identityOf(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustUpdate(t, forger, put("k", "forged"))
-	_ = forger.Abandon()
-	if err := mustOpen(t, crashed).Authenticate(macKey("mine")); !errors.Is(err, state.ErrDamaged) {
+	if err := j.Replay(0, func(journal.Record) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for n := range records {
+		row := change.Row{Bucket: "test", Key: fmt.Append(nil, "forged", n), Value: make([]byte, 1000)}
+		if err := errors.Join(j.Append(change.Chain{1}, change.Append(nil, []change.Row{row})), j.Sync()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var errStop = errors.New("stop")
+
+func identityOf(t *testing.T, path string) (id journal.Identity) {
+	t.Helper()
+	head := mustRead(t, journal.Paths(path)[0])[16:]
+	copy(id.State[:], head)
+	copy(id.Lineage[:], head[len(id.State):])
+	return id
+}
+
+// mustBeRefused opens the file like a server, which gives up and closes what it opened.
+func mustBeRefused(t *testing.T, path string, unlock state.Unlock) {
+	t.Helper()
+	f, err := state.Open(path, unlock)
+	if !errors.Is(err, state.ErrDamaged) {
 		t.Errorf("got %v, want ErrDamaged", err)
+	}
+	if err == nil {
+		_ = f.Close()
+	}
+}
+
+// Nothing of the journal counts if the keyring does not open.
+func TestKeyringThatDoesNotOpenLeavesTheFilesAsTheyAre(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	mustUpdate(t, f, put("k", strings.Repeat("v", 200_000))) // a checkpoint is due
+	crashed := mustCopy(t, path, true)
+	before := mustReadFiles(t, crashed)
+	_, err := state.Open(crashed, func(string, []byte) (state.MACKey, error) { return nil, errStop })
+	var locked *state.LockedError
+	if !errors.As(err, &locked) || !errors.Is(err, errStop) {
+		t.Errorf("got %v, want the error of the keyring", err)
+	}
+	if !slices.EqualFunc(before, mustReadFiles(t, crashed), slices.Equal) {
+		t.Error("the files have changed")
 	}
 }
 
@@ -276,7 +329,7 @@ func TestJournalOpenToOthersIsRefused(t *testing.T) {
 	if err := os.Chmod(journal.Paths(path)[1], 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := state.Open(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+	if _, err := state.Open(path, anyKey); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -284,7 +337,7 @@ func TestJournalOpenToOthersIsRefused(t *testing.T) {
 func TestJournalGetsTheSizeAskedFor(t *testing.T) {
 	path := mustCreate(t)
 	for _, size := range []int64{1 << 20, 512 << 10} {
-		f, err := state.OpenSized(path, size)
+		f, err := state.OpenSized(path, size, anyKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -293,7 +346,7 @@ func TestJournalGetsTheSizeAskedFor(t *testing.T) {
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
-		again, err := state.OpenSized(crashed, 2<<20) // it still holds changes
+		again, err := state.OpenSized(crashed, 2<<20, anyKey) // it still holds changes
 		if err != nil || get(t, again, "k") != fmt.Sprint(size) {
 			t.Fatal(err)
 		}
@@ -304,7 +357,7 @@ func TestJournalGetsTheSizeAskedFor(t *testing.T) {
 			}
 		}
 	}
-	if _, err := state.OpenSized(path, 1000); err == nil {
+	if _, err := state.OpenSized(path, 1000, anyKey); err == nil {
 		t.Error("a journal of 1000 bytes is accepted")
 	}
 }
@@ -313,12 +366,12 @@ func TestJournalGetsTheSizeAskedFor(t *testing.T) {
 func TestLongJournalIsReplayedBeforeItIsMoved(t *testing.T) {
 	path := mustCreate(t)
 	size := int64(sized(4, 64)) << 20
-	f, err := state.OpenSized(path, size)
+	f, err := state.OpenSized(path, size, anyKey)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = f.Close()
-	f, err = state.OpenIdle(path)
+	f, err = state.OpenIdle(path, anyKey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,15 +17,33 @@ import (
 // one. Where the path is a symbolic link, everything beside the state file is beside the
 // file that the link leads to. Opened by root, all of it stays the property of the state
 // file's owner. Errors: ErrMissing, a HeldError if another process has it open,
-// ErrDamaged, ErrJournal, or an error about anything else, such as wrong permissions.
+// ErrDamaged, ErrJournal, a LockedError, or an error about anything else, such as wrong permissions.
+//
+// The keyring is opened before anything of the journal counts: records that are not
+// authentic are neither served nor moved into the state file.
 //
 // A missing journal of a complete file is made, with two small files. A server uses
 // [OpenSized].
-func Open(path string) (*File, error) { return OpenSized(path, 0) }
+func Open(path string, unlock Unlock) (*File, error) { return OpenSized(path, 0, unlock) }
+
+// An Unlock opens the wrapped keyring of the state file with this id, and returns its key
+// for the chain over all change sets.
+type Unlock func(id string, wrapped []byte) (MACKey, error)
+
+// A MACKey computes MACs.
+type MACKey = change.MACKey
+
+// A LockedError is an error of an [Unlock]. Its text is that error's.
+type LockedError struct{ cause error }
+
+func (e *LockedError) Error() string { return e.cause.Error() }
+
+// Unwrap returns the error of the Unlock.
+func (e *LockedError) Unwrap() error { return e.cause }
 
 // OpenSized is Open, and gives each of the journal's two files the size in bytes, unless
 // they still hold changes.
-func OpenSized(path string, journalBytes int64) (*File, error) {
+func OpenSized(path string, journalBytes int64, unlock Unlock) (*File, error) {
 	owner, err := safefile.OwnerOf(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the state file: %w", err)
@@ -33,24 +51,28 @@ func OpenSized(path string, journalBytes int64) (*File, error) {
 	var f *File
 	err = owner.Do(func() (err error) {
 		if err = check(path); err == nil {
-			f, err = open(path, owner, journalBytes)
+			f, err = open(path, owner, journalBytes, unlock)
 		}
 		return err
 	})
 	return f, err
 }
 
-func open(path string, owner safefile.User, journalBytes int64) (*File, error) {
-	f, err := openAs(path, owner, journalBytes)
+func open(path string, owner safefile.User, journalBytes int64, unlock Unlock) (*File, error) {
+	f, err := openAs(path, owner, journalBytes, unlock)
 	var held *HeldError
-	if err != nil && !errors.As(err, &held) {
+	var locked *LockedError
+	switch {
+	case errors.As(err, &locked):
+		err = locked
+	case err != nil && !errors.As(err, &held):
 		err = fmt.Errorf("opening the state file %s: %w", path, err)
 	}
 	return f, err
 }
 
-func openAs(name string, owner safefile.User, journalBytes int64) (*File, error) {
-	f, err := openIdle(name, owner, journalBytes)
+func openAs(name string, owner safefile.User, journalBytes int64, unlock Unlock) (*File, error) {
+	f, err := openIdle(name, owner, journalBytes, unlock)
 	if err != nil {
 		return nil, err
 	}
@@ -61,21 +83,21 @@ func openAs(name string, owner safefile.User, journalBytes int64) (*File, error)
 	return f, nil
 }
 
-func openIdle(name string, owner safefile.User, journalBytes int64) (_ *File, err error) {
+func openIdle(name string, owner safefile.User, journalBytes int64, unlock Unlock) (_ *File, err error) {
 	name, err = filepath.Abs(name)
 	if err != nil {
 		return nil, err
 	}
 	f := &File{
 		name: name, path: safefile.Follow(name), owner: owner, jobs: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
-		due: make(chan struct{}, 1), chainKey: change.Unkeyed{},
+		due:  make(chan struct{}, 1),
 		done: make(chan struct{}), watched: make(chan struct{}), checkpointed: make(chan struct{}), broken: make(chan struct{}),
 	}
 	file, err := safefile.Open(f.path, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.load(file, journalBytes); err != nil {
+	if err := f.load(file, journalBytes, unlock); err != nil {
 		_ = file.Close()
 		return nil, err
 	}
@@ -83,7 +105,7 @@ func openIdle(name string, owner safefile.User, journalBytes int64) (_ *File, er
 }
 
 // load checks that the file is ours and undamaged, and then lets bbolt map it.
-func (f *File) load(file *os.File, journalBytes int64) (err error) {
+func (f *File) load(file *os.File, journalBytes int64, unlock Unlock) (err error) {
 	if err := lock(file); err != nil {
 		return err
 	}
@@ -110,7 +132,7 @@ func (f *File) load(file *os.File, journalBytes int64) (err error) {
 	}
 	if err == nil {
 		f.id, f.complete = h.id, h.complete
-		err = guarded(func() error { return f.openJournal(h, journalBytes) })
+		err = guarded(func() error { return f.openJournal(h, journalBytes, unlock) })
 	}
 	if err != nil {
 		return errors.Join(err, f.closeLog(), db.Close())

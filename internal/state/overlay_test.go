@@ -69,7 +69,7 @@ func TestLayersReadAsOneBucket(t *testing.T) {
 	for seed := range uint64(sized(3, 100)) {
 		random := rand.New(rand.NewPCG(seed, 5))
 		path := mustCreate(t)
-		f, err := state.OpenIdle(path)
+		f, err := state.OpenIdle(path, anyKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestOldGenerationIsReadAsItWasOrNotAtAll(t *testing.T) {
 		}
 	}
 	// A checkpoint that was going on does not make it too old.
-	f, err := state.OpenIdle(mustCreate(t))
+	f, err := state.OpenIdle(mustCreate(t), anyKey)
 	if err != nil {
 		t.Fatal(err)
 	}

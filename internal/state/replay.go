@@ -12,13 +12,18 @@ import (
 // smallJournal is the size of a journal's files that [Open] makes, in bytes.
 const smallJournal = 256 << 10
 
-// openJournal opens the journal of the file, and applies its change sets to the overlay.
-func (f *File) openJournal(h header, size int64) (err error) {
+// openJournal opens the journal of the file, applies its change sets to the overlay and
+// authenticates them.
+func (f *File) openJournal(h header, size int64, unlock Unlock) (err error) {
+	var replayed []journal.Record
 	f.log, err = journal.Open(f.path, h.identity())
 	if h.complete {
 		err = f.beginJournal(h, size, err)
 	} else if err == nil {
-		err = f.replay(h)
+		replayed, err = f.replay(h)
+	}
+	if err == nil {
+		err = f.authenticate(h, replayed, unlock)
 	}
 	if err != nil {
 		return f.explain(err)
@@ -71,18 +76,18 @@ func (f *File) beginJournal(h header, size int64, opened error) error {
 }
 
 // replay applies the change sets of the journal to the overlay. The next checkpoint moves
-// them into bbolt, which takes longer; the file can be used before.
-func (f *File) replay(h header) error {
-	f.start = h.applied.chain
+// them into bbolt, which takes longer; the file can be used before. It returns the records,
+// which have not been authenticated.
+func (f *File) replay(h header) (records []journal.Record, err error) {
 	g := generation{db: f.gen.Load().db, live: overlay{}, at: h.applied, until: h.applied}
-	err := f.log.Replay(h.applied.seq, func(r journal.Record) error {
+	err = f.log.Replay(h.applied.seq, func(r journal.Record) error {
 		set, err := change.Decode(r.Content)
 		if err != nil {
 			return fmt.Errorf("%w: record %d: %w", journal.ErrDamaged, r.Seq, err)
 		}
 		g.live.apply(set)
 		g.at = position{r.Seq, r.Chain}
-		f.replayed = append(f.replayed, r)
+		records = append(records, r)
 		return nil
 	})
 	if !f.log.Released() {
@@ -90,7 +95,7 @@ func (f *File) replay(h header) error {
 		g.frozen, g.live, g.until = g.live, overlay{}, g.at
 	}
 	f.gen.Store(&g)
-	return err
+	return records, err
 }
 
 // explain says what to do about a journal that does not fit.
@@ -109,19 +114,25 @@ func (f *File) explain(err error) error {
 	return err
 }
 
-// Authenticate sets the key of the chain over all change sets, and checks the chain of
-// those that the journal had at the start. Call it before the first change. Without it
-// the chain detects accidents only. Error: ErrDamaged.
-func (f *File) Authenticate(key change.MACKey) error {
-	for at, next := range f.replayed {
-		before := f.start
-		if at > 0 {
-			before = f.replayed[at-1].Chain
-		}
-		if before.Next(key, next.Seq, next.Content) != next.Chain {
-			return damaged("change %d in its journal does not belong behind the one before: restore a backup", next.Seq)
-		}
+// authenticate gets the key of the chain from the keyring, and checks the chain of the
+// replayed records. Until it succeeds, no other code has the file. Errors: a LockedError,
+// ErrDamaged.
+func (f *File) authenticate(h header, replayed []journal.Record, unlock Unlock) error {
+	wrapped, err := f.Keyring()
+	if err != nil {
+		return err
 	}
-	f.chainKey, f.replayed = key, nil
+	key, err := unlock(f.id, wrapped)
+	if err != nil {
+		return &LockedError{err}
+	}
+	chain := h.applied.chain
+	for _, r := range replayed {
+		if chain.Next(key, r.Seq, r.Content) != r.Chain {
+			return damaged("change %d in its journal does not belong behind the one before: restore a backup", r.Seq)
+		}
+		chain = r.Chain
+	}
+	f.chainKey = key
 	return nil
 }

@@ -79,8 +79,6 @@ type File struct {
 	complete bool   // the journal has nothing that bbolt has not, and bbolt says so
 	encoded  []byte // buffer for a change set
 	chainKey change.MACKey
-	start    change.Chain     // before the journal's change sets
-	replayed []journal.Record // until Authenticate
 
 	publishing sync.Mutex // held by publish
 	moving     sync.Mutex // held while bbolt is written

@@ -13,7 +13,11 @@ import (
 
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 )
+
+// anyKey opens files in tests that are not about keys.
+var anyKey = statetest.Key("").Unlock
 
 func mustCreate(t *testing.T) (path string) {
 	t.Helper()
@@ -30,7 +34,7 @@ func wrapped(text string) func(string) ([]byte, error) {
 
 func mustOpen(t *testing.T, path string) *state.File {
 	t.Helper()
-	f, err := state.Open(path)
+	f, err := state.Open(path, anyKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +159,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a file open to others", open, "run chmod 600"},
 		{"a file in use", held, fmt.Sprintf("is held by process %d on host", os.Getpid())},
 	} {
-		f, err := state.Open(tc.path)
+		f, err := state.Open(tc.path, anyKey)
 		if err == nil {
 			t.Errorf("%s: opened", tc.what)
 			_ = f.Close()

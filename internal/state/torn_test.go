@@ -82,7 +82,7 @@ func TestTornStepLeavesTheStateBeforeOrAfterIt(t *testing.T) {
 func recordSteps(t *testing.T, changes int) (first [][]byte, steps []step) {
 	t.Helper()
 	path := mustCreate(t)
-	f, err := state.OpenIdle(path)
+	f, err := state.OpenIdle(path, anyKey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,6 @@
 package change
 
-import (
-	"crypto/sha256"
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // ChainBytes is the length of a [Chain].
 const ChainBytes = 16
@@ -15,16 +11,6 @@ type Chain [ChainBytes]byte
 
 // A MACKey computes the MACs of a chain: HMAC-SHA256 of the concatenated parts.
 type MACKey interface{ MAC(parts ...[]byte) []byte }
-
-// Unkeyed is in place of a [MACKey] for a file whose keyring is not open. Its chain detects
-// accidents, not attacks.
-type Unkeyed struct{}
-
-// MAC returns SHA-256 of the concatenated parts.
-func (Unkeyed) MAC(parts ...[]byte) []byte {
-	sum := sha256.Sum256(slices.Concat(parts...))
-	return sum[:]
-}
 
 // Next returns the chain after the set with this number and encoding: the first half of
 // the MAC of chain ‖ number (8, little-endian) ‖ encoded set.

@@ -12,6 +12,7 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 )
 
 func FuzzDecodeValues(f *testing.F) {
@@ -53,7 +54,7 @@ func mustFuzzStore(f *testing.F) *fuzzStore {
 	}
 	path, ring := filepath.Join(f.TempDir(), "state.db"), seal.NewRing()
 	must(state.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }))
-	file, err := state.Open(path)
+	file, err := statetest.Open(path)
 	must(err)
 	log := audit.Open(file, ring.Derive("entry"), ring.Derive("chain"))
 	f.Cleanup(func() { _, _ = log.Close(), file.Close() })

@@ -9,6 +9,7 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 )
 
 func mustOpenAlone(t *testing.T, opts Options) *Store {
@@ -17,7 +18,7 @@ func mustOpenAlone(t *testing.T, opts Options) *Store {
 	if err := state.Create(path, func(string) ([]byte, error) { return []byte("wrapped"), nil }); err != nil {
 		t.Fatal(err)
 	}
-	file, err := state.Open(path)
+	file, err := statetest.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 	"github.com/strongroom/strongroom/internal/store/storetest"
 )
@@ -41,7 +42,7 @@ func newStack(t testing.TB) *stack {
 
 func openStack(t testing.TB, path string) *stack {
 	t.Helper()
-	file, err := state.Open(path)
+	file, err := statetest.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

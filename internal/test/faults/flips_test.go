@@ -19,6 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 )
 
@@ -40,7 +41,7 @@ type stack struct {
 func (s *stack) Close() error { return errors.Join(s.log.Close(), s.file.Close()) }
 
 func open(path string) (*stack, error) {
-	file, err := state.Open(path)
+	file, err := statetest.Open(path)
 	if err != nil {
 		return nil, err
 	}
