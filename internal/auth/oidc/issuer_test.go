@@ -30,8 +30,10 @@ type object = map[string]any
 // told to sign, it signs.
 type issuer struct {
 	*httptest.Server
+	mux *http.ServeMux
 
 	mu      sync.Mutex // guards the fields below
+	more    object     // members of the discovery document
 	keys    []object   // as they are published
 	fetched int        // so many times
 	away    bool
@@ -66,7 +68,11 @@ func newIssuer(t testing.TB) *issuer {
 	})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(object{"issuer": i.URL, "jwks_uri": i.URL + "/jwks"})
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		document := object{"issuer": i.URL, "jwks_uri": i.URL + "/jwks"}
+		maps.Copy(document, i.more)
+		_ = json.NewEncoder(w).Encode(document)
 	})
 	mux.HandleFunc("GET /jwks", func(w http.ResponseWriter, _ *http.Request) {
 		i.mu.Lock()
@@ -78,7 +84,7 @@ func newIssuer(t testing.TB) *issuer {
 		}
 		_ = json.NewEncoder(w).Encode(object{"keys": i.keys})
 	})
-	i.Server = httptest.NewServer(mux)
+	i.mux, i.Server = mux, httptest.NewServer(mux)
 	t.Cleanup(i.Close)
 	return i
 }

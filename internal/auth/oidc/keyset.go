@@ -70,6 +70,8 @@ type KeySet struct {
 	log    *slog.Logger
 	keys   atomic.Pointer[map[string]*key] // by id; never changed in place
 
+	endpoints atomic.Pointer[endpoints] // nil: not fetched, or not safe
+
 	fetching chan struct{} // holds one item during a fetch; guards the fields below
 	forced   time.Time     // the last fetch for an unknown key id
 	failed   error         // the error of the last fetch
@@ -207,7 +209,7 @@ func (s *KeySet) download(ctx context.Context) (map[string]*key, error) {
 	return keys, nil
 }
 
-// discover returns the URL of the keys.
+// discover returns the URL of the keys, and stores the endpoints.
 func (s *KeySet) discover(ctx context.Context) (string, error) {
 	at := strings.TrimSuffix(s.source.Issuer, "/") + "/.well-known/openid-configuration"
 	text, err := s.read(ctx, at)
@@ -218,7 +220,7 @@ func (s *KeySet) discover(ctx context.Context) (string, error) {
 		Issuer string `json:"issuer"`
 		JWKS   string `json:"jwks_uri"`
 	}
-	if err := json.Unmarshal(text, &document); err != nil {
+	if json.Unmarshal(text, &document) != nil {
 		return "", fmt.Errorf("reading %s: it is not a discovery document", at)
 	}
 	switch {
@@ -227,7 +229,21 @@ func (s *KeySet) discover(ctx context.Context) (string, error) {
 	case !unforgeable(document.JWKS):
 		return "", fmt.Errorf("reading %s: its jwks_uri is not https", at)
 	}
+	var found endpoints
+	if json.Unmarshal(text, &found) == nil && unforgeable(found.Authorization) && unforgeable(found.Token) {
+		s.endpoints.Store(&found)
+	} else {
+		s.endpoints.Store(nil)
+	}
 	return document.JWKS, nil
+}
+
+// endpoints are the members of the discovery document that a [Client] needs.
+type endpoints struct {
+	Authorization string `json:"authorization_endpoint"`
+	Token         string `json:"token_endpoint"`
+	// AnswersName says that every answer names its issuer (RFC 9207, section 3).
+	AnswersName bool `json:"authorization_response_iss_parameter_supported"`
 }
 
 // unforgeable reports whether the document at the URL is safe from changes on the

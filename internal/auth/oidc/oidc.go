@@ -5,6 +5,8 @@
 // It uses no JWT library: they parse too much before they verify the signature,
 // too leniently, and would do little else here.
 //
+// A [Client] also signs people in at the issuer, for the console.
+//
 // Start reading at [Strategy.Authenticate]. token.go checks a token's form and
 // signature, claims.go and types.go its claims, and keyset.go fetches the issuer's
 // keys.
@@ -77,6 +79,11 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if err != nil {
 		return secret.Caller{}, err
 	}
+	return s.identify(r.Context(), token)
+}
+
+// identify returns the caller of an access token. The errors are those of Authenticate.
+func (s *Strategy) identify(ctx context.Context, token string) (secret.Caller, error) {
 	hash := auth.HashOf(token)
 	if v, ok := s.verified.Get(hash); ok && s.keys.has(v.key) {
 		return v.caller, nil
@@ -84,7 +91,7 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	if err := auth.CheckIssuer(token, s.rules.Issuer); err != nil {
 		return secret.Caller{}, err
 	}
-	v, err := s.verify(r.Context(), token)
+	v, err := s.verify(ctx, token)
 	if err != nil {
 		return secret.Caller{}, err
 	}
@@ -92,24 +99,9 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	return v.caller, nil
 }
 
-// verify returns the caller of a token. It does not read what the token says
-// before it has verified the signature. A refusal is an [auth.RefusalError].
+// verify returns the caller of a token. A refusal is an [auth.RefusalError].
 func (s *Strategy) verify(ctx context.Context, token string) (verified, error) {
-	t, err := parse(token)
-	if err != nil {
-		return verified{}, err
-	}
-	if !t.algorithmIn(s.rules.Algorithms) {
-		return verified{}, auth.Refuse("its algorithm (alg) is not one of algorithms in the config: %s", strings.Join(s.rules.Algorithms, ", "))
-	}
-	k, err := s.keys.get(ctx, t.header.KeyID)
-	if err != nil {
-		return verified{}, err
-	}
-	if err := t.signedWith(k); err != nil {
-		return verified{}, err
-	}
-	c, err := t.claims()
+	t, k, c, err := s.open(ctx, token)
 	if err != nil {
 		return verified{}, err
 	}
@@ -119,6 +111,25 @@ func (s *Strategy) verify(ctx context.Context, token string) (verified, error) {
 	caller := s.rules.caller(c)
 	caller.Credential = credential{s.keys, k, c.Expires.Add(leeway)}
 	return verified{caller, k, c.Expires.Time}, nil
+}
+
+// open returns the parts of a token, its claims, and the key that has signed it. It does
+// not read the claims before it has verified the signature.
+func (s *Strategy) open(ctx context.Context, text string) (t token, k *key, c *claims, err error) {
+	if t, err = parse(text); err != nil {
+		return t, nil, nil, err
+	}
+	if !t.algorithmIn(s.rules.Algorithms) {
+		return t, nil, nil, auth.Refuse("its algorithm (alg) is not one of algorithms in the config: %s", strings.Join(s.rules.Algorithms, ", "))
+	}
+	if k, err = s.keys.get(ctx, t.header.KeyID); err != nil {
+		return t, nil, nil, err
+	}
+	if err = t.signedWith(k); err != nil {
+		return t, nil, nil, err
+	}
+	c, err = t.claims()
+	return t, k, c, err
 }
 
 // credential is a token as [secret.Service] checks it again before it changes or
