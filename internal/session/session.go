@@ -1,11 +1,12 @@
 // Package session keeps the sessions of the web console in the state file, sealed.
 //
 // A session has a token, of which only the hash is stored, and the hash of the API key
-// that signed in. It has no grants: the console asks the strategies for the caller of
-// that key at each request, so a revoked key ends its sessions and changed grants
-// apply at once.
+// that signed in, or the tokens of an OpenID Connect issuer. It has no grants: the console
+// asks the strategies for the caller at each request, so a revoked key ends its sessions
+// and changed grants apply at once.
 //
 // Sessions are read from the state file at each request. There is no copy in memory.
+// pending.go has sign-ins that wait for the issuer.
 package session
 
 import (
@@ -20,8 +21,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
+	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -76,8 +81,10 @@ type Session struct {
 	SHA256 [sha256.Size]byte `json:"sha256"`
 	// Strategy is the strategy of the config that knows the credential.
 	Strategy string `json:"strategy"`
-	// APIKey is the hash of the API key that signed in.
+	// APIKey is the hash of the API key that signed in, unless an issuer's tokens did.
 	APIKey apikey.Hash `json:"api_key"`
+	// Tokens are those of the issuer that signed in.
+	Tokens Tokens `json:"-"`
 	// Subject and Key name the caller as in the audit log.
 	Subject      string `json:"subject"`
 	CredentialID string `json:"key,omitempty"`
@@ -90,6 +97,24 @@ type Session struct {
 	Created time.Time `json:"created"`
 	Used    time.Time `json:"used"`
 	Ends    time.Time `json:"ends"`
+}
+
+// Tokens are an issuer's tokens for a session. They are credentials.
+type Tokens struct {
+	Issuer  string
+	Access  secret.Value
+	Refresh secret.Value // empty: there is none
+	// Renewed is when the issuer gave or last refused to renew them.
+	Renewed time.Time
+}
+
+// stored is a session as a row has it, with its tokens.
+type stored struct {
+	Session
+	Issuer  string    `json:"issuer,omitempty"`
+	Access  string    `json:"access,omitempty"`
+	Refresh string    `json:"refresh,omitempty"`
+	Renewed time.Time `json:"renewed,omitzero"`
 }
 
 // Over reports whether the session has ended by this time.
@@ -120,13 +145,20 @@ type Sessions struct {
 	file  *state.File
 	ring  Ring
 	audit Log
+
+	renewals singleflight.Group
+
+	once     sync.Mutex            // guards the lookup and the entry of one sign-in
+	answered auth.Memory[struct{}] // sign-ins that had an answer
 }
 
 // Open returns the sessions in the file.
-func Open(file *state.File, ring Ring, audit Log) *Sessions { return &Sessions{file, ring, audit} }
+func Open(file *state.File, ring Ring, audit Log) *Sessions {
+	return &Sessions{file: file, ring: ring, audit: audit}
+}
 
 // Begin stores a session for the caller and returns it with its token, which is not
-// stored. It needs the strategy and the hash of the API key, and sets everything else.
+// stored. It needs the strategy and the hash of the API key or the tokens, and sets everything else.
 // Sessions that have ended are removed. Errors: an InvalidError, and those of the state
 // file.
 func (s *Sessions) Begin(ctx context.Context, by secret.Caller, draft Session) (token string, _ Session, err error) {
@@ -208,6 +240,32 @@ func (s *Sessions) Find(ctx context.Context, token string) (Session, error) {
 	return found, err
 }
 
+// Renew replaces the tokens of a session by those that renew returns, and returns the
+// session. Concurrent calls for one session share one call of renew, because issuers take
+// a refresh token only once. The error is ErrNone, that of renew, or one of the state file.
+func (s *Sessions) Renew(ctx context.Context, old Session, renew func(context.Context, Tokens) (Tokens, error)) (Session, error) {
+	ctx = context.WithoutCancel(ctx) // other requests wait for the same tokens
+	result, err, _ := s.renewals.Do(old.ID, func() (any, error) {
+		now, err := s.get(old.ID)
+		if err != nil || now.Tokens != old.Tokens { // another request has renewed them
+			return now, err
+		}
+		tokens, err := renew(ctx, now.Tokens)
+		if err != nil {
+			return now, err
+		}
+		err = s.file.UpdateReserved(ctx, func(tx *state.Tx) error {
+			if now, err = s.load(tx, old.ID); err != nil {
+				return err
+			}
+			now.Tokens = tokens
+			return s.write(tx, now)
+		})
+		return now, err
+	})
+	return result.(Session), err
+}
+
 func (s *Sessions) get(id string) (found Session, err error) {
 	err = s.file.View(func(tx *state.Tx) error {
 		found, err = s.load(tx, id)
@@ -274,19 +332,22 @@ func (s *Sessions) row(id string) []byte {
 
 func (s *Sessions) place(row []byte) []byte { return seal.Place("session", s.file.ID(), string(row)) }
 
-func (s *Sessions) open(row, sealed []byte) (found Session, err error) {
-	text, err := s.ring.Open(sealed, s.place(row))
+func (s *Sessions) open(at, sealed []byte) (found Session, err error) {
+	text, err := s.ring.Open(sealed, s.place(at))
 	if err != nil {
 		return Session{}, fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	if json.Unmarshal(text, &found) != nil {
+	var row stored
+	if json.Unmarshal(text, &row) != nil {
 		return Session{}, errDamaged
 	}
-	return found, nil
+	row.Tokens = Tokens{row.Issuer, secret.Value(row.Access), secret.Value(row.Refresh), row.Renewed}
+	return row.Session, nil
 }
 
 func (s *Sessions) write(tx *state.Tx, session Session) error {
-	text, err := json.Marshal(session) // #nosec G117 -- hashes, and the row is sealed
+	t := session.Tokens
+	text, err := json.Marshal(stored{session, t.Issuer, string(t.Access), string(t.Refresh), t.Renewed}) // #nosec G117 -- the row is sealed
 	if err != nil {
 		return fmt.Errorf("encoding a session: %w", err)
 	}
