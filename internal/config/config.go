@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -46,13 +47,43 @@ type Config struct {
 // callers with their own rights.
 type Console struct {
 	// Auth lists the strategies of kind api_key by whose keys people can sign in: names
-	// under auth. Default: all of that kind.
+	// under auth; [] for none. Default: all of that kind.
 	Auth []string `yaml:"auth"`
+	// OIDC are the issuers at which people can sign in, by the names of their strategies
+	// of kind oidc under auth, as {sso: {client_id: strongroom-console}}. Access tokens
+	// must be as for the APIs and give the same rights. Default: none.
+	OIDC map[string]*ConsoleOIDC `yaml:"oidc"`
+	// URL is the address by which browsers reach the server, as
+	// https://secrets.example.org, for the way back from an issuer. Its name need not be
+	// in hosts. Default: the address in the request, with https only if listen.tls is set,
+	// so set it behind a proxy that terminates TLS.
+	URL string `yaml:"url"`
 	// Hosts are the names by which browsers reach the server, without a port, as
 	// secrets.example.org. Requests by other names are refused, because a page of
 	// another site could make its name resolve to this server. Always allowed are
 	// addresses, localhost, and with listen.tls the names in the certificate.
 	Hosts []string `yaml:"hosts"`
+}
+
+// ConsoleOIDC is the registration of the console as a client of an issuer, for the
+// authorization code flow with PKCE. Its redirect URL is
+// https://HOST/console/signed-in/STRATEGY.
+type ConsoleOIDC struct {
+	// ClientID is the id of the client at the issuer. If the strategy has clients, it must
+	// be one of them.
+	ClientID string `yaml:"client_id"`
+	// ClientSecretFile has the secret of a confidential client. Only its owner and group
+	// may read it. Default: a public client.
+	ClientSecretFile string `yaml:"client_secret_file"`
+	// Scopes to ask for beside openid. Issuers that give refresh tokens only on request
+	// need offline_access: without a refresh token, a session ends with its access token.
+	Scopes []string `yaml:"scopes"`
+	// Label is the text of the button. Default: Sign in with NAME.
+	Label string `yaml:"label"`
+	// AuthorizationURL and TokenURL are the issuer's endpoints. Default: those of its
+	// discovery document, which is not read if the strategy has a jwks_url.
+	AuthorizationURL string `yaml:"authorization_url"`
+	TokenURL         string `yaml:"token_url"`
 }
 
 // Limits are rate limits. A request above a limit gets 429 before its body is read. A
@@ -368,8 +399,8 @@ func (c *Config) setDefaults() {
 	if c.APIs.Nx1 != nil {
 		c.APIs.Nx1.setDefaults()
 	}
-	if c.Console != nil && c.Console.Auth == nil {
-		c.Console.Auth = c.apiKeys()
+	if c.Console != nil {
+		c.Console.setDefaults(c)
 	}
 	for _, s := range c.Stores {
 		if s.Bolt != nil {
@@ -391,6 +422,15 @@ func (c *Config) setDefaults() {
 		if s.ServiceAccount != nil {
 			s.ServiceAccount.setDefaults()
 		}
+	}
+}
+
+func (console *Console) setDefaults(c *Config) {
+	if console.Auth == nil {
+		console.Auth = c.apiKeys()
+	}
+	for name, o := range console.OIDC {
+		o.Label = cmp.Or(o.Label, "Sign in with "+name)
 	}
 }
 

@@ -281,3 +281,25 @@ func TestUnencryptedMeansPlainHTTPOnANetwork(t *testing.T) {
 		}
 	}
 }
+
+func TestPeopleCanSignInAtAnIssuerWithoutAPIKeys(t *testing.T) {
+	file := mustWrite(t, `
+state: {path: strongroom.db, key: {env: STATE_KEY}}
+stores: {embedded: {bolt: {}}}
+auth:
+  psk: {api_key: {header: X-Key}}
+  sso: {oidc: {issuer: "https://sso.example", audience: strongroom, clients: [console], roles: {r: [{actions: [list], owner: app/*}]}}}
+apis: {nx1: {store: embedded, auth: [psk]}}
+console: {auth: [], url: "https://secrets.example", oidc: {sso: {client_id: console, client_secret_file: keys/console.secret}}}
+`)
+	c := mustLoad(t, file)
+	if got := c.Console.OIDC["sso"].Label; got != "Sign in with sso" || len(c.Console.Auth) != 0 {
+		t.Errorf("the button is %q, and API keys of %q can sign in", got, c.Console.Auth)
+	}
+	if secret := filepath.Join(filepath.Dir(file), "keys/console.secret"); !slices.Contains(c.Files(), secret) {
+		t.Errorf("a reload reads %q, want also %s", c.Files(), secret)
+	}
+	if fields, err := c.Keep(mustLoad(t, file)); err != nil || len(fields) > 0 {
+		t.Errorf("the loaded config is refused at a reload: %v, %v", fields, err)
+	}
+}

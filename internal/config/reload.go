@@ -32,6 +32,11 @@ func (c *Config) reloaded() (paths []*string) {
 			paths = append(paths, &s.ServiceAccount.Kubeconfig)
 		}
 	}
+	if c.Console != nil {
+		for _, o := range c.Console.OIDC {
+			paths = append(paths, &o.ClientSecretFile)
+		}
+	}
 	return paths
 }
 

@@ -199,11 +199,41 @@ func (console *Console) validate(m *mistakes, c *Config) {
 		m.bad(c.Auth[name].APIKey == nil, "console.auth[%d]: must be the name of a strategy of kind api_key under auth", i)
 		m.bad(slices.Contains(console.Auth[:i], name), "console.auth[%d]: is listed twice", i)
 	}
-	m.bad(len(c.apiKeys()) == 0 || (console.Auth != nil && len(console.Auth) == 0),
-		"console.auth: must name at least one strategy of kind api_key: without one, no caller can sign in")
+	for name, o := range sorted(console.OIDC) {
+		o.validate(m, "console.oidc."+name, c.Auth[name].OIDC)
+	}
+	m.bad(len(console.OIDC) == 0 && (len(c.apiKeys()) == 0 || (console.Auth != nil && len(console.Auth) == 0)),
+		"console.auth: must name at least one strategy of kind api_key, or console.oidc one of kind oidc: without one, no caller can sign in")
+	m.bad(console.URL != "" && (!origin(console.URL) || !unforgeable(console.URL)),
+		"console.url: must be https://host, or http://host:port on this machine, in lower case and without a path")
 	for i, host := range console.Hosts {
 		m.bad(!hostName.MatchString(host), "console.hosts[%d]: must be the name of a host in lower case, without a port, such as secrets.example.org", i)
 	}
+}
+
+// validate checks the client for the strategy, which is nil if there is none of kind oidc.
+func (o *ConsoleOIDC) validate(m *mistakes, path string, strategy *OIDC) {
+	m.bad(strategy == nil, "%s: must be the name of a strategy of kind oidc under auth", path)
+	if o == nil {
+		m.bad(true, "%s.client_id: must be set", path)
+		return
+	}
+	m.bad(o.ClientID == "", "%s.client_id: must be set", path)
+	m.bad(strategy != nil && o.ClientID != "" && len(strategy.Clients) > 0 && !slices.Contains(strategy.Clients, o.ClientID),
+		"%s.client_id: must be one of the clients of its strategy under auth, which refuses the tokens of others", path)
+	for i, scope := range o.Scopes {
+		m.bad(!scopeToken(scope), "%s.scopes[%d]: must be one scope, without blanks", path, i)
+	}
+	m.bad((o.AuthorizationURL == "") != (o.TokenURL == ""), "%s.authorization_url: must be set together with token_url", path)
+	for field, at := range sorted(map[string]string{"authorization_url": o.AuthorizationURL, "token_url": o.TokenURL}) {
+		m.bad(at != "" && !unforgeable(at), "%s.%s: must be https or on this machine", path, field)
+	}
+	m.bad(strategy != nil && strategy.JWKSURL != "" && o.TokenURL == "", "%s.token_url: must be set, and authorization_url, because the strategy has a jwks_url", path)
+}
+
+// scopeToken reports whether s is a scope (RFC 6749, section 3.3).
+func scopeToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' })
 }
 
 // hostName is a DNS name (RFC 1123).
