@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
+	"html/template"
 	"net/http"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 type realm struct {
 	issuer string
 	keys   *keyring
+	store  *clientStore
 	oauth  fosite.OAuth2Provider
 }
 
@@ -35,7 +39,7 @@ func newRealm(address string) (*realm, error) {
 		GlobalSecret: secret, AccessTokenIssuer: issuer, IDTokenIssuer: issuer, AccessTokenLifespan: 5 * time.Minute,
 		EnforcePKCEForPublicClients: true, JWTScopeClaimKey: jwt.JWTScopeFieldString,
 	}
-	store := storage.NewMemoryStore()
+	store := &clientStore{MemoryStore: storage.NewMemoryStore()}
 	if store.Clients, err = clients(); err != nil {
 		return nil, err
 	}
@@ -47,7 +51,7 @@ func newRealm(address string) (*realm, error) {
 	oauth := compose.Compose(cfg, store, strategy,
 		compose.OAuth2AuthorizeExplicitFactory, compose.OAuth2PKCEFactory, compose.OAuth2RefreshTokenGrantFactory,
 		compose.OAuth2ClientCredentialsGrantFactory, compose.OpenIDConnectExplicitFactory, compose.OpenIDConnectRefreshFactory)
-	return &realm{issuer, keys, oauth}, nil
+	return &realm{issuer, keys, store, oauth}, nil
 }
 
 func (r *realm) handler() http.Handler {
@@ -69,6 +73,13 @@ func (r *realm) handler() http.Handler {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	mux.HandleFunc("POST /register", func(w http.ResponseWriter, req *http.Request) {
+		lifespan, err := time.ParseDuration(cmp.Or(req.FormValue("lifespan"), "5m"))
+		if err = errors.Join(err, r.store.register(req.FormValue("id"), req.FormValue("redirect"), req.FormValue("secret"), lifespan)); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	})
+	mux.HandleFunc("POST /roles", func(_ http.ResponseWriter, req *http.Request) { users.set(req.FormValue("user"), req.Form["role"]) })
 	mux.HandleFunc("POST /retire", func(http.ResponseWriter, *http.Request) { r.keys.retire() })
 	return mux
 }
@@ -77,6 +88,12 @@ func answer(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(body) // fails only if the client has disconnected
 }
+
+// form asks who signs in. A click on it makes the browser come back from this site, as
+// after a real sign-in.
+var form = template.Must(template.New("form").Parse(`<!doctype html><title>Provider</title><h1>Who are you?</h1>
+<form>{{range $name, $values := .}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">{{end}}{{end}}
+<button name="login" value="alice">alice</button> <button name="login" value="bob">bob</button> <button name="login" value="nobody">nobody</button></form>`))
 
 // authorize logs in the user that the parameter login names, in place of a form
 // with a password.
@@ -88,7 +105,12 @@ func (r *realm) authorize(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	user := req.URL.Query().Get("login")
-	roles, known := users[user]
+	if user == "" {
+		w.Header().Set("Content-Type", "text/html")
+		_ = form.Execute(w, req.URL.Query()) // fails only if the client has disconnected
+		return
+	}
+	roles, known := users.of(user)
 	if !known {
 		r.oauth.WriteAuthorizeError(ctx, w, request, fosite.ErrAccessDenied)
 		return
@@ -123,6 +145,14 @@ func (r *realm) token(w http.ResponseWriter, req *http.Request) {
 	s := request.GetSession().(*session)
 	s.signedWith(r.keys.activeLocked().KeyID)
 	client := request.GetClient()
+	if request.GetGrantTypes().ExactOne("refresh_token") { // with the roles that the user has now, as Keycloak
+		roles, known := users.of(s.JWT.Username)
+		if !known {
+			r.oauth.WriteAccessError(ctx, w, request, fosite.ErrInvalidGrant)
+			return
+		}
+		s.of(s.JWT.Username, client.GetID(), roles)
+	}
 	if service, ok := services[client.GetID()]; ok {
 		s.of("service-account-"+client.GetID(), client.GetID(), service.roles)
 		for _, a := range client.GetAudience() {
