@@ -23,7 +23,8 @@ func Check(ctx context.Context, cfg *config.Config) (warnings []string, err erro
 	}
 	_, tlsErr := openTLS(cfg.Listen.TLS)
 	s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, nil, slog.New(slog.DiscardHandler))
-	if err := errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), authErr, s.Close()); err != nil {
+	_, clientErr := openClients(cfg.Console, s.oidc)
+	if err := errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), authErr, clientErr, s.Close()); err != nil {
 		return nil, err
 	}
 	for _, f := range findingsOf(cfg) {

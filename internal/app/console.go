@@ -1,10 +1,14 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net/url"
 	"slices"
 
 	"github.com/google/uuid"
@@ -13,8 +17,10 @@ import (
 	"github.com/strongroom/strongroom/internal/api/nx1"
 	"github.com/strongroom/strongroom/internal/api/openhands/custom"
 	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/console"
+	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/specs"
@@ -27,11 +33,16 @@ func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s stra
 	}
 	options := console.Options{
 		Chain: everybody, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Agents: r.keys, Audit: r.audit, Server: r.describe,
-		Named: named(cfg.Console.Hosts, certificate), Documents: documents(cfg),
+		Named: named(cfg.Console, certificate), URL: cfg.Console.URL, TLS: certificate != nil, Documents: documents(cfg),
 	}
 	for _, name := range cfg.Console.Auth {
 		options.APIKeys = append(options.APIKeys, console.APIKeys{Name: name, Strategy: s.apiKeys[name]})
 	}
+	clients, err := openClients(cfg.Console, s.oidc)
+	if err != nil {
+		return err
+	}
+	options.Issuers = clients
 	h, err := console.New(options, log)
 	if err != nil {
 		return fmt.Errorf("console: %w", err)
@@ -39,6 +50,35 @@ func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s stra
 	front.Mount("/console", h)
 	front.Mount("/docs", h)
 	return nil
+}
+
+// openClients returns the issuers at which people can sign in, by the names of their
+// strategies. Mistakes have the paths of their fields.
+func openClients(c *config.Console, strategies map[string]*oidc.Strategy) (issuers []console.Issuer, err error) {
+	if c == nil {
+		return nil, nil
+	}
+	var wrong []error
+	for _, name := range slices.Sorted(maps.Keys(c.OIDC)) {
+		o := c.OIDC[name]
+		options := oidc.ClientOptions{ID: o.ClientID, Scopes: o.Scopes, AuthURL: o.AuthorizationURL, TokenURL: o.TokenURL}
+		if !slices.Contains(options.Scopes, "openid") {
+			options.Scopes = append([]string{"openid"}, options.Scopes...)
+		}
+		if o.ClientSecretFile != "" {
+			text, err := safefile.ReadPrivate(o.ClientSecretFile)
+			if err == nil && len(bytes.TrimSpace(text)) == 0 {
+				err = fmt.Errorf("%s is empty", o.ClientSecretFile)
+			}
+			if err != nil {
+				wrong = append(wrong, fmt.Errorf("console.oidc.%s.client_secret_file: %w", name, err))
+				continue
+			}
+			options.Secret = secret.Value(bytes.TrimSpace(text))
+		}
+		issuers = append(issuers, console.Issuer{Name: name, Label: o.Label, Client: oidc.NewClient(strategies[name], options)})
+	}
+	return issuers, errors.Join(wrong...)
 }
 
 // kinds returns the owners whose secrets the APIs serve, with the rules of each API.
@@ -71,9 +111,10 @@ func checkApp(id string) error {
 
 // named returns whether the server is reached by a name: one of the config, or of the
 // certificate.
-func named(hosts []string, certificate *tls.Config) func(host string) bool {
+func named(c *config.Console, certificate *tls.Config) func(host string) bool {
+	own, _ := url.Parse(c.URL) // Load has reported an error
 	return func(host string) bool {
-		if slices.Contains(hosts, host) {
+		if slices.Contains(c.Hosts, host) || (c.URL != "" && host == own.Hostname()) {
 			return true
 		}
 		return certificate != nil && certificate.Certificates[0].Leaf.VerifyHostname(host) == nil

@@ -22,6 +22,8 @@ type strategies struct {
 	byName map[string]auth.Strategy
 	// apiKeys are those of the kind api_key.
 	apiKeys map[string]*apikey.Strategy
+	// oidc are those of the kind oidc.
+	oidc map[string]*oidc.Strategy
 	// sends maps a strategy's name to the place of its credential, if it has one.
 	sends map[string]auth.Place
 	// background are their background tasks, closed with the policy.
@@ -58,7 +60,7 @@ func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []stri
 // uses no network and no resources, so a config can be checked, without issued keys,
 // while a server runs. API keys of files are checked again in inForce, if it is not nil.
 func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys, inForce *apikey.InForce, log *slog.Logger) (strategies, error) {
-	all := strategies{byName: map[string]auth.Strategy{}, apiKeys: map[string]*apikey.Strategy{}, sends: map[string]auth.Place{}}
+	all := strategies{byName: map[string]auth.Strategy{}, apiKeys: map[string]*apikey.Strategy{}, oidc: map[string]*oidc.Strategy{}, sends: map[string]auth.Place{}}
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // sorted, so that mistakes have a fixed order
 		s := cfg.Auth[name]
@@ -71,7 +73,7 @@ func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys
 				wrong = append(wrong, err)
 				continue
 			}
-			all.byName[name], all.sends[name] = strategy, auth.BearerPlace
+			all.byName[name], all.sends[name], all.oidc[name] = strategy, auth.BearerPlace, strategy
 			all.background = append(all.background, lease)
 		case s.ServiceAccount != nil:
 			strategy, err := openServiceAccount(name, s.ServiceAccount)

@@ -6,7 +6,8 @@
 // secrets only through [secret.Service], as the APIs do.
 //
 // Start reading at [New], which lists the routes. guard.go has the headers and checks of
-// every request, visit.go the sessions, and render.go the templates.
+// every request, visit.go the sessions, issuer.go the sign-in at an OpenID
+// Connect issuer, and render.go the templates.
 package console
 
 import (
@@ -21,6 +22,7 @@ import (
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
+	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/lastaccess"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -33,6 +35,12 @@ type Options struct {
 	Chain auth.Chain
 	// APIKeys are the strategies whose API keys can sign in, in this order.
 	APIKeys []APIKeys
+	// Issuers are the OpenID Connect issuers at which people can sign in.
+	Issuers []Issuer
+	// URL is the address by which browsers reach the server; empty: that of the request,
+	// with https if TLS is set.
+	URL string
+	TLS bool
 	// Kinds are the kinds of owner whose secrets the console shows.
 	Kinds []Kind
 	// Sessions are the stored sessions.
@@ -55,6 +63,13 @@ type Options struct {
 type APIKeys struct {
 	Name     string
 	Strategy *apikey.Strategy
+}
+
+// An Issuer is an OpenID Connect issuer at which people can sign in.
+type Issuer struct {
+	Name   string // of its strategy in the config
+	Label  string // of the button
+	Client *oidc.Client
 }
 
 // A Kind is a kind of owner, with the rules of the API that serves its secrets.
@@ -112,6 +127,9 @@ func New(o Options, log *slog.Logger) (*Console, error) {
 	}
 	c.public("GET /console/sign-in", c.signInPage)
 	c.public("POST /console/sign-in", c.signIn)
+	c.public("GET /console/sign-in/{issuer}", c.askIssuer)
+	c.public("GET /console/signed-in/{issuer}", c.answered)
+	c.public("GET /console/continue", c.proceed)
 	c.public("GET /console/assets/{name}", c.asset)
 	c.public("GET /docs", c.docsIndex)
 	c.public("GET /docs/{name}", c.docsPage)

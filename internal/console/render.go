@@ -120,6 +120,7 @@ type page struct {
 	Subject string // the caller; empty if not signed in
 	Script  string // in place of console.js
 	Owner   string // the current owner, if there is one
+	Refresh string // the page to go on to at once
 	Audits  bool   // the caller may read a part of the audit log
 
 	Administers bool // the caller is an administrator of the server

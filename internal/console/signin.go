@@ -15,10 +15,17 @@ import (
 type signInBody struct {
 	Next    string
 	Problem string
+	Issuers []Issuer
+	APIKeys bool // can sign in
 }
 
 func (c *Console) signInPage(v *visit) error {
-	return c.render(v, http.StatusOK, "sign-in", page{Title: "Sign in", Body: signInBody{Next: localAddress(v.r.URL.Query().Get("next"))}})
+	return c.showSignIn(v, http.StatusOK, v.r.URL.Query().Get("next"), "")
+}
+
+func (c *Console) showSignIn(v *visit, status int, next, problem string) error {
+	body := signInBody{localAddress(next), problem, c.Issuers, len(c.APIKeys) > 0}
+	return c.render(v, status, "sign-in", page{Title: "Sign in", Body: body})
 }
 
 // signIn begins a session with a new token, whatever cookie the browser has sent. An API
@@ -30,23 +37,23 @@ func (c *Console) signIn(v *visit) error {
 	key := strings.TrimSpace(v.values.Get("key"))
 	draft := session.Session{APIKey: apikey.HashOf(key), Browser: cut(v.r.UserAgent(), 200)}
 	err := c.Chain.Serve(v.r, v.id, func() (secret.Caller, error) { return c.holder(&draft, key) }, func(r *http.Request) error {
-		token, _, err := c.Sessions.Begin(r.Context(), auth.Caller(r.Context()), draft)
-		if err != nil {
-			return err
-		}
-		http.SetCookie(v.w, cookie(token, 0)) // until the browser ends
-		return v.goTo(localAddress(v.values.Get("next")))
+		return c.begin(v, auth.Caller(r.Context()), draft, localAddress(v.values.Get("next")))
 	})
-	if errors.Is(err, auth.ErrBadCredential) {
-		return c.refuse(v, v.values.Get("next"))
+	if errors.Is(err, auth.ErrBadCredential) { // the page does not say why the key is wrong
+		const text = "No API key that works here is like this one. Check that it is complete and has not been revoked."
+		return c.showSignIn(v, http.StatusUnauthorized, v.values.Get("next"), text)
 	}
 	return err
 }
 
-// refuse shows the sign-in page again. It does not say why the key is wrong.
-func (c *Console) refuse(v *visit, next string) error {
-	const text = "No API key that works here is like this one. Check that it is complete and has not been revoked."
-	return c.render(v, http.StatusUnauthorized, "sign-in", page{Title: "Sign in", Body: signInBody{localAddress(next), text}})
+// begin begins a session of the caller and goes to the address.
+func (c *Console) begin(v *visit, caller secret.Caller, draft session.Session, to string) error {
+	token, _, err := c.Sessions.Begin(v.r.Context(), caller, draft)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(v.w, cookie(token, 0)) // until the browser ends
+	return v.goTo(to)
 }
 
 // holder returns the caller of an API key, and sets the strategy that knows it.

@@ -99,7 +99,8 @@ func (c *Console) signedIn(v *visit, h handler) error {
 }
 
 // callerOf returns the caller of the session with this token. The strategies are asked
-// each time, so that a session has the rights that its API key has now, and ends with it.
+// each time, so that a session has the rights that its API key or its tokens give now, and ends with
+// them.
 func (c *Console) callerOf(v *visit, token string) (caller secret.Caller, err error) {
 	v.session, err = c.Sessions.Find(v.r.Context(), token)
 	if errors.Is(err, session.ErrNone) {
@@ -114,6 +115,9 @@ func (c *Console) callerOf(v *visit, token string) (caller secret.Caller, err er
 				return caller, nil
 			}
 		}
+	}
+	if issuer := c.issuer(v.session.Strategy); issuer != nil {
+		return c.byTokens(v, issuer)
 	}
 	return caller, auth.ErrBadCredential
 }

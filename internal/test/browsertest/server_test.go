@@ -15,20 +15,29 @@ import (
 	"testing"
 )
 
-// program builds Strongroom from the tree, once. go test removes it with the test binary.
-var program = sync.OnceValues(func() (path string, err error) {
+// Programs from the tree, each built once. go test removes them with the test binary.
+var (
+	program  = sync.OnceValues(func() (path string, err error) { return build("../../..", "strongroom", "./cmd/strongroom") })
+	provider = sync.OnceValues(func() (path string, err error) { return build("../oidctest", "provider", "./provider") })
+)
+
+func build(module, name, pkg string) (path string, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
-	path = filepath.Join(filepath.Dir(self), "strongroom")
-	build := exec.Command("go", "build", "-race", "-o", path, "./cmd/strongroom")
-	build.Dir = "../../.."
+	path = filepath.Join(filepath.Dir(self), name)
+	args := []string{"build", "-o", path, pkg}
+	if withRace {
+		args = []string{"build", "-race", "-o", path, pkg}
+	}
+	build := exec.Command("go", args...)
+	build.Dir = module
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building: %w\n%s", err, out)
+		return "", fmt.Errorf("building %s: %w\n%s", name, err, out)
 	}
 	return path, nil
-})
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -59,12 +68,21 @@ type server struct {
 	session string // API key for the user default
 	psk     string // API key for apps
 
-	said func() string // stops the server and returns its log
+	said   func() string // stops the server and returns its log
+	reload func()        // tells it to read its config again
 }
 
 // startServer starts a server that ends with the test. The edits replace texts of its
 // config: old, new, old, new. Its log must have no line above INFO.
 func startServer(t *testing.T, edits ...string) *server {
+	t.Helper()
+	s := newServer(t, edits...)
+	s.serve()
+	return s
+}
+
+// newServer returns a server that has not been started.
+func newServer(t *testing.T, edits ...string) *server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "console") // short, because a socket's path is limited to 107 bytes
 	if err != nil {
@@ -85,8 +103,15 @@ func startServer(t *testing.T, edits ...string) *server {
 		}
 	}
 	s.edit(edits...)
-	s.serve()
 	return s
+}
+
+// write writes a file that the config names.
+func (s *server) write(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(filepath.Dir(s.config), name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // edit changes the config.
@@ -127,6 +152,7 @@ func (s *server) serve() {
 	s.url = "http://" + address
 	ended := make(chan struct{})
 	go func() { _, _ = io.Copy(&log, lines); close(ended) }()
+	s.reload = func() { _ = cmd.Process.Signal(syscall.SIGHUP) }
 	s.said = sync.OnceValue(func() string {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
