@@ -236,9 +236,10 @@ func TestAnchorLinesAreWrittenOnlyForNewEntries(t *testing.T) {
 		l := mustLog(t, mustFile(t))
 		var out bytes.Buffer
 		a := audit.AnchorTo(l, &out, quiet)
-		time.Sleep(time.Hour)
+		const between = time.Hour + 500*time.Millisecond // not at a tick
+		time.Sleep(between)
 		mustRecord(t, l, "a", "b")
-		time.Sleep(time.Hour)
+		time.Sleep(between)
 		mustRecord(t, l, "c")
 		if err := errors.Join(l.Close(), a.Close()); err != nil {
 			t.Fatal(err)
