@@ -44,6 +44,7 @@ type Log struct {
 	notes     *notes
 	failures  *failures
 	pruning   sync.Mutex // held while pruning
+	unsent    string     // the destination whose unsent entries are kept, empty for none
 
 	// genuine is a head that this process has authenticated, committed or not.
 	genuine atomic.Pointer[[headBytes]byte]

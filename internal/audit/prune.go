@@ -62,7 +62,8 @@ func (l *Log) checkpointPlace() []byte { return []byte(checkpointLabel + l.file.
 // Prune drops the entries before the first one that is not older than before, and returns
 // their number. Each of its commits drops a bounded number, leaves a checkpoint, and
 // appends the event with the number. Entries that do not verify are never dropped, so
-// traces of tampering stay. Error: ErrPruned.
+// traces of tampering stay, and so do entries that a stream has yet to send (see
+// [Log.KeepUnsent]). Error: ErrPruned.
 func (l *Log) Prune(ctx context.Context, before time.Time, by secret.Event) (dropped int, err error) {
 	l.pruning.Lock()
 	defer l.pruning.Unlock()
@@ -70,8 +71,12 @@ func (l *Log) Prune(ctx context.Context, before time.Time, by secret.Event) (dro
 	if err != nil {
 		return 0, err
 	}
+	end, err := l.sent(head.Seq)
+	if err != nil {
+		return 0, err
+	}
 	for {
-		old, err := l.oldest(before, head.Seq)
+		old, err := l.oldest(before, end)
 		if err != nil || len(old) == 0 {
 			return dropped, err
 		}
