@@ -30,6 +30,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/session", "internal/auth internal/auth/apikey internal/secret internal/seal internal/state"},
 	{"internal/auth/*", "internal/auth internal/secret"},
 	{"internal/audit", "internal/secret internal/state internal/safefile"},
+	{"internal/audit/stream", "internal/audit internal/secret internal/safefile"},
 	{"internal/keyring", "internal/seal internal/safefile"},
 	{"internal/backup", "internal/seal"},
 	{"internal/objectname", "internal/secret"},
