@@ -76,7 +76,7 @@ func exitCode(err error) int {
 
 // complain does not wait for long: the reader of stderr may have stalled.
 func complain(stderr io.Writer, err error) {
-	q := logging.NewQueue(stderr)
+	q := logging.NewQueue(stderr, logging.Text)
 	_, _ = fmt.Fprintln(q, "strongroom:", printable(err.Error()))
 	_ = q.Close()
 }

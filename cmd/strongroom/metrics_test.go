@@ -88,6 +88,10 @@ func TestMetricsCountRequests(t *testing.T) {
 		`strongroom_disk_reserve`:                                             1,
 		`strongroom_config_last_reload_successful`:                            1,
 		`strongroom_store_up{store="embedded"}`:                               1,
+		`strongroom_file_keys`:                                                2,
+		`strongroom_file_keys_expiring`:                                       0,
+		`strongroom_journal_bytes`:                                            262144,
+		`strongroom_log_lines_dropped_total`:                                  0,
 	} {
 		if got := sampleOf(t, lines, series); got != want {
 			t.Errorf("%s is %v, want %v", series, got, want)
@@ -96,7 +100,7 @@ func TestMetricsCountRequests(t *testing.T) {
 	if at := sampleOf(t, lines, "strongroom_backup_last_success_timestamp_seconds"); time.Since(time.UnixMilli(int64(at*1000))) > patience {
 		t.Errorf("the last backup was at %v, want now", at)
 	}
-	for _, series := range []string{"strongroom_audit_head", "strongroom_state_bytes", "strongroom_disk_free_bytes", "strongroom_commit_duration_seconds_count"} {
+	for _, series := range []string{"strongroom_audit_head", "strongroom_state_bytes", "strongroom_disk_free_bytes", "strongroom_journal_used_bytes", "strongroom_commit_duration_seconds_count"} {
 		if sampleOf(t, lines, series) <= 0 {
 			t.Errorf("%s is not positive", series)
 		}

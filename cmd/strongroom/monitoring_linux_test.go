@@ -220,7 +220,7 @@ func TestPrometheusShowsDataAndFiresAlerts(t *testing.T) {
 	i := mustInitOnASmallDisk(t)
 	id := newIdentityUntil(t, time.Now().Add(72*time.Hour))
 	id.mustWrite(t, i)
-	i.mustEdit(t, "strongroom.yaml", "\nlisten:\n", "\naudit: {anchor: {file: anchor}}\nlisten:\n  tls: {certificate: tls.crt, key: tls.key}\n")
+	i.mustEdit(t, "strongroom.yaml", "\nlisten:\n", "\naudit: {anchor: {file: anchor}, stream: {file: audit.jsonl}}\nlisten:\n  tls: {certificate: tls.crt, key: tls.key}\n")
 	p := mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
 	p.client, p.scheme = id.client(t, 0), "https"
 	key := i.mustIssue(t, "apikey", "create", "--subject", "ci", "--for", "1d", "--grant", "{actions: [list], owner: "+theApp+"}")

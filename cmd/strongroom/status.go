@@ -48,6 +48,9 @@ func (a *adminClient) printStatus(s *gen.Status) error {
 	}
 	err := a.printf("version %s is serving; config in force since %s\nstate file %s, stores %s\n",
 		s.Version, config.Since.UTC().Format(time.RFC3339), s.State, strings.Join(s.Stores, " "))
+	if st := s.AuditStream; st != nil {
+		err = errors.Join(err, a.printf("audit entries to %s: %d delivered, %d waiting\n", st.Destination, st.Delivered, st.Waiting))
+	}
 	if err := errors.Join(err, a.showWarnings(s.Warnings)); err != nil {
 		return err
 	}

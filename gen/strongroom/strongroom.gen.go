@@ -32,6 +32,22 @@ type AuditReport struct {
 	Problem string `json:"problem"`
 }
 
+// AuditStream The stream of audit entries to a collector (audit.stream in the config).
+type AuditStream struct {
+	// Delivered Number of the last delivered entry.
+	Delivered   int    `json:"delivered"`
+	Destination string `json:"destination"`
+
+	// Oldest When the oldest of them happened.
+	Oldest *time.Time `json:"oldest,omitempty"`
+
+	// Problem Why the latest attempt failed; empty if it did not.
+	Problem string `json:"problem"`
+
+	// Waiting Number of entries that wait for delivery.
+	Waiting int `json:"waiting"`
+}
+
 // Config defines model for Config.
 type Config struct {
 	// NeedsRestart Changed fields that only a restart applies.
@@ -207,8 +223,10 @@ type SecretRef struct {
 
 // Status defines model for Status.
 type Status struct {
-	Config  Config  `json:"config"`
-	Keyring Keyring `json:"keyring"`
+	// AuditStream The stream of audit entries to a collector (audit.stream in the config).
+	AuditStream *AuditStream `json:"audit_stream,omitempty"`
+	Config      Config       `json:"config"`
+	Keyring     Keyring      `json:"keyring"`
 
 	// Serving True if a server responds, false if a command runs on the state file directly.
 	Serving bool `json:"serving"`

@@ -125,6 +125,7 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 			return s.known(ctx, credential), s.Close()
 		},
 		Findings: func() []admin.Finding { return findingsOf(cfg) },
+		Stream:   r.streamed,
 	}
 	endpoint, err := r.adminEndpoint(cfg, program, log)
 	if err != nil {

@@ -24,7 +24,7 @@ func Check(ctx context.Context, cfg *config.Config) (warnings []string, err erro
 	_, tlsErr := openTLS(cfg.Listen.TLS)
 	s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, nil, slog.New(slog.DiscardHandler))
 	_, clientErr := openClients(cfg.Console, s.oidc)
-	if err := errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), authErr, clientErr, s.Close()); err != nil {
+	if err := errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), checkStream(cfg.Audit.Stream), authErr, clientErr, s.Close()); err != nil {
 		return nil, err
 	}
 	for _, f := range findingsOf(cfg) {

@@ -94,7 +94,10 @@ func (m *meter) snapshot() metrics.Snapshot {
 		AuditSound: r.audit.Check() == nil, AuditUnwritten: r.audit.Unwritten(),
 		LastBackup: r.admin.LastBackup(), Stores: m.health(),
 		RequestBytes: r.budget.Used(), RequestLimit: r.budget.Total(), BytesRefused: r.budget.Refused(), ConnsEvicted: r.evicted.Load(),
+		LinesDropped: r.lines.Dropped(), LastCheckpoint: r.file.LastCheckpoint(),
 	}
+	s.JournalUsed, s.JournalBytes = r.file.JournalFill()
+	s.FileKeys, s.FileKeysEnding = r.inForce.Count(endsSoon)
 	s.DiskFreeBytes, s.DiskBytes = space(r.file.Path())
 	if last, err := r.audit.Tail(1); err == nil && len(last) > 0 {
 		s.AuditHead, s.AuditLast = last[0].Seq, last[0].Event.Time
@@ -102,6 +105,12 @@ func (m *meter) snapshot() metrics.Snapshot {
 	if a := r.anchorer; a != nil {
 		last := a.Last()
 		s.Anchored, s.AnchorWorks, s.AnchorTime, s.AnchorHead = true, a.Err() == nil, last.Time, last.Seq
+	}
+	if st := r.streamed(); st != nil {
+		counts := r.stream.Status()
+		s.Stream = metrics.Stream{
+			On: true, Up: st.Problem == "", Delivered: st.Delivered, Waiting: st.Waiting, Oldest: st.Oldest, Sent: counts.Sent, Failures: counts.Failures,
+		}
 	}
 	keyring := r.admin.KeyringNow()
 	s.Resealing, s.ResealedRows, s.SealingKeys = keyring.Resealing, keyring.Resealed, len(keyring.IDs)

@@ -115,7 +115,7 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 
 // findings returns the findings of the current config.
 func (r *reloader) findings() []admin.Finding {
-	found := r.transport()
+	found := append(r.transport(), r.resources.streamFindings()...)
 	r.current.Use(func(p server.Policy) {
 		if p, ok := p.(*policy); ok {
 			found = append(found, p.anonymous...)

@@ -17,6 +17,7 @@ import (
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/audit/stream"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/auth/oidc"
@@ -24,6 +25,7 @@ import (
 	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/lastaccess"
+	"github.com/strongroom/strongroom/internal/logging"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/session"
@@ -42,6 +44,7 @@ type resources struct {
 	keys     *issued.Keys      // that were issued
 	sessions *session.Sessions // of the console
 	anchorer *audit.Anchorer   // nil if the log is not anchored
+	stream   *stream.Stream    // nil if the log is not sent elsewhere
 	admin    *admin.Service
 	program  strongroom.Program // for administrators; set before the first request
 	stores   map[string]secret.Store
@@ -49,6 +52,7 @@ type resources struct {
 	inForce  apikey.InForce // API keys of the current policy's files
 	budget   *auth.Budget   // for the memory of requests in flight
 	metrics  *meter         // nil if no metrics are served
+	lines    *logging.Queue // in front of the log; nil without a server
 	evicted  atomic.Uint64  // connections closed at their limit
 }
 
@@ -76,6 +80,9 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	accesses := lastaccess.Open(file, ring)
 	r.audit = openLog(file, ring, accesses.Follow)
+	if cfg.Audit.Stream != nil {
+		r.audit.KeepUnsent(destination(cfg.Audit.Stream).ID)
+	}
 	if cfg.Metrics != nil {
 		r.metrics = r.newMeter()
 	}
@@ -179,6 +186,9 @@ func (r *resources) Close() error {
 
 func (r *resources) closeLog() error {
 	err := r.audit.Close()
+	if r.stream != nil {
+		err = errors.Join(err, r.stream.Close()) // after the log's last entry
+	}
 	if r.anchorer != nil {
 		err = errors.Join(err, r.anchorer.Close()) // after the log's last entry
 	}

@@ -31,7 +31,8 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	log, flush := serverLog(stderr, cfg.Log)
+	log, lines := serverLog(stderr, cfg.Log)
+	flush := func() { _ = lines.Close() }
 	defer flush()
 	defer boundShutdown(ctx, time.Duration(cfg.Listen.Drain)+closeWithin, log, flush)()
 	r, err := open(ctx, cfg, version, stdout, log)
@@ -39,11 +40,15 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	r.lines = lines
 	reloads, err := newReloader(file, cfg, seen, r, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, reloads.current.Close()) }()
+	if err := r.startStream(cfg.Audit.Stream, log); err != nil {
+		return err
+	}
 	endpoints, err := r.listen(cfg, reloads, log)
 	if err != nil {
 		return err
@@ -108,7 +113,7 @@ func (r *resources) reportDamage(log *slog.Logger) {
 
 // listen opens the listeners of the APIs and of administration.
 func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logger) ([]server.Endpoint, error) {
-	r.program = strongroom.Program{Version: r.version, Serving: true, Config: reloads.config, Callers: reloads.callers, Findings: reloads.findings}
+	r.program = strongroom.Program{Version: r.version, Serving: true, Config: reloads.config, Callers: reloads.callers, Findings: reloads.findings, Stream: r.streamed}
 	administration, err := r.adminEndpoint(cfg, r.program, log)
 	if err != nil {
 		return nil, err

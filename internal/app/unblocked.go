@@ -16,19 +16,20 @@ import (
 
 // serverLog returns a log whose reader cannot block or end the server. A write to a
 // closed pipe must not end the process (SIGPIPE). Libraries with their own logging use
-// it too. Call flush at the end.
-func serverLog(w io.Writer, c config.Log) (log *slog.Logger, flush func()) {
+// it too. Close the queue at the end to flush it.
+func serverLog(w io.Writer, c config.Log) (*slog.Logger, *logging.Queue) {
 	signal.Ignore(syscall.SIGPIPE)
-	q := logging.NewQueue(w)
-	log = slog.New(handler(q, c))
+	q := logging.NewQueue(w, func(w io.Writer) slog.Handler { return handler(w, c.Format, slog.LevelInfo) })
+	level := map[string]slog.Level{"warn": slog.LevelWarn, "error": slog.LevelError}[c.Level]
+	log := slog.New(handler(q, c.Format, level))
 	slog.SetDefault(log)
 	kubernetes.LogTo(log)
-	return log, func() { _ = q.Close() }
+	return log, q
 }
 
-func handler(w io.Writer, c config.Log) slog.Handler {
-	options := &slog.HandlerOptions{Level: map[string]slog.Level{"warn": slog.LevelWarn, "error": slog.LevelError}[c.Level]}
-	if c.Format == "json" {
+func handler(w io.Writer, format string, level slog.Level) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
 		return slog.NewJSONHandler(w, options)
 	}
 	return slog.NewTextHandler(w, options)

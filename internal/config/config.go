@@ -208,6 +208,72 @@ type Audit struct {
 	// Anchor keeps the head of the log outside of the state file, which detects an old
 	// copy put back in its place.
 	Anchor *Anchor `yaml:"anchor"`
+	// Stream sends each entry to a collector, at least once and in order. It begins with
+	// the oldest entry. No request waits for it. Entries that it has yet to send are not
+	// dropped by retention.
+	Stream *Stream `yaml:"stream"`
+}
+
+// Stream is the destination of audit entries: exactly one of these. Another destination
+// gets all entries again.
+type Stream struct {
+	// File gets each entry as a line of JSON. It is created with mode 0600, and again after
+	// it was renamed or removed, as by logrotate.
+	File string `yaml:"file"`
+	// Syslog is a syslog server.
+	Syslog *Syslog `yaml:"syslog"`
+	// HTTP is a collector that accepts JSON, such as Vector, Fluent Bit or Loki behind one.
+	HTTP *Collector `yaml:"http"`
+}
+
+// Syslog is a server for messages of RFC 5424 over TLS (RFC 5425), with octet counting.
+// Its protocol has no acknowledgement: entries that the server has received and then loses
+// itself are lost.
+type Syslog struct {
+	// Address is host:port. The usual port is 6514.
+	Address string `yaml:"address"`
+	// Plain sends over TCP without TLS: for a server on this machine.
+	Plain bool `yaml:"plain"`
+	// CAFile holds the PEM certificates that verify the server. Default: those of the
+	// system.
+	CAFile string `yaml:"ca_file"`
+	// Certificate is a PEM file with a certificate to show to the server, and key one with
+	// its private key. Default: none is shown.
+	Certificate string `yaml:"certificate"`
+	// Key is a PEM file. Only its owner and group may read it.
+	Key string `yaml:"key"`
+}
+
+// Collector is an HTTP server that gets batches of entries by POST. A status of 200 to 299
+// acknowledges a batch.
+type Collector struct {
+	// URL of the collector: https, or http on this machine.
+	URL string `yaml:"url"`
+	// Format of a batch is ndjson (one object a line) or json (an array). Default ndjson.
+	Format string `yaml:"format"`
+	// TokenFile has a token for Authorization: Bearer. It is read for each batch. Only its
+	// owner and group may read it. Default: none is sent.
+	TokenFile string `yaml:"token_file"`
+	// CAFile holds the PEM certificates that verify the collector. Default: those of the
+	// system.
+	CAFile string `yaml:"ca_file"`
+	// Certificate is a PEM file with a certificate to show to the collector, and key one
+	// with its private key. Default: none is shown.
+	Certificate string `yaml:"certificate"`
+	// Key is a PEM file. Only its owner and group may read it.
+	Key string `yaml:"key"`
+}
+
+// paths returns the fields with paths of files.
+func (s *Stream) paths() []*string {
+	paths := []*string{&s.File}
+	if s.Syslog != nil {
+		paths = append(paths, &s.Syslog.CAFile, &s.Syslog.Certificate, &s.Syslog.Key)
+	}
+	if s.HTTP != nil {
+		paths = append(paths, &s.HTTP.TokenFile, &s.HTTP.CAFile, &s.HTTP.Certificate, &s.HTTP.Key)
+	}
+	return paths
 }
 
 // Anchor is the destination of the log's head: exactly one of these.
@@ -487,6 +553,9 @@ func (c *Config) resolve(dir string) {
 	paths := append(c.reloaded(), &c.State.Path, &c.State.Key.File)
 	if c.Audit.Anchor != nil {
 		paths = append(paths, &c.Audit.Anchor.File)
+	}
+	if c.Audit.Stream != nil {
+		paths = append(paths, c.Audit.Stream.paths()...)
 	}
 	for _, s := range c.Stores {
 		if s.Kubernetes != nil {

@@ -59,6 +59,7 @@ func (c *Config) validate() error {
 	if a := c.Audit.Anchor; a != nil {
 		m.bad((a.File == "") != a.Stdout, "audit.anchor: must set exactly one of file, stdout")
 	}
+	c.Audit.Stream.validate(&m)
 	m.bad(len(c.Stores) == 0, "stores: must have at least one")
 	for name, s := range sorted(c.Stores) {
 		s.validate(&m, "stores."+name)
@@ -71,6 +72,36 @@ func (c *Config) validate() error {
 	c.APIs.validate(&m, c)
 	c.Console.validate(&m, c)
 	return errors.Join(m...)
+}
+
+func (s *Stream) validate(m *mistakes) {
+	if s == nil {
+		return
+	}
+	kinds := 0
+	for _, set := range []bool{s.File != "", s.Syslog != nil, s.HTTP != nil} {
+		if set {
+			kinds++
+		}
+	}
+	m.bad(kinds != 1, "audit.stream: must set exactly one of file, syslog, http")
+	if l := s.Syslog; l != nil {
+		host, _, _ := net.SplitHostPort(l.Address)
+		m.bad(!hostPort(l.Address) || host == "", "audit.stream.syslog.address: must be host:port")
+		m.bad(l.Plain && l.CAFile+l.Certificate+l.Key != "", "audit.stream.syslog.plain: excludes ca_file, certificate and key")
+		m.bad((l.Certificate == "") != (l.Key == ""), "audit.stream.syslog.certificate: needs key, and key needs certificate")
+	}
+	if h := s.HTTP; h != nil {
+		m.bad(!collectorURL(h.URL), "audit.stream.http.url: must be https, or http on this machine, without a user or a fragment")
+		m.bad(!oneOf(h.Format, "ndjson", "json"), "audit.stream.http.format: must be ndjson or json")
+		m.bad((h.Certificate == "") != (h.Key == ""), "audit.stream.http.certificate: needs key, and key needs certificate")
+	}
+}
+
+// collectorURL reports whether entries and a token can be sent there.
+func collectorURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && unforgeable(s) && u.User == nil && u.Fragment == ""
 }
 
 func hostPort(address string) bool {

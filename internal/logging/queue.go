@@ -26,18 +26,24 @@ var ErrNotFlushed = errors.New("log lines were not written: the reader of the lo
 // and counted, and a later line reports the count. It is safe for concurrent use.
 type Queue struct {
 	out  io.Writer
+	form func(io.Writer) slog.Handler
 	wake chan struct{} // holds one token while there may be work
 	done chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex // guards the fields below; never held while writing
 	lines   []byte
-	dropped int
+	dropped int // since the last report
+	total   uint64
 	closed  bool
 }
 
-// NewQueue returns a queue in front of out. Close it to flush it.
-func NewQueue(out io.Writer) *Queue {
-	q := &Queue{out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
+// Text is the form of slog's text lines.
+func Text(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) }
+
+// NewQueue returns a queue in front of out, which reports dropped lines in this form.
+// Close it to flush it.
+func NewQueue(out io.Writer, form func(io.Writer) slog.Handler) *Queue {
+	q := &Queue{out: out, form: form, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -46,13 +52,25 @@ func NewQueue(out io.Writer) *Queue {
 func (q *Queue) Write(lines []byte) (int, error) {
 	q.mu.Lock()
 	if q.closed || len(q.lines)+len(lines) > queueBytes {
-		q.dropped += countLines(lines)
+		q.dropLocked(countLines(lines))
 	} else {
 		q.lines = append(q.lines, lines...)
 	}
 	q.mu.Unlock()
 	q.wakeUp()
 	return len(lines), nil
+}
+
+func (q *Queue) dropLocked(lines int) {
+	q.dropped += lines
+	q.total += uint64(lines) // #nosec G115 -- not negative
+}
+
+// Dropped returns the number of all dropped lines.
+func (q *Queue) Dropped() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.total
 }
 
 // Close waits up to a second until every queued line is written, or returns
@@ -100,24 +118,25 @@ func (q *Queue) take() (lines []byte, dropped int, closed bool) {
 // write adds the lines that it cannot write to the dropped ones.
 func (q *Queue) write(lines []byte, dropped int) {
 	if dropped > 0 {
-		lines = append(lines, dropReport(dropped)...)
+		lines = append(lines, q.report(dropped)...)
 	}
 	n, err := q.out.Write(lines)
 	if err == nil {
 		return
 	}
 	unwritten := countLines(lines[n:])
-	if dropped > 0 {
-		unwritten += dropped - 1 // the report itself is not a lost line
-	}
 	q.mu.Lock()
-	q.dropped += unwritten
-	q.mu.Unlock()
+	defer q.mu.Unlock()
+	if dropped > 0 {
+		unwritten-- // the report itself is not a lost line
+		q.dropped += dropped
+	}
+	q.dropLocked(unwritten)
 }
 
-func dropReport(dropped int) []byte {
+func (q *Queue) report(dropped int) []byte {
 	var line bytes.Buffer
-	slog.New(slog.NewTextHandler(&line, nil)).Warn("log lines were dropped, because they could not be written", "lines", dropped)
+	slog.New(q.form(&line)).Warn("log lines were dropped, because they could not be written", "lines", dropped)
 	return line.Bytes()
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -51,7 +52,7 @@ func open() *gate {
 
 func TestCloseWritesEveryQueuedLineInOrder(t *testing.T) {
 	g := open()
-	q := logging.NewQueue(g)
+	q := logging.NewQueue(g, logging.Text)
 	var want strings.Builder
 	for n := range 100 {
 		fmt.Fprintf(io.MultiWriter(q, &want), "line %d\n", n)
@@ -64,7 +65,7 @@ func TestCloseWritesEveryQueuedLineInOrder(t *testing.T) {
 func TestStalledReaderBlocksNoWriteAndDropsAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
-		q := logging.NewQueue(g)
+		q := logging.NewQueue(g, logging.Text)
 		line := strings.Repeat("x", 1023) + "\n"
 		start := time.Now()
 		for range 2000 {
@@ -82,6 +83,9 @@ func TestStalledReaderBlocksNoWriteAndDropsAreReported(t *testing.T) {
 		if report := fmt.Sprintf("lines=%d\n", 2000-written); written < 200 || written > 600 || !strings.HasSuffix(g.String(), report) {
 			t.Errorf("%d lines were written, and the last line is %q", written, g.String()[strings.LastIndex(g.String(), "time="):])
 		}
+		if got := q.Dropped(); got != uint64(2000-written) {
+			t.Errorf("%d lines were dropped, want %d", got, 2000-written)
+		}
 	})
 }
 
@@ -89,15 +93,27 @@ func TestLinesLostToAWriteErrorAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := open()
 		g.fail(errors.New("broken pipe"))
-		q := logging.NewQueue(g)
+		q := logging.NewQueue(g, logging.Text)
 		for range 3 {
 			_, _ = io.WriteString(q, "lost\n")
 			synctest.Wait()
 		}
 		g.fail(nil)
 		_, _ = io.WriteString(q, "written\n")
-		if err := q.Close(); err != nil || !strings.HasPrefix(g.String(), "written\n") || !strings.HasSuffix(g.String(), "lines=3\n") {
-			t.Errorf("%v; got\n%s", err, g.String())
+		if err := q.Close(); err != nil || !strings.HasPrefix(g.String(), "written\n") || !strings.HasSuffix(g.String(), "lines=3\n") || q.Dropped() != 3 {
+			t.Errorf("%v; %d lines dropped; got\n%s", err, q.Dropped(), g.String())
+		}
+	})
+}
+
+func TestReportHasTheFormOfTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		q := logging.NewQueue(g, func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) })
+		_, _ = io.WriteString(q, strings.Repeat("x", 1<<20)+"\n") // too long for the queue
+		close(g.open)
+		if err := q.Close(); err != nil || !strings.HasSuffix(g.String(), `,"lines":1}`+"\n") {
+			t.Errorf("%v; got %s", err, g.String())
 		}
 	})
 }
@@ -105,7 +121,7 @@ func TestLinesLostToAWriteErrorAreReported(t *testing.T) {
 func TestCloseGivesUpOnAStalledReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
-		q := logging.NewQueue(g)
+		q := logging.NewQueue(g, logging.Text)
 		_, _ = io.WriteString(q, "line\n")
 		start := time.Now()
 		if err := q.Close(); !errors.Is(err, logging.ErrNotFlushed) || time.Since(start) != time.Second {

@@ -97,6 +97,24 @@ func anchored(name, help string, of func(*Snapshot) float64) value {
 	return value{desc(name, help), prometheus.GaugeValue, func(s *Snapshot) (float64, bool) { return of(s), s.Anchored }}
 }
 
+// streamed is a value that exists only with a stream.
+func streamed(v value) value {
+	of := v.of
+	v.of = func(s *Snapshot) (float64, bool) {
+		f, known := of(s)
+		return f, known && s.Stream.On
+	}
+	return v
+}
+
+// age is the time since a moment in seconds, 0 while there is none.
+func age(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(0, time.Since(t).Seconds())
+}
+
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
@@ -116,6 +134,9 @@ var values = []value{
 	gauge("strongroom_disk_free_bytes", "Free space of the state file's disk for this process.", func(s *Snapshot) float64 { return float64(s.DiskFreeBytes) }),
 	gauge("strongroom_disk_bytes", "Size of the state file's disk.", func(s *Snapshot) float64 { return float64(s.DiskBytes) }),
 	gauge("strongroom_disk_reserve", "1 while the space reserved for audit entries is allocated, 0 while a full disk uses it and changes are refused.", func(s *Snapshot) float64 { return truth(s.Reserve) }),
+	gauge("strongroom_journal_used_bytes", "Used part of the journal's current file at the last commit. A checkpoint begins at half.", func(s *Snapshot) float64 { return float64(s.JournalUsed) }),
+	gauge("strongroom_journal_bytes", "Size of each of the journal's two files.", func(s *Snapshot) float64 { return float64(s.JournalBytes) }),
+	moment("strongroom_checkpoint_timestamp_seconds", "When the last checkpoint ended, which moves the journal into the state file. There is one every 30 seconds.", func(s *Snapshot) time.Time { return s.LastCheckpoint }),
 
 	gauge("strongroom_audit_head", "Number of the last audit entry.", func(s *Snapshot) float64 { return float64(s.AuditHead) }),
 	moment("strongroom_audit_last_entry_timestamp_seconds", "Time of the last audit entry.", func(s *Snapshot) time.Time { return s.AuditLast }),
@@ -124,11 +145,19 @@ var values = []value{
 	anchored("strongroom_audit_anchor_up", "1 if the last attempt to write the anchor succeeded.", func(s *Snapshot) float64 { return truth(s.AnchorWorks) }),
 	anchored("strongroom_audit_anchor_head", "Number of the last anchored audit entry.", func(s *Snapshot) float64 { return float64(s.AnchorHead) }),
 	moment("strongroom_audit_anchor_timestamp_seconds", "Time of the last anchor. It is written when there are new entries.", func(s *Snapshot) time.Time { return s.AnchorTime }),
+	streamed(gauge("strongroom_audit_stream_up", "1 if the last attempt to send audit entries to the collector succeeded.", func(s *Snapshot) float64 { return truth(s.Stream.Up) })),
+	streamed(gauge("strongroom_audit_stream_head", "Number of the last audit entry that the collector has.", func(s *Snapshot) float64 { return float64(s.Stream.Delivered) })),
+	streamed(gauge("strongroom_audit_stream_waiting", "Audit entries that wait for delivery to the collector.", func(s *Snapshot) float64 { return float64(s.Stream.Waiting) })),
+	streamed(gauge("strongroom_audit_stream_lag_seconds", "Age of the oldest audit entry that waits for delivery to the collector, 0 without one.", func(s *Snapshot) float64 { return age(s.Stream.Oldest) })),
+	streamed(total("strongroom_audit_stream_sent_total", "Audit entries sent to the collector, those sent again included.", func(s *Snapshot) uint64 { return s.Stream.Sent })),
+	streamed(total("strongroom_audit_stream_failures_total", "Failed attempts to send audit entries to the collector.", func(s *Snapshot) uint64 { return s.Stream.Failures })),
 
 	gauge("strongroom_resealing", "1 while records are resealed with a new sealing key.", func(s *Snapshot) float64 { return truth(s.Resealing) }),
 	gauge("strongroom_resealed_rows", "Rows that the current or last reseal has checked.", func(s *Snapshot) float64 { return float64(s.ResealedRows) }),
 	gauge("strongroom_sealing_keys", "Sealing keys in the keyring.", func(s *Snapshot) float64 { return float64(s.SealingKeys) }),
 
+	gauge("strongroom_file_keys", "API keys in the keys files that work now.", func(s *Snapshot) float64 { return float64(s.FileKeys) }),
+	gauge("strongroom_file_keys_expiring", "API keys in the keys files that work now and expire within 7 days.", func(s *Snapshot) float64 { return float64(s.FileKeysEnding) }),
 	moment("strongroom_certificate_expiry_timestamp_seconds", "When the first certificate of the chain expires.", func(s *Snapshot) time.Time { return s.Certificate }),
 	gauge("strongroom_config_last_reload_successful", "1 if the files of the config are in force, 0 if they are broken.", func(s *Snapshot) float64 { return truth(s.ConfigWorks) }),
 	moment("strongroom_config_last_reload_success_timestamp_seconds", "When the config in force was loaded.", func(s *Snapshot) time.Time { return s.ConfigTime }),
@@ -139,4 +168,5 @@ var values = []value{
 	gauge("strongroom_request_memory_limit_bytes", "limits.memory_bytes of the config.", func(s *Snapshot) float64 { return float64(s.RequestLimit) }),
 	total("strongroom_request_memory_refusals_total", "Requests refused because they needed more memory than was free.", func(s *Snapshot) uint64 { return s.BytesRefused }),
 	total("strongroom_connections_evicted_total", "Connections closed because listen.connections was reached.", func(s *Snapshot) uint64 { return s.ConnsEvicted }),
+	total("strongroom_log_lines_dropped_total", "Log lines that were dropped, because they were not read in time or could not be written.", func(s *Snapshot) uint64 { return s.LinesDropped }),
 }

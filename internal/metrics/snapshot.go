@@ -12,6 +12,8 @@ import (
 type Snapshot struct {
 	StateBytes, DiskFreeBytes, DiskBytes int64
 	Reserve                              bool // is allocated
+	JournalUsed, JournalBytes            int64
+	LastCheckpoint                       time.Time
 
 	AuditHead      uint64 // number of the last entry
 	AuditLast      time.Time
@@ -21,13 +23,15 @@ type Snapshot struct {
 	AnchorWorks    bool
 	AnchorTime     time.Time
 	AnchorHead     uint64
+	Stream         Stream
 
 	Resealing    bool
 	ResealedRows int
 	SealingKeys  int
 
-	Keys        []IssuedKeys
-	Certificate time.Time // when the chain expires
+	Keys                     []IssuedKeys
+	FileKeys, FileKeysEnding int       // in the keys files
+	Certificate              time.Time // when the chain expires
 
 	ConfigWorks bool      // the files are in force
 	ConfigTime  time.Time // since when
@@ -40,6 +44,17 @@ type Snapshot struct {
 	RequestLimit int64
 	BytesRefused uint64
 	ConnsEvicted uint64
+	LinesDropped uint64
+}
+
+// A Stream is the state of the stream of audit entries.
+type Stream struct {
+	On             bool // configured; otherwise it has no series
+	Up             bool // the latest attempt succeeded
+	Delivered      uint64
+	Waiting        uint64
+	Oldest         time.Time // of the waiting entries
+	Sent, Failures uint64
 }
 
 // IssuedKeys counts issued keys.

@@ -48,7 +48,9 @@ func (f *File) checkpoints() {
 			return
 		}
 		last = time.Now()
-		_ = f.checkpoint() // on a full disk the next tick tries again; otherwise the file is broken
+		if f.checkpoint() == nil { // on a full disk the next tick tries again; otherwise the file is broken
+			f.lastCheckpoint.Store(time.Now().UnixMilli())
+		}
 	}
 }
 
@@ -89,6 +91,7 @@ func (f *File) freeze() error {
 	if err := f.outcome(f.log.Turn(f.gen.Load().at.seq + 1)); err != nil {
 		return err
 	}
+	f.journalUsed.Store(f.log.Used())
 	f.publish(func(g *generation) {
 		g.epoch++
 		g.frozen, g.live, g.until = g.live, overlay{}, g.at

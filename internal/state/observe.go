@@ -21,6 +21,7 @@ type Commit struct {
 func (f *File) Observe(fn func(Commit)) { f.observed = fn }
 
 func (f *File) observe(changes int, began time.Time, failed *error) {
+	f.journalUsed.Store(f.log.Used())
 	if f.observed != nil {
 		f.observed(Commit{changes, time.Since(began), *failed})
 	}
@@ -28,6 +29,19 @@ func (f *File) observe(changes int, began time.Time, failed *error) {
 
 // Bytes returns the size of the file, and 0 if it cannot be determined.
 func (f *File) Bytes() int64 { return sizeOf(f.path) }
+
+// JournalFill returns how much of the journal's current file is used, and its size, in
+// bytes. A checkpoint begins at half.
+func (f *File) JournalFill() (used, size int64) { return f.journalUsed.Load(), f.log.Bytes() }
+
+// LastCheckpoint returns when the last checkpoint ended, zero before the first of this
+// process. There is one every 30 seconds, which may have had nothing to do.
+func (f *File) LastCheckpoint() time.Time {
+	if at := f.lastCheckpoint.Load(); at > 0 {
+		return time.UnixMilli(at)
+	}
+	return time.Time{}
+}
 
 // HasReserve reports whether ordinary changes leave the reserve of the journal to audit
 // entries. While they do not, because the disk is full, they are refused.

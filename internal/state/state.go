@@ -72,7 +72,9 @@ type File struct {
 	jobs     chan *job
 	turn     chan struct{} // holds one element while a goroutine commits
 
-	observed func(Commit) // may be nil
+	observed       func(Commit) // may be nil
+	journalUsed    atomic.Int64 // at the last commit or checkpoint
+	lastCheckpoint atomic.Int64 // Unix time in milliseconds, 0 before the first
 
 	// Only the goroutine with the turn uses these.
 	log      *journal.Journal

@@ -35,6 +35,22 @@ type Program struct {
 	// Findings returns findings about the listener and its certificate. Requests call it
 	// concurrently.
 	Findings func() []admin.Finding
+	// Stream returns the state of the stream of audit entries, nil if none is configured.
+	// Requests call it concurrently.
+	Stream func() *Stream
+}
+
+// Stream describes a stream of audit entries to a collector.
+type Stream struct {
+	Destination string
+	// Delivered is the number of the last delivered entry.
+	Delivered uint64
+	// Waiting is the number of entries that wait for delivery.
+	Waiting uint64
+	// Oldest is when the oldest of them happened, zero for none.
+	Oldest time.Time
+	// Problem is why the latest attempt failed, or empty.
+	Problem string
 }
 
 // Config describes the config in force and the one in the files.
@@ -67,8 +83,24 @@ func (a *handlers) Status(ctx context.Context, _ gen.StatusRequestObject) (gen.S
 	return gen.Status200JSONResponse{
 		Version: a.program.Version, Serving: a.program.Serving, State: a.admin.File.ID(), Stores: a.admin.StoreNames(),
 		Keyring: keyring(a.admin.KeyringNow()), Config: a.config(),
-		Warnings: warnings(slices.Concat(a.admin.ClockFindings(), a.admin.KeyFindings(ctx), a.program.Findings())),
+		Warnings:    warnings(slices.Concat(a.admin.ClockFindings(), a.admin.KeyFindings(ctx), a.program.Findings())),
+		AuditStream: a.stream(),
 	}, nil
+}
+
+func (a *handlers) stream() *gen.AuditStream {
+	if a.program.Stream == nil {
+		return nil
+	}
+	s := a.program.Stream()
+	if s == nil {
+		return nil
+	}
+	out := &gen.AuditStream{Destination: s.Destination, Delivered: int(s.Delivered), Waiting: int(s.Waiting), Problem: s.Problem} // #nosec G115 -- numbers of entries, far under 2^63
+	if !s.Oldest.IsZero() {
+		out.Oldest = &s.Oldest
+	}
+	return out
 }
 
 func warnings(all []admin.Finding) []gen.Finding {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
@@ -220,5 +221,22 @@ func TestAKeyStopsWorkingDuringARequestWhenItIsRemovedFromItsFile(t *testing.T) 
 				t.Errorf("%s: key %d: %v, want %v", tc.what, n+1, err, tc.works[n])
 			}
 		}
+	}
+}
+
+func TestCountLeavesOutEndedKeysAndRepetitions(t *testing.T) {
+	key := func(text string, until time.Time) apikey.Key { return apikey.Key{SHA256: apikey.HashOf(text), Until: until} }
+	now := time.Now()
+	forever, soon := key("forever", time.Time{}), key("soon", now.Add(time.Hour))
+	ended, late := key("ended", now.Add(-time.Hour)), key("late", now.Add(48*time.Hour))
+	var inForce apikey.InForce
+	if live, ending := inForce.Count(time.Hour); live != 0 || ending != 0 {
+		t.Errorf("without strategies: %d, %d", live, ending)
+	}
+	inForce.Put(map[string]*apikey.Strategy{
+		"a": apikey.New("A", "", []apikey.Key{forever, soon, ended}), "b": apikey.New("B", "", []apikey.Key{soon, late}),
+	})
+	if live, ending := inForce.Count(24 * time.Hour); live != 3 || ending != 1 {
+		t.Errorf("%d keys work and %d end soon, want 3 and 1", live, ending)
 	}
 }

@@ -27,6 +27,29 @@ func (f *InForce) has(strategy string, key Hash) bool {
 	return ok && !k.over(time.Now())
 }
 
+// Count returns the number of keys in the keys files that work now, and the number of
+// those that end within the time.
+func (f *InForce) Count(within time.Duration) (live, ending int) {
+	all := f.strategies.Load()
+	if all == nil {
+		return 0, 0
+	}
+	now, seen := time.Now(), map[Hash]bool{}
+	for _, s := range *all {
+		for hash, k := range s.keys {
+			if seen[hash] || k.over(now) {
+				continue
+			}
+			seen[hash] = true
+			live++
+			if k.over(now.Add(within)) {
+				ending++
+			}
+		}
+	}
+	return live, ending
+}
+
 // fileKey is a key of a keys file as [secret.Service] checks it again before it
 // changes or reveals something.
 type fileKey struct {
