@@ -3,6 +3,7 @@ package secret
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // The actions of administrators, as the audit log names them. A grant allows all of
@@ -63,6 +64,61 @@ func (s *Service) RevealVersion(ctx context.Context, caller Caller, ref Ref, rev
 		err = caller.Hold(sizeOfData(data))
 	}
 	return answer(data, err)
+}
+
+// RevealNumber returns the secret with the values of the version with that number, which
+// an [Info] has as VersionNumber. Any version but the current one also needs the right to
+// administer. ErrNotFound also stands for a version that is not kept.
+func (s *Service) RevealNumber(ctx context.Context, caller Caller, ref Ref, number uint64) (Info, map[string]Value, error) {
+	var info Info
+	var data map[string]Value
+	err := s.admit(ctx, caller, Reveal, ref, func(op Op) (err error) {
+		if info, err = s.store.Head(ctx, ref); err != nil {
+			return err
+		}
+		if number == info.VersionNumber() {
+			info, data, err = s.revealAt(ctx, op, info)
+			return err
+		}
+		if !caller.May(History, ref) {
+			return ErrForbidden
+		}
+		info, data, err = s.revealEarlier(ctx, op, number)
+		return err
+	})
+	if err == nil {
+		err = caller.Hold(sizeOfData(data))
+	}
+	if err != nil {
+		return Info{}, nil, err
+	}
+	return info, data, nil
+}
+
+// revealAt reveals the secret as it was a moment ago, if the store can still tell.
+func (s *Service) revealAt(ctx context.Context, op Op, info Info) (Info, map[string]Value, error) {
+	h, ok := s.store.(Historian)
+	if !ok {
+		return s.store.Reveal(ctx, op)
+	}
+	data, err := h.RevealVersion(ctx, op, info.Revision)
+	return info, data, err
+}
+
+func (s *Service) revealEarlier(ctx context.Context, op Op, number uint64) (Info, map[string]Value, error) {
+	h, ok := s.store.(Historian)
+	if !ok {
+		return Info{}, nil, ErrNotFound
+	}
+	versions, err := h.Versions(ctx, op.Ref)
+	if err != nil {
+		return Info{}, nil, err
+	}
+	i := slices.IndexFunc(versions, func(v Info) bool { return v.VersionNumber() == number })
+	if i < 0 {
+		return Info{}, nil, ErrNotFound
+	}
+	return s.revealAt(ctx, op, versions[i])
 }
 
 // Deleted returns the deleted secrets of an owner, newest first.

@@ -66,6 +66,7 @@ func arguments() map[string][]any {
 		"CopyTo":        {ref, secret.NewService(memory.New(), &ledger{})},
 		"Versions":      {ref},
 		"RevealVersion": {ref, secret.Revision("r")},
+		"RevealNumber":  {ref, uint64(1)},
 		"Deleted":       {app},
 		"Restore":       {ref, secret.Revision("r")},
 		"Undelete":      {on(app, "gone"), secret.Revision("")},
@@ -240,7 +241,7 @@ func TestARefusalByAnAPIsOwnRulesIsAudited(t *testing.T) {
 // Each method requires its own action, and no other one suffices.
 func TestEveryMethodTakesItsAction(t *testing.T) {
 	takes := map[string]secret.Action{
-		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "RevealVersion": secret.Reveal, "Create": secret.Create,
+		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "RevealVersion": secret.Reveal, "RevealNumber": secret.Reveal, "Create": secret.Create,
 		"Replace": secret.Write, "Put": secret.Write, "Describe": secret.Write, "Delete": secret.Delete,
 		"Import": secret.Admin, "CopyTo": secret.Admin, "Versions": secret.Admin, "Deleted": secret.Admin, "Restore": secret.Admin, "Undelete": secret.Admin,
 		"Destroy": secret.Admin, "Erase": secret.Admin, "Owners": secret.List, "Refuse": secret.Write,

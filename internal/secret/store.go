@@ -20,8 +20,12 @@ type Info struct {
 	Keys             []string // sorted; read-only, because it may be shared
 	Created, Updated time.Time
 	Revision         Revision
+	Version          uint64 // counts from 1; 0 in a store without versions
 	ObjectName       string // as a Kubernetes object, see package objectname; kept because lists show it
 }
+
+// VersionNumber returns Version, or 1 in a store without versions.
+func (i Info) VersionNumber() uint64 { return max(1, i.Version) }
 
 // An Op is one operation on one secret, with its condition and its audit event.
 type Op struct {

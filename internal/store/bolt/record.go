@@ -78,7 +78,7 @@ var errDamaged = errors.New("a record of the state file is damaged")
 func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) record {
 	r := record{key: key, head: head{version: 1, valuesAt: 1}, info: secret.Info{
 		Ref: ref, Description: draft.Description, Keys: keysOf(draft.Data), Created: draft.Created, Updated: now,
-		ObjectName: objectname.Of(ref),
+		Version: 1, ObjectName: objectname.Of(ref),
 	}}
 	if draft.Created.IsZero() {
 		r.info.Created = now
@@ -92,6 +92,7 @@ func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) re
 func (r record) next(now time.Time) record {
 	r.version++
 	r.versions = nil
+	r.info.Version = r.version
 	r.info.Updated = now
 	r.info.Revision = newRevision()
 	return r
@@ -241,6 +242,6 @@ func (s *Store) openRecord(owner secret.Owner, stored []byte) (record, error) {
 	ref := secret.Ref{Owner: owner, Name: d.Name}
 	return record{head: h, info: secret.Info{
 		Ref: ref, Description: d.Description, Keys: d.Keys, Created: d.Created, Updated: d.Updated,
-		Revision: secret.Revision(d.Revision), ObjectName: objectname.Of(ref),
+		Revision: secret.Revision(d.Revision), Version: h.version, ObjectName: objectname.Of(ref),
 	}}, nil
 }
