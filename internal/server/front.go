@@ -50,6 +50,16 @@ func (f *Front) Publish(path string, document []byte) {
 	}
 }
 
+// PublishHealth serves the result of ready without a credential, in the API's own form of it.
+func (f *Front) PublishHealth(path string, answer func(ready bool) (status int, body []byte)) {
+	f.public[path] = func(w http.ResponseWriter, r *http.Request) {
+		status, body := answer(f.isReady(r.Context()))
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = w.Write(body)
+	}
+}
+
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if public, ok := f.public[r.URL.Path]; ok {
 		getOnly(w, r, public)
@@ -82,12 +92,19 @@ func (f *Front) alive(w http.ResponseWriter, _ *http.Request) { word(w, http.Sta
 // ready answers with a fixed text. Only the log says why the server is not
 // ready.
 func (f *Front) ready(w http.ResponseWriter, r *http.Request) {
-	if err := f.healthy(r.Context()); err != nil {
-		f.unready.Do(func() { f.log.Warn("not ready", "error", err) })
+	if !f.isReady(r.Context()) {
 		word(w, http.StatusServiceUnavailable, "not ready")
 		return
 	}
 	word(w, http.StatusOK, "ready")
+}
+
+func (f *Front) isReady(ctx context.Context) bool {
+	err := f.healthy(ctx)
+	if err != nil {
+		f.unready.Do(func() { f.log.Warn("not ready", "error", err) })
+	}
+	return err == nil
 }
 
 func word(w http.ResponseWriter, status int, text string) {

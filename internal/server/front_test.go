@@ -25,6 +25,12 @@ func newFront(ready error, log *slog.Logger) *server.Front {
 	f.Mount("/api/app", named("nx1"))
 	f.Mount("/api/secrets", named("openhands"))
 	f.Publish("/openapi/nx1.json", []byte(`{"a":1}`))
+	f.PublishHealth("/v1/sys/health", func(ready bool) (int, []byte) {
+		if ready {
+			return http.StatusOK, []byte(`{"sealed":false}`)
+		}
+		return http.StatusServiceUnavailable, []byte(`{"sealed":true}`)
+	})
 	return f
 }
 
@@ -64,6 +70,8 @@ func TestFrontRoutesEachPathToItsAPI(t *testing.T) {
 		{"HEAD", "/healthz", 200, "ok\n"}, // net/http drops the body
 		{"GET", "/readyz?x", 200, "ready\n"},
 		{"GET", "/openapi/nx1.json", 200, `{"a":1}`},
+		{"GET", "/v1/sys/health?standbyok=true", 200, `{"sealed":false}`},
+		{"PUT", "/v1/sys/health", 405, "method not allowed\n"},
 		{"POST", "/healthz", 405, "method not allowed\n"},
 		{"DELETE", "/openapi/nx1.json", 405, "method not allowed\n"},
 		{"OPTIONS", "/readyz", 405, "method not allowed\n"},
@@ -84,6 +92,9 @@ func TestOnlyTheLogSaysWhyTheServerIsNotReady(t *testing.T) {
 	w := ask(f, "GET", "/readyz")
 	if w.Code != 503 || w.Body.String() != "not ready\n" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("got %d %q %v", w.Code, w.Body, w.Header())
+	}
+	if w := ask(f, "GET", "/v1/sys/health"); w.Code != 503 || w.Body.String() != `{"sealed":true}` {
+		t.Errorf("an API's own health: got %d %q", w.Code, w.Body)
 	}
 	if !strings.Contains(log.String(), "the disk is gone") {
 		t.Errorf("the log says %s", log.String())
