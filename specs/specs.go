@@ -9,7 +9,7 @@ package specs
 
 import _ "embed"
 
-//go:generate go run -C ../internal/tools ./specmerge ../../specs openhands nx1 agentserver openhandsv1 sandbox strongroom
+//go:generate go run -C ../internal/tools ./specmerge ../../specs openhands nx1 agentserver openhandsv1 sandbox vault strongroom
 
 // OpenHands is the document of OpenHands' custom secrets, in JSON.
 //
@@ -36,6 +36,11 @@ var Sandbox []byte
 //
 //go:embed merged/nx1.json
 var Nx1 []byte
+
+// Vault is the document of the secrets for Vault's clients, in JSON.
+//
+//go:embed merged/vault.json
+var Vault []byte
 
 // Strongroom is the document of our own administration, in JSON.
 //
