@@ -44,6 +44,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/api/openhands/v1", "internal/api internal/api/openhands/custom internal/secret internal/auth internal/server internal/fastapi specs gen/openhandsv1"},
 	{"internal/api/openhands/sandbox", "internal/api internal/api/openhands/custom internal/secret internal/auth internal/server specs gen/sandbox"},
 	{"internal/api/nx1", "internal/api internal/secret internal/auth internal/server internal/fastapi specs gen/nx1"},
+	{"internal/api/vault", "internal/api internal/secret internal/auth internal/server internal/fastapi specs gen/vault"},
 	{"internal/admin", "internal/secret internal/safefile internal/seal internal/state internal/audit internal/lastaccess internal/issued internal/keyring internal/session internal/backup internal/store/bolt"},
 	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin internal/grant internal/issued specs gen/strongroom"},
 	{"internal/client", "internal/client/envfile internal/secret internal/safefile internal/strictyaml gen/agentserver gen/nx1 gen/openhands"},

@@ -18,6 +18,7 @@ import (
 	"github.com/strongroom/strongroom/internal/api/openhands/v0"
 	"github.com/strongroom/strongroom/internal/api/openhands/v1"
 	"github.com/strongroom/strongroom/internal/api/strongroom"
+	"github.com/strongroom/strongroom/internal/api/vault"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/auth/peer"
@@ -41,18 +42,24 @@ func chain(t *testing.T) auth.Chain {
 	return auth.Chain{Strategies: []auth.Strategy{apikey.New(header, "", keys)}, Places: []auth.Place{{Header: header}}, Failures: uncounted{}}
 }
 
+// A routed handler is an echo, or one with a handler in front.
+type routed interface {
+	http.Handler
+	Routes() []*echo.Route
+}
+
 // apis are all that there are, by their packages, over secrets that nobody may
 // touch: a call of the service would be one through nil, and a panic.
-func apis(t *testing.T) map[string]*echo.Echo {
+func apis(t *testing.T) map[string]routed {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	secrets, c := (*secret.Service)(nil), chain(t)
-	all := map[string]*echo.Echo{}
+	all := map[string]routed{}
 	add := func(name string, h http.Handler, err error) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all[name] = h.(*echo.Echo)
+		all[name] = h.(routed)
 	}
 	h, err := nx1.New(secrets, nx1.Options{}, c, log)
 	add("nx1", h, err)
@@ -64,6 +71,8 @@ func apis(t *testing.T) map[string]*echo.Echo {
 	add("openhandsv1", h, err)
 	h, err = sandbox.New(secrets, nil, c, log)
 	add("sandbox", h, err)
+	h, err = vault.New(vault.Options{Mount: "n", Secrets: map[string]*secret.Service{"user": secrets}}, c, log)
+	add("vault", h, err)
 	h, err = strongroom.New(nil, strongroom.Program{}, auth.Chain{Without: peer.Strategy{}, Failures: uncounted{}}, log)
 	add("strongroom", h, err)
 	return all
@@ -71,7 +80,7 @@ func apis(t *testing.T) map[string]*echo.Echo {
 
 func TestTheListHasAllAPIs(t *testing.T) {
 	all := apis(t)
-	packages := map[string]string{".": "nx1 strongroom openhands", "openhands": "agentserver sandbox v0 v1 custom"}
+	packages := map[string]string{".": "nx1 strongroom openhands vault", "openhands": "agentserver sandbox v0 v1 custom"}
 	for dir, known := range packages {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -83,20 +92,23 @@ func TestTheListHasAllAPIs(t *testing.T) {
 			}
 		}
 	}
-	if len(all) != 6 {
-		t.Errorf("apis returns %d APIs, want 6", len(all))
+	if len(all) != 7 {
+		t.Errorf("apis returns %d APIs, want 7", len(all))
 	}
 }
 
-var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"}
+var methods = []string{"GET", "LIST", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"}
 
 // The routes come from the router itself. The paths that need no credential belong to
 // the front, which the last test checks.
 func TestEveryRouteNeedsACredential(t *testing.T) {
 	for name, api := range apis(t) {
 		want := http.StatusUnauthorized
-		if name == "strongroom" {
+		switch name {
+		case "strongroom":
 			want = http.StatusForbidden // its socket checks the connecting user instead of a credential
+		case "vault":
+			want = http.StatusForbidden // as Vault
 		}
 		routes := api.Routes()
 		if len(routes) == 0 {
@@ -172,6 +184,8 @@ func path(route string) string {
 		switch {
 		case part == ":app_id":
 			parts[i] = "0f8fad5b-d9cb-469f-a165-70867728950e"
+		case part == ":kind":
+			parts[i] = "user"
 		case strings.HasPrefix(part, ":"):
 			parts[i] = "n"
 		}

@@ -163,5 +163,8 @@ func documents(cfg *config.Config) (all []console.Document) {
 			}
 		}
 	}
+	if cfg.APIs.Vault != nil {
+		all = append(all, console.Document{Name: "vault", JSON: specs.Vault})
+	}
 	return all
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/api/openhands/sandbox"
 	"github.com/strongroom/strongroom/internal/api/openhands/v0"
 	"github.com/strongroom/strongroom/internal/api/openhands/v1"
+	"github.com/strongroom/strongroom/internal/api/vault"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -73,6 +74,11 @@ type chains func(api string, names []string) auth.Chain
 
 // mountAPIs serves the APIs.
 func (r *resources) mountAPIs(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
+	if cfg.APIs.Vault != nil {
+		if err := r.mountVault(front, cfg, chain, log); err != nil {
+			return fmt.Errorf("apis.vault: %w", err)
+		}
+	}
 	if api := cfg.APIs.Nx1; api != nil {
 		service := r.service(api.Store)
 		h, err := nx1.New(service, nx1Options(api), chain("nx1", api.Auth), log)
@@ -87,6 +93,25 @@ func (r *resources) mountAPIs(front *server.Front, cfg *config.Config, chain cha
 			return fmt.Errorf("apis.openhands: %w", err)
 		}
 	}
+	return nil
+}
+
+// mountVault serves the secrets of the other APIs to Vault's clients.
+func (r *resources) mountVault(front *server.Front, cfg *config.Config, chain chains, log *slog.Logger) error {
+	options := vault.Options{Mount: cfg.APIs.Vault.Mount, Secrets: map[string]*secret.Service{}}
+	if api := cfg.APIs.OpenHands; api != nil {
+		options.Secrets[secret.KindUser] = r.service(api.Store)
+	}
+	if api := cfg.APIs.Nx1; api != nil {
+		options.Secrets[secret.KindApp] = r.service(api.Store)
+	}
+	h, err := vault.New(options, chain("vault", cfg.APIs.Vault.Auth), log)
+	if err != nil {
+		return err
+	}
+	front.Mount("/v1", h)
+	front.PublishHealth(vault.HealthPath, vault.Health)
+	front.Publish("/openapi/vault.json", specs.Vault)
 	return nil
 }
 

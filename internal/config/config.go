@@ -359,6 +359,20 @@ type APIs struct {
 	OpenHands *OpenHands `yaml:"openhands"`
 	// Nx1 serves Nx1's app secrets: /api/app/{app_id}/secrets.
 	Nx1 *Nx1 `yaml:"nx1"`
+	// Vault serves the secrets of the other APIs to clients of Vault and OpenBao, for
+	// reading: /v1/{mount}/data. Default: it is not served.
+	Vault *Vault `yaml:"vault"`
+}
+
+// Vault is the KV API of Vault, version 2, for reading. It serves app/<uuid>/<name> from
+// the store of apis.nx1, and user/<id>/<name> from that of apis.openhands.
+type Vault struct {
+	// Auth lists the strategies of its callers in order: names under auth. Clients send
+	// X-Vault-Token, so one of them should be an api_key with that header.
+	Auth []string `yaml:"auth"`
+	// Mount is the first part of the paths that clients use: a name of letters, digits,
+	// - and _. Default secret.
+	Mount string `yaml:"mount"`
 }
 
 // OpenHands is the API of OpenHands.
@@ -465,6 +479,9 @@ func (c *Config) setDefaults() {
 	if c.APIs.Nx1 != nil {
 		c.APIs.Nx1.setDefaults()
 	}
+	if c.APIs.Vault != nil {
+		c.APIs.Vault.setDefaults()
+	}
 	if c.Console != nil {
 		c.Console.setDefaults(c)
 	}
@@ -539,6 +556,12 @@ func (n *Nx1) setDefaults() {
 	}
 	if n.SuspiciousValues == "" {
 		n.SuspiciousValues = "warn"
+	}
+}
+
+func (v *Vault) setDefaults() {
+	if v.Mount == "" {
+		v.Mount = "secret"
 	}
 }
 

@@ -85,17 +85,18 @@ func TestOmittedFieldsHaveTheDocumentedDefaults(t *testing.T) {
 	c := mustLoad(t, mustWrite(t, `
 state: {path: strongroom.db, key: {env: STATE_KEY}}
 stores: {embedded: {bolt: {}}}
-auth: {here: {anonymous: {}}}
+auth: {here: {anonymous: {}}, token: {api_key: {header: X-Vault-Token}}}
 apis:
   openhands: {store: embedded, auth: [here]}
   nx1: {store: embedded, auth: [here]}
+  vault: {auth: [token]}
 `))
 	got := []string{
 		c.Listen.Address, c.Listen.Drain.String(), c.APIs.OpenHands.Names, c.APIs.Nx1.MaskedValues,
-		c.APIs.OpenHands.SuspiciousValues, c.APIs.Nx1.SuspiciousValues,
+		c.APIs.OpenHands.SuspiciousValues, c.APIs.Nx1.SuspiciousValues, c.APIs.Vault.Mount,
 		c.Auth["here"].Anonymous.User, c.State.Key.File,
 	}
-	want := []string{"127.0.0.1:3000", (10 * time.Second).String(), "any", "reject", "warn", "warn", "default", ""}
+	want := []string{"127.0.0.1:3000", (10 * time.Second).String(), "any", "reject", "warn", "warn", "secret", "default", ""}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -207,8 +208,8 @@ func TestCommentedFieldsOfTheSystemdSampleLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := mustLoad(t, mustWrite(t, regexp.MustCompile(`(?m)^( +)# ( *[a-z_]+:.*)$`).ReplaceAllString(string(text), "$1$2")))
-	if c.Auth["sso"].OIDC == nil || c.Stores["cluster"].Kubernetes == nil || c.Listen.TLS == nil {
+	c := mustLoad(t, mustWrite(t, regexp.MustCompile(`(?m)^( +)# ( *[a-z_-]+:.*)$`).ReplaceAllString(string(text), "$1$2")))
+	if c.Auth["sso"].OIDC == nil || c.Stores["cluster"].Kubernetes == nil || c.Listen.TLS == nil || c.APIs.Vault == nil {
 		t.Errorf("without the comments, the config has the strategies %v and the stores %v", c.Auth, c.Stores)
 	}
 }

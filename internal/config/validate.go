@@ -220,7 +220,25 @@ func (a APIs) validate(m *mistakes, c *Config) {
 		m.bad(!oneOf(a.Nx1.MaskedValues, "reject", "keep", "store"), "apis.nx1.masked_values: must be reject, keep or store")
 		checkSuspicious(m, "apis.nx1", a.Nx1.SuspiciousValues)
 	}
+	a.Vault.validate(m, c)
 }
+
+func (v *Vault) validate(m *mistakes, c *Config) {
+	if v == nil {
+		return
+	}
+	c.requireAuth(m, "apis.vault", v.Auth)
+	for i, name := range v.Auth {
+		m.bad(c.Auth[name].Anonymous != nil, "apis.vault.auth[%d]: must not be anonymous: callers without a key get no values", i)
+	}
+	m.bad(v.Mount != "" && !mountName.MatchString(v.Mount), "apis.vault.mount: must be 1 to 64 letters, digits, '-' or '_'")
+	m.bad(slices.Contains(vaultPaths, v.Mount), "apis.vault.mount: must not be %s, which are paths of Vault", strings.Join(vaultPaths, ", "))
+}
+
+var (
+	mountName  = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	vaultPaths = []string{"auth", "cubbyhole", "identity", "sys"}
+)
 
 func (console *Console) validate(m *mistakes, c *Config) {
 	if console == nil {
@@ -279,6 +297,10 @@ func checkSuspicious(m *mistakes, path, values string) {
 func (c *Config) checkAPI(m *mistakes, path, store string, auth []string) {
 	_, ok := c.Stores[store]
 	m.bad(!ok, "%s.store: must be a name under stores: %s", path, namesOf(c.Stores))
+	c.requireAuth(m, path, auth)
+}
+
+func (c *Config) requireAuth(m *mistakes, path string, auth []string) {
 	m.bad(len(auth) == 0, "%s.auth: must name at least one strategy: without one, no caller can use the API", path)
 	c.checkAuth(m, path, auth)
 }

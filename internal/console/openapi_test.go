@@ -8,7 +8,7 @@ import (
 
 func TestEveryServedDocumentCanBeShown(t *testing.T) {
 	for name, text := range map[string][]byte{
-		"nx1": specs.Nx1, "openhands": specs.OpenHands, "agentserver": specs.AgentServer, "openhandsv1": specs.OpenHandsV1, "sandbox": specs.Sandbox,
+		"nx1": specs.Nx1, "openhands": specs.OpenHands, "agentserver": specs.AgentServer, "openhandsv1": specs.OpenHandsV1, "sandbox": specs.Sandbox, "vault": specs.Vault,
 	} {
 		doc, err := readDoc(Document{name, text})
 		if err != nil {
