@@ -12,6 +12,7 @@ import (
 const (
 	sessionKey = "X-Session-API-Key"
 	psk        = "Authorization-PSK"
+	vaultToken = "X-Vault-Token"
 )
 
 // A caller sends requests to a server with one person's key:
@@ -27,6 +28,8 @@ type caller struct {
 // openhands returns a caller with a session key, nx1 one with a pre-shared key.
 func (s *server) openhands(t *testing.T, who string) caller { return s.caller(t, sessionKey, who) }
 func (s *server) nx1(t *testing.T, who string) caller       { return s.caller(t, psk, who) }
+
+func (s *server) vault(t *testing.T, who string) caller { return s.caller(t, vaultToken, who) }
 
 func (s *server) caller(t *testing.T, header, who string) caller {
 	key := s.printed[header]

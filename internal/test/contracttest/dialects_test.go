@@ -54,6 +54,27 @@ var nx1 = dialect{
 
 var dialects = []dialect{openhands, nx1}
 
+var vault = dialect{
+	name: "vault", key: vaultToken,
+	noKey:  errorsOf("missing client token: send an API key in the header X-Vault-Token"),
+	badKey: errorsOf("permission denied: the client token is not valid"), twoKeys: errorsOf("Send one credential only"),
+	forbidden: errorsOf("permission denied"),
+	lost:      errorsOf("no handler for this path: only reading KV secrets of version 2 is supported, and the server's config names the mount"),
+	notSo:     errorsOf("this API is read-only: change secrets through the other APIs, the console or the strongroom commands"),
+	absent:    `{"errors":[]}`,
+}
+
+// errorsOf returns an error in Vault's form.
+func errorsOf(text string) string { return `{"errors":["` + text + `"]}` }
+
+// unauthenticated returns the status of an answer to a request without a valid key.
+func (d dialect) unauthenticated() int {
+	if d.name == vault.name {
+		return 403
+	}
+	return 401
+}
+
 // inBoth runs a test for either API.
 func inBoth(t *testing.T, test func(t *testing.T, d dialect)) {
 	for _, d := range dialects {
@@ -66,7 +87,7 @@ func spokenAt(path string) dialect {
 	for _, d := range []struct {
 		prefix string
 		dialect
-	}{{"/api/app", nx1}, {"/api/settings/secrets", agentserver}, {"/api/v1/sandboxes", sandbox}, {"/api/v1", openhandsv1}} {
+	}{{"/api/app", nx1}, {"/api/settings/secrets", agentserver}, {"/api/v1/sandboxes", sandbox}, {"/api/v1", openhandsv1}, {"/v1", vault}} {
 		if rest, ok := strings.CutPrefix(path, d.prefix); ok && (rest == "" || rest[0] == '/') {
 			return d.dialect
 		}

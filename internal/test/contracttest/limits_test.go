@@ -19,6 +19,8 @@ func (a answer) tooMany() {
 	switch _, path, _ := strings.Cut(a.call, " "); spokenAt(path).name {
 	case nx1.name:
 		want = problem(429, "Too many requests: try again later.")
+	case vault.name:
+		want = errorsOf("Too many requests: try again later")
 	case openhands.name:
 		want = `{"error":"Too many requests: try again later"}`
 	}
@@ -35,8 +37,11 @@ func TestOneRequestTooMany(t *testing.T) {
 	spent := map[string]bool{}
 	each(func(p *promise, method, path string, _ operation) {
 		key := sessionKey
-		if p.api == "nx1" {
+		switch p.api {
+		case "nx1":
 			key = psk
+		case "vault":
+			key = vaultToken
 		}
 		c := s.caller(t, key, admin)
 		path = parameter.ReplaceAllString(path, shop)

@@ -39,6 +39,8 @@ func TestWhatIsThereForEverybody(t *testing.T) {
 		"/openapi/agentserver.json": {"application/json", mustReadFile("../../../specs/merged/agentserver.json")},
 		"/openapi/openhandsv1.json": {"application/json", mustReadFile("../../../specs/merged/openhandsv1.json")},
 		"/openapi/sandbox.json":     {"application/json", mustReadFile("../../../specs/merged/sandbox.json")},
+		"/openapi/vault.json":       {"application/json", mustReadFile("../../../specs/merged/vault.json")},
+		"/v1/sys/health":            {"application/json", []byte(`{"initialized":true,"sealed":false,"standby":false}`)},
 	} {
 		a, body := get(t, "GET", "http://"+s.address+path)
 		if a.StatusCode != 200 || !bytes.Equal(body, want.body) || a.Header.Get("Content-Type") != want.contentType {

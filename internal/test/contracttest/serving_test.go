@@ -83,6 +83,8 @@ func serve(t *testing.T, changes ...change) *server {
 	t.Helper()
 	dir := t.TempDir()
 	s := &server{printed: initialize(t, dir), config: filepath.Join(dir, "strongroom.yaml")}
+	openVault(t, dir)
+	s.printed[vaultToken] = s.printed[sessionKey]
 	for _, change := range append(changes, hire) {
 		change(t, dir)
 	}
@@ -104,6 +106,19 @@ func serve(t *testing.T, changes ...change) *server {
 		t.Fatalf("serve said %q, %v", first, err)
 	}
 	return s
+}
+
+// openVault adds Vault's API to the config. It takes the keys of OpenHands' APIs.
+func openVault(t *testing.T, dir string) {
+	t.Helper()
+	rewrite(t, filepath.Join(dir, "strongroom.yaml"), func(text string) string {
+		return strings.Replace(text, "\napis:\n", `
+  vault-token: {api_key: {header: X-Vault-Token, keys_file: keys/session-keys.yaml}}
+
+apis:
+  vault: {auth: [vault-token]}
+`, 1)
+	})
 }
 
 // administer runs a command on the server and returns what it prints.

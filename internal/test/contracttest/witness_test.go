@@ -87,6 +87,9 @@ func manners(r *http.Request, a answer) (missing []string) {
 // reveals reports whether the answer may have values.
 func reveals(r *http.Request) bool {
 	_, name, raw := strings.Cut(r.URL.Path, "/settings/secrets/")
+	if strings.HasPrefix(r.URL.Path, "/v1/secret/data/") {
+		return true
+	}
 	return strings.HasSuffix(r.URL.Path, "/reveal") || raw && name != "" && r.Method == http.MethodGet
 }
 
@@ -100,7 +103,7 @@ func (p *promise) broken(r *http.Request, path string, a answer) (ways []string)
 		}
 	}
 	ask("merged document", p.merged)
-	if !p.paths[path][r.Method].freeForm(a.status) {
+	if !p.freeForm(p.paths[path][r.Method], a.status) {
 		ask("merged document, strictly", p.strict)
 	}
 	known := p.published != nil && p.published.operation(r.Method, path) != nil
