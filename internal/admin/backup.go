@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/backup"
@@ -54,57 +53,9 @@ func (s *Service) Backup(ctx context.Context, caller secret.Caller, recipient st
 		if err != nil { // the client sees only a truncated response
 			s.log.Error("taking a backup", "error", err)
 		} else {
-			s.backedUp(time.Now())
+			s.happened(&s.lastBackup, time.Now())
 		}
 		return err
-	})
-}
-
-// LastBackup returns when the last backup of this file was taken, as far as it is known;
-// zero if it is not.
-func (s *Service) LastBackup() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lastBackup
-}
-
-func (s *Service) backedUp(at time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if at.After(s.lastBackup) {
-		s.lastBackup = at
-	}
-}
-
-const (
-	// lookBack limits the entries that FindLastBackup reads.
-	lookBack = 200_000
-	// lookAtOnce limits the memory for that.
-	lookAtOnce = 1000
-)
-
-// FindLastBackup looks in the background for the last backup of an earlier process, in
-// the last 200,000 entries of the audit log.
-func (s *Service) FindLastBackup() {
-	s.background.Go(func() {
-		last, err := s.Audit.Tail(1)
-		if err != nil || len(last) == 0 {
-			return
-		}
-		for end, read := last[0].Seq, uint64(0); end > 0 && read < lookBack && s.lifetime.Err() == nil; read += lookAtOnce {
-			start := end - min(end, lookAtOnce)
-			entries, err := s.Audit.Read(start, lookAtOnce)
-			if err != nil || len(entries) == 0 {
-				return // damaged or pruned
-			}
-			for _, e := range slices.Backward(entries) {
-				if e.Event.Action == takeBackup && e.Event.Outcome == secret.Done {
-					s.backedUp(e.Event.Time)
-					return
-				}
-			}
-			end = start
-		}
 	})
 }
 

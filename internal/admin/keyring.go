@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/seal"
@@ -30,6 +31,8 @@ type Keyring struct {
 	IDs       []uint32
 	Resealing bool
 	Resealed  int // rows checked since the process began
+	// Since is when the primary key was created; zero if it is not known: see FindPast.
+	Since time.Time
 }
 
 // KeyringNow returns the state of the keyring.
@@ -37,7 +40,7 @@ func (s *Service) KeyringNow() Keyring {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ring := s.Keyring.Ring()
-	return Keyring{ring.Primary(), ring.IDs(), s.reseal.done != nil, s.reseal.rows}
+	return Keyring{ring.Primary(), ring.IDs(), s.reseal.done != nil, s.reseal.rows, s.rotated}
 }
 
 // Rotate creates a new primary key and starts resealing in the background. Error:
@@ -53,6 +56,7 @@ func (s *Service) Rotate(ctx context.Context, caller secret.Caller) (Keyring, er
 			s.endReseal()
 			return err
 		}
+		s.happened(&s.rotated, time.Now())
 		s.resealInBackground()
 		return nil
 	})

@@ -60,9 +60,12 @@ type Service struct {
 	background sync.WaitGroup
 	lifetime   context.Context // for background work, which outlives requests
 
+	findPast sync.Once
+
 	mu         sync.Mutex // guards the fields below
 	reseal     progress
 	lastBackup time.Time
+	rotated    time.Time // the keyring; see FindPast
 }
 
 type progress struct {

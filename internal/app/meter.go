@@ -78,7 +78,7 @@ func (m *meter) endpoint(address string, reloads *reloader) (server.Endpoint, er
 	if err != nil {
 		return server.Endpoint{}, explainListen("metrics.address or --metrics", address, err)
 	}
-	m.resources.admin.FindLastBackup()
+	m.resources.admin.FindPast()
 	return server.Endpoint{Listener: listener, Handler: m.Handler(), Connections: scrapeConns}, nil
 }
 

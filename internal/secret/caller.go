@@ -142,6 +142,41 @@ func (c *Caller) decidesAt(now time.Time, action Action, ref Ref) (by *Grant) {
 	return by
 }
 
+// Lacks returns the first action of a grant that the caller could not pass on, because it
+// does not have it itself: on all the secrets of the grant, for as long, and without a
+// denial of any of them. The owner of the grant may have [AnyID].
+func (c Caller) Lacks(g Grant) (action Action, lacks bool) {
+	now := time.Now()
+	for _, action := range g.Actions {
+		for _, name := range append(slices.Clone(g.Names), "")[:max(1, len(g.Names))] {
+			if !c.hasAll(now, action, g, name) {
+				return action, true
+			}
+		}
+	}
+	return "", false
+}
+
+// hasAll reports whether the caller has the action on the secret of this name, or on all
+// secrets if it is empty, of every owner of the grant.
+func (c *Caller) hasAll(now time.Time, action Action, g Grant, name string) (has bool) {
+	for i := range c.Grants {
+		own := &c.Grants[i]
+		if own.Owner.Kind != g.Owner.Kind || !slices.Contains(own.Actions, action) || own.over(now) {
+			continue
+		}
+		same := own.Owner.ID == g.Owner.ID || own.Owner.ID == AnyID
+		named := len(own.Names) == 0 || (name != "" && slices.Contains(own.Names, name))
+		switch {
+		case own.Deny && (same || g.Owner.ID == AnyID) && (named || name == ""):
+			return false
+		case !own.Deny && same && named && (own.Until.IsZero() || (!g.Until.IsZero() && !own.Until.Before(g.Until))):
+			has = true
+		}
+	}
+	return has
+}
+
 // tellsNamesApart reports whether the caller's rights may differ between secrets of
 // the same owner.
 func (c Caller) tellsNamesApart() bool {

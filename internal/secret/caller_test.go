@@ -196,6 +196,57 @@ func TestOrderOfGrantsDoesNotMatter(t *testing.T) {
 	}
 }
 
+// A caller that passes on a grant which it does not lack widens nothing.
+func TestACallerCannotPassOnMoreThanItHas(t *testing.T) {
+	p, passed, lacking := newPolicies(t), 0, 0
+	for range 20_000 {
+		grants, g := p.grants(), p.grant()
+		if g.Deny = false; g.Owner == (secret.Owner{}) {
+			continue
+		}
+		if _, lacks := caller(grants...).Lacks(g); lacks {
+			lacking++
+			continue
+		}
+		passed++
+		wantNoWider(t, grants, []secret.Grant{g})
+	}
+	if passed < 20 || lacking < 20 {
+		t.Errorf("%d grants could be passed on and %d not, which tests too little", passed, lacking)
+	}
+}
+
+func TestLacks(t *testing.T) {
+	named := func(g secret.Grant, names ...string) secret.Grant { g.Names = names; return g }
+	until := func(g secret.Grant, end time.Time) secret.Grant { g.Until = end; return g }
+	every, soon := secret.App(secret.AnyID), time.Now().Add(time.Hour)
+	for name, tc := range map[string]struct {
+		has   []secret.Grant
+		gives secret.Grant
+		lacks secret.Action
+	}{
+		"the same":                       {[]secret.Grant{grant(app, secret.List)}, grant(app, secret.List), ""},
+		"a part":                         {[]secret.Grant{grant(every, secret.List, secret.Reveal)}, named(grant(app, secret.Reveal), "a"), ""},
+		"another action":                 {[]secret.Grant{grant(app, secret.Admin)}, grant(app, secret.Admin, secret.Reveal), secret.Reveal},
+		"another owner":                  {[]secret.Grant{grant(app, secret.List)}, grant(other, secret.List), secret.List},
+		"every owner":                    {[]secret.Grant{grant(app, secret.List)}, grant(every, secret.List), secret.List},
+		"all names of a named grant":     {[]secret.Grant{named(grant(app, secret.List), "a")}, grant(app, secret.List), secret.List},
+		"another name":                   {[]secret.Grant{named(grant(app, secret.List), "a")}, named(grant(app, secret.List), "a", "b"), secret.List},
+		"names of two grants":            {[]secret.Grant{named(grant(app, secret.List), "a"), named(grant(app, secret.List), "b")}, named(grant(app, secret.List), "a", "b"), ""},
+		"without an end":                 {[]secret.Grant{until(grant(app, secret.List), soon)}, grant(app, secret.List), secret.List},
+		"until the same end":             {[]secret.Grant{until(grant(app, secret.List), soon)}, until(grant(app, secret.List), soon), ""},
+		"over a denial of one name":      {[]secret.Grant{grant(app, secret.List), deny(named(grant(app, secret.List), "a"))}, grant(app, secret.List), secret.List},
+		"beside a denial of one name":    {[]secret.Grant{grant(app, secret.List), deny(named(grant(app, secret.List), "a"))}, named(grant(app, secret.List), "b"), ""},
+		"every owner over one's denial":  {[]secret.Grant{grant(every, secret.List), deny(grant(app, secret.List))}, grant(every, secret.List), secret.List},
+		"another owner beside a denial":  {[]secret.Grant{grant(every, secret.List), deny(grant(app, secret.List))}, grant(other, secret.List), ""},
+		"a user's with an app's actions": {[]secret.Grant{grant(every, secret.List)}, grant(alice, secret.List), secret.List},
+	} {
+		if action, lacks := caller(tc.has...).Lacks(tc.gives); action != tc.lacks || lacks != (tc.lacks != "") {
+			t.Errorf("%s: lacks %q, %t; want %q", name, action, lacks, tc.lacks)
+		}
+	}
+}
+
 func TestADenialDecidesOrElseTheFirstAllowingGrant(t *testing.T) {
 	allows := func(source string) secret.Grant { g := grant(app, all...); g.Source = source; return g }
 	denies := func(source string) secret.Grant { return deny(allows(source)) }
