@@ -32,12 +32,13 @@ func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s stra
 		return nil
 	}
 	options := console.Options{
-		Chain: everybody, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Agents: r.keys, Audit: r.audit, Server: r.describe,
+		Chain: everybody, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Agents: r.keys, Audit: r.audit, Server: r.describe, Backup: r.admin.Backup,
 		Named: named(cfg.Console, certificate), URL: cfg.Console.URL, TLS: certificate != nil, Documents: documents(cfg),
 	}
 	for _, name := range cfg.Console.Auth {
 		options.APIKeys = append(options.APIKeys, console.APIKeys{Name: name, Strategy: s.apiKeys[name]})
 	}
+	r.admin.FindPast()
 	clients, err := openClients(cfg.Console, s.oidc)
 	if err != nil {
 		return err
@@ -125,7 +126,7 @@ func named(c *config.Console, certificate *tls.Config) func(host string) bool {
 func (r *resources) describe(ctx context.Context, check bool) (console.Server, error) {
 	c := r.program.Config()
 	s := console.Server{
-		Version: r.version, State: r.file.ID(), Stores: r.admin.StoreNames(), Keyring: r.admin.KeyringNow(), Since: c.Since, NeedsRestart: c.NeedsRestart,
+		Version: r.version, State: r.file.ID(), Stores: r.admin.StoreNames(), Keyring: r.admin.KeyringNow(), LastBackup: r.admin.LastBackup(), Since: c.Since, NeedsRestart: c.NeedsRestart,
 	}
 	if c.Problem != nil {
 		s.Problem = c.Problem.Error()

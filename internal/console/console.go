@@ -14,6 +14,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -49,6 +50,8 @@ type Options struct {
 	LastAccess func(secret.Ref) (lastaccess.Access, bool, error)
 	// Server describes the server, with the results of all checks if they are asked for.
 	Server func(ctx context.Context, check bool) (Server, error)
+	// Backup writes an encrypted backup, for an age recipient if there is one.
+	Backup func(ctx context.Context, caller secret.Caller, recipient string, w io.Writer) error
 	// Agents has the issued API keys and agent keys.
 	Agents *issued.Keys
 	// Audit is the audit log.
@@ -139,6 +142,8 @@ func New(o Options, log *slog.Logger) (*Console, error) {
 	c.private("GET /console/secret", c.secretPage)
 	c.private("GET /console/compare", c.compare)
 	c.private("POST /console/compare", c.compareValues)
+	c.private("GET /console/owners", c.compareOwners)
+	c.private("POST /console/owners", c.compareOwnersValues)
 	c.private("GET /console/new", c.newPage)
 	c.private("GET /console/edit", c.editPage)
 	c.private("POST /console/reveal", c.reveal)
@@ -157,7 +162,10 @@ func New(o Options, log *slog.Logger) (*Console, error) {
 	c.private("GET /console/audit/new", c.newer)
 	c.private("GET /console/audit/export", c.export)
 	c.private("GET /console/server", c.serverPage)
+	c.private("GET /console/server/new", c.newKeyPage)
+	c.private("POST /console/server/create", c.createKey)
 	c.private("POST /console/server/revoke", c.revokeKey)
+	c.private("POST /console/server/backup", c.backup)
 	c.private("GET /console/sessions", c.sessionsPage)
 	c.private("POST /console/sessions/end", c.endSession)
 	return c, nil

@@ -29,13 +29,15 @@ import (
 )
 
 // keysFile has an administrator of the server, one of the secret db of user/a, one of
-// user/a without the right to reveal, and a reader. The API keys are the subjects.
+// user/a without the right to reveal, an administrator of the server without some rights to
+// reveal, and a reader. The API keys are the subjects.
 var keysFile = fmt.Sprintf(`keys:
 - {id: k1, subject: root, sha256: %s, grants: [{actions: [list, create, write, delete, reveal, admin], owner: user/*}, {actions: [admin], owner: app/*}]}
 - {id: k2, subject: some, sha256: %s, grants: [{actions: [list, reveal, admin], owner: user/a, names: [db]}]}
 - {id: k3, subject: reader, sha256: %s, grants: [{actions: [list, reveal], owner: user/a}]}
+- {id: k5, subject: chief, sha256: %s, grants: [{actions: [list, create, write, delete, admin], owner: user/*}, {actions: [list, reveal, admin], owner: app/*}, {actions: [reveal], owner: app/0f8fad5b-d9cb-469f-a165-70867728950e, names: [db], deny: true}]}
 - {id: k4, subject: keeper, sha256: %s, grants: [{actions: [list, admin], owner: user/a}]}
-`, apikey.HashOf("root"), apikey.HashOf("some"), apikey.HashOf("reader"), apikey.HashOf("keeper"))
+`, apikey.HashOf("root"), apikey.HashOf("some"), apikey.HashOf("reader"), apikey.HashOf("chief"), apikey.HashOf("keeper"))
 
 // openFile returns a state file with its audit log.
 func openFile(t *testing.T) (*state.File, *seal.Ring, *audit.Log) {
@@ -91,7 +93,17 @@ func openSite(t *testing.T) *site {
 			{Kind: secret.KindApp, Secrets: secrets, CheckOwner: accept, CheckName: secret.CheckName},
 		},
 		LastAccess: func(secret.Ref) (lastaccess.Access, bool, error) { return lastaccess.Access{}, false, nil },
-		Server:     func(context.Context, bool) (Server, error) { return Server{Version: "1.2.3"}, nil },
+		Backup: func(_ context.Context, _ secret.Caller, recipient string, w io.Writer) error {
+			if recipient == "wrong" {
+				return &secret.InvalidError{Field: "recipient", Reason: "must be an age public key: age1…"}
+			}
+			_, _ = io.WriteString(w, "backup")
+			if recipient == "torn" {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		},
+		Server: func(context.Context, bool) (Server, error) { return Server{Version: "1.2.3"}, nil },
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -241,4 +253,101 @@ func TestOnlyTheirCallerAndAdministratorsEndSessions(t *testing.T) {
 	reader.wantStatus(200, "GET", "/console")
 	root.wantStatus(200, "POST", "/console/sessions/end", "id", id(reader))
 	reader.wantStatus(401, "GET", "/console")
+}
+
+const app = "app/0f8fad5b-d9cb-469f-a165-70867728950e"
+
+func TestANewAPIKeyHasNoMoreRightsThanItsCreator(t *testing.T) {
+	s := openSite(t)
+	chief, root, reader := s.signedInBy("chief"), s.signedInBy("root"), s.signedInBy("reader")
+	grants := func(triples ...string) []string {
+		form := []string{"subject", "ci", "for", "24h"}
+		for i := 0; i < len(triples); i += 3 {
+			form = append(form, "actions", triples[i], "owner", triples[i+1], "names", triples[i+2])
+		}
+		return form
+	}
+	const create = "/console/server/create"
+	for _, form := range [][]string{
+		grants("reveal", "user/a", ""),
+		grants("list", "user/a", "", "reveal", "self", ""),
+		grants("reveal", app, ""),
+		grants("reveal", "app/*", ""),
+		grants("reveal", app, "db"),
+		grants("reveal", app, "smtp, db"),
+		grants("create", app, ""),
+		grants("read", app, ""),
+		grants("", app, ""),
+		grants("list", "app/x", ""),
+		grants(),
+		append(grants("list", app, ""), "owner", "user/a"),
+		{"subject", "ci", "for", "soon", "actions", "list", "owner", app, "names", ""},
+		{"subject", "", "for", "24h", "actions", "list", "owner", app, "names", ""},
+	} {
+		chief.wantStatus(400, "POST", create, form...)
+	}
+	reader.wantStatus(403, "POST", create, grants("list", "user/a", "")...)
+	reader.wantStatus(403, "GET", "/console/server/new")
+	if n := len(s.Agents.List(false)); n != 0 {
+		t.Fatalf("%d keys were created", n)
+	}
+	body := chief.wantStatus(200, "POST", create, grants("list reveal", app, "smtp", "list admin", "user/*", "", "reveal", "app/11111111-2222-3333-4444-555555555555", "")...)
+	if !strings.Contains(body, `"key":"srk_`) || len(s.Agents.List(false)[0].Grants) != 3 {
+		t.Errorf("the new key: %s", body)
+	}
+	root.wantStatus(200, "POST", create, grants("list create write delete reveal admin", "user/*", "")...)
+}
+
+func TestOnlyAdministratorsOfTheServerTakeBackups(t *testing.T) {
+	s := openSite(t)
+	root := s.signedInBy("root")
+	for _, name := range []string{"some", "reader", "keeper"} {
+		s.signedInBy(name).wantStatus(403, "POST", "/console/server/backup")
+	}
+	if got := root.wantStatus(200, "POST", "/console/server/backup"); got != "backup" {
+		t.Errorf("got %q", got)
+	}
+	root.wantStatus(400, "POST", "/console/server/backup", "recipient", "wrong")
+	req := root.request("POST", "/console/server/backup", url.Values{"recipient": {"torn"}})
+	req.AddCookie(root.cookie)
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err == nil {
+		defer resp.Body.Close()
+		if _, err = io.ReadAll(resp.Body); err == nil {
+			t.Error("a torn backup looks whole")
+		}
+	}
+}
+
+func TestComparingTwoOwnersNeedsTheRightsOnBoth(t *testing.T) {
+	s := openSite(t)
+	root, some, reader, keeper := s.signedInBy("root"), s.signedInBy("some"), s.signedInBy("reader"), s.signedInBy("keeper")
+	admin, _ := s.APIKeys[0].Strategy.Holder(apikey.HashOf("root"))
+	draft := secret.Draft{Data: map[string]secret.Value{"value": "long-and-random"}}
+	if _, err := s.kind("user").Secrets.Create(t.Context(), admin, secret.Ref{Owner: secret.User("b"), Name: "db"}, draft); err != nil {
+		t.Fatal(err)
+	}
+	pair := []string{"left", "user/a", "right", "user/b"}
+	const page = "/console/owners?left=user/a&right=user/b"
+	for _, b := range []*browser{some, reader, keeper} { // none of them may list user/b
+		b.wantStatus(403, "GET", page)
+		b.wantStatus(403, "POST", "/console/owners", pair...)
+	}
+	if got := root.wantStatus(200, "GET", page); strings.Contains(got, "same value") || !strings.Contains(got, "only left") {
+		t.Errorf("without the values: %s", got)
+	}
+	if got := root.wantStatus(200, "POST", "/console/owners", pair...); !strings.Contains(got, "same value") || strings.Contains(got, "long-and-random") {
+		t.Errorf("with the values: %s", got)
+	}
+	self := []string{"left", "user/a", "right", "user/a"}
+	if got := keeper.wantStatus(200, "POST", "/console/owners", self...); strings.Contains(got, "same value") || !strings.Contains(got, "not compared") {
+		t.Errorf("without the right to reveal: %s", got)
+	}
+	prints := func(b *browser) string {
+		_, text, _ := strings.Cut(b.wantStatus(200, "POST", "/console/owners", self...), `data-label="Left">`)
+		return text[:8]
+	}
+	if one, again, other := prints(root), prints(root), prints(s.signedInBy("root")); one != again || one == other {
+		t.Errorf("the fingerprints of one session are %s and %s, of another one %s", one, again, other)
+	}
 }

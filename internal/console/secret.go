@@ -34,12 +34,8 @@ func rightsOn(caller secret.Caller, ref secret.Ref) rights {
 
 // named returns the secret that the request names, and the kind of its owner.
 func (c *Console) named(v *visit) (secret.Ref, *Kind, error) {
-	owner, err := secret.ParseOwner(v.values.Get("owner"))
-	kind := c.kind(owner.Kind)
-	if err != nil || kind == nil {
-		return secret.Ref{}, nil, secret.ErrNotFound
-	}
-	return secret.Ref{Owner: owner, Name: v.values.Get("name")}, kind, nil
+	owner, kind, err := c.ownerIn(v, "owner")
+	return secret.Ref{Owner: owner, Name: v.values.Get("name")}, kind, err
 }
 
 func (c *Console) secretPage(v *visit) error {
