@@ -157,7 +157,7 @@ func TestStoredHTMLIsShownAsText(t *testing.T) {
 }
 
 func TestTheBrowserRefusesAnInlineScript(t *testing.T) {
-	s := startServer(t)
+	s := exampleServer(t)
 	b := newTab(t)
 	s.signIn(b, s.psk)
 	for _, path := range []string{"/console", "/console/new", "/console/sessions", "/console/sign-in", "/docs", "/docs/nx1", "/console/nowhere"} {
@@ -185,7 +185,7 @@ func TestTheBrowserRefusesAnInlineScript(t *testing.T) {
 }
 
 func TestEveryAnswerHasTheHeaders(t *testing.T) {
-	s := startServer(t)
+	s := exampleServer(t)
 	for _, tc := range []struct {
 		method, path string
 		status       int
@@ -196,6 +196,10 @@ func TestEveryAnswerHasTheHeaders(t *testing.T) {
 		{"POST", "/console/delete", 303},
 		{"PUT", "/console", 404},
 		{"GET", "/console/nowhere", 404},
+		{"GET", "/console/sign-in/sso", 303},
+		{"GET", "/console/sign-in/nowhere", 404},
+		{"GET", "/console/signed-in/sso", 401},
+		{"GET", "/console/continue", 200},
 		{"GET", "/docs", 200},
 		{"GET", "/docs/nx1", 200},
 		{"GET", "/docs/nowhere", 404},
@@ -236,13 +240,12 @@ func TestTheConsoleAnswersOnlyItsOwnPaths(t *testing.T) {
 
 // Browsers must neither keep nor fill in values and keys.
 func TestNoFieldIsFilledIn(t *testing.T) {
-	s := startServer(t)
-	s.store(shop, "db", "PASSWORD", "long-and-random")
+	s := exampleServer(t)
 	b := newTab(t)
 	b.open(s.url + "/console/sign-in")
 	b.wantNoAutofill("sign-in")
 	s.signIn(b, s.psk)
-	for _, path := range []string{"/console/new?owner=app/" + shop, "/console/new", "/console/edit?owner=app/" + shop + "&name=db", "/docs/nx1"} {
+	for _, path := range []string{"/console/new?owner=app/" + shop, "/console/new", "/console/edit?owner=app/" + shop + "&name=db", "/console/server", "/console/server/new", "/docs/nx1"} {
 		b.open(s.url + path)
 		b.wantNoAutofill(path)
 	}

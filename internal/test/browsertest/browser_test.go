@@ -157,6 +157,11 @@ func (b *tab) waitFor(selector, text string) {
 	b.t.Fatalf("no %s has the text %q, on %s\n%s\n%s", selector, text, b.at(), eval[string](b, `document.body.innerText`), b.said())
 }
 
+// evaluate returns an action that runs the expression.
+func evaluate(expression string) chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void](expression)
+}
+
 // eval returns the value of the expression, and of a promise what it resolves to.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()

@@ -146,7 +146,7 @@ func TestCompareAndDeletedPages(t *testing.T) {
 	b.wantHidden("compare values")
 	s.send("DELETE", "/api/app/"+shop+"/secrets/db", "")
 	b.open(s.url + "/console?owner=app/" + shop)
-	b.click(".head a.button:not(.primary)")
+	b.click(".head a[href*=deleted]")
 	b.waitFor("h1", "Deleted secrets")
 	b.click("td.actions button")
 	b.waitFor("h1", "db")
@@ -200,10 +200,10 @@ func TestAWrongKeyIsRefusedAndCounted(t *testing.T) {
 	b := newTab(t)
 	b.open(s.url + "/console/sign-in")
 	b.fill("#key", "srk_wrong")
-	b.click("main .primary")
+	b.click("main form button")
 	b.waitFor(".problem", "No API key")
 	b.fill("#key", s.psk)
-	b.click("main .primary")
+	b.click("main form button")
 	b.waitFor("main", "Too many requests")
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,13 @@ type issuer struct {
 
 func startIssuer(t *testing.T) *issuer {
 	t.Helper()
+	i, stop := runIssuer(t)
+	t.Cleanup(stop)
+	return i
+}
+
+func runIssuer(t *testing.T) (i *issuer, stop func()) {
+	t.Helper()
 	path, err := provider()
 	if err != nil {
 		t.Fatal(err)
@@ -34,15 +42,15 @@ func startIssuer(t *testing.T) *issuer {
 	if inErr != nil || outErr != nil || cmd.Start() != nil {
 		t.Fatal("the provider does not start", inErr, outErr)
 	}
-	t.Cleanup(func() {
+	stop = func() {
 		_ = stdin.Close()
 		_ = cmd.Wait()
-	})
+	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatalf("the provider does not say where it is: %v", err)
 	}
-	return &issuer{t, strings.TrimSpace(line)}
+	return &issuer{t, strings.TrimSpace(line)}, stop
 }
 
 // tell changes the provider's clients, users or keys.
@@ -65,10 +73,21 @@ func (i *issuer) tell(what string, form url.Values) {
 func startWithIssuer(t *testing.T, edits ...string) (*server, *issuer) {
 	t.Helper()
 	i := startIssuer(t)
-	s := newServer(t, append([]string{"\nauth:\n", fmt.Sprintf(`
+	s := newServer(t, append(withIssuer(i), edits...)...)
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(s.config)) })
+	s.write("keys/brief.secret", "brief-secret\n")
+	s.serve()
+	i.tell("register", url.Values{"id": {"console"}, "redirect": {s.site() + "/console/signed-in/sso"}})
+	i.tell("register", url.Values{"id": {"brief"}, "redirect": {s.site() + "/console/signed-in/brief"}, "secret": {"brief-secret"}, "lifespan": {"-25s"}})
+	return s, i
+}
+
+// withIssuer returns the edits of a config for the issuer's people.
+func withIssuer(i *issuer) []string {
+	return []string{"\nauth:\n", fmt.Sprintf(`
 auth:
   sso:
-    oidc: &sso
+    oidc:
       issuer: %[1]s
       audience: strongroom
       roles:
@@ -82,14 +101,8 @@ auth:
         nx1_app_manager: [{actions: [list, create, write, delete, reveal, admin], owner: app/*}]
 `, i.url), "console: {}", `console:
   oidc:
-    sso: {client_id: console, scopes: [offline_access], label: Example account}
-    brief: {client_id: brief, client_secret_file: keys/brief.secret, scopes: [offline_access]}`}, edits...)...)
-	s.edit("&sso", "")
-	s.write("keys/brief.secret", "brief-secret\n")
-	s.serve()
-	i.tell("register", url.Values{"id": {"console"}, "redirect": {s.site() + "/console/signed-in/sso"}})
-	i.tell("register", url.Values{"id": {"brief"}, "redirect": {s.site() + "/console/signed-in/brief"}, "secret": {"brief-secret"}, "lifespan": {"-25s"}})
-	return s, i
+    sso: {client_id: console, scopes: [offline_access], label: Sign in with Example}
+    brief: {client_id: brief, client_secret_file: keys/brief.secret, scopes: [offline_access]}`}
 }
 
 // site is the server's address as another site than the issuer, which is 127.0.0.1.
@@ -109,7 +122,7 @@ func TestPeopleSignInAtAnIssuer(t *testing.T) {
 	s.store(shop, "db", "PASSWORD", canary)
 	b := newTab(t)
 	b.open(s.site() + "/console/secret?owner=app/" + shop + "&name=db")
-	s.signInAs(b, "Example account", "alice")
+	s.signInAs(b, "Example", "alice")
 	b.waitFor("h1", "db") // the page that was wanted, with the cookie of SameSite=Strict
 	b.waitFor(".menu", "id-of-alice")
 	for _, e := range get(b, chromedp.NavigationEntries()).Entries {
@@ -129,14 +142,14 @@ func TestPeopleSignInAtAnIssuer(t *testing.T) {
 
 	other := newTab(t)
 	other.open(s.site() + "/console")
-	s.signInAs(other, "Example account", "bob")
+	s.signInAs(other, "Example", "bob")
 	other.waitFor("h1", "Secrets")
 	other.open(s.site() + "/console/secret?owner=app/" + shop + "&name=db")
 	other.waitFor("main", "You are not allowed to do that")
 
 	refused := newTab(t)
 	refused.open(s.site() + "/console")
-	s.signInAs(refused, "Example account", "nobody")
+	s.signInAs(refused, "Example", "nobody")
 	refused.waitFor(".problem", "did not work")
 	b.open(s.site() + "/console")
 	b.click(".menu summary")
@@ -186,7 +199,7 @@ func TestASessionEndsWithItsStrategy(t *testing.T) {
 	s, _ := startWithIssuer(t)
 	b := newTab(t)
 	b.open(s.site() + "/console")
-	s.signInAs(b, "Example account", "alice")
+	s.signInAs(b, "Example", "alice")
 	b.waitFor("h1", "Secrets")
 	s.edit("    sso: {client_id", "    # sso: {client_id")
 	s.reload()
@@ -196,7 +209,7 @@ func TestASessionEndsWithItsStrategy(t *testing.T) {
 		}
 		b.open(s.site() + "/console")
 	}
-	if strings.Contains(b.html(), "Example account") {
+	if strings.Contains(b.html(), "Example") {
 		t.Error("the page still offers the issuer")
 	}
 }

@@ -15,19 +15,19 @@ var everyPage = []string{
 	"/console", "/console?q=nothing-like-it", "/console?owner=app/" + shop, "/console?owner=app/" + shop + "&deleted=legacy-ftp",
 	"/console/secret?owner=app/" + shop + "&name=db", "/console/new", "/console/new?owner=app/" + shop, "/console/new?owner=user/default",
 	"/console/edit?owner=app/" + shop + "&name=db", "/console/deleted?owner=app/" + shop, "/console/sessions", "/console/nowhere",
-	"/console/server", "/console/server?check=1", "/console/audit", "/console/audit?verify=1&action=reveal", "/console/agents", "/console/agents/new", "/console/agents/new?owner=app/" + shop,
+	"/console/server", "/console/server?check=1", "/console/server/new",
+	"/console/owners?left=app/" + shop, "/console/owners?left=app/" + shop + "&right=app/" + billing, "/console/audit", "/console/audit?verify=1&action=reveal", "/console/agents", "/console/agents/new", "/console/agents/new?owner=app/" + shop,
 	"/docs", "/docs/nx1", "/docs/openhands", "/console/sign-in",
 }
 
 // testdata/axe.min.js is axe-core 4.14.1 by Deque, for tests only, under the Mozilla
 // Public License 2.0: see its first lines.
-func TestPagesAreAccessible(t *testing.T) {
+func TestPagesAreAccessibleAndFitTheirWidth(t *testing.T) {
 	axe, err := os.ReadFile("testdata/axe.min.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := startServer(t)
-	s.example()
+	s := exampleServer(t)
 	b := newTab(t)
 	s.signIn(b, s.psk)
 	check := func(path, state string) {
@@ -42,12 +42,21 @@ func TestPagesAreAccessible(t *testing.T) {
 		}
 	}
 	for i, path := range everyPage {
-		b.open(s.url + path)
-		for j, scheme := range []string{"light", "dark"} {
-			width := []int64{360, 1440}[(i+j)%2] // each page in both schemes, at alternating widths
+		for j, width := range []int64{360, 768, 1440} {
+			scheme := []string{"light", "dark"}[(i+(j+1)/2)%2] // each page in both schemes, of those with axe
 			b.size(width, 900, scheme)
-			b.run(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll('main details').forEach(d => { d.open = true; })`))
-			check(path, fmt.Sprintf("%s, %d px", scheme, width))
+			b.open(s.url + path)
+			state := fmt.Sprintf("%s, %d px", scheme, width)
+			if over := eval[float64](b, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+				t.Errorf("%s, %s: it is %v px too wide", path, state, over)
+			}
+			if shift := eval[float64](b, `new Promise(done => { let sum = 0; new PerformanceObserver(l => l.getEntries().forEach(e => { sum += e.value; })).observe({type: 'layout-shift', buffered: true}); setTimeout(() => done(sum), 50); })`); shift > 0.001 {
+				t.Errorf("%s, %s: its layout shifts by %v", path, state, shift)
+			}
+			if width != 768 {
+				b.run(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll('main details').forEach(d => { d.open = true; })`))
+				check(path, state)
+			}
 		}
 	}
 	b.open(s.url + "/console/secret?owner=app/" + shop + "&name=db")
@@ -57,25 +66,6 @@ func TestPagesAreAccessible(t *testing.T) {
 	b.open(s.url + "/console/nowhere")
 	b.click(".menu summary")
 	check("a short page", "with the menu open")
-}
-
-func TestPagesFitTheirWidth(t *testing.T) {
-	s := startServer(t)
-	s.example()
-	b := newTab(t)
-	s.signIn(b, s.psk)
-	for _, path := range everyPage {
-		for _, width := range []int64{360, 768, 1440} {
-			b.size(width, 900, "light")
-			b.open(s.url + path)
-			if over := eval[float64](b, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
-				t.Errorf("%s is %v px wider than %d px", path, over, width)
-			}
-			if shift := eval[float64](b, `new Promise(done => { let sum = 0; new PerformanceObserver(l => l.getEntries().forEach(e => { sum += e.value; })).observe({type: 'layout-shift', buffered: true}); setTimeout(() => done(sum), 50); })`); shift > 0.001 {
-				t.Errorf("%s at %d px: its layout shifts by %v", path, width, shift)
-			}
-		}
-	}
 }
 
 func TestTheFirstPageIsSmallAndFast(t *testing.T) {

@@ -15,8 +15,7 @@ func TestScreenshots(t *testing.T) {
 	if dir == "" {
 		t.Skip("STRONGROOM_SCREENSHOTS names no directory: see make screenshots")
 	}
-	s := startServer(t)
-	s.example()
+	s := exampleServer(t)
 	b := newTab(t)
 	b.open(s.url + "/console")
 	shoot(b, dir, "sign-in")
@@ -27,10 +26,12 @@ func TestScreenshots(t *testing.T) {
 		{"owner", "/console?owner=app/" + shop},
 		{"secret", "/console/secret?owner=app/" + shop + "&name=db"},
 		{"new", "/console/new?owner=app/" + shop},
+		{"compare", "/console/owners?left=app/" + shop + "&right=app/" + billing},
 		{"edit", "/console/edit?owner=app/" + shop + "&name=db"},
 		{"deleted", "/console/deleted?owner=app/" + shop},
 		{"sessions", "/console/sessions"},
 		{"server", "/console/server?check=1"},
+		{"key", "/console/server/new"},
 		{"audit", "/console/audit?verify=1"},
 		{"agents", "/console/agents"},
 		{"agent", "/console/agents/new?owner=app/" + shop + "&name=db"},
@@ -61,8 +62,8 @@ func shoot(b *tab, dir, name string) {
 	}
 }
 
-// example stores secrets as a small team has them.
-func (s *server) example() {
+// fill stores secrets as a small team has them.
+func (s *server) fill() {
 	s.t.Helper()
 	s.store(shop, "db", "USER", "app", "PASSWORD", "correct horse", "HOST", "db.internal")
 	s.change(shop, "db", "USER", "app", "PASSWORD", "battery staple", "HOST", "db.internal", "SSL_MODE", "verify-full")

@@ -44,7 +44,42 @@ func TestMain(m *testing.M) {
 	if chromium.stop != nil {
 		chromium.stop()
 	}
+	if example.end != nil && !example.end() {
+		code = 1
+	}
 	os.Exit(code)
+}
+
+// example is a server that tests of pages share. They change nothing in it.
+var example struct {
+	once sync.Once
+	*server
+	end func() (good bool)
+}
+
+// exampleServer returns a server with issuers, and with secrets as a small team has them.
+func exampleServer(t *testing.T) *server {
+	t.Helper()
+	example.once.Do(func() {
+		i, stop := runIssuer(t)
+		s := newServer(t, withIssuer(i)...)
+		s.write("keys/brief.secret", "brief-secret")
+		s.run()
+		s.fill()
+		example.server = s
+		example.end = func() bool {
+			complaints := s.complaints()
+			fmt.Print(complaints)
+			stop()
+			return os.RemoveAll(filepath.Dir(s.config)) == nil && complaints == ""
+		}
+	})
+	if example.server == nil {
+		t.Fatal("the server has not started in an earlier test")
+	}
+	s := *example.server
+	s.t = t
+	return &s
 }
 
 // strongroom returns a command of the program. It switches off the race detector's sleep
@@ -77,6 +112,7 @@ type server struct {
 func startServer(t *testing.T, edits ...string) *server {
 	t.Helper()
 	s := newServer(t, edits...)
+	t.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(s.config)) })
 	s.serve()
 	return s
 }
@@ -88,7 +124,6 @@ func newServer(t *testing.T, edits ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	out, err := strongroom(t, "init", "--console", "--dir", dir).Output()
 	if err != nil {
 		t.Fatalf("init: %v", err)
@@ -127,7 +162,29 @@ func (s *server) edit(edits ...string) {
 	}
 }
 
+// serve starts the server, and ends it with the test.
 func (s *server) serve() {
+	s.t.Helper()
+	s.run()
+	s.t.Cleanup(func() {
+		if lines := s.complaints(); lines != "" {
+			s.t.Errorf("the server complained: %s", lines)
+		}
+	})
+}
+
+// complaints stops the server and returns the lines of its log above INFO.
+func (s *server) complaints() (lines string) {
+	for line := range strings.Lines(s.said()) {
+		if !strings.Contains(line, " level=INFO ") {
+			lines += line
+		}
+	}
+	return lines
+}
+
+// run starts the server.
+func (s *server) run() {
 	t := s.t
 	t.Helper()
 	cmd := strongroom(t, "serve", "--config", s.config, "--listen", "127.0.0.1:0")
@@ -157,16 +214,9 @@ func (s *server) serve() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("the server ended badly: %v", err)
+			fmt.Fprintf(&log, "the server ended badly: %v\n", err)
 		}
 		return log.String()
-	})
-	t.Cleanup(func() {
-		for line := range strings.Lines(s.said()) {
-			if !strings.Contains(line, " level=INFO ") {
-				t.Errorf("the server complained: %s", line)
-			}
-		}
 	})
 }
 
@@ -226,6 +276,6 @@ func (s *server) signIn(b *tab, key string) {
 	s.t.Helper()
 	b.open(s.url + "/console")
 	b.fill("#key", key)
-	b.click("main .primary")
+	b.click("main form button")
 	b.waitFor("h1", "Secrets")
 }
