@@ -52,6 +52,7 @@ func mustServeTwoSecrets(t *testing.T) (install, *process) {
 
 // A keys file with an end mark is loaded completely and at once, or not at all.
 func TestKeysFileCutAtAnyByteNeverAllowsMore(t *testing.T) {
+	t.Parallel() // it waits for reloads most of the time
 	i, p := mustServeTwoSecrets(t)
 	key, lines := limitedKey()
 	whole := "---\n" + lines + "...\n"
@@ -68,6 +69,7 @@ func TestKeysFileCutAtAnyByteNeverAllowsMore(t *testing.T) {
 
 // A keys file without an end mark is rejected if it was cut off within a line.
 func TestKeysFileCutWithinALineIsRejected(t *testing.T) {
+	t.Parallel() // it waits for reloads most of the time
 	i, p := mustServeTwoSecrets(t)
 	key, whole := limitedKey()
 	times := 0
@@ -89,6 +91,7 @@ func TestKeysFileCutWithinALineIsRejected(t *testing.T) {
 // Such a file, written line by line, is loaded only when it has stopped
 // changing.
 func TestKeysFileIsNotLoadedWhileItIsWritten(t *testing.T) {
+	t.Parallel() // it waits for reloads most of the time
 	i, p := mustServeTwoSecrets(t)
 	key, whole := limitedKey()
 	lines := strings.SplitAfter(whole, "\n")
