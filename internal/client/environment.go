@@ -44,13 +44,26 @@ func (s *Session) Target(text string) (Target, error) {
 	if text == "" {
 		text = os.Getenv(EnvTarget)
 	}
-	if text == "" {
+	if text == "" && !s.byEnvironment("") {
 		_, profile, err := s.Profiles.Find(s.profileName(""))
 		if err == nil {
 			text = profile.Target
 		}
 	}
-	return s.Profiles.ParseTarget(text)
+	t, err := s.Profiles.ParseTarget(text)
+	if err != nil || t.Profile != "" || t.Owner.Kind == secret.KindApp || t.Owner.ID == "" {
+		return t, err
+	}
+	if s.byEnvironment("") {
+		return t, fmt.Errorf("%s: the server of %s knows its user by the credential only: use me", text, EnvURL)
+	}
+	t.Profile, err = s.Profiles.ofUser(t.Owner.ID, s.profileName(""))
+	return t, err
+}
+
+// byEnvironment reports whether the environment names the server, and neither the target nor --profile does.
+func (s *Session) byEnvironment(ofTarget string) bool {
+	return ofTarget == "" && s.Profile == "" && os.Getenv(EnvURL) != ""
 }
 
 // profileName returns the name of the profile to use, empty for the current one.
@@ -63,7 +76,7 @@ func (s *Session) profileName(ofTarget string) string {
 func (s *Session) Server(profileName string) (Server, error) {
 	server := Server{Agent: s.Agent, URL: os.Getenv(EnvURL), CAFile: os.Getenv(EnvCAFile)}
 	named := profileName != "" || s.Profile != ""
-	if !named && server.URL != "" {
+	if s.byEnvironment(profileName) {
 		c, ok, err := credentialOfEnvironment(server.URL)
 		if err == nil && !ok {
 			err = fmt.Errorf("%s is set without a credential: set %s, %s or %s", EnvURL, EnvAPIKey, EnvKeyFile, EnvTokenFile)

@@ -151,22 +151,31 @@ func (p *Profiles) ParseTarget(text string) (Target, error) {
 	return t, nil
 }
 
-// userTarget finds the profile of a user: the server knows the user by the credential only.
+// userTarget is the target user/<id>. A profile that it names must be of that user.
 func (p *Profiles) userTarget(t Target, id string) (Target, error) {
 	t.Owner = secret.User(id)
-	if t.Profile != "" {
-		if p.All[t.Profile].User != id {
-			return t, fmt.Errorf("the profile %s is not of user/%s", t.Profile, id)
-		}
+	if t.Profile == "" {
 		return t, nil
 	}
-	for _, name := range append([]string{p.Current}, p.Names()...) {
+	_, err := p.ofUser(id, t.Profile)
+	return t, err
+}
+
+// ofUser returns the profile of a user, because the server knows the user by the credential only. A chosen profile must be
+// of that user; without one, the current profile goes first.
+func (p *Profiles) ofUser(id, chosen string) (string, error) {
+	if chosen != "" {
+		if p.All[chosen].User != id {
+			return "", fmt.Errorf("the profile %s is not of user/%s", chosen, id)
+		}
+		return chosen, nil
+	}
+	for _, name := range append([]string{cmp.Or(p.Current, DefaultProfile)}, p.Names()...) {
 		if p.All[name].User == id {
-			t.Profile = name
-			return t, nil
+			return name, nil
 		}
 	}
-	return t, fmt.Errorf("no profile is of user/%s: log in with strongroom login URL --user %[1]s --profile NAME", id)
+	return "", fmt.Errorf("no profile is of user/%s: log in with strongroom login URL --user %[1]s --profile NAME", id)
 }
 
 func (p *Profiles) known() string {
