@@ -59,6 +59,9 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if document := signInDocument(cfg.Auth); document != nil {
+		front.Publish(signInPath, document)
+	}
 	return &policy{front, s, certificate, anonymousFindings(cfg.Auth)}, nil
 }
 

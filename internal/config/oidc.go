@@ -56,6 +56,20 @@ type OIDC struct {
 	// Only the issuer may choose its values, and they must differ from the
 	// users of other strategies. Default: sub.
 	UserClaim string `yaml:"user_claim"`
+	// CommandLine lets people sign in at the issuer with strongroom login. It is
+	// published to every client, so it has no secret. Default: none.
+	CommandLine *CommandLine `yaml:"command_line"`
+}
+
+// CommandLine is what strongroom login has to know about an issuer.
+type CommandLine struct {
+	// ClientID of a public client at the issuer that has PKCE, and the redirect
+	// address http://127.0.0.1/callback with any port. Its access tokens must satisfy
+	// audience and clients.
+	ClientID string `yaml:"client_id"`
+	// Scopes to ask for. Default: openid, and offline_access if the issuer's
+	// discovery document has it.
+	Scopes []string `yaml:"scopes"`
 }
 
 // RolesPath returns the path to the list of roles.
@@ -105,6 +119,12 @@ func (o *OIDC) validate(m *mistakes, path string) {
 			"%s.token_types[%d]: must be the typ of access tokens, such as Bearer or at+jwt, or none for tokens whose typ is missing or JWT", path, i)
 	}
 	m.bad(o.RolesClaim != "" && slices.Contains(o.RolesPath(), ""), "%s.roles_claim: must be names separated by dots", path)
+	if o.CommandLine != nil {
+		m.bad(o.CommandLine.ClientID == "", "%s.command_line.client_id: must be set", path)
+		m.bad(o.CommandLine.ClientID != "" && len(o.Clients) > 0 && !slices.Contains(o.Clients, o.CommandLine.ClientID),
+			"%s.command_line.client_id: must be one of clients, otherwise its tokens are refused", path)
+		m.bad(!unforgeable(o.Issuer), "%s.command_line: needs an issuer with https, or on this machine", path)
+	}
 	m.bad(len(o.Roles) == 0, "%s.roles: must have at least one, otherwise no caller has any rights", path)
 	for role, lines := range sorted(o.Roles) {
 		_, err := grant.Parse(lines, path+".roles."+role, nil)
