@@ -14,51 +14,74 @@ import (
 func loginCommand() *cobra.Command {
 	var key valueSource
 	var p client.Profile
-	c := remoteCommand("login URL", "Store a credential for a server", cobra.ExactArgs(1), func(ctx context.Context, r *remote, args []string) error {
-		p.URL = args[0]
+	var at signInFlags
+	c := remoteCommand("login URL", "Sign in to a server, or store an API key for it", cobra.ExactArgs(1), func(ctx context.Context, r *remote, args []string) (err error) {
+		if p.URL, err = client.CheckURL(args[0]); err != nil {
+			return err
+		}
+		if key.file == "" && !key.stdin {
+			provider, err := r.chooseProvider(ctx, p, at)
+			if err != nil {
+				return err
+			}
+			if provider != nil {
+				return r.signIn(ctx, p, *provider, at.device)
+			}
+		}
 		value, err := key.read(r, "API key: ")
 		if err != nil {
 			return err
 		}
 		return r.login(ctx, p, value)
 	})
-	c.Long = `Store an API key for a server, in the system keyring where there is one, else in a file that only you
-can read (~/.config/strongroom/credentials.json). The key is read from a prompt, --stdin or --file, never
-from an argument.
+	c.Long = `Sign in at the server's identity provider, or store an API key. The credential is kept in the system keyring where there is one, else
+in a file that only you can read (~/.config/strongroom/credentials.json).
 
-A server can accept a key for custom secrets (OpenHands), for app secrets (Nx1), or for both. Login asks the server, and stores
+A server can publish an identity provider (auth.*.oidc.command_line in its config). Then login opens your browser, and the provider sends
+it back to this command on 127.0.0.1. Where there is no browser, or with --device, open the shown address on any device and
+type the code. Tokens are renewed as long as the provider allows. With --issuer and --client-id the server need not
+publish anything.
+
+Otherwise login asks for an API key, as with --api-key, and takes it from a prompt, --stdin or --file, never from
+an argument. A server can accept a key for custom secrets (OpenHands), for app secrets (Nx1), or for both. Login asks the server, and stores
 the key for all that accept it. With a second key for the other kind, log in a second time.
 
 Jobs need no login: they set STRONGROOM_URL and one of STRONGROOM_API_KEY, STRONGROOM_API_KEY_FILE (a file with the key) and
 STRONGROOM_TOKEN_FILE, a file with a bearer token that is read again for each request, such as a Kubernetes service account's.`
 	c.Example = `  strongroom login https://strongroom.example
+  strongroom login https://strongroom.example --device
   strongroom login https://strongroom.example --profile work --user alice --stdin`
 	key.flags(c, "the API key")
-	c.Flags().StringVar(&p.User, "user", "", "`id` of the user that the key is for, so that user/<id> finds this profile")
+	at.flags(c)
+	c.Flags().StringVar(&p.User, "user", "", "`id` of the user that the credential is for, so that user/<id> finds this profile")
 	c.Flags().StringVar(&p.Target, "target", "", "`owner` for commands that are given none (default me)")
 	c.Flags().StringVar(&p.CAFile, "ca-file", "", "`file` with certificates to trust instead of the system's")
+	for _, flag := range []string{"api-key", "device", "issuer", "client-id", "scope"} {
+		for _, other := range []string{"stdin", "file", "api-key"} {
+			if flag != other {
+				c.MarkFlagsMutuallyExclusive(flag, other)
+			}
+		}
+	}
 	return c
 }
 
 // login asks the server which secrets the key is for, then stores it.
 func (r *remote) login(ctx context.Context, p client.Profile, key secret.Value) error {
-	url, err := client.CheckURL(p.URL)
+	name, err := r.newProfileName()
 	if err != nil {
-		return err
-	}
-	p.URL = url
-	name := cmp.Or(r.Profile, client.DefaultProfile)
-	if err := client.CheckName(name); err != nil {
 		return err
 	}
 	c, err := r.Keeper.Load(name)
 	if err != nil {
 		return err
 	}
-	if c.Server != url {
-		c = client.Credential{Server: url}
+	if c.Server != p.URL || c.Token != "" {
+		c = client.Credential{Server: p.URL}
 	}
-	accepted, err := client.Probe(ctx, client.Server{URL: url, CAFile: p.CAFile, Agent: r.Agent}, key)
+	accepted, err := client.Probe(ctx, client.Server{
+		URL: p.URL, CAFile: p.CAFile, Agent: r.Agent, Credential: client.Credential{Server: p.URL, Custom: key, App: key},
+	})
 	if err != nil {
 		return err
 	}
@@ -75,11 +98,17 @@ func (r *remote) login(ctx context.Context, p client.Profile, key secret.Value) 
 	return r.keep(name, p, c, accepted)
 }
 
+// newProfileName returns the name of the profile that login writes.
+func (r *remote) newProfileName() (string, error) {
+	name := cmp.Or(r.Profile, client.DefaultProfile)
+	return name, client.CheckName(name)
+}
+
 // keep stores the profile and its credential.
 func (r *remote) keep(name string, p client.Profile, c client.Credential, accepted []string) error {
 	old := r.Profiles.All[name]
 	if old.URL == p.URL { // a second login adds to the first
-		p.User, p.Target, p.CAFile = cmp.Or(p.User, old.User), cmp.Or(p.Target, old.Target), cmp.Or(p.CAFile, old.CAFile)
+		p.User, p.Target, p.CAFile, p.SignIn = cmp.Or(p.User, old.User), cmp.Or(p.Target, old.Target), cmp.Or(p.CAFile, old.CAFile), cmp.Or(p.SignIn, old.SignIn)
 	}
 	r.Profiles.All[name], r.Profiles.Current = p, name
 	if p.Target != "" {
@@ -104,10 +133,15 @@ func (r *remote) keep(name string, p client.Profile, c client.Credential, accept
 var secretsOf = map[string]string{secret.KindUser: "custom", secret.KindApp: "app"}
 
 func logoutCommand() *cobra.Command {
-	c := remoteCommand("logout", "Forget the credential of a profile", noArgs, func(_ context.Context, r *remote, _ []string) error {
-		name, _, err := r.Profiles.Find(r.Profile)
+	c := remoteCommand("logout", "Forget the credential of a profile", noArgs, func(ctx context.Context, r *remote, _ []string) error {
+		name, profile, err := r.Profiles.Find(r.Profile)
 		if err != nil {
 			return err
+		}
+		if c, err := r.Keeper.Load(name); err == nil {
+			if _, err := client.Revoke(ctx, c, profile.CAFile); err != nil {
+				r.note("the tokens could not be revoked at %s, and stay valid there until they expire: %s", c.SignIn.Issuer, printable(err.Error()))
+			}
 		}
 		removed, err := r.Keeper.Remove(name)
 		if err == nil && !removed {
@@ -115,8 +149,8 @@ func logoutCommand() *cobra.Command {
 		}
 		return err
 	})
-	c.Long = `Forget the credential of a profile on this machine. The server still accepts it: strongroom apikey revoke, on the server,
-ends an API key.`
+	c.Long = `Forget the credential of a profile on this machine. After a sign-in, the identity provider is told to end it, if it can. A server still
+accepts an API key: strongroom apikey revoke, on the server, ends it. It accepts an access token until that expires.`
 	c.Example = `  strongroom logout
   strongroom logout --profile work`
 	return c

@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/secret"
@@ -70,17 +71,23 @@ type Server struct {
 	CAFile     string // PEM certificates to trust instead of the system's; may be empty
 	Credential Credential
 	Agent      string // User-Agent of the requests
+	// Renew returns the credential with a new token, or the error that ends the requests. It is called when the token
+	// is about to expire; nil if there is nothing to renew.
+	Renew func(context.Context) (Credential, error)
 }
 
 // timeout is the longest time that one request may take. The server's own limit is 90 s.
 const timeout = 100 * time.Second
 
-// A Client sends requests to one server.
+// A Client sends requests to one server. It is safe for concurrent use.
 type Client struct {
-	base       string
+	base  string
+	agent string
+	renew func(context.Context) (Credential, error)
+	http  *http.Client
+
+	mu         sync.Mutex // guards the field below; held during a renewal
 	credential Credential
-	agent      string
-	http       *http.Client
 }
 
 // New returns a client of the server. It refuses a URL that would send the credential unencrypted over
@@ -90,24 +97,30 @@ func New(s Server) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	connections, err := httpClient(x509.NewCertPool(), s.CAFile)
+	return &Client{base: base, credential: s.Credential, agent: s.Agent, renew: s.Renew, http: connections}, err
+}
+
+// httpClient trusts the pool and the certificates of the file. Without a file it trusts the system's certificates.
+func httpClient(pool *x509.CertPool, caFile string) (*http.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	transport.MaxIdleConnsPerHost = parallel
-	if s.CAFile != "" {
-		pem, err := os.ReadFile(s.CAFile)
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
 		if err != nil {
 			return nil, err
 		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no PEM certificate", s.CAFile)
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s has no PEM certificate", caFile)
 		}
+		transport.TLSClientConfig.RootCAs = pool
 	}
-	return &Client{base, s.Credential, s.Agent, &http.Client{
+	return &http.Client{
 		Transport: transport, Timeout: timeout,
 		// A redirect would send the credential to another place.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	}, nil
 }
 
 // CheckURL returns the URL of a server without a trailing slash.
@@ -142,16 +155,34 @@ func (c *Client) Secrets(owner secret.Owner) (Secrets, error) {
 
 // sign adds the credential to a request.
 func (c *Client) sign(kind string) func(context.Context, *http.Request) error {
-	return func(_ context.Context, req *http.Request) error {
+	return func(ctx context.Context, req *http.Request) error {
 		if c.agent != "" {
 			req.Header.Set("User-Agent", c.agent)
 		}
-		name, value, err := c.credential.header(kind)
+		credential, err := c.current(ctx)
+		if err != nil {
+			return err
+		}
+		name, value, err := credential.header(kind)
 		if err == nil {
 			req.Header.Set(name, value)
 		}
 		return err
 	}
+}
+
+// current returns the credential, with a token that is valid for a while.
+func (c *Client) current(ctx context.Context) (Credential, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.renew == nil || !c.credential.ending() {
+		return c.credential, nil
+	}
+	renewed, err := c.renew(ctx)
+	if err == nil {
+		c.credential = renewed
+	}
+	return renewed, err
 }
 
 // An AnswerError is an answer that is not a success. It wraps secret.ErrNotFound, ErrForbidden, ErrExists or
@@ -182,10 +213,7 @@ type answer interface {
 // refusal returns err without the address of the request, or the error that the answer has.
 func refusal(a answer, err error) error {
 	if err != nil {
-		if sent, ok := errors.AsType[*url.Error](err); ok {
-			return fmt.Errorf("the server does not answer: %w", sent.Err)
-		}
-		return err
+		return unanswered(err)
 	}
 	status := a.StatusCode()
 	if status < http.StatusMultipleChoices || status == http.StatusNotModified {
@@ -201,6 +229,20 @@ func refusal(a answer, err error) error {
 		text = fmt.Sprintf("the server has answered %d %s", status, http.StatusText(status))
 	}
 	return &AnswerError{status, text, meanings[status]}
+}
+
+// An AwayError means that the server did not answer.
+type AwayError struct{ reason error }
+
+func (e *AwayError) Error() string { return "the server does not answer: " + e.reason.Error() }
+func (e *AwayError) Unwrap() error { return e.reason }
+
+// unanswered returns an AwayError without the address of the request, or err if the request was not sent.
+func unanswered(err error) error {
+	if sent, ok := errors.AsType[*url.Error](err); ok {
+		return &AwayError{sent.Err}
+	}
+	return err
 }
 
 // textOf returns the text of an error in any of the APIs' dialects.

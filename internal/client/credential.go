@@ -11,6 +11,7 @@ import (
 
 	"github.com/zalando/go-keyring"
 
+	"github.com/strongroom/strongroom/internal/client/signin"
 	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/secret"
 )
@@ -25,8 +26,9 @@ type Credential struct {
 	TokenFile string       // file with a bearer token that another program renews
 	Refresh   secret.Value // refresh token of the identity provider
 	Expires   time.Time    // of Token; zero if unknown
-	Issuer    string       // identity provider that gave Token
-	ClientID  string
+	SignIn    SignIn       // at the identity provider that gave Token
+	Endpoints signin.Endpoints
+	CopyKey   secret.Value // random, made with a sign-in: see Fallback
 }
 
 // The headers of the published documents.
@@ -64,24 +66,31 @@ func (c Credential) keyFor(kind string) secret.Value {
 
 // kept is a credential as it is stored, with its values in clear.
 type kept struct {
-	Server   string    `json:"server"`
-	Custom   string    `json:"custom,omitempty"`
-	App      string    `json:"app,omitempty"`
-	Token    string    `json:"token,omitempty"`
-	Refresh  string    `json:"refresh,omitempty"`
-	Expires  time.Time `json:"expires,omitzero"`
-	Issuer   string    `json:"issuer,omitempty"`
-	ClientID string    `json:"client_id,omitempty"`
+	Server    string    `json:"server"`
+	Custom    string    `json:"custom,omitempty"`
+	App       string    `json:"app,omitempty"`
+	Token     string    `json:"token,omitempty"`
+	Refresh   string    `json:"refresh,omitempty"`
+	Expires   time.Time `json:"expires,omitzero"`
+	Issuer    string    `json:"issuer,omitempty"`
+	ClientID  string    `json:"client_id,omitempty"`
+	TokenURL  string    `json:"token_url,omitempty"`
+	RevokeURL string    `json:"revoke_url,omitempty"`
+	CopyKey   string    `json:"copy_key,omitempty"`
 }
 
 func (c Credential) kept() kept {
-	return kept{c.Server, string(c.Custom), string(c.App), string(c.Token), string(c.Refresh), c.Expires, c.Issuer, c.ClientID}
+	return kept{
+		c.Server, string(c.Custom), string(c.App), string(c.Token), string(c.Refresh), c.Expires, c.SignIn.Issuer, c.SignIn.ClientID,
+		c.Endpoints.Token, c.Endpoints.Revoke, string(c.CopyKey),
+	}
 }
 
 func (k kept) credential() Credential {
 	return Credential{
 		Server: k.Server, Custom: secret.Value(k.Custom), App: secret.Value(k.App), Token: secret.Value(k.Token),
-		Refresh: secret.Value(k.Refresh), Expires: k.Expires, Issuer: k.Issuer, ClientID: k.ClientID,
+		Refresh: secret.Value(k.Refresh), Expires: k.Expires, SignIn: SignIn{Issuer: k.Issuer, ClientID: k.ClientID},
+		Endpoints: signin.Endpoints{Token: k.TokenURL, Revoke: k.RevokeURL}, CopyKey: secret.Value(k.CopyKey),
 	}
 }
 
@@ -201,6 +210,8 @@ func (c Credential) Kind() string {
 		return "an API key for custom secrets"
 	case c.App != "":
 		return "an API key for app secrets"
+	case c.Token != "":
+		return "a sign-in at " + c.SignIn.Issuer
 	}
-	return "a token"
+	return "nothing"
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -97,6 +98,9 @@ func (s *Session) Server(profileName string) (Server, error) {
 		}
 	}
 	server.Credential, err = s.stored(name, profile.URL)
+	if server.Credential.Refresh != "" {
+		server.Renew = func(ctx context.Context) (Credential, error) { return s.renew(ctx, name, profile) }
+	}
 	return server, err
 }
 
@@ -125,6 +129,8 @@ func (s *Session) stored(profile, url string) (Credential, error) {
 		return c, errors.New("not logged in: strongroom login " + url)
 	case c.Server != url:
 		return c, fmt.Errorf("the credential of profile %s is for another server: strongroom login %s --profile %[1]s", profile, url)
+	case c.Refresh == "" && c.Token != "" && c.expired():
+		return c, fmt.Errorf("the sign-in has expired: strongroom login %s", url)
 	}
 	return c, nil
 }

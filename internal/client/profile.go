@@ -50,6 +50,8 @@ type Profile struct {
 	User string `yaml:"user,omitempty"`
 	// Target is the owner that commands use without one, "me" by default.
 	Target string `yaml:"target,omitempty"`
+	// SignIn is the identity provider at which strongroom login has signed the user in.
+	SignIn *SignIn `yaml:"sign_in,omitempty"`
 }
 
 // Dir returns the directory of the client's config: $XDG_CONFIG_HOME/strongroom or ~/.config/strongroom.

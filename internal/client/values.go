@@ -89,14 +89,13 @@ func RemoveKey(ctx context.Context, s Secrets, r Ref) error {
 	return name(r, err)
 }
 
-// Probe returns the kinds of secrets for which the server accepts an API key, whatever the key may do there.
-func Probe(ctx context.Context, server Server, key secret.Value) (kinds []string, err error) {
-	server.Credential = Credential{Server: server.URL, Custom: key, App: key}
+// Probe returns the kinds of secrets for which the server accepts its credential, whatever that may do there.
+func Probe(ctx context.Context, server Server) (kinds []string, err error) {
 	c, err := New(server)
 	if err != nil {
 		return nil, err
 	}
-	// No app has a random id. The answer tells whether the key is known.
+	// No app has a random id. The answer tells whether the credential is known.
 	for _, owner := range []secret.Owner{secret.User(""), secret.App(uuid.NewString())} {
 		s, err := c.Secrets(owner)
 		if err != nil {

@@ -153,9 +153,10 @@ auth:
     oidc:
       issuer: %s
       audience: strongroom
+      command_line: {client_id: portal}
       roles:
         nx1_app_manager: [{actions: [list, create, write, delete], owner: app/*}]
-        offline_access: [{actions: [list, create, write, delete], owner: self}]
+        offline_access: [{actions: [list, create, write, delete, reveal], owner: self}]
 `, issuer)},
 		{"openhands: {store: embedded, auth: [session-key]", "openhands: {store: embedded, auth: [sso, session-key]"},
 		{"nx1: {store: embedded, auth: [psk]", "nx1: {store: embedded, auth: [sso, psk]"},

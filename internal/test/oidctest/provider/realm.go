@@ -18,10 +18,11 @@ import (
 // A realm issues tokens to the users and services of people.go, at Keycloak's
 // paths.
 type realm struct {
-	issuer string
-	keys   *keyring
-	store  *clientStore
-	oauth  fosite.OAuth2Provider
+	issuer  string
+	keys    *keyring
+	store   *clientStore
+	oauth   fosite.OAuth2Provider
+	devices devices
 }
 
 // path is the path of the realm.
@@ -50,8 +51,8 @@ func newRealm(address string) (*realm, error) {
 	}
 	oauth := compose.Compose(cfg, store, strategy,
 		compose.OAuth2AuthorizeExplicitFactory, compose.OAuth2PKCEFactory, compose.OAuth2RefreshTokenGrantFactory,
-		compose.OAuth2ClientCredentialsGrantFactory, compose.OpenIDConnectExplicitFactory, compose.OpenIDConnectRefreshFactory)
-	return &realm{issuer, keys, store, oauth}, nil
+		compose.OAuth2ClientCredentialsGrantFactory, compose.OAuth2TokenRevocationFactory, compose.OpenIDConnectExplicitFactory, compose.OpenIDConnectRefreshFactory)
+	return &realm{issuer: issuer, keys: keys, store: store, oauth: oauth}, nil
 }
 
 func (r *realm) handler() http.Handler {
@@ -64,10 +65,15 @@ func (r *realm) handler() http.Handler {
 		answer(w, map[string]any{
 			"issuer": r.issuer, "jwks_uri": r.issuer + protocol + "/certs",
 			"authorization_endpoint": r.issuer + protocol + "/auth", "token_endpoint": r.issuer + protocol + "/token",
+			"device_authorization_endpoint": r.issuer + protocol + "/auth/device", "revocation_endpoint": r.issuer + protocol + "/revoke",
+			"scopes_supported":         []string{"openid", "offline_access", "profile"},
 			"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
 			"id_token_signing_alg_values_supported": []string{"RS256"}, "code_challenge_methods_supported": []string{"S256"},
 		})
 	})
+	mux.HandleFunc("POST "+path+protocol+"/revoke", r.revoke)
+	mux.HandleFunc("POST "+path+protocol+"/auth/device", r.startDevice)
+	mux.HandleFunc("GET "+path+"/device", r.approveDevice)
 	mux.HandleFunc("POST /rotate", func(w http.ResponseWriter, _ *http.Request) {
 		if err := r.keys.rotate(); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -134,6 +140,10 @@ func (r *realm) authorize(w http.ResponseWriter, req *http.Request) {
 
 // token exchanges a code, a refresh token or a service's credentials.
 func (r *realm) token(w http.ResponseWriter, req *http.Request) {
+	if req.PostFormValue("grant_type") == deviceGrant {
+		r.deviceToken(w, req)
+		return
+	}
 	r.keys.mu.RLock() // the header must name the key that signs
 	defer r.keys.mu.RUnlock()
 	ctx := req.Context()
@@ -165,4 +175,10 @@ func (r *realm) token(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r.oauth.WriteAccessResponse(ctx, w, request, response)
+}
+
+// revoke ends a token (RFC 7009).
+func (r *realm) revoke(w http.ResponseWriter, req *http.Request) {
+	ctx := req.Context()
+	r.oauth.WriteRevocationResponse(ctx, w, r.oauth.NewRevocationRequest(ctx, req))
 }

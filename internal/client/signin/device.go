@@ -1,0 +1,64 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// A DeviceCode is what a person types into a browser on another device.
+type DeviceCode struct {
+	Address  string // to open
+	Complete string // the address with the code in it; may be empty
+	Code     string
+	Expires  time.Time
+}
+
+// Device signs a person in by a browser on any device. show is given the address and the code. It waits until the
+// person has agreed, the code expires or the context ends.
+func (p *Provider) Device(ctx context.Context, show func(DeviceCode)) (Tokens, error) {
+	if !p.HasDevice() {
+		return Tokens{}, errors.New("the identity provider has no sign-in by device code (RFC 8628)")
+	}
+	config, ctx := p.config(""), p.context(ctx)
+	code, err := config.DeviceAuth(ctx)
+	if err != nil {
+		return Tokens{}, explain("asking for a device code", err)
+	}
+	show(DeviceCode{code.VerificationURI, code.VerificationURIComplete, code.UserCode, code.Expiry})
+	t, err := config.DeviceAccessToken(ctx, code)
+	if err != nil {
+		return Tokens{}, explainDevice(err)
+	}
+	return p.tokens(ctx, t, "")
+}
+
+func explainDevice(err error) error {
+	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) || ok && refused.ErrorCode == "expired_token":
+		return errors.New("the code has expired: log in again")
+	case ok && refused.ErrorCode == "access_denied":
+		return errors.New("the sign-in was refused")
+	}
+	return explain("waiting for the sign-in", err)
+}
+
+func post(ctx context.Context, client *http.Client, address string, form url.Values) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("the identity provider does not answer: %w", withoutAddress(err))
+	}
+	return resp, nil
+}
