@@ -47,7 +47,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/api/vault", "internal/api internal/secret internal/auth internal/server internal/fastapi specs gen/vault"},
 	{"internal/admin", "internal/secret internal/safefile internal/seal internal/state internal/audit internal/lastaccess internal/issued internal/keyring internal/session internal/backup internal/store/bolt"},
 	{"internal/api/strongroom", "internal/api internal/secret internal/seal internal/auth internal/server internal/fastapi internal/admin internal/grant internal/issued specs gen/strongroom"},
-	{"internal/client", "internal/client/envfile internal/client/signin internal/secret internal/safefile internal/strictyaml gen/agentserver gen/nx1 gen/openhands"},
+	{"internal/client", "internal/client/envfile internal/client/signin internal/seal internal/secret internal/safefile internal/strictyaml gen/agentserver gen/nx1 gen/openhands"},
 	{"internal/client/*", "internal/secret"},
 	{"internal/console", "internal/admin internal/api internal/grant internal/secret internal/auth internal/auth/apikey internal/auth/oidc internal/server internal/audit internal/issued internal/lastaccess internal/session"},
 	{"internal/test/kubetest/prebuild", "internal/test/kubetest"},

@@ -142,6 +142,9 @@ func logoutCommand() *cobra.Command {
 			if _, err := client.Revoke(ctx, c, profile.CAFile); err != nil {
 				r.note("the tokens could not be revoked at %s, and stay valid there until they expire: %s", c.SignIn.Issuer, printable(err.Error()))
 			}
+			if err := client.ForgetCopies(c); err != nil {
+				return err
+			}
 		}
 		removed, err := r.Keeper.Remove(name)
 		if err == nil && !removed {
@@ -149,7 +152,7 @@ func logoutCommand() *cobra.Command {
 		}
 		return err
 	})
-	c.Long = `Forget the credential of a profile on this machine. After a sign-in, the identity provider is told to end it, if it can. A server still
+	c.Long = `Forget the credential of a profile on this machine, and the copies of run --fallback. After a sign-in, the identity provider is told to end it, if it can. A server still
 accepts an API key: strongroom apikey revoke, on the server, ends it. It accepts an access token until that expires.`
 	c.Example = `  strongroom logout
   strongroom logout --profile work`

@@ -15,6 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/client"
 	"github.com/strongroom/strongroom/internal/client/child"
 	"github.com/strongroom/strongroom/internal/client/envfile"
+	"github.com/strongroom/strongroom/internal/duration"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -27,7 +28,9 @@ type runner struct {
 	every     time.Duration
 	signal    string
 	mask      bool
+	fallback  duration.Duration
 
+	copy    *client.Fallback // nil without --fallback
 	secrets client.Secrets
 	owner   secret.Owner
 	last    []client.Secret // as the command has them
@@ -47,10 +50,15 @@ command does not get the variables STRONGROOM_*, and writes no core dumps.
 A custom secret is the variable of its name. A value of an app secret is NAME_KEY in upper case (db.PASSWORD is DB_PASSWORD), or NAME if
 its data key is "value". Characters that no variable can have become _. --env DATABASE_URL=db.URL names a variable.
 
+--fallback 24h keeps a copy of the values in ~/.cache/strongroom, and uses it with a warning while the server does not answer, for at most 24
+hours after they were read. The copy is sealed with a key that follows from the credential, so it protects against anyone
+who has the copy without the credential. A refusal by the server removes it.
+
 OWNER is me (the default), user/<id>, app/<uuid> or an alias, and PROFILE:OWNER on the server of another profile.`
 	c.Example = `  strongroom run -- ./server --port 8080
   strongroom run app/0f8fad5b-d9cb-469f-a165-70867728950e --only db --env PGPASSWORD=db.PASSWORD -- psql
   strongroom run --watch --mask -- npm start
+  strongroom run --fallback 24h -- ./server
   strongroom run --files /dev/shm/app --watch --signal HUP -- nginx -g 'daemon off;'`
 	selectionFlags(c, &r.selection)
 	f := c.Flags()
@@ -58,6 +66,7 @@ OWNER is me (the default), user/<id>, app/<uuid> or an alias, and PROFILE:OWNER 
 	f.BoolVar(&r.watch, "watch", false, "run the command again when a secret changes: SIGTERM, after 10 s SIGKILL, then a new start")
 	f.DurationVar(&r.every, "every", time.Second, "`time` between two looks of --watch")
 	f.StringVar(&r.signal, "signal", "", "with --watch and --files: rewrite the files and send the command this `signal`, such as HUP, instead of running it again")
+	f.Var(&r.fallback, "fallback", "while the server is away, use the values of the last answer for this `duration` after it, as in 24h; 30d at most")
 	f.BoolVar(&r.mask, "mask", false, "replace values of 4 bytes and more by **** in the command's output, which is then a pipe and no terminal")
 	return c
 }
@@ -86,10 +95,7 @@ func (r *runner) run(ctx context.Context, owner string, args []string) (err erro
 			return errors.New("--signal: want a signal such as HUP, with --watch and --files")
 		}
 	}
-	if r.secrets, r.owner, err = r.open(owner); err != nil {
-		return err
-	}
-	vars, err := r.fetch(ctx)
+	vars, err := r.begin(ctx, owner)
 	if err != nil {
 		return err
 	}
@@ -132,8 +138,55 @@ func remove(dir *client.MemoryDir) error {
 	return dir.Remove()
 }
 
+// fallbackAfter is how long the server may take to answer before the copy is used.
+const fallbackAfter = 15 * time.Second
+
+// begin returns the values to start with: those of the server, or of the copy while the server is away.
+func (r *runner) begin(ctx context.Context, owner string) ([]envfile.Var, error) {
+	t, err := r.Target(owner)
+	if err != nil {
+		return nil, err
+	}
+	r.owner = t.Owner
+	if r.secrets, err = r.Open(t); err != nil {
+		return nil, err
+	}
+	if r.fallback == 0 {
+		return r.fetch(ctx)
+	}
+	if r.copy, err = r.Fallback(t, r.selection, time.Duration(r.fallback)); err != nil {
+		return nil, err
+	}
+	limited, cancel := context.WithTimeout(ctx, fallbackAfter)
+	defer cancel()
+	vars, err := r.fetch(limited)
+	if !client.IsAway(err) || ctx.Err() != nil {
+		return vars, err
+	}
+	vars, last, made, useless := r.copy.Open()
+	if useless != nil {
+		return nil, fmt.Errorf("%w; --fallback: %w", err, useless)
+	}
+	r.note("warning: %s: using the values of %s", printable(err.Error()), made.Local().Format(time.DateTime))
+	r.last = last
+	return vars, nil
+}
+
+// fetch asks the server, and keeps the copy in step with its answer.
 func (r *runner) fetch(ctx context.Context) (vars []envfile.Var, err error) {
 	vars, r.last, err = client.Vars(ctx, r.secrets, r.owner, r.selection)
+	if r.copy == nil {
+		return vars, err
+	}
+	var failed error
+	if err == nil {
+		failed = r.copy.Keep(vars, r.last)
+	} else {
+		failed = r.copy.Refused(err)
+	}
+	if failed != nil {
+		r.note("warning: --fallback: %s", printable(failed.Error()))
+	}
 	return vars, err
 }
 
@@ -191,6 +244,9 @@ func (r *runner) changes(ctx context.Context, dir *client.MemoryDir, masks []*ch
 // changed returns the values if they differ from the last ones.
 func (r *runner) changed(ctx context.Context) ([]envfile.Var, error) {
 	same, err := client.Unchanged(ctx, r.secrets, r.last, len(r.selection.Only) == 0)
+	if err != nil && r.copy != nil {
+		err = errors.Join(err, r.copy.Refused(err))
+	}
 	if err != nil || same {
 		return nil, err
 	}
