@@ -49,6 +49,7 @@ Durations are written as 90s, 30m, 24h, 30d or 2w. OWNER is user/<id> or app/<uu
 			root.AddCommand(c)
 		}
 	}
+	root.AddCommand(clipboardClearCommand())
 	root.SetHelpCommandGroupID("other")
 	shortenSwitches(root)
 	return root

@@ -7,10 +7,12 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/strongroom/strongroom/internal/client"
+	"github.com/strongroom/strongroom/internal/duration"
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
@@ -29,16 +31,23 @@ func keyFlag(c *cobra.Command, key *string) {
 }
 
 func getCommand() *cobra.Command {
-	var show bool
+	var show, clip bool
 	var key string
-	c := remoteCommand("get "+ownerNameArgs, "Print a value", cobra.RangeArgs(1, 2), func(ctx context.Context, r *remote, args []string) error {
-		if err := r.mustHide(show); err != nil {
-			return err
+	after := duration.Duration(clipTime)
+	c := remoteCommand("get "+ownerNameArgs, "Print a value, or copy it to the clipboard", cobra.RangeArgs(1, 2), func(ctx context.Context, r *remote, args []string) error {
+		if !clip {
+			if err := r.mustHide(show); err != nil {
+				return err
+			}
 		}
 		owner, name := ownerAnd(args)
-		v, err := r.value(ctx, owner, client.ParseRef(name, key))
+		ref := client.ParseRef(name, key)
+		v, err := r.value(ctx, owner, ref)
 		if err != nil {
 			return err
+		}
+		if clip {
+			return r.clip(ctx, v, ref.String(), time.Duration(after))
 		}
 		end := ""
 		if isTerminal(r.out.OutOrStdout()) {
@@ -46,10 +55,19 @@ func getCommand() *cobra.Command {
 		}
 		return r.printf("%s%s", string(v), end)
 	})
-	c.Long = "Print the bytes of one value and nothing else. To a terminal it is printed only with --show.\n\n" + ownerHelp
+	c.Long = `Print the bytes of one value and nothing else. To a terminal it is printed only with --show.
+
+--clip copies it to the clipboard instead, by wl-copy, xclip, xsel or pbcopy. After 45 seconds a process clears the clipboard, if it still has this
+value. Clipboard managers can keep what was in it.
+
+` + ownerHelp
 	c.Example = `  strongroom get GITHUB_TOKEN --show
+  strongroom get GITHUB_TOKEN --clip
   strongroom get app/0f8fad5b-d9cb-469f-a165-70867728950e db.PASSWORD > password`
 	c.Flags().BoolVar(&show, "show", false, "print the value even to a terminal")
+	c.Flags().BoolVar(&clip, "clip", false, "copy the value to the clipboard instead")
+	c.Flags().Var(&after, "clip-time", "`time` after which --clip clears the clipboard")
+	c.MarkFlagsMutuallyExclusive("show", "clip")
 	keyFlag(c, &key)
 	return c
 }

@@ -1,0 +1,86 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hasDisplay reports whether the tests can have a clipboard.
+func hasDisplay() bool {
+	_, x := exec.LookPath("Xvfb")
+	_, clip := exec.LookPath("xclip")
+	return x == nil && clip == nil
+}
+
+// mustOpenDisplay starts an X server without a screen, and returns its environment: nothing if there is no X server.
+func mustOpenDisplay(t *testing.T) []string {
+	t.Helper()
+	if !hasDisplay() {
+		return nil
+	}
+	from, to, err := os.Pipe()
+	mustWork(t, err)
+	defer func() { _ = from.Close() }()
+	cmd := exec.CommandContext(t.Context(), "Xvfb", "-displayfd", "3", "-nolisten", "tcp", "-screen", "0", "64x64x8")
+	cmd.ExtraFiles = []*os.File{to}
+	mustWork(t, cmd.Start())
+	_ = to.Close()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	number, err := bufio.NewReader(from).ReadString('\n')
+	mustWork(t, err)
+	return []string{"DISPLAY=:" + strings.TrimSpace(number)}
+}
+
+// clipboard returns the text in the clipboard, empty if there is none.
+func (p person) clipboard(t *testing.T) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "xclip", "-selection", "clipboard", "-out")
+	cmd.Env = append(os.Environ(), p.env...)
+	out, _ := cmd.Output()
+	return string(out)
+}
+
+func TestClippedValueIsClearedIfItIsStillThere(t *testing.T) {
+	p := mustLogIn(t)
+	wantRefusal(t, p.run(t, "get", "NONE", "--clip"), "NONE: ")
+	p.mustSet(t, "clipped value\n\n", "TOKEN")
+	wantRefusal(t, p.run(t, "get", "TOKEN", "--clip"), "there is no clipboard: it needs a desktop")
+	if !hasDisplay() {
+		t.Skip("THE CLIPBOARD IS NOT TESTED: it needs xclip and Xvfb")
+	}
+	p.env = mustOpenDisplay(t)
+	if r := p.run(t, "get", "TOKEN", "--clip", "--clip-time", "2s"); r.code != 0 || r.stdout != "" || r.stderr != "TOKEN is in the clipboard for 2s\n" {
+		t.Fatalf("got %+v", r)
+	}
+	if got := p.clipboard(t); got != "clipped value\n" {
+		t.Errorf("the clipboard has %q", got)
+	}
+	p.mustClip(t, "")
+
+	// Another program has copied something in the meantime.
+	p.must(t, "get", "TOKEN", "--clip", "--clip-time", "1s")
+	cmd := exec.CommandContext(t.Context(), "xclip", "-selection", "clipboard")
+	cmd.Env, cmd.Stdin = append(os.Environ(), p.env...), bytes.NewReader([]byte("of another program"))
+	mustWork(t, cmd.Run())
+	for range 30 {
+		time.Sleep(100 * time.Millisecond) // the process that clears needs time to do wrong
+		if got := p.clipboard(t); got != "of another program" {
+			t.Fatalf("the clipboard has %q", got)
+		}
+	}
+}
+
+// mustClip waits until the clipboard has this text.
+func (p person) mustClip(t *testing.T, want string) {
+	t.Helper()
+	for end := time.Now().Add(patience); p.clipboard(t) != want; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the clipboard has %q, want %q", p.clipboard(t), want)
+		}
+	}
+}
