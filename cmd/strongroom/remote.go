@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/strongroom/strongroom/internal/client"
@@ -138,9 +139,25 @@ func (v *valueSource) read(r *remote, prompt string) (secret.Value, error) {
 	case !isTerminal(r.out.InOrStdin()):
 		return "", errors.New("there is no terminal to ask on: add --stdin or --file FILE")
 	}
-	_, _ = fmt.Fprint(r.out.ErrOrStderr(), prompt)
-	text, err := term.ReadPassword(int(r.out.InOrStdin().(*os.File).Fd()))
-	_, _ = fmt.Fprintln(r.out.ErrOrStderr())
+	return readHidden(r.out.InOrStdin().(*os.File), r.out.ErrOrStderr(), prompt)
+}
+
+// readHidden switches the echo off before the prompt appears, so that nothing that is typed or pasted at once is shown.
+func readHidden(terminal *os.File, to io.Writer, prompt string) (secret.Value, error) {
+	fd := int(terminal.Fd())
+	was, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return "", err
+	}
+	quiet := *was
+	quiet.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &quiet); err != nil {
+		return "", err
+	}
+	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, was) }()
+	_, _ = fmt.Fprint(to, prompt)
+	text, err := term.ReadPassword(fd)
+	_, _ = fmt.Fprintln(to)
 	return secret.Value(text), err
 }
 
