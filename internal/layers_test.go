@@ -53,6 +53,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/test/kubetest/prebuild", "internal/test/kubetest"},
 	{"internal/test/bench", "internal/test/kubetest"},
 	{"internal/metrics", ""},
+	{"internal/tracing", ""},
 	{"internal/app", "internal/* internal/*/* internal/*/*/* specs"},
 	{"cmd/*", "*"},
 }
@@ -65,6 +66,7 @@ var external = []struct{ module, pkgs string }{
 	{"go.yaml.in/yaml/", "internal/strictyaml internal/client internal/client/envfile cmd/strongroom"},
 	{"github.com/spf13/", "cmd/*"},
 	{"github.com/prometheus/", "internal/metrics"},
+	{"go.opentelemetry.io/", "internal/tracing"},
 	{"k8s.io/", "internal/test/kubetest internal/store/kubernetes internal/auth/serviceaccount internal/test/bench"},
 }
 

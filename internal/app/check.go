@@ -44,7 +44,7 @@ func checkKubeconfigs(cfg *config.Config) error {
 		if k == nil || k.Kubeconfig == "" {
 			continue
 		}
-		st, err := openKubernetes(k, "")
+		st, err := openKubernetes(k, "", nil)
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("stores.%s.kubernetes: %w", name, err))
 			continue

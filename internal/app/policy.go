@@ -120,10 +120,14 @@ func (r *resources) mountVault(front *server.Front, cfg *config.Config, chain ch
 
 // service returns the secret service of a store.
 func (r *resources) service(store string) *secret.Service {
-	if r.metrics == nil {
-		return secret.NewService(r.stores[store], r.audit)
+	var hooks secret.Hooks
+	if r.metrics != nil {
+		hooks.Attempted = r.metrics.attempted
 	}
-	return secret.NewObservedService(r.stores[store], r.audit, r.metrics.attempted)
+	if r.tracer != nil {
+		hooks.Performing = r.operation
+	}
+	return secret.NewObservedService(r.stores[store], r.audit, hooks)
 }
 
 // mountOpenHands serves custom secrets through all of OpenHands' APIs. That of 0.53.0

@@ -32,6 +32,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
+	"github.com/strongroom/strongroom/internal/tracing"
 )
 
 // resources are the parts that a process opens once: the state file and everything
@@ -48,17 +49,18 @@ type resources struct {
 	admin    *admin.Service
 	program  strongroom.Program // for administrators; set before the first request
 	stores   map[string]secret.Store
-	issuers  oidc.KeySets   // of all OIDC strategies
-	inForce  apikey.InForce // API keys of the current policy's files
-	budget   *auth.Budget   // for the memory of requests in flight
-	metrics  *meter         // nil if no metrics are served
-	lines    *logging.Queue // in front of the log; nil without a server
-	evicted  atomic.Uint64  // connections closed at their limit
+	issuers  oidc.KeySets    // of all OIDC strategies
+	inForce  apikey.InForce  // API keys of the current policy's files
+	budget   *auth.Budget    // for the memory of requests in flight
+	metrics  *meter          // nil if no metrics are served
+	tracer   *tracing.Tracer // nil without traces
+	lines    *logging.Queue  // in front of the log; nil without a server
+	evicted  atomic.Uint64   // connections closed at their limit
 }
 
 // open opens the parts that only a restart changes. Anchors go to stdout if the config
-// says so.
-func open(ctx context.Context, cfg *config.Config, version string, stdout io.Writer, log *slog.Logger) (*resources, error) {
+// says so. The tracer may be nil.
+func open(ctx context.Context, cfg *config.Config, version string, stdout io.Writer, tracer *tracing.Tracer, log *slog.Logger) (*resources, error) {
 	file, keys, err := admin.OpenState(ctx, cfg.State.Path, *cfg.State.JournalBytes, KeySource(cfg.State.Key))
 	var locked *state.LockedError
 	switch {
@@ -76,13 +78,14 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	ring := keys.Ring()
 	r := &resources{
-		version: version, file: file, stores: map[string]secret.Store{}, budget: auth.NewBudget(*cfg.Limits.MemoryBytes),
+		version: version, file: file, tracer: tracer, stores: map[string]secret.Store{}, budget: auth.NewBudget(*cfg.Limits.MemoryBytes),
 	}
 	accesses := lastaccess.Open(file, ring)
 	r.audit = openLog(file, ring, accesses.Follow)
 	if cfg.Audit.Stream != nil {
 		r.audit.KeepUnsent(destination(cfg.Audit.Stream).ID)
 	}
+	r.traceState()
 	if cfg.Metrics != nil {
 		r.metrics = r.newMeter()
 	}
@@ -105,7 +108,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 			r.stores[name] = parts.Stores[name]
 			continue
 		}
-		st, err := openKubernetes(s.Kubernetes, version)
+		st, err := openKubernetes(s.Kubernetes, version, tracer)
 		if err != nil {
 			err = fmt.Errorf("stores.%s.kubernetes: %w", name, err)
 			return nil, errors.Join(err, r.closeStores(), r.keys.Close(), r.closeLog(), file.Close())
@@ -122,7 +125,7 @@ func openLog(file *state.File, ring *seal.Ring, followers ...audit.Follower) *au
 
 // openKubernetes does not connect yet, so an unreachable cluster does not prevent the
 // start.
-func openKubernetes(k *config.Kubernetes, version string) (*kubernetes.Store, error) {
+func openKubernetes(k *config.Kubernetes, version string, tracer *tracing.Tracer) (*kubernetes.Store, error) {
 	cluster, err := kubernetes.InCluster()
 	if k.Kubeconfig != "" {
 		cluster, err = kubernetes.FromKubeconfig(k.Kubeconfig, k.Context)
@@ -131,7 +134,7 @@ func openKubernetes(k *config.Kubernetes, version string) (*kubernetes.Store, er
 		return nil, err
 	}
 	return kubernetes.Open(cluster, kubernetes.Options{
-		Namespace: k.Namespace, Timeout: time.Duration(k.Timeout), UserAgent: "strongroom/" + version,
+		Namespace: k.Namespace, Timeout: time.Duration(k.Timeout), UserAgent: "strongroom/" + version, Trace: clusterRequest(tracer),
 	})
 }
 

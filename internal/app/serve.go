@@ -18,6 +18,7 @@ import (
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/server"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/tracing"
 )
 
 // Serve serves the APIs of the config until ctx is done. The log goes to stderr, and
@@ -35,7 +36,14 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	flush := func() { _ = lines.Close() }
 	defer flush()
 	defer boundShutdown(ctx, time.Duration(cfg.Listen.Drain)+closeWithin, log, flush)()
-	r, err := open(ctx, cfg, version, stdout, log)
+	tracer, err := tracing.Open(ctx, version, log)
+	if err != nil {
+		return err
+	}
+	if tracer != nil {
+		defer func() { _ = tracer.Close() }() // spans that cannot be sent are no reason to fail
+	}
+	r, err := open(ctx, cfg, version, stdout, tracer, log)
 	if err != nil {
 		return err
 	}

@@ -15,11 +15,14 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// observer returns the watcher of an API's requests, or nil if neither metrics nor the
-// access log need it.
+// observer returns the watcher of an API's requests, or nil if neither metrics, traces nor
+// the access log need it.
 func (r *resources) observer(api string, c config.Log, log *slog.Logger) server.Observer {
 	o := requests{api: api, metrics: r.metrics, log: log, from: leastStatus(c.Access)}
-	if o.metrics == nil && o.from == never {
+	switch {
+	case r.tracer != nil:
+		return tracedRequests{o, r.tracer}
+	case o.metrics == nil && o.from == never:
 		return nil
 	}
 	return o

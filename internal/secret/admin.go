@@ -38,7 +38,7 @@ var ErrNoHistory = errors.New("not kept by this store")
 // Import creates a secret that was kept elsewhere. If the name is taken it returns
 // ErrExists and changes nothing.
 func (s *Service) Import(ctx context.Context, caller Caller, ref Ref, draft Draft) (info Info, err error) {
-	err = s.admit(ctx, caller, Import, ref, func(op Op) (err error) {
+	err = s.admit(ctx, caller, Import, ref, func(ctx context.Context, op Op) (err error) {
 		info, err = s.create(ctx, op, draft)
 		return err
 	})
@@ -72,7 +72,7 @@ func (s *Service) RevealVersion(ctx context.Context, caller Caller, ref Ref, rev
 func (s *Service) RevealNumber(ctx context.Context, caller Caller, ref Ref, number uint64) (Info, map[string]Value, error) {
 	var info Info
 	var data map[string]Value
-	err := s.admit(ctx, caller, Reveal, ref, func(op Op) (err error) {
+	err := s.admit(ctx, caller, Reveal, ref, func(ctx context.Context, op Op) (err error) {
 		if info, err = s.store.Head(ctx, ref); err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (s *Service) Erase(ctx context.Context, caller Caller, owner Owner) error {
 }
 
 func (s *Service) admitHistory(ctx context.Context, caller Caller, action Action, ref Ref, do func(Historian, Op) error) error {
-	return s.admit(ctx, caller, action, ref, func(op Op) error {
+	return s.admit(ctx, caller, action, ref, func(ctx context.Context, op Op) error {
 		h, ok := s.store.(Historian)
 		if !ok {
 			return ErrNoHistory

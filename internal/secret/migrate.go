@@ -24,7 +24,7 @@ type Copy struct {
 // and description counts as an earlier copy; any other is left alone and returns
 // ErrExists. Earlier versions are not copied.
 func (s *Service) CopyTo(ctx context.Context, caller Caller, ref Ref, to *Service) (c Copy, err error) {
-	err = s.admit(ctx, caller, Migrate, ref, func(op Op) error {
+	err = s.admit(ctx, caller, Migrate, ref, func(ctx context.Context, op Op) error {
 		from, data, err := s.store.Reveal(ctx, op)
 		if err != nil {
 			return err
@@ -38,7 +38,7 @@ func (s *Service) CopyTo(ctx context.Context, caller Caller, ref Ref, to *Servic
 
 // place is the other end of CopyTo.
 func (s *Service) place(ctx context.Context, caller Caller, from Info, data map[string]Value) (isNew bool, err error) {
-	err = s.admit(ctx, caller, Migrate, from.Ref, func(op Op) error {
+	err = s.admit(ctx, caller, Migrate, from.Ref, func(ctx context.Context, op Op) error {
 		draft := Draft{Description: from.Description, Data: data, Created: from.Created}
 		_, created := s.store.Create(ctx, op, draft)
 		if created != nil && !errors.Is(created, ErrExists) {

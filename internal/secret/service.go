@@ -18,25 +18,34 @@ import (
 // A Service performs operations on a store's secrets if the caller's grants allow
 // them, and writes the audit log.
 type Service struct {
-	store    Store
-	audit    Recorder
-	observed func(Action, Outcome) // may be nil
+	store Store
+	audit Recorder
+	hooks Hooks
+}
+
+// Hooks watch the operations of a Service, for metrics and traces. Each may be nil.
+type Hooks struct {
+	// Attempted is called after each attempt. The outcome is Denied for a denial that is
+	// answered as not found, too.
+	Attempted func(Action, Outcome)
+	// Performing is called before the store performs an authorized operation, which gets
+	// the returned context, and done after it.
+	Performing func(context.Context, Action) (_ context.Context, done func(Outcome))
 }
 
 // NewService returns a service on the store that records to audit.
 func NewService(store Store, audit Recorder) *Service { return &Service{store: store, audit: audit} }
 
-// NewObservedService returns a service that calls observed after each attempt, for
-// metrics. The outcome is Denied for a denial that is answered as not found, too.
-func NewObservedService(store Store, audit Recorder, observed func(Action, Outcome)) *Service {
-	return &Service{store, audit, observed}
+// NewObservedService returns a service that calls the hooks.
+func NewObservedService(store Store, audit Recorder, hooks Hooks) *Service {
+	return &Service{store, audit, hooks}
 }
 
 // List returns the secrets of the owner that the caller may list, or ErrBusy if the
 // caller's requests hold too much memory for that.
 func (s *Service) List(ctx context.Context, caller Caller, owner Owner, page Page) ([]Info, error) {
 	var infos []Info
-	err := s.admit(ctx, caller, List, Ref{Owner: owner}, func(Op) (err error) {
+	err := s.admit(ctx, caller, List, Ref{Owner: owner}, func(ctx context.Context, _ Op) (err error) {
 		if infos, err = s.visible(ctx, caller, owner, page); err != nil {
 			return err
 		}
@@ -80,7 +89,7 @@ func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page 
 // out.
 func (s *Service) Owners(ctx context.Context, caller Caller, kind string) ([]OwnerInfo, error) {
 	var owners []OwnerInfo
-	err := s.admit(ctx, caller, List, Ref{Owner: Owner{kind, AnyID}}, func(Op) error {
+	err := s.admit(ctx, caller, List, Ref{Owner: Owner{kind, AnyID}}, func(ctx context.Context, _ Op) error {
 		all, err := s.store.Owners(ctx, Page{})
 		for _, o := range all {
 			if o.Kind != kind || !caller.May(List, Ref{Owner: o.Owner}) {
@@ -105,7 +114,7 @@ func (s *Service) Owners(ctx context.Context, caller Caller, kind string) ([]Own
 // Head returns one secret without its values.
 func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error) {
 	var info Info
-	err := s.admit(ctx, caller, List, ref, func(Op) (err error) {
+	err := s.admit(ctx, caller, List, ref, func(ctx context.Context, _ Op) (err error) {
 		info, err = s.store.Head(ctx, ref)
 		return err
 	})
@@ -117,7 +126,7 @@ func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error
 func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map[string]Value, error) {
 	var info Info
 	var data map[string]Value
-	err := s.admit(ctx, caller, Reveal, ref, func(op Op) (err error) {
+	err := s.admit(ctx, caller, Reveal, ref, func(ctx context.Context, op Op) (err error) {
 		info, data, err = s.store.Reveal(ctx, op)
 		return err
 	})
@@ -134,7 +143,7 @@ func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map
 // illegal name, data key or size.
 func (s *Service) Create(ctx context.Context, caller Caller, ref Ref, draft Draft) (Info, error) {
 	var info Info
-	err := s.admit(ctx, caller, Create, ref, func(op Op) (err error) {
+	err := s.admit(ctx, caller, Create, ref, func(ctx context.Context, op Op) (err error) {
 		info, err = s.create(ctx, op, draft)
 		return err
 	})
@@ -151,7 +160,7 @@ func (s *Service) create(ctx context.Context, op Op, draft Draft) (Info, error) 
 // Replace replaces the whole content of a secret.
 func (s *Service) Replace(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, change Change) (Info, error) {
 	var info Info
-	err := s.admit(ctx, caller, Write, ref, func(op Op) (err error) {
+	err := s.admit(ctx, caller, Write, ref, func(ctx context.Context, op Op) (err error) {
 		if err := errors.Join(change.checkDescription(), checkData(change.Set, change.Keep...)); err != nil {
 			return err
 		}
@@ -191,7 +200,7 @@ func (s *Service) Put(ctx context.Context, caller Caller, ref Ref, onlyIf Revisi
 // rename that would give the caller more rights on the secret is refused.
 func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf Revision, name, description string) (Info, error) {
 	var info Info
-	err := s.admitRename(ctx, caller, Write, ref, name, func(op Op) (err error) {
+	err := s.admitRename(ctx, caller, Write, ref, name, func(ctx context.Context, op Op) (err error) {
 		if err := errors.Join(CheckName(name), CheckDescription(description)); err != nil {
 			return err
 		}
@@ -207,7 +216,7 @@ func (s *Service) Describe(ctx context.Context, caller Caller, ref Ref, onlyIf R
 
 // Delete removes a secret.
 func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Revision) error {
-	return s.admit(ctx, caller, Delete, ref, func(op Op) error {
+	return s.admit(ctx, caller, Delete, ref, func(ctx context.Context, op Op) error {
 		op.OnlyIf = onlyIf
 		return s.store.Delete(ctx, op)
 	})
@@ -216,20 +225,20 @@ func (s *Service) Delete(ctx context.Context, caller Caller, ref Ref, onlyIf Rev
 // Refuse audits an attempt with input that is invalid by the rules of the caller's API. It
 // returns the InvalidError, or a denial for a caller without the right to the action.
 func (s *Service) Refuse(ctx context.Context, caller Caller, action Action, ref Ref, invalid error) error {
-	return s.admit(ctx, caller, action, ref, func(Op) error { return invalid })
+	return s.admit(ctx, caller, action, ref, func(context.Context, Op) error { return invalid })
 }
 
 // admit authorizes, performs and audits every operation. Without an audit entry an
 // operation does not happen or is not answered. The entry of a read without values
 // follows within a second; every other entry is on disk before admit returns.
-func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(Op) error) error {
+func (s *Service) admit(ctx context.Context, caller Caller, action Action, ref Ref, do func(context.Context, Op) error) error {
 	return s.admitRename(ctx, caller, action, ref, ref.Name, do)
 }
 
 // admitRename is admit for an operation that may rename the secret. The intent has
 // the new name too, so that after a crash during the rename the audit log shows where
 // the values may be.
-func (s *Service) admitRename(ctx context.Context, caller Caller, action Action, ref Ref, name string, do func(Op) error) error {
+func (s *Service) admitRename(ctx context.Context, caller Caller, action Action, ref Ref, name string, do func(context.Context, Op) error) error {
 	now := time.Now()
 	op := Op{Ref: ref, Credential: caller.Credential, Event: &Event{
 		Time: now.UTC(), Subject: caller.Subject, CredentialID: caller.CredentialID, From: caller.From, Request: caller.Request,
@@ -246,21 +255,34 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 		s.observe(action, Denied)
 		return s.record(ctx, *op.Event, caller.refusal(ref), Denied)
 	}
-	err := s.perform(ctx, op, do)
+	err := s.perform(ctx, op, s.watched(do))
 	s.observe(action, OutcomeOf(err))
 	return err
 }
 
 func (s *Service) observe(action Action, outcome Outcome) {
-	if s.observed != nil {
-		s.observed(action, outcome)
+	if s.hooks.Attempted != nil {
+		s.hooks.Attempted(action, outcome)
+	}
+}
+
+// watched returns the operation with the hook around it.
+func (s *Service) watched(do func(context.Context, Op) error) func(context.Context, Op) error {
+	if s.hooks.Performing == nil {
+		return do
+	}
+	return func(ctx context.Context, op Op) error {
+		ctx, done := s.hooks.Performing(ctx, op.Event.Action)
+		err := do(ctx, op)
+		done(OutcomeOf(err))
+		return err
 	}
 }
 
 // perform performs and audits an authorized operation.
-func (s *Service) perform(ctx context.Context, op Op, do func(Op) error) error {
+func (s *Service) perform(ctx context.Context, op Op, do func(context.Context, Op) error) error {
 	if op.Event.Action.ShowsOnly() {
-		err := do(op)
+		err := do(ctx, op)
 		if errors.Is(err, ErrNotFound) {
 			return s.record(ctx, *op.Event, err, NotFound)
 		}
@@ -280,7 +302,7 @@ func (s *Service) perform(ctx context.Context, op Op, do func(Op) error) error {
 	}
 	err := op.Check()
 	if err == nil {
-		err = do(op)
+		err = do(ctx, op)
 	}
 	return s.finish(op, err)
 }
@@ -308,8 +330,8 @@ func (s *Service) finish(op Op, err error) error {
 // doRecorded performs the operation on a Recording store, which checks the credential
 // and writes the audit entry in the same transaction. An operation that ended before
 // it reached the store is audited here.
-func (s *Service) doRecorded(ctx context.Context, op Op, do func(Op) error) error {
-	err := do(op)
+func (s *Service) doRecorded(ctx context.Context, op Op, do func(context.Context, Op) error) error {
+	err := do(ctx, op)
 	if op.Event.Outcome == Unknown {
 		return s.record(ctx, *op.Event, err, OutcomeOf(err))
 	}
@@ -317,14 +339,14 @@ func (s *Service) doRecorded(ctx context.Context, op Op, do func(Op) error) erro
 }
 
 // doMeanwhile lets an Awaiting store begin while the intent is being written.
-func (s *Service) doMeanwhile(ctx context.Context, op Op, do func(Op) error) error {
+func (s *Service) doMeanwhile(ctx context.Context, op Op, do func(context.Context, Op) error) error {
 	intent, recorded := op, make(chan struct{})
 	failed := ErrUnavailable // if record panics
 	op.Recorded = func() error {
 		<-recorded
 		return firstOf(failed, op.Check())
 	}
-	done := inBackground(func() error { return do(op) })
+	done := inBackground(func() error { return do(ctx, op) })
 	func() {
 		defer close(recorded)
 		failed = s.intend(ctx, intent)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -13,6 +14,15 @@ type Observer interface {
 	// called once for each operation of the API's document, and with an empty id for
 	// requests that have none.
 	Operation(method, id string) func(Exchange)
+}
+
+// A Tracer is an Observer that also knows the beginning of each request.
+type Tracer interface {
+	Observer
+	// Begin is called with the template of the request's route, which is empty for requests
+	// without an operation. The request continues with the returned context. End is called
+	// after its answer.
+	Begin(r *http.Request, route string) (ctx context.Context, end func(Exchange))
 }
 
 // An Exchange is an answered request.
@@ -32,6 +42,7 @@ type Exchange struct {
 // A Watch calls an Observer for the requests of an echo. A nil Watch does nothing.
 type Watch struct {
 	observer Observer
+	tracer   Tracer                               // nil if the observer is none
 	known    map[string]map[string]func(Exchange) // by echo's path template, then by method
 	other    func(Exchange)
 }
@@ -41,7 +52,8 @@ func NewWatch(o Observer) *Watch {
 	if o == nil {
 		return nil
 	}
-	return &Watch{observer: o, known: map[string]map[string]func(Exchange){}, other: o.Operation("", "")}
+	tracer, _ := o.(Tracer)
+	return &Watch{observer: o, tracer: tracer, known: map[string]map[string]func(Exchange){}, other: o.Operation("", "")}
 }
 
 // Routes sets the operations of the routes. Call it before the first request. Id
@@ -68,6 +80,10 @@ func (w *Watch) watch(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 	return func(c echo.Context) error {
 		began := time.Since(clock)
+		var end func(Exchange)
+		if w.tracer != nil {
+			end = w.begin(c)
+		}
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
@@ -75,7 +91,23 @@ func (w *Watch) watch(next echo.HandlerFunc) echo.HandlerFunc {
 		if answered == nil {
 			answered = w.other
 		}
-		answered(Exchange{c.Request(), RequestID(c), c.Response().Status, c.Response().Size, time.Since(clock) - began})
+		e := Exchange{c.Request(), RequestID(c), c.Response().Status, c.Response().Size, time.Since(clock) - began}
+		answered(e)
+		if end != nil {
+			end(e)
+		}
 		return nil
 	}
+}
+
+// begin tells the tracer of the request. Echo has the path itself for some requests
+// without a route, which must not reach a trace.
+func (w *Watch) begin(c echo.Context) (end func(Exchange)) {
+	route := c.Path()
+	if w.known[route] == nil {
+		route = ""
+	}
+	ctx, end := w.tracer.Begin(c.Request(), route)
+	c.SetRequest(c.Request().WithContext(ctx))
+	return end
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"os"
 	"time"
 )
@@ -19,6 +20,10 @@ type Commit struct {
 // Observe sets the function that is called after each commit. It must be fast, because
 // the next commit waits for it. Call it before the first Update.
 func (f *File) Observe(fn func(Commit)) { f.observed = fn }
+
+// Trace sets the function that is called at the beginning of each Update; done is called
+// at its end, and may be nil. Call it before the first Update.
+func (f *File) Trace(fn func(context.Context) (done func(error))) { f.traced = fn }
 
 func (f *File) observe(changes int, began time.Time, failed *error) {
 	f.journalUsed.Store(f.log.Used())

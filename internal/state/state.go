@@ -72,9 +72,10 @@ type File struct {
 	jobs     chan *job
 	turn     chan struct{} // holds one element while a goroutine commits
 
-	observed       func(Commit) // may be nil
-	journalUsed    atomic.Int64 // at the last commit or checkpoint
-	lastCheckpoint atomic.Int64 // Unix time in milliseconds, 0 before the first
+	observed       func(Commit)                             // may be nil
+	traced         func(context.Context) (done func(error)) // may be nil
+	journalUsed    atomic.Int64                             // at the last commit or checkpoint
+	lastCheckpoint atomic.Int64                             // Unix time in milliseconds, 0 before the first
 
 	// Only the goroutine with the turn uses these.
 	log      *journal.Journal
@@ -180,7 +181,12 @@ func (f *File) UpdateReserved(ctx context.Context, fn func(*Tx) error) error {
 	return f.do(ctx, &job{fn: fn, reserved: true})
 }
 
-func (f *File) do(ctx context.Context, j *job) error {
+func (f *File) do(ctx context.Context, j *job) (err error) {
+	if f.traced != nil {
+		if done := f.traced(ctx); done != nil {
+			defer func() { done(err) }()
+		}
+	}
 	j.done = make(chan struct{})
 	if err := f.queue(ctx, j); err != nil {
 		return err

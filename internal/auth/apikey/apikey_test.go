@@ -225,7 +225,9 @@ func TestAKeyStopsWorkingDuringARequestWhenItIsRemovedFromItsFile(t *testing.T) 
 }
 
 func TestCountLeavesOutEndedKeysAndRepetitions(t *testing.T) {
-	key := func(text string, until time.Time) apikey.Key { return apikey.Key{SHA256: apikey.HashOf(text), Until: until} }
+	key := func(text string, until time.Time) apikey.Key {
+		return apikey.Key{SHA256: apikey.HashOf(text), Until: until}
+	}
 	now := time.Now()
 	forever, soon := key("forever", time.Time{}), key("soon", now.Add(time.Hour))
 	ended, late := key("ended", now.Add(-time.Hour)), key("late", now.Add(48*time.Hour))

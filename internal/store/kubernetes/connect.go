@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -33,8 +34,9 @@ func FromKubeconfig(file, context string) (*rest.Config, error) {
 // none of its limits and retries: it is the store that knows what may be sent
 // again.
 type client struct {
-	http *http.Client
-	base *url.URL
+	http  *http.Client
+	base  *url.URL
+	trace func(ctx context.Context, method, host string) (_ context.Context, end func(status int)) // may be nil
 }
 
 func newClient(cfg *rest.Config, userAgent string) (*client, error) {
@@ -63,7 +65,7 @@ func newClient(cfg *rest.Config, userAgent string) (*client, error) {
 		return nil, fmt.Errorf("the credentials for the API server: %w", err)
 	}
 	keepIdle(h.Transport)
-	return &client{h, base}, nil
+	return &client{http: h, base: base}, nil
 }
 
 // maxIdle is the number of idle connections that are kept. Each request in

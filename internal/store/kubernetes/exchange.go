@@ -53,6 +53,12 @@ func (c *client) do(ctx context.Context, r request, read func(io.Reader) error) 
 }
 
 func (c *client) once(ctx context.Context, r request, read func(io.Reader) error) error {
+	status := 0
+	if c.trace != nil {
+		traced, end := c.trace(ctx, r.method, c.base.Hostname())
+		ctx = traced
+		defer func() { end(status) }()
+	}
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base.JoinPath(r.path).String(), bytes.NewReader(r.body)) // #nosec G125 -- names are valid object names, without slashes or dots alone
 	if err != nil {
 		return err
@@ -69,6 +75,7 @@ func (c *client) once(ctx context.Context, r request, read func(io.Reader) error
 		return c.lost(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	status = resp.StatusCode
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		return refusalOf(r, resp)
 	}

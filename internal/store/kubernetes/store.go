@@ -34,6 +34,9 @@ type Options struct {
 	Timeout time.Duration
 	// UserAgent identifies Strongroom in the cluster's audit log.
 	UserAgent string
+	// Trace is called before each request to the API server, and end after it, with status
+	// 0 if there is no answer. It may be nil.
+	Trace func(ctx context.Context, method, host string) (_ context.Context, end func(status int))
 }
 
 // A Store keeps secrets in a namespace. It is safe for concurrent use. Several
@@ -59,6 +62,7 @@ func Open(cfg *rest.Config, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.trace = opts.Trace
 	return &Store{Options: opts, client: c, locks: newOwnerLocks(), unfinished: newUnfinishedRenames(), checks: newChecks()}, nil
 }
 
