@@ -82,9 +82,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	accesses := lastaccess.Open(file, ring)
 	r.audit = openLog(file, ring, accesses.Follow)
-	if cfg.Audit.Stream != nil {
-		r.audit.KeepUnsent(destination(cfg.Audit.Stream).ID)
-	}
+	r.setAudit(cfg.Audit)
 	r.traceState()
 	if cfg.Metrics != nil {
 		r.metrics = r.newMeter()
@@ -117,6 +115,15 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	r.admin = admin.Open(parts, log)
 	return r, nil
+}
+
+func (r *resources) setAudit(cfg config.Audit) {
+	if cfg.Stream != nil {
+		r.audit.KeepUnsent(destination(cfg.Stream).ID)
+	}
+	if cfg.ValueReads == "written" {
+		r.audit.WriteValueReads()
+	}
 }
 
 func openLog(file *state.File, ring *seal.Ring, followers ...audit.Follower) *audit.Log {

@@ -91,7 +91,7 @@ func (l *Log) mac(label string, text []byte) []byte {
 // head returns the last link of the chain according to the head row. Only an empty log
 // has no head row.
 func (l *Log) head(log *state.Bucket) (link, error) {
-	stored := log.Get(headKey)
+	stored := log.Latest(headKey)
 	if stored == nil {
 		if last, _ := log.Last(); last == nil {
 			return link{}, nil

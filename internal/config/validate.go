@@ -56,6 +56,7 @@ func (c *Config) validate() error {
 			"state.journal_bytes: must be %d to %d, in steps of %d", minJournal, maxJournal, journalStep)
 	}
 	m.bad(c.Audit.Retention != 0 && c.Audit.Retention < duration.Duration(duration.Day), "audit.retention: must be at least 1d")
+	m.bad(!oneOf(c.Audit.ValueReads, "flushed", "written"), "audit.value_reads: must be flushed or written")
 	if a := c.Audit.Anchor; a != nil {
 		m.bad((a.File == "") != a.Stdout, "audit.anchor: must set exactly one of file, stdout")
 	}

@@ -66,13 +66,16 @@ func (f *File) checkpointIfDue() {
 
 // checkpoint moves all changes that were acknowledged before into bbolt.
 func (f *File) checkpoint() error {
-	for until := f.gen.Load().at.seq; ; {
-		select {
-		case f.turn <- struct{}{}:
-		case <-f.done:
+	until := f.gen.Load().at.seq
+	for first := true; ; first = false {
+		if !f.takeTurn() {
 			return ErrClosed
 		}
-		g, err := f.gen.Load(), f.Err()
+		err := f.Err()
+		if err == nil && first && len(f.unflushed) > 0 { // acknowledged before, too
+			err, until = f.settle(), f.last.seq
+		}
+		g := f.gen.Load()
 		if err == nil && g.frozen == nil && g.until.seq < until {
 			err = f.freeze()
 		}
@@ -88,7 +91,10 @@ func (f *File) checkpoint() error {
 
 // freeze begins a checkpoint. The caller has the turn, and there is no frozen overlay.
 func (f *File) freeze() error {
-	if err := f.outcome(f.log.Turn(f.gen.Load().at.seq + 1)); err != nil {
+	if err := f.settle(); err != nil {
+		return err
+	}
+	if err := f.outcome(f.log.Turn(f.last.seq + 1)); err != nil {
 		return err
 	}
 	f.journalUsed.Store(f.log.Used())
@@ -166,7 +172,7 @@ func sliceEnd(set []change.Row, most int) int {
 // pause lets queued changes go first, for at most as long as the last slice took, unless
 // a commit waits for the checkpoint.
 func (f *File) pause(most time.Duration) {
-	for began := time.Now(); len(f.jobs) > 0 && f.hurry.Load() == 0 && time.Since(began) < most; {
+	for began := time.Now(); f.hasJobs() && f.hurry.Load() == 0 && time.Since(began) < most; {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -206,6 +212,9 @@ func (f *File) makeRoom(content int, ordinary bool) (fits bool, err error) {
 		leaving = f.log.Bytes() / reserveShare
 	}
 	for !f.log.Fits(content, leaving) {
+		if err := f.settle(); err != nil {
+			return false, err
+		}
 		switch g := f.gen.Load(); {
 		case g.frozen != nil && f.isFullStill():
 			err = ErrFull
@@ -241,7 +250,9 @@ func (f *File) writeThrough(set []change.Row, next position) error {
 		return err
 	}
 	f.log.Release()
+	f.last = next
 	f.publish(func(g *generation) { g.at, g.until = next, next })
+	f.tell(set)
 	return nil
 }
 

@@ -35,6 +35,12 @@ func TestMain(m *testing.M) {
 		os.Exit(childFloods(os.Getenv(childFile)))
 	case "compact":
 		os.Exit(childCompacts(os.Getenv(childFile)))
+	case "later":
+		os.Exit(childChangesLater(os.Getenv(childFile)))
+	case "later meanwhile":
+		os.Exit(childChangesLaterMeanwhile(os.Getenv(childFile)))
+	case "later for ever":
+		os.Exit(childChangesLaterForEver(os.Getenv(childFile)))
 	default:
 		os.Exit(m.Run())
 	}

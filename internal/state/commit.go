@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/strongroom/strongroom/internal/state/change"
 )
 
@@ -15,6 +17,7 @@ type job struct {
 	fn       func(*Tx) error
 	reserved bool // may use the reserve
 	gaveUp   bool // and will not, see Tx.GiveUpReserve
+	waits    bool // for the disk, after it has run
 	err      error
 	panicked any
 	done     chan struct{} // closed when err and panicked are final
@@ -44,9 +47,12 @@ func (f *File) commitQueued() {
 }
 
 func (f *File) queued() (batch []*job) {
+	batch, f.deferred = f.deferred, nil
 	for len(batch) < maxBatch {
 		select {
 		case j := <-f.jobs:
+			batch = append(batch, j)
+		case j := <-f.reserved:
 			batch = append(batch, j)
 		default:
 			return batch
@@ -140,12 +146,12 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 	if err != nil || spoiler >= 0 || tx.writes == 0 {
 		return spoiler, err
 	}
-	set := tx.changes()
-	err = f.write(set, slices.ContainsFunc(jobs, (*job).ordinary))
-	if err == nil {
-		f.tell(set)
-	}
-	return -1, err
+	return -1, f.write(tx.changes(), slices.ContainsFunc(jobs, (*job).ordinary), tx.flush)
+}
+
+// newTx returns a transaction that can write. The caller has the turn.
+func (f *File) newTx(g *generation, bolt *bbolt.Tx) *Tx {
+	return &Tx{bolt: bolt, gen: g, own: overlay{}, behind: f.behind, during: f.during, full: f.isFull()}
 }
 
 // run runs the jobs in one transaction, and returns it with their writes.
@@ -155,7 +161,7 @@ func (f *File) run(jobs []*job) (tx *Tx, spoiler int, err error) {
 		return nil, -1, fmt.Errorf("beginning a commit: %w", err)
 	}
 	defer func() { _ = bolt.Rollback() }()
-	tx = &Tx{bolt: bolt, gen: g, own: overlay{}, full: f.isFull()}
+	tx = f.newTx(g, bolt)
 	for i, j := range jobs {
 		before := tx.writes
 		j.run(tx)
@@ -169,14 +175,17 @@ func (f *File) run(jobs []*job) (tx *Tx, spoiler int, err error) {
 func (j *job) run(tx *Tx) {
 	defer func() { j.panicked = recover() }()
 	tx.job, j.gaveUp = j, false
+	tx.began, tx.later, tx.early = tx.writes, -1, false
 	j.err = guarded(func() error { return j.fn(tx) })
+	j.waits = tx.early || tx.Changed() && tx.later != tx.writes
+	tx.flush = tx.flush || j.waits
 }
 
-// write makes a change set durable, publishes it and tells the watchers.
-func (f *File) write(set []change.Row, ordinary bool) error {
+// write writes a change set to the journal. If flush is set it makes it durable and
+// publishes it and tells the watchers.
+func (f *File) write(set []change.Row, ordinary, flush bool) error {
 	f.encoded = change.Append(f.encoded[:0], set)
-	at := f.gen.Load().at
-	next := position{at.seq + 1, at.chain.Next(f.chainKey, at.seq+1, f.encoded)}
+	next := f.next(f.encoded)
 	fits, err := f.makeRoom(len(f.encoded), ordinary)
 	switch {
 	case err != nil:
@@ -184,7 +193,7 @@ func (f *File) write(set []change.Row, ordinary bool) error {
 	case !fits:
 		err = f.writeThrough(set, next)
 	default:
-		err = f.append(set, next)
+		err = f.append(set, next, flush)
 	}
 	if cap(f.encoded) > maxKept {
 		f.encoded = nil
@@ -192,21 +201,30 @@ func (f *File) write(set []change.Row, ordinary bool) error {
 	return err
 }
 
+// next returns the position of an encoded change set behind the last one.
+func (f *File) next(encoded []byte) position {
+	seq := f.last.seq + 1
+	return position{seq, f.last.chain.Next(f.chainKey, seq, encoded)}
+}
+
 // maxKept is the size of a buffer that is kept for the next commit.
 const maxKept = 1 << 20
 
 // append writes the encoded set to the journal.
-func (f *File) append(set []change.Row, next position) error {
+func (f *File) append(set []change.Row, next position, flush bool) error {
 	if err := f.leaveComplete(); err != nil {
 		return err
 	}
-	err := f.log.Append(next.chain, f.encoded)
-	if err == nil {
-		err = f.log.Sync()
+	if err := f.log.Append(next.chain, f.encoded); err != nil {
+		return f.outcome(err)
 	}
-	if err := f.outcome(err); err != nil {
-		return err
+	f.last = next
+	f.unflushed = append(f.unflushed, unflushed{set, next})
+	if !flush {
+		return f.flushLater(set)
 	}
-	f.publish(func(g *generation) { g.live, g.at = g.live.with(set), next })
-	return nil
+	if f.hasLater.Load() {
+		return f.settleMeanwhile(set)
+	}
+	return f.settle()
 }

@@ -68,3 +68,20 @@ func (f *File) ViewOf(old Generation, fn func(*Tx) error) (ok bool, err error) {
 
 // Checkpoint moves all changes into bbolt.
 func (f *File) Checkpoint() error { return f.checkpoint() }
+
+// FailFlush makes the next flush of the journal fail. It reports false if nothing waits for
+// a flush.
+func (f *File) FailFlush() bool {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	if len(f.unflushed) == 0 {
+		return false
+	}
+	for _, file := range f.log.Files() {
+		_ = file.Close()
+	}
+	return true
+}
+
+// Flushing reports whether a change is being flushed that others do not wait for.
+func (f *File) Flushing() bool { return f.flushing.Load() }

@@ -79,6 +79,7 @@ func openAs(name string, owner safefile.User, journalBytes int64, unlock Unlock)
 	noteHolder(f.path)
 	f.checkpointIfDue()
 	go f.watch()
+	go f.flushes()
 	go f.checkpoints()
 	return f, nil
 }
@@ -89,9 +90,9 @@ func openIdle(name string, owner safefile.User, journalBytes int64, unlock Unloc
 		return nil, err
 	}
 	f := &File{
-		name: name, path: safefile.Follow(name), owner: owner, jobs: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
-		due:  make(chan struct{}, 1),
-		done: make(chan struct{}), watched: make(chan struct{}), checkpointed: make(chan struct{}), broken: make(chan struct{}),
+		name: name, path: safefile.Follow(name), owner: owner, jobs: make(chan *job, maxQueued), reserved: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
+		due: make(chan struct{}, 1), behindDue: make(chan struct{}, 1),
+		done: make(chan struct{}), watched: make(chan struct{}), checkpointed: make(chan struct{}), flushed: make(chan struct{}), broken: make(chan struct{}),
 	}
 	file, err := safefile.Open(f.path, os.O_RDWR)
 	if err != nil {
@@ -101,6 +102,7 @@ func openIdle(name string, owner safefile.User, journalBytes int64, unlock Unloc
 		_ = file.Close()
 		return nil, err
 	}
+	f.last = f.gen.Load().at
 	return f, nil
 }
 

@@ -70,6 +70,9 @@ type File struct {
 	gen      atomic.Pointer[generation] // replaced by publish
 	stuck    atomic.Bool                // bbolt has panicked with its locks held
 	jobs     chan *job
+	reserved chan *job     // those of UpdateReserved, once hasLater is set
+	hasLater atomic.Bool   // there has been a change that is flushed later
+	flushing atomic.Bool   // a change is being flushed, and others go on: see meanwhile.go
 	turn     chan struct{} // holds one element while a goroutine commits
 
 	observed       func(Commit)                             // may be nil
@@ -78,16 +81,22 @@ type File struct {
 	lastCheckpoint atomic.Int64                             // Unix time in milliseconds, 0 before the first
 
 	// Only the goroutine with the turn uses these.
-	log      *journal.Journal
-	complete bool   // the journal has nothing that bbolt has not, and bbolt says so
-	encoded  []byte // buffer for a change set
-	chainKey change.MACKey
+	log       *journal.Journal
+	complete  bool        // the journal has nothing that bbolt has not, and bbolt says so
+	encoded   []byte      // buffer for a change set
+	last      position    // of the last change set in the journal
+	unflushed []unflushed // the last change sets, in order: see later.go
+	deferred  []*job      // to be committed first
+	during    overlay     // rows of the change set that is being flushed; nil for none
+	behind    overlay     // their rows, for transactions; nil for none
+	chainKey  change.MACKey
 
 	publishing sync.Mutex // held by publish
 	moving     sync.Mutex // held while bbolt is written
 	keys       uint64     // sum of all keys in bbolt, see survey; guarded by moving
 
 	due       chan struct{} // asks for a checkpoint
+	behindDue chan struct{} // asks for a flush
 	hurry     atomic.Int32  // commits that wait for the checkpoint
 	fullSince atomic.Int64  // time of the last checkpoint, if it failed on a full disk
 	refusing  atomic.Bool   // ordinary changes, on a full disk
@@ -95,6 +104,7 @@ type File struct {
 	done         chan struct{} // closed after the last commit
 	watched      chan struct{} // closed when the watch has ended
 	checkpointed chan struct{} // closed when checkpoints have ended
+	flushed      chan struct{} // closed when flushes has ended
 	broken       chan struct{} // closed when no commit is possible any more
 	breaking     sync.Once     // closes broken
 	cause        error         // reason for closing broken
@@ -168,6 +178,8 @@ func (f *File) stuckWith(err error) {
 // other calls in the same commit are unaffected. This is cheap if fn has not written;
 // otherwise the commit starts over without it.
 //
+// A call of [Tx.FlushLater] in fn is the only exception from being on disk.
+//
 // ctx ends only the wait for a place in the queue: a queued change happens, and its
 // outcome is returned. Other errors: ErrFull, ErrClosed, ErrDamaged, and those of
 // [File.Err].
@@ -223,8 +235,12 @@ func (f *File) queue(ctx context.Context, j *job) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	jobs := f.jobs
+	if j.reserved && f.hasLater.Load() {
+		jobs = f.reserved
+	}
 	select {
-	case f.jobs <- j:
+	case jobs <- j:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -241,12 +257,13 @@ func (f *File) Close() error {
 	f.closed = true
 	f.mu.Unlock()
 	f.turn <- struct{}{} // never released
-	for len(f.jobs) > 0 {
+	for f.hasJobs() || len(f.deferred) > 0 {
 		f.commitQueued()
 	}
 	close(f.done)
 	<-f.watched
 	<-f.checkpointed
+	<-f.flushed
 	if f.stuck.Load() {
 		return errors.Join(f.Err(), f.log.Close())
 	}
@@ -259,6 +276,9 @@ func (f *File) Close() error {
 func (f *File) finish() error {
 	if f.complete || f.Err() != nil {
 		return nil
+	}
+	if err := f.settle(); err != nil {
+		return err
 	}
 	f.hurry.Add(1) // nothing else waits
 	err := f.move(false)

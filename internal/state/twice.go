@@ -10,7 +10,7 @@ func (f *File) rehearse(jobs []*job) {
 		return
 	}
 	defer func() { _ = bolt.Rollback() }()
-	tx := &Tx{bolt: bolt, gen: g, own: overlay{}, full: f.isFull()}
+	tx := f.newTx(g, bolt)
 	for _, j := range jobs {
 		j.run(tx)
 	}

@@ -11,14 +11,21 @@ import (
 )
 
 // A Tx is a transaction on the state file, for [File.View] and [File.Update]. It reads
-// from its own writes, then from the overlays of a generation, then from bbolt.
+// from its own writes, then from changes that are not flushed, then from the overlays of a
+// generation, then from bbolt.
 type Tx struct {
 	bolt   *bbolt.Tx // for reading only
 	gen    *generation
 	found  []boltBucket // of bolt, because bbolt searches for a bucket each time
 	own    overlay      // its writes; nil in a View
+	behind overlay      // changes that are not flushed; nil in a View
+	during overlay      // those of them that are being flushed: see meanwhile.go
 	scans  int          // in progress
 	writes int
+	began  int  // writes before the running job
+	later  int  // writes when the running job called FlushLater, -1 if it has not
+	early  bool // the running job has read what is being flushed
+	flush  bool // a job before the running one has to be flushed
 	job    *job // the running job; nil in a View
 	full   bool // ordinary changes are refused
 }
@@ -31,7 +38,7 @@ type boltBucket struct {
 // Bucket returns a named part of the file, which need not exist yet. Bucket names start
 // with the name of the package that uses them.
 func (tx *Tx) Bucket(name string) Bucket {
-	return Bucket{tx, name, tx.boltBucket(name), tx.gen.live[name], tx.gen.frozen[name]}
+	return Bucket{tx, name, tx.boltBucket(name), tx.behind[name], tx.gen.live[name], tx.gen.frozen[name]}
 }
 
 func (tx *Tx) boltBucket(name string) *bbolt.Bucket {
@@ -62,18 +69,35 @@ func (tx *Tx) GiveUpReserve() error {
 	return nil
 }
 
+// Changed reports whether this call of [File.Update] has written something.
+func (tx *Tx) Changed() bool { return tx.writes > tx.began }
+
+// FlushLater says that the writes of this call of [File.Update] so far need not be on disk
+// when it returns: see later.go. Any further write of the call makes it wait for the disk.
+func (tx *Tx) FlushLater() { tx.later = tx.writes }
+
 // A Bucket is a named part of the file: keys in bytewise order, with values.
 // Empty keys are not allowed; an empty value is not nil.
 type Bucket struct {
-	tx           *Tx
-	name         string
-	bolt         *bbolt.Bucket // nil as long as it does not exist
-	live, frozen *rows         // nil for none
+	tx                   *Tx
+	name                 string
+	bolt                 *bbolt.Bucket // nil as long as it does not exist
+	behind, live, frozen *rows         // nil for none
 }
 
 // Get returns the value of the key, nil if there is none.
 func (b *Bucket) Get(key []byte) []byte {
-	for _, tree := range [...]*rows{b.tx.own[b.name], b.live, b.frozen} {
+	if rows := b.tx.during[b.name]; rows != nil {
+		_, found := rows.Get(asString(key))
+		b.tx.early = b.tx.early || found
+	}
+	return b.Latest(key)
+}
+
+// Latest is Get for a row that only continues a sequence, such as the head of a log. A
+// change that is flushed later may follow one that is being flushed, but must not show it.
+func (b *Bucket) Latest(key []byte) []byte {
+	for _, tree := range [...]*rows{b.tx.own[b.name], b.behind, b.live, b.frozen} {
 		if tree == nil {
 			continue
 		}
@@ -167,7 +191,8 @@ func (b *Bucket) From(start []byte) iter.Seq2[[]byte, []byte] {
 
 // trees returns the overlays' rows, the newest first.
 func (b *Bucket) trees() (all []*rows) {
-	for _, tree := range []*rows{b.tx.own[b.name], b.live, b.frozen} {
+	b.tx.early = b.tx.early || b.tx.during[b.name] != nil
+	for _, tree := range [...]*rows{b.tx.own[b.name], b.behind, b.live, b.frozen} {
 		if tree != nil {
 			all = append(all, tree)
 		}

@@ -14,7 +14,8 @@ type watcher struct {
 // once as the commit left it, sorted by key. The calls are in the order of the commits.
 // They come before any Update of the commit returns and before the next transaction
 // begins, so memory that fn maintains has every acknowledged change. A [File.View] may
-// see the commit a moment earlier than fn.
+// see the commit a moment earlier than fn, and after [Tx.FlushLater] some milliseconds
+// later.
 //
 // fn must be quick and must not keep the rows, nor call Update. If fn panics, the file is
 // broken, because memory may differ from it. Watch before the first change of the bucket.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -46,7 +47,7 @@ type Identity struct {
 }
 
 // A Journal is an open pair of files. It is not safe for concurrent use, except for
-// [Journal.Release] and [Journal.Released].
+// [Journal.Release], [Journal.Released] and the function that [Journal.Flush] returns.
 type Journal struct {
 	id      Identity
 	bytes   int64 // size of each file
@@ -55,6 +56,9 @@ type Journal struct {
 	written uint64 // number of the last record
 	durable uint64 // number of the last record that is on disk
 	buf     []byte
+
+	flushing sync.Mutex // guards failed, and is held during a flush
+	failed   error      // of a flush
 }
 
 type file struct {
@@ -153,12 +157,35 @@ func (j *Journal) Sync() error {
 	if j.durable == j.written {
 		return nil
 	}
-	if err := j.files[j.now].sync(); err != nil {
+	flush, last := j.Flush()
+	if err := flush(); err != nil {
 		return err
 	}
-	j.durable = j.written
+	j.Flushed(last)
 	return nil
 }
+
+// Flush is [Journal.Sync] in parts: flush may run while other records are appended. When
+// it has returned nil, call Flushed with last, the number of the last record that it made
+// durable.
+func (j *Journal) Flush() (flush func() error, last uint64) {
+	f := j.files[j.now]
+	return func() error { return j.flush(f) }, j.written
+}
+
+// flush flushes a file unless a flush has failed before: the kernel reports a failure only
+// once, to one of the callers, and all records are lost to each of them.
+func (j *Journal) flush(f *file) error {
+	j.flushing.Lock()
+	defer j.flushing.Unlock()
+	if j.failed == nil {
+		j.failed = f.sync()
+	}
+	return j.failed
+}
+
+// Flushed notes that the records up to this number are durable.
+func (j *Journal) Flushed(last uint64) { j.durable = max(j.durable, last) }
 
 // Unsynced reports whether a record is not durable yet.
 func (j *Journal) Unsynced() bool { return j.durable != j.written }
@@ -194,7 +221,7 @@ func (j *Journal) Turn(next uint64) error {
 	if _, err := to.WriteAt(h.encode(), 0); err != nil {
 		return err
 	}
-	if err := to.sync(); err != nil {
+	if err := j.flush(to); err != nil {
 		return err
 	}
 	to.header, to.end = h, headerBytes
