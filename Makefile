@@ -72,7 +72,7 @@ test: kubetest ## Run all tests, and count them
 	@beside=$$(mktemp); trap 'rm -f "$$beside"' EXIT; \
 	$(TOOL) gotestsum --format pkgname --raw-command -- sh -c '\
 		{ for module in internal/tools $(addprefix internal/test/,contracttest oidctest browsertest); do \
-			(cd $$module && go test -json -count=1 ./...) || failed=1; \
+			(cd $$module && STRONGROOM_RACE=1 go test -json -count=1 ./...) || failed=1; \
 		done; exit $${failed:-0}; } >'"$$beside"' & \
 		go test -json -race -timeout 30m ./... || failed=1; \
 		wait $$! || failed=1; \

@@ -50,10 +50,12 @@ var allPages = sync.OnceValue(func() *pages {
 		"versions": func(ref secret.Ref, old, now secret.Revision) string {
 			return address("compare", ref) + "&" + url.Values{"old": {string(old)}, "new": {string(now)}}.Encode()
 		},
-		"ago":    ago,
-		"prose":  prose,
-		"moment": moment,
-		"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"ago": ago,
+
+		"browserName": browserName,
+		"prose":       prose,
+		"moment":      moment,
+		"iso":         func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(pageFiles, "pages/layout.html"))
 	each(pageFiles, "pages", func(name string, text []byte) {
 		if name != "layout.html" {
@@ -111,6 +113,28 @@ func count(n int, of string) string {
 		return "1 " + of + " ago"
 	}
 	return fmt.Sprintf("%d %ss ago", n, of)
+}
+
+// browserName names browser and system in a User-Agent, which is hard to read.
+func browserName(agent string) string {
+	first := func(marks ...string) string { // pairs of a mark and what it stands for
+		for i := 0; i < len(marks); i += 2 {
+			if strings.Contains(agent, marks[i]) {
+				return marks[i+1]
+			}
+		}
+		return ""
+	}
+	// Most browsers also claim to be others, so the order matters.
+	browser := first("Edg/", "Edge", "Firefox/", "Firefox", "Chrome/", "Chrome", "Safari/", "Safari")
+	system := first("Android", "Android", "iPhone", "iOS", "iPad", "iOS", "Windows", "Windows", "Mac OS X", "macOS", "Linux", "Linux")
+	switch {
+	case browser == "":
+		return agent
+	case system == "":
+		return browser
+	}
+	return browser + " on " + system
 }
 
 // A page is the data of a template.

@@ -21,6 +21,8 @@ func TestScreenshots(t *testing.T) {
 	shoot(b, dir, "sign-in")
 	s.signIn(b, s.psk)
 	for _, page := range []struct{ name, path string }{
+		{"problem", "/console/nowhere"},
+		{"audit-why", "/console/audit?outcome=denied"},
 		{"list", "/console"},
 		{"search", "/console?q=stripe"},
 		{"owner", "/console?owner=app/" + shop},
