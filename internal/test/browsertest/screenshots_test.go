@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -22,7 +23,7 @@ func TestScreenshots(t *testing.T) {
 	s.signIn(b, s.psk)
 	for _, page := range []struct{ name, path string }{
 		{"problem", "/console/nowhere"},
-		{"audit-why", "/console/audit?outcome=denied"},
+		{"audit-none", "/console/audit?outcome=full"},
 		{"list", "/console"},
 		{"search", "/console?q=stripe"},
 		{"owner", "/console?owner=app/" + shop},
@@ -79,4 +80,18 @@ func (s *server) fill() {
 	for _, custom := range [][2]string{{"GITHUB_TOKEN", "opens pull requests in the shop repository"}, {"NPM_TOKEN", "publishes @shop/ui"}, {"SENTRY_DSN", ""}} {
 		s.send("POST", "/api/secrets", fmt.Sprintf(`{"name": %q, "value": "long-and-random-5", "description": %q}`, custom[0], custom[1]))
 	}
+	s.command("agent-key", "create", "app/"+shop, "db", "smtp", "--for", "1h", "--reads", "10", "--subject", "deployment agent")
+	reader := s.command("apikey", "create", "--subject", "reader", "--grant", "{actions: [list], owner: app/"+shop+"}")
+	s.command("apikey", "create", "--subject", "ci", "--for", "30d", "--grant", "{actions: [list, reveal], owner: app/"+billing+", names: [db]}")
+	request(s.t, "GET", s.url+"/api/app/"+shop+"/secrets/db/reveal", "", "", "Authorization-PSK", reader)
+}
+
+// command runs a command of administration and returns what it prints.
+func (s *server) command(args ...string) string {
+	s.t.Helper()
+	out, err := strongroom(s.t, append(args, "--config", s.config)...).Output()
+	if err != nil {
+		s.t.Fatalf("%s: %v: %s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
 }
