@@ -36,10 +36,12 @@ man: ## Write the man pages into .bin/man
 # The version of the packages, and of the image in configs/kubernetes. A changelog is in cmd/strongroom/README.md.
 RELEASE  ?= 0.1.0
 PACKAGES := .bin/packages
+# Set it to NAME <ADDRESS> of the publisher. No mail reaches the default.
+MAINTAINER ?= Strongroom maintainers <strongroom@users.noreply.github.com>
 
-packages: ## Build deb, rpm, tar.gz, images and SBOMs in .bin/packages; SIGN=KEY signs with an SSH key
+packages: ## Build deb, rpm, tar.gz, images and SBOMs in .bin/packages (SIGN=SSH-KEY, MAINTAINER=)
 	cd internal/tools && go build -o $(CURDIR)/.bin/build-packages ./packages
-	.bin/build-packages -out $(PACKAGES) -version $(RELEASE) $(if $(SIGN),-sign $(SIGN)) $(if $(ARCH),-arch $(ARCH)) \
+	.bin/build-packages -out $(PACKAGES) -version $(RELEASE) -maintainer '$(MAINTAINER)' $(if $(SIGN),-sign $(SIGN)) $(if $(ARCH),-arch $(ARCH)) \
 		-commit "$$(git rev-parse HEAD)" -epoch "$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}"
 
 # Signed with a key of its own. The packages of version 0.0.1 are those to upgrade from.
@@ -49,8 +51,9 @@ packages-test: ## Install, upgrade, remove and lint the packages (as root, on De
 	test -f $(TESTED)/key || ssh-keygen -q -t ed25519 -N '' -C test -f $(TESTED)/key
 	echo "test $$(cat $(TESTED)/key.pub)" > $(TESTED)/signers
 	$(MAKE) packages PACKAGES=$(TESTED)/before RELEASE=0.0.1 ARCH=$$(go env GOARCH)
-	$(MAKE) packages PACKAGES=$(TESTED)/current ARCH=$$(go env GOARCH) SIGN=$(TESTED)/key
+	$(MAKE) packages PACKAGES=$(TESTED)/current SIGN=$(TESTED)/key
 	STRONGROOM_PACKAGES_BEFORE=$(TESTED)/before STRONGROOM_PACKAGES=$(TESTED)/current go test -count=1 -v -timeout 20m ./internal/test/packages
+	cd internal/tools && STRONGROOM_PACKAGES=$(TESTED)/current go test -count=1 -run TestBuiltBOMsAreValid ./packages
 
 # With a build cache for each build, so that the second compiles everything again.
 reproducible: ## Build the packages of this commit twice, in two directories, and compare them

@@ -15,6 +15,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"net/mail"
 	"os"
 	"strings"
 	"time"
@@ -26,12 +27,16 @@ func main() {
 	flag.StringVar(&r.out, "out", ".bin/packages", "the directory for the packages")
 	flag.StringVar(&r.version, "version", "", "the version, as 1.2.3")
 	flag.StringVar(&r.commit, "commit", "", "the commit that is built")
-	flag.StringVar(&r.maintainer, "maintainer", "Strongroom <strongroom@users.noreply.github.com>", "Name <address> of the builder")
+	flag.StringVar(&r.maintainer, "maintainer", "", "who publishes the packages, as Name <address>")
 	flag.StringVar(&r.signKey, "sign", "", "a private SSH key, to sign SHA256SUMS with")
 	architectures := flag.String("arch", "amd64,arm64", "architectures, as Go names them")
 	epoch := flag.Int64("epoch", 0, "the time of all files, in seconds since 1970 (SOURCE_DATE_EPOCH)")
 	flag.Parse()
 	r.time = time.Unix(*epoch, 0).UTC()
+	if _, err := mail.ParseAddress(r.maintainer); err != nil {
+		fmt.Fprintf(os.Stderr, "packages: -maintainer must be Name <address>: %v\n", err)
+		os.Exit(2)
+	}
 	if r.version == "" || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)

@@ -40,6 +40,28 @@ func TestBOMIsValid(t *testing.T) {
 	}
 }
 
+// The SBOMs of a build, of which make packages-test sets the directory.
+func TestBuiltBOMsAreValid(t *testing.T) {
+	dir := os.Getenv("STRONGROOM_PACKAGES")
+	if dir == "" {
+		t.Skip("no packages are tested: make packages-test sets STRONGROOM_PACKAGES")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.cdx.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no SBOMs in %s: %v", dir, err)
+	}
+	valid := mustCompileSchema(t)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err == nil {
+			err = valid(string(text))
+		}
+		if err != nil || !strings.Contains(string(text), `"pkg:golang/github.com/labstack/echo/v4@`) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
 func mustCompileSchema(t *testing.T) (validate func(document string) error) {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/CycloneDX/cyclonedx-go").Output()
