@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -132,6 +133,24 @@ func TestCopyShowsNoValueAndNeedsAYes(t *testing.T) {
 	p.must(t, "copy", "default:me", "other:me", "--yes")
 	p.want(t, "copied-value", "get", "other:me", "TOKEN")
 	p.want(t, "NAME   KEYS   DESCRIPTION\nTOKEN  value  words\n", "ls", "other:me")
+	p.mustSet(t, "rotated-value", "default:me", "TOKEN")
+	p.mustSet(t, "kept-value", "default:me", "KEPT")
+	p.mustSet(t, "kept-value", "other:me", "KEPT")
+	out := p.must(t, "copy", "default:me", "other:me", "--dry-run")
+	rows := regexp.MustCompile(`(?m)^KEPT +same +([0-9a-f]{8}) +([0-9a-f]{8})$\n^TOKEN +changed +([0-9a-f]{8}) +([0-9a-f]{8})$`).FindStringSubmatch(out)
+	if rows == nil || rows[1] != rows[2] || rows[3] == rows[4] || strings.Contains(out, "-value") {
+		t.Errorf("the table of changes:\n%s", out)
+	}
+	p.mustSet(t, "in-both", "default:shop", "db.PASSWORD")
+	p.mustSet(t, "in-both", "other:shop", "cache.PASSWORD")
+	all := p.must(t, "ls", "--all")
+	for _, want := range []string{`db +PASSWORD +default:shop`, `cache +PASSWORD +other:shop`, `TOKEN +value +words +default:me`, `TOKEN +value +words +other:me`} {
+		if !regexp.MustCompile("(?m)^" + want + "$").MatchString(all) {
+			t.Errorf("ls --all lacks %s:\n%s", want, all)
+		}
+	}
+	p.must(t, "copy", "default:me", "other:me", "--yes")
+	p.mustSet(t, "copied-value", "default:me", "TOKEN")
 	p.must(t, "copy", "default:me", "other:"+theApp, "TOKEN", "--yes")
 	p.want(t, "copied-value", "get", "other:"+theApp, "TOKEN")
 	wantRefusal(t, p.run(t, "copy", "default:me", "other:me", "TOKEN", "--prune"), "--prune compares all secrets")

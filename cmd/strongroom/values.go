@@ -128,23 +128,25 @@ func lsCommand() *cobra.Command {
 	})
 	outputFlag(c)
 	c.Long = `List the names of secrets, their data keys and descriptions. No value is shown. --all lists the secrets of all profiles and
-aliases; owners whose secrets you may not list are named on standard error. Earlier versions are not in the published APIs: on
-the server, strongroom secret history lists them.
+aliases, each alias on the server of each profile; owners whose secrets you may not list are named on standard error.
 
 OWNER is me (the default), user/<id>, app/<uuid> or an alias, and PROFILE:OWNER on the server of another profile.`
 	c.Example = `  strongroom ls
   strongroom ls app/0f8fad5b-d9cb-469f-a165-70867728950e -o json
   strongroom ls --all`
-	c.Flags().BoolVar(&all, "all", false, "list the secrets of all profiles and aliases")
+	c.Flags().BoolVar(&all, "all", false, "list the secrets of all profiles, and of all aliases there")
 	return c
 }
 
-// everyOwner returns the targets of all profiles and aliases.
+// everyOwner returns the targets of all profiles: the user, and each alias.
 func (r *remote) everyOwner() (owners []string) {
 	for _, name := range r.Profiles.Names() {
 		owners = append(owners, name+":me")
+		for _, alias := range r.Profiles.AliasNames() {
+			owners = append(owners, name+":"+alias)
+		}
 	}
-	return append(owners, r.Profiles.AliasNames()...)
+	return owners
 }
 
 // A listed is a secret in a list, with its owner if there are several.
