@@ -23,7 +23,7 @@ func clientCommands(t *testing.T) (names []string) {
 	for line := range strings.Lines(list) {
 		names = append(names, strings.Fields(line)[0])
 	}
-	if len(names) < 15 || !slices.Contains(names, "login") {
+	if len(names) < 16 || !slices.Contains(names, "login") {
 		t.Fatalf("the help lists %v", names)
 	}
 	return names
@@ -74,6 +74,7 @@ func mustSetStage(t *testing.T) *stage {
 	t.Helper()
 	p := mustLogIn(t)
 	p.useFast(t)
+	p.serveVault(t, true) // for history
 	s := &stage{person: p, dir: mustTempDir(t)}
 	for name, text := range exampleTools {
 		path := filepath.Join(s.dir, name)

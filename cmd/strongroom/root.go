@@ -34,7 +34,7 @@ Durations are written as 90s, 30m, 24h, 30d or 2w. OWNER is user/<id> or app/<uu
 		commands  []*cobra.Command
 	}{
 		{"client", "Your secrets on a server", []*cobra.Command{
-			loginCommand(), logoutCommand(), whoamiCommand(), getCommand(), setCommand(), lsCommand(), rmCommand(), mvCommand(),
+			loginCommand(), logoutCommand(), whoamiCommand(), getCommand(), setCommand(), lsCommand(), historyCommand(), rmCommand(), mvCommand(),
 			editCommand(), copyCommand(), runCommand(), exportCommand(), importCommand(), templateCommand(), aliasCommand(),
 		}},
 		{"server", "Server", []*cobra.Command{initCommand(), serveCommand(), statusCommand(), configCommand(), doctorCommand()}},

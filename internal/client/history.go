@@ -1,0 +1,121 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/secret"
+)
+
+// A Version is a version of a secret, without its values.
+type Version struct {
+	Number  int       `json:"version"` // from 1
+	Created time.Time `json:"created"`
+}
+
+// ErrNoVersions means that the server does not tell clients about versions.
+var ErrNoVersions = errors.New("this server tells clients nothing about versions, because its config has no apis.vault: on the server, use strongroom secret history")
+
+// vaultHeader has the API key in requests of Vault's KV API, the only API with versions.
+const vaultHeader = "X-Vault-Token"
+
+// Versions returns the versions of a secret, newest first. A caller without the right to administer the secret sees only the current
+// one. The mount is the server's apis.vault.mount.
+func (s *Session) Versions(ctx context.Context, t Target, mount, name string) ([]Version, error) {
+	server, err := s.Server(t.Profile)
+	if err != nil {
+		return nil, err
+	}
+	c, err := New(server)
+	if err != nil {
+		return nil, err
+	}
+	owner := "user/me"
+	if t.Owner.Kind == secret.KindApp {
+		owner = "app/" + url.PathEscape(t.Owner.ID)
+	}
+	status, body, err := c.getVault(ctx, t.Owner.Kind, "/v1/"+url.PathEscape(mount)+"/metadata/"+owner+"/"+url.PathEscape(name))
+	if err != nil {
+		return nil, err
+	}
+	if status != http.StatusOK {
+		return nil, c.noVersions(ctx, status)
+	}
+	var metadata struct {
+		Data struct {
+			Versions map[string]struct {
+				Created time.Time `json:"created_time"`
+			}
+		}
+	}
+	if json.Unmarshal(body, &metadata) != nil {
+		return nil, errNotStrongroom
+	}
+	var all []Version
+	for number, v := range metadata.Data.Versions {
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, errNotStrongroom
+		}
+		all = append(all, Version{n, v.Created})
+	}
+	slices.SortFunc(all, func(a, b Version) int { return cmp.Compare(b.Number, a.Number) })
+	return all, nil
+}
+
+// noVersions explains a refusal. Only a server with Vault's API answers its health check.
+func (c *Client) noVersions(ctx context.Context, status int) error {
+	health, _, err := c.getVault(ctx, "", "/v1/sys/health")
+	switch {
+	case err != nil:
+		return err
+	case health != http.StatusOK && health != http.StatusServiceUnavailable:
+		return ErrNoVersions
+	case status == http.StatusNotFound:
+		return secret.ErrNotFound
+	case status == http.StatusForbidden:
+		return fmt.Errorf("%w for %s: the strategies of apis.vault must have this key", ErrCredential, vaultHeader)
+	}
+	return fmt.Errorf("the server has answered %d %s", status, http.StatusText(status))
+}
+
+// getVault asks Vault's API, without a credential if there is no kind of owner.
+func (c *Client) getVault(ctx context.Context, kind, path string) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
+	if err != nil {
+		return 0, nil, err
+	}
+	if kind != "" {
+		if err := c.sign(kind)(ctx, req); err != nil {
+			return 0, nil, err
+		}
+		for _, header := range []string{customHeader, appHeader} {
+			if key := req.Header.Get(header); key != "" {
+				req.Header.Del(header)
+				req.Header.Set(vaultHeader, key)
+			}
+		}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, nil, unanswered(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxMetadata))
+	if err != nil {
+		return 0, nil, unanswered(err)
+	}
+	return resp.StatusCode, body, nil
+}
+
+// maxMetadata bounds the description of a secret's versions, in bytes: some 100 for each.
+const maxMetadata = 16 << 20
