@@ -161,7 +161,7 @@ linear: ## Check that N=20000 concurrent operations with crashes are linearizabl
 
 # Before this commit there were no packages.
 upgrades: ## Upgrade from the program of an earlier commit (FROM=), go back, and upgrade again
-	STRONGROOM_UPGRADE_FROM=$(or $(FROM),1cc0ee4) $(PROOF) -run TestUpgradeKeepsEverythingAndCanBeTakenBack ./cmd/strongroom
+	STRONGROOM_UPGRADE_FROM=$(or $(FROM),1cc0ee4) $(PROOF) -run TestUpgradeKeepsEverythingAndCanBeRolledBack ./cmd/strongroom
 
 reloads: ## Reload N=1000 times under load, every second time with a broken file
 	STRONGROOM_RELOADS=$(or $(N),1000) $(PROOF) -run TestReloadsUnderLoadFailNoRequest ./cmd/strongroom

@@ -193,7 +193,7 @@ var commands = []struct {
 	{args: "explain --as admin reveal user/default", prints: "yes: …, admin, key …: by DIR/keys/session-keys.yaml:8\n…"},
 	{args: "explain --as nobody list user/default", says: "no caller matches this credential"},
 	{args: "explain --credential-file {dir}/psk reveal " + theApp + "/db", prints: "yes: psk, admin, key …: by DIR/keys/psks.yaml:…\n"},
-	{args: "explain --credential-file {dir}/anchor list user/default", says: "no: psk refuses it: no API key is like it: it is in no keys file, or no longer works"},
+	{args: "explain --credential-file {dir}/anchor list user/default", says: "no: psk refuses it: it is no API key of this server, or no longer works"},
 	{args: "explain --as admin juggle user/default", says: "action: must be one of list, create, write, delete, reveal, admin"},
 	{args: "explain --as admin list default", says: "target: must be user/<id> or app/<uuid>, and /<name> for a secret of it"},
 	{args: "keyring show -o json", prints: `{"keys":[1],"primary":1,"resealed":0,"resealing":false}` + "\n"},
@@ -203,15 +203,15 @@ var commands = []struct {
 	{args: "doctor -o json", prints: `[{…"ok":true,…}]` + "\n"},
 	{args: "keyring show", prints: "key 1 seals; retired: []\n"},
 	{args: "keyring rotate", prints: "key 2 seals; retired: [1]\n…", after: hasValue("db", "third")},
-	{args: "keyring prune", prints: "key 1 seals; retired: []\nsealing anew is done: … rows\n", after: hasValue("db", "third")},
+	{args: "keyring prune", prints: "key 1 seals; retired: []\nresealing is done: … rows\n", after: hasValue("db", "third")},
 	{
 		args:   "keyring rewrap --new-key {dir}/keys/new.key",
 		prints: "the state file now opens with the key in {dir}/keys/new.key only: name it in the config under state.key, where the server may read it\nkeep the old key: backups taken before now open only with that one\n",
 		after:  hasValue("db", "third"),
 	},
 	{args: "keyring rewrap --new-key {dir}/anchor", says: "--new-key: not a key: want 32 bytes in base64"},
-	{args: "audit verify", prints: "… entries, and the chain holds\nstrongroom-audit-v1 …\n"},
-	{args: "audit verify --anchor {dir}/anchor", prints: "… entries, and the chain holds\nstrongroom-audit-v1 …\n"},
+	{args: "audit verify", prints: "… entries, and the chain is intact\nstrongroom-audit-v1 …\n"},
+	{args: "audit verify --anchor {dir}/anchor", prints: "… entries, and the chain is intact\nstrongroom-audit-v1 …\n"},
 	{args: "audit verify --anchor {dir}/empty", says: "--anchor: there is no head in the file"},
 	{args: "audit verify --anchor ''", says: "--anchor: open : no such file or directory"},
 	{args: "audit verify --anchor {dir}/identity", says: "not an anchor of this audit log"},
@@ -242,7 +242,7 @@ var commands = []struct {
 	{args: "backup verify {dir}/backup --identity {dir}/identity", says: "{dir}/backup: the backup is damaged or incomplete, or not for this identity"},
 	{args: "restore --from {dir}/backup --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n", after: leavesNo("elsewhere.db.part")},
 	{args: "restore --from {dir}/backup.age --identity {dir}/identity --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n"},
-	{args: "restore --from {dir}/backup", says: "{dir}/data/strongroom.db is there already", after: hasValue("db", "third")},
+	{args: "restore --from {dir}/backup", says: "{dir}/data/strongroom.db already exists", after: hasValue("db", "third")},
 	{args: "compact", prints: "the state file had … KiB and has …\n", after: hasValue("db", "third")},
 	{args: "clock confirm", prints: "the clock is confirmed: data that is too old is removed within the hour\n"},
 	{args: "doctor", prints: "ok  permissions: …\nok  keyring: key 1 seals; there are no retired keys\n…"},
@@ -343,7 +343,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\bsrk_[a-z2-7_]+`), "srk_KEY"},
 	{regexp.MustCompile(`(?m)(key |^)[a-z2-7]{8}( |,|:)`), "${1}KEY$2"},
 	{regexp.MustCompile(`\.verify-\d+`), ".verify"},
-	{regexp.MustCompile(`sealing anew.*`), "sealing anew is done: N rows"}, // or it is about to be done
+	{regexp.MustCompile(`resealing.*`), "resealing is done: N rows"}, // or it is about to be done
 }
 
 func steady(i install, text string) string {
@@ -412,7 +412,7 @@ func TestNewAuditLogStartsWithTheInitEntry(t *testing.T) {
 			t.Errorf("audit %s prints %q", command, out)
 		}
 	}
-	if out := i.mustAdminister(t, "audit", "verify"); !strings.HasPrefix(out, "1 entries, and the chain holds\n") {
+	if out := i.mustAdminister(t, "audit", "verify"); !strings.HasPrefix(out, "1 entries, and the chain is intact\n") {
 		t.Errorf("audit verify prints %q", out)
 	}
 }

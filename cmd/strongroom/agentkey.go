@@ -17,7 +17,7 @@ func agentKeyCommand() *cobra.Command {
 		Use:   "agent-key",
 		Short: "Create, list and revoke short-lived keys for agents",
 		Long: `Create, list and revoke agent keys. An agent key reads the names and values of the secrets it was created for, and
-nothing else. Its reads are counted. It stops working at its end, after its last read, or when it is revoked.`,
+nothing else. Its reads are counted. It stops working when it expires, after its last read, or when it is revoked.`,
 		Example: `  strongroom agent-key create --for 1h --reads 3 user/default GITHUB_TOKEN`,
 		Args:    noArgs, RunE: showHelp,
 	}
@@ -63,23 +63,23 @@ their names and values in the headers of all api_key strategies, or of those nam
   strongroom agent-key create --sandbox box-17 user/default GITHUB_TOKEN NPM_TOKEN`
 	f := c.Flags()
 	f.Var(&ends, "for", "`time` for which the key works, at most 30d")
-	f.IntVar(&reads, "reads", 0, "`number` of reads the key allows (default any)")
+	f.IntVar(&reads, "reads", 0, "`number` of reads that the key allows (default unlimited)")
 	f.StringVar(&sandbox, "sandbox", "", "`id` of the only sandbox on whose routes the key works")
 	f.StringVar(&profile, "profile", "", "`id` of the agent profile that the key is for: a list for this profile shows these secrets")
-	f.BoolVar(&writeBack, "write-back", false, "let the key replace these values under the version that it has read (…/binding), and nothing else")
+	f.BoolVar(&writeBack, "write-back", false, "let the key replace these values, if they are unchanged since it read them (…/binding)")
 	f.StringVar(&subject, "subject", "", "`name` of the holder in the audit log (default the sandbox)")
 	strategyFlag(c, &strategies)
 	return c
 }
 
-// warnOfMissing names the secrets that do not exist, which may be typing
-// mistakes. Keys are often created before their secrets.
+// warnOfMissing warns of secrets that do not exist. It is not an error, because keys are
+// often created before their secrets.
 func (a *adminClient) warnOfMissing(owner string, names *[]string) error {
 	if names == nil {
 		return nil
 	}
 	for _, name := range *names {
-		if _, err := fmt.Fprintf(a.out.ErrOrStderr(), "warning: no store has a secret %q of %s: the key reads it once it exists\n", name, owner); err != nil {
+		if _, err := fmt.Fprintf(a.out.ErrOrStderr(), "warning: no store has a secret %q of %s yet\n", name, owner); err != nil {
 			return err
 		}
 	}
@@ -134,10 +134,10 @@ func revokeAgentKeyCommand() *cobra.Command {
   strongroom agent-key revoke --sandbox box-17`
 	c.Flags().StringVar(&sandbox, "sandbox", "", "`id` of the sandbox whose keys to revoke")
 	return asksFirst(prints(c), func(args []string) string {
-		what := "the agent key"
+		target := "the agent key"
 		if len(args) == 0 {
-			what = "all agent keys of the sandbox"
+			target = "all agent keys of the sandbox"
 		}
-		return "This ends " + what + " at once and for good."
+		return "This revokes " + target + " at once and for good."
 	})
 }

@@ -20,7 +20,7 @@ type answered interface {
 	GetBody() []byte
 }
 
-// refusal returns err, or the error in an answer that reports one.
+// refusal returns err, or the error that the answer reports.
 func refusal(a answered, err error) error {
 	if err != nil {
 		return err
@@ -30,7 +30,7 @@ func refusal(a answered, err error) error {
 	}
 	var problem gen.Problem
 	if json.Unmarshal(a.GetBody(), &problem) != nil || problem.Error == "" {
-		return errors.New("the server has refused: " + http.StatusText(a.StatusCode()))
+		return errors.New("the server refused the request: " + http.StatusText(a.StatusCode()))
 	}
 	return errors.New(problem.Error)
 }

@@ -35,7 +35,7 @@ The state file keeps their hashes. apikey rotate also replaces keys in keys file
   strongroom apikey list -o json`)),
 		asksFirst(prints(described(adminCommand("revoke ID", "Revoke an issued API key at once", cobra.ExactArgs(1), revokeAPIKey),
 			"", `  strongroom apikey revoke k3x7q2mf`)), func(args []string) string {
-			return "This ends the API key " + args[0] + " at once and for good."
+			return "This revokes the API key " + args[0] + " at once and for good."
 		}),
 		rotateAPIKeyCommand(),
 	)
@@ -92,8 +92,8 @@ api_key strategies, or of those named with --strategy.`
 	f := c.Flags()
 	f.StringVar(&subject, "subject", "", "`name` of the holder in the audit log")
 	f.StringVar(&user, "user", "", "`user` whose custom secrets the key is for (default \"default\")")
-	f.StringArrayVar(&grants, "grant", nil, "`grant` as in a keys file, as '{actions: [list, reveal], owner: user/alice, names: [DB]}'; for several, several times")
-	f.Var(&ends, "for", "`time` for which the key works, as 24h, 30d or 2w (default without end)")
+	f.StringArrayVar(&grants, "grant", nil, "`grant` as in a keys file, such as '{actions: [list, reveal], owner: user/alice, names: [DB]}'; can be repeated")
+	f.Var(&ends, "for", "`time` for which the key works, such as 24h, 30d or 2w (default unlimited)")
 	strategyFlag(c, &strategies)
 	for _, name := range []string{"subject", "grant"} {
 		_ = c.MarkFlagRequired(name) // fails only for a flag that does not exist
@@ -103,12 +103,12 @@ api_key strategies, or of those named with --strategy.`
 
 func strategyFlag(c *cobra.Command, strategies *[]string) {
 	c.Flags().StringArrayVar(strategies, "strategy", nil,
-		"`name` of an api_key strategy (under auth) that accepts the key; for several, several times (default all)")
+		"`name` of an api_key strategy (under auth) that accepts the key; can be repeated (default all)")
 	completeFromConfig(c, "strategy", apiKeyStrategies)
 }
 
-// strategies checks that the strategies exist, because an API key for others would not
-// work.
+// strategies checks that the strategies exist and accept API keys: a key for any other
+// would never work.
 func (a *adminClient) strategies(names []string) (*[]string, error) {
 	for _, name := range names {
 		if a.cfg.Auth[name].APIKey == nil {
@@ -174,7 +174,7 @@ func revokeAPIKey(ctx context.Context, a *adminClient, args []string) error {
 
 // printNewKey writes the key, and nothing else, to standard output.
 func (a *adminClient) printNewKey(k gen.NewKey) error {
-	_, err := fmt.Fprintf(a.out.ErrOrStderr(), "key %s %s; it is shown this once:\n", k.Issued.Id, stateOf(k.Issued))
+	_, err := fmt.Fprintf(a.out.ErrOrStderr(), "key %s %s; it is shown only once:\n", k.Issued.Id, stateOf(k.Issued))
 	return errors.Join(err, a.printf("%s\n", k.Key))
 }
 

@@ -18,7 +18,7 @@ import (
 func rotateAPIKeyCommand() *cobra.Command {
 	overlap := duration.Duration(duration.Day)
 	var keyOut string
-	c := adminCommand("rotate ID", "Replace an API key; the old one works for a while", cobra.ExactArgs(1), func(ctx context.Context, a *adminClient, args []string) error {
+	c := adminCommand("rotate ID", "Replace an API key; the old one keeps working for some time", cobra.ExactArgs(1), func(ctx context.Context, a *adminClient, args []string) error {
 		seconds, err := lifetime("overlap", overlap)
 		if err != nil {
 			return err
@@ -39,7 +39,7 @@ func rotateAPIKeyCommand() *cobra.Command {
 	c.Long = `Create an API key with the same subject, user and grants, print it once, and end the old one after --overlap. ID is the
 part of the key after srk_.
 
-The key can be an issued one or one in a keys file of the config, such as those that init makes. In the keys file, the
+The key can be an issued one, or one in a keys file of the config, such as the keys of init. In the keys file, the
 new key gets an entry before the old one, and the old one gets a time in the field "until". A running server loads the
 file within two seconds; strongroom status reports it if it cannot.`
 	c.Example = `  strongroom apikey rotate k3x7q2mf
@@ -52,8 +52,8 @@ file within two seconds; strongroom status reports it if it cannot.`
 // maxOverlap is the maximum overlap, as for issued keys.
 const maxOverlap = 90 * time.Duration(duration.Day)
 
-// rotateInFile replaces an API key in a keys file. The new key is saved first, so that a
-// crash cannot leave a keys file for which it is lost.
+// rotateInFile replaces an API key in a keys file. It saves the new key first, so that a
+// crash cannot lose a key that is already in the keys file.
 func (a *adminClient) rotateInFile(file, id string, overlap time.Duration, keyOut string) error {
 	if overlap > maxOverlap {
 		return errors.New("--overlap: must be at most 90 days")
@@ -98,7 +98,7 @@ func (a *adminClient) handOutKey(k gen.NewKey, keyOut string) error {
 		return a.printNewKey(k)
 	}
 	if err := saveKey(keyOut, k.Key); err != nil {
-		return fmt.Errorf("the new key %s is lost, rotate it again: %w", k.Issued.Id, err)
+		return fmt.Errorf("the new key %s is lost; rotate it again: %w", k.Issued.Id, err)
 	}
 	_, err := fmt.Fprintf(a.out.ErrOrStderr(), "key %s %s; it is in %s\n", k.Issued.Id, stateOf(k.Issued), keyOut)
 	return err

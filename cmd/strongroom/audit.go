@@ -19,7 +19,7 @@ import (
 func auditCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "audit", Short: "Read and verify the audit log", Args: noArgs, RunE: showHelp,
-		Long: `Read and verify the audit log: who attempted what on which secret, and with what outcome. Entries are
+		Long: `Read and verify the audit log: all attempts on secrets, with their callers and outcomes. Entries are
 lines of JSON. No entry has a value.`,
 		Example: `  strongroom audit tail`,
 	}
@@ -29,8 +29,8 @@ lines of JSON. No entry has a value.`,
 		auditSearchCommand(),
 		auditExportCommand(),
 		auditPruneCommand(),
-		asksFirst(described(adminCommand("mend", "Continue an audit log whose head is damaged", noArgs, mendAudit),
-			`Continue an audit log whose head is damaged, behind its last whole entry. A head that is sound is not changed.
+		asksFirst(described(adminCommand("mend", "Continue an audit log with a damaged head", noArgs, mendAudit),
+			`Continue an audit log with a damaged head after its last intact entry. An intact head is not changed.
 See strongroom audit verify first, and keep a copy of the state file if the cause is unknown.`,
 			`  strongroom audit mend`), says("This writes a new head for the audit log. Whether entries are missing at its end can then no longer be proven.")),
 	)
@@ -48,7 +48,7 @@ func auditVerifyCommand() *cobra.Command {
 			}
 			anchor := lastLine(string(text))
 			if anchor == "" {
-				return errors.New("--anchor: there is no head in the file, or only an empty line at its end")
+				return errors.New("--anchor: the last line of the file must be a head of the audit log")
 			}
 			body.Anchor = &anchor
 		}
@@ -59,9 +59,9 @@ func auditVerifyCommand() *cobra.Command {
 		if r := resp.JSON200; !r.Ok {
 			return fmt.Errorf("after %d entries: %s", r.Entries, r.Problem)
 		}
-		return a.printf("%d entries, and the chain holds\n%s\n", resp.JSON200.Entries, resp.JSON200.Anchor)
+		return a.printf("%d entries, and the chain is intact\n%s\n", resp.JSON200.Entries, resp.JSON200.Anchor)
 	})
-	c.Long = `Verify the whole chain, and print its head. It reports entries that were edited, dropped, moved or cut off.
+	c.Long = `Verify the whole chain, and print its head. It reports entries that were edited, removed, moved or cut off.
 Entries cut off at the end are found only with --anchor.`
 	c.Example = `  strongroom audit verify
   strongroom audit verify --anchor heads.log`
@@ -94,7 +94,7 @@ func auditTailCommand() *cobra.Command {
 	c.Example = `  strongroom audit tail -n 50
   strongroom audit tail -f
   strongroom audit tail | jq -r .action`
-	c.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more entries, until interrupted; this takes a running server")
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more entries, until interrupted; needs a running server")
 	c.Flags().IntVarP(&lines, "lines", "n", 10, "`number` of entries, at most 1000")
 	return c
 }
@@ -116,11 +116,11 @@ func auditExportCommand() *cobra.Command {
 	c.Example = `  strongroom audit export
   strongroom audit export --after 1200 --follow`
 	c.Flags().IntVar(&after, "after", 0, "`number` of the entry after which to start (default from the first)")
-	c.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more entries, until interrupted; this takes a running server")
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more entries, until interrupted; needs a running server")
 	return c
 }
 
-// everyEntry keeps all entries.
+// everyEntry accepts all entries.
 func everyEntry(json.RawMessage) bool { return true }
 
 // exportEntries writes all entries to keep after a number and returns the number of the last one.
@@ -191,7 +191,7 @@ func auditPruneCommand() *cobra.Command {
 	var keep duration.Duration
 	c := adminCommand("prune --keep DURATION", "Remove old entries, and leave a signed checkpoint", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		if keep <= 0 {
-			return errors.New("--keep: must be longer than nothing")
+			return errors.New("--keep: must be more than 0")
 		}
 		before := time.Now().Add(-time.Duration(keep)).UTC().Format(time.RFC3339)
 		resp, err := a.PruneAuditWithResponse(ctx, gen.PruneAuditJSONRequestBody{Before: before})
@@ -200,9 +200,9 @@ func auditPruneCommand() *cobra.Command {
 		}
 		return a.printf("%d entries dropped\n", resp.JSON200.Count)
 	})
-	c.Flags().Var(&keep, "keep", "`time` for which entries stay, as 365d")
+	c.Flags().Var(&keep, "keep", "`time` for which entries are kept, such as 365d")
 	_ = c.MarkFlagRequired("keep") // fails only for a flag that does not exist
-	c.Long = `Remove old entries, and leave a signed checkpoint by which the rest can still be verified. audit.retention in
+	c.Long = `Remove old entries, and leave a signed checkpoint from which the other entries can still be verified. audit.retention in
 the config does the same every hour.`
 	c.Example = `  strongroom audit prune --keep 365d`
 	return asksFirst(c, func([]string) string {
@@ -216,7 +216,7 @@ func mendAudit(ctx context.Context, a *adminClient, _ []string) error {
 		return err
 	}
 	if !resp.JSON200.Mended {
-		return a.printf("the head is sound, and left as it was\n")
+		return a.printf("the head is intact and was not changed\n")
 	}
-	return a.printf("the log goes on behind its last entry: look there for what is missing\n")
+	return a.printf("the log continues after its last intact entry; later entries are lost\n")
 }

@@ -33,16 +33,16 @@ coalesced reads of several secrets, and the creation of keys whose grants name t
   strongroom audit search --owner user/alice --outcome denied
   strongroom audit search --subject ci --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z`
 	c.Flags().StringVar(&q.secret, "secret", "", "`name` of the secret")
-	c.Flags().StringVar(&q.owner, "owner", "", "`owner`, as user/alice or app/UUID")
+	c.Flags().StringVar(&q.owner, "owner", "", "`owner`, such as user/alice or app/UUID")
 	c.Flags().StringVar(&q.subject, "subject", "", "`name` of the caller")
-	c.Flags().StringVar(&q.action, "action", "", "`action`, as reveal or write")
-	c.Flags().StringVar(&q.outcome, "outcome", "", "`outcome`, as done or denied")
-	c.Flags().StringVar(&since, "since", "", "first `time`, as 2026-11-29T12:00:00Z, or 7d for seven days ago")
-	c.Flags().StringVar(&until, "until", "", "`time` after the last one, written in the same ways")
+	c.Flags().StringVar(&q.action, "action", "", "`action`, such as reveal or write")
+	c.Flags().StringVar(&q.outcome, "outcome", "", "`outcome`, such as done or denied")
+	c.Flags().StringVar(&since, "since", "", "start `time`, such as 2026-11-29T12:00:00Z, or 7d for seven days ago")
+	c.Flags().StringVar(&until, "until", "", "end `time`, exclusive, in the same forms")
 	return c
 }
 
-// momentOf returns the time that a flag gives, and the zero time without one.
+// momentOf returns the time in a flag, or the zero time for an empty flag.
 func momentOf(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -52,7 +52,7 @@ func momentOf(text string) (time.Time, error) {
 	}
 	var ago duration.Duration
 	if err := ago.Set(text); err != nil || ago < 0 {
-		return time.Time{}, errors.New("must be a time as 2026-11-29T12:00:00Z, or how long ago, as 7d")
+		return time.Time{}, errors.New("must be a time such as 2026-11-29T12:00:00Z, or an age such as 7d")
 	}
 	return time.Now().Add(-time.Duration(ago)), nil
 }
@@ -63,7 +63,7 @@ type auditQuery struct {
 	since, until                            time.Time // until is exclusive
 }
 
-// An auditEntry has the fields that a query looks at.
+// An auditEntry has the fields that a query compares.
 type auditEntry struct {
 	Time    time.Time      `json:"time"`
 	Subject string         `json:"subject"`

@@ -38,17 +38,17 @@ an age recipient.`
   strongroom backup --out - | ssh backup@host 'cat > strongroom.backup'`
 	c.Flags().StringVar(&out, "out", "", "the `file` to write, which must not exist, or - for standard output")
 	c.Flags().BoolVar(&force, "force", false, "write to standard output even if it is a terminal")
-	c.Flags().StringVar(&recipient, "recipient", "", "an age public `key`, as age1…, to encrypt for instead of the keyring")
+	c.Flags().StringVar(&recipient, "recipient", "", "an age public `key` (age1…) to encrypt for, instead of the keyring")
 	_ = c.MarkFlagRequired("out") // fails only for a flag that does not exist
 	c.AddCommand(backupVerifyCommand())
 	return c
 }
 
-// standard stands for standard output, or input, in the place of a file.
+// standard stands for standard output or input in place of a file.
 const standard = "-"
 
-// sendBackup writes the backup to standard output. A pipe cannot be taken back:
-// of one that breaks off, the exit code tells.
+// sendBackup writes the backup to standard output. If it fails, output is left that is
+// incomplete; only the exit code shows it.
 func (a *adminClient) sendBackup(ctx context.Context, recipient string, force bool) error {
 	w := a.out.OutOrStdout()
 	if f, ok := w.(*os.File); ok && !force && term.IsTerminal(int(f.Fd())) {
@@ -57,7 +57,7 @@ func (a *adminClient) sendBackup(ctx context.Context, recipient string, force bo
 	return a.receiveBackup(ctx, recipient, w)
 }
 
-// takeBackup gives the backup its name only when it is whole and on disk.
+// takeBackup gives the backup its name only when it is complete and on disk.
 func (a *adminClient) takeBackup(ctx context.Context, out, recipient string) error {
 	err := safefile.Create(out, func(f *os.File) error { return a.receiveBackup(ctx, recipient, f) })
 	if errors.Is(err, os.ErrExist) {
@@ -87,8 +87,8 @@ func backupVerifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify BACKUP|-",
 		Short: "Check a backup and every record in it, without restoring it",
-		Long: `Check a backup and every record in it, without restoring it. It is decrypted into a directory beside it, in which
-everything is still encrypted, and which is removed at the end.`,
+		Long: `Check a backup and every record in it, without restoring it. It is unpacked into a temporary directory beside it, in which
+all records stay encrypted.`,
 		Example: `  strongroom backup verify /backup/strongroom-2026-11-29
   strongroom backup verify --identity age.key strongroom.age`,
 		Args: cobra.ExactArgs(1),
@@ -109,8 +109,8 @@ func identityFlag(c *cobra.Command, identity *string) {
 	c.Flags().StringVar(identity, "identity", "", "an age identity `file`, for a backup that was encrypted for a recipient")
 }
 
-// verifyBackup restores the backup into a directory of its own, which holds
-// nothing that is not sealed, and lets the doctor look at it.
+// verifyBackup restores the backup into a directory of its own and runs doctor on it. All
+// content there is sealed.
 func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (err error) {
 	beside := filepath.Dir(from)
 	if from == standard {
@@ -131,7 +131,7 @@ func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (
 	defer func() { err = errors.Join(err, owner.Do(func() error { return os.RemoveAll(dir) })) }()
 	elsewhere := *cfg
 	elsewhere.State.Path = filepath.Join(dir, "state.db")
-	// The backup may be older than the anchor, which is not to be moved to it.
+	// The backup may be older than the anchor, and verifying it must not move the anchor.
 	elsewhere.Audit = config.Audit{}
 	if err := restore(c, &elsewhere, from, identity); err != nil {
 		return err
@@ -164,11 +164,11 @@ The backup is opened with state.key, or with --identity if it was encrypted for 
 	identityFlag(c, &identity)
 	c.Flags().StringVar(&from, "from", "", "the `backup`, or - for standard input")
 	_ = c.MarkFlagRequired("from") // fails only for a flag that does not exist
-	return asksFirst(c, says("This makes the server continue from the backup. API keys revoked since then work again, and reads of agent keys since then do not count."))
+	return asksFirst(c, says("The server will continue from the backup. API keys revoked since then will work again, and reads by agent keys since then will not count."))
 }
 
-// remindOfAnchor names the anchor that would prevent the server's start on a backup that
-// is older than the anchor.
+// remindOfAnchor names the anchor, because the server does not start on a backup that is
+// older than its anchor.
 func remindOfAnchor(w io.Writer, to *config.Anchor) error {
 	if to == nil || to.File == "" {
 		return nil
@@ -176,7 +176,7 @@ func remindOfAnchor(w io.Writer, to *config.Anchor) error {
 	if _, err := os.Lstat(to.File); err != nil {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "to the anchor in %s this may be an old copy, with which the server does not start: move it away and a new one begins\n", to.File)
+	_, err := fmt.Fprintf(w, "the server may refuse this copy as older than the anchor in %s: then move the anchor away to begin a new one\n", to.File)
 	return err
 }
 

@@ -110,7 +110,7 @@ func TestRestoreNeedsAnEmptyTargetACompleteBackupAndItsKey(t *testing.T) {
 		forAge     string // expected output for the age recipient's backup
 		placeTaken bool
 	}{
-		{"the place is taken", nothing, "is there already", "is there already", true},
+		{"the place is taken", nothing, "already exists", "already exists", true},
 		{"another key", otherKey, "this key does not open the keyring", "this key does not open the keyring", false},
 		{"cut in the middle", spoilt(func(b []byte) []byte { return b[:len(b)/2] }), "damaged or incomplete", "damaged", false},
 		{"cut by a byte", spoilt(func(b []byte) []byte { return b[:len(b)-1] }), "damaged or incomplete", "damaged", false},

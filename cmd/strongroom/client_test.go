@@ -42,7 +42,7 @@ type write struct {
 	after  holdings
 }
 
-// write sends writes until the server is gone.
+// write sends writes until the server is killed.
 func (c *client) write(t *testing.T, p *process) {
 	for {
 		w := c.next()

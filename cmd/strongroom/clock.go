@@ -14,7 +14,7 @@ func clockCommand() *cobra.Command {
 	c.AddCommand(asksFirst(described(adminCommand("confirm", "Confirm that the clock is right, so that old data is removed again", noArgs, confirmClock),
 		`Confirm that the clock is right. After a jump of more than a week ahead, no deleted secret and no audit entry is removed
 by age for a day, because a wrong clock must not destroy data. strongroom status says whether this is so.`,
-		`  strongroom clock confirm`), says("This lets the server remove deleted secrets and audit entries that are too old by the present time. Check date first.")))
+		`  strongroom clock confirm`), says("The server will remove deleted secrets and audit entries that are too old by the current time. Check the date first.")))
 	return c
 }
 

@@ -14,7 +14,7 @@ func TestHelpDescribesEveryCommandAndFlag(t *testing.T) {
 	for _, tc := range []struct{ args, says string }{
 		{"", "Store secrets in one encrypted file|Your secrets on a server:|Server:|All secrets of this machine's server:|Access:|State file:|  serve |  version |/etc/strongroom/strongroom.yaml"},
 		{"--help", "Server:|  config |  init |  serve |  version |  completion "},
-		{"help serve", "Serve the APIs until told to stop (SIGTERM)|strongroom serve --config demo|--config file |--listen address "},
+		{"help serve", "Serve the APIs until SIGTERM|strongroom serve --config demo|--config file |--listen address "},
 		{"serve --help", "strongroom serve|--config file |--listen address "},
 		{"init --help", "Make a config, keys and an empty state file in DIR|Nothing that exists is overwritten|strongroom init --dir DIR|--dir directory "},
 		{"config", "Check a config without serving it\n|  check "},
@@ -102,7 +102,7 @@ func TestConfigIsFoundWithoutTheFlag(t *testing.T) {
 		{"the flag before all", elsewhere, missing, []string{"--config", i.config()}, ""},
 	} {
 		r := runIn(t, tc.dir, tc.env, append([]string{"config", "check"}, tc.args...)...)
-		if r.code != 0 || r.stderr != tc.stderr || r.stdout != "the config is good\n" {
+		if r.code != 0 || r.stderr != tc.stderr || r.stdout != "the config is valid\n" {
 			t.Errorf("%s: %d, %q, stderr %q, want %q", tc.name, r.code, r.stdout, r.stderr, tc.stderr)
 		}
 	}

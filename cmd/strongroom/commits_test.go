@@ -12,9 +12,8 @@ const (
 	syncsOfACommit = 1
 )
 
-// A change, its audit entry and its history are one commit: between two answers
-// the file is synced only as often as one commit needs, even after many
-// changes.
+// A change, its audit entry and its history are one commit: between two answers the file
+// is synced only for that one commit, even after many changes.
 func TestChangeCostsOneCommit(t *testing.T) {
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "journal_bytes: 262144", "journal_bytes: 4194304") // no checkpoint meanwhile

@@ -26,9 +26,9 @@ func configCheckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check a config and the keys, certificates and kubeconfigs that it names",
-		Long: `Check a config and the keys, certificates and kubeconfigs that it names. It asks nothing over the network, and
-needs neither a running server nor a state file. A key that is a systemd credential is checked only by root while the service
-runs; otherwise a warning says that it was not. The exit code is 1 if the server would not start.`,
+		Long: `Check a config and the keys, certificates and kubeconfigs that it names. It sends no network requests, and
+needs neither a running server nor a state file. A systemd credential is checked only by root while the service
+runs; otherwise a warning says that it was not checked. The exit code is 1 if the server would not start.`,
 		Example: `  strongroom config check
   strongroom config check --config configs/production.yaml`,
 		Args: noArgs,
@@ -44,7 +44,7 @@ runs; otherwise a warning says that it was not. The exit code is 1 if the server
 			for _, w := range warnings {
 				_, _ = fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
 			}
-			_, err = fmt.Fprintln(c.OutOrStdout(), "the config is good")
+			_, err = fmt.Fprintln(c.OutOrStdout(), "the config is valid")
 			return err
 		},
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The places of the config without --config.
+// Default locations of the config.
 const (
 	localConfig  = "./strongroom.yaml"
 	configEnv    = "STRONGROOM_CONFIG"
@@ -50,12 +50,12 @@ func defaultConfig() (string, error) {
 	if _, err := os.Stat(systemConfig); !errors.Is(err, os.ErrNotExist) {
 		return systemConfig, nil
 	}
-	return "", errors.New("there is no config: give --config FILE, set $" + configEnv + ", or have " + localConfig + " or " + systemConfig +
-		" (strongroom init --dir DIR makes one)")
+	return "", errors.New("there is no config: use --config FILE, set $" + configEnv + ", or create " + localConfig + " or " + systemConfig +
+		" (strongroom init --dir DIR creates one)")
 }
 
-// checkOwner refuses a config of another user in the current directory, which may be a
-// trap.
+// checkOwner refuses a config of another user in the current directory: it could be an
+// attack.
 func checkOwner(info os.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || st.Uid == 0 || int(st.Uid) == os.Geteuid() {

@@ -12,10 +12,9 @@ import (
 	"golang.org/x/term"
 )
 
-// asksFirst makes a command that destroys something ask before it does, unless
-// --yes is given. The consequence is shown; if it is empty, the command does not
-// ask. It asks before it opens the state file, so that a waiting prompt does not lock
-// out other processes.
+// asksFirst adds a confirmation to a destructive command. It shows the consequence and
+// asks, unless --yes is given or the consequence is empty. It asks before it opens the
+// state file, so that a waiting prompt does not lock out other processes.
 func asksFirst(c *cobra.Command, consequence func(args []string) string) *cobra.Command {
 	yes := c.Flags().BoolP("yes", "y", false, "do not ask for confirmation")
 	before := c.PreRunE
@@ -41,7 +40,7 @@ func confirm(in io.Reader, out io.Writer, consequence string) error {
 	if _, err := fmt.Fprintf(out, "%s\nContinue? Type yes: ", consequence); err != nil {
 		return err
 	}
-	answer, _ := bufio.NewReader(in).ReadString('\n') // an end of input is no yes
+	answer, _ := bufio.NewReader(in).ReadString('\n') // the end of input is not a yes
 	if strings.TrimSpace(strings.ToLower(answer)) != "yes" {
 		return errors.New("nothing was done")
 	}

@@ -20,7 +20,7 @@ func (i install) answering(t *testing.T, answer string, args ...string) result {
 	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-func TestDestructionTakesAYes(t *testing.T) {
+func TestDestructiveCommandsNeedAYes(t *testing.T) {
 	i := mustHaveAPast(t)
 	destroy := []string{"secret", "destroy", theApp, "db"}
 	has := func() bool { return strings.Contains(i.mustAdminister(t, "secret", "list", theApp), "db ") }

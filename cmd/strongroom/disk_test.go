@@ -62,7 +62,7 @@ func TestInitOnAFullDiskLeavesNothingBehind(t *testing.T) {
 	mustHaveStrace(t)
 	out, err := exec.Command("strace", "-f", "-o", os.DevNull, "-e", "inject=fsync:error=ENOSPC:when=1", // of the first file, keys/state.key
 		mustBuildFast(t), "init", "--dir", dir).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "nothing was made: ") || !strings.Contains(string(out), "no space left") {
+	if err == nil || !strings.Contains(string(out), "nothing was created: ") || !strings.Contains(string(out), "no space left") {
 		t.Errorf("init: %v, %s", err, out)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {

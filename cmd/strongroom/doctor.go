@@ -11,7 +11,7 @@ import (
 )
 
 func doctorCommand() *cobra.Command {
-	return prints(described(adminCommand("doctor", "Check the state file and its surroundings, with a remedy for each problem", noArgs,
+	return prints(described(adminCommand("doctor", "Check the state file and its environment, and suggest a remedy for each problem", noArgs,
 		func(ctx context.Context, a *adminClient, _ []string) error { return examine(ctx, a) }),
 		`Check permissions, disk, clock, keyring, certificate, the chain of the audit log and every record of the state file, and
 say what to do about each problem. The exit code is 1 if something is wrong; a warning alone does not change it.`,
@@ -26,13 +26,13 @@ func compactCommand() *cobra.Command {
 			if err := refusal(resp, err); err != nil {
 				return err
 			}
-			return a.printf("the state file had %d KiB and has %d\n", resp.JSON200.Before>>10, resp.JSON200.After>>10)
+			return a.printf("the state file had %d KiB and now has %d KiB\n", resp.JSON200.Before>>10, resp.JSON200.After>>10)
 		}),
 		"Return unused space in the state file to the disk, while the server runs or not.",
 		`  strongroom compact`)
 }
 
-// examine prints a line for each thing looked at and fails if one is wrong.
+// examine prints a line for each finding, and fails if one is a problem.
 func examine(ctx context.Context, a *adminClient) error {
 	resp, err := a.DoctorWithResponse(ctx)
 	if err := refusal(resp, err); err != nil {
@@ -43,7 +43,7 @@ func examine(ctx context.Context, a *adminClient) error {
 		return err
 	}
 	if !healthy {
-		return errors.New("not everything is as it should be")
+		return errors.New("there are problems: see above")
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ viminfo: vim -n -i NONE keeps none.`
 	return c
 }
 
-// ownerOrName tells what a single argument is.
+// ownerOrName decides whether a single argument is an owner or a name.
 func (r *remote) ownerOrName(text string) (owner, name string) {
 	if _, err := r.Profiles.ParseTarget(text); err == nil || strings.ContainsAny(text, "/:") {
 		return text, ""
@@ -89,7 +89,7 @@ func (r *remote) edit(ctx context.Context, owner, name string, a *applier) (err 
 	return a.apply(ctx, r, s, plan)
 }
 
-// inEditor returns the text as the user has left it. It is in memory only.
+// inEditor returns the text after the user has edited it. The file is in memory only.
 func (r *remote) inEditor(ctx context.Context, text []byte) (edited []byte, err error) {
 	editor := os.Getenv("VISUAL")
 	if editor == "" {
@@ -112,7 +112,7 @@ func (r *remote) inEditor(ctx context.Context, text []byte) (edited []byte, err 
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = r.out.InOrStdin(), r.out.OutOrStdout(), r.out.ErrOrStderr()
 	cmd.Env = child.Env(os.Environ(), nil)
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("the editor has failed: %w; nothing was changed", err)
+		return nil, fmt.Errorf("the editor failed: %w; nothing was changed", err)
 	}
 	return os.ReadFile(path)
 }

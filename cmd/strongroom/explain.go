@@ -37,14 +37,14 @@ func explainCommand() *cobra.Command {
 	c.Long = `Explain whether a caller is allowed to do something, and which rule decides: a line of a keys file or of the config, or
 an issued key. ACTION is list, create, write, delete, reveal or admin. TARGET is a secret, as user/alice/GITHUB_TOKEN or
 app/<uuid>/db, or an owner, as user/alice. For an owner, yes means at least one of its secrets, and each name in the
-caller's grants gets a line of its own. Of a credential that is refused it says why, which callers of the APIs
-are not told. The exit code is 0 for yes.`
+caller's grants gets a line of its own. For a refused credential it says why; the APIs do not tell their callers.
+The exit code is 0 for yes.`
 	c.Example = `  strongroom explain --as alice reveal user/alice/GITHUB_TOKEN
   strongroom explain --credential-file token.jwt list app/0f8fad5b-d9cb-469f-a165-70867728950e`
 	c.ValidArgsFunction = completeExplain
 	prints(c)
 	f := c.Flags()
-	f.StringVar(&subject, "as", "", "`subject` of API keys. For tokens use --credential-file")
+	f.StringVar(&subject, "as", "", "`subject` of API keys; for tokens use --credential-file")
 	f.StringVar(&credential, "credential-file", "", "`file` with an API key or token, - for standard input")
 	c.MarkFlagsMutuallyExclusive("as", "credential-file")
 	c.MarkFlagsOneRequired("as", "credential-file")
@@ -61,7 +61,7 @@ func completeExplain(_ *cobra.Command, args []string, _ string) (actions []strin
 	return actions, cobra.ShellCompDirectiveNoFileComp
 }
 
-// maxCredential is more than any credential has bytes.
+// maxCredential is larger than any credential, in bytes.
 const maxCredential = 16 << 10
 
 func (a *adminClient) credential(path string) (string, error) {
@@ -112,7 +112,7 @@ func verdictLine(v gen.Verdict) string {
 		text = "yes"
 	}
 	if v.By == "" {
-		by = "no grant is about it"
+		by = "no grant applies"
 	}
 	return fmt.Sprintf("%s: %s, %s: %s", text, v.Strategy, who, by)
 }

@@ -30,10 +30,10 @@ const (
 	floodMemory = 150 << 10
 )
 
-// Sends more unfinished handshakes than the connection limit, and half as many
-// unfinished headers and bodies. The bodies come with a valid API key, since
-// the server does not wait for others. Meanwhile the server must serve
-// well-behaved clients, on open and on new connections.
+// The flood sends more unfinished handshakes than the connection limit, and half as many
+// unfinished headers and bodies. The bodies have a valid API key, because without one the
+// server does not wait for a body. Meanwhile the server must serve well-behaved clients,
+// on open and on new connections.
 func TestFloodOfUnfinishedRequestsDoesNotBlockClients(t *testing.T) {
 	size := mustCount(t, floodEnv, defaultFlood)
 	i, id := mustInit(t), newIdentity(t)
@@ -179,7 +179,7 @@ type flood struct {
 // floods maps each kind to a function that returns when all connections are
 // open.
 var floods = map[string]func(flood, *tls.Config) error{
-	"unfinished":  flood.rise,
+	"unfinished":  flood.startAndStall,
 	"unread":      flood.unread,
 	"zero window": flood.zeroWindow,
 }
@@ -207,9 +207,9 @@ func mustFlood(t *testing.T, f flood) {
 }
 
 // floodAs runs a flood in the other process.
-func floodAs(what string) error {
+func floodAs(text string) error {
 	var f flood
-	if err := json.Unmarshal([]byte(what), &f); err != nil {
+	if err := json.Unmarshal([]byte(text), &f); err != nil {
 		return err
 	}
 	config := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "127.0.0.1"}
@@ -228,8 +228,9 @@ func floodAs(what string) error {
 	return err
 }
 
-// rise starts TLS handshakes and half as many requests, and finishes none of them.
-func (f flood) rise(config *tls.Config) error {
+// startAndStall starts TLS handshakes and half as many requests, and completes none of
+// them.
+func (f flood) startAndStall(config *tls.Config) error {
 	const workers = 32
 	errs := make([]error, workers)
 	atOnce(workers, func(worker int) {
@@ -249,8 +250,8 @@ func (f flood) rise(config *tls.Config) error {
 	return errors.Join(errs...)
 }
 
-// begin makes a handshake and sends the start of a request. The server may
-// already have closed the connection.
+// begin completes a handshake and sends the start of a request. The server may already
+// have closed the connection.
 func begin(config *tls.Config, text string) func(net.Conn) {
 	return func(c net.Conn) {
 		secure := tls.Client(c, config)

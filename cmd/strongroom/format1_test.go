@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// testdata/format1.tar.gz is an install of the last version with format 1 of the state
-// file, made with its own init, requests, keyring rotate and agent-key create: the secret
-// a with three versions, b, and a deleted one.
+// testdata/format1.tar.gz is an install with format 1 of the state file, created by the
+// last version with that format. It has a secret a with three versions, a secret b, a
+// deleted secret, a rotated keyring and an agent key.
 func mustUnpackFormat1(t *testing.T) install {
 	t.Helper()
 	i := install{dir: mustTempDir(t)}

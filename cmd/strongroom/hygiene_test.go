@@ -51,8 +51,8 @@ func (s secretText) forms() map[string]string {
 // A collection maps each source of output to the text it wrote.
 type collection map[string]string
 
-// tells returns the sources that contain one of the secrets.
-func (c collection) tells(secrets []secretText) (found []string) {
+// leaks returns the sources that contain one of the secrets.
+func (c collection) leaks(secrets []secretText) (found []string) {
 	for _, s := range secrets {
 		for form, text := range s.forms() {
 			for where, written := range c {
@@ -65,7 +65,7 @@ func (c collection) tells(secrets []secretText) (found []string) {
 	return found
 }
 
-// Tests the search itself, so that an empty result is meaningful.
+// This tests the search itself: an empty result elsewhere must mean something.
 func TestSearchFindsASecretInEveryEncoding(t *testing.T) {
 	s := secretText{"a secret", "cAnArY \"<&>/+?%é\x00\nc0ffee"}
 	b64 := base64.StdEncoding.EncodeToString
@@ -77,18 +77,17 @@ func TestSearchFindsASecretInEveryEncoding(t *testing.T) {
 		"base64 0": b64([]byte(s.text + "more")), "base64 1": b64([]byte("x" + s.text)), "base64 2": b64([]byte("xy" + s.text + "z")),
 		"base64url": base64.RawURLEncoding.EncodeToString([]byte("wxy" + s.text)),
 	} {
-		if found := (collection{"it": written}).tells([]secretText{s}); len(found) == 0 {
+		if found := (collection{"it": written}).leaks([]secretText{s}); len(found) == 0 {
 			t.Errorf("%s: not found in %q", name, written)
 		}
 	}
-	if found := (collection{"it": s.text[1:], "or": "c0ffee"}).tells([]secretText{s}); len(found) > 0 {
+	if found := (collection{"it": s.text[1:], "or": "c0ffee"}).leaks([]secretText{s}); len(found) > 0 {
 		t.Errorf("found in text without the secret: %q", found)
 	}
 }
 
-// Runs a session of every operation with marked values and known keys. None of
-// them may appear in logs, output, exports, administration answers, stored
-// files or backups.
+// The test runs every operation with marked values and known keys. None of them may
+// appear in logs, output, exports, administration answers, stored files or backups.
 func TestOutputContainsNoValueOrKey(t *testing.T) {
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{stdout: true}")
@@ -195,7 +194,7 @@ func TestOutputContainsNoValueOrKey(t *testing.T) {
 	for _, text := range written {
 		total += len(text)
 	}
-	for _, found := range written.tells(append(secrets, old...)) {
+	for _, found := range written.leaks(append(secrets, old...)) {
 		t.Error(found)
 	}
 	t.Logf("%d secrets, in %d forms each, are in none of %d places with %d KiB", len(secrets)+len(old), len(secrets[0].forms()), len(written), total>>10)

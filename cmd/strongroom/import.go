@@ -33,7 +33,7 @@ func secretImportCommand() *cobra.Command {
 func importOpenHandsCommand() *cobra.Command {
 	var store, user string
 	var keyFiles []string
-	c := adminCommand("openhands FILE", "Take over the secrets.json of OpenHands", cobra.ExactArgs(1),
+	c := adminCommand("openhands FILE", "Import the secrets.json of OpenHands", cobra.ExactArgs(1),
 		func(ctx context.Context, a *adminClient, args []string) error {
 			name, err := a.store(store)
 			if err != nil {
@@ -58,8 +58,8 @@ OpenHands' agent server encrypts the values in this file under OH_SECRET_KEY, wh
 	c.Example = `  strongroom secret import openhands ~/.openhands/secrets.json
   strongroom secret import openhands ~/.openhands/secrets.json --user alice --secret-key-file ~/.openhands/agent-canvas/secret-key.txt`
 	storeFlag(c, &store)
-	c.Flags().StringVar(&user, "user", apikey.DefaultUser, "whose secrets they become: the user of a keys file")
-	c.Flags().StringArrayVar(&keyFiles, "secret-key-file", nil, "`file` with OH_SECRET_KEY, and with earlier keys (OH_PREVIOUS_SECRET_KEYS) one a line; for several files, several times")
+	c.Flags().StringVar(&user, "user", apikey.DefaultUser, "`user` that gets the secrets, as named in a keys file")
+	c.Flags().StringArrayVar(&keyFiles, "secret-key-file", nil, "`file` with OH_SECRET_KEY, and earlier keys (OH_PREVIOUS_SECRET_KEYS) on lines of their own; can be repeated")
 	return c
 }
 
@@ -110,7 +110,7 @@ func (o openHands) importTo(ctx context.Context, a *adminClient, store, user str
 		return err
 	}
 	for _, name := range o.unknown {
-		if err := a.printf("not looked at: %q\n", name); err != nil {
+		if err := a.printf("unknown member, not imported: %q\n", name); err != nil {
 			return err
 		}
 	}
@@ -120,18 +120,18 @@ func (o openHands) importTo(ctx context.Context, a *adminClient, store, user str
 	return a.printf("%s\n", o.advice(total))
 }
 
-// advice says whether the file can be deleted. It can only if everything was imported,
-// because a secret that existed already may have another value.
+// advice says whether the file can be deleted: only if every secret was imported, because
+// a secret that already existed may have a different value.
 func (o openHands) advice(total outcome) string {
 	switch {
 	case len(o.unknown) > 0:
-		return "keep the file: something in it was not looked at"
+		return "keep the file: it has members that were not imported"
 	case total.present > 0:
-		return "the file still has the values: before you delete it, make sure that the secrets that were there already have the right ones"
+		return "the file still has the values: before you delete it, check the values of the secrets that already existed"
 	case total.imported > 0:
 		return "the file still has the values: delete it when nothing needs it any more"
 	}
-	return "there is nothing in it to take over"
+	return "the file has nothing to import"
 }
 
 // importAll adds the results to the total.
@@ -168,7 +168,7 @@ func (a *adminClient) importOne(ctx context.Context, ref gen.SecretRef, f foreig
 		return "imported to " + ref.Owner + warnings(ref.Name, f.data[custom.ValueKey]), nil
 	case resp.StatusCode() == http.StatusConflict:
 		total.present++
-		return "is there already, and stays as it is", nil
+		return "already exists and is not changed", nil
 	case resp.StatusCode() == http.StatusBadRequest, resp.StatusCode() == http.StatusRequestEntityTooLarge:
 		total.lost++
 		return "not imported: " + refused.Error(), nil

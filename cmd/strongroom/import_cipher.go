@@ -39,7 +39,7 @@ func readSecretKeys(files []string) (c openHandsCipher, err error) {
 func (c openHandsCipher) open(value string) (opened, wrong string) {
 	switch {
 	case value != "" && strings.Trim(value, "*") == "":
-		return "", "its value is nothing but asterisks, in whose place OpenHands had the real one"
+		return "", "its value is only asterisks, the mask of OpenHands"
 	case !strings.HasPrefix(value, fernet.Prefix):
 		return value, ""
 	case len(c) == 0:

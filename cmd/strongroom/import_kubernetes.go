@@ -31,11 +31,11 @@ func importKubernetesCommand() *cobra.Command {
 			return a.importSecret(ctx, gen.SecretRef{Store: name, Owner: args[1], Name: args[2]}, data)
 		})
 	c.Long = `Copy a Secret of a cluster. It is read with your kubeconfig and not changed. OWNER is
-user/<id> or app/<uuid>. A secret of this name that exists already is not changed either.`
+user/<id> or app/<uuid>. An existing secret of this name is not changed either.`
 	c.Example = `  strongroom secret import kubernetes shop/db app/0f8fad5b-d9cb-469f-a165-70867728950e db`
 	storeFlag(c, &store)
-	c.Flags().StringVar(&kubeconfig, "kubeconfig", "", "the kubeconfig `file`, if not the one that kubectl takes")
-	c.Flags().StringVar(&inContext, "context", "", "the `context` in it, if not the current one")
+	c.Flags().StringVar(&kubeconfig, "kubeconfig", "", "the kubeconfig `file` (default as for kubectl)")
+	c.Flags().StringVar(&inContext, "context", "", "the `context` in the kubeconfig (default the current one)")
 	return c
 }
 

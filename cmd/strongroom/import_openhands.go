@@ -13,12 +13,12 @@ import (
 
 var errNotSecretsJSON = errors.New("it is not a secrets.json of OpenHands")
 
-// parseOpenHands reads a secrets.json. What is wrong with a single secret is
-// told of that secret; OpenHands itself would drop it at the next write.
+// parseOpenHands reads a secrets.json. It reports an error in a single secret with that
+// secret, and reads on. OpenHands itself would drop such a secret at its next write.
 func (c openHandsCipher) parseOpenHands(text []byte) (o openHands, err error) {
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(text, &members); err != nil {
-		return o, errNotSecretsJSON // the decoder's own words may quote the text
+		return o, errNotSecretsJSON // the decoder's error may quote the text
 	}
 	if o.secrets, err = parseEach(members["custom_secrets"], c.parseCustom); err != nil {
 		return o, err
@@ -74,7 +74,7 @@ func (c openHandsCipher) parseToken(text jsontext.Value) foreign {
 		return foreign{wrong: "it has no token"}
 	}
 	value, wrong := c.open(*kept.Token)
-	f := foreign{description: "a provider token, set aside by strongroom import", data: map[string]string{custom.ValueKey: value}, wrong: wrong}
+	f := foreign{description: "a provider token, imported by strongroom", data: map[string]string{custom.ValueKey: value}, wrong: wrong}
 	for key, value := range map[string]*string{"user_id": kept.UserID, "host": kept.Host} {
 		if value != nil {
 			f.data[key] = *value

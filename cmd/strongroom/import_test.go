@@ -35,7 +35,7 @@ the file still has the values: delete it when nothing needs it any more
 	}
 	p := mustServe(t, i)
 	again := i.mustAdminister(t, "secret", "import", "openhands", i.path("secrets.json"))
-	if strings.Count(again, "is there already, and stays as it is\n") != 5 || !strings.Contains(again, "\nthe file still has the values: before you delete it, ") {
+	if strings.Count(again, "already exists and is not changed\n") != 5 || !strings.Contains(again, "\nthe file still has the values: before you delete it, ") {
 		t.Errorf("the second output is\n%s", again)
 	}
 	for _, tc := range []struct{ path, key, body string }{
@@ -79,7 +79,7 @@ provider token "bitbucket": not imported: it has no token
 provider token "forgejo": not imported: it has no token
 provider token "github": not imported: it has no token
 provider token "gitlab": imported to user/alice/provider-tokens
-not looked at: "secrets_store"
+unknown member, not imported: "secrets_store"
 `
 	if r.code != 1 || r.stdout != want || r.stderr != "strongroom: 10 of 12 were not imported: keep the file\n" {
 		t.Errorf("exit code %d, stdout\n%s\nwant\n%s\nstderr %s", r.code, r.stdout, want, r.stderr)
@@ -107,7 +107,7 @@ secret "PLAIN": imported to user/default
 	r = i.administer(t, "secret", "import", "openhands", i.path("secrets.json"), "--secret-key-file", i.path("earlier.txt"))
 	want = `secret "CURRENT": not imported: its value is encrypted under a key that is not in --secret-key-file
 secret "EARLIER": imported to user/default
-secret "PLAIN": is there already, and stays as it is
+secret "PLAIN": already exists and is not changed
 `
 	if r.code != 1 || r.stdout != want || r.stderr != "strongroom: 1 of 3 were not imported: keep the file\n" {
 		t.Errorf("exit code %d, stdout\n%s\nwant\n%s\nstderr %s", r.code, r.stdout, want, r.stderr)
@@ -139,7 +139,7 @@ func TestPartlyImportedFileMustNotBeDeleted(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), `{"custom_secrets": {"GOOD": {"secret": "imported"}}, "more": {"BETTER": {"secret": "not imported"}}}`)
 	out := i.mustAdminister(t, "secret", "import", "openhands", i.path("secrets.json"))
-	if strings.Contains(out, "delete") || !strings.HasSuffix(out, "not looked at: \"more\"\nkeep the file: something in it was not looked at\n") {
+	if strings.Contains(out, "delete") || !strings.HasSuffix(out, "unknown member, not imported: \"more\"\nkeep the file: it has members that were not imported\n") {
 		t.Errorf("the output is\n%s", out)
 	}
 }

@@ -33,7 +33,7 @@ var consoleConfig = []byte(`
 console: {}
 `)
 
-// The files that init makes, as init.yaml names them.
+// The files that init creates, with the names in init.yaml.
 const (
 	configFile      = "strongroom.yaml"
 	stateFile       = "data/strongroom.db"
@@ -48,19 +48,19 @@ func initCommand() *cobra.Command {
 	var console bool
 	c := &cobra.Command{
 		Use:   "init --dir DIR",
-		Short: "Make a config, keys and an empty state file",
-		Long: `Make a config, keys and an empty state file in DIR, for serve --config DIR/strongroom.yaml.
-Nothing that exists is overwritten.
+		Short: "Create a config, keys and an empty state file",
+		Long: `Create a config, keys and an empty state file in DIR, for serve --config DIR/strongroom.yaml.
+Existing files are never overwritten.
 
 It creates one API key for each API and prints both once, as headers; only their hashes are
 kept. With --keys-out FILE they go to that file instead, with mode 0600. These keys may do
-everything, reveal included. strongroom apikey rotate replaces one.
+everything, including reveal. strongroom apikey rotate replaces one.
 
 With --console, the config also serves the web console, at /console, and the keys also
 administer the whole server.
 
-With --config FILE instead, make only the empty state file that this config names, for the key
-that it names; with --if-missing it does nothing if there is one.`,
+With --config FILE instead, init creates only the empty state file that this config names, with the key
+that it names. With --if-missing it does nothing if the state file exists.`,
 		Example: `  strongroom init --dir strongroom --keys-out api-keys
   strongroom init --config /etc/strongroom/strongroom.yaml`,
 		Args: noArgs,
@@ -71,8 +71,8 @@ that it names; with --if-missing it does nothing if there is one.`,
 			return initialize(c, dir, keysOut, console)
 		},
 	}
-	c.Flags().StringVar(&dir, "dir", "", "the `directory`, made if there is none")
-	c.Flags().StringVar(&file, "config", "", "the config `file`, for its state file alone")
+	c.Flags().StringVar(&dir, "dir", "", "the `directory`, created if it does not exist")
+	c.Flags().StringVar(&file, "config", "", "the config `file` for which to create only the state file")
 	c.Flags().StringVar(&keysOut, "keys-out", "", "a new `file` for the API keys, instead of standard output")
 	c.Flags().BoolVar(&console, "console", false, "serve the web console at /console: sign in with one of the API keys")
 	c.Flags().BoolVar(&ifMissing, "if-missing", false, "with --config, succeed without a change if the state file exists")
@@ -95,7 +95,7 @@ func initializeState(ctx context.Context, file string, ifMissing bool) error {
 		return nil
 	}
 	if err := app.NewState(ctx, cfg.State.Path, app.KeySource(cfg.State.Key)); err != nil {
-		return fmt.Errorf("nothing was made: %w", err)
+		return fmt.Errorf("nothing was created: %w", err)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func initialize(c *cobra.Command, dir, keysOut string, console bool) (err error)
 		path := filepath.Join(dir, sub)
 		_, statErr := os.Lstat(path)
 		if err := owner.Do(func() error { return os.MkdirAll(path, 0o700) }); err != nil {
-			return fmt.Errorf("making the directory: %w", err)
+			return fmt.Errorf("creating the directory: %w", err)
 		}
 		if errors.Is(statErr, os.ErrNotExist) {
 			made = append(made, path)
@@ -147,7 +147,7 @@ func initialize(c *cobra.Command, dir, keysOut string, console bool) (err error)
 	} {
 		path := filepath.Join(dir, f.name)
 		if err := f.make(path); err != nil {
-			return fmt.Errorf("nothing was made: %w", err)
+			return fmt.Errorf("nothing was created: %w", err)
 		}
 		made = append(made, path)
 		if f.name == stateFile {
@@ -163,16 +163,16 @@ func handOut(c *cobra.Command, made, keysOut, keys string) error {
 		if err := safefile.CreateText(keysOut, []byte(keys)); err != nil {
 			return fmt.Errorf("--keys-out: %w", err)
 		}
-		_, err := fmt.Fprintf(c.ErrOrStderr(), "made %s; the API keys are in %s\n", made, keysOut)
+		_, err := fmt.Fprintf(c.ErrOrStderr(), "created %s; the API keys are in %s\n", made, keysOut)
 		return err
 	}
-	_, _ = fmt.Fprintf(c.ErrOrStderr(), "made %s; these keys are shown once:\n", made)
+	_, _ = fmt.Fprintf(c.ErrOrStderr(), "created %s; these keys are shown only once:\n", made)
 	_, err := fmt.Fprint(c.OutOrStdout(), keys)
 	return err
 }
 
-// newKeysFile returns a new API key and a keys file in which it has every right on the
-// first user and on all apps, and the further grants.
+// newKeysFile returns a new API key, and a keys file that gives it every right on the
+// default user and on all apps, and the additional grants.
 func newKeysFile(header string, more ...grant.Line) (key string, file []byte, err error) {
 	key, id := apikey.Generate()
 	everything := func(owner string) grant.Line {

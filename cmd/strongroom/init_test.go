@@ -62,7 +62,7 @@ func TestTwoInstallsHaveNoKeyInCommon(t *testing.T) {
 
 func TestInitCreatesAValidConfig(t *testing.T) {
 	r := mustRun(t, "config", "check", "--config", mustInit(t).config())
-	if r.stdout != "the config is good\n" || r.stderr != "" {
+	if r.stdout != "the config is valid\n" || r.stderr != "" {
 		t.Errorf("got %q and %q", r.stdout, r.stderr)
 	}
 }
@@ -71,7 +71,7 @@ func TestSecondInitChangesNothingAndNamesTheExistingFile(t *testing.T) {
 	i := mustInit(t)
 	before := mustSnapshot(t, i.dir)
 	r := run(t, "init", "--dir", i.dir)
-	wantRefusal(t, r, "nothing was made", i.path("keys/state.key"), "exists")
+	wantRefusal(t, r, "nothing was created", i.path("keys/state.key"), "exists")
 	if diff := cmp.Diff(before, mustSnapshot(t, i.dir)); diff != "" {
 		t.Errorf("it changed (-before +after):\n%s", diff)
 	}
@@ -90,7 +90,7 @@ func TestInitCreatesNothingIfAnyFileExists(t *testing.T) {
 			mustWrite(t, filepath.Join(dir, name), "left from another time\n")
 			before := mustSnapshot(t, dir)
 			r := run(t, "init", "--dir", dir)
-			wantRefusal(t, r, "nothing was made", filepath.Join(dir, name), "exists")
+			wantRefusal(t, r, "nothing was created", filepath.Join(dir, name), "exists")
 			if diff := cmp.Diff(before, mustSnapshot(t, dir)); diff != "" {
 				t.Errorf("init changed the directory (-before +after):\n%s", diff)
 			}
@@ -135,7 +135,7 @@ func TestInitWithAConfigCreatesOnlyTheStateFile(t *testing.T) {
 	}
 	mustWork(t, os.Rename(i.path("data/strongroom.db"), filepath.Join(t.TempDir(), "first.db")))
 	journal := mustRead(t, i.path("data/strongroom.db.journal0"))
-	wantRefusal(t, run(t, "init", "--config", i.config()), "nothing was made: ", "move it away")
+	wantRefusal(t, run(t, "init", "--config", i.config()), "nothing was created: ", "move it away")
 	if mustRead(t, i.path("data/strongroom.db.journal0")) != journal {
 		t.Error("init changed the journal of another state file")
 	}

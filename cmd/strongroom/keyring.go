@@ -27,8 +27,8 @@ It is in the state file, encrypted with the key that the config names under stat
 		prints(described(adminCommand("show", "Show the ids of the sealing keys, and the progress of a rotation", noArgs, showKeyring),
 			"", `  strongroom keyring show
   strongroom keyring show -o json`)),
-		prints(described(adminCommand("rotate", "Encrypt new data with a new sealing key, and everything else in the background", noArgs, rotateKeyring),
-			"Add a sealing key for new data, and encrypt all other records with it in the background. No request waits for that.",
+		prints(described(adminCommand("rotate", "Add a sealing key, and reseal all records with it in the background", noArgs, rotateKeyring),
+			"Add a sealing key for new data, and reseal all other records with it in the background. No request waits for that.",
 			`  strongroom keyring rotate`)),
 		asksFirst(prints(described(adminCommand("prune", "Remove retired sealing keys that no record needs", noArgs, pruneKeyring),
 			"Remove retired sealing keys. It first makes sure that no record in the state file needs them.",
@@ -73,9 +73,9 @@ func (a *adminClient) printKeyring(k gen.Keyring) error {
 	}
 	switch {
 	case k.Resealing:
-		return a.printf("sealing anew: %d rows so far\n", k.Resealed)
+		return a.printf("resealing: %d rows so far\n", k.Resealed)
 	case k.Resealed > 0:
-		return a.printf("sealing anew is done: %d rows\n", k.Resealed)
+		return a.printf("resealing is done: %d rows\n", k.Resealed)
 	}
 	return nil
 }
@@ -92,15 +92,15 @@ func rewrapCommand() *cobra.Command {
 		if err := refusal(resp, err); err != nil {
 			return err
 		}
-		return a.printf("the state file now opens with the key in %s only: name it in the config under state.key, where the server may read it\n"+
-			"keep the old key: backups taken before now open only with that one\n", newKey)
+		return a.printf("from now on only the key in %s opens the state file: name it in the config under state.key, and let the server read it\n"+
+			"keep the old key: only it opens the backups taken before\n", newKey)
 	})
 	c.Long = `Change the key that opens the state file (the key-encryption key). Records stay as they are; only the keyring is
-encrypted anew. Afterwards name the new key in the config under state.key, or the server does not start again.
+encrypted again. Afterwards name the new key in the config under state.key, or the server will not start again.
 
-Keep the old key as long as backups from before: they open only with that one.`
+Keep the old key as long as earlier backups: only it opens them.`
 	c.Example = `  strongroom keyring rewrap --new-key keys/state-2.key`
-	c.Flags().StringVar(&newKey, "new-key", "", "the `file` with the new key, made with a random one if it does not exist")
+	c.Flags().StringVar(&newKey, "new-key", "", "the `file` with the new key; if it does not exist, it is created with a random key")
 	_ = c.MarkFlagRequired("new-key") // fails only for a flag that does not exist
 	return c
 }

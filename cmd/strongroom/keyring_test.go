@@ -133,7 +133,7 @@ func TestResealingContinuesAfterACrash(t *testing.T) {
 	}
 	p = mustServe(t, i)
 	mustFinishResealing(t, i)
-	if out := i.mustAdminister(t, "keyring", "show"); !strings.HasPrefix(out, "key 2 seals; retired: [1]\nsealing anew is done: ") {
+	if out := i.mustAdminister(t, "keyring", "show"); !strings.HasPrefix(out, "key 2 seals; retired: [1]\nresealing is done: ") {
 		t.Errorf("show prints %s", out)
 	}
 	p.mustStop(t)
@@ -204,6 +204,6 @@ func TestRewrapRejectsAKeyFileReadableByOtherUsers(t *testing.T) {
 	i := mustInit(t)
 	mustWrite(t, i.path("new.key"), mustRead(t, i.path("keys/state.key")))
 	chmod("new.key", 0o644)(t, i)
-	wantRefusal(t, i.administer(t, "keyring", "rewrap", "--new-key", i.path("new.key")), "--new-key: ", "is open to others (mode 0644)")
+	wantRefusal(t, i.administer(t, "keyring", "rewrap", "--new-key", i.path("new.key")), "--new-key: ", "other users can access ", "(mode 0644)")
 	mustServe(t, i)
 }

@@ -199,8 +199,8 @@ func TestMissingKubeconfigIsReportedByConfigCheckAndServe(t *testing.T) {
 	}
 }
 
-// Missing rights of the server are reported to the log and to administrators.
-// The caller made no mistake.
+// Missing rights of the server are reported to the log and to administrators. They are
+// not the caller's fault.
 func TestMissingClusterRightsAreReportedToTheLogOnly(t *testing.T) {
 	c := mustHaveCluster(t)
 	c.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded", "nx1: {store: cluster")
@@ -235,13 +235,13 @@ func TestMigrateMovesAllSecretsThereAndBack(t *testing.T) {
 			t.Errorf("migrate prints %q, want %q", out, want)
 		}
 	}
-	wantSays("copied 4, there already 0, deleted at the source 0\n", there...)
-	wantSays("copied 0, there already 4, deleted at the source 0\n", there...)
+	wantSays("copied 4, already present 0, deleted at the source 0\n", there...)
+	wantSays("copied 0, already present 4, deleted at the source 0\n", there...)
 
 	// A secret that has changed since is neither overwritten nor deleted.
 	p.want(t, 200, "PUT", app+"/b", c.pskHeader(), `{"data":[{"key":"k","value":"changed"}]}`)
 	r := c.administer(t, append(there, "--delete-source", "--yes")...)
-	if r.code != 1 || r.stdout != "left alone: \"b\" of app/"+shopID+": secret already exists\ncopied 0, there already 3, deleted at the source 3\n" {
+	if r.code != 1 || r.stdout != "skipped: \"b\" of app/"+shopID+": secret already exists\ncopied 0, already present 3, deleted at the source 3\n" {
 		t.Errorf("got %d, %q and %q", r.code, r.stdout, r.stderr)
 	}
 	p.want(t, 200, "GET", app+"/b", c.pskHeader(), "")
@@ -264,7 +264,7 @@ func TestMigrateMovesAllSecretsThereAndBack(t *testing.T) {
 	p.mustEnd(t)
 
 	// Also without a server.
-	wantSays("copied 3, there already 0, deleted at the source 3\n", "migrate", "--from", "cluster", "--to", "embedded", "--delete-source", "--yes")
+	wantSays("copied 3, already present 0, deleted at the source 3\n", "migrate", "--from", "cluster", "--to", "embedded", "--delete-source", "--yes")
 	for _, args := range [][]string{{"--from", "cluster", "--to", "nowhere"}, {"--from", "cluster", "--to", "cluster"}} {
 		if r := c.administer(t, append([]string{"migrate"}, args...)...); r.code != 1 || r.stdout != "" {
 			t.Errorf("migrate %q: got %d, %q", args, r.code, r.stdout)
@@ -314,7 +314,7 @@ func TestSecretOfTheClusterIsImportedByName(t *testing.T) {
 		t.Error("the Secret was changed")
 	}
 	for from, said := range map[string]string{
-		"legacy": "already exists", "missing": "there is no Secret missing", objectname.Of(ref): "it is Strongroom's own already", "a/b": "must be NAMESPACE/SECRET",
+		"legacy": "already exists", "missing": "there is no Secret missing", objectname.Of(ref): "Strongroom already manages it", "a/b": "must be NAMESPACE/SECRET",
 	} {
 		if r := take(from); r.code != 1 || !strings.Contains(r.stderr, said) {
 			t.Errorf("%s: got %d, %q", from, r.code, r.stderr)

@@ -50,7 +50,7 @@ func newMatch(p *process, operations int) *match {
 	return m
 }
 
-// play sends operations until the server is gone, even after enough of them.
+// play sends operations until the server is killed, even after enough of them.
 func (c *player) play(t *testing.T, m *match) {
 	for t.Context().Err() == nil {
 		err := c.do(t, m.process, c.next())

@@ -88,16 +88,16 @@ func oneAfterTheOther(steps []turn) (history []porcupine.Operation) {
 	return history
 }
 
-// checkThatItNotices damages the histories that were just accepted, and checks
+// checkThatDamageIsDetected damages the histories that were just accepted, and checks
 // that the model rejects them.
-func checkThatItNotices(t *testing.T, tenants []*tenant) {
+func checkThatDamageIsDetected(t *testing.T, tenants []*tenant) {
 	t.Helper()
 	for _, spoil := range []struct {
 		name string
 		how  func([]porcupine.Operation) []porcupine.Operation
 	}{
-		{"a list without one of its names", forgetInAList},
-		{"a value from nowhere", forgetAWrite},
+		{"a list without one of its names", dropFromAList},
+		{"a value from nowhere", dropAWrite},
 	} {
 		spoiled := 0
 		for _, n := range tenants {
@@ -116,9 +116,9 @@ func checkThatItNotices(t *testing.T, tenants []*tenant) {
 	}
 }
 
-// forgetInAList removes a name from the last list. That list is an auditor's:
-// its first list has the name, and no player wrote in between.
-func forgetInAList(history []porcupine.Operation) []porcupine.Operation {
+// dropFromAList removes a name from the last list. That list is an auditor's: its first
+// list has the name, and no player wrote in between.
+func dropFromAList(history []porcupine.Operation) []porcupine.Operation {
 	last := &history[len(history)-1]
 	got := last.Output.(reply)
 	for name := range got.list {
@@ -130,8 +130,8 @@ func forgetInAList(history []porcupine.Operation) []porcupine.Operation {
 	return nil
 }
 
-// forgetAWrite removes the write of a value that was revealed.
-func forgetAWrite(history []porcupine.Operation) []porcupine.Operation {
+// dropAWrite removes the write of a value that was revealed.
+func dropAWrite(history []porcupine.Operation) []porcupine.Operation {
 	revealed := map[string]bool{}
 	for _, op := range history {
 		if op.Input.(operation).verb == revealing {

@@ -133,7 +133,7 @@ func (r *remote) keep(name string, p client.Profile, c client.Credential, accept
 var secretsOf = map[string]string{secret.KindUser: "custom", secret.KindApp: "app"}
 
 func logoutCommand() *cobra.Command {
-	c := remoteCommand("logout", "Forget the credential of a profile", noArgs, func(ctx context.Context, r *remote, _ []string) error {
+	c := remoteCommand("logout", "Delete the stored credential of a profile", noArgs, func(ctx context.Context, r *remote, _ []string) error {
 		name, profile, err := r.Profiles.Find(r.Profile)
 		if err != nil {
 			return err
@@ -152,7 +152,7 @@ func logoutCommand() *cobra.Command {
 		}
 		return err
 	})
-	c.Long = `Forget the credential of a profile on this machine, and the copies of run --fallback. After a sign-in, the identity provider is told to end it, if it can. A server still
+	c.Long = `Delete the stored credential of a profile on this machine, and the copies of run --fallback. After a sign-in, the identity provider is told to end it, if it can. A server still
 accepts an API key: strongroom apikey revoke, on the server, ends it. It accepts an access token until that expires.`
 	c.Example = `  strongroom logout
   strongroom logout --profile work`
@@ -163,13 +163,13 @@ func whoamiCommand() *cobra.Command {
 	c := remoteCommand("whoami", "Show the server, the credential and the secrets it may list", noArgs, whoami)
 	outputFlag(c)
 	c.Long = `Show the profile, the server, the kind of credential, and for you and for each alias whether the server lets
-this credential list secrets. The published APIs tell no more: on the server, strongroom explain tells every right.`
+this credential list secrets. The published APIs show no other rights: on the server, strongroom explain does.`
 	c.Example = `  strongroom whoami
   strongroom whoami -o json`
 	return c
 }
 
-// A standing is the access to one owner.
+// A standing is the caller's access to one owner.
 type standing struct {
 	Owner   string `json:"owner"`
 	Secrets int    `json:"secrets"`

@@ -27,8 +27,8 @@ const (
 	// exitNotRunning (LSB: "program is not running") is the code of status when no
 	// server is running.
 	exitNotRunning = 3
-	// exitDisk (EX_IOERR of sysexits.h) means that the disk failed under the
-	// state file, damaged it or lost it: look at it before starting again.
+	// exitDisk (EX_IOERR of sysexits.h) means that the disk failed under the state file,
+	// damaged it or lost it: check it before the next start.
 	exitDisk = 74
 )
 
@@ -38,7 +38,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main without the process.
+// run is main as a function: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return explainFlagError(c, args, err) })
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if ended, ok := errors.AsType[*child.ExitError](err); ok && ended.Err == nil {
-		return ended.Code // the command has said why
+		return ended.Code // the command has printed the reason
 	}
 	complain(stderr, err)
 	return exitCode(err)

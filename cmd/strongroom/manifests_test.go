@@ -26,8 +26,8 @@ func TestManifestsKeepTheModeOfTheStateFile(t *testing.T) {
 	}
 }
 
-// With latest, a node would pull an image that differs from the one that was tested, or
-// fail to find one that was loaded by hand.
+// With latest, a node could pull an untested image, or not find an image that was loaded
+// by hand.
 func TestManifestsNameTheImageOfThisRelease(t *testing.T) {
 	found := regexp.MustCompile(`(?m)^RELEASE +\?= (.+)$`).FindStringSubmatch(mustRead(t, "../../Makefile"))
 	if found == nil {
@@ -68,8 +68,7 @@ func TestKustomizationHasEveryFileAndTheJobBeforeTheServer(t *testing.T) {
 	}
 }
 
-// The keys and issuers in a sample would be accepted by every installation that was made
-// from it.
+// Every installation that was made from a sample would accept the keys and issuers in it.
 func TestConfigsForServersAcceptNoExampleCaller(t *testing.T) {
 	for _, file := range []string{"../../configs/systemd/strongroom.yaml", "../../configs/kubernetes/config.yaml"} {
 		for line := range strings.Lines(mustRead(t, file)) {

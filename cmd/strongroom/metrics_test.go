@@ -15,7 +15,7 @@ import (
 
 var servingMetrics = regexp.MustCompile(`msg="serving metrics" address=(\S+)`)
 
-// mustServeMetrics starts the server with metrics, and returns the address of those.
+// mustServeMetrics starts the server with metrics, and returns their address.
 func mustServeMetrics(t *testing.T, i install) (p *process, metrics string) {
 	t.Helper()
 	p = mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0")

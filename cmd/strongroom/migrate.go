@@ -17,13 +17,13 @@ func migrateCommand() *cobra.Command {
 			return migrate(ctx, a, gen.MigrateJSONRequestBody{From: from, To: to, DeleteSource: &deleteSource})
 		})
 	c.Long = `Copy all secrets from one store to another: values, descriptions and times of creation, but no
-history. Each copy is verified before the next one. The command can be repeated: a secret that exists
-already with the same content counts as copied, and one with another content is not changed.`
+history. Each copy is verified before the next one. The command can be repeated: a secret that already exists
+with the same content counts as copied, and one with different content is not changed.`
 	c.Example = `  strongroom migrate --from embedded --to cluster
   strongroom migrate --from embedded --to cluster --delete-source`
 	c.Flags().StringVar(&from, "from", "", "`name` of the store to copy from")
 	c.Flags().StringVar(&to, "to", "", "`name` of the store to copy to")
-	c.Flags().BoolVar(&deleteSource, "delete-source", false, "delete each secret at the source once its copy is there")
+	c.Flags().BoolVar(&deleteSource, "delete-source", false, "delete each secret at the source once its copy is verified")
 	for _, flag := range []string{"from", "to"} {
 		_ = c.MarkFlagRequired(flag) // fails only for a flag that does not exist
 	}
@@ -38,7 +38,7 @@ already with the same content counts as copied, and one with another content is 
 	})
 }
 
-// migrate prints the results, and fails if some secrets were left alone.
+// migrate prints the results, and fails if some secrets were skipped.
 func migrate(ctx context.Context, a *adminClient, what gen.MigrateJSONRequestBody) error {
 	resp, err := a.MigrateWithResponse(ctx, what)
 	if err := refusal(resp, err); err != nil {
@@ -46,15 +46,15 @@ func migrate(ctx context.Context, a *adminClient, what gen.MigrateJSONRequestBod
 	}
 	m := resp.JSON200
 	for _, left := range m.Left {
-		if err := a.printf("left alone: %q of %s: %s\n", left.Name, left.Owner, left.Why); err != nil {
+		if err := a.printf("skipped: %q of %s: %s\n", left.Name, left.Owner, left.Why); err != nil {
 			return err
 		}
 	}
-	if err := a.printf("copied %d, there already %d, deleted at the source %d\n", m.Copied, m.Present, m.Deleted); err != nil {
+	if err := a.printf("copied %d, already present %d, deleted at the source %d\n", m.Copied, m.Present, m.Deleted); err != nil {
 		return err
 	}
 	if len(m.Left) > 0 {
-		return fmt.Errorf("%d secrets were left alone", len(m.Left))
+		return fmt.Errorf("%d secrets were skipped", len(m.Left))
 	}
 	return nil
 }

@@ -213,8 +213,8 @@ func queries(t *testing.T) (all []string) {
 	return all
 }
 
-// Prometheus scrapes a server under load, whose certificate expires soon, whose disk
-// is full and whose config is broken, and one that is down.
+// Prometheus scrapes two servers. One is under load, has a certificate that expires soon,
+// a full disk and an invalid config. The other is down.
 func TestPrometheusShowsDataAndFiresAlerts(t *testing.T) {
 	mustHave(t, "prometheus")
 	i := mustInitOnASmallDisk(t)

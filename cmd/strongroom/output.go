@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// A format is how a command prints its result.
+// A format is the output format of a command.
 type format string
 
 const (
@@ -61,14 +61,14 @@ func (a *adminClient) wantsJSON() bool {
 	return f != nil && f.Value.String() == string(asJSON)
 }
 
-// described completes the help of a command.
+// described adds the long help and the examples to a command.
 func described(c *cobra.Command, long, example string) *cobra.Command {
 	c.Long, c.Example = long, example
 	return c
 }
 
-// printable keeps what other users have chosen, such as where a symbolic link
-// leads, from sending commands to a terminal.
+// printable escapes text that other users control, such as the target of a symbolic link,
+// so that it cannot send commands to a terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {

@@ -7,9 +7,8 @@ import (
 	"runtime/pprof"
 )
 
-// profileTo has the program note where its CPU time goes, until stop writes
-// that to a new file: names of functions, and nothing that they were called
-// with. Without a path it does nothing.
+// profileTo starts a CPU profile, and stop writes it to a new file. The profile has names
+// of functions, but no arguments. Without a path it does nothing.
 func profileTo(path string) (stop func() error, err error) {
 	if path == "" {
 		return func() error { return nil }, nil

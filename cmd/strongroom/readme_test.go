@@ -68,7 +68,7 @@ func TestSessionsInReadmesRunAsWritten(t *testing.T) {
 	}
 }
 
-// Tests the convention itself, so that no README passes because it is misread.
+// This tests the convention itself: a session must not pass because it is misread.
 func TestSessionWithWrongOutputFails(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip(err)

@@ -12,8 +12,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Mistakes of an operator, with the error of serve. The server must serve
-// nothing and create or change no file.
+// Mistakes of an operator, with the error of serve. The server must serve nothing and
+// create or change no file.
 var refusals = []struct {
 	name  string
 	spoil func(t *testing.T, i install)
@@ -44,8 +44,8 @@ var refusals = []struct {
 		t.Helper()
 		mustWork(t, os.RemoveAll(i.path("data")))
 	}, "", []string{"there is no state file at {dir}/data/strongroom.db"}},
-	{"a state file open to others", chmod("data/strongroom.db", 0o644), "", []string{
-		"{dir}/data/strongroom.db is open to others (mode 0644): run chmod 600 on it",
+	{"a state file that others can access", chmod("data/strongroom.db", 0o644), "", []string{
+		"other users can access the state file {dir}/data/strongroom.db (mode 0644): run chmod 600 on it",
 	}},
 	{"a state file that is none", overwrite("data/strongroom.db", strings.Repeat("not a database ", 1000)), "", []string{
 		"opening the state file {dir}/data/strongroom.db: the state file is damaged: neither of its meta pages is whole, if it is a state file at all",
@@ -62,8 +62,8 @@ var refusals = []struct {
 	{"a state file that a Kubernetes volume's fsGroup has opened", chmod("data/strongroom.db", 0o660), "", []string{
 		"{dir}/data/strongroom.db is open to its group (mode 0660)", "set fsGroupChangePolicy: OnRootMismatch beside fsGroup", "run chmod 600",
 	}},
-	{"a state key open to others", chmod("keys/state.key", 0o644), "", []string{
-		"state.key.file: {dir}/keys/state.key is open to others (mode 0644): run chmod 600 on it",
+	{"a state key that others can access", chmod("keys/state.key", 0o644), "", []string{
+		"state.key.file: other users can access {dir}/keys/state.key (mode 0644): run chmod 600 on it",
 	}},
 	{"the state key of another install", func(t *testing.T, i install) {
 		t.Helper()
@@ -79,23 +79,23 @@ var refusals = []struct {
 	}},
 
 	{"no keys file", remove("keys/psks.yaml"), "", []string{"auth.psk.api_key.keys_file: ", "{dir}/keys/psks.yaml: no such file"}},
-	{"keys files open to others", func(t *testing.T, i install) {
+	{"keys files that others can access", func(t *testing.T, i install) {
 		t.Helper()
 		chmod("keys/psks.yaml", 0o644)(t, i)
 		chmod("keys/session-keys.yaml", 0o602)(t, i)
 	}, "", []string{
-		"auth.psk.api_key.keys_file: {dir}/keys/psks.yaml is open to others (mode 0644): run chmod 600 on it\n" +
-			"auth.session-key.api_key.keys_file: {dir}/keys/session-keys.yaml is open to others (mode 0602): run chmod 600 on it",
+		"auth.psk.api_key.keys_file: other users can access {dir}/keys/psks.yaml (mode 0644): run chmod 600 on it\n" +
+			"auth.session-key.api_key.keys_file: other users can access {dir}/keys/session-keys.yaml (mode 0602): run chmod 600 on it",
 	}},
 	{"an empty keys file", overwrite("keys/psks.yaml", ""), "", []string{"auth.psk.api_key.keys_file: {dir}/keys/psks.yaml:"}},
 	{"a keys file without keys", overwrite("keys/psks.yaml", "keys: []\n"), "", []string{
 		"auth.psk.api_key.keys_file: {dir}/keys/psks.yaml:\nkeys: must hold at least one key",
 	}},
-	{"a key that is there twice", func(t *testing.T, i install) {
+	{"a duplicate key", func(t *testing.T, i install) {
 		t.Helper()
 		_, entry, _ := strings.Cut(mustRead(t, i.path("keys/psks.yaml")), "keys:\n")
 		overwrite("keys/psks.yaml", "keys:\n"+entry+entry)(t, i)
-	}, "", []string{"keys[1].id: is another key's too", "keys[1].sha256: is another key's too"}},
+	}, "", []string{"keys[1].id: another key has the same id", "keys[1].sha256: another key has the same hash"}},
 	{"an unknown action", edit("keys/psks.yaml", "[list, ", "[list, rule, "), "", []string{
 		"{dir}/keys/psks.yaml:\nkeys[0].grants[0].actions: must be some of list, create, write, delete, reveal",
 	}},

@@ -14,7 +14,7 @@ import (
 
 var (
 	reloaded = regexp.MustCompile(`msg="the config has been reloaded"`)
-	broken   = regexp.MustCompile(`msg="the config is broken, and what was in force stays so" error=(.*)`)
+	broken   = regexp.MustCompile(`msg="the config is invalid; the previous one stays in force" error=(.*)`)
 )
 
 // newKey returns a new API key with the same rights as the install's psk, and
@@ -71,8 +71,8 @@ func TestChangedConfigTakesEffect(t *testing.T) {
 	p.mustBecome(t, 401, "GET", "/api/secrets", i.sessionHeader()) // as for any path without an API
 }
 
-// Updates files like kubelet: ..data is a symbolic link to a directory and is
-// replaced by a link to another one.
+// The test updates files like kubelet: ..data is a symbolic link to a directory, and a
+// link to another directory replaces it.
 func TestSwappedConfigMapIsReloaded(t *testing.T) {
 	i := mustInit(t)
 	mustWork(t, os.Mkdir(i.path("keys/..1"), 0o700))
@@ -129,7 +129,7 @@ func TestModeOfAFileIsCheckedOnReload(t *testing.T) {
 	i := mustInit(t)
 	p := mustServe(t, i)
 	mustWork(t, os.Chmod(i.path("keys/psks.yaml"), 0o644))
-	p.mustSay(t, regexp.MustCompile(broken.String()+"is open to others"))
+	p.mustSay(t, regexp.MustCompile(broken.String()+"other users can access"))
 	mustWork(t, os.Chmod(i.path("keys/psks.yaml"), 0o600))
 	p.mustSay(t, reloaded)
 }
@@ -144,7 +144,7 @@ func TestFieldsThatNeedARestartAreReportedAndTheRestIsReloaded(t *testing.T) {
 	mustWrite(t, i.config(), strings.Replace(text, "embedded: {bolt: {}}", "embedded: {bolt: {versions: 3}}", 1))
 	mustWrite(t, i.path("keys/psks.yaml"), mustRead(t, i.path("keys/session-keys.yaml")))
 	p.mustBecome(t, 401, "GET", app, i.pskHeader())
-	p.mustSay(t, regexp.MustCompile(`msg="some of the config takes a restart" fields="listen.drain stores"`))
+	p.mustSay(t, regexp.MustCompile(`msg="some changes to the config need a restart" fields="listen.drain stores"`))
 	if says := i.mustAdminister(t, "status"); !strings.Contains(says, "restart required for: listen.drain stores\n") {
 		t.Errorf("status prints\n%s", says)
 	}
@@ -167,10 +167,9 @@ func TestStatusWithoutAServerSaysSo(t *testing.T) {
 }
 
 const (
-	reloadsEnv     = "STRONGROOM_RELOADS" // how many; make reloads asks for more
+	reloadsEnv     = "STRONGROOM_RELOADS" // number of reloads; make reloads uses more
 	defaultReloads = 50
-	// byThemselves: one of this many reloads waits for the file watcher; SIGHUP
-	// starts the others.
+	// Every byThemselves-th reload waits for the file watcher; SIGHUP starts the others.
 	byThemselves = 10
 )
 

@@ -25,8 +25,7 @@ type remote struct {
 	out *cobra.Command
 }
 
-// remoteCommand is a command of the client. Its last argument is the thing that it works on, and may have an
-// OWNER before it.
+// remoteCommand returns a command of the client. Its last argument may follow an OWNER.
 func remoteCommand(use, short string, args cobra.PositionalArgs, do func(context.Context, *remote, []string) error) *cobra.Command {
 	var profile string
 	c := &cobra.Command{
@@ -108,8 +107,8 @@ func (r *remote) mustHide(show bool) error {
 	return nil
 }
 
-// A valueSource says where a command reads a value or a credential from. It never is an argument, which
-// every process on the machine can see.
+// A valueSource is the place from which a command reads a value or a credential. It is
+// never an argument, because every process on the machine can see arguments.
 type valueSource struct {
 	stdin bool
 	file  string
@@ -121,7 +120,8 @@ func (v *valueSource) flags(c *cobra.Command, thing string) {
 	c.MarkFlagsMutuallyExclusive("stdin", "file")
 }
 
-// maxValue bounds a value that is read, in bytes: the server accepts less.
+// maxValue limits the size of a value that is read, in bytes. The server's limit is
+// lower.
 const maxValue = 2 * secret.MaxValueBytes
 
 func (v *valueSource) read(r *remote, prompt string) (secret.Value, error) {
@@ -166,7 +166,7 @@ func readValue(from io.Reader) (secret.Value, error) {
 	return secret.Value(text), err
 }
 
-// readAtMost reads the whole input, which may have so many bytes.
+// readAtMost reads the whole input. More than most bytes are an error.
 func readAtMost(from io.Reader, most int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(from, most+1))
 	if err == nil && int64(len(text)) > most {
@@ -175,7 +175,7 @@ func readAtMost(from io.Reader, most int64) ([]byte, error) {
 	return text, err
 }
 
-// agree asks for a yes, unless it was given with --yes.
+// agree asks for confirmation, unless --yes was given.
 func (r *remote) agree(yes bool, question string) error {
 	if yes {
 		return nil
@@ -185,7 +185,7 @@ func (r *remote) agree(yes bool, question string) error {
 		return errors.New(question + "\nThere is no terminal to ask on: add --yes to do it.")
 	}
 	_, _ = fmt.Fprintf(r.out.ErrOrStderr(), "%s Type yes: ", question)
-	answer, _ := bufio.NewReader(in).ReadString('\n') // an end of input is no yes
+	answer, _ := bufio.NewReader(in).ReadString('\n') // the end of input is not a yes
 	if strings.TrimSpace(strings.ToLower(answer)) != "yes" {
 		return errors.New("nothing was done")
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 )
 
-// An unfinished request has sent its headers and sends its body later.
+// An unfinished request has sent its headers but not its body.
 type unfinished struct {
 	conn net.Conn
 	from *bufio.Reader

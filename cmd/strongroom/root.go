@@ -16,12 +16,12 @@ func rootCommand() *cobra.Command {
 		Long: `Store secrets in one encrypted file or in a Kubernetes cluster, and serve them
 through the APIs of OpenHands (custom secrets) and Nx1 (app secrets).
 
-The commands under "Your secrets on a server" are a client: they ask any server over HTTPS with your
-credential, and can do what it may do. They read no server's config. strongroom login comes first.
+The commands under "Your secrets on a server" are a client: they connect to any server over HTTPS with your
+credential and have its rights. They need no server config. Start with strongroom login.
 
 All other commands administer a server on its own machine. They read the config from --config FILE, else from
 the first of ./strongroom.yaml, $STRONGROOM_CONFIG and /etc/strongroom/strongroom.yaml. They talk to the
-running server; without one they work on the state file itself. None of them shows the value of a secret.
+running server; without one they open the state file themselves. None of them shows the value of a secret.
 
 Durations are written as 90s, 30m, 24h, 30d or 2w. OWNER is user/<id> or app/<uuid>.`,
 		Example: `  strongroom init --dir strongroom
@@ -72,7 +72,7 @@ func shortenSwitches(root *cobra.Command) {
 	})
 }
 
-// showHelp runs a group of commands when it is called alone.
+// showHelp shows the help of a group of commands.
 func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
 
 // noArgs refuses arguments. To a group of commands, an argument is an unknown
@@ -84,11 +84,11 @@ func noArgs(c *cobra.Command, args []string) error {
 	case c.HasSubCommands():
 		return unknownCommand(c, args[0])
 	}
-	return fmt.Errorf("%s takes no argument, and %q is one: see %[1]s --help", c.CommandPath(), args[0])
+	return fmt.Errorf("%s takes no arguments, but got %q: see %[1]s --help", c.CommandPath(), args[0])
 }
 
 func unknownCommand(c *cobra.Command, name string) error {
-	c.SuggestionsMinimumDistance = 2 // edits, beside a common beginning
+	c.SuggestionsMinimumDistance = 2 // edits; a common beginning also counts
 	advice := "see " + c.CommandPath() + " --help"
 	if similar := c.SuggestionsFor(name); len(similar) > 0 {
 		advice = "did you mean " + strings.Join(similar, " or ") + "?"
@@ -96,8 +96,8 @@ func unknownCommand(c *cobra.Command, name string) error {
 	return fmt.Errorf("unknown command %q of %s: %s", name, c.CommandPath(), advice)
 }
 
-// explainFlagError returns err, unless the flag is unknown because the command
-// is: cobra parses flags before it validates arguments.
+// explainFlagError returns err, or the error for an unknown command: cobra parses flags
+// before it validates arguments, and so would report a flag of an unknown command.
 func explainFlagError(c *cobra.Command, args []string, err error) error {
 	if !c.HasSubCommands() {
 		return err

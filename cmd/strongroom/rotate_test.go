@@ -46,7 +46,7 @@ func TestAKeyOfInitCanBeRotatedWhileTheServerRuns(t *testing.T) {
 	}
 }
 
-// A key is saved before the keys file changes, and nothing changes if it cannot be saved.
+// A key is saved before the keys file changes. If it cannot be saved, nothing changes.
 func TestARotationThatCannotSaveTheKeyChangesNothing(t *testing.T) {
 	i := mustInit(t)
 	before := mustRead(t, i.path("keys/psks.yaml"))

@@ -19,7 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// A runner is run with its flags.
+// A runner has the flags and the state of the command run.
 type runner struct {
 	*remote
 	selection client.Selection
@@ -33,7 +33,7 @@ type runner struct {
 	copy    *client.Fallback // nil without --fallback
 	secrets client.Secrets
 	owner   secret.Owner
-	last    []client.Secret // as the command has them
+	last    []client.Secret // the values that the command has
 }
 
 func runCommand() *cobra.Command {
@@ -44,7 +44,7 @@ func runCommand() *cobra.Command {
 		return r.run(ctx, strings.Join(args[:dash], ""), args[dash:])
 	})
 	c.Long = `Run a command with secrets as environment variables, without a shell. The command takes the place of this process, so
-it gets all signals and its exit code is the result; with --files, --watch or --mask this process waits for it and passes signals on. The
+it gets all signals, and its exit code is the result; with --files, --watch or --mask this process waits for it and passes signals on. The
 command does not get the variables STRONGROOM_*, and writes no core dumps.
 
 A custom secret is the variable of its name. A value of an app secret is NAME_KEY in upper case (db.PASSWORD is DB_PASSWORD), or NAME if
@@ -64,18 +64,18 @@ OWNER is me (the default), user/<id>, app/<uuid> or an alias, and PROFILE:OWNER 
 	f := c.Flags()
 	f.StringVar(&r.files, "files", "", "write each value to a file in this new `directory` in memory (below /dev/shm or $XDG_RUNTIME_DIR), and set NAME_FILE to its path instead of NAME")
 	f.BoolVar(&r.watch, "watch", false, "run the command again when a secret changes: SIGTERM, after 10 s SIGKILL, then a new start")
-	f.DurationVar(&r.every, "every", time.Second, "`time` between two looks of --watch")
+	f.DurationVar(&r.every, "every", time.Second, "interval (`time`) at which --watch checks for changes")
 	f.StringVar(&r.signal, "signal", "", "with --watch and --files: rewrite the files and send the command this `signal`, such as HUP, instead of running it again")
 	f.Var(&r.fallback, "fallback", "while the server is away, use the values of the last answer for this `duration` after it, as in 24h; 30d at most")
-	f.BoolVar(&r.mask, "mask", false, "replace values of 4 bytes and more by **** in the command's output, which is then a pipe and no terminal")
+	f.BoolVar(&r.mask, "mask", false, "replace values of 4 bytes and more by **** in the command's output, which is then a pipe instead of a terminal")
 	return c
 }
 
 func selectionFlags(c *cobra.Command, s *client.Selection) {
 	f := c.Flags()
-	f.StringArrayVar(&s.Only, "only", nil, "only this secret or value, `NAME` or NAME.KEY; for several, several times")
+	f.StringArrayVar(&s.Only, "only", nil, "only this secret or value, `NAME` or NAME.KEY; can be repeated")
 	f.StringVar(&s.Prefix, "prefix", "", "`text` before the name of each variable")
-	f.StringArrayVar(&s.Env, "env", nil, "name a variable, as in `VARIABLE=NAME.KEY`; for several, several times")
+	f.StringArrayVar(&s.Env, "env", nil, "name a variable, as in `VARIABLE=NAME.KEY`; can be repeated")
 }
 
 func needsDash(c *cobra.Command, args []string) error {
@@ -217,7 +217,7 @@ func environment(vars []envfile.Var, dir *client.MemoryDir) ([]string, error) {
 // changes looks for changes until the process ends, and delivers the environment after each.
 func (r *runner) changes(ctx context.Context, dir *client.MemoryDir, masks []*child.Mask) <-chan []string {
 	deliver := make(chan []string)
-	ctx = context.WithoutCancel(ctx) // a signal is for the command; this process ends with it
+	ctx = context.WithoutCancel(ctx) // signals go to the command; this process ends with it
 	go func() {
 		failing := false
 		for ; ; time.Sleep(r.every) {
@@ -230,7 +230,7 @@ func (r *runner) changes(ctx context.Context, dir *client.MemoryDir, masks []*ch
 				env, err = environment(vars, dir)
 			}
 			if err != nil && !failing {
-				r.note("watching: %s (the command goes on with the values that it has)", printable(err.Error()))
+				r.note("watching: %s (the command keeps its current values)", printable(err.Error()))
 			}
 			failing = err != nil
 			if env != nil {

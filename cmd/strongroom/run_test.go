@@ -201,7 +201,8 @@ func TestRunAddsLittleTime(t *testing.T) {
 	}
 }
 
-// The command of run gets the values; nothing else does: no argument, no other environment, no file.
+// Only the command of run gets the values. They are in no argument, no other environment
+// and no file.
 func TestValuesAreInNoArgumentEnvironmentOrFile(t *testing.T) {
 	p := mustLogIn(t)
 	watched := watchProcesses(t)
@@ -239,8 +240,9 @@ func TestValuesAreInNoArgumentEnvironmentOrFile(t *testing.T) {
 	}
 }
 
-// watchProcesses looks at the arguments and the environment of all processes on the machine until the returned
-// function is called, which returns the places of the canary.
+// watchProcesses searches the arguments and the environment of all processes on the
+// machine for the canary, until the returned function is called. That function returns
+// the places of the canary.
 func watchProcesses(t *testing.T) func() []string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -147,7 +147,7 @@ func mustOpenScaled(t *testing.T, i install, owners int) *scaled {
 		p.want(t, 200, "GET", "/readyz", "", "")
 		return p, time.Since(began)
 	}
-	forget(t, i.path("data/strongroom.db"))
+	dropCache(t, i.path("data/strongroom.db"))
 	p, cold := serve()
 	p.mustStop(t)
 	p, warm := serve()
@@ -207,8 +207,8 @@ func (p *process) memory(t *testing.T) string {
 	return said
 }
 
-// forget asks the kernel to drop a file from the page cache.
-func forget(t *testing.T, path string) {
+// dropCache asks the kernel to drop a file from the page cache.
+func dropCache(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {

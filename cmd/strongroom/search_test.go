@@ -40,7 +40,7 @@ func TestAuditSearchFindsEntriesBySecretCallerAndTime(t *testing.T) {
 			}
 			mustDecode(t, line, &entry)
 			if entry.Action == "list" {
-				continue // of the check whether the agent's secret exists; it may follow later
+				continue // from the check whether the agent's secret exists; it may come later
 			}
 			actions = append(actions, entry.Action)
 			if entry.Action == "agent-key create" && strings.Join(entry.Covers, "|") != "user/default TOKEN" {

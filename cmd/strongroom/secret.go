@@ -29,13 +29,13 @@ OpenHands or app/<uuid> for those of an Nx1 app. No value is shown.`,
 			"", `  strongroom secret list user/default
   strongroom secret list app/0f8fad5b-d9cb-469f-a165-70867728950e -o json`)),
 		prints(described(secretAction("history "+secretArgs, "List the versions of a secret, newest first", cobra.ExactArgs(2), secretHistory),
-			"List the versions of a secret, newest first. REVISION of secret restore and secret undelete is one of the first column.",
+			"List the versions of a secret, newest first. The first column has the REVISION for secret restore and secret undelete.",
 			`  strongroom secret history user/default GITHUB_TOKEN`)),
 		prints(described(secretAction("restore "+secretArgs+" REVISION", "Make an earlier version of a secret the current one", cobra.ExactArgs(3), restoreSecret),
-			"Make an earlier version of a secret the current one. The version that it replaces stays in the history.",
+			"Make an earlier version of a secret the current one. The replaced version stays in the history.",
 			`  strongroom secret restore user/default GITHUB_TOKEN 1k3f9a2b7c4d5e6f`)),
-		prints(described(secretAction("undelete "+secretArgs+" [REVISION]", "Put a deleted secret back, with its history", cobra.RangeArgs(2, 3), undeleteSecret),
-			"Put a deleted secret back, with its history: the last one deleted under this name, or the one with this REVISION.",
+		prints(described(secretAction("undelete "+secretArgs+" [REVISION]", "Restore a deleted secret with its history", cobra.RangeArgs(2, 3), undeleteSecret),
+			"Restore a deleted secret with its history: the last one deleted under this name, or the one with this REVISION.",
 			`  strongroom secret undelete user/default GITHUB_TOKEN`)),
 		asksFirst(described(secretAction("destroy "+secretArgs, "Remove a secret and its whole history for good", cobra.ExactArgs(2), destroySecret),
 			"", `  strongroom secret destroy user/default GITHUB_TOKEN`), func(args []string) string {
@@ -57,11 +57,11 @@ func ownerCommand() *cobra.Command {
 			"List the owners that have secrets, and how many each has. Deleted secrets do not count.",
 			`  strongroom owner list
   strongroom owner list -o json`)),
-		prints(described(secretAction("deleted OWNER", "List deleted secrets that can be put back, newest first", cobra.ExactArgs(1), deletedSecrets),
+		prints(described(secretAction("deleted OWNER", "List deleted secrets that can be restored, newest first", cobra.ExactArgs(1), deletedSecrets),
 			"", `  strongroom owner deleted user/default`)),
 		asksFirst(described(secretAction("erase OWNER", "Remove all secrets of an owner and their history for good", cobra.ExactArgs(1), eraseOwner),
 			"", `  strongroom owner erase app/0f8fad5b-d9cb-469f-a165-70867728950e`), func(args []string) string {
-			return "This removes all secrets of " + args[0] + ", deleted ones and all versions included. Only a backup can bring them back."
+			return "This removes all secrets of " + args[0] + ", including deleted ones and all versions. Only a backup can bring them back."
 		}),
 	)
 	return c
@@ -172,8 +172,8 @@ func eraseOwner(ctx context.Context, a *adminClient, t target) error {
 	return refusal(resp, err)
 }
 
-// printVersions writes a line for each, with the revision that restore and
-// undelete take.
+// printVersions writes a line for each version, with the REVISION for restore and
+// undelete.
 func (a *adminClient) printVersions(versions []gen.Version) error {
 	return printTable(a, "REVISION|TIME|NAME|KEYS|DESCRIPTION", versions, func(v gen.Version) []string {
 		when := v.Updated

@@ -13,8 +13,8 @@ func serveCommand() *cobra.Command {
 	var profile string
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the APIs until told to stop (SIGTERM)",
-		Long: `Serve the APIs until told to stop (SIGTERM). A changed config, keys file or certificate takes effect within two
+		Short: "Serve the APIs until SIGTERM",
+		Long: `Serve the APIs until SIGTERM. A changed config, keys file or certificate takes effect within two
 seconds, or at once on SIGHUP; strongroom status says which fields need a restart. The log goes to standard error.
 
 Exit codes: 0 after SIGTERM, 1 if the server cannot start, 74 if the disk failed under the state file.`,

@@ -210,7 +210,8 @@ func TestSecondProcessCannotOpenTheStateFile(t *testing.T) {
 	p.want(t, 200, "GET", "/readyz", "", "")
 	wantRefusal(t, run(t, "serve", "--config", i.config(), "--listen", "127.0.0.1:0"),
 		fmt.Sprintf("held by process %d ", p.cmd.Process.Pid))
-	// The lock is released, whatever the file beside the state file contains.
+	// A kill releases the lock. The content of the file beside the state file does not
+	// matter.
 	p.mustKill(t)
 	mustServe(t, i).want(t, 200, "GET", app+"/db", i.pskHeader(), "")
 }

@@ -299,7 +299,7 @@ func TestTooLongSocketPathIsNamed(t *testing.T) {
 	long := i.path(strings.Repeat("d", 120))
 	mustWork(t, os.Rename(i.path("data"), long))
 	i.mustEdit(t, "strongroom.yaml", "path: data/", "path: "+strings.Repeat("d", 120)+"/")
-	wantRefusal(t, i.administer(t, "serve"), "administration: "+long+"/admin.sock has ", "a socket's path may have 107")
+	wantRefusal(t, i.administer(t, "serve"), "administration: "+long+"/admin.sock has ", "at most 107")
 }
 
 // strangerEnv names a socket to which this test binary connects, see TestMain.

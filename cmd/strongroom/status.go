@@ -12,18 +12,18 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	return prints(described(adminCommand("status", "Show the running server, and whether the present config is in force", noArgs, showStatus),
-		`Show the running server, and whether the present config is in force. Warnings name a certificate that expires, a clock
+	return prints(described(adminCommand("status", "Show the running server, and whether the current config is in force", noArgs, showStatus),
+		`Show the running server, and whether the current config is in force. Warnings name a certificate that expires, a clock
 that jumped, and a state.key with which the next start would fail.
 
-Exit codes: 0 a server is running, 1 its config is broken or another error, 3 no server is running.`,
+Exit codes: 0 a server is running, 1 its config is invalid or another error, 3 no server is running.`,
 		`  strongroom status
   strongroom status -o json`))
 }
 
 var errNotRunning = errors.New("no server is running on this state file")
 
-// showStatus fails if the config is broken, and with errNotRunning.
+// showStatus fails if the config is invalid, and with errNotRunning.
 func showStatus(ctx context.Context, a *adminClient, _ []string) error {
 	resp, err := a.StatusWithResponse(ctx)
 	if err := refusal(resp, err); err != nil {
@@ -36,7 +36,7 @@ func showStatus(ctx context.Context, a *adminClient, _ []string) error {
 	case !s.Serving:
 		return errNotRunning
 	case s.Config.Problem != "":
-		return errors.New("the config is broken, and the previous one stays in force: " + s.Config.Problem)
+		return errors.New("the config is invalid; the previous one stays in force: " + s.Config.Problem)
 	}
 	return nil
 }

@@ -159,7 +159,8 @@ func (tr *trace) check(t *testing.T) error {
 			}
 			tr.compacted++
 		case strings.Contains(name, ".journal") && c.name == "pwrite64" && strings.HasSuffix(c.args, ", 4096, 0"):
-			// A turn, beside the answer. It is synced before the first record behind it.
+			// A change of files, concurrent with the answer. It is synced before the
+			// first record in the new file.
 		case name != "" && strings.HasPrefix(c.name, "pwrite") && c.begins:
 			at.written++
 			written++
@@ -183,11 +184,11 @@ func (tr *trace) check(t *testing.T) error {
 	return nil
 }
 
-// syncs counts the writes to a file: started; started before the last sync started; on
-// disk.
+// syncs counts the writes to a file: all started ones, those started before the last sync
+// started, and those on disk.
 type syncs struct{ written, syncing, synced int }
 
-// fileOf returns the file of the state that a call is about, "" for none.
+// fileOf returns the state file or journal file that a call names, or "".
 func (tr *trace) fileOf(args string) string {
 	for _, suffix := range []string{"", ".compact", ".journal0", ".journal1"} {
 		if strings.HasPrefix(args, "<"+tr.state+suffix+">") {

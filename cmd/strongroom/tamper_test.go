@@ -31,7 +31,7 @@ func TestOldCopyOfTheStateFileIsRejected(t *testing.T) {
 	mustWork(t, errors.Join(os.Remove(journal[0]), os.Remove(journal[1])))
 	for _, args := range [][]string{{"serve"}, {"doctor"}, {"audit", "verify"}, {"keyring", "show"}} {
 		wantRefusal(t, i.administer(t, args...), "audit.anchor.file: ", "an old copy of the state file was put back: the audit log ends at entry 2 but was anchored at entry 3; "+
-			"if that was meant, as after a restore, move "+i.path("anchor")+" away and a new one begins")
+			"if this is expected, as after a restore, move "+i.path("anchor")+" away to begin a new anchor")
 	}
 	if mustRead(t, i.path("anchor")) != anchor {
 		t.Error("the anchor was overwritten")

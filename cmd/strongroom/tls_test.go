@@ -136,7 +136,7 @@ func TestTLSIsNotTurnedOffWithoutARestart(t *testing.T) {
 	i, id := mustInit(t), newIdentity(t)
 	p := mustServeTLS(t, i, id)
 	i.mustEdit(t, "strongroom.yaml", "tls: {certificate: tls.crt, key: tls.key}", "drain: 10s")
-	p.mustSay(t, regexp.MustCompile(`takes a restart" fields=listen.tls`))
+	p.mustSay(t, regexp.MustCompile(`need a restart" fields=listen.tls`))
 	if _, err := ready(id.client(t, 0), p); err != nil {
 		t.Error(err)
 	}
@@ -172,7 +172,7 @@ func TestPlainHTTPOnANetworkGetsAWarning(t *testing.T) {
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "127.0.0.1:3000", "0.0.0.0:0")
 	const what = "listen.address: secrets and credentials cross the network unencrypted"
-	if r := mustRun(t, "config", "check", "--config", i.config()); r.stdout != "the config is good\n" || !strings.HasPrefix(r.stderr, "warning: "+what) {
+	if r := mustRun(t, "config", "check", "--config", i.config()); r.stdout != "the config is valid\n" || !strings.HasPrefix(r.stderr, "warning: "+what) {
 		t.Errorf("config check prints\n%s%s", r.stdout, r.stderr)
 	}
 	p := mustStart(t, program, "serve", "--config", i.config())

@@ -155,8 +155,8 @@ auth:
 	}
 }
 
-// awaitRights waits until the API server lets the server review tokens. New
-// rights take a moment.
+// awaitRights waits until the server may review tokens: new rights take effect with a
+// delay.
 func (p *process) awaitRights(t *testing.T, token string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); p.mustDo(t, "GET", app, "Authorization: Bearer "+token, "").status == 503; {
@@ -199,18 +199,18 @@ func TestExplainSaysWhyATokenIsRejected(t *testing.T) {
 	var first answer
 	for _, tc := range []struct{ reason, token string }{
 		{"it expired 1h0m", sso.tokenWith(t, issuer, "exp", time.Now().Add(-time.Hour).Unix())},
-		{"it is not valid yet, but in ", sso.tokenWith(t, issuer, "nbf", time.Now().Add(time.Hour).Unix())},
+		{"it is not valid before ", sso.tokenWith(t, issuer, "nbf", time.Now().Add(time.Hour).Unix())},
 		{"it has no expiry (exp)", sso.tokenWith(t, issuer, "exp", nil)},
 		{"its audience (aud) does not include strongroom", sso.tokenWith(t, issuer, "aud", "account")},
 		{"the type in its payload (typ) is not one of token_types: Bearer, at+jwt", sso.tokenWith(t, issuer, "typ", "ID")},
-		{"its signature is not by the issuer's key", newIssuer(t).token(t, issuer)},
+		{"the issuer's key of that id (kid) does not verify its signature", newIssuer(t).token(t, issuer)},
 		{"it names another issuer (iss) than " + issuer, sso.token(t, "https://evil.example")},
 		{"it is larger than 8 KiB", good + strings.Repeat("A", 8<<10)},
 		{"it is not a signed token (JWT)", "eyJ"},
 	} {
 		mustWrite(t, i.path("token"), tc.token)
 		out := run(t, "explain", "--config", i.config(), "--credential-file", i.path("token"), "list", theApp+"/db").stderr
-		if want := "no: sso refuses it: " + tc.reason; !strings.Contains(out, want) || !strings.Contains(out, "no: psk refuses it: no API key is like it") {
+		if want := "no: sso refuses it: " + tc.reason; !strings.Contains(out, want) || !strings.Contains(out, "no: psk refuses it: it is no API key of this server") {
 			t.Errorf("got %q, want %q", out, want)
 		}
 		a := p.want(t, 401, "GET", app, "Authorization: Bearer "+tc.token, "")

@@ -131,7 +131,7 @@ func (s *shell) mustType(t *testing.T, command string, answers []string) string 
 
 func (s *shell) mustEnd(t *testing.T, with string) { t.Helper(); s.mustEndAfter(t, 0, with) }
 
-// mustEndAfter waits until the output is longer than before and ends so.
+// mustEndAfter waits until the output is longer than before and ends with the given text.
 func (s *shell) mustEndAfter(t *testing.T, before int, with string) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {

@@ -69,7 +69,7 @@ func (r *remote) export(ctx context.Context, owner string, sel client.Selection,
 	return envfile.Write(f, vars)
 }
 
-// An applier shows a plan and carries it out.
+// An applier shows a plan and applies it.
 type applier struct {
 	yes, dryRun, prune bool
 }
@@ -146,7 +146,7 @@ func importCommand() *cobra.Command {
 		}
 		return a.apply(ctx, r, s, plan)
 	})
-	c.Long = `Create and change secrets from a file, or from standard input if FILE is -. First all lines are read, and a bad one is named and
+	c.Long = `Create and change secrets from a file, or from standard input if FILE is -. All lines are read first; an invalid one is reported and
 changes nothing. Then a table shows which values are new, changed or the same, with fingerprints that compare values within
 this table only. Then the command asks.
 
@@ -161,7 +161,7 @@ The secrets of the file replace those of the same names; data keys that it does 
   strongroom import vault.json --yes`
 	formatFlag(c, &name, "", " (default by the file's name and beginning)")
 	c.Flags().StringVar(&into, "into", "", "make all values of the file data keys of one app secret of this `name`")
-	a.flags(c, "also delete secrets and data keys that the file does not have")
+	a.flags(c, "also delete secrets and data keys that are not in the file")
 	return c
 }
 

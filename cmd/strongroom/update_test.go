@@ -49,7 +49,8 @@ func TestNoUpdateIsLostAmong64Writers(t *testing.T) {
 	}
 }
 
-// countOn returns the number that it wrote, unless another client was faster.
+// countOn adds 1 to the number and returns the result; ok is false if another client was
+// faster.
 func countOn(t *testing.T, p *process, i install) (number int, ok bool) {
 	n, etag := readCounter(t, p, i)
 	body := fmt.Sprintf(`{"data":[{"key":"n","value":"%d"}]}`, n+1)

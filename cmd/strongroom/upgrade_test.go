@@ -10,9 +10,9 @@ import (
 )
 
 // The program of an earlier commit and this one take turns on one state file, as in an
-// upgrade that is taken back. If the format has changed, going back means to use the copy
-// from before the upgrade. make upgrades sets the commit; building it takes a minute.
-func TestUpgradeKeepsEverythingAndCanBeTakenBack(t *testing.T) {
+// upgrade and its rollback. If the format has changed, the rollback uses the copy from
+// before the upgrade. make upgrades sets the commit; building it takes a minute.
+func TestUpgradeKeepsEverythingAndCanBeRolledBack(t *testing.T) {
 	commit := os.Getenv("STRONGROOM_UPGRADE_FROM")
 	if commit == "" {
 		t.Skip("no upgrade is tested: make upgrades names an earlier commit")
@@ -32,7 +32,7 @@ func TestUpgradeKeepsEverythingAndCanBeTakenBack(t *testing.T) {
 		case turn == 1:
 			atUpgrade = written
 		case turn == 2 && exists(copied):
-			mustGoBack(t, i.path("data/strongroom.db"), copied)
+			mustRollBack(t, i.path("data/strongroom.db"), copied)
 			written = slices.Clone(atUpgrade)
 		}
 		p := mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -58,8 +58,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// mustGoBack puts the copy in the place of the state file.
-func mustGoBack(t *testing.T, state, copied string) {
+// mustRollBack replaces the state file by the copy.
+func mustRollBack(t *testing.T, state, copied string) {
 	t.Helper()
 	for _, path := range []string{state, state + ".journal0", state + ".journal1"} {
 		if err := os.Remove(path); err != nil {

@@ -104,7 +104,7 @@ func setCommand() *cobra.Command {
 		return err
 	})
 	c.Long = `Create a secret or replace its value. The value is read from a prompt, --stdin or --file, never from an argument. Other
-values of an app secret stay; since the API of Nx1 replaces all values at once, that takes the right to reveal
+values of an app secret stay; since the API of Nx1 replaces all values at once, this needs the right to reveal
 the secret.
 
 ` + ownerHelp
@@ -113,7 +113,7 @@ the secret.
   strongroom set TLS_KEY --file server.key --description 'for the proxy'`
 	from.flags(c, "the value")
 	keyFlag(c, &key)
-	c.Flags().StringVar(&description, "description", "", "`text` that lists show; custom secrets only (default: the present one)")
+	c.Flags().StringVar(&description, "description", "", "`text` that lists show; custom secrets only (default: the current one)")
 	return c
 }
 
@@ -240,7 +240,7 @@ func mvCommand() *cobra.Command {
 		}
 		return named(args[0], err)
 	})
-	c.Long = `Rename a secret. The API of Nx1 has no operation for that: an app secret is copied and then deleted, which takes the right to
+	c.Long = `Rename a secret. The API of Nx1 has no such operation: an app secret is copied and then deleted, which needs the right to
 reveal it; after an error both names may exist.`
 	c.Example = `  strongroom mv GITHUB_TOKEN GH_TOKEN
   strongroom mv app/0f8fad5b-d9cb-469f-a165-70867728950e db database`
@@ -271,7 +271,7 @@ func aliasCommand() *cobra.Command {
 
 func rangeOrNone(c *cobra.Command, args []string) error {
 	if len(args) == 1 {
-		return errors.New("want a name and app/<uuid>, or nothing")
+		return errors.New("want a name and app/<uuid>, or no arguments")
 	}
 	return cobra.MaximumNArgs(2)(c, args)
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Set when the program is built. The commit is set only where Go cannot record it itself,
-// as in packages, which do not depend on the checkout that they were built in.
+// Set at build time. The commit is set only if Go cannot record it, as in packages, which
+// must not depend on the checkout.
 var (
 	version     = "unknown"
 	builtCommit string
 )
 
-// A build says which program this is.
+// A build identifies the program.
 type build struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit"` // empty if it was not built in a checkout

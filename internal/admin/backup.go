@@ -97,7 +97,7 @@ func Decrypt(ctx context.Context, r io.Reader, source keyring.Source, identities
 // key-encryption key opens the file; if not, it leaves no file.
 func Restore(ctx context.Context, path string, plain io.Reader, source keyring.Source) (err error) {
 	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%s is there already: %w", path, os.ErrExist)
+		return fmt.Errorf("%s already exists: %w", path, os.ErrExist)
 	}
 	if err := state.Restore(path, plain); err != nil {
 		return err

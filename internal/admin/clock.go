@@ -15,10 +15,9 @@ import (
 const confirmClock secret.Action = "clock confirm"
 
 const (
-	// maxJump limits the difference between the clock and the time of the last tidying
-	// plus the elapsed time. A larger one is a jump, and the clock is not trusted. A
-	// server that was off for longer looks like one with a wrong clock, which delays
-	// removal by a day.
+	// maxJump is the largest difference between the clock and its expected time, the last
+	// tidying plus the elapsed time, that is trusted. A larger one is a jump. A server
+	// that was off for longer looks the same, which delays removal by a day.
 	maxJump = 7 * 24 * time.Hour
 	// confirmAfter is how long a server has to run after a jump until the clock is
 	// trusted.

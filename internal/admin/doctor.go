@@ -51,7 +51,7 @@ func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
 	case report.Problem != "":
 		findings = append(findings, wrong("audit log", "%s. Keep the file unchanged for an investigation.", report.Problem))
 	default:
-		findings = append(findings, fine("audit log", "%d entries, and the chain holds", report.Entries))
+		findings = append(findings, fine("audit log", "%d entries, and the chain is intact", report.Entries))
 	}
 	keys, err := s.examineKeys()
 	if err != nil {
@@ -90,7 +90,7 @@ func examineMode(path string, forbidden os.FileMode) Finding {
 		return wrong("permissions", "%v", err)
 	}
 	if mode := info.Mode().Perm(); mode&forbidden != 0 {
-		return wrong("permissions", "%s is open to others (mode %04o): run chmod go-rwx on it", path, mode)
+		return wrong("permissions", "other users can access %s (mode %04o): run chmod go-rwx on it", path, mode)
 	}
 	return fine("permissions", "no other user can access %s", path)
 }

@@ -47,8 +47,8 @@ func (s *Service) KeyringNow() Keyring {
 // ErrResealing.
 func (s *Service) Rotate(ctx context.Context, caller secret.Caller) (Keyring, error) {
 	err := s.record(ctx, caller, rotateKeyring, func() error {
-		// Claim the reseal before there is a new key: a concurrent Prune would
-		// otherwise drop the old key, which still seals everything.
+		// Claim the reseal before the new key exists: otherwise a concurrent Prune could
+		// drop the old key, which still seals all records.
 		if !s.beginReseal() {
 			return ErrResealing
 		}

@@ -164,7 +164,7 @@ func (s *Service) record(ctx context.Context, caller secret.Caller, action secre
 	}
 	err := do()
 	event.Outcome = secret.OutcomeOf(err)
-	// Record the outcome even if the client has gone.
+	// Record the outcome even if the client has disconnected.
 	return errors.Join(err, s.Audit.Record(context.WithoutCancel(ctx), event))
 }
 

@@ -339,14 +339,14 @@ func mustIssue(t *testing.T, s *admin.Service) {
 	}
 }
 
-// A hurdle is a writer that calls do after at bytes.
-type hurdle struct {
+// A hookWriter calls do after at bytes.
+type hookWriter struct {
 	io.Writer
 	at int
 	do func()
 }
 
-func (h *hurdle) Write(p []byte) (int, error) {
+func (h *hookWriter) Write(p []byte) (int, error) {
 	if h.at -= len(p); h.at < 0 && h.do != nil {
 		h.do()
 		h.do = nil
@@ -369,7 +369,7 @@ func TestBackupOpensAfterTheKeyringChangedDuringIt(t *testing.T) {
 		var sealed bytes.Buffer
 		done := make(chan error, 1)
 		// Not during the copy of the file, which may block writes.
-		h := &hurdle{&sealed, 100_000, func() { go func() { done <- change() }(); <-time.After(50 * time.Millisecond) }}
+		h := &hookWriter{&sealed, 100_000, func() { go func() { done <- change() }(); <-time.After(50 * time.Millisecond) }}
 		if err := s.Backup(t.Context(), root, "", h); err != nil {
 			t.Fatal(err)
 		}
@@ -502,8 +502,8 @@ func TestDoctorReportsProblems(t *testing.T) {
 		spoil, mend func() error
 		says        string
 	}{
-		{"the file is open to others", chmod(p.path, 0o640), chmod(p.path, 0o600), "permissions: " + p.path + " is open to others (mode 0640): run chmod go-rwx on it"},
-		{"the directory is open to others", chmod(filepath.Dir(p.path), 0o755), chmod(filepath.Dir(p.path), 0o700), "is open to others (mode 0755)"},
+		{"others can access the file", chmod(p.path, 0o640), chmod(p.path, 0o600), "permissions: other users can access " + p.path + " (mode 0640): run chmod go-rwx on it"},
+		{"others can access the directory", chmod(filepath.Dir(p.path), 0o755), chmod(filepath.Dir(p.path), 0o700), " (mode 0755)"},
 		{"an issued key is damaged", spoilFirst(t, s, "issued"), nil, "issued keys: issued key in row"},
 		{"values are damaged", spoilFirst(t, s, "store/embedded/past"), nil, "store embedded: secret user/alice/db: values"},
 		{"the clock has gone back", func() error {

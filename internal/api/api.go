@@ -1,5 +1,5 @@
-// Package api builds the APIs' common parts: middleware, error classes, warnings. The
-// operations of each API are in the package of its document, below.
+// Package api has the common parts of all APIs: middleware, classes of errors, warnings.
+// The operations of each API are in a package below this one.
 package api
 
 import (
@@ -20,7 +20,7 @@ import (
 // 1 MiB, and JSON can double most texts.
 const MaxBody = 4 << 20
 
-// A Spec describes one API to the common frame.
+// A Spec has the parts in which one API differs from the others.
 type Spec struct {
 	Document []byte                    // merged, in JSON
 	Answer   func(error) server.Answer // errors in the API's own words
@@ -37,7 +37,8 @@ func Rule(check func(text string) error) fastapi.Rule {
 	return func(_ *http.Request, text string) string { return reason(check(text)) }
 }
 
-// RuleForNew is Rule for a name that may stay as it is at the end of the path.
+// RuleForNew is Rule for a new name. It accepts the name at the end of the path, which
+// stays unchanged.
 func RuleForNew(check func(name string) error) fastapi.Rule {
 	return func(r *http.Request, name string) string {
 		if strings.HasSuffix(r.URL.Path, "/"+name) {
@@ -56,7 +57,7 @@ func reason(err error) string {
 
 // New returns the API for callers that the chain authenticates. A request is admitted,
 // then validated by the document, and then decoded by the generated code. New returns an
-// error for a mistake in the document and for a route that is not in it.
+// error if the document is invalid or lacks a route.
 func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	doc, err := fastapi.Load(s.Document)
 	if err != nil {
@@ -67,7 +68,7 @@ func (s Spec) New(chain auth.Chain, log *slog.Logger) (http.Handler, error) {
 	}
 	bounds := fastapi.Bounds{MaxBody: MaxBody, Admit: s.Admit, Hold: hold}
 	watch := server.NewWatch(chain.Requests)
-	e := server.NewEcho(s.asking(chain.Schemes), watch, log,
+	e := server.NewEcho(s.challenging(chain.Schemes), watch, log,
 		auth.Require(doc.CredentialHeaders(), chain), doc.Check(bounds))
 	e.Binder = fastapi.Binder{}
 	s.Register(e)
@@ -88,9 +89,9 @@ func Admit(ctx context.Context, secrets *secret.Service, caller secret.Caller, a
 	return secrets.Refuse(ctx, caller, action, ref, secret.ErrForbidden)
 }
 
-// asking returns the function that answers errors. On 401 and 403 it adds a challenge
-// for the schemes.
-func (s Spec) asking(schemes []auth.Scheme) func(error) server.Answer {
+// challenging returns the function that answers errors. To a 401 or 403 it adds
+// challenges for the schemes.
+func (s Spec) challenging(schemes []auth.Scheme) func(error) server.Answer {
 	return func(err error) server.Answer {
 		a := s.Answer(err)
 		if a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden {

@@ -14,7 +14,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A Kind tells errors apart that clients have to treat differently.
+// A Kind is a class of errors that clients treat alike.
 type Kind int
 
 // The kinds. The comments name the errors that do not follow from the name.
@@ -36,7 +36,7 @@ const (
 	Unavailable    // also a context that has ended
 	UnreadableBody // not UTF-8, or incomplete
 	RepeatedHeader
-	Unrouted // echo found no route, or no such method on it; the last kind, for tests
+	Unrouted // echo found no route, or the route has no such method; keep it last, for the tests
 )
 
 // A Problem is an error as an API reports it. Each API replaces the parts that it
@@ -46,10 +46,10 @@ type Problem struct {
 	Status int
 	Text   string      // without a full stop; safe to send
 	Header http.Header // Retry-After; may be nil
-	Err    error       // without the wrapping; of Internal, the whole
+	Err    error       // the sentinel or typed error; for Internal, the whole error
 }
 
-// known lists the errors that need no more than a row. The first match decides.
+// known lists the errors with a fixed answer. The first match decides.
 var known = []Problem{
 	{Kind: NoCredential, Status: http.StatusUnauthorized, Text: "Unauthorized", Err: auth.ErrNoCredential},
 	{Kind: BadCredential, Status: http.StatusUnauthorized, Text: "Unauthorized", Err: auth.ErrBadCredential},
@@ -73,7 +73,8 @@ func unavailable(err error, text string) Problem {
 	return Problem{Unavailable, http.StatusServiceUnavailable, text, server.RetryAfter(time.Second), err}
 }
 
-// Classify returns how APIs report an error unless they word it differently.
+// Classify returns the default form in which APIs report an error. An API may word it
+// differently.
 func Classify(err error) Problem {
 	if e, ok := errors.AsType[*fastapi.ValidationError](err); ok {
 		return Problem{Kind: Unprocessable, Status: http.StatusUnprocessableEntity, Text: e.Error(), Err: e}
@@ -99,7 +100,7 @@ func Classify(err error) Problem {
 // text may quote the request.
 func fromEcho(e *echo.HTTPError) Problem {
 	p := Problem{Kind: Unrouted, Status: e.Code, Text: http.StatusText(e.Code), Err: e}
-	if e.Code == http.StatusBadRequest { // the document's check leaves no other mistake
+	if e.Code == http.StatusBadRequest { // Check has reported all other errors
 		p.Kind, p.Text = RepeatedHeader, "Send every header once"
 	}
 	return p

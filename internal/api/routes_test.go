@@ -48,8 +48,8 @@ type routed interface {
 	Routes() []*echo.Route
 }
 
-// apis are all that there are, by their packages, over secrets that nobody may
-// touch: a call of the service would be one through nil, and a panic.
+// apis returns all APIs by their packages, without a service of secrets: a handler that
+// calls it panics.
 func apis(t *testing.T) map[string]routed {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -126,8 +126,7 @@ func TestEveryRouteNeedsACredential(t *testing.T) {
 	}
 }
 
-// With a credential the same routes reach the secrets, so the test above proves
-// something.
+// A control of the test above: with a credential the same routes reach the service.
 func TestEveryRouteWorksWithACredential(t *testing.T) {
 	for name, api := range apis(t) {
 		reached := 0
@@ -143,7 +142,7 @@ func TestEveryRouteWorksWithACredential(t *testing.T) {
 				reached++
 			}
 		}
-		if reached == 0 && name != "strongroom" && name != "sandbox" { // where this key has no caller
+		if reached == 0 && name != "strongroom" && name != "sandbox" { // this key has no rights there
 			t.Errorf("%s: no request reached the secrets", name)
 		}
 	}

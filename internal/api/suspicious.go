@@ -24,14 +24,13 @@ const (
 // Warnings are the warnings about a write, for its client.
 type Warnings []*secret.InvalidError
 
-// Check looks at the value of a field, and of a key if there are several. The
-// error is an InvalidError.
+// Check checks the value of a field, and names the key if there are several. The error is
+// an InvalidError.
 func (s SuspiciousValues) Check(field, key string, v secret.Value) (Warnings, error) {
 	return s.warnings(field, key, secret.Suspicions(v))
 }
 
-// CheckName looks at the name of a secret, in that field. The error is an
-// InvalidError.
+// CheckName checks the name of a secret in the given field. The error is an InvalidError.
 func (s SuspiciousValues) CheckName(field, name string) (Warnings, error) {
 	return s.warnings(field, "", secret.NameSuspicions(name))
 }
@@ -51,7 +50,7 @@ func (s SuspiciousValues) warnings(field, key string, reasons []string) (Warning
 }
 
 // maxWarnings limits the warnings in an answer. Python's http.client accepts a hundred
-// header lines and Node's fetch 16 KiB; with more, they could not read the answer.
+// header lines and Node's fetch 16 KiB; with more, they cannot read the answer.
 const maxWarnings = 16
 
 // Set puts the warnings into the header of an answer, one line each:

@@ -42,7 +42,7 @@ func AdminSocket(cfg *config.Config) string {
 	return filepath.Join(filepath.Dir(safefile.Follow(cfg.State.Path)), "admin.sock")
 }
 
-// maxSocketPath is the kernel's limit (unix(7)), without the closing NUL.
+// maxSocketPath is the kernel's limit (unix(7)), without the terminating NUL.
 const maxSocketPath = 107
 
 // adminEndpoint serves administration on the socket.
@@ -53,7 +53,7 @@ func (r *resources) adminEndpoint(cfg *config.Config, program strongroom.Program
 	}
 	path := AdminSocket(cfg)
 	if len(path) > maxSocketPath {
-		return server.Endpoint{}, fmt.Errorf("administration: %s has %d bytes, and a socket's path may have %d: keep the state file where the path is shorter",
+		return server.Endpoint{}, fmt.Errorf("administration: %s has %d bytes, but the path of a socket may have at most %d: move the state file to a shorter path",
 			path, len(path), maxSocketPath)
 	}
 	listener, err := r.listenOn(path)
@@ -74,7 +74,7 @@ func (r *resources) listenOn(path string) (net.Listener, error) {
 		if l.UnixListener, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"}); err != nil {
 			return err
 		}
-		l.SetUnlinkOnClose(false) // it would be unlinked as the user of the process
+		l.SetUnlinkOnClose(false) // Close would unlink it with the rights of the process
 		if err := os.Chmod(path, 0o600); err != nil {
 			return errors.Join(err, l.UnixListener.Close())
 		}
@@ -109,7 +109,7 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	// Finish an interrupted resealing first; the keyring cannot change before.
+	// Finish an interrupted resealing first; until then the keyring cannot change.
 	if err := r.admin.WaitForReseal(ctx); err != nil {
 		return err
 	}

@@ -49,15 +49,15 @@ func callersOf(strategy auth.Strategy) []secret.Caller {
 func (s strategies) authenticate(ctx context.Context, name, credential string) (secret.Caller, error) {
 	sends, ok := s.sends[name]
 	if !ok {
-		return secret.Caller{}, auth.ErrNoCredential // its callers have none
+		return secret.Caller{}, auth.ErrNoCredential // this strategy takes no credential
 	}
 	r := (&http.Request{Header: http.Header{}}).WithContext(ctx)
 	r.Header.Set(sends.Header, sends.Prefix+credential)
 	return s.byName[name].Authenticate(r)
 }
 
-// reasonOf returns why a strategy does not know a credential, in words that may
-// be shown; empty if the credential is just not of its kind.
+// reasonOf returns why a strategy rejected a credential, without quoting it. It returns
+// "" if the credential is of another kind.
 func reasonOf(err error) string {
 	var refusal *auth.RefusalError
 	switch {

@@ -13,9 +13,9 @@ import (
 	"github.com/strongroom/strongroom/internal/keyring"
 )
 
-// Check returns every mistake in the keys, certificates and kubeconfigs that the config
-// names, and without a mistake its warnings. It uses no network and needs no state
-// file. A systemd credential is checked only where systemd has passed it.
+// Check returns all errors in the keys, certificates and kubeconfigs that the config
+// names. If there are none, it returns warnings. It uses no network and needs no state
+// file. A systemd credential is checked only if systemd has passed it.
 func Check(ctx context.Context, cfg *config.Config) (warnings []string, err error) {
 	_, keyErr := KeySource(cfg.State.Key).Key(ctx)
 	if errors.Is(keyErr, keyring.ErrNoCredential) {

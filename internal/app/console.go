@@ -27,12 +27,12 @@ import (
 )
 
 // mountConsole serves the console and the documentation of the APIs, if the config has one.
-func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s strategies, everybody auth.Chain, certificate *tls.Config, log *slog.Logger) error {
+func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s strategies, common auth.Chain, certificate *tls.Config, log *slog.Logger) error {
 	if cfg.Console == nil {
 		return nil
 	}
 	options := console.Options{
-		Chain: everybody, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Agents: r.keys, Audit: r.audit, Server: r.describe, Backup: r.admin.Backup,
+		Chain: common, Kinds: r.kinds(cfg), Sessions: r.sessions, LastAccess: r.admin.LastAccess.Last, Agents: r.keys, Audit: r.audit, Server: r.describe, Backup: r.admin.Backup,
 		Named: named(cfg.Console, certificate), URL: cfg.Console.URL, TLS: certificate != nil, Documents: documents(cfg),
 	}
 	for _, name := range cfg.Console.Auth {
@@ -110,8 +110,8 @@ func checkApp(id string) error {
 	return nil
 }
 
-// named returns whether the server is reached by a name: one of the config, or of the
-// certificate.
+// named returns a function that reports whether host is a name of this server, from the
+// config or the certificate.
 func named(c *config.Console, certificate *tls.Config) func(host string) bool {
 	own, _ := url.Parse(c.URL) // Load has reported an error
 	return func(host string) bool {

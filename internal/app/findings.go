@@ -21,7 +21,7 @@ const warnEvery = 24 * time.Hour
 // Working renewal has replaced it by then.
 const expiresSoon = 14 * 24 * time.Hour
 
-// findings returns findings about how the APIs are served: the certificate, or its
+// findings returns findings about the transport of the APIs: the certificate, or its
 // absence.
 func findings(l config.Listen, t *tls.Config, now time.Time) []admin.Finding {
 	switch {
@@ -30,7 +30,7 @@ func findings(l config.Listen, t *tls.Config, now time.Time) []admin.Finding {
 	case l.Unencrypted():
 		return []admin.Finding{{
 			About: "listen.address", OK: true, Warning: true,
-			Text: "secrets and credentials cross the network unencrypted: set listen.tls, or have a proxy end TLS and let nothing else reach the address",
+			Text: "secrets and credentials cross the network unencrypted: set listen.tls, or terminate TLS in a proxy and let nothing else reach the address",
 		}}
 	}
 	return nil
@@ -53,16 +53,16 @@ func anonymousFindings(strategies map[string]config.Strategy) (found []admin.Fin
 			found = append(found, admin.Finding{
 				About: "auth." + name + ".anonymous", OK: true, Warning: true,
 				Text: fmt.Sprintf("every process on this machine can list, create, change and delete "+
-					"the custom secrets of user %s without a credential, though not reveal them; so can everybody behind a reverse proxy "+
-					"here that adds no header, because the server cannot tell it from a local client", a.User),
+					"the custom secrets of user %s without a credential, though not reveal them; so can every client of a reverse proxy "+
+					"on this machine that adds no header, because the server cannot tell it from a local client", a.User),
 			})
 		}
 	}
 	return found
 }
 
-// examineChain returns a finding for each certificate with a problem, or one with the
-// end of their common validity.
+// examineChain returns a finding for each certificate with a problem. If there is none,
+// it returns one finding with the time until which the whole chain is valid.
 func examineChain(chain [][]byte, now time.Time) (found []admin.Finding) {
 	var until time.Time
 	for n, der := range chain {

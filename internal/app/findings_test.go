@@ -53,9 +53,9 @@ func TestEveryCertificateOfTheChainIsChecked(t *testing.T) {
 		{"two thirds of six days left", [][]byte{mustCertify(t, 2*day, 4*day)}, "it is valid until", false},
 		{"a sixth of six days left", [][]byte{mustCertify(t, 5*day, day)}, "expires on", true},
 		{"expired", [][]byte{mustCertify(t, 60*day, -time.Second)}, "certificate 1 of listen.tls.certificate expired on", true},
-		{"an issuer's expires", [][]byte{long, mustCertify(t, 60*day, day)}, "certificate 2 of listen.tls.certificate expires on", true},
+		{"an intermediate certificate expires", [][]byte{long, mustCertify(t, 60*day, day)}, "certificate 2 of listen.tls.certificate expires on", true},
 		{"not valid yet", [][]byte{mustCertify(t, -time.Hour, 60*day)}, "is not valid before", true},
-		{"not a certificate behind it", [][]byte{long, []byte("x")}, "certificate 2 of listen.tls.certificate cannot be read", true},
+		{"the second one is not a certificate", [][]byte{long, []byte("x")}, "certificate 2 of listen.tls.certificate cannot be read", true},
 	} {
 		found := findings(config.Listen{}, &tls.Config{Certificates: []tls.Certificate{{Certificate: tc.chain}}}, noon)
 		if len(found) != 1 || !strings.Contains(found[0].Text, tc.says) || found[0].Warns() != tc.warns {

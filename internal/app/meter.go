@@ -18,7 +18,7 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// A meter connects the parts to the metrics.
+// A meter collects the values of the metrics.
 type meter struct {
 	*metrics.Metrics
 	resources *resources
@@ -82,11 +82,10 @@ func (m *meter) endpoint(address string, reloads *reloader) (server.Endpoint, er
 	return server.Endpoint{Listener: listener, Handler: m.Handler(), Connections: scrapeConns}, nil
 }
 
-// endsSoon is the time before the end of issued keys from which they are counted as
-// expiring.
+// Issued keys that end within endsSoon are counted as expiring.
 const endsSoon = 7 * 24 * time.Hour
 
-// snapshot returns the current values for a scrape. It asks nothing of a network.
+// snapshot returns the current values for a scrape. It sends no network requests.
 func (m *meter) snapshot() metrics.Snapshot {
 	r := m.resources
 	s := metrics.Snapshot{

@@ -9,28 +9,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A supervisor is told when the server is ready, reloads and stops, as in sd_notify(3)
-// of systemd. Without NOTIFY_SOCKET in the environment it does nothing.
+// A supervisor notifies systemd when the server is ready, reloads or stops
+// (sd_notify(3)). Without NOTIFY_SOCKET in the environment it does nothing.
 type supervisor struct{ socket string }
 
 func newSupervisor() supervisor { return supervisor{os.Getenv("NOTIFY_SOCKET")} }
 
-func (s supervisor) ready() error    { return s.tell("READY=1") }
-func (s supervisor) stopping() error { return s.tell("STOPPING=1") }
+func (s supervisor) ready() error    { return s.send("READY=1") }
+func (s supervisor) stopping() error { return s.send("STOPPING=1") }
 
 // reloading must be followed by ready. The time lets systemd tell this reload from an
 // earlier one (Type=notify-reload).
 func (s supervisor) reloading() error {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return fmt.Errorf("telling systemd: %w", err)
+		return fmt.Errorf("notifying systemd: %w", err)
 	}
-	return s.tell(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", time.Duration(now.Nano()).Microseconds()))
+	return s.send(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", time.Duration(now.Nano()).Microseconds()))
 }
 
-// tell sends one datagram. A name that begins with @ is in the abstract namespace, and
-// package net knows that form.
-func (s supervisor) tell(message string) error {
+// send sends one datagram. Package net resolves a name that begins with @ in the abstract
+// namespace.
+func (s supervisor) send(message string) error {
 	if s.socket == "" {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (s supervisor) tell(message string) error {
 		_ = conn.Close()
 	}
 	if err != nil {
-		return fmt.Errorf("telling systemd: %w", err)
+		return fmt.Errorf("notifying systemd: %w", err)
 	}
 	return nil
 }

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestSystemdIsTold plays systemd at the socket. The tests of the packages let a real one
-// start the server.
-func TestSystemdIsTold(t *testing.T) {
+// TestSystemdIsNotified plays systemd at the socket. The tests of the packages start the
+// server from a real one.
+func TestSystemdIsNotified(t *testing.T) {
 	for _, name := range []string{filepath.Join(t.TempDir(), "notify"), "@strongroom-notify-" + t.Name()} {
 		conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 		if err != nil {
@@ -38,16 +38,16 @@ func TestSystemdIsTold(t *testing.T) {
 	}
 }
 
-func TestWithoutSystemdNothingIsTold(t *testing.T) {
+func TestNothingIsSentWithoutSystemd(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	if err := newSupervisor().ready(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestSystemdThatIsAwayIsReported(t *testing.T) {
+func TestUnreachableSystemdIsReported(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "nothing"))
-	if err := newSupervisor().ready(); err == nil || !strings.Contains(err.Error(), "telling systemd") {
+	if err := newSupervisor().ready(); err == nil || !strings.Contains(err.Error(), "notifying systemd") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -43,17 +43,17 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 		return nil, errors.Join(err, s.Close())
 	}
 	s.start()
-	everybody := auth.Chain{
+	common := auth.Chain{
 		Failures: r.audit, Limits: limits(cfg.Limits), Budget: r.budget, Proxies: cfg.Listen.Networks(), Attempts: r.attempts(cfg.Log, log),
 	}
 	front := server.NewFront(r.ready, log)
 	chain := func(api string, names []string) auth.Chain {
-		chain := s.chain(cfg, everybody, names)
+		chain := s.chain(cfg, common, names)
 		chain.Requests = r.observer(api, cfg.Log, log)
 		return chain
 	}
 	err := errors.Join(
-		r.mountConsole(front, cfg, s, everybody, certificate, log), // first: the last one gets all other paths
+		r.mountConsole(front, cfg, s, common, certificate, log), // first: the last one gets all other paths
 		r.mountAPIs(front, cfg, chain, log),
 	)
 	if err != nil {
@@ -72,7 +72,7 @@ func limits(l config.Limits) *auth.Limits {
 	return auth.NewLimits(auth.Rate(l.Requests), auth.Rate(*l.Denials), auth.Rate(*l.Failures))
 }
 
-// chains returns the authentication chain of an API, for the names of its strategies.
+// chains builds the authentication chain of an API from the names of its strategies.
 type chains func(api string, names []string) auth.Chain
 
 // mountAPIs serves the APIs.

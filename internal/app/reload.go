@@ -59,7 +59,7 @@ type reloader struct {
 	current   *server.Current
 	log       *slog.Logger
 	seen      stamps // when the files were last read
-	looked    stamps // at the last look
+	polled    stamps // at the last poll
 
 	supervisor supervisor
 
@@ -71,7 +71,7 @@ type reloader struct {
 func newReloader(file Source, cfg *config.Config, seen stamps, r *resources, log *slog.Logger) (*reloader, error) {
 	seen.take(cfg.Files()...)
 	p, err := r.newPolicy(cfg, log)
-	if err == nil && !seen.still() {
+	if err == nil && !seen.unchanged() {
 		err = errors.Join(errChanging, p.Close())
 	}
 	if err != nil {
@@ -95,17 +95,17 @@ func hangups() <-chan os.Signal {
 
 // run reloads when a file has changed, and always on SIGHUP, until ctx is done.
 func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
-	look, again := time.NewTicker(lookEvery), time.NewTicker(warnEvery)
-	defer look.Stop()
-	defer again.Stop()
+	poll, repeat := time.NewTicker(pollInterval), time.NewTicker(warnEvery)
+	defer poll.Stop()
+	defer repeat.Stop()
 	r.warn()
 	for {
 		select {
 		case <-hangup:
 			r.reload()
-		case <-look.C:
-			r.look()
-		case <-again.C:
+		case <-poll.C:
+			r.poll()
+		case <-repeat.C:
 			r.warn()
 		case <-ctx.Done():
 			return
@@ -133,21 +133,21 @@ func (r *reloader) transport() []admin.Finding {
 // only doctor, status and config check mention them.
 func (r *reloader) warn() { warn(r.log, r.transport()) }
 
-// look reloads when files have changed since they were last read, but only after two
-// looks found the same content: a file that is being written in place is incomplete, and
+// poll reloads when files have changed since they were last read, but only after two
+// polls found the same content: a file that is being written in place is incomplete, and
 // a part of it can allow more than the whole.
-func (r *reloader) look() {
-	now := r.seen.again()
-	if now.differFrom(r.seen) && maps.Equal(now, r.looked) {
+func (r *reloader) poll() {
+	now := r.seen.retaken()
+	if now.differFrom(r.seen) && maps.Equal(now, r.polled) {
 		r.reload()
 	}
-	r.looked = now
+	r.polled = now
 }
 
-// notify logs a failure to tell systemd, which does not prevent serving.
+// notify logs a failure to notify systemd, which does not prevent serving.
 func (r *reloader) notify(err error) {
 	if err != nil {
-		r.log.Error("systemd does not know the state of the server", "error", err)
+		r.log.Error("systemd could not be notified", "error", err)
 	}
 }
 
@@ -157,12 +157,12 @@ func (r *reloader) reload() {
 	fields, err := r.replace()
 	r.note(fields, err)
 	if err != nil {
-		r.log.Error("the config is broken, and what was in force stays so", "error", err)
+		r.log.Error("the config is invalid; the previous one stays in force", "error", err)
 		return
 	}
 	r.log.Info("the config has been reloaded")
 	if len(fields) > 0 {
-		r.log.Warn("some of the config takes a restart", "fields", strings.Join(fields, " "))
+		r.log.Warn("some changes to the config need a restart", "fields", strings.Join(fields, " "))
 	}
 	r.warn()
 }
@@ -178,7 +178,7 @@ func (r *reloader) note(fields []string, err error) {
 
 // replace applies the current files and returns the fields that need a restart.
 func (r *reloader) replace() (fields []string, err error) {
-	// Stamp each file before it is read, so that the next look notices a later change.
+	// Stamp each file before it is read, so that the next poll notices a later change.
 	r.seen.take(r.file.Path)
 	cfg, err := r.file.load()
 	if err != nil {
@@ -188,14 +188,14 @@ func (r *reloader) replace() (fields []string, err error) {
 	r.seen = stamps{r.file.Path: r.seen[r.file.Path]}
 	r.seen.take(cfg.Files()...)
 	if wrong != nil {
-		return nil, fmt.Errorf("%s, with %s as before, since that takes a restart:\n%w", r.file.Path, strings.Join(fields, " "), wrong)
+		return nil, fmt.Errorf("%s, without the changes to %s, which need a restart:\n%w", r.file.Path, strings.Join(fields, " "), wrong)
 	}
 	p, err := r.resources.newPolicy(cfg, r.log)
 	if err != nil {
 		return nil, err
 	}
-	if !r.seen.still() {
-		r.seen.forget()
+	if !r.seen.unchanged() {
+		r.seen.invalidate()
 		return nil, errors.Join(errChanging, p.Close())
 	}
 	r.resources.inForce.Put(p.apiKeys) // first, so that every key of the new policy is in it

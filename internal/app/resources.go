@@ -35,9 +35,9 @@ import (
 	"github.com/strongroom/strongroom/internal/tracing"
 )
 
-// resources are the parts that a process opens once: the state file and everything
-// in it, the stores, and the admin service. The parts that a reload can
-// change is in a [policy], which uses these.
+// resources are the parts that a process opens once: the state file and everything in it,
+// the stores, and the admin service. The parts that a reload can change are in a
+// [policy], which uses these.
 type resources struct {
 	version  string // of the program
 	file     *state.File
@@ -69,7 +69,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	case errors.As(err, &locked):
 		return nil, err // it names the field
 	case errors.Is(err, state.ErrMissing):
-		return nil, fmt.Errorf("state.path: %w: make one with strongroom init, or put it back from a backup", err)
+		return nil, fmt.Errorf("state.path: %w: create one with strongroom init, or restore a backup", err)
 	case err != nil:
 		return nil, fmt.Errorf("state.path: %w", err)
 	}
@@ -157,7 +157,7 @@ func anchor(to *config.Anchor, l *audit.Log, stdout io.Writer, log *slog.Logger)
 	a, err := audit.AnchorToFile(l, to.File, log)
 	switch {
 	case errors.Is(err, audit.ErrRolledBack):
-		return nil, fmt.Errorf("audit.anchor.file: %w; if that was meant, as after a restore, move %s away and a new one begins", err, to.File)
+		return nil, fmt.Errorf("audit.anchor.file: %w; if this is expected, as after a restore, move %s away to begin a new anchor", err, to.File)
 	case err != nil:
 		return nil, fmt.Errorf("audit.anchor.file: %w", err)
 	}

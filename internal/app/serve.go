@@ -88,7 +88,7 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 // grow to several times its live size.
 const ballast = 20 << 20
 
-// collectLess allocates the ballast until letGo is called, unless GOGC is set.
+// collectLess keeps the ballast allocated until letGo is called, unless GOGC is set.
 func collectLess() (letGo func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
@@ -112,7 +112,7 @@ func limitGarbage(requests int64) {
 // reportDamage logs earlier damage, which does not prevent serving.
 func (r *resources) reportDamage(log *slog.Logger) {
 	if damage := r.file.Damage(); damage != "" {
-		log.Warn("the state file was damaged, and what is left is whole: take a backup", "damage", damage)
+		log.Warn("the state file was damaged; the remaining records are intact: take a backup", "damage", damage)
 	}
 	if err := r.audit.Check(); err != nil {
 		log.Error("the audit log is damaged: see strongroom audit verify, and strongroom audit mend", "error", err)
@@ -157,8 +157,8 @@ func explainListen(setting, address string, err error) error {
 	return fmt.Errorf("listening on %s: %w", address, err)
 }
 
-// untilBroken returns a context that also ends when the state file cannot be written any
-// more: only a new process can find out its state on disk.
+// untilBroken returns a context that also ends when a write to the state file has failed:
+// only a new process can determine what is on disk.
 func untilBroken(ctx context.Context, file *state.File) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {

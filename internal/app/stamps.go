@@ -10,12 +10,12 @@ import (
 	"github.com/strongroom/strongroom/internal/safefile"
 )
 
-// lookEvery is the interval at which files are checked. A change takes effect after the
-// second check at the latest. Contents are compared, which works on every file system
+// pollInterval is the interval at which files are checked. A change takes effect after
+// the second check at the latest. Contents are compared, which works on every file system
 // and for every way of replacing a file, Kubernetes' symbolic links included.
-const lookEvery = 750 * time.Millisecond
+const pollInterval = 750 * time.Millisecond
 
-// errChanging concerns one reload; the next look retries.
+// errChanging ends one reload; the next poll retries.
 var errChanging = errors.New("the config, or a file that it names, was changed while it was read: write a new file beside it and rename that")
 
 // stamps maps paths to the stamps of files.
@@ -34,8 +34,8 @@ func (s stamps) take(paths ...string) {
 	}
 }
 
-// again returns new stamps of the same files.
-func (s stamps) again() stamps {
+// retaken returns new stamps of the same files.
+func (s stamps) retaken() stamps {
 	now := stamps{}
 	for path := range s {
 		now.take(path)
@@ -43,11 +43,11 @@ func (s stamps) again() stamps {
 	return now
 }
 
-// still reports whether no file was written since the stamps were taken.
-func (s stamps) still() bool { return maps.Equal(s, s.again()) }
+// unchanged reports whether no file was written since the stamps were taken.
+func (s stamps) unchanged() bool { return maps.Equal(s, s.retaken()) }
 
-// forget makes every file differ.
-func (s stamps) forget() {
+// invalidate makes every file differ.
+func (s stamps) invalidate() {
 	for path := range s {
 		s[path] = stamp{}
 	}

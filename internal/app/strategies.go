@@ -38,8 +38,8 @@ type background interface {
 
 // chain returns the authentication chain of an API: the common settings, and these
 // strategies in this order.
-func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []string) auth.Chain {
-	chain, without := everybody, ""
+func (s strategies) chain(cfg *config.Config, common auth.Chain, names []string) auth.Chain {
+	chain, without := common, ""
 	for _, name := range names {
 		if cfg.Auth[name].Anonymous != nil {
 			chain.Without, without = s.byName[name], name
@@ -56,13 +56,13 @@ func (s strategies) chain(cfg *config.Config, everybody auth.Chain, names []stri
 	return chain
 }
 
-// openStrategies creates the strategies. Its error has every mistake in their files. It
+// openStrategies creates the strategies. Its error lists all errors in their files. It
 // uses no network and no resources, so a config can be checked, without issued keys,
 // while a server runs. API keys of files are checked again in inForce, if it is not nil.
 func openStrategies(cfg *config.Config, issuers *oidc.KeySets, keys *issued.Keys, inForce *apikey.InForce, log *slog.Logger) (strategies, error) {
 	all := strategies{byName: map[string]auth.Strategy{}, apiKeys: map[string]*apikey.Strategy{}, oidc: map[string]*oidc.Strategy{}, sends: map[string]auth.Place{}}
 	var wrong []error
-	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // sorted, so that mistakes have a fixed order
+	for _, name := range slices.Sorted(maps.Keys(cfg.Auth)) { // sorted, so that errors have a fixed order
 		s := cfg.Auth[name]
 		switch {
 		case s.Anonymous != nil:

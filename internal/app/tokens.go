@@ -14,7 +14,7 @@ import (
 )
 
 // openOIDC creates the strategy of this name. The caller starts its keys and closes them
-// with the policy. Mistakes have the paths of their fields.
+// with the policy. Errors name the path of the field.
 func openOIDC(name string, c *config.OIDC, issuers *oidc.KeySets, log *slog.Logger) (*oidc.Strategy, *oidc.Lease, error) {
 	path := "auth." + name + ".oidc"
 	source := oidc.Source{Issuer: c.Issuer, JWKS: c.JWKSURL}

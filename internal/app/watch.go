@@ -66,8 +66,8 @@ func (o requests) Operation(method, id string) func(server.Exchange) {
 	}
 }
 
-// note writes a line of the access log. The operation stands for the path, which has
-// names.
+// note writes a line of the access log. It has the operation instead of the path, because
+// paths have names of secrets.
 func (o requests) note(id string, e server.Exchange) {
 	caller := auth.Caller(e.Request.Context())
 	o.log.Info("request", "request", e.ID, "api", o.api, "operation", id, "status", e.Status,

@@ -20,8 +20,8 @@ import (
 )
 
 var (
-	// ErrNoCredential means that the request has no credential for this strategy,
-	// so that the next one is asked, or no credential at all.
+	// ErrNoCredential means that the request has no credential for this strategy. The
+	// next strategy is tried.
 	ErrNoCredential = errors.New("no credential")
 	// ErrBadCredential means that the credential is not valid, which is final. It
 	// gives no reason, because callers may be guessing.
@@ -34,8 +34,8 @@ var (
 	// ErrTwoCredentials means that the request has more than one credential, so
 	// that its caller is ambiguous.
 	ErrTwoCredentials = errors.New("more than one credential")
-	// ErrElsewhere means that the strategy refuses the origin of the request:
-	// another machine, or a web page of another site.
+	// ErrElsewhere means that the strategy refuses the origin of the request: another
+	// machine, or a web page of another site.
 	ErrElsewhere = errors.New("not allowed from there")
 )
 
@@ -64,7 +64,7 @@ type Attempts interface {
 
 // A Chain authenticates the callers of an API.
 type Chain struct {
-	// Strategies in the order in which they are asked for a credential.
+	// Strategies in the order in which they are tried.
 	Strategies []Strategy
 	// Without authenticates requests that have no credential; nil refuses them.
 	Without Strategy
@@ -76,11 +76,11 @@ type Chain struct {
 	Budget *Budget
 	// Proxies are the reverse proxies with a trusted X-Forwarded-For.
 	Proxies Proxies
-	// Places are where the strategies look for credentials, whether or not the
-	// API's document has them.
+	// Places are all headers in which the strategies look for credentials, also those
+	// that the API's document does not mention.
 	Places []Place
-	// Names are the names of the strategies in the config, in their order, and after
-	// them that of Without. Only Attempts uses them.
+	// Names are the names of the strategies in the config, in order, followed by the name
+	// of Without. Only Attempts uses them.
 	Names []string
 	// Attempts watches attempts to authenticate; it may be nil.
 	Attempts Attempts
@@ -90,10 +90,10 @@ type Chain struct {
 	Schemes []Scheme
 }
 
-// Require passes on only requests that the chain authenticates. Its error is one
-// of this package's or the strategy's. The headers are all those in which the API's
-// document allows a credential. Two credentials that strategies of the chain look
-// for are refused, and so is a repeated header.
+// Require passes on only requests that the chain authenticates. Its errors are those of
+// this package or of the strategy. Headers are all headers in which the API's document
+// allows a credential. A request with two credentials for strategies of the chain, or
+// with a repeated header, is refused.
 func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 	headers = slices.Clone(headers)
 	for _, p := range chain.Places {
@@ -112,9 +112,9 @@ func Require(headers []string, chain Chain) echo.MiddlewareFunc {
 	}
 }
 
-// Serve admits a request within the same limits as Require, but gets the caller from known,
-// which for example looks up a session. Then it calls handle with a request that has the
-// caller in its context, and returns its error. The id of the request is for the audit log.
+// Serve applies the same limits as Require, but gets the caller from known, which for
+// example looks up a session. Then it calls handle with the caller in the request's
+// context, and returns its error. The id of the request is for the audit log.
 func (chain Chain) Serve(r *http.Request, id string, known func() (secret.Caller, error), handle func(*http.Request) error) error {
 	return chain.serve(r, id, func() (secret.Caller, int, error) {
 		caller, err := known()
@@ -125,7 +125,7 @@ func (chain Chain) Serve(r *http.Request, id string, known func() (secret.Caller
 // serve is Serve, where known also returns the index of the strategy.
 func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller, int, error), handle func(*http.Request) error) error {
 	from, now := chain.Proxies.Client(r), time.Now()
-	caller, err := chain.letIn(known, from, now)
+	caller, err := chain.admit(known, from, now)
 	if err != nil {
 		return err
 	}
@@ -142,8 +142,8 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 	return err
 }
 
-// letIn returns the caller of a request that is within the limits.
-func (chain Chain) letIn(known func() (secret.Caller, int, error), from string, now time.Time) (secret.Caller, error) {
+// admit returns the caller of a request that is within the limits.
+func (chain Chain) admit(known func() (secret.Caller, int, error), from string, now time.Time) (secret.Caller, error) {
 	if err := chain.Limits.attempt(from, now); err != nil {
 		chain.Failures.Failed(from)
 		chain.refused(from, none, err)
@@ -197,8 +197,8 @@ func (chain Chain) authenticate(r *http.Request, headers []string) (secret.Calle
 	return caller, strategy, nil
 }
 
-// withoutReason returns the error without the reason of a refusal, which clients must
-// not learn.
+// withoutReason removes the reason of a refusal from the error, because clients must not
+// learn it.
 func withoutReason(r *http.Request, err error) error {
 	if _, bearer := Bearer(r); bearer && errors.Is(err, ErrBadCredential) {
 		return ErrBadToken
@@ -244,8 +244,8 @@ func WithCaller(ctx context.Context, caller secret.Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, caller)
 }
 
-// Caller returns the caller that Require authenticated, and without Require a
-// caller without rights.
+// Caller returns the caller that Require authenticated, or a caller without rights if
+// there is none.
 func Caller(ctx context.Context) secret.Caller {
 	caller, _ := ctx.Value(callerKey{}).(secret.Caller)
 	return caller

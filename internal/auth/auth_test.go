@@ -18,8 +18,8 @@ import (
 
 var errBroken = errors.New("cannot ask")
 
-// A strategy knows one header: a name is a caller, bad is not, and broken
-// cannot be told.
+// A strategy reads one header. It accepts every name, rejects "bad", and cannot check
+// "broken".
 type strategy struct {
 	header string
 	asked  *[]string
@@ -57,7 +57,7 @@ func TestTheFirstStrategyThatRecognizesACredentialDecides(t *testing.T) {
 		{"of the second", []string{"B: bob"}, "bob", nil, "A B"},
 		{"bad for the first, which is final", []string{"A: bad"}, "", auth.ErrBadCredential, "A"},
 		{"bad for the second", []string{"B: bad"}, "", auth.ErrBadCredential, "A B"},
-		{"not to be told", []string{"A: broken"}, "", errBroken, "A"},
+		{"cannot be checked", []string{"A: broken"}, "", errBroken, "A"},
 		{"of two kinds", []string{"A: ann", "B: bob"}, "", auth.ErrTwoCredentials, ""},
 		{"good and bad", []string{"A: ann", "B: bad"}, "", auth.ErrTwoCredentials, ""},
 		{"twice the same", []string{"A: ann", "A: ann"}, "", auth.ErrTwoCredentials, ""},
@@ -121,7 +121,7 @@ func TestTheFirstStrategyThatRecognizesACredentialDecides(t *testing.T) {
 	}
 }
 
-// refusing gives its reasons.
+// refusing is a strategy that refuses with an error.
 type refusing struct{ err error }
 
 func (r refusing) Authenticate(*http.Request) (secret.Caller, error) { return secret.Caller{}, r.err }
@@ -148,10 +148,10 @@ func TestRequireDropsTheReasonOfARefusal(t *testing.T) {
 	}
 }
 
-// anybody is a strategy that accepts every request.
-type anybody struct{}
+// acceptsAll is a strategy that accepts every request.
+type acceptsAll struct{}
 
-func (anybody) Authenticate(*http.Request) (secret.Caller, error) {
+func (acceptsAll) Authenticate(*http.Request) (secret.Caller, error) {
 	return secret.Caller{Subject: "nobody"}, nil
 }
 
@@ -160,12 +160,12 @@ func TestAnonymousAccessIsForRequestsWithoutACredential(t *testing.T) {
 		"":       nil,
 		"A: ann": nil,
 		"A: bad": auth.ErrBadCredential,
-		"C: any": auth.ErrBadCredential, // which no strategy here knows
+		"C: any": auth.ErrBadCredential, // for no strategy here
 		"C: ":    auth.ErrBadCredential,
 	} {
 		var asked []string
 		var failures counted
-		chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}}, Without: anybody{}, Failures: &failures}
+		chain := auth.Chain{Strategies: []auth.Strategy{strategy{"A", &asked}}, Without: acceptsAll{}, Failures: &failures}
 		r := httptest.NewRequest("GET", "/", http.NoBody)
 		if name, value, ok := strings.Cut(header, ": "); ok {
 			r.Header.Set(name, value)

@@ -42,8 +42,8 @@ func Token(r *http.Request) (string, error) {
 	return token, nil
 }
 
-// CheckIssuer returns nil if the token names the issuer, and ErrNoCredential if it
-// is another's. Nothing in the token is verified.
+// CheckIssuer returns nil if the token names the issuer, and ErrNoCredential if it names
+// another one. It verifies nothing.
 func CheckIssuer(token, issuer string) error {
 	if !IsToken(token) {
 		return errNoToken
@@ -86,9 +86,9 @@ func IsToken(credential string) bool {
 // one encoding.
 var Base64 = base64.RawURLEncoding.Strict()
 
-// Issuer returns the issuer that a token names, by which strategies that share the
-// Authorization header recognise their tokens. It verifies nothing. It returns
-// false for a text that is not a token, and for a token with no or several issuers.
+// Issuer returns the issuer that a token names. Strategies that share the Authorization
+// header recognize their tokens by it. It verifies nothing. It returns false for a text
+// that is not a token, and for a token with no or several issuers.
 func Issuer(token string) (issuer string, ok bool) {
 	if !IsToken(token) {
 		return "", false

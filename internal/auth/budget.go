@@ -15,11 +15,11 @@ const MinBudget = 32 << 20
 // bound their number.
 const freeBytes = 4 << 10
 
-// A Budget limits the bytes of all request bodies and answers in progress. A caller
-// may hold no more than it leaves free (the dynamic threshold of Choudhury and Hahne,
-// "Dynamic queue length thresholds for shared-memory packet switches", 1998): one
-// caller gets at most half of the budget, and n greedy callers still leave one part in
-// n+1 free. It is safe for concurrent use.
+// A Budget limits the bytes of all request bodies and answers in progress. A caller may
+// hold at most as much as it leaves free (the dynamic threshold of Choudhury and Hahne,
+// "Dynamic queue length thresholds for shared-memory packet switches", 1998): one caller
+// gets at most half of the budget, and n greedy callers still leave one part in n+1 free.
+// It is safe for concurrent use.
 type Budget struct {
 	total int64
 
@@ -52,24 +52,24 @@ func (b *Budget) Refused() uint64 {
 }
 
 // take reserves bytes for the caller, and reports whether the budget allows it.
-func (b *Budget) take(who credential, bytes int64) bool {
+func (b *Budget) take(holder credential, bytes int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.byCaller[who]+bytes > b.total-b.used-bytes {
+	if b.byCaller[holder]+bytes > b.total-b.used-bytes {
 		b.refused++
 		return false
 	}
 	b.used += bytes
-	b.byCaller[who] += bytes
+	b.byCaller[holder] += bytes
 	return true
 }
 
-func (b *Budget) give(who credential, bytes int64) {
+func (b *Budget) give(holder credential, bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= bytes
-	if b.byCaller[who] -= bytes; b.byCaller[who] == 0 {
-		delete(b.byCaller, who)
+	if b.byCaller[holder] -= bytes; b.byCaller[holder] == 0 {
+		delete(b.byCaller, holder)
 	}
 }
 

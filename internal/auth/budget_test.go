@@ -10,7 +10,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// holding makes a request that holds so many MiB while inside runs.
+// holding makes a request that reserves mib MiB while inside runs.
 func holding(t *testing.T, b *auth.Budget, who string, mib int, inside func()) error {
 	t.Helper()
 	chain, _ := limited(none, none, none)

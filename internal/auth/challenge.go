@@ -17,9 +17,9 @@ const (
 	SchemeAPIKey Scheme = "APIKey"
 )
 
-// Challenge returns the WWW-Authenticate header of an answer of status 401 or 403
-// to this error, with one challenge for each scheme; nil for no header. A refused
-// token adds the error code of RFC 6750, section 3.1.
+// Challenge returns the WWW-Authenticate header of a 401 or 403 for this error, with one
+// challenge for each scheme. It returns nil for no header. A refused token adds the error
+// code of RFC 6750, section 3.1.
 func Challenge(schemes []Scheme, status int, err error) http.Header {
 	bearer := slices.Contains(schemes, SchemeBearer)
 	problem := ""

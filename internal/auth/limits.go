@@ -39,10 +39,10 @@ type credential struct{ subject, key string }
 
 func credentialOf(c secret.Caller) credential { return credential{c.Subject, c.CredentialID} }
 
-// NewLimits returns limits on the requests of one credential, on its denied
-// requests and those for secrets that do not exist, and on failed authentications from
-// one address. A credential with too many denials is refused everything until the rate allows another denial. The same
-// holds for an address with too many failures.
+// NewLimits returns limits on the requests of one credential, on its denied requests and
+// those for secrets that do not exist, and on failed authentications from one address.
+// All requests of a credential with too many denials are refused until the rate allows
+// another denial. The same applies to an address with too many failures.
 func NewLimits(requests, denials, failures Rate) *Limits {
 	return &Limits{buckets[credential](requests), buckets[credential](denials), buckets[netip.Prefix](failures)}
 }
@@ -100,7 +100,7 @@ func tooMany(limit string, wait time.Duration) error {
 func network(from string) netip.Prefix {
 	addr, err := netip.ParseAddr(from)
 	if err != nil {
-		return netip.Prefix{} // a Unix socket's peers
+		return netip.Prefix{} // the peer is on a Unix socket
 	}
 	addr = addr.Unmap().WithZone("")
 	bits := 32

@@ -14,7 +14,7 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// try sends a request through the chain to a handler that ends with the error.
+// try sends a request through the chain to a handler that returns the error.
 func try(chain auth.Chain, r *http.Request, end error) error {
 	return tryWith(chain, r, func(echo.Context) error { return end })
 }
@@ -88,7 +88,7 @@ func TestAfterTooManyFailuresNoStrategyIsCalled(t *testing.T) {
 	}
 }
 
-// unavailable is a strategy that cannot decide at the moment.
+// unavailable is a strategy that cannot check credentials at the moment.
 type unavailable struct{}
 
 func (unavailable) Authenticate(*http.Request) (secret.Caller, error) {
@@ -137,7 +137,7 @@ func TestATrustedProxyNamesTheClientAddress(t *testing.T) {
 		{"10.0.0.1:1", []string{"[2001:db8::1],[fd00::2]"}, "2001:db8::1"},
 		{"10.0.0.1:1", []string{"[::ffff:198.51.100.1]"}, "198.51.100.1"},
 		{"10.0.0.1:1", []string{"[fe80::1%eth0]"}, "fe80::1%eth0"},
-		{"10.0.0.1:1", []string{"[198.51.100.1]"}, "10.0.0.1"}, // no address is written so
+		{"10.0.0.1:1", []string{"[198.51.100.1]"}, "10.0.0.1"}, // not a valid form
 		{"10.0.0.1:1", []string{"[2001:db8::1"}, "10.0.0.1"},
 		{"10.0.0.1:1", []string{"[[2001:db8::1]]"}, "10.0.0.1"},
 		{"10.0.0.1:1", []string{"198.51.100.1, unknown, 10.0.0.2"}, "10.0.0.2"},
@@ -166,7 +166,7 @@ func BenchmarkRequire(b *testing.B) {
 		"none": nil, "default": auth.NewLimits(none, generous, generous), "requests": auth.NewLimits(generous, generous, generous),
 	} {
 		b.Run(name, func(b *testing.B) {
-			h := auth.Require([]string{"A"}, auth.Chain{Strategies: []auth.Strategy{known{}}, Limits: l})(func(echo.Context) error { return nil })
+			h := auth.Require([]string{"A"}, auth.Chain{Strategies: []auth.Strategy{instant{}}, Limits: l})(func(echo.Context) error { return nil })
 			c := echo.New().NewContext(nil, httptest.NewRecorder())
 			r := from("192.0.2.1:1", "ann")
 			b.ReportAllocs()
@@ -178,9 +178,9 @@ func BenchmarkRequire(b *testing.B) {
 	}
 }
 
-// known is a strategy that takes no time.
-type known struct{}
+// instant is a strategy that takes no time.
+type instant struct{}
 
-func (known) Authenticate(*http.Request) (secret.Caller, error) {
+func (instant) Authenticate(*http.Request) (secret.Caller, error) {
 	return secret.Caller{Subject: "ann", CredentialID: "k1"}, nil
 }

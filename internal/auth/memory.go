@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A TokenHash is the cache key of a token. Looking up hashes reveals nothing about
-// near misses by its timing.
+// A TokenHash is the cache key of a token. The timing of a lookup reveals nothing about
+// near misses.
 type TokenHash [sha256.Size]byte
 
 // HashOf returns the hash of a token without copying the token.
@@ -19,8 +19,8 @@ func HashOf(token string) (sum TokenHash) {
 	return sum
 }
 
-// Feed hashes the text in small parts, without copying it as a whole: it is not
-// verified yet and may be large.
+// Feed hashes the text in small parts, without copying all of it: it is unverified and
+// may be large.
 func Feed(h hash.Hash, text string) {
 	var part [512]byte
 	for text != "" {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// From outside, a memory that forgets nothing looks like one that is bounded.
+// An internal test: from outside, an unbounded cache looks like a bounded one.
 func TestTheTokenCacheIsBounded(t *testing.T) {
 	var m Memory[int]
 	for n := range 3 * maxRemembered {

@@ -11,8 +11,8 @@ import (
 // Proxies are the networks of reverse proxies with a trusted X-Forwarded-For.
 type Proxies []netip.Prefix
 
-// Client returns the client's address: that of the peer, or if the peer is a trusted
-// proxy, the last address in X-Forwarded-For that is not one. The client can have
+// Client returns the client's address: the peer's, or if the peer is a trusted proxy, the
+// last address in X-Forwarded-For that is not a trusted proxy. The client may have
 // invented the addresses before it.
 func (p Proxies) Client(r *http.Request) string {
 	from := peer(r)
@@ -26,7 +26,7 @@ func (p Proxies) Client(r *http.Request) string {
 		}
 		addr, ok := parseHop(strings.TrimSpace(hop))
 		if !ok {
-			return from // the proxy has passed on a value that it did not make
+			return from // not an address, so the proxy did not write it
 		}
 		from = addr.String()
 	}

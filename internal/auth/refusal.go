@@ -19,8 +19,8 @@ func Refuse(format string, args ...any) error {
 	return &RefusalError{fmt.Sprintf(format, args...), ErrBadCredential}
 }
 
-// PassOver returns an ErrNoCredential with the reason why the credential is none
-// of the strategy's.
+// PassOver returns an ErrNoCredential with the reason why the strategy does not handle
+// the credential.
 func PassOver(format string, args ...any) error {
 	return &RefusalError{fmt.Sprintf(format, args...), ErrNoCredential}
 }

@@ -95,10 +95,10 @@ type Limits struct {
 	// limit all of its requests are refused until the rate allows another denial.
 	// Default {per_second: 100, burst: 10000}.
 	Denials *Rate `yaml:"denials"`
-	// MemoryBytes bounds the memory of all request bodies and answers in flight.
-	// A caller gets no more than it leaves free for others; beyond that it is
-	// answered with 503. The process takes about 130 MiB more at its peak. At
-	// least 33554432; default 100663296. It takes a restart.
+	// MemoryBytes bounds the memory of all request bodies and answers in flight. A caller
+	// may use at most as much as it leaves free for others; above that it gets 503. The
+	// process takes about 130 MiB more at its peak. At least 33554432; default 100663296.
+	// A change needs a restart.
 	MemoryBytes *int64 `yaml:"memory_bytes"`
 	// Failures to authenticate from one address (IPv6: from one /64). Above the limit
 	// all requests from it are refused until the rate allows another failure, so list
@@ -160,8 +160,8 @@ type Log struct {
 // Metrics serves /metrics on a listener of its own, in plain HTTP and without a
 // credential. No series has a name, an owner, an address or a value.
 type Metrics struct {
-	// Address is host:port; port 0 takes a free one. Any but loopback needs a network
-	// that only Prometheus can reach the port by.
+	// Address is host:port; port 0 takes a free one. With any but loopback, make sure
+	// that only Prometheus can reach the port.
 	Address string `yaml:"address"`
 }
 
@@ -184,8 +184,8 @@ type State struct {
 	Key KeySource `yaml:"key"`
 	// JournalBytes is the size of each of the two files of the journal beside the state
 	// file. They take this space always, and a quarter of it is reserved for audit
-	// entries on a full disk. At least 262144, in steps of 4096; default 16777216. It
-	// takes a restart.
+	// entries on a full disk. At least 262144, in steps of 4096; default 16777216. A
+	// change needs a restart.
 	JournalBytes *int64 `yaml:"journal_bytes"`
 }
 
@@ -389,13 +389,13 @@ type OpenHands struct {
 	// Names that new secrets may have: any, or env for those that an
 	// environment variable can have. Default any.
 	Names string `yaml:"names"`
-	// SuspiciousValues selects the treatment of a value that looks like a mistake:
-	// a newline or blank too many, carriage returns, a byte order mark,
-	// invisible characters, quotes or NAME= around it, a PEM file that is cut or
-	// has lost its line breaks, a placeholder, a value that is masked in part, or
-	// fewer than 6 bytes; and with a name that has a blank or = in it. warn stores
-	// it and says so in the header X-Strongroom-Warning, reject refuses the
-	// request, accept says nothing. Default warn.
+	// SuspiciousValues selects the treatment of a value that looks like a mistake: an
+	// extra newline or blank, carriage returns, a byte order mark, invisible characters,
+	// quotes or NAME= around it, a PEM file that is truncated or has no line breaks, a
+	// placeholder, a value that is masked in part, or fewer than 6 bytes; and of a name
+	// with a blank or = in it. warn stores it and says so in the header
+	// X-Strongroom-Warning, reject refuses the request, accept says nothing. Default
+	// warn.
 	SuspiciousValues string `yaml:"suspicious_values"`
 	// AgentServer serves the routes of OpenHands' agent server, /api/settings/secrets,
 	// which return values to callers with the right to reveal.
@@ -446,7 +446,7 @@ type Nx1 struct {
 	SuspiciousValues string `yaml:"suspicious_values"`
 }
 
-// Load reads the config file. Its error has every mistake, each with the path of its
+// Load reads the config file. Its error lists all errors, each with the path of its
 // field.
 func Load(path string) (*Config, error) {
 	text, err := safefile.Read(path)

@@ -16,11 +16,11 @@ import (
 	"github.com/strongroom/strongroom/internal/config"
 )
 
-// Each file in testdata is named after its mistake and begins with all errors
-// that Load reports, one line each:
+// Each file in testdata is named after its error and begins with all errors that Load
+// reports, one line each:
 //
 //	# want: listen.address: must be host:port
-func TestLoadReportsExactlyTheMistakesInAFile(t *testing.T) {
+func TestLoadReportsExactlyTheErrorsInAFile(t *testing.T) {
 	files := mustGlob(t, "testdata/*.yaml")
 	if len(files) == 0 {
 		t.Fatal("testdata has no files")
@@ -31,18 +31,18 @@ func TestLoadReportsExactlyTheMistakesInAFile(t *testing.T) {
 			if err == nil {
 				t.Fatal("Load returned no error")
 			}
-			head, mistakes, _ := strings.Cut(err.Error(), "\n")
+			head, list, _ := strings.Cut(err.Error(), "\n")
 			if head != file+":" {
 				t.Errorf("the error begins with %q, want the name of the file", head)
 			}
-			if diff := cmp.Diff(wanted(t, file), strings.Split(mistakes, "\n")); diff != "" {
-				t.Errorf("mistakes (-want +got):\n%s", diff)
+			if diff := cmp.Diff(wanted(t, file), strings.Split(list, "\n")); diff != "" {
+				t.Errorf("errors (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestLoadReportsMistakesInAStableOrder(t *testing.T) {
+func TestLoadReportsErrorsInAStableOrder(t *testing.T) {
 	_, first := config.Load("testdata/everything-at-once.yaml")
 	for range 20 {
 		if _, err := config.Load("testdata/everything-at-once.yaml"); err.Error() != first.Error() {
@@ -202,7 +202,7 @@ func TestEverySampleLoads(t *testing.T) {
 	}
 }
 
-// Fields that a sample has in comments, such as an identity provider, must be right too.
+// Commented-out fields of a sample, such as an identity provider, must be valid too.
 func TestCommentedFieldsOfTheSystemdSampleLoad(t *testing.T) {
 	text, err := os.ReadFile("../../configs/systemd/strongroom.yaml")
 	if err != nil {
@@ -230,8 +230,8 @@ func wanted(t *testing.T, file string) (want []string) {
 	}
 	defer func() { _ = f.Close() }()
 	for s := bufio.NewScanner(f); s.Scan(); {
-		if mistake, ok := strings.CutPrefix(s.Text(), "# want: "); ok {
-			want = append(want, mistake)
+		if line, ok := strings.CutPrefix(s.Text(), "# want: "); ok {
+			want = append(want, line)
 		}
 	}
 	return want

@@ -100,7 +100,7 @@ var algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", 
 // "jwt" does not identify any kind of token.
 var noAccessTokens = []string{"jwt", "id", "refresh", "offline", "logout", "id+jwt", "logout+jwt", "dpop+jwt", "dpop", "secevent+jwt"}
 
-func (o *OIDC) validate(m *mistakes, path string) {
+func (o *OIDC) validate(m *problems, path string) {
 	m.bad(!absolute(o.Issuer), "%s.issuer: must be a URL", path)
 	m.bad(o.JWKSURL == "" && absolute(o.Issuer) && !unforgeable(o.Issuer),
 		"%s.issuer: must be https or on this machine, or jwks_url must be set: otherwise an attacker on the network could forge tokens", path)
@@ -139,8 +139,8 @@ func absolute(s string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.RawQuery == "" && u.Fragment == ""
 }
 
-// unforgeable reports whether the answer from this URL is safe from changes on
-// the network.
+// unforgeable reports whether an attacker on the network cannot change the answer from
+// this URL.
 func unforgeable(s string) bool {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" {

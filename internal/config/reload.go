@@ -40,9 +40,9 @@ func (c *Config) reloaded() (paths []*string) {
 	return paths
 }
 
-// Keep restores the fields that a running process cannot change from the config
-// the process runs on, and returns their paths. The error lists the mistakes in
-// the resulting config.
+// Keep restores the fields that a running process cannot change from the config the
+// process runs on, and returns their paths. The error lists the errors in the resulting
+// config.
 func (c *Config) Keep(running *Config) (fields []string, err error) {
 	keep(&fields, "listen.address", &c.Listen.Address, running.Listen.Address)
 	keep(&fields, "listen.drain", &c.Listen.Drain, running.Listen.Drain)

@@ -37,7 +37,7 @@ func (s *ServiceAccount) setDefaults() { s.Issuer = cmp.Or(s.Issuer, clusterIssu
 // account matches a namespace and a name in it (RFC 1123).
 var account = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 
-func (s *ServiceAccount) validate(m *mistakes, path string) {
+func (s *ServiceAccount) validate(m *problems, path string) {
 	m.bad(s.Audience == "", "%s.audience: must be set", path)
 	m.bad(s.Context != "" && s.Kubeconfig == "", "%s.context: needs a kubeconfig", path)
 	m.bad(len(s.Accounts) == 0, "%s.accounts: must have at least one, otherwise no caller has any rights", path)

@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// hides reports whether the strategy, listed before the other one, would claim
-// every credential of the other or share some with it. Each credential may be
-// claimed by only one strategy.
+// hides reports whether both strategies accept some of the same credentials. If s is
+// listed before other, it would claim them. Only one strategy may claim a credential.
 func (s Strategy) hides(other Strategy) bool {
 	switch {
 	case s.APIKey != nil && other.APIKey != nil:

@@ -15,23 +15,23 @@ import (
 	"github.com/strongroom/strongroom/internal/duration"
 )
 
-// mistakes collects the errors in a config, each with the path of its field.
-type mistakes []error
+// problems collects the errors in a config, each with the path of its field.
+type problems []error
 
-func (m *mistakes) bad(is bool, format string, args ...any) {
+func (m *problems) bad(is bool, format string, args ...any) {
 	if is {
 		*m = append(*m, fmt.Errorf(format, args...))
 	}
 }
 
-func (m *mistakes) add(err error) {
+func (m *problems) add(err error) {
 	if err != nil {
 		*m = append(*m, err)
 	}
 }
 
 func (c *Config) validate() error {
-	var m mistakes
+	var m problems
 	m.bad(c.Listen.Address != "" && !hostPort(c.Listen.Address), "listen.address: must be host:port")
 	m.bad(!oneOf(c.Log.Format, "text", "json"), "log.format: must be text or json")
 	m.bad(!oneOf(c.Log.Level, "info", "warn", "error"), "log.level: must be info, warn or error")
@@ -75,7 +75,7 @@ func (c *Config) validate() error {
 	return errors.Join(m...)
 }
 
-func (s *Stream) validate(m *mistakes) {
+func (s *Stream) validate(m *problems) {
 	if s == nil {
 		return
 	}
@@ -111,7 +111,7 @@ func hostPort(address string) bool {
 	return err == nil && portErr == nil
 }
 
-func (s Store) validate(m *mistakes, path string) {
+func (s Store) validate(m *problems, path string) {
 	m.bad((s.Bolt == nil) == (s.Kubernetes == nil), "%s: must set exactly one of bolt, kubernetes", path)
 	if s.Bolt != nil {
 		s.Bolt.validate(m, path+".bolt")
@@ -121,7 +121,7 @@ func (s Store) validate(m *mistakes, path string) {
 	}
 }
 
-func (k *Kubernetes) validate(m *mistakes, path string) {
+func (k *Kubernetes) validate(m *problems, path string) {
 	m.bad(!namespaceName.MatchString(k.Namespace), "%s.namespace: must be the name of a namespace", path)
 	m.bad(k.Context != "" && k.Kubeconfig == "", "%s.context: needs a kubeconfig", path)
 	m.bad(k.Timeout < 0, "%s.timeout: must not be negative", path)
@@ -130,13 +130,13 @@ func (k *Kubernetes) validate(m *mistakes, path string) {
 // namespaceName is a DNS label (RFC 1123).
 var namespaceName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-func (b *Bolt) validate(m *mistakes, path string) {
+func (b *Bolt) validate(m *problems, path string) {
 	m.bad(b.Versions != nil && (*b.Versions < 0 || *b.Versions > 100), "%s.versions: must be 0 to 100", path)
 	m.bad(b.DeletedFor != nil && *b.DeletedFor < 0, "%s.deleted_for: must not be negative", path)
 	m.bad(b.PastBytes != nil && *b.PastBytes < 0, "%s.past_bytes: must not be negative", path)
 }
 
-func (k KeySource) validate(m *mistakes) {
+func (k KeySource) validate(m *problems) {
 	set := 0
 	for _, source := range []string{k.File, k.Env, k.Credential} {
 		if source != "" {
@@ -147,7 +147,7 @@ func (k KeySource) validate(m *mistakes) {
 	m.bad(strings.Contains(k.Credential, "/"), "state.key.credential: must be a name, not a path")
 }
 
-func (s Strategy) validate(m *mistakes, path, address string) {
+func (s Strategy) validate(m *problems, path, address string) {
 	kinds := 0
 	for _, set := range []bool{s.APIKey != nil, s.OIDC != nil, s.ServiceAccount != nil, s.Anonymous != nil} {
 		if set {
@@ -169,7 +169,7 @@ func (s Strategy) validate(m *mistakes, path, address string) {
 		"%s.anonymous: needs a listen.address on loopback, otherwise any host could write here", path)
 }
 
-func (l Limits) validate(m *mistakes) {
+func (l Limits) validate(m *problems) {
 	l.Requests.validate(m, "limits.requests")
 	if l.Denials != nil {
 		l.Denials.validate(m, "limits.denials")
@@ -180,7 +180,7 @@ func (l Limits) validate(m *mistakes) {
 	m.bad(l.MemoryBytes != nil && *l.MemoryBytes < minMemory, "limits.memory_bytes: must be at least %d", minMemory)
 }
 
-func (r Rate) validate(m *mistakes, path string) {
+func (r Rate) validate(m *problems, path string) {
 	m.bad(!(r.PerSecond >= 0 && r.PerSecond <= maxPerSecond), "%s.per_second: must be 0 to %d", path, maxPerSecond)
 	m.bad(r.PerSecond > 0 && r.Burst < 1, "%s.burst: must be at least 1", path)
 	m.bad(r.PerSecond == 0 && r.Burst > 0, "%s.per_second: must be set: without it there is no limit", path)
@@ -197,10 +197,10 @@ const (
 // minMemory is auth.MinBudget.
 const minMemory = 32 << 20
 
-// maxPerSecond is more than any server reaches. Above it, no limit was meant.
+// maxPerSecond is more than any server reaches. A larger rate was meant as no limit.
 const maxPerSecond = 1_000_000
 
-func (a APIs) validate(m *mistakes, c *Config) {
+func (a APIs) validate(m *problems, c *Config) {
 	m.bad(a.OpenHands == nil && a.Nx1 == nil, "apis: must have at least one of openhands, nx1")
 	if a.OpenHands != nil {
 		c.checkAPI(m, "apis.openhands", a.OpenHands.Store, a.OpenHands.Auth)
@@ -224,7 +224,7 @@ func (a APIs) validate(m *mistakes, c *Config) {
 	a.Vault.validate(m, c)
 }
 
-func (v *Vault) validate(m *mistakes, c *Config) {
+func (v *Vault) validate(m *problems, c *Config) {
 	if v == nil {
 		return
 	}
@@ -241,7 +241,7 @@ var (
 	vaultPaths = []string{"auth", "cubbyhole", "identity", "sys"}
 )
 
-func (console *Console) validate(m *mistakes, c *Config) {
+func (console *Console) validate(m *problems, c *Config) {
 	if console == nil {
 		return
 	}
@@ -262,7 +262,7 @@ func (console *Console) validate(m *mistakes, c *Config) {
 }
 
 // validate checks the client for the strategy, which is nil if there is none of kind oidc.
-func (o *ConsoleOIDC) validate(m *mistakes, path string, strategy *OIDC) {
+func (o *ConsoleOIDC) validate(m *problems, path string, strategy *OIDC) {
 	m.bad(strategy == nil, "%s: must be the name of a strategy of kind oidc under auth", path)
 	if o == nil {
 		m.bad(true, "%s.client_id: must be set", path)
@@ -291,22 +291,22 @@ var hostName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9
 
 var profileID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-func checkSuspicious(m *mistakes, path, values string) {
+func checkSuspicious(m *problems, path, values string) {
 	m.bad(!oneOf(values, "warn", "reject", "accept"), "%s.suspicious_values: must be warn, reject or accept", path)
 }
 
-func (c *Config) checkAPI(m *mistakes, path, store string, auth []string) {
+func (c *Config) checkAPI(m *problems, path, store string, auth []string) {
 	_, ok := c.Stores[store]
 	m.bad(!ok, "%s.store: must be a name under stores: %s", path, namesOf(c.Stores))
 	c.requireAuth(m, path, auth)
 }
 
-func (c *Config) requireAuth(m *mistakes, path string, auth []string) {
+func (c *Config) requireAuth(m *problems, path string, auth []string) {
 	m.bad(len(auth) == 0, "%s.auth: must name at least one strategy: without one, no caller can use the API", path)
 	c.checkAuth(m, path, auth)
 }
 
-func (c *Config) checkAuth(m *mistakes, path string, auth []string) {
+func (c *Config) checkAuth(m *problems, path string, auth []string) {
 	for i, name := range auth {
 		_, ok := c.Auth[name]
 		m.bad(!ok, "%s.auth[%d]: must be a name under auth: %s", path, i, namesOf(c.Auth))
@@ -357,8 +357,8 @@ func loopback(address string) bool {
 	return host == "localhost" || (err == nil && addr.IsLoopback())
 }
 
-// sorted iterates over a map in the order of its keys, so that the same
-// mistakes are always reported in the same order.
+// sorted iterates over a map in the order of its keys, so that errors are always reported
+// in the same order.
 func sorted[V any](m map[string]V) func(yield func(string, V) bool) {
 	return func(yield func(string, V) bool) {
 		for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -369,7 +369,7 @@ func sorted[V any](m map[string]V) func(yield func(string, V) bool) {
 	}
 }
 
-// namesOf lists the names that can be meant.
+// namesOf lists the valid names, for an error.
 func namesOf[V any](m map[string]V) string {
 	if len(m) == 0 {
 		return "there is none yet"

@@ -230,7 +230,7 @@ func (c *Console) verify(v *visit, body *auditBody) {
 		body.Broken = err.Error()
 		return
 	}
-	body.Verified = fmt.Sprintf("The chain holds: %d entries", report.Entries)
+	body.Verified = fmt.Sprintf("The chain is intact: %d entries", report.Entries)
 }
 
 // newer returns entries that are newer than the page, for the script that follows the log.

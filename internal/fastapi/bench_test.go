@@ -69,7 +69,7 @@ func benchDecode(b *testing.B, text []byte, decode func([]byte, any) error) {
 	}
 }
 
-func BenchmarkMistakes(b *testing.B) {
+func BenchmarkErrors(b *testing.B) {
 	d := mustLoad(b)
 	handler := d.Check(bounds)(func(echo.Context) error { return nil })
 	b.ReportAllocs()

@@ -14,7 +14,8 @@ type Binder struct{}
 
 var _ echo.Binder = Binder{}
 
-// Bind decodes the body into i. An error is a bug in the server, never the client's mistake.
+// Bind decodes the body into i. An error is a bug in the server, never the client's
+// fault.
 func (Binder) Bind(i any, c echo.Context) error {
 	body, ok := c.Request().Body.(*checkedBody)
 	if !ok {

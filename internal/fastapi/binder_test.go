@@ -44,15 +44,15 @@ func TestBinderTellsCaseApart(t *testing.T) {
 	}
 }
 
-// A chatterbox quotes its input in its decoding error, as a UUID does.
-type chatterbox string
+// quoting quotes its input in its decoding error, as a UUID does.
+type quoting string
 
-func (*chatterbox) UnmarshalText(text []byte) error { return errors.New(string(text)) }
+func (*quoting) UnmarshalText(text []byte) error { return errors.New(string(text)) }
 
 func TestBinderDoesNotQuoteTheBody(t *testing.T) {
 	err := checked(t, `{"name":"Zq","value":"Zq"}`, func(c echo.Context) error {
 		return fastapi.Binder{}.Bind(&struct {
-			Name chatterbox `json:"name"`
+			Name quoting `json:"name"`
 		}{}, c)
 	})
 	if err == nil || strings.Contains(err.Error(), "Zq") {

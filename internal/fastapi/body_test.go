@@ -22,7 +22,7 @@ const (
 	noValue   = `missing ["body","value"] Field required`
 )
 
-func TestMistakesInBodies(t *testing.T) {
+func TestErrorsInBodies(t *testing.T) {
 	const post, put = "POST /api/secrets", "PUT /api/secrets/A"
 	const update = "PUT " + app
 	tests := []struct {
@@ -79,7 +79,7 @@ func TestMistakesInBodies(t *testing.T) {
 		status, answer := send(e, method, path, "application/json", tc.body)
 		if status != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %d %s, want 422", tc.name, status, answer)
-		} else if got := mistakes(t, answer); got != tc.want {
+		} else if got := details(t, answer); got != tc.want {
 			t.Errorf("%s:\n got %s\nwant %s", tc.name, got, tc.want)
 		}
 	}
@@ -141,10 +141,10 @@ func TestContentTypes(t *testing.T) {
 		if tc.parsed != (status == http.StatusOK) {
 			t.Errorf("%q: %d %s", tc.contentType, status, answer)
 		}
-		if !tc.parsed && mistakes(t, answer) != noObject {
+		if !tc.parsed && details(t, answer) != noObject {
 			t.Errorf("%q: %s, want %s", tc.contentType, answer, noObject)
 		}
-		if _, answer = send(e, "PUT", "/api/secrets/A", tc.contentType, ""); mistakes(t, answer) != noBody {
+		if _, answer = send(e, "PUT", "/api/secrets/A", tc.contentType, ""); details(t, answer) != noBody {
 			t.Errorf("%q and no body: %s, want %s", tc.contentType, answer, noBody)
 		}
 	}
@@ -207,11 +207,11 @@ func TestATruncatedBodyIsRefused(t *testing.T) {
 	}
 }
 
-func TestMistakesAreBounded(t *testing.T) {
+func TestErrorsAreBounded(t *testing.T) {
 	hostile := `{"data":[` + strings.Repeat("1,", 9_000) + `1]}`
 	status, answer := send(newServer(t), "PUT", app, "", hostile)
 	if got := strings.Count(answer, `"loc"`); status != 422 || got != 100 {
-		t.Errorf("got %d with %d mistakes, want 422 with 100", status, got)
+		t.Errorf("got %d with %d errors, want 422 with 100", status, got)
 	}
 }
 

@@ -14,10 +14,11 @@ import (
 // generated code sees it. Since it reads the body, within the bounds, it must run after
 // routing and authentication, as the last of the gates of server.NewEcho.
 //
-// All mistakes in path, query and body make one *ValidationError. Other errors are ErrTooLarge,
-// ErrTooMany, ErrNotText, those of the bounds, and echo.ErrNotFound for a path parameter that is
-// empty, contains a slash or is not UTF-8. Requests that echo could not route pass, and echo answers 404 or 405. A
-// request whose route is not in the document gets an error, since that is our bug.
+// All errors in path, query and body make one *ValidationError. Other errors are
+// ErrTooLarge, ErrTooMany, ErrNotText, those of the bounds, and echo.ErrNotFound for a
+// path parameter that is empty, contains a slash or is not UTF-8. Requests without a
+// route pass, and echo answers 404 or 405. A request whose route is not in the document
+// gets an error, since that is our bug.
 func (d *Document) Check(bounds Bounds) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -55,9 +56,10 @@ func (d *Document) check(c echo.Context, bounds Bounds) error {
 	return nil
 }
 
-// unserved returns the error for a request that is no operation of the document; nil leaves
-// the answer to echo. For an unknown method, echo sets the Allow header's methods in the
-// context. It does so also for paths with too many segments, which are 404 here.
+// unserved returns the error for a request that is not an operation of the document, or
+// nil to leave the answer to echo. For an unknown method, echo sets the Allow header's
+// methods in the context. It does the same for paths with too many segments, which get
+// 404 here.
 func unserved(c echo.Context) error {
 	switch known := c.Get(echo.ContextKeyHeaderAllow) != nil; {
 	case known && !oneSegmentEach(c):
@@ -79,7 +81,7 @@ func (op *operation) checkBody(r *http.Request, bounds Bounds) ([]Detail, error)
 		return []Detail{missing("body")}, nil
 	}
 	if !isJSON(r.Header.Get("Content-Type")) {
-		return []Detail{{Type: kindObject.mistake, Loc: []any{"body"}, Msg: kindObject.msg}}, nil
+		return []Detail{{Type: kindObject.errorType, Loc: []any{"body"}, Msg: kindObject.msg}}, nil
 	}
 	if !utf8.Valid(text) {
 		return nil, ErrNotText
@@ -102,7 +104,7 @@ func (op *operation) checkBody(r *http.Request, bounds Bounds) ([]Detail, error)
 	return details, nil
 }
 
-// isJSON reports whether the upstream framework treats the type as JSON. It does so also
+// isJSON reports whether the upstream framework treats the type as JSON. It also does
 // without a type.
 func isJSON(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")

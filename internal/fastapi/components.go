@@ -64,7 +64,7 @@ func (c components) closed(security []map[string][]string) error {
 	}
 	for _, alternative := range security {
 		if len(alternative) == 0 {
-			return errors.New("a security requirement asks for nothing")
+			return errors.New("a security requirement is empty")
 		}
 		for scheme := range alternative {
 			if c["securitySchemes"][scheme] == nil {
@@ -94,7 +94,7 @@ func (c components) credentials() ([]string, error) {
 			headers = append(headers, "Authorization")
 		case scheme.Type == "mutualTLS": // uses the connection, not a header
 		default:
-			return nil, fmt.Errorf("security scheme %s is not a header's", name)
+			return nil, fmt.Errorf("security scheme %s does not use a header", name)
 		}
 	}
 	slices.Sort(headers)

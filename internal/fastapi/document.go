@@ -1,5 +1,5 @@
 // Package fastapi validates paths, queries and bodies against an API document, and words
-// mistakes as FastAPI does: 422 with {"detail"}. The generated stubs validate almost
+// errors as FastAPI does: 422 with {"detail"}. The generated stubs validate almost
 // nothing: without this package, an empty body would empty a secret.
 //
 // Load reads a document at start-up, Document.Check is the middleware that validates
@@ -85,7 +85,8 @@ func (d *Document) OperationID(method, path string) string {
 }
 
 // Covers returns an error that names all routes missing from the document and all
-// operations without a route. Otherwise a misspelt route would be noticed only in use.
+// operations without a route. Otherwise a misspelt route would be noticed only when it is
+// used.
 func (d *Document) Covers(routes []*echo.Route) error {
 	var bad []string
 	routed := make(map[string]bool)
@@ -109,7 +110,8 @@ func (d *Document) Covers(routes []*echo.Route) error {
 	return errors.New(strings.Join(bad, "\n"))
 }
 
-// methods are the methods that an operation may have. Echo answers others with 405.
+// methods are the methods that an operation may have. Echo answers all other methods with
+// 405.
 var methods = map[string]string{
 	"get":    http.MethodGet,
 	"put":    http.MethodPut,

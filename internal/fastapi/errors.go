@@ -9,14 +9,14 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// These are answers of their own; neither is a 422 in the upstream framework. They
-// carry their status, so an API's error handler may treat them like any echo.HTTPError.
+// These errors are not a 422 in the upstream framework either. They carry their status,
+// so an API's error handler may treat them like any echo.HTTPError.
 var (
 	// ErrTooLarge means that the body has more bytes than Check allows.
 	ErrTooLarge = echo.NewHTTPError(http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 
-	// ErrTooMany is an ErrTooLarge: a body of more than 10,000 values, those in lists and
-	// objects included.
+	// ErrTooMany is an ErrTooLarge: the body has more than 10,000 values, including those
+	// in lists and objects.
 	ErrTooMany = fmt.Errorf("more values than a body may have: %w", ErrTooLarge)
 
 	// ErrNotText means that the body is not UTF-8, or incomplete. Test for it with
@@ -24,17 +24,17 @@ var (
 	ErrNotText = echo.NewHTTPError(http.StatusBadRequest, "There was an error parsing the body")
 )
 
-// Bugs in this program rather than mistakes in the request; the status is 500.
+// Bugs in this program rather than errors in the request; the status is 500.
 var (
 	errUnknownRoute = errors.New("the route is not in the API document")
 	errUnchecked    = errors.New("the body was not checked against the API document")
 	errMismatch     = errors.New("the checked body does not fit the generated type")
 )
 
-// maxDetails limits the answer: a hostile list could have a mistake in every two bytes.
+// maxDetails limits the answer: a hostile list could have an error in every two bytes.
 const maxDetails = 100
 
-// A ValidationError lists the mistakes in a request, for a 422. It marshals to the body
+// A ValidationError lists the errors in a request, for a 422. It marshals to the body
 // of that answer. Neither the body nor the error's text quotes the request:
 //
 //	{"detail":[{"type":"missing","loc":["body","name"],"msg":"Field required"}]}
@@ -42,7 +42,7 @@ type ValidationError struct {
 	Detail []Detail `json:"detail"` // path before body, then in the document's order; at most 100
 }
 
-// A Detail is one mistake, worded as by pydantic 2.11. It lacks pydantic's input and ctx,
+// A Detail is one error, worded as by pydantic 2.11. It lacks pydantic's input and ctx,
 // which would quote the request and could contain a secret.
 type Detail struct {
 	Type string `json:"type"` // for programs, such as string_type

@@ -100,8 +100,8 @@ func send(h http.Handler, method, path, contentType, body string) (int, string) 
 	return w.Code, strings.TrimSuffix(string(text), "\n")
 }
 
-// mistakes returns the answer's details on one line: "type loc msg".
-func mistakes(t testing.TB, answer string) string {
+// details returns the details of an answer on one line: "type loc msg".
+func details(t testing.TB, answer string) string {
 	t.Helper()
 	var got struct{ Detail []map[string]any }
 	if err := json.Unmarshal([]byte(answer), &got); err != nil {

@@ -90,7 +90,7 @@ func TestLoadRefusesUnsupportedKeywords(t *testing.T) {
 		{"body somewhere else", `"requestBody": {"required": true, "content"`, `"requestBody": {"$ref": "#/x", "content"`, "request body"},
 		{"public by silence", security, `"get": {"x": [{"Key": []}]`, "no security requirement"},
 		{"public by an empty list", security, `"get": {"security": []`, "no security requirement"},
-		{"public by an alternative", security, `"get": {"security": [{"Key": []}, {}]`, "asks for nothing"},
+		{"public by an alternative", security, `"get": {"security": [{"Key": []}, {}]`, "a security requirement is empty"},
 		{"unknown scheme", security, `"get": {"security": [{"Kye": []}]`, "Kye"},
 		{"credentials in a query", key, strings.Replace(key, "header", "query", 1), "Key"},
 		{"credentials of an unknown sort", key, `"Key": {"type": "magic"}`, "Key"},
@@ -176,8 +176,8 @@ func TestABooleanIsTrueOrFalse(t *testing.T) {
 		if status != want {
 			t.Errorf("%s: %d %s, want %d", body, status, answer, want)
 		}
-		if mistake := `bool_type ["body","value"] Input should be a valid boolean`; want == 422 && mistakes(t, answer) != mistake {
-			t.Errorf("%s: %s, want %s", body, answer, mistake)
+		if wrong := `bool_type ["body","value"] Input should be a valid boolean`; want == 422 && details(t, answer) != wrong {
+			t.Errorf("%s: %s, want %s", body, answer, wrong)
 		}
 	}
 }

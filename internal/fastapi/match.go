@@ -8,7 +8,7 @@ import (
 )
 
 // match validates text, which must be one valid JSON value, against a schema. It walks the
-// schema and looks up each member in the text, so mistakes come in the schema's order.
+// schema and looks up each member in the text, so errors come in the schema's order.
 // If request is not nil, it applies the members' rules, too.
 func match(text []byte, s *schema, request *http.Request) []Detail {
 	m := matcher{text: text, request: request, loc: append(make([]any, 0, 8), "body")}
@@ -27,7 +27,7 @@ func (m *matcher) value(pos int, s *schema) {
 	switch first := m.text[pos]; {
 	case first == 'n' && s.nullable:
 	case strings.IndexByte(s.kind.first, first) < 0, s.kind == kindWhole && !m.whole(pos):
-		m.report(Detail{Type: s.kind.mistake, Msg: s.kind.msg})
+		m.report(Detail{Type: s.kind.errorType, Msg: s.kind.msg})
 	case s.kind == kindObject:
 		m.object(pos, s)
 	case s.kind == kindList:
@@ -84,7 +84,7 @@ func (m *matcher) find(pos int, name string) (value int, found bool) {
 	return 0, false
 }
 
-// gap skips white space and separators. In a valid text they need no further check.
+// gap skips white space and separators. Valid text needs no further check.
 func (m *matcher) gap(pos int) int {
 	for isGap(m.text[pos]) {
 		pos++
@@ -94,7 +94,7 @@ func (m *matcher) gap(pos int) int {
 
 func isGap(c byte) bool { return c == ',' || c == ':' || isSpace(c) }
 
-// end returns the position behind the value at pos.
+// end returns the position after the value at pos.
 func (m *matcher) end(pos int) int {
 	switch m.text[pos] {
 	case '"':

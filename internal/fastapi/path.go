@@ -90,7 +90,7 @@ func (c components) param(raw jsontext.Value) (in string, p param, err error) {
 	return text.In, param{name: text.Name, uuid: s.Format == "uuid"}, nil
 }
 
-// checkPath returns the mistakes in the parameters, or an error if no resource can have
+// checkPath returns the errors in the parameters, or an error if no resource can have
 // this path. Echo's last parameter may contain slashes, unlike the framework's.
 func (op *operation) checkPath(c echo.Context) (details []Detail, err error) {
 	values := c.ParamValues()

@@ -28,8 +28,8 @@ func (c components) queryParam(name string, required bool, raw jsontext.Value) (
 	return param{name: name, required: required, schema: s}, nil
 }
 
-// checkQuery returns the mistakes in the document's parameters. Like the framework, it
-// ignores others. A repeated parameter is a mistake: parsers disagree about which one
+// checkQuery returns the errors in the document's parameters. Like the framework, it
+// ignores others. A repeated parameter is an error: parsers disagree about which one
 // counts.
 func (op *operation) checkQuery(raw string) (details []Detail) {
 	if len(op.query) == 0 {
@@ -44,8 +44,8 @@ func (op *operation) checkQuery(raw string) (details []Detail) {
 		if len(sent) == 0 && p.required {
 			details = append(details, missing("query", p.name))
 		}
-		if mistake, msg := p.schema.query(sent); mistake != "" {
-			details = append(details, Detail{Type: mistake, Loc: []any{"query", p.name}, Msg: msg})
+		if errorType, msg := p.schema.query(sent); errorType != "" {
+			details = append(details, Detail{Type: errorType, Loc: []any{"query", p.name}, Msg: msg})
 		}
 	}
 	return details
@@ -53,13 +53,13 @@ func (op *operation) checkQuery(raw string) (details []Detail) {
 
 const notUnicode = "Input should be a valid string, unable to parse raw data as a unicode string"
 
-// query returns the mistake in the values of a parameter.
-func (s *schema) query(sent []string) (mistake, msg string) {
+// query returns the error in the values of a parameter.
+func (s *schema) query(sent []string) (errorType, msg string) {
 	switch {
 	case len(sent) == 0:
 		return "", ""
 	case len(sent) > 1:
-		return s.kind.mistake, s.kind.msg
+		return s.kind.errorType, s.kind.msg
 	case !utf8.ValidString(sent[0]):
 		return "string_unicode", notUnicode
 	case s.kind == kindWhole:
@@ -71,7 +71,7 @@ func (s *schema) query(sent []string) (mistake, msg string) {
 
 // whole accepts decimal digits with or without a sign. The framework accepts other
 // forms, too.
-func (s *schema) whole(text string) (mistake, msg string) {
+func (s *schema) whole(text string) (errorType, msg string) {
 	digits := strings.TrimPrefix(text, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return "int_parsing", "Input should be a valid integer, unable to parse string as an integer"

@@ -50,7 +50,7 @@ func TestQueryParameters(t *testing.T) {
 		status, answer := send(e, http.MethodGet, "/api/v1/secrets/search?"+query, "", "")
 		got := ""
 		if status == http.StatusUnprocessableEntity {
-			got = mistakes(t, answer)
+			got = details(t, answer)
 		}
 		if got != want || (want == "") != (status == http.StatusOK) {
 			t.Errorf("%s:\n got %d %s\nwant %s", query, status, got, want)

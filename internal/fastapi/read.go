@@ -10,24 +10,25 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Bounds are those of a request's body.
+// Bounds limit the body of a request.
 type Bounds struct {
-	// MaxBody is how many bytes it may have.
+	// MaxBody is the maximum size in bytes.
 	MaxBody int64
-	// Admit is asked before any of the body is read, unless the path is wrong already. Its
-	// error is the answer. Nil admits every request.
+	// Admit is called before any of the body is read, unless the path is already invalid.
+	// Its error is the answer. Nil admits every request.
 	Admit func(echo.Context) error
-	// Hold is asked for the memory that the body takes, before that is used. Its error is
-	// the answer. Nil holds anything.
+	// Hold reserves the memory for the body before it is used. Its error is the answer.
+	// Nil sets no limit.
 	Hold func(ctx context.Context, bytes int) error
 }
 
 const (
-	// firstRead is how much room there is for a body at first, whatever is announced:
-	// announcing costs the sender nothing.
+	// firstRead is the initial size of the buffer for a body, in bytes. A larger
+	// Content-Length does not enlarge it, because announcing a length costs the client
+	// nothing.
 	firstRead = 16 << 10
-	// bodyCost is how many bytes of memory a byte of a body takes: as it was sent, decoded,
-	// and on its way to the disk.
+	// bodyCost is the number of bytes of memory for each byte of a body: as sent,
+	// decoded, and on its way to the disk.
 	bodyCost = 3
 )
 
@@ -45,10 +46,10 @@ func (b Bounds) hold(r *http.Request, bytes int64) error {
 	return b.Hold(r.Context(), int(bytes)*bodyCost)
 }
 
-// read returns the body. The memory for one whose length is announced is held before any
-// of it is read, that for others as they grow.
+// read returns the body. With a Content-Length it reserves the memory before it reads,
+// without one as the body grows.
 func (b Bounds) read(r *http.Request) (text []byte, err error) {
-	most, announced := b.MaxBody+1, r.ContentLength >= 0 // one byte more, to see the end
+	most, announced := b.MaxBody+1, r.ContentLength >= 0 // one byte more, to detect a larger body
 	if announced {
 		if r.ContentLength > b.MaxBody {
 			return nil, ErrTooLarge

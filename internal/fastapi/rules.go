@@ -64,7 +64,7 @@ func (s *schema) patternWithin() bool {
 		slices.ContainsFunc(s.members, func(m member) bool { return within(m.schema) })
 }
 
-// match returns the mistakes in a body. It applies rules only if there are other mistakes.
+// match returns the errors in a body. It applies rules only if there are other errors.
 func (op *operation) match(r *http.Request, text []byte) []Detail {
 	details := match(text, op.body, nil)
 	if len(details) == 0 {

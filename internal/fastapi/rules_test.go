@@ -17,7 +17,7 @@ const ruled = `{"openapi": "3.1.0", "paths": {"/a/{id}": {"put": {"security": [{
 		"properties": {"name": {"type": "string", "pattern": "^x"}, "n": {"type": "integer"}}}}}}}}},
 	"components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "K"}}}}`
 
-func TestRulesRunEvenIfTheBodyHasOtherMistakes(t *testing.T) {
+func TestRulesRunEvenIfTheBodyHasOtherErrors(t *testing.T) {
 	doc, err := fastapi.Load([]byte(ruled))
 	if err != nil {
 		t.Fatal(err)

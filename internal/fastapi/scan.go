@@ -32,8 +32,8 @@ func scan(text []byte) (character int, err error) {
 	return utf8.RuneCount(text[:s.pos]), errNotJSON
 }
 
-// A scanner reads a text once. Each method expects the element it is named after at pos. It
-// moves pos behind the element, or returns false and moves pos to the error.
+// A scanner reads a text once. Each method expects the element in its name at pos. It
+// moves pos past the element, or returns false and moves pos to the error.
 type scanner struct {
 	text  []byte
 	pos   int
@@ -165,7 +165,7 @@ func (s *scanner) escape() bool {
 	return true
 }
 
-// unicode reads \uXXXX, or two of them if they make one character. Its mistakes are
+// unicode reads \uXXXX, or two of them if they make one character. Its errors are
 // reported at the letter u.
 func (s *scanner) unicode() bool {
 	s.pos++
@@ -192,7 +192,7 @@ func (s *scanner) unicode() bool {
 	return true
 }
 
-// hex reads four digits. Like CPython, it requires a character behind them.
+// hex reads four digits. Like CPython, it requires a character after them.
 func (s *scanner) hex(pos int) (r rune, ok bool) {
 	if pos+4 >= len(s.text) {
 		return 0, false
@@ -210,7 +210,7 @@ func (s *scanner) hex(pos int) (r rune, ok bool) {
 	return r, true
 }
 
-// number reads the longest valid number: in 1.x the mistake is at .x.
+// number reads the longest valid number: in 1.x the error is at .x.
 func (s *scanner) number() bool {
 	pos := s.pos
 	if s.at(pos) == '-' {
@@ -281,7 +281,7 @@ func (s *scanner) take(c byte) bool {
 
 func (s *scanner) peek() byte { return s.at(s.pos) }
 
-// at returns the byte at pos, and NUL at the end, since NUL is never valid.
+// at returns the byte at pos, or NUL at the end, because NUL is never valid.
 func (s *scanner) at(pos int) byte {
 	if pos >= len(s.text) {
 		return 0

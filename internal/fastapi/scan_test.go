@@ -12,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// jsonMistake sends a body and returns the offset of its first JSON mistake, or -1.
-func jsonMistake(t testing.TB, h http.Handler, body string) int {
+// jsonErrorOffset sends a body and returns the offset of its first JSON error, or -1.
+func jsonErrorOffset(t testing.TB, h http.Handler, body string) int {
 	t.Helper()
 	status, answer := send(h, "PUT", "/api/secrets/A", "", body)
 	if status != http.StatusUnprocessableEntity && status != http.StatusOK {
@@ -94,10 +94,10 @@ var cpython = []struct {
 	{"closing only", `}`, 0},
 }
 
-func TestMistakesInJSONHaveCPythonsPositions(t *testing.T) {
+func TestErrorsInJSONHaveCPythonsPositions(t *testing.T) {
 	e := newServer(t)
 	for _, tc := range cpython {
-		if got := jsonMistake(t, e, tc.body); got != tc.want {
+		if got := jsonErrorOffset(t, e, tc.body); got != tc.want {
 			t.Errorf("%s: %q: got %d, want %d", tc.name, tc.body, got, tc.want)
 		}
 	}
@@ -129,16 +129,16 @@ func TestJSONThatOnlyCPythonAccepts(t *testing.T) {
 	}
 	e := newServer(t)
 	for _, tc := range tests {
-		if got := jsonMistake(t, e, tc.body); got != tc.want {
+		if got := jsonErrorOffset(t, e, tc.body); got != tc.want {
 			t.Errorf("%s: %q: got %d, want %d", tc.name, tc.body, got, tc.want)
 		}
 	}
-	if got := jsonMistake(t, e, strings.Repeat("[", 64)+strings.Repeat("]", 64)); got != -1 {
+	if got := jsonErrorOffset(t, e, strings.Repeat("[", 64)+strings.Repeat("]", 64)); got != -1 {
 		t.Errorf("just deep enough: got %d", got)
 	}
 }
 
-// With quadratic time, these bodies would take hours on any machine.
+// A scan in quadratic time would take hours for these bodies on any machine.
 func TestHostileBodiesAreQuick(t *testing.T) {
 	tests := map[string]string{
 		"brackets":      strings.Repeat("[", maxBody),
@@ -187,7 +187,7 @@ func FuzzScan(f *testing.F) {
 		if !utf8.Valid(body) || bytes.HasPrefix(body, []byte("\uFEFF")) || depth(body) > 64 {
 			return
 		}
-		got := jsonMistake(t, e, string(body)) < 0
+		got := jsonErrorOffset(t, e, string(body)) < 0
 		want := len(body) == 0 || jsontext.Value(body).IsValid()
 		if got != want {
 			t.Errorf("%q: accepted as JSON: %t, want %t", body, got, want)

@@ -30,8 +30,8 @@ type member struct {
 
 // A kind is a JSON type, with pydantic's message for values of other types.
 type kind struct {
-	first        string // the characters that can begin a value of this kind
-	mistake, msg string
+	first          string // the characters that can begin a value of this kind
+	errorType, msg string
 }
 
 var (
@@ -101,7 +101,7 @@ func parseSchema(raw jsontext.Value) (t schemaText, err error) {
 	if err := json.Unmarshal(raw, &t, json.RejectUnknownMembers(true)); err != nil {
 		return t, err
 	}
-	return t, t.belongTogether()
+	return t, t.checkCombination()
 }
 
 // schema compiles a schema. depth stops schemas that refer to themselves.
@@ -137,8 +137,8 @@ func (c components) schema(raw jsontext.Value, depth int) (*schema, error) {
 	return nil, fmt.Errorf("cannot check type %q with format %q", t.Type, t.Format)
 }
 
-// belongTogether rejects combinations of keywords that Check does not support.
-func (t *schemaText) belongTogether() error {
+// checkCombination rejects combinations of keywords that Check does not support.
+func (t *schemaText) checkCombination() error {
 	var (
 		object = t.Properties != nil || t.Required != nil
 		list   = t.Items != nil
@@ -157,7 +157,7 @@ func (t *schemaText) belongTogether() error {
 	return nil
 }
 
-var errNotNullable = errors.New("cannot check anyOf, except of something and null")
+var errNotNullable = errors.New("cannot check anyOf, except of one schema and null")
 
 // nullable compiles the only union in the documents: a schema or null.
 func (c components) nullable(either []jsontext.Value, depth int) (*schema, error) {

@@ -3,7 +3,7 @@
 //
 //	base64url(0x80 ‖ time (8) ‖ IV (16) ‖ AES-128-CBC ciphertext ‖ HMAC-SHA256 (32))
 //
-// It makes none: new records are sealed by package seal.
+// It does not create tokens: package seal seals new records.
 package fernet
 
 import (
@@ -20,8 +20,8 @@ import (
 // Prefix begins every token: the version, and a time before the year 2106.
 const Prefix = "gAAAAA"
 
-// ErrInvalid means that the key does not open the token, or that it is none.
-// Which of the two it is, is not told apart.
+// ErrInvalid means that the text is not a token, or that the key does not open it. The
+// error does not say which.
 var ErrInvalid = errors.New("not a Fernet token under this key")
 
 const (
@@ -33,9 +33,8 @@ const (
 // A Key authenticates with its first 16 bytes and decrypts with the others.
 type Key [32]byte
 
-// Open returns the message in the token, however old it is. The error is
-// ErrInvalid. Nothing is decrypted before the token is authenticated, and that
-// takes the same time wherever the authentication code differs.
+// Open returns the message in the token, however old it is. The error is ErrInvalid. It
+// authenticates the token before it decrypts, in constant time.
 func (k Key) Open(token string) ([]byte, error) {
 	raw, ok := decode(token)
 	if !ok || len(raw) < minLength || (len(raw)-minLength)%aes.BlockSize != 0 || raw[0] != version {
@@ -49,14 +48,14 @@ func (k Key) Open(token string) ([]byte, error) {
 	}
 	block, err := aes.NewCipher(k[16:])
 	if err != nil {
-		return nil, err // cannot be: the key has 16 bytes
+		return nil, err // cannot happen: the key has 16 bytes
 	}
 	text := signed[headLength:]
 	cipher.NewCBCDecrypter(block, signed[headLength-aes.BlockSize:headLength]).CryptBlocks(text, text)
 	return unpad(text)
 }
 
-// decode is strict: Go's decoder passes over line breaks.
+// decode is strict: Go's decoder skips line breaks.
 func decode(token string) ([]byte, bool) {
 	if strings.ContainsAny(token, "\r\n") {
 		return nil, false

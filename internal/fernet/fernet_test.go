@@ -47,7 +47,7 @@ func TestValidVectorsOpen(t *testing.T) {
 	}
 }
 
-// Two of the vectors are only too old or too new, which Open does not ask.
+// Two of the vectors are invalid only because of their time, which Open does not check.
 func TestInvalidVectorsDoNotOpen(t *testing.T) {
 	for _, v := range mustParse(t, invalid) {
 		_, err := v.key(t).Open(v.Token)
@@ -85,7 +85,7 @@ func TestNoChangedTokenOpens(t *testing.T) {
 	}
 }
 
-// As OpenHands' Cipher("correct horse").encrypt("sécret") made it with
+// The token is the result of OpenHands' Cipher("correct horse").encrypt("sécret") with
 // cryptography 48.0.0.
 func TestATokenOfOpenHandsOpens(t *testing.T) {
 	const token = "gAAAAABrC2Yz2kD6G3Sh19ykCZBtKse76gSukOFYjLEgZPqm9NXwpqDaRYDSJNjoI8UYXL9TqLaW73VtAmw9f1MkPbnojx5D2g=="

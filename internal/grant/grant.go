@@ -1,5 +1,5 @@
-// Package grant parses grants as people write them in keys files, in the config
-// and on the command line. All have the same form and meaning.
+// Package grant parses the grants in keys files, in the config and on the command line.
+// They have the same form and meaning everywhere.
 package grant
 
 import (
@@ -23,7 +23,7 @@ type Line struct {
 	// secrets of the caller that has the grant.
 	Owner string `yaml:"owner" json:"owner"`
 	// Names limits the grant to these secrets of the owner. Without the field it
-	// covers all of them. An empty list is a mistake, because it looks like a list
+	// covers all of them. An empty list is an error, because it looks like a list
 	// from which the last name was removed.
 	Names []string `yaml:"names,omitempty" json:"names,omitempty"`
 	// Deny forbids instead of allowing and overrides every other grant.
@@ -35,8 +35,8 @@ type Line struct {
 // self stands for the user of the caller.
 const self = "self"
 
-// For resolves the owner self to the user of a caller. It drops such grants if
-// the user is not a single one.
+// For resolves the owner self to the user of a caller. It drops such grants if the user
+// is empty or "*".
 func For(user string, grants []secret.Grant) (own []secret.Grant) {
 	for _, g := range grants {
 		if g.Owner == (secret.Owner{}) {
@@ -50,10 +50,10 @@ func For(user string, grants []secret.Grant) (own []secret.Grant) {
 	return own
 }
 
-// Parse returns the grants of the lines. The error joins every mistake, each with
-// its path below the given one, such as keys[0].grants. Source maps a path to a
-// description of the line's location for [secret.Grant.Source]; with nil, the
-// path is used. A grant on self has no owner yet: see [For].
+// Parse returns the grants of the lines. It returns all errors joined, each with its path
+// below the given one, such as keys[0].grants. Source maps a path to a description of the
+// line's location for [secret.Grant.Source]; with nil, the path is used. A grant on self
+// has no owner yet: see [For].
 func Parse(lines []Line, path string, source func(path string) string) (grants []secret.Grant, err error) {
 	var wrong []error
 	for i, line := range lines {
@@ -82,7 +82,7 @@ func (l Line) parse(path string) (secret.Grant, error) {
 		wrong = append(wrong, errors.New(path+"owner: must be user/<id>, user/*, app/<uuid>, app/* or self"))
 	}
 	if l.Names != nil && len(l.Names) == 0 {
-		wrong = append(wrong, errors.New(path+"names: must name at least one, or be left out for all of the owner's"))
+		wrong = append(wrong, errors.New(path+"names: must name at least one secret, or be left out for all secrets of the owner"))
 	}
 	for _, name := range l.Names {
 		if err := secret.CheckName(name); err != nil {
@@ -94,7 +94,7 @@ func (l Line) parse(path string) (secret.Grant, error) {
 
 var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// parseOwner accepts a star as the whole id only: user/al* is a mistake, not a
+// parseOwner accepts a star as the whole id only: user/al* is an error, not a
 // pattern.
 func parseOwner(s string) (secret.Owner, bool) {
 	kind, id, _ := strings.Cut(s, "/")

@@ -38,7 +38,7 @@ func TestALineStandsForItsGrant(t *testing.T) {
 	}
 }
 
-func TestMistakesAreNamedWithTheirPathsAllAtOnce(t *testing.T) {
+func TestAllErrorsAreReportedWithTheirPaths(t *testing.T) {
 	const owner = "owner: must be user/<id>, user/*, app/<uuid>, app/* or self"
 	for _, tc := range []struct {
 		lines []grant.Line
@@ -55,7 +55,7 @@ func TestMistakesAreNamedWithTheirPathsAllAtOnce(t *testing.T) {
 		{[]grant.Line{{Actions: list, Owner: "*"}}, "g[0]." + owner},
 		{[]grant.Line{{Actions: list, Owner: "group/a"}}, "g[0]." + owner},
 		{[]grant.Line{{Actions: list, Owner: "user/a", Names: []string{"a/b"}}}, "g[0].names: name: must not contain slashes or control characters"},
-		{[]grant.Line{{Actions: list, Owner: "user/a", Names: []string{}}}, "g[0].names: must name at least one, or be left out for all of the owner's"},
+		{[]grant.Line{{Actions: list, Owner: "user/a", Names: []string{}}}, "g[0].names: must name at least one secret, or be left out for all secrets of the owner"},
 		{[]grant.Line{{Actions: list, Owner: "user/a"}, {Owner: "x"}}, "g[1].actions: must name at least one\ng[1]." + owner},
 	} {
 		_, err := grant.Parse(tc.lines, "g", nil)
@@ -82,7 +82,7 @@ func TestALineSurvivesJSON(t *testing.T) {
 	}
 }
 
-func TestSelfIsWhoeverHasTheGrant(t *testing.T) {
+func TestSelfIsTheUserWithTheGrant(t *testing.T) {
 	grants := []secret.Grant{{Actions: list}, {Actions: list, Owner: secret.User("bob"), Deny: true}}
 	want := []secret.Grant{{Actions: list, Owner: secret.User("alice")}, grants[1]}
 	if diff := cmp.Diff(want, grant.For("alice", grants)); diff != "" {

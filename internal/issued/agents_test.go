@@ -196,7 +196,7 @@ func TestRevokingAnUnknownSandboxIsAnError(t *testing.T) {
 	}
 }
 
-// Whatever the wall clock is set to, a key never works for longer than its lifetime, and
+// With any setting of the wall clock, a key never works for longer than its lifetime, and
 // an expired key never works again.
 func TestSettingTheClockBackNeverRevivesAKey(t *testing.T) {
 	for _, tc := range []struct {

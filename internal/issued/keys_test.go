@@ -196,7 +196,7 @@ func TestRotationNeverRevivesARevokedKey(t *testing.T) {
 	}
 }
 
-func TestMistakesAreNamed(t *testing.T) {
+func TestInvalidInputIsNamed(t *testing.T) {
 	s := newStack(t, newClock().clock())
 	long := strings.Repeat("x", 257)
 	agent := func(change func(*issued.AgentDraft)) any {

@@ -58,7 +58,7 @@ func (k *Keys) load() error {
 	})
 }
 
-// follow takes changed rows into memory.
+// follow copies changed rows into memory.
 func (k *Keys) follow(rows []state.Row) {
 	for _, r := range rows {
 		if r.Value == nil {
@@ -69,7 +69,7 @@ func (k *Keys) follow(rows []state.Row) {
 	}
 }
 
-// apply takes a row into memory.
+// apply copies a row into memory.
 func (k *Keys) apply(row, sealed []byte) {
 	var err error
 	if bytes.Equal(row, timeKey) {

@@ -38,7 +38,7 @@ func (k *Keys) run() {
 func (k *Keys) wakeUp() {
 	select {
 	case k.wake <- struct{}{}:
-	default: // run is already due to wake
+	default: // run will wake anyway
 	}
 }
 
@@ -59,8 +59,8 @@ func (k *Keys) untilNext() time.Duration {
 // if some key ends after the time on disk.
 func (k *Keys) flush() error {
 	now := k.clock.now()
-	used, forgotten, ending := k.due(now)
-	if err := errors.Join(k.each(used, k.writeUsed), k.each(forgotten, k.forget)); err != nil {
+	used, old, ending := k.due(now)
+	if err := errors.Join(k.each(used, k.writeUsed), k.each(old, k.remove)); err != nil {
 		return err
 	}
 	if !ending {
@@ -71,7 +71,7 @@ func (k *Keys) flush() error {
 
 // due returns the ids of keys with an unwritten last use and of keys to remove, and
 // whether some key ends after the time on disk.
-func (k *Keys) due(now time.Time) (used, forgotten []string, ending bool) {
+func (k *Keys) due(now time.Time) (used, old []string, ending bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	remembered := Remembered
@@ -82,13 +82,13 @@ func (k *Keys) due(now time.Time) (used, forgotten []string, ending bool) {
 		since, over := e.over(now)
 		switch {
 		case over && now.Sub(since) > remembered:
-			forgotten = append(forgotten, id)
+			old = append(old, id)
 		case !e.now().Used.Equal(e.Used):
 			used = append(used, id)
 		}
 		ending = ending || (e.Revoked.IsZero() && e.Ends.After(k.marked))
 	}
-	return used, forgotten, ending
+	return used, old, ending
 }
 
 // stepKeys limits the keys written in one transaction.
@@ -126,8 +126,8 @@ func (k *Keys) writeUsed(tx *state.Tx, key Key) error {
 	return k.write(tx, key)
 }
 
-// forget removes a key that no longer works.
-func (k *Keys) forget(tx *state.Tx, key Key) error {
+// remove removes a key that no longer works.
+func (k *Keys) remove(tx *state.Tx, key Key) error {
 	if _, over := key.over(k.clock.now()); !over {
 		return nil
 	}

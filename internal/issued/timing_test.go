@@ -22,8 +22,8 @@ const (
 	timingEnv    = "STRONGROOM_TIMING" // samples of each kind; make timing takes a million
 	timingHeader = "X-Session-Api-Key"
 	knownKeys    = 64 // in a file, and as many issued ones
-	// The t values below which no difference is detected, and above which an early exit
-	// must be.
+	// A t below undetected shows no difference. The control with an early exit must give
+	// a t above detected.
 	undetected, detected = 4.5, 10
 )
 
@@ -35,7 +35,7 @@ var refused = []string{"unknown id", "known id, last byte wrong", "known id, ran
 // a comparison that stops at the first difference.
 func TestTimingOfARejectionRevealsNothing(t *testing.T) {
 	if os.Getenv(timingEnv) == "" {
-		t.Skip("takes a while, and a machine without much else to do: make timing")
+		t.Skip("takes a while, and needs an idle machine: make timing")
 	}
 	samples, err := strconv.Atoi(os.Getenv(timingEnv))
 	if err != nil || samples < 1000 {
@@ -128,7 +128,7 @@ func measure(t *testing.T, s auth.Strategy, keys []string, samples int) (times [
 }
 
 // worst returns the largest t of any two kinds, without the slowest 5 % of all samples.
-func worst(t *testing.T, what string, times [3][]float64) (largest float64) {
+func worst(t *testing.T, name string, times [3][]float64) (largest float64) {
 	t.Helper()
 	all := slices.Concat(times[0], times[1], times[2])
 	slices.Sort(all)
@@ -140,7 +140,7 @@ func worst(t *testing.T, what string, times [3][]float64) (largest float64) {
 		for b := range a {
 			value := welch(times[a], times[b])
 			largest = max(largest, math.Abs(value))
-			t.Logf("%s: %s against %s: t = %.2f (%d and %d samples)", what, refused[a], refused[b], value, len(times[a]), len(times[b]))
+			t.Logf("%s: %s against %s: t = %.2f (%d and %d samples)", name, refused[a], refused[b], value, len(times[a]), len(times[b]))
 		}
 	}
 	return largest

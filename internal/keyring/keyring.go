@@ -16,8 +16,8 @@ import (
 type File interface {
 	ID() string
 	Keyring() (wrapped []byte, err error)
-	// SwapKeyring replaces the wrapped keyring durably if it is still before, and reports
-	// whether it was.
+	// SwapKeyring durably replaces the wrapped keyring before by after. It reports false,
+	// and changes nothing, if the file has another keyring.
 	SwapKeyring(ctx context.Context, before, after []byte) (swapped bool, err error)
 	// WatchKeyring calls fn with each new wrapped keyring, before SwapKeyring returns and
 	// before the next change of the file.
@@ -38,9 +38,9 @@ type Keyring struct {
 	changing sync.Mutex // held during changes
 
 	mu      sync.Mutex // guards the fields below
-	wrapped []byte     // the keyring in the file, which ring is
-	kek     *seal.Key  // opens it
-	nextKEK *seal.Key  // may open it soon; nil unless Rewrap is in progress
+	wrapped []byte     // the keyring in the file; ring is the same keyring, opened
+	kek     *seal.Key  // opens wrapped
+	nextKEK *seal.Key  // opens the next keyring; nil unless Rewrap is in progress
 }
 
 // New creates a keyring and returns it wrapped for the state file with this id, as
@@ -114,7 +114,7 @@ func (k *Keyring) follow(wrapped []byte) {
 			return
 		}
 	}
-	// Going on would seal records with keys that the file does not have.
+	// Otherwise this process would seal records with keys that the file does not have.
 	panic("the keyring was rewrapped elsewhere, and this process does not have its key")
 }
 
@@ -136,7 +136,7 @@ func (k *Keyring) ForBackup() (ring *seal.Ring, wrapped []byte, err error) {
 var ErrChanged = errors.New("the keyring was changed in the meantime: try again")
 
 // Rotate adds a key, makes it the primary one and returns its id. Older keys still open
-// what they sealed; the stores have to reseal it. Error: ErrChanged.
+// the records that they sealed, until the stores have resealed them. Error: ErrChanged.
 func (k *Keyring) Rotate(ctx context.Context) (id uint32, err error) {
 	err = k.change(ctx, nil, func() (*seal.Ring, error) {
 		next := k.ring.Rotated()
@@ -166,9 +166,10 @@ func (k *Keyring) Rewrap(ctx context.Context, kek *seal.Key) error {
 	return k.change(ctx, kek, func() (*seal.Ring, error) { return k.ring, nil })
 }
 
-// change replaces the keyring in the file by the one that next derives from k.ring,
-// wrapped with kek or, if that is nil, with the same key as before. Memory follows when it
-// is durable, and not if the file has another keyring than the one that next began with.
+// change replaces the keyring in the file by the result of next, wrapped with kek or, if
+// kek is nil, with the same key as before. Memory changes once the new keyring is
+// durable. If the file no longer has the keyring from which next started, nothing
+// changes.
 func (k *Keyring) change(ctx context.Context, kek *seal.Key, next func() (*seal.Ring, error)) error {
 	k.changing.Lock()
 	defer k.changing.Unlock()
@@ -192,8 +193,8 @@ func (k *Keyring) change(ctx context.Context, kek *seal.Key, next func() (*seal.
 	return nil
 }
 
-// begin sets the key-encryption key that may come, and returns the wrapped keyring and the
-// key to wrap the next one with.
+// begin sets nextKEK, and returns the wrapped keyring and the key to wrap the next one
+// with.
 func (k *Keyring) begin(next *seal.Key) (wrapped []byte, kek *seal.Key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

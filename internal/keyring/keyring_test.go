@@ -133,7 +133,7 @@ func TestPruneKeepsOnlyThePrimaryKey(t *testing.T) {
 	if dropped, err := k.Prune(ctx, 3); err != nil || len(dropped) > 0 {
 		t.Errorf("Prune again: %v, %v", dropped, err)
 	}
-	// Key ids are never reused, or pieces of an old backup could pass as new ones.
+	// Key ids are never reused. Otherwise pieces of an old backup could pass as new ones.
 	if id, err := k.Rotate(ctx); err != nil || id != 4 {
 		t.Errorf("Rotate: %d, %v, want 4", id, err)
 	}
@@ -342,8 +342,8 @@ func TestKeyComesFromItsSourceOrTheErrorNamesTheSource(t *testing.T) {
 		{"a file", keyring.FromFile(path("a", key, 0o600)), ""},
 		{"a file of a group", keyring.FromFile(path("b", key+"\n", 0o640)), ""},
 		{"a file for reading only", keyring.FromFile(path("c", key, 0o400)), ""},
-		{"a file open to others", keyring.FromFile(path("d", key, 0o604)), "d is open to others (mode 0604): run chmod 600 on it"},
-		{"a file that its group may write", keyring.FromFile(path("e", key, 0o660)), "e is open to others (mode 0660)"},
+		{"a file that others can access", keyring.FromFile(path("d", key, 0o604)), "d (mode 0604): run chmod 600 on it"},
+		{"a file that its group may write", keyring.FromFile(path("e", key, 0o660)), "e (mode 0660)"},
 		{"a file that is none", keyring.FromFile(filepath.Join(dir, "none")), "none: no such file"},
 		{"a directory", keyring.FromFile(dir), ""},
 		{"a file with something else", keyring.FromFile(path("f", "hunter2", 0o600)), "want 32 bytes in base64"},

@@ -62,8 +62,8 @@ func (t *Tracker) write(tx *state.Tx, ref secret.Ref, last Access) error {
 	return rows.Put(row, t.ring.Seal(text, t.place(row)))
 }
 
-// forget removes the row of a secret, or all rows of an owner.
-func (t *Tracker) forget(tx *state.Tx, ref secret.Ref) error {
+// remove removes the row of a secret, or all rows of an owner.
+func (t *Tracker) remove(tx *state.Tx, ref secret.Ref) error {
 	prefix := t.ownerKey(ref.Owner)
 	if ref.Name != "" {
 		prefix = t.rowKey(ref)

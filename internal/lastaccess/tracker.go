@@ -38,7 +38,8 @@ type Tracker struct {
 // Open returns the tracker of the file. Give its Follow method to audit.Open.
 func Open(file *state.File, ring Ring) *Tracker { return &Tracker{file, ring} }
 
-// Follow updates the rows by an audit event, in the transaction that appends its entry.
+// Follow updates the rows after an audit event, in the transaction that appends its
+// entry.
 func (t *Tracker) Follow(tx *state.Tx, e secret.Event) error {
 	if e.Outcome != secret.Done {
 		return nil
@@ -47,7 +48,7 @@ func (t *Tracker) Follow(tx *state.Tx, e secret.Event) error {
 	case secret.Reveal:
 		return t.write(tx, e.Ref, Access{e.Time, e.Subject, e.CredentialID})
 	case secret.Destroy, secret.Erase:
-		return t.forget(tx, e.Ref)
+		return t.remove(tx, e.Ref)
 	}
 	if e.NewName == "" {
 		return nil

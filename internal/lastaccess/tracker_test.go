@@ -137,14 +137,14 @@ func (s *stack) wantLast(t *testing.T, ref secret.Ref, subject, when string) {
 	}
 }
 
-// inEveryState calls look at once, after a restart and after a crash.
-func (s *stack) inEveryState(t *testing.T, look func(s *stack, when string)) {
+// inEveryState calls check at once, after a restart and after a crash.
+func (s *stack) inEveryState(t *testing.T, check func(s *stack, when string)) {
 	t.Helper()
-	look(s, "at once")
-	look(s.mustCrash(t), "after a crash")
+	check(s, "at once")
+	check(s.mustCrash(t), "after a crash")
 	s = s.mustReopen(t)
-	look(s, "after a restart")
-	look(s.mustCrash(t), "after a restart and a crash")
+	check(s, "after a restart")
+	check(s.mustCrash(t), "after a restart and a crash")
 }
 
 func TestLastAccessIsKnown(t *testing.T) {

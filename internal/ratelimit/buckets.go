@@ -81,7 +81,7 @@ func (b *Buckets[K]) add(key K, now time.Time) *rate.Limiter {
 		return bucket
 	}
 	if len(b.byKey) >= Remembered {
-		b.forgetLocked(now)
+		b.evictLocked(now)
 	}
 	bucket := rate.NewLimiter(b.perSecond, b.burst)
 	b.byKey[key] = bucket
@@ -89,9 +89,9 @@ func (b *Buckets[K]) add(key K, now time.Time) *rate.Limiter {
 	return bucket
 }
 
-// forgetLocked evicts full buckets, and others until at least half are gone, so
-// that the next eviction is far away.
-func (b *Buckets[K]) forgetLocked(now time.Time) {
+// evictLocked evicts full buckets, and others until at least half are gone, so that the
+// next eviction is far away.
+func (b *Buckets[K]) evictLocked(now time.Time) {
 	for key, bucket := range b.byKey {
 		if bucket.TokensAt(now) >= float64(b.burst) {
 			delete(b.byKey, key)

@@ -118,7 +118,7 @@ func BenchmarkTake(b *testing.B) {
 	}
 }
 
-func BenchmarkWaitOfNobody(b *testing.B) {
+func BenchmarkWaitOfAnUnknownKey(b *testing.B) {
 	buckets := ratelimit.New[[2]string](1, 1)
 	key := [2]string{"alice", "k3x7q2mf"}
 	b.ReportAllocs()

@@ -39,13 +39,13 @@ func Edit(path string, change func(old []byte) ([]byte, error)) error {
 			if _, err := draft.Write(content); err != nil {
 				return err
 			}
-			return likeness(draft, info)
+			return copyOwnerAndMode(draft, info)
 		})
 	})
 }
 
-// lock waits for no other process: it returns an error if one has the lock, or has
-// replaced the file since it was opened.
+// lock never waits. It returns an error if another process has the lock, or has replaced
+// the file since it was opened.
 func lock(f *os.File, path string) (os.FileInfo, error) {
 	busy := fmt.Errorf("another process is changing %s: try again", path)
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
@@ -62,9 +62,9 @@ func lock(f *os.File, path string) (os.FileInfo, error) {
 	return info, nil
 }
 
-// likeness gives a new file the owner, group and mode of another. The mode comes last:
-// until then only the owner of the draft can read it.
-func likeness(f *os.File, other os.FileInfo) error {
+// copyOwnerAndMode gives a new file the owner, group and mode of another. The mode comes
+// last: until then only the owner of the draft can read it.
+func copyOwnerAndMode(f *os.File, other os.FileInfo) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err

@@ -27,8 +27,8 @@ func Open(path string, flag int) (*os.File, error) {
 }
 
 // OpenOwn opens or creates a file that the program keeps beside another one, such as a
-// lock. A symbolic link or a second hard link to such a file is an attack or a mistake,
-// and therefore an error.
+// lock. It returns an error for a symbolic link and for a file with a second hard link:
+// either is an attack or a mistake.
 func OpenOwn(path string, flag int) (*os.File, error) {
 	f, info, err := open(path, flag|unix.O_NOFOLLOW)
 	switch {
@@ -92,7 +92,7 @@ func ReadPrivate(path string) ([]byte, error) {
 		return nil, err
 	}
 	if mode := info.Mode().Perm(); mode&0o027 != 0 {
-		return nil, fmt.Errorf("%s is open to others (mode %04o): run chmod 600 on it", path, mode)
+		return nil, fmt.Errorf("other users can access %s (mode %04o): run chmod 600 on it", path, mode)
 	}
 	return io.ReadAll(f)
 }

@@ -2,8 +2,8 @@
 // links planted by another user.
 //
 // Commands run by root work in a directory that the service's user can write. That user
-// can replace any file there with a symbolic link, a hard link or a FIFO before it is
-// opened. Two rules prevent an attack:
+// can replace any file there with a symbolic link, a hard link or a FIFO. Two rules
+// prevent an attack:
 //
 //   - root accesses such files with the rights of the user that controls the path
 //     ([OwnerOf]), so that it can do no more than that user;

@@ -169,7 +169,7 @@ func TestPanicOfTheRecorderCountsAsAMissingEntry(t *testing.T) {
 			t.Errorf("got %v, want the panic of the recorder", got)
 		}
 		if err := <-awaited; err == nil {
-			t.Error("the store was told that the attempt is on record")
+			t.Error("Await returned nil without an audit entry")
 		}
 	}()
 	_ = secret.NewService(st, &panicking{}).Delete(t.Context(), caller(grant(app, all...)), on(app, "db"), "")

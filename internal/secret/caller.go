@@ -177,9 +177,9 @@ func (c *Caller) hasAll(now time.Time, action Action, g Grant, name string) (has
 	return has
 }
 
-// tellsNamesApart reports whether the caller's rights may differ between secrets of
+// rightsDependOnName reports whether the caller's rights may differ between secrets of
 // the same owner.
-func (c Caller) tellsNamesApart() bool {
+func (c Caller) rightsDependOnName() bool {
 	return slices.ContainsFunc(c.Grants, func(g Grant) bool { return len(g.Names) > 0 })
 }
 

@@ -60,8 +60,8 @@ func CheckKey(key string) error {
 
 func invalidKey(reason string) error { return &InvalidError{Field: "key", Reason: reason} }
 
-// CheckDescription returns an InvalidError unless the text is one that a secret can have as its
-// description: UTF-8 of at most 16 KiB.
+// CheckDescription returns an InvalidError unless the text is a legal description: UTF-8
+// of at most 16 KiB.
 func CheckDescription(description string) error {
 	if len(description) > MaxDescriptionBytes || !utf8.ValidString(description) {
 		return &InvalidError{Field: "description", Reason: "must be UTF-8 of at most 16 KiB"}

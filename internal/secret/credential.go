@@ -9,9 +9,9 @@ type Credential interface {
 	// reads memory only.
 	Check() error
 
-	// Spend counts a delivery of values in the transaction, which also records
-	// it. It returns ErrForbidden, and has written nothing, if the credential
-	// has no delivery left. For a credential that is not counted it does nothing.
+	// Spend counts a delivery of values in the transaction, which also records it. It
+	// returns ErrForbidden, and has written nothing, if the credential has no reads left.
+	// For a credential without a limit of reads it does nothing.
 	Spend(tx Tx) error
 }
 

@@ -46,8 +46,8 @@ func (e *InvalidError) Error() string {
 	return e.Field + ": " + e.Reason
 }
 
-// InvalidErrors returns the InvalidErrors in an error, of which errors.Join can make one of many, in
-// their order.
+// InvalidErrors returns all InvalidErrors in an error, in order. After errors.Join there
+// can be several.
 func InvalidErrors(err error) (all []*InvalidError) {
 	switch e := err.(type) {
 	case *InvalidError:

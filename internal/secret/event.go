@@ -16,17 +16,17 @@ type Event struct {
 	Action       Action
 	Ref          Ref     // has no name for a list of the owner's secrets
 	NewName      string  // of a rename
-	Outcome      Outcome // how it ended
+	Outcome      Outcome // result of the attempt
 	// Covers lists the grants of a key that was issued, one a line: the owner, and a space
 	// and the name if the grant names secrets. Lines of denials begin with "except ".
 	Covers string
 
-	// Missing means that the answer is not found, including denials that look like it.
-	// It is not in the entry; it decides how the entry is written.
+	// Missing means that the answer is not found, including denials that look the same.
+	// It is not stored in the entry; it decides how the entry is written.
 	Missing bool
 }
 
-// An Outcome is how an attempt ended.
+// An Outcome is the result of an attempt.
 type Outcome string
 
 // The outcomes. An event with Unknown, not followed by another event of the same

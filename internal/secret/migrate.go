@@ -11,12 +11,12 @@ import (
 var ErrSamePlace = errors.New("both stores keep the secret in the same place")
 
 // errCopyDiffers means that the store did not keep the copied content.
-var errCopyDiffers = errors.New("what is stored is not what was copied")
+var errCopyDiffers = errors.New("the stored content differs from the copied content")
 
 // A Copy is the result of copying a secret.
 type Copy struct {
 	From Info // the source at the time of the copy
-	New  bool // it was not there before
+	New  bool // it did not exist before
 }
 
 // CopyTo copies the secret's values, description and creation time to another

@@ -29,8 +29,8 @@ var tenants = []secret.Owner{app, other, alice, secret.User("bob")}
 // names are the names of the secrets. Grants use only some of them.
 var names = []string{"a", "b", "c", "d"}
 
-// aView is every answer that a caller gets from a service, by owner and operation.
-// None of the operations changes anything.
+// aView has every answer that a caller gets from a service, by owner and operation. None
+// of the operations changes anything.
 type aView map[asked]string
 
 type asked struct {
@@ -113,8 +113,8 @@ func (w world) mustToggle(t *testing.T, ref secret.Ref) {
 	}
 }
 
-// forEveryStore tests a property on each kind of store, with fewer rounds where a
-// disk makes it slower.
+// forEveryStore tests a property on each kind of store, with fewer rounds on stores that
+// use the disk.
 func forEveryStore(t *testing.T, test func(t *testing.T, w world, rounds int)) {
 	t.Helper()
 	for name, store := range map[string]struct {
@@ -167,7 +167,7 @@ func TestADenialNeverShowsMore(t *testing.T) {
 	})
 }
 
-func TestAGrantThatGoesNeverShowsMore(t *testing.T) {
+func TestRemovingAGrantNeverShowsMore(t *testing.T) {
 	forEveryStore(t, func(t *testing.T, w world, rounds int) {
 		for range rounds {
 			grants := w.grants()
@@ -222,7 +222,7 @@ func TestAViewOfATenantNeverDependsOnAnother(t *testing.T) {
 func TestARenameNeverBringsASecretWithinReach(t *testing.T) {
 	forEveryStore(t, func(t *testing.T, w world, rounds int) {
 		renamed := 0
-		for tries := 0; renamed < rounds; tries++ { // most callers may not
+		for tries := 0; renamed < rounds; tries++ { // most callers may not rename
 			if tries > 10_000*rounds {
 				t.Fatalf("only %d were renamed", renamed)
 			}

@@ -48,7 +48,7 @@ func TestPutCreatesOrReplaces(t *testing.T) {
 	}
 }
 
-func TestPutTakesTheRightsForBothThatItDoes(t *testing.T) {
+func TestPutNeedsTheRightsToCreateAndToWrite(t *testing.T) {
 	for _, tc := range []struct {
 		may         []secret.Action
 		there, gone error // of an existing secret, and of a missing one
@@ -68,16 +68,16 @@ func TestPutTakesTheRightsForBothThatItDoes(t *testing.T) {
 	}
 }
 
-// A forgetful recorder keeps nothing, so it is safe for concurrent use.
-type forgetful struct{}
+// A discarding recorder keeps nothing, so it is safe for concurrent use.
+type discarding struct{}
 
-func (forgetful) Record(context.Context, secret.Event, ...func(secret.Tx) error) error { return nil }
+func (discarding) Record(context.Context, secret.Event, ...func(secret.Tx) error) error { return nil }
 
-func (forgetful) Note(secret.Event) error { return nil }
+func (discarding) Note(secret.Event) error { return nil }
 
 // Each concurrent Put succeeds with its own content.
-func TestPutIsNotDisturbedByOthers(t *testing.T) {
-	s := secret.NewService(memory.New(), forgetful{})
+func TestConcurrentPutsDoNotDisturbEachOther(t *testing.T) {
+	s := secret.NewService(memory.New(), discarding{})
 	who := caller(grant(app, all...))
 	var crowd sync.WaitGroup
 	for i := range 8 {

@@ -25,8 +25,8 @@ type Service struct {
 
 // Hooks watch the operations of a Service, for metrics and traces. Each may be nil.
 type Hooks struct {
-	// Attempted is called after each attempt. The outcome is Denied for a denial that is
-	// answered as not found, too.
+	// Attempted is called after each attempt. Denials that are answered as not found have
+	// the outcome Denied, too.
 	Attempted func(Action, Outcome)
 	// Performing is called before the store performs an authorized operation, which gets
 	// the returned context, and done after it.
@@ -66,7 +66,7 @@ func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page 
 		if more {
 			page.After = infos[len(infos)-1].Name
 		}
-		if caller.tellsNamesApart() { // otherwise admit has decided for all of them
+		if caller.rightsDependOnName() { // otherwise admit has decided for all of them
 			infos = slices.DeleteFunc(infos, func(i Info) bool { return !caller.May(List, i.Ref) })
 		}
 		if seen == nil {
@@ -83,10 +83,10 @@ func (s *Service) visible(ctx context.Context, caller Caller, owner Owner, page 
 	}
 }
 
-// Owners returns the owners of a kind that have secrets, sorted by id, with the number
-// of their secrets. It needs the right to list the secrets of all owners of the kind.
-// Secrets that the caller may not list do not count, and an owner without others is left
-// out.
+// Owners returns the owners of a kind that have secrets, sorted by id, with the number of
+// their secrets. It needs the right to list the secrets of all owners of the kind.
+// Secrets that the caller may not list are not counted, and owners without other secrets
+// are omitted.
 func (s *Service) Owners(ctx context.Context, caller Caller, kind string) ([]OwnerInfo, error) {
 	var owners []OwnerInfo
 	err := s.admit(ctx, caller, List, Ref{Owner: Owner{kind, AnyID}}, func(ctx context.Context, _ Op) error {
@@ -95,7 +95,7 @@ func (s *Service) Owners(ctx context.Context, caller Caller, kind string) ([]Own
 			if o.Kind != kind || !caller.May(List, Ref{Owner: o.Owner}) {
 				continue
 			}
-			if caller.tellsNamesApart() {
+			if caller.rightsDependOnName() {
 				infos, err := s.visible(ctx, caller, o.Owner, Page{})
 				if err != nil {
 					return err
@@ -121,8 +121,8 @@ func (s *Service) Head(ctx context.Context, caller Caller, ref Ref) (Info, error
 	return answer(info, err)
 }
 
-// Reveal returns a secret with its values, or ErrBusy if the caller's requests
-// hold too much memory for that: then the audit log has the values as delivered.
+// Reveal returns a secret with its values, or ErrBusy if the caller's requests hold too
+// much memory for that. After ErrBusy the audit log still counts the values as delivered.
 func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map[string]Value, error) {
 	var info Info
 	var data map[string]Value
@@ -319,7 +319,7 @@ func (s *Service) intend(ctx context.Context, op Op) error {
 }
 
 // finish audits the outcome after the intent. If the credential was revoked while the
-// values were on their way, they are not delivered.
+// store read the values, they are not delivered.
 func (s *Service) finish(op Op, err error) error {
 	if err == nil && op.Event.Action == Reveal {
 		err = op.Check()
@@ -379,20 +379,20 @@ func inBackground(fn func() error) (wait func() error) {
 	}
 }
 
-// note audits the outcome after the intent without waiting for the disk a second time;
-// if it is lost the attempt reads as unknown. It returns err, or the reason why the
+// note audits the outcome after the intent without waiting for the disk a second time. If
+// that entry is lost, the outcome stays unknown. It returns err, or the reason why the
 // outcome cannot be audited.
 func (s *Service) note(op Op, err error) error {
 	op.Event.Outcome = OutcomeOf(err)
 	return firstOf(unrecorded(s.audit.Note(*op.Event)), err)
 }
 
-// record writes the audit entry and returns err, or the reason why it could not. The
-// entry of a refusal is written even if the client has disconnected.
+// record writes the audit entry and returns err, or the reason why it could not write.
+// The entry of a refusal is written even if the client has disconnected.
 //
-// Anybody can cause an ErrNotFound at no cost, so its entry must not use much of the
-// disk. The entry for a secret that is hidden from the caller is written in the same way as
-// that for one that does not exist, so that neither time nor a full disk tells the two apart.
+// Any caller can cause ErrNotFound at no cost, so its entries must use little disk space.
+// Entries for hidden and for missing secrets are written in the same way, so that neither
+// timing nor a full disk distinguishes them.
 func (s *Service) record(ctx context.Context, event Event, err error, outcome Outcome) error {
 	event.Outcome, event.Missing = outcome, errors.Is(err, ErrNotFound)
 	if outcome != Unknown {

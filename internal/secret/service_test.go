@@ -18,7 +18,7 @@ import (
 type ledger struct {
 	events []secret.Event
 	fails  error
-	room   int // this many events still fit before it fails
+	room   int // number of events before it fails
 }
 
 func (l *ledger) Record(ctx context.Context, e secret.Event, steps ...func(secret.Tx) error) error {
@@ -159,7 +159,7 @@ func call(t *testing.T, s *secret.Service, who secret.Caller, method string) err
 	return err
 }
 
-// In these stores every method panics.
+// Every method of these stores panics.
 type (
 	untouchable          struct{ secret.Store }
 	untouchableRecording struct{ secret.Recording }
@@ -239,7 +239,7 @@ func TestARefusalByAnAPIsOwnRulesIsAudited(t *testing.T) {
 }
 
 // Each method requires its own action, and no other one suffices.
-func TestEveryMethodTakesItsAction(t *testing.T) {
+func TestEveryMethodNeedsItsAction(t *testing.T) {
 	takes := map[string]secret.Action{
 		"List": secret.List, "Head": secret.List, "Reveal": secret.Reveal, "RevealVersion": secret.Reveal, "RevealNumber": secret.Reveal, "Create": secret.Create,
 		"Replace": secret.Write, "Put": secret.Write, "Describe": secret.Write, "Delete": secret.Delete,
@@ -319,7 +319,7 @@ func TestNothingHappensWithoutAnAuditEntry(t *testing.T) {
 	})
 }
 
-// The intent is on record here, and the outcome is not.
+// Here the audit log has the intent, but not the outcome.
 func TestNothingIsAnsweredWithoutAnAuditEntry(t *testing.T) {
 	full := errors.New("disk full")
 	forEveryMethod(t, func(t *testing.T, method string) {
@@ -418,7 +418,7 @@ func TestRefusal(t *testing.T) {
 		if !errors.Is(err, tc.want) {
 			t.Errorf("%s: got error %v, want %v", tc.name, err, tc.want)
 		}
-		// The audit log has the truth, whatever the answer.
+		// The audit log has the real outcome, whatever the answer.
 		if got := log.outcomes(); !slices.Equal(got, []secret.Outcome{secret.Denied}) {
 			t.Errorf("%s: got outcomes %q, want one that is denied", tc.name, got)
 		}
@@ -536,7 +536,7 @@ func TestOwnersHasOneKindWithoutExcludedOwners(t *testing.T) {
 	}
 }
 
-func TestRenameTakesAGrantForBothNames(t *testing.T) {
+func TestRenameNeedsGrantsForBothNames(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		grants []secret.Grant

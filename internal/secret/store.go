@@ -33,13 +33,13 @@ type Op struct {
 	OnlyIf Revision // empty: unconditionally
 	Event  *Event   // a [Recording] store audits it with the outcome
 
-	// Credential is the caller's; nil is one that cannot stop working. Stores
-	// use it through Check and Spend.
+	// Credential is the caller's credential, or nil if it cannot stop working. Stores use
+	// it through Check and Spend.
 	Credential Credential
 
-	// Recorded waits until the attempt is in the audit log and returns nil, or the
-	// reason why it cannot be. It is for an [Awaiting] store, which calls Await; nil
-	// means that the entry is on disk already.
+	// Recorded waits until the attempt is in the audit log and returns nil, or the reason
+	// why it was not written. It is for an [Awaiting] store, which calls Await; nil means
+	// that the entry is on disk already.
 	Recorded func() error
 }
 
@@ -108,9 +108,10 @@ func PageOfOwners(count map[Owner]int, page Page) []OwnerInfo {
 // durable store even after a crash. All methods are safe for concurrent use. The caller
 // owns every result except [Info.Keys].
 //
-// Errors are those of this package, possibly wrapped. ErrNotFound, for a missing Op.Ref,
-// takes precedence over ErrChanged, for another revision than Op.OnlyIf, and this over
-// all others. ErrUnavailable, ErrFull and the errors of a context are always possible.
+// Errors are those of this package, possibly wrapped. If several apply, ErrNotFound
+// (Op.Ref does not exist) comes before ErrChanged (the secret is not at Op.OnlyIf), and
+// that before all others. ErrUnavailable, ErrFull and the errors of a context are always
+// possible.
 type Store interface {
 	// List returns the secrets of the owner, sorted by name. An empty list is no error.
 	List(ctx context.Context, owner Owner, page Page) ([]Info, error)
@@ -151,25 +152,25 @@ type Store interface {
 	Close() error
 }
 
-// A Recording store writes the audit entry of Op.Event itself, in the transaction of
-// the operation and before it returns, refusals included: for Reveal, Create, Replace,
+// A Recording store writes the audit entry of Op.Event itself, in the transaction of the
+// operation and before it returns, refusals included: for Reveal, Create, Replace,
 // Describe and Delete. It sets Event.Outcome to the audited outcome, and leaves it at
-// Unknown if an error that is none of this package's prevented the entry. In the same
-// transaction it calls [Op.Check] before it reads
-// or writes anything, and [Op.Spend] when the operation has succeeded.
+// Unknown if an error from outside this package prevented the entry. In the same
+// transaction it calls [Op.Check] before it reads or writes anything, and [Op.Spend] when
+// the operation has succeeded.
 type Recording interface {
 	Store
-	// RecordsEvents only marks the store as one.
+	// RecordsEvents only marks the store as Recording.
 	RecordsEvents()
 }
 
-// An Awaiting store is given an operation while its audit entry is still being
-// written, and may already prepare it. It calls [Op.Await] before it changes anything
-// or returns a value. Any other store that is not Recording is given the operation
-// after the entry.
+// An Awaiting store gets an operation while its audit entry is still being written, and
+// may already prepare it. It calls [Op.Await] before it changes anything or returns a
+// value. Any other store that is not Recording gets the operation after the entry is on
+// disk.
 type Awaiting interface {
 	Store
-	// AwaitsRecord only marks the store as one.
+	// AwaitsRecord only marks the store as Awaiting.
 	AwaitsRecord()
 }
 

@@ -7,11 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// shortBytes is the length from which a value is not suspiciously short. Agents mask
-// values in their output, and a short value such as true or 1 occurs everywhere.
+// Values of fewer than shortBytes bytes are suspicious. Agents mask values in their
+// output, and a short value such as true or 1 occurs everywhere.
 const shortBytes = 6
 
-// Warnings about suspicious values and names. Each says how to mend it and quotes nothing.
+// Warnings about suspicious values and names. Each says how to fix it, and quotes
+// nothing.
 const (
 	endsWithNewline  = "ends with a newline: leave it out"
 	endsWithNewlines = "ends with several newlines: leave them out"
@@ -30,7 +31,7 @@ const (
 	hasOddName       = "has a blank or an equals sign, so it cannot be an environment variable: use letters, digits and underscores"
 )
 
-// suspicions are in the order in which they are said.
+// suspicions are in the order in which they are reported.
 var suspicions = []struct {
 	reason string
 	found  func(text string) bool
@@ -96,8 +97,8 @@ func matches(expression *regexp.Regexp, text string) bool {
 	return len(text) <= longest && expression.MatchString(strings.TrimSpace(text))
 }
 
-// assignment is a line of an .env file. Padding of base32 is none, and neither
-// are connection strings, as SERVER=db;PWD=x.
+// assignment matches a line of an .env file, but neither padded base32 nor a connection
+// string such as SERVER=db;PWD=x.
 var assignment = regexp.MustCompile(`^(?:export\s+)?[A-Z][A-Z0-9_]+=[^=;\s][^;]*$`)
 
 const (
@@ -107,21 +108,21 @@ const (
 
 func isPEM(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), pemBegin) }
 
-// lines are those that have something in them, or stand between such.
+// lines counts the lines, without empty ones at the beginning and the end.
 func lines(text string) int { return strings.Count(strings.Trim(text, "\r\n"), "\n") + 1 }
 
-// newlines are those at the end.
+// newlines counts the newlines at the end.
 func newlines(text string) int {
 	return strings.Count(text[len(strings.TrimRight(text, "\r\n")):], "\n")
 }
 
-// invisible characters have no width and are not of any script: they come along
-// from web pages and chats.
+// invisible reports whether r is a character without width that belongs to no script.
+// Text copied from web pages and chats often has such characters.
 func invisible(r rune) bool {
 	return r == '\u00AD' || r >= '\u200B' && r <= '\u200F' || r >= '\u202A' && r <= '\u202E' || r >= '\u2060' && r <= '\u2064' || r == '\uFEFF'
 }
 
-// quoted reports whether the text as a whole is in one pair of quotes.
+// quoted reports whether the whole text is in one pair of quotes.
 func quoted(text string) bool {
 	for _, pair := range []struct{ open, end string }{{`"`, `"`}, {"'", "'"}, {"`", "`"}, {"“", "”"}, {"‘", "’"}} {
 		inner, opened := strings.CutPrefix(text, pair.open)

@@ -36,7 +36,7 @@ func TestSuspicions(t *testing.T) {
 		"\xff\xfe\x00\x01\x02\x03":     "",
 		"-----BEGIN K-----\na\n-----END K-----\n": "",
 		strings.Repeat("x", 64):                   placeholder,
-		strings.Repeat("x", 65):                   "", // long enough to be something
+		strings.Repeat("x", 65):                   "", // long enough to be a real value
 		"hunter2hunter2\n":                        newline,
 		"hunter2hunter2\r\n":                      newline + ", " + returns,
 		"hunter2hunter2 ":                         blank,
@@ -82,7 +82,7 @@ func TestSuspicions(t *testing.T) {
 		"what...ever":                             "",
 		"src/**/*.go":                             "",
 		"****** a heading ******":                 "",
-		strings.Repeat("a", 62) + "***":           "", // long enough to be something
+		strings.Repeat("a", 62) + "***":           "", // long enough to be a real value
 		`-----BEGIN K-----\na\n-----END K-----\n`: escaped,
 		"-----BEGIN K-----\\na":                   escaped + ", " + cut,
 		"-----BEGIN K----- a -----END K-----":     oneLine,

@@ -9,9 +9,9 @@ import (
 // Mask stands in for a value where values must not be shown.
 const Mask = "****"
 
-// A Value is the bytes that must not leak, not necessarily text. fmt, slog and the
-// encoders print it as asterisks. The only way to the bytes is a conversion, string(v)
-// or []byte(v): search for those to find every place where values leave.
+// A Value has bytes that must not leak. They need not be text. fmt, slog and the encoders
+// print it as asterisks. The only way to the bytes is a conversion, string(v) or
+// []byte(v): search for those to find every place where values leave.
 //
 // Three cases are not covered: fmt calls no method on unexported fields, nor for %p
 // and a misplaced %w, and encoders write map keys unchanged. So never print a struct

@@ -123,8 +123,8 @@ func outOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// makeRoom reports whether so many places are free, after evicting connections
-// if necessary. It returns true for a closed listener.
+// makeRoom evicts connections if necessary, and reports whether the given number of
+// places is free. It returns true for a closed listener.
 func (l *connLimiter) makeRoom(places int) bool {
 	l.evicting.Lock() // otherwise several goroutines would evict for the same places
 	defer l.evicting.Unlock()

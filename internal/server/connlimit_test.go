@@ -252,8 +252,8 @@ func BenchmarkConnLimiter(b *testing.B) {
 	}
 }
 
-// Below the limit, too. The time has an allowance of a second for deadlineStep,
-// and some more for a busy machine.
+// This holds below the limit, too. The test allows a second more for deadlineStep, and
+// some more for a busy machine.
 func TestConnectionWithoutACompleteHeaderIsClosed(t *testing.T) {
 	t.Parallel()
 	h := mustServe(t, 64)

@@ -35,9 +35,9 @@ func NewFront(ready func(context.Context) error, log *slog.Logger) *Front {
 	return f
 }
 
-// Mount routes the prefix, and all paths below it, to the API, unless an API
-// mounted earlier has them. The last mounted API also gets all unclaimed paths,
-// so that those need a credential, too.
+// Mount routes the prefix, and all paths below it, to the API, unless an API mounted
+// earlier has them. The last mounted API also gets all unclaimed paths, so that they need
+// a credential, too.
 func (f *Front) Mount(prefix string, api http.Handler) {
 	f.apis = append(f.apis, mounted{prefix, api})
 }

@@ -65,9 +65,9 @@ func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 	keys, err := apikey.ParseKeys("keys", []byte("keys:\n  - {id: k, sha256: "+apikey.HashOf("key").String()+", subject: alice, user: alice, grants: ["+
 		"{actions: "+everything+", owner: user/alice}, {actions: "+everything+", owner: app/"+ourApp+"}]}\n"))
 	must(err)
-	service := secret.NewService(store, forgetful{})
+	service := secret.NewService(store, discarding{})
 	chain := func(header string) auth.Chain {
-		return auth.Chain{Strategies: []auth.Strategy{apikey.New(header, "", keys)}, Failures: forgetful{}}
+		return auth.Chain{Strategies: []auth.Strategy{apikey.New(header, "", keys)}, Failures: discarding{}}
 	}
 	front := server.NewFront(func(context.Context) error { return nil }, discard)
 	apps, err := nx1.New(service, nx1.Options{Masked: "reject"}, chain("Authorization-PSK"), discard)
@@ -88,13 +88,13 @@ func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 	return front
 }
 
-// A forgetful recorder drops all events.
-type forgetful struct{}
+// A discarding recorder drops all events.
+type discarding struct{}
 
-func (forgetful) Record(context.Context, secret.Event, ...func(secret.Tx) error) error { return nil }
+func (discarding) Record(context.Context, secret.Event, ...func(secret.Tx) error) error { return nil }
 
-func (forgetful) Note(secret.Event) error { return nil }
-func (forgetful) Failed(string)           {}
+func (discarding) Note(secret.Event) error { return nil }
+func (discarding) Failed(string)           {}
 
 // FuzzFront sends any request that net/http accepts. No request may cause an
 // internal error, or reveal or change the secrets of another owner.

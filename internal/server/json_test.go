@@ -12,7 +12,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A keeper is a client that keeps the very buffers it is sent.
+// A keeper is a response that keeps the buffers written to it, without a copy.
 type keeper struct {
 	*httptest.ResponseRecorder
 	kept [][]byte
@@ -28,7 +28,7 @@ type quoted string
 
 func (q quoted) AppendTo(t *server.Text) { t.Quote(string(q)) }
 
-func TestNoBufferKeepsWhatWasAnswered(t *testing.T) {
+func TestNoBufferKeepsItsAnswer(t *testing.T) {
 	for _, value := range []string{"canary", strings.Repeat("canary", 20_000)} {
 		k := &keeper{ResponseRecorder: httptest.NewRecorder()}
 		if err := server.WriteAppended(k, http.StatusCreated, quoted(value)); err != nil {
@@ -71,16 +71,16 @@ func TestALongAnswerIsSentInPartsAndAShortOneWithItsLength(t *testing.T) {
 	}
 }
 
-// deaf is the response of a client that has closed its connection.
-type deaf struct{ http.ResponseWriter }
+// disconnected is the response to a client that has closed its connection.
+type disconnected struct{ http.ResponseWriter }
 
 var errGone = errors.New("gone")
 
-func (deaf) Write([]byte) (int, error) { return 0, errGone }
+func (disconnected) Write([]byte) (int, error) { return 0, errGone }
 
 func TestAnAnswerToAClientThatIsGoneIsAnError(t *testing.T) {
 	for _, size := range []int{10, 1 << 20} {
-		err := server.WriteAppended(deaf{httptest.NewRecorder()}, http.StatusOK, quoted(strings.Repeat("a", size)))
+		err := server.WriteAppended(disconnected{httptest.NewRecorder()}, http.StatusOK, quoted(strings.Repeat("a", size)))
 		if !errors.Is(err, errGone) {
 			t.Errorf("%d bytes: got %v", size, err)
 		}

@@ -48,7 +48,7 @@ func client(t *testing.T, l net.Listener) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// get returns the body or the error of a request that it starts.
+// get starts a request and returns its body or its error.
 func get(c *http.Client) <-chan string {
 	got := make(chan string, 1)
 	go func() {

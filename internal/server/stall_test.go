@@ -47,7 +47,7 @@ func testCertificate(t *testing.T) *tls.Certificate {
 	return &s.TLS.Certificates[0]
 }
 
-// large answers with more bytes than all buffers hold.
+// large sends an answer that is larger than all buffers together.
 var large = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 16<<20)) })
 
 func TestUnreadAnswersAreCutOff(t *testing.T) {

@@ -41,15 +41,15 @@ const (
 
 	// MaxSessions limits the stored sessions.
 	MaxSessions = 2000
-	// maxOfOne limits the sessions of one credential. Beyond it, the one that was used
-	// least recently ends.
+	// maxOfOne limits the sessions of one credential. Beyond it, the least recently used
+	// session ends.
 	maxOfOne = 20
 
-	// touchEvery is how old the stored time of the last use may become. After a crash a
-	// session ends at most so much too early.
+	// touchEvery is the maximum age of the stored time of the last use. After a crash a
+	// session ends too early by at most this time.
 	touchEvery = time.Minute
-	// maxBack is how far the clock may have gone back since the last use. If it is further
-	// back, the session ends, because its age is unknown.
+	// If the clock has gone back by more than maxBack since the last use, the session
+	// ends, because its age is unknown.
 	maxBack = time.Minute
 )
 
@@ -79,7 +79,7 @@ type Session struct {
 	ID string `json:"id"`
 	// SHA256 is the hash of the token.
 	SHA256 [sha256.Size]byte `json:"sha256"`
-	// Strategy is the strategy of the config that knows the credential.
+	// Strategy is the strategy of the config that accepted the credential.
 	Strategy string `json:"strategy"`
 	// APIKey is the hash of the API key that signed in, unless an issuer's tokens did.
 	APIKey apikey.Hash `json:"api_key"`
@@ -117,7 +117,7 @@ type stored struct {
 	Renewed time.Time `json:"renewed,omitzero"`
 }
 
-// Over reports whether the session has ended by this time.
+// Over reports whether the session has ended at this time.
 func (s *Session) Over(now time.Time) bool {
 	return !now.Before(s.Ends) || now.Sub(s.Used) >= Idle || now.Before(s.Used.Add(-maxBack))
 }
@@ -210,7 +210,7 @@ func (s *Sessions) makeRoom(tx *state.Tx, next *Session, now time.Time) error {
 	return nil
 }
 
-// Find returns the session with this token, and keeps it from ending idle. The error is
+// Find returns the session with this token, and restarts its idle time. The error is
 // ErrNone, or one of the state file.
 func (s *Sessions) Find(ctx context.Context, token string) (Session, error) {
 	id, _, _ := strings.Cut(token, "_")

@@ -139,7 +139,7 @@ func plain(message string) string {
 	return "the file is not YAML"
 }
 
-// WithLines adds the line to each mistake in err that begins with the path of a
+// WithLines adds the line to each error in err that begins with the path of a
 // field and names no line. A field that is missing has the line of the fields
 // around it.
 func WithLines(text []byte, err error) error {

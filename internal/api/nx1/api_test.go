@@ -14,7 +14,7 @@ type unnoticed struct{}
 
 func (unnoticed) Failed(string) {}
 
-// The SDK's users see nothing but this.
+// The SDK shows its users only this text.
 func TestAMissingCredentialGetsAChallengeForEachScheme(t *testing.T) {
 	for _, tc := range []struct {
 		schemes []auth.Scheme

@@ -24,10 +24,10 @@ const (
 	StoreMasked MaskedValues = "store"
 )
 
-// The SDK does not escape names in paths, so names are such as need none.
+// The SDK does not escape names in paths, so only names that need no escaping are legal.
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,253}$`)
 
-// CheckName returns an InvalidError unless the name is one that Nx1's clients can use.
+// CheckName returns an InvalidError unless Nx1's clients can use the name.
 func CheckName(name string) error {
 	if namePattern.MatchString(name) && name != "." && name != ".." {
 		return nil
@@ -51,9 +51,8 @@ func (a *handlers) draft(body *gen.CreateSecretJSONRequestBody) (secret.Draft, a
 	return secret.Draft{Data: change.Set}, warnings, err
 }
 
-// change reads a request's list of keys and values. A mistake is named by its
-// place in the list, and by its key if that is a legal one; values are never
-// repeated. Warnings are about the new values.
+// change reads a request's list of keys and values. An error names the place in the list,
+// and the key if it is legal, but never a value. Warnings are about the new values.
 func (a *handlers) change(data []gen.SecretKeyValue) (c secret.Change, warnings api.Warnings, err error) {
 	c.Set = map[string]secret.Value{}
 	places := map[string]int{}
@@ -63,7 +62,7 @@ func (a *handlers) change(data []gen.SecretKeyValue) (c secret.Change, warnings 
 		}
 		if first, taken := places[kv.Key]; taken {
 			return c, nil, &secret.InvalidError{
-				Field: fmt.Sprintf("data[%d].key", i), DataKey: kv.Key, Reason: fmt.Sprintf("is data[%d]'s already", first),
+				Field: fmt.Sprintf("data[%d].key", i), DataKey: kv.Key, Reason: fmt.Sprintf("repeats the key of data[%d]", first),
 			}
 		}
 		places[kv.Key] = i

@@ -12,14 +12,14 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A problem is the document's ErrorResponse. The SDK shows nothing else to its users, so
-// the text gives advice, for 401 and 403 too.
+// A problem is the document's ErrorResponse. The SDK shows its users only this text, so
+// the text says what to do, for 401 and 403 too.
 type problem struct {
 	Error string `json:"error"`
 	Code  int    `json:"code"`
 }
 
-// errNotText is a stored value that JSON cannot hold.
+// errNotText means that a stored value is not UTF-8, so JSON cannot hold it.
 var errNotText = errors.New("value is not text")
 
 // words has the texts that differ from [api.Classify]'s.

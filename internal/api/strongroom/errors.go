@@ -14,7 +14,7 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// statuses has the errors that only administration meets.
+// statuses has the errors that occur only in administration.
 var statuses = map[error]int{
 	issued.ErrNoKey:         http.StatusNotFound,
 	admin.ErrNoStore:        http.StatusNotFound,
@@ -26,9 +26,9 @@ var statuses = map[error]int{
 	secret.ErrSamePlace:     http.StatusConflict,
 }
 
-// answer turns errors into responses; no other code does. The texts are the errors'
-// own, also of an internal error: administrators may read them, and no error
-// contains a value.
+// answer turns errors into responses; no other code does. The texts are those of the
+// errors, even of internal ones: administrators may read them, and no error contains a
+// value.
 func answer(err error) server.Answer {
 	for known, status := range statuses {
 		if errors.Is(err, known) {

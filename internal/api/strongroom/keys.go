@@ -170,7 +170,7 @@ func seconds(n int) time.Duration {
 }
 
 // notEmptied rejects an empty value. An absent field stands for the default, usually no
-// limit, and a script with an empty variable does not mean that.
+// limit. A script with an empty variable must not get that by accident.
 func notEmptied[T comparable](field string, sent *T) error {
 	var nothing T
 	if sent == nil || *sent != nothing {

@@ -16,8 +16,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// hosts are the accepted host names of the server. Any other name can be an
-// attacker's that was pointed at this machine (DNS rebinding).
+// hosts are the accepted host names of the server. An attacker can make any other name
+// resolve to this machine (DNS rebinding).
 var hosts = []string{"localhost", "127.0.0.1", "::1"}
 
 // Strategy is an [auth.Strategy] for requests without a credential.
@@ -25,8 +25,8 @@ type Strategy struct{ caller secret.Caller }
 
 var _ auth.Strategy = (*Strategy)(nil)
 
-// New returns a strategy whose callers may do everything but reveal with the
-// custom secrets of the user.
+// New returns a strategy. Its callers may do everything with the custom secrets of the
+// user, except reveal them.
 func New(user string) *Strategy {
 	return &Strategy{secret.Caller{Subject: "anonymous", User: user, Grants: []secret.Grant{{
 		Actions: []secret.Action{secret.List, secret.Create, secret.Write, secret.Delete},
@@ -54,9 +54,9 @@ func fromHere(r *http.Request) bool {
 	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
-// proxied reports whether a proxy on this machine may be passing the request on
-// for others. Plain proxy_pass of nginx adds no header and gives its own address
-// as the host, but speaks HTTP/1.0, which browsers do not.
+// proxied reports whether the request may come through a proxy on this machine. Plain
+// proxy_pass of nginx adds no header and gives its own address as the host, but speaks
+// HTTP/1.0, which browsers do not.
 func proxied(r *http.Request) bool {
 	if !r.ProtoAtLeast(1, 1) {
 		return true
@@ -70,9 +70,9 @@ func proxied(r *http.Request) bool {
 	return false
 }
 
-// isForm reports whether a web form could have sent the request: one with a body
-// that does not say it is JSON. Browsers send anything else across sites without
-// asking first (Fetch, "CORS-safelisted request-header").
+// isForm reports whether a web form could have sent the request: it has a body whose
+// Content-Type is not JSON. Browsers send such requests to other sites without a
+// preflight (Fetch, "CORS-safelisted request-header").
 func isForm(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete:
@@ -82,9 +82,8 @@ func isForm(r *http.Request) bool {
 	return err != nil || kind != "application/json"
 }
 
-// crossSite reports whether a page of another site is behind the request: the
-// browser says so in Sec-Fetch-Site (W3C Fetch Metadata), and older ones name
-// the page's origin.
+// crossSite reports whether a page of another site sent the request. Browsers say so in
+// Sec-Fetch-Site (W3C Fetch Metadata); older ones only name the page's origin.
 func crossSite(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" {
 		return true

@@ -13,10 +13,10 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// An Issuer has API keys that are in no file. It is part of issued.Keys.
+// An Issuer has API keys that are not in a keys file. issued.Keys implements it.
 type Issuer interface {
 	// Caller returns the caller of the API key with this hash. It compares hashes in
-	// constant time, and takes as long for an unknown one.
+	// constant time, and takes the same time for an unknown one.
 	Caller(hash Hash) (secret.Caller, bool)
 	// Callers returns the callers of all its API keys.
 	Callers() []secret.Caller
@@ -73,9 +73,9 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	return secret.Caller{}, errUnknown
 }
 
-// Holder returns the caller of the API key with this hash, if it works. API keys are found
-// and compared by their hashes, so timing reveals nothing about a near miss. Unknown ones
-// take the same path as known ones.
+// Holder returns the caller of the API key with this hash, if the key is valid. API keys
+// are found and compared by their hashes, so timing reveals nothing about a near miss.
+// Unknown ones take the same path as known ones.
 func (s *Strategy) Holder(hash Hash) (caller secret.Caller, known bool) {
 	key, listed := s.keys[hash]
 	same := subtle.ConstantTimeCompare(hash[:], key.SHA256[:]) == 1
@@ -90,11 +90,11 @@ func (s *Strategy) Holder(hash Hash) (caller secret.Caller, known bool) {
 	return secret.Caller{}, false
 }
 
-var errUnknown = auth.Refuse("no API key is like it: it is in no keys file, or no longer works")
+var errUnknown = auth.Refuse("it is no API key of this server, or no longer works")
 
-// cut removes the prefix, and reports whether the rest can be an API key, which an
-// empty text cannot. The prefix may be a scheme, so its case does not matter (RFC
-// 9110, section 11.1).
+// cut removes the prefix, and reports whether the rest can be an API key. An empty text
+// cannot. The prefix may be a scheme, so its case does not matter (RFC 9110, section
+// 11.1).
 func (s *Strategy) cut(sent string) (credential string, ours bool) {
 	n := len(s.prefix)
 	if n == 0 {

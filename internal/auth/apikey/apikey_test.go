@@ -122,9 +122,8 @@ func TestACredentialWithoutThePrefixIsLeftToOtherStrategies(t *testing.T) {
 	}
 }
 
-// testdata has a broken file for each mistake, with the message it gets in its
-// first line.
-func TestMistakesInAKeysFileAreNamed(t *testing.T) {
+// testdata has a broken file for each error, with the expected message in its first line.
+func TestErrorsInAKeysFileAreNamed(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files: %v", err)

@@ -7,10 +7,9 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// InForce holds the strategies of the current policy, by name. A request that
-// began under an earlier policy finds out from it whether its key is still in the
-// keys file and has not ended. It is safe for concurrent use; the zero value has no
-// strategies.
+// InForce holds the strategies of the current policy, by name. A request that began under
+// an earlier policy uses it to check that its key is still in the keys file and has not
+// ended. It is safe for concurrent use; the zero value has no strategies.
 type InForce struct {
 	strategies atomic.Pointer[map[string]*Strategy]
 }
@@ -66,5 +65,5 @@ func (k fileKey) Check() error {
 	return nil
 }
 
-// Spend implements [secret.Credential]. Deliveries to these keys are not counted.
+// Spend implements [secret.Credential]. Reads by these keys are not counted.
 func (k fileKey) Spend(secret.Tx) error { return nil }

@@ -35,22 +35,22 @@ type Key struct {
 	// User is the owner of the custom secrets that the key is for. Several keys can
 	// name the same user, so that replacing a key loses nothing.
 	User string `yaml:"user,omitempty"`
-	// Until is the time at which the key stops working. Without it the key does not end.
+	// Until is the time at which the key expires. Without it the key never expires.
 	Until time.Time `yaml:"until,omitempty"`
-	// Grants are the rights of its holder; without one there are none.
+	// Grants are the rights of its holder. Without a grant there are none.
 	Grants []grant.Line `yaml:"grants,omitempty"`
 
 	grants []secret.Grant
 }
 
-// over reports whether the key no longer works.
+// over reports whether the key has expired.
 func (k *Key) over(now time.Time) bool { return !k.Until.IsZero() && !now.Before(k.Until) }
 
 // DefaultUser is the user of keys that name none.
 const DefaultUser = "default"
 
-// ParseKeys parses a keys file. Its name is for the grants' sources. The error has
-// every mistake with its path. A file without keys is a mistake.
+// ParseKeys parses a keys file. The name is used in the sources of grants. The error
+// lists all errors with their paths. A file without keys is an error.
 func ParseKeys(name string, file []byte) ([]Key, error) {
 	var f Keys
 	if err := strictyaml.DecodeFile(file, &f); err != nil {
@@ -68,10 +68,10 @@ func ParseKeys(name string, file []byte) ([]Key, error) {
 		path := fmt.Sprintf("keys[%d].", i)
 		wrong = append(wrong, k.check(path, source)...)
 		if seenIDs[k.ID] {
-			wrong = append(wrong, errors.New(path+"id: is another key's too"))
+			wrong = append(wrong, errors.New(path+"id: another key has the same id"))
 		}
 		if seenHashes[k.SHA256] {
-			wrong = append(wrong, errors.New(path+"sha256: is another key's too"))
+			wrong = append(wrong, errors.New(path+"sha256: another key has the same hash"))
 		}
 		seenIDs[k.ID], seenHashes[k.SHA256] = true, true
 	}
@@ -86,7 +86,7 @@ func (k *Key) check(path string, source func(path string) string) (wrong []error
 	}
 	bad(k.ID == "", "id: must be set")
 	bad(k.SHA256 == Hash{}, "sha256: must be set")
-	bad(k.SHA256 == HashOf(""), "sha256: is that of an empty key")
+	bad(k.SHA256 == HashOf(""), "sha256: is the hash of an empty key")
 	bad(k.Subject == "", "subject: must be set")
 	bad(k.User == secret.AnyID, "user: must be one, not *")
 	if k.User == "" {

@@ -24,7 +24,8 @@ func fileOf(text string, r apikey.Rotation) string {
 	return strings.NewReplacer("OLD", hashOfOld, "OTHER", hashOfOther, "ID", r.ID, "HASH", apikey.HashOf(r.Key).String(), "SOON", soonText, "EARLY", earlyText).Replace(text)
 }
 
-// Each file is written as people write it. Everything besides the rotated entry stays.
+// The files are in the various styles that people use. Everything besides the rotated
+// entry stays.
 func TestRotationChangesOneEntry(t *testing.T) {
 	for _, tc := range []struct{ name, file, replaced, kept string }{
 		{
@@ -155,7 +156,7 @@ func TestKeyThatEndsDuringARequestIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever the form of a file, a rotation changes one entry or nothing.
+// In a file of any form, a rotation changes one entry or nothing.
 func FuzzRotate(f *testing.F) {
 	f.Add(fileOf("# a\nkeys:\n- id: k1 # b\n  sha256: OLD\n  subject: ci\n\n# c\n", apikey.Rotation{}))
 	f.Add(fileOf("keys:\n- {sha256: 'OLD', id: \"k1\", subject: ci, until: 2999-01-01T00:00:00+02:00}\n", apikey.Rotation{}))

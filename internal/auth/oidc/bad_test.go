@@ -33,7 +33,7 @@ const mostBytes = 16 << 10
 
 type badToken struct{ name, token string }
 
-// signed returns bad tokens with a valid signature of the issuer: only their content is
+// signed returns bad tokens with a valid signature of the issuer. Only their content is
 // wrong.
 func signed(t *testing.T, i *issuer) (list []badToken) {
 	now, h, c := time.Now(), header(), i.claims()
@@ -69,7 +69,7 @@ func signed(t *testing.T, i *issuer) (list []badToken) {
 	text("iss twice, first another", goodHeader, `{"iss":"https://evil.example",`+good[1:])
 	text("iss twice, last another", goodHeader, good[:len(good)-1]+`,"iss":"https://evil.example"}`)
 
-	// When.
+	// Times.
 	add("no exp", h, without(c, "exp"))
 	add("exp null", h, with(c, "exp", nil))
 	add("expired", h, with(c, "exp", now.Add(-time.Minute).Unix()))
@@ -260,28 +260,28 @@ func refused(err error) bool {
 }
 
 // allocated returns the number of bytes that the call allocates.
-func allocated(what func()) uint64 {
+func allocated(call func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	what()
+	call()
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
 }
 
 // costOf returns the cost of a call, without that of concurrent goroutines.
-func costOf(what func()) uint64 {
-	cost := allocated(what)
+func costOf(call func()) uint64 {
+	cost := allocated(call)
 	for range 3 {
 		if cost <= mostBytes {
 			break
 		}
-		cost = min(cost, allocated(what))
+		cost = min(cost, allocated(call))
 	}
 	return cost
 }
 
-// In a bubble time stands still while there is something to do, and nothing is
-// fetched that would count.
+// In a synctest bubble time stands still while a goroutine runs, so no background fetch
+// adds to the counts.
 func inABubble(t *testing.T, i *issuer, test func(t *testing.T, s *oidc.Strategy)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := i.newStrategy(t, i.rules())
@@ -315,7 +315,7 @@ func TestBadTokens(t *testing.T) {
 	})
 }
 
-// STRONGROOM_MUTATIONS makes it longer.
+// STRONGROOM_MUTATIONS sets a larger number of mutations.
 func TestMutationsOfAGoodToken(t *testing.T) {
 	count := 20_000
 	if n, err := strconv.Atoi(os.Getenv("STRONGROOM_MUTATIONS")); err == nil {
@@ -393,7 +393,7 @@ func scramble(rng *mathrand.Rand, text []byte, letters string) []byte {
 	return text
 }
 
-// Otherwise a token of the table could be refused for another reason than its own.
+// Otherwise a token of the table could be refused for an unintended reason.
 func TestTheGoodTokenOfTheTableIsGood(t *testing.T) {
 	i := newIssuer(t)
 	var claims object

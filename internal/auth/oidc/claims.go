@@ -36,7 +36,7 @@ type claims struct {
 	Client       string         `json:"client_id"`
 	Confirmation jsontext.Value `json:"cnf"`
 
-	// An access token has none of these, see looksLikeAnother.
+	// An access token has none of these; see looksLikeAnother.
 	Nonce     jsontext.Value `json:"nonce"`
 	TokenHash jsontext.Value `json:"at_hash"`
 	CodeHash  jsontext.Value `json:"c_hash"`
@@ -61,7 +61,7 @@ func (t token) claims() (*claims, error) {
 	return c, nil
 }
 
-// admit refuses a token that is not the issuer's or does not satisfy the rules at
+// admit refuses a token of another issuer, and one that does not satisfy the rules at
 // this time.
 func (rules *Rules) admit(t token, c *claims, now time.Time) error {
 	if c.Issuer != rules.Issuer {
@@ -79,8 +79,8 @@ func (rules *Rules) admit(t token, c *claims, now time.Time) error {
 	return nil
 }
 
-// checkAudience refuses a token that was not issued for the audience, or not to
-// one of the clients. One of both is always checked.
+// checkAudience refuses a token that was not issued for the audience, or not to one of
+// the clients. At least one of the two is always configured.
 func (rules *Rules) checkAudience(c *claims) error {
 	audience := rules.Audience != "" || len(rules.Clients) == 0
 	switch {
@@ -92,28 +92,28 @@ func (rules *Rules) checkAudience(c *claims) error {
 	return nil
 }
 
-// client returns the client that obtained the token: azp in Keycloak's, client_id
+// client returns the client that obtained the token: azp in Keycloak's tokens, client_id
 // in those of RFC 9068.
 func (c *claims) client() string { return cmp.Or(c.Party, c.Client) }
 
-// checkTimes refuses a token before its beginning and after its end.
+// checkTimes refuses a token that is not valid yet or has expired.
 func (c *claims) checkTimes(now time.Time) error {
 	begun := func(m *moment) bool { return m == nil || !m.After(now.Add(leeway)) }
 	switch {
 	case c.Expires == nil:
 		return errNoExpiry
 	case !c.Expires.After(now.Add(-leeway)):
-		return auth.Refuse("it expired %s ago (exp), more than the %s that clocks may differ", now.Sub(c.Expires.Time).Round(time.Second), leeway)
+		return auth.Refuse("it expired %s ago (exp), more than the tolerated clock difference of %s", now.Sub(c.Expires.Time).Round(time.Second), leeway)
 	case !begun(c.NotBefore):
-		return auth.Refuse("it is not valid yet, but in %s (nbf)", c.NotBefore.Sub(now).Round(time.Second))
+		return auth.Refuse("it is not valid before %s from now (nbf)", c.NotBefore.Sub(now).Round(time.Second))
 	case !begun(c.IssuedAt):
 		return auth.Refuse("it was issued %s in the future (iat): compare this machine's clock with the issuer's", c.IssuedAt.Sub(now).Round(time.Second))
 	}
 	return nil
 }
 
-// caller returns the caller of the token. Its key is the client that obtained the
-// token instead of the token, or a new token would reset the rate limits.
+// caller returns the caller of the token. Its key is the client that obtained the token.
+// If it were the token, each new token would reset the rate limits.
 func (rules *Rules) caller(c *claims) secret.Caller {
 	caller := secret.Caller{Subject: c.Subject, CredentialID: c.client(), User: c.text(rules.UserClaim)}
 	if !presentable(caller.CredentialID) {

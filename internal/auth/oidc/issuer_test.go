@@ -26,8 +26,7 @@ import (
 
 type object = map[string]any
 
-// An issuer publishes keys over a socket and signs with them. Whatever it is
-// told to sign, it signs.
+// An issuer publishes keys over a socket and signs any text with them.
 type issuer struct {
 	*httptest.Server
 	mux *http.ServeMux
@@ -35,11 +34,11 @@ type issuer struct {
 	mu      sync.Mutex // guards the fields below
 	more    object     // members of the discovery document
 	keys    []object   // as they are published
-	fetched int        // so many times
+	fetched int        // number of times
 	away    bool
 }
 
-// rsaKey is made once, for it takes a while.
+// rsaKey is generated once, because that takes a while.
 var rsaKey = sync.OnceValue(newRSAKey)
 
 func newRSAKey() *rsa.PrivateKey {
@@ -107,7 +106,7 @@ func (i *issuer) fetches() int {
 	return i.fetched
 }
 
-// jwk is how an issuer publishes a key.
+// jwk returns a key in the form in which an issuer publishes it.
 func jwk(t testing.TB, id string, key crypto.PublicKey) object {
 	t.Helper()
 	switch k := key.(type) {
@@ -152,7 +151,7 @@ func mustJSON(t testing.TB, value any) []byte {
 	return text
 }
 
-// header and claims are those of a manager's token as Keycloak makes them.
+// header and claims are those of a manager's token from Keycloak.
 func header() object { return object{"alg": "RS256", "typ": "JWT", "kid": "k1"} }
 
 func (i *issuer) claims() object {
@@ -167,7 +166,7 @@ func (i *issuer) claims() object {
 	}
 }
 
-// sign returns a token over these texts, whatever they are.
+// sign returns a token over any header and payload.
 func sign(t testing.TB, method jwt.SigningMethod, key any, header, payload []byte) string {
 	t.Helper()
 	signed := b64(header) + "." + b64(payload)
@@ -178,7 +177,7 @@ func sign(t testing.TB, method jwt.SigningMethod, key any, header, payload []byt
 	return signed + "." + b64(signature)
 }
 
-// token returns a token that is signed as it says.
+// token returns a token that is signed with the algorithm and key of its header.
 func token(t testing.TB, header, claims object) string {
 	t.Helper()
 	return sign(t, jwt.SigningMethodRS256, rsaKey(), mustJSON(t, header), mustJSON(t, claims))
@@ -201,7 +200,7 @@ func (i *issuer) rules() oidc.Rules {
 	}
 }
 
-// newStrategy returns a strategy whose keys are the issuer's.
+// newStrategy returns a strategy with the issuer's keys.
 func (i *issuer) newStrategy(t testing.TB, rules oidc.Rules) *oidc.Strategy {
 	t.Helper()
 	keys, err := oidc.NewKeySet(oidc.Source{Issuer: i.URL}, slog.New(slog.DiscardHandler))

@@ -24,7 +24,7 @@ import (
 const (
 	refreshEvery = 5 * time.Minute
 	// forceEvery is the minimum time between fetches for an unknown key id. Clients
-	// choose the id, so without it they could make us flood the issuer.
+	// choose the id. Without this limit they could make the server flood the issuer.
 	forceEvery   = 30 * time.Second
 	retryFirst   = time.Second // after a failure, doubled up to retryMost
 	retryMost    = 30 * time.Second
@@ -37,8 +37,8 @@ type Source struct {
 	// Issuer is the URL in the iss claim. Its discovery document (OpenID Connect
 	// Discovery 1.0) has the URL of the keys.
 	Issuer string
-	// JWKS is the URL of the keys; empty: from the discovery document. In a cluster
-	// the issuer often has another address than outside.
+	// JWKS is the URL of the keys; empty: from the discovery document. Inside a cluster
+	// the issuer often has a different address.
 	JWKS string
 	// CA has the trusted certificates in PEM for the issuer's host; empty: the
 	// system's.
@@ -81,8 +81,8 @@ type KeySet struct {
 	stopped sync.WaitGroup
 }
 
-// NewKeySet returns a key set that has yet to be started. The error is about
-// the source's CA.
+// NewKeySet returns a key set that has not been started. It returns an error only for the
+// source's CA.
 func NewKeySet(source Source, log *slog.Logger) (*KeySet, error) {
 	client, err := source.client()
 	if err != nil {
@@ -162,7 +162,7 @@ func (s *KeySet) known(id string) *key { return (*s.keys.Load())[id] }
 func (s *KeySet) has(k *key) bool { return s.known(k.id) == k }
 
 // fetch replaces the keys with the issuer's current ones. An unchanged key keeps its
-// pointer, by which has finds it. The caller has put its item into fetching.
+// pointer, by which has finds it. The caller has put an item into fetching.
 func (s *KeySet) fetch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -173,7 +173,7 @@ func (s *KeySet) fetch(ctx context.Context) error {
 	before := *s.keys.Load()
 	switch {
 	case err != nil && (s.failed == nil):
-		s.log.Warn("the issuer's keys cannot be fetched; tokens signed with those known are good until they expire", "known", len(before), "error", err)
+		s.log.Warn("the issuer's keys cannot be fetched; tokens signed with the known ones are accepted until they expire", "known", len(before), "error", err)
 	case err == nil && (s.failed != nil || len(before) == 0):
 		s.log.Info("the issuer's keys were fetched", "keys", len(fresh))
 	}
@@ -225,7 +225,7 @@ func (s *KeySet) discover(ctx context.Context) (string, error) {
 	}
 	switch {
 	case document.Issuer != s.source.Issuer: // OpenID Connect Discovery 1.0, section 4.3
-		return "", fmt.Errorf("reading %s: it is of another issuer", at)
+		return "", fmt.Errorf("reading %s: it belongs to another issuer", at)
 	case !unforgeable(document.JWKS):
 		return "", fmt.Errorf("reading %s: its jwks_uri is not https", at)
 	}
@@ -246,8 +246,8 @@ type endpoints struct {
 	AnswersName bool `json:"authorization_response_iss_parameter_supported"`
 }
 
-// unforgeable reports whether the document at the URL is safe from changes on the
-// way: the URL is https, or on this machine.
+// unforgeable reports whether an attacker on the network cannot change the document at
+// the URL: it is https, or on this machine.
 func unforgeable(at string) bool {
 	u, err := url.Parse(at)
 	if err != nil {

@@ -13,14 +13,14 @@ type KeySets struct {
 	open map[Source]*shared
 }
 
-// shared is a key set with its number of holders.
+// shared is a key set with its number of leases.
 type shared struct {
 	*KeySet
 	holders int
 }
 
-// Open returns the source's key set. A set that was not open before has yet to be
-// started. The caller closes it once.
+// Open returns the source's key set. A newly opened set has not been started. The caller
+// closes the lease once.
 func (s *KeySets) Open(source Source, log *slog.Logger) (*Lease, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,7 +46,7 @@ type Lease struct {
 	from *KeySets
 }
 
-// Close stops the fetching if this was the last lease.
+// Close stops the background fetches if this was the last lease.
 func (l *Lease) Close() error {
 	l.from.mu.Lock()
 	defer l.from.mu.Unlock()

@@ -25,7 +25,7 @@ import (
 // leeway is the accepted difference between the issuer's clock and ours.
 const leeway = 30 * time.Second
 
-// Rules are the conditions on tokens, and the grants that they give.
+// Rules are the conditions that tokens must satisfy, and the grants of their callers.
 type Rules struct {
 	// Issuer is the exact issuer of the tokens (iss).
 	Issuer string
@@ -35,16 +35,16 @@ type Rules struct {
 	// Clients are the clients that may have obtained the token (azp, or client_id
 	// as in RFC 9068); empty: any.
 	Clients []string
-	// Algorithms are the accepted signature algorithms, as RS256.
+	// Algorithms are the accepted signature algorithms, such as RS256.
 	Algorithms []string
 	// Types are the accepted values of typ, in the payload or in lower case in the
-	// header, as Bearer and at+jwt; NoType among them accepts tokens without one.
+	// header, such as Bearer and at+jwt. NoType accepts tokens without one.
 	Types []string
-	// RolesClaim is the path of the claim with the caller's roles, as realm_access
-	// and roles.
+	// RolesClaim is the path of the claim with the caller's roles, such as realm_access,
+	// roles.
 	RolesClaim []string
-	// UserClaim is the claim with the user of custom secrets. Only the issuer may be
-	// able to choose its values, not the user.
+	// UserClaim is the claim with the user of custom secrets. Users must not be able to
+	// choose its values.
 	UserClaim string
 	// Roles are the grants of each role; see grant.For for grants without an owner.
 	Roles map[string][]secret.Grant
@@ -132,8 +132,8 @@ func (s *Strategy) open(ctx context.Context, text string) (t token, k *key, c *c
 	return t, k, c, err
 }
 
-// credential is a token as [secret.Service] checks it again before it changes or
-// reveals something: a request can take longer than the token is valid.
+// credential lets [secret.Service] check a token again before it changes or reveals
+// something: the token can expire during a request.
 type credential struct {
 	keys    *KeySet
 	key     *key // that signed it
@@ -148,5 +148,5 @@ func (c credential) Check() error {
 	return nil
 }
 
-// Spend implements [secret.Credential]. Deliveries to tokens are not counted.
+// Spend implements [secret.Credential]. Reads by tokens are not counted.
 func (c credential) Spend(secret.Tx) error { return nil }

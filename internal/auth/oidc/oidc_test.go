@@ -75,7 +75,7 @@ func TestUnusualValidTokensAreAccepted(t *testing.T) {
 	}
 }
 
-// large is a good token of so many bytes, about.
+// large returns a valid token of about size bytes.
 func large(t testing.TB, i *issuer, size int) string {
 	t.Helper()
 	for n := size; ; n-- {
@@ -121,7 +121,7 @@ func TestKeysOfEveryAlgorithmAreAccepted(t *testing.T) {
 			method := jwt.GetSigningMethod(algorithm)
 			h := mustJSON(t, with(with(header(), "kid", id), "alg", algorithm))
 			if _, err := method.Sign("x", key); err != nil {
-				continue // it could not be made
+				continue // the key could not be generated
 			}
 			text := sign(t, method, key, h, mustJSON(t, i.claims()))
 			if _, err := s.Authenticate(request(text)); (err == nil) != (id == fit) {
@@ -200,7 +200,7 @@ func TestARoleThatIsNotInTheConfigAllowsNothing(t *testing.T) {
 	}
 }
 
-// A claim that could be a glob, or is not an id, is no user.
+// A claim that could be a glob, or is not an id, is not accepted as a user.
 func TestSelfMeansTheUserOfTheToken(t *testing.T) {
 	i := newIssuer(t)
 	rules := i.rules()
@@ -302,7 +302,7 @@ func TestATokenStopsWorkingDuringARequestWhenItsKeyIsWithdrawn(t *testing.T) {
 	}
 	next := mustECDSA(t, elliptic.P256())
 	i.publish(jwk(t, "k2", next.Public()))
-	_, _ = s.Authenticate(request(token(t, with(header(), "kid", "k2"), i.claims()))) // which makes it fetch
+	_, _ = s.Authenticate(request(token(t, with(header(), "kid", "k2"), i.claims()))) // which causes a fetch
 	if err := caller.Credential.Check(); !errors.Is(err, secret.ErrForbidden) {
 		t.Errorf("afterwards: %v, want %v", err, secret.ErrForbidden)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 )
 
-// Only explain shows reasons, and to administrators.
+// Only explain shows reasons, and only to administrators.
 func TestARefusedTokenHasAReason(t *testing.T) {
 	i := newIssuer(t)
 	now, h, c := time.Now(), header(), i.claims()
@@ -34,15 +34,15 @@ func TestARefusedTokenHasAReason(t *testing.T) {
 		{"algorithm (alg) is not one of algorithms in the config: RS256, ES256", token(t, with(h, "alg", "none"), c), auth.ErrBadCredential},
 		{"publishes no key for signatures of the id (kid)", token(t, with(h, "kid", "k9"), c), auth.ErrBadCredential},
 		{"that id (kid) is for other algorithms", token(t, with(h, "alg", "ES256"), c), auth.ErrBadCredential},
-		{"its signature is not by the issuer's key", sign(t, jwt.SigningMethodRS256, newRSAKey(), mustJSON(t, h), mustJSON(t, c)), auth.ErrBadCredential},
-		{"its signature is not by the issuer's key", part[0] + "." + part[1] + ".", auth.ErrBadCredential},
+		{"the issuer's key of that id (kid) does not verify its signature", sign(t, jwt.SigningMethodRS256, newRSAKey(), mustJSON(t, h), mustJSON(t, c)), auth.ErrBadCredential},
+		{"the issuer's key of that id (kid) does not verify its signature", part[0] + "." + part[1] + ".", auth.ErrBadCredential},
 		{"its payload is not JSON", token(t, h, with(c, "exp", "soon")), auth.ErrBadCredential},
 		{"header (typ) is neither JWT nor one of token_types: Bearer, at+jwt", token(t, with(h, "typ", "logout+jwt"), c), auth.ErrBadCredential},
 		{"payload (typ) is not one of token_types: Bearer, at+jwt", token(t, h, with(c, "typ", "ID")), auth.ErrBadCredential},
 		{"does not say its type (typ) in header and payload, and token_types lacks none", token(t, h, without(c, "typ")), auth.ErrBadCredential},
 		{"it has no expiry (exp)", token(t, h, without(c, "exp")), auth.ErrBadCredential},
 		{"it expired 2m", token(t, h, with(c, "exp", now.Add(-2*time.Minute).Unix())), auth.ErrBadCredential},
-		{"not valid yet, but in 59m", token(t, h, with(c, "nbf", now.Add(59*time.Minute+59*time.Second).Unix())), auth.ErrBadCredential},
+		{"it is not valid before 59m", token(t, h, with(c, "nbf", now.Add(59*time.Minute+59*time.Second).Unix())), auth.ErrBadCredential},
 		{"issued 59m", token(t, h, with(c, "iat", now.Add(59*time.Minute+59*time.Second).Unix())), auth.ErrBadCredential},
 		{"its audience (aud) does not include strongroom", token(t, h, with(c, "aud", "account")), auth.ErrBadCredential},
 		{"(azp, client_id) is not one of clients: portal", token(t, h, with(c, "azp", "other")), auth.ErrBadCredential},
@@ -55,7 +55,7 @@ func TestARefusedTokenHasAReason(t *testing.T) {
 	}
 	rules := i.rules()
 	rules.Types = append(rules.Types, oidc.NoType)
-	mustRefuse(t, i.newStrategy(t, rules), token(t, h, with(without(c, "typ"), "nonce", "n")), auth.ErrBadCredential, "an ID or logout token by its claims")
+	mustRefuse(t, i.newStrategy(t, rules), token(t, h, with(without(c, "typ"), "nonce", "n")), auth.ErrBadCredential, "its claims are those of an ID or logout token")
 }
 
 func mustRefuse(t *testing.T, s *oidc.Strategy, token string, is error, reason string) {

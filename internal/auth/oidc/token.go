@@ -9,14 +9,14 @@ import (
 	"github.com/strongroom/strongroom/internal/auth"
 )
 
-// The maximum sizes of a token's encoded parts in bytes. A header has little to
-// say, and a signature is as long as its key.
+// The maximum sizes of a token's encoded parts in bytes. A header has few members, and a
+// signature is as long as its key.
 const (
 	maxHeader    = 1 << 10
 	maxSignature = maxRSABits / 6
 )
 
-// A token is split into its parts. Only its header has been parsed.
+// A token is a token split into its parts, with only the header parsed.
 type token struct {
 	header    header
 	signed    string // the signed text
@@ -24,10 +24,10 @@ type token struct {
 	signature string // encoded
 }
 
-// A header has the accepted members of a token's header. Every other member is
-// refused, above all those that bring a key along (jku, jwk, x5u, x5c), change the
-// signed text (b64, crit), or compress or encrypt it (zip, enc): RFC 8725, sections
-// 3.10 and 3.11. Thumbprints are ignored.
+// A header has the accepted members of a token's header. Every other member is refused,
+// in particular those that supply a key (jku, jwk, x5u, x5c), change the signed text
+// (b64, crit), or compress or encrypt it (zip, enc): RFC 8725, sections 3.10 and 3.11.
+// Thumbprints are ignored.
 type header struct {
 	Algorithm        string `json:"alg"`
 	KeyID            string `json:"kid"`
@@ -60,18 +60,18 @@ var (
 	errNoKeyID   = auth.Refuse("its header does not say which key has signed it (kid)")
 	errNoKey     = auth.Refuse("the issuer publishes no key for signatures of the id (kid) in its header")
 	errOtherKey  = auth.Refuse("the issuer's key of that id (kid) is for other algorithms than the one in its header (alg)")
-	errSignature = auth.Refuse("its signature is not by the issuer's key of that id (kid)")
+	errSignature = auth.Refuse("the issuer's key of that id (kid) does not verify its signature")
 	errPayload   = auth.Refuse("its payload is not JSON with every name once and claims of the right type, as a number for exp")
 	errNoExpiry  = auth.Refuse("it has no expiry (exp)")
-	errBound     = auth.Refuse("it is bound to a key that its holder has to prove (cnf), as with DPoP or mutual TLS, which is not supported")
+	errBound     = auth.Refuse("it is bound to a key of its holder (cnf), as with DPoP or mutual TLS, which is not supported")
 	errSubject   = auth.Refuse("its subject (sub) is missing, longer than %d bytes or has control characters", maxID)
-	errLooksLike = auth.Refuse("it has no type (typ) and is an ID or logout token by its claims: nonce, at_hash, c_hash, s_hash, events, token_use, or its client in aud")
+	errLooksLike = auth.Refuse("it has no type (typ), and its claims are those of an ID or logout token: nonce, at_hash, c_hash, s_hash, events, token_use, or its client in aud")
 )
 
 func (t token) algorithmIn(list []string) bool { return slices.Contains(list, t.header.Algorithm) }
 
-// signedWith refuses a wrong signature, and an algorithm that the key is not for.
-// The key is nil if the issuer does not publish it.
+// signedWith refuses a wrong signature, and an algorithm that the key does not allow. The
+// key is nil if the issuer does not publish it.
 func (t token) signedWith(k *key) error {
 	switch {
 	case k == nil:

@@ -12,10 +12,9 @@ import (
 // NoType in Rules.Types accepts tokens that do not state their type.
 const NoType = "none"
 
-// checkType refuses a token that is not of an accepted type. A token can say its
-// type in the payload, as Keycloak's do, and in the header (RFC 9068, section
-// 2.1); then both must be accepted. "JWT" in the header says nothing, because
-// ID tokens have it, too.
+// checkType refuses a token that is not of an accepted type. A token can say its type in
+// the payload, as Keycloak's do, and in the header (RFC 9068, section 2.1); then both
+// must be accepted. "JWT" in the header does not count, because ID tokens have it too.
 func (rules *Rules) checkType(t token, c *claims) error {
 	header := strings.TrimPrefix(strings.ToLower(t.header.Type), "application/")
 	switch {

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// Some issuers say nowhere that a token is an access token.
+// Some issuers do not mark access tokens as such.
 func TestTokensWithoutATypeNeedTheTypeNone(t *testing.T) {
 	i := newIssuer(t)
 	h, c := header(), without(i.claims(), "typ")

@@ -36,7 +36,7 @@ func (Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	}
 	uid, err := uidOf(conn)
 	if err != nil {
-		return secret.Caller{}, fmt.Errorf("asking who has connected: %w", err)
+		return secret.Caller{}, fmt.Errorf("reading the user of the peer: %w", err)
 	}
 	if uid != 0 && int(uid) != os.Geteuid() {
 		return secret.Caller{}, auth.ErrElsewhere

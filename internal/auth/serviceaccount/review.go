@@ -72,8 +72,9 @@ type status struct {
 	} `json:"user"`
 }
 
-// review has the API server review the token. Its error is a secret.ErrUnavailable
-// and quotes neither request nor answer, because both hold the token.
+// review sends the token to the API server for review. Its error is
+// secret.ErrUnavailable, without the text of request or answer, because both contain the
+// token.
 func (r *reviewer) review(ctx context.Context, token, audience string) (*status, error) {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
@@ -81,7 +82,7 @@ func (r *reviewer) review(ctx context.Context, token, audience string) (*status,
 	case r.turns <- struct{}{}:
 		defer func() { <-r.turns }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("asking the API server about a token: no turn: %w", secret.ErrUnavailable)
+		return nil, fmt.Errorf("reviewing a token at the API server: too many reviews in progress: %w", secret.ErrUnavailable)
 	}
 	question := tokenReview{
 		APIVersion: "authentication.k8s.io/v1", Kind: "TokenReview", Spec: spec{token, []string{audience}},
@@ -96,9 +97,9 @@ func (r *reviewer) review(ctx context.Context, token, audience string) (*status,
 	}
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("asking the API server about a token: no answer: %w", secret.ErrUnavailable)
+		return nil, fmt.Errorf("reviewing a token at the API server: no answer: %w", secret.ErrUnavailable)
 	case code != http.StatusCreated:
-		return nil, fmt.Errorf("asking the API server about a token: it answers %d: %w", code, secret.ErrUnavailable)
+		return nil, fmt.Errorf("reviewing a token at the API server: it answers %d: %w", code, secret.ErrUnavailable)
 	}
 	return &answer.Status, nil
 }

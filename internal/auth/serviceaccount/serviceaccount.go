@@ -20,19 +20,19 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// How long a review of a token is cached. The token of a deleted pod is accepted
-// for as long.
+// Reviews of tokens are cached for this time. The token of a deleted pod is accepted just
+// as long.
 const (
 	goodFor = 30 * time.Second
 	badFor  = 10 * time.Second
 )
 
-// Rules are the conditions on tokens, and the grants that they give.
+// Rules are the conditions that tokens must satisfy, and the grants of their callers.
 type Rules struct {
 	// Issuer is the issuer of the cluster's tokens.
 	Issuer string
-	// Audience must be among the token's. It must not be the API server's own, or
-	// every receiver of a token could use it there.
+	// Audience must be among the token's. It must not be the API server's own audience,
+	// or every receiver of a token could use the token there.
 	Audience string
 	// Accounts are the grants of service accounts, by namespace/name; see grant.For
 	// for grants without an owner.
@@ -82,7 +82,7 @@ func (s *Strategy) Authenticate(r *http.Request) (secret.Caller, error) {
 	}
 	// Not the request's context: other requests may wait for the same review.
 	caller, err, _ := s.underWay.Do(string(hash[:]), func() (any, error) {
-		if caller, ok := s.good.Get(hash); ok { // reviewed since the look above
+		if caller, ok := s.good.Get(hash); ok { // reviewed since the check above
 			return caller, nil
 		}
 		return s.review(context.WithoutCancel(r.Context()), token, hash)

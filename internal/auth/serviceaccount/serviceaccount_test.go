@@ -62,7 +62,7 @@ func (c cluster) rules() serviceaccount.Rules {
 	}
 }
 
-// newStrategy returns a strategy that works. A new right takes effect with a delay.
+// newStrategy returns a strategy after its new right to review tokens has taken effect.
 func (c cluster) newStrategy(t *testing.T, via *rest.Config) *serviceaccount.Strategy {
 	t.Helper()
 	s, err := serviceaccount.New(c.rules(), via)
@@ -204,7 +204,7 @@ func TestOtherTokensAreRefused(t *testing.T) {
 	}
 }
 
-// counting lets requests through and counts them.
+// counting passes requests on and counts them.
 func counting(count *atomic.Int32) kubetest.Fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		count.Add(1)

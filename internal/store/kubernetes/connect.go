@@ -30,9 +30,8 @@ func FromKubeconfig(file, context string) (*rest.Config, error) {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
 }
 
-// A client sends requests to an API server, through client-go's transport but
-// none of its limits and retries: it is the store that knows what may be sent
-// again.
+// A client sends requests to an API server, through client-go's transport, but without
+// its limits and retries: only the store knows which requests may be repeated.
 type client struct {
 	http  *http.Client
 	base  *url.URL
@@ -84,5 +83,5 @@ func keepIdle(rt http.RoundTripper) {
 	}
 }
 
-// hangUp closes idle connections.
-func (c *client) hangUp() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
+// closeIdle closes idle connections.
+func (c *client) closeIdle() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }

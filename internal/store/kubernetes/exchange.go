@@ -46,7 +46,7 @@ func (c *client) do(ctx context.Context, r request, read func(io.Reader) error) 
 		return false, c.once(ctx, r, read)
 	case errors.Is(err, errLost) && ctx.Err() == nil:
 		// A fault that cut one connection has often cut them all.
-		c.hangUp()
+		c.closeIdle()
 		return true, c.once(ctx, r, read)
 	}
 	return false, err
@@ -126,12 +126,12 @@ func either(s, otherwise string) string {
 	return otherwise
 }
 
-// lenient are the options for decoding answers: other writers need not use JSON,
-// and their text must not make a secret unreadable.
+// lenient are the options for decoding answers. Other writers may have stored text that
+// is not valid JSON; it must not make a secret unreadable.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
-// into returns a function that decodes an answer into object. An answer that breaks
-// off leaves nothing behind that could mix with the next.
+// into returns a function that decodes an answer into object. A truncated answer leaves
+// nothing behind that could mix with the next one.
 func into[T any](object *T) func(io.Reader) error {
 	return func(r io.Reader) error {
 		var whole T
@@ -159,7 +159,7 @@ func (c *client) lost(ctx context.Context, err error) error {
 		// When one connection is silently dead, the idle ones may be too, and
 		// each would cost a request its timeout.
 		if errors.Is(done(ctx), errTimeout) {
-			c.hangUp()
+			c.closeIdle()
 		}
 		return done(ctx)
 	}

@@ -464,15 +464,15 @@ func TestClusterRefusalsAreNotReportedAsTheCallersError(t *testing.T) {
 	})
 }
 
-// wantTrouble checks that the error is none of package secret's and quotes nothing
-// from the API server.
-func wantTrouble(t *testing.T, what string, err error) {
+// wantTrouble checks that the error is not one of package secret and quotes nothing from
+// the API server.
+func wantTrouble(t *testing.T, call string, err error) {
 	t.Helper()
 	if secret.OutcomeOf(err) != secret.Failed {
-		t.Errorf("%s: got %v, want an error of ours", what, err)
+		t.Errorf("%s: got %v, want an error of ours", call, err)
 	}
 	if err != nil && (strings.Contains(err.Error(), "canary") || strings.Contains(err.Error(), "system:serviceaccount")) {
-		t.Errorf("%s: repeats what the API server said: %v", what, err)
+		t.Errorf("%s: repeats the text of the API server: %v", call, err)
 	}
 }
 
@@ -676,7 +676,7 @@ func addKey(t *testing.T, st secret.Store, op secret.Op, key string) bool {
 		return false
 	}
 	if contains(info.Keys, key) {
-		return true // an attempt that was answered with an error after all
+		return true // an earlier attempt had succeeded, although it returned an error
 	}
 	op.OnlyIf = info.Revision
 	_, err = st.Replace(t.Context(), op, secret.Change{Set: data{key: secret.Value(rand.Text())}, Keep: info.Keys})

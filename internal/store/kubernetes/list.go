@@ -113,7 +113,7 @@ func items[V any](from *jsontext.Decoder, do func(object[V])) (next string, err 
 	if err := expect(from, jsontext.KindEndObject); err != nil {
 		return "", err
 	}
-	// Read to the very end, or the connection cannot be reused.
+	// Read to the end, or the connection cannot be reused.
 	if _, err := from.ReadToken(); !errors.Is(err, io.EOF) {
 		return "", errNoList
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// ownerLocks keep renames apart from other writes of the same owner within this
-// process. Between processes the API server detects the conflict. Owners whose
-// hashes collide share a lock.
+// ownerLocks exclude other writes of an owner during a rename, within this process.
+// Between processes the API server detects the conflict. Owners with colliding hashes
+// share a lock.
 type ownerLocks struct {
 	seed  maphash.Seed
 	locks []*semaphore.Weighted // not an RWMutex, which cannot stop waiting at a deadline
@@ -46,6 +46,5 @@ func (l ownerLocks) acquire(ctx context.Context, owner secret.Owner, n int64) (u
 	return func() { lock.Release(n) }, nil
 }
 
-// done returns the reason why ctx ended. If it was this store's own timeout, that is
-// an ErrUnavailable.
+// done returns the reason why ctx ended: an ErrUnavailable for this store's own timeout.
 func done(ctx context.Context) error { return context.Cause(ctx) }

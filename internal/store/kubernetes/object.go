@@ -15,9 +15,9 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// Our objects carry the label managedBy with the value us, and labels and
-// annotations under our prefix. A name goes into an annotation, because a label is
-// limited to 63 characters of few kinds.
+// Our objects have the label managedBy with the value us, and labels and annotations with
+// our prefix. A name is in an annotation, because a label is limited to 63 characters of
+// few kinds.
 const (
 	us     = "strongroom"
 	prefix = "strongroom.github.io/"
@@ -35,7 +35,7 @@ const (
 	leavingFor = prefix + "leaving-to" // the name that a secret is being renamed to
 	cameFrom   = prefix + "came-from"  // uid and resourceVersion of the secret it was renamed from
 
-	// kubectl apply keeps a copy here of what was applied, values included.
+	// kubectl apply keeps a copy of the applied object here, values included.
 	lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 	opaque = "Opaque"
@@ -105,8 +105,8 @@ func labelsOf(owner secret.Owner) labels {
 	return l
 }
 
-// is reports whether the object is this secret: ours, its owner's, under its
-// name, and not on its way out.
+// is reports whether the object is this secret: managed by us, with this owner and name,
+// and not being deleted.
 func (m *metadata) is(ref secret.Ref) bool {
 	owned := m.Labels.AppID
 	label, id := ownerLabel(ref.Owner)
@@ -116,8 +116,8 @@ func (m *metadata) is(ref secret.Ref) bool {
 	return m.DeletionTimestamp == nil && m.Labels.ManagedBy == us && owned == id && m.Annotations.Name == ref.Name && m.Name == objectname.Of(ref)
 }
 
-// taken says why no other object can have this name. One with finalizers stays
-// until others have removed them.
+// taken returns the error for a new object of this name. An object with finalizers stays
+// until other clients have removed them.
 func (m *metadata) taken() error {
 	if m.DeletionTimestamp != nil {
 		return secret.ErrBeingDeleted
@@ -125,11 +125,12 @@ func (m *metadata) taken() error {
 	return secret.ErrExists
 }
 
-// state is one of the object's: a copy made of it says so.
+// state identifies the state of the object. A copy stores the state that it was made
+// from.
 func (m *metadata) state() string { return m.UID + "@" + m.ResourceVersion }
 
-// ref is the secret that the object says it is; of another's making, ok is
-// false.
+// ref returns the secret in the object's annotations; ok is false for an object that we
+// do not manage.
 func (m *metadata) ref() (ref secret.Ref, ok bool) {
 	kind, id, _ := strings.Cut(m.Annotations.Owner, "/")
 	ref = secret.Ref{Owner: secret.Owner{Kind: kind, ID: id}, Name: m.Annotations.Name}
@@ -153,12 +154,12 @@ func (m *metadata) info(ref secret.Ref, keys []string) secret.Info {
 	return i
 }
 
-// stamp is how a time stands in an annotation.
+// stamp formats a time for an annotation.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func (o *object[V]) keys() []string { return slices.Sorted(maps.Keys(o.Data)) }
 
-// encoded are the values as JSON takes bytes.
+// encoded returns the values as bytes, which JSON encodes in base64.
 func encoded(data map[string]secret.Value) map[string][]byte {
 	bytes := make(map[string][]byte, len(data))
 	for key, value := range data {
@@ -175,13 +176,12 @@ func decoded(data map[string][]byte) map[string]secret.Value {
 	return values
 }
 
-// mustJSON encodes what always can be: structs and maps of text and bytes. It
-// does so with the package that the API server uses, which takes texts for the
-// same, in a test of a patch, only if they are written alike.
+// mustJSON encodes values that cannot fail: structs and maps of text and bytes. It uses
+// the same package as the API server, because the test of a patch compares encoded text.
 func mustJSON(v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // no type of this package's returns one
+		panic(err) // no type of this package returns an error
 	}
 	return text
 }

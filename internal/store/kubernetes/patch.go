@@ -8,8 +8,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// A patch is a JSON Patch (RFC 6902), which the API server applies as a whole
-// to the object as it then is, or not at all.
+// A patch is a JSON Patch (RFC 6902). The API server applies it atomically to the
+// object's current state, or not at all.
 type patch []step
 
 type step struct {
@@ -21,8 +21,7 @@ type step struct {
 
 func test(path string, value any) step { return step{Op: "test", Path: path, Value: &value} }
 
-// set uses add, which also replaces an existing value. replace would fail if there
-// is none.
+// set uses add, which also replaces an existing value. replace would fail without one.
 func set(path string, value any) step { return step{Op: "add", Path: path, Value: &value} }
 
 func move(from, to string) step { return step{Op: "move", From: from, Path: to} }
@@ -38,8 +37,8 @@ func label(name string) string { return "/metadata/labels/" + escapes.Replace(na
 
 func note(name string) string { return "/metadata/annotations/" + escapes.Replace(name) }
 
-// A write is one change of one object. Its id is stored in the object, which shows
-// after a lost answer whether the change was made.
+// A write is one change of one object. Its id is stored in the object and shows, after a
+// lost answer, whether the change was made.
 type write struct {
 	id string
 	at time.Time

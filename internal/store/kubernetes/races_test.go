@@ -108,7 +108,7 @@ func TestWriteSucceedsWhileAnotherProcessFinishesARename(t *testing.T) {
 	}
 }
 
-// If it is unknown whether the copy was created, the next write looks for it.
+// If it is unknown whether the copy was created, the next write searches for it.
 func TestRenameIsFinishedWhenTheCopysAnswerWasLost(t *testing.T) {
 	server := installed(t)
 	for name, fault := range map[string]func() kubetest.Fault{

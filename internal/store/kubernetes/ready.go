@@ -18,8 +18,8 @@ import (
 // configs/kubernetes has these, and get on the namespace.
 var verbs = []string{"create", "get", "list", "patch", "delete"}
 
-// checkEvery is how long Check caches its result. /readyz needs no credential, so
-// without the cache any client could send requests to the cluster.
+// Check caches its result for checkEvery. /readyz needs no credential, so without the
+// cache any client could send requests to the cluster.
 const checkEvery = time.Second
 
 // checks caches the last result of Check.
@@ -94,7 +94,7 @@ func (s *Store) checkRights(ctx context.Context) error {
 	var missing []string
 	for i, verb := range verbs {
 		if errs[i] != nil {
-			return fmt.Errorf("asking what we may do in namespace %s: %w", s.Namespace, errs[i])
+			return fmt.Errorf("reading our rights in namespace %s: %w", s.Namespace, errs[i])
 		}
 		if !allowed[i] {
 			missing = append(missing, verb)

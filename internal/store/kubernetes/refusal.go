@@ -95,8 +95,7 @@ var (
 	errUnauthorized = errors.New("the API server does not accept our credentials")
 	errForbidden    = errors.New("we lack a right in the cluster, or an admission policy refused us")
 	errConflict     = errors.New("the object has changed meanwhile")
-	// errTest means that a test in the patch failed, or that a value to move is
-	// missing.
+	// errTest means that a test in the patch failed, or that a value to move is missing.
 	errTest = errors.New("a test of the patch failed")
 )
 
@@ -155,7 +154,7 @@ func (r *refusal) As(target any) bool {
 
 func (r *refusal) invalid() *secret.InvalidError {
 	if r.code == http.StatusRequestEntityTooLarge {
-		return &secret.InvalidError{Field: "data", Reason: "is larger than the cluster takes"}
+		return &secret.InvalidError{Field: "data", Reason: "is larger than the cluster accepts"}
 	}
 	if r.code != http.StatusUnprocessableEntity || r.text == webhookRefused {
 		return nil
@@ -172,7 +171,7 @@ func (r *refusal) invalid() *secret.InvalidError {
 // patch that leaves no Secret.
 func (c cause) invalid() *secret.InvalidError {
 	field, key, _ := strings.Cut(strings.TrimSuffix(c.Field, "]"), "[")
-	i := &secret.InvalidError{Field: "data", Reason: "is not what the cluster takes"}
+	i := &secret.InvalidError{Field: "data", Reason: "is not accepted by the cluster"}
 	if secret.CheckKey(key) == nil {
 		i.DataKey = key
 	}
@@ -183,7 +182,7 @@ func (c cause) invalid() *secret.InvalidError {
 		i.Reason = "is immutable in the cluster"
 	case field == "data":
 	case field == "metadata.annotations":
-		i.Field, i.Reason = "description", "is longer than the cluster takes"
+		i.Field, i.Reason = "description", "is longer than the cluster accepts"
 	default:
 		return nil
 	}

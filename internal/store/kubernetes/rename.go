@@ -14,20 +14,20 @@ import (
 
 // Kubernetes cannot rename an object. A rename therefore marks the secret, which stops
 // other writes to it, copies it under the new name, and deletes the original. In between,
-// both names exist; at no time neither. An interrupted rename leaves a mark. If an exact
-// copy of the marked secret exists, the next process deletes the original. Otherwise it
-// removes the mark: a change made in the meantime must not be lost, even if the secret
-// then keeps both names.
+// both names exist. There is always at least one of them. An interrupted rename leaves a
+// mark. If an exact copy of the marked secret exists, the next process deletes the
+// original. Otherwise it removes the mark: a change made in the meantime must not be
+// lost, even if the secret then keeps both names.
 
 // unfinishedRenames counts the renames that may have been interrupted.
 type unfinishedRenames struct {
 	lock     *semaphore.Weighted // held while they are looked up and finished
-	noted    atomic.Int64        // how many may have been interrupted so far
+	noted    atomic.Int64        // number of renames that may have been interrupted so far
 	finished atomic.Int64        // the value of noted up to which all are finished
 }
 
-// newUnfinishedRenames starts with one, since a previous process may have been
-// interrupted.
+// newUnfinishedRenames starts with a count of one, because a previous process may have
+// been interrupted.
 func newUnfinishedRenames() *unfinishedRenames {
 	u := &unfinishedRenames{lock: semaphore.NewWeighted(1)}
 	u.noted.Store(1)
@@ -156,7 +156,7 @@ func (s *Store) rename(ctx context.Context, op secret.Op, name, description stri
 	return secret.Info{}, errKeepsChanging
 }
 
-// canRename returns the error that would refuse the rename, before anything is changed.
+// canRename returns an error if the rename would be refused. It changes nothing.
 func (s *Store) canRename(ctx context.Context, op secret.Op, target secret.Ref) error {
 	m, err := s.metadata(ctx, op.Ref)
 	switch {

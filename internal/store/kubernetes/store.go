@@ -71,7 +71,7 @@ func (s *Store) Close() error {
 	s.open.Lock()
 	defer s.open.Unlock()
 	s.closed = true
-	s.client.hangUp()
+	s.client.closeIdle()
 	return nil
 }
 
@@ -297,7 +297,7 @@ var (
 )
 
 // possible returns ErrChanged for a revision that no object can have. The API server
-// would reject it as malformed, or ignore it.
+// would reject or ignore it.
 func possible(op secret.Op) error {
 	if op.OnlyIf == "" || op.OnlyIf == secret.AnyRevision || revisionFormat.MatchString(string(op.OnlyIf)) {
 		return nil

@@ -144,7 +144,7 @@ func (s *Store) Delete(_ context.Context, op secret.Op) error {
 	return err
 }
 
-// Check always returns nil: a map is always ready.
+// Check always returns nil.
 func (s *Store) Check(context.Context) error { return nil }
 
 // Close does nothing, because no operation outlives its call.

@@ -39,7 +39,7 @@ func nothingHappensThatIsNotOnRecord(t T, st secret.Store) {
 	skipUnlessAwaiting(t, st)
 	mustCreate(t, st, at("db"), data{"k": "v"})
 	unharmed := remember(t, st, at("db"))
-	unrecorded := errors.New("not on record")
+	unrecorded := errors.New("no audit entry")
 	wantError(t, "Create", creates(t, st, onRecord(at("new"), unrecorded)), unrecorded)
 	unharmed()
 	for _, c := range append(calls(), call{"Replace that keeps", keeps}) {

@@ -159,10 +159,10 @@ func wantNames(t T, got []string, want ...string) {
 func wantGone(t T, st secret.Store, ref secret.Ref) {
 	t.Helper()
 	if _, err := st.Head(t.Context(), ref); !errors.Is(err, secret.ErrNotFound) {
-		t.Errorf("Head(%q): got error %v, want that it is not found", ref, err)
+		t.Errorf("Head(%q): got error %v, want not found", ref, err)
 	}
 	if slices.Contains(names(t, st, ref.Owner), ref.Name) {
-		t.Errorf("List has %q, want that it is gone", ref)
+		t.Errorf("List has %q, want it removed", ref)
 	}
 }
 
@@ -261,16 +261,16 @@ func wantOneWinner(t T, errs []error, lost error) (winner int) {
 	}
 	for i, err := range errs {
 		if i != winner && !errors.Is(err, lost) {
-			t.Errorf("both %d and %d of those at the same time: got error %v, want %v", winner, i, err, lost)
+			t.Errorf("calls %d and %d at the same time: got error %v, want %v", winner, i, err, lost)
 		}
 	}
 	return winner
 }
 
 // wantRecent tolerates the clock of another machine.
-func wantRecent(t T, what string, at time.Time) {
+func wantRecent(t T, name string, at time.Time) {
 	t.Helper()
 	if ago := time.Since(at).Abs(); ago > time.Minute {
-		t.Errorf("%s is %v from now", what, ago)
+		t.Errorf("%s is %v from now", name, ago)
 	}
 }

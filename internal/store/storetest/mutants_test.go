@@ -106,7 +106,7 @@ func mutants() []mutant {
 		{"Describe creates anew", describeRecreates{m()}, "DescribeKeepsTheTimeOfCreation"},
 		{"Describe looks for taken names first", describeTakenFirst{m()}, "NotFoundComesFirst"},
 		{"Describe looks, then writes", describeLooksFirst{m()}, "OneOfTwoRenamesToOneNameWins"},
-		{"Describe copies what it read", describeCopiesRead{m()}, "RenameTakesAReplacementAlong"},
+		{"Describe copies what it read", describeCopiesRead{m()}, "RenameKeepsAConcurrentReplacement"},
 		{"Describe creates, then deletes", describeCreatesFirst{m()}, "NoReaderSeesBothNames"},
 		{"Describe deletes, then creates", describeRecreates{m()}, "NoReaderSeesNeitherName"},
 		{"Describe creates, then deletes", describeCreatesFirst{m()}, "OneOfTwoRenamesOfOneSecretWins"},

@@ -13,8 +13,8 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// rounds is large enough to lose a race, and small enough for stores that write to
-// disk or call a server.
+// rounds is large enough to hit a race, and small enough for stores that write to disk or
+// call a server.
 const rounds = 50
 
 func racing() []promise {

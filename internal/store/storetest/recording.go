@@ -89,8 +89,8 @@ func eventIsNotNeeded(t T, st secret.Store) {
 	mustDelete(t, st, at("db"))
 }
 
-// A ticket is a credential that may have been revoked, or have no delivery left. It counts
-// how often it was asked for one, which for one delivery can be more than once.
+// A ticket is a credential that may have been revoked, or have no reads left. It counts
+// its calls of Spend; one read can cause several.
 type ticket struct {
 	revoked bool
 	empty   bool
@@ -112,8 +112,8 @@ func (c *ticket) Spend(secret.Tx) error {
 	return nil
 }
 
-// A caller whose credential was revoked learns nothing and changes nothing, not
-// even that a secret is missing.
+// A caller with a revoked credential changes nothing and learns nothing, not even that a
+// secret is missing.
 func credentialIsCheckedFirst(t T, st secret.Store) {
 	skipUnlessRecording(t, st)
 	info := mustCreate(t, st, at("db"), data{"k": "v"})
@@ -147,20 +147,20 @@ func deliveryIsSpentLast(t T, st secret.Store) {
 	op.Credential = counted
 	mustReplace(t, st, op, secret.Change{Set: data{"k": "w"}})
 	if counted.spent != 0 {
-		t.Errorf("%d deliveries were spent without one", counted.spent)
+		t.Errorf("%d reads were counted without a read", counted.spent)
 	}
 	op = recorded(at("db"), secret.Reveal)
 	op.Credential = counted
 	mustReveal(t, st, op)
 	if counted.spent == 0 {
-		t.Errorf("a delivery was not spent")
+		t.Errorf("a read was not counted")
 	}
 	op = recorded(at("db"), secret.Reveal)
 	op.Credential = &ticket{empty: true}
 	_, values, err := st.Reveal(t.Context(), op)
-	wantError(t, "Reveal beyond the last delivery", err, secret.ErrForbidden)
-	wantOutcome(t, "Reveal beyond the last delivery", op, secret.Denied)
+	wantError(t, "Reveal beyond the last allowed read", err, secret.ErrForbidden)
+	wantOutcome(t, "Reveal beyond the last allowed read", op, secret.Denied)
 	if values != nil {
-		t.Errorf("Reveal beyond the last delivery returned values")
+		t.Errorf("Reveal beyond the last allowed read returned values")
 	}
 }

@@ -14,7 +14,7 @@ func renaming() []promise {
 		{name: "OneOfRenameAndCreateWins", check: oneOfRenameAndCreateWins},
 		{name: "OneOfTwoRenamesOfOneSecretWins", check: oneOfTwoRenamesOfOneSecretWins},
 		{name: "OneOfRenameAndDeleteWins", check: oneOfRenameAndDeleteWins},
-		{name: "RenameTakesAReplacementAlong", check: renameTakesAReplacementAlong},
+		{name: "RenameKeepsAConcurrentReplacement", check: renameKeepsAConcurrentReplacement},
 		{name: "RenamesInCirclesLoseNothing", check: renamesInCirclesLoseNothing},
 		{name: "NoReaderSeesNeitherName", check: noReaderSeesNeitherName},
 		{name: "NoReaderSeesBothNames", check: noReaderSeesBothNames, oneStepRename: true},
@@ -101,7 +101,7 @@ func oneOfRenameAndDeleteWins(t T, st secret.Store) {
 }
 
 // A rename that read the old values does not undo an acknowledged replacement.
-func renameTakesAReplacementAlong(t T, st secret.Store) {
+func renameKeepsAConcurrentReplacement(t T, st secret.Store) {
 	for range rounds {
 		mustCreate(t, st, at("a"), data{"k": "old"})
 		errs := together(
@@ -173,9 +173,9 @@ func noReaderSeesBothNames(t T, st secret.Store) {
 	})
 }
 
-// whileRenaming renames a secret back and forth among others, and passes look the
+// whileRenaming renames a secret back and forth among others, and calls check with the
 // number of names under which a list shows it.
-func whileRenaming(t T, st secret.Store, look func(seen int) error) {
+func whileRenaming(t T, st secret.Store, check func(seen int) error) {
 	t.Helper()
 	for _, name := range []string{"a", "c", "e"} {
 		mustCreate(t, st, at(name), nil)
@@ -192,7 +192,7 @@ func whileRenaming(t T, st secret.Store, look func(seen int) error) {
 		if err != nil {
 			return err
 		}
-		return look(len(infos) - 3)
+		return check(len(infos) - 3)
 	}
 	whileWriting(t, read, write)
 }

@@ -18,7 +18,7 @@ func distinct(t T) func(what string, revision secret.Revision) {
 	return func(what string, revision secret.Revision) {
 		t.Helper()
 		if before, again := seen[revision]; again {
-			t.Errorf("revision %q of %s is that of %s", revision, what, before)
+			t.Errorf("%[2]s has the revision %[1]q of %[3]s", revision, what, before)
 		}
 		seen[revision] = what
 	}
@@ -99,7 +99,7 @@ func revisionIsNoCondition(t T, st secret.Store) {
 		mustDescribe(t, st, at("db"), "db2", "").Revision,
 	} {
 		if revision == "" || revision == secret.AnyRevision {
-			t.Errorf("got revision %q, which as a condition admits any", revision)
+			t.Errorf("got revision %q, which as a condition matches any revision", revision)
 		}
 	}
 }

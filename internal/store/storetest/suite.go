@@ -10,7 +10,7 @@
 // there and a store in the table of mutants that breaks it, which proves that the
 // test can fail.
 //
-// The interface leaves these points open, and the suite does not test them:
+// The interface leaves these points open, so the suite does not test them:
 //
 //   - A call with a cancelled context either fails or does its work. The error is
 //     unspecified, and so is the outcome of a call cancelled while it runs.
@@ -35,16 +35,15 @@ type Suite struct {
 	// Reopen closes a durable store and opens it again.
 	Reopen func(t *testing.T, st secret.Store) secret.Store
 
-	// RenameInTwoSteps declares that a reader may see a secret under both
-	// names during a rename. A reader never sees it under neither, and nothing else
-	// is relaxed.
+	// RenameInTwoSteps declares that a reader may see a secret under both names during a
+	// rename. A reader always sees it under at least one, and nothing else is relaxed.
 	RenameInTwoSteps bool
 }
 
-// Run tests a store without special declarations.
+// Run tests a store that declares no exceptions.
 func Run(t *testing.T, open func(t *testing.T) secret.Store) { Suite{Open: open}.Run(t) }
 
-// Run tests each promise on a store of its own.
+// Run tests each promise on a new store.
 func (s Suite) Run(t *testing.T) {
 	for _, p := range promises() {
 		t.Run(p.name, func(t *testing.T) {

@@ -50,7 +50,7 @@ func TestAnAgentGetsAKeyForTwoSecrets(t *testing.T) {
 
 	// The audit log has all of it, and says why the third secret was refused.
 	b.open(s.url + "/console/audit?verify=1")
-	b.waitFor(".tag", "The chain holds")
+	b.waitFor(".tag", "The chain is intact")
 	b.waitFor("#entries", "agent-key create")
 	b.waitFor("#entries", "console sign in")
 	b.wantHidden("the audit log")
@@ -127,7 +127,7 @@ func TestAdministratorsSeeTheServerAndRevokeAPIKeys(t *testing.T) {
 	other.waitFor("main", "You are not allowed to do that")
 	s.signIn(b, s.psk)
 	b.open(s.url + "/console/server?check=1")
-	b.waitFor(".findings", "the chain holds")
+	b.waitFor(".findings", "the chain is intact")
 	b.waitFor(".facts", "embedded")
 	b.click("td.actions button")
 	b.waitFor("td .tag", "ended")

@@ -10,7 +10,7 @@ import (
 )
 
 // excused are declared answers that the suite never sees, with reasons. The first match counts.
-// An entry that matches nothing, or an answer that was seen, is a mistake.
+// An entry that matches nothing, or an answer that was seen, is an error.
 var excused = []struct{ suffix, reason string }{
 	{" 500", "nothing that one can send makes the server fail; one that is seen is a bug"},
 	{" 503", "the embedded store is there as long as the process is"},
@@ -44,7 +44,7 @@ func everything() bool {
 	return true
 }
 
-// coverage returns a line for each declared answer, and the mistakes.
+// coverage returns a line for each declared answer, and the errors.
 func coverage() (list, mistakes []string) {
 	exchanges, needed := 0, map[string]bool{}
 	each(func(p *promise, method, path string, op operation) {

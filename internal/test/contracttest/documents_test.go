@@ -22,7 +22,7 @@ type promise struct {
 	schemas map[string]any
 
 	merged *referee
-	strict *referee // the merged document; every undeclared member is a mistake
+	strict *referee // the merged document; every undeclared member is an error
 	// published is the document that the API's project published, if any; see published_test.go.
 	published *referee
 }

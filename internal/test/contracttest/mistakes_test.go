@@ -10,7 +10,7 @@ import (
 // request.
 func refused(details ...string) string { return `{"detail":[` + strings.Join(details, ",") + `]}` }
 
-// detail returns one mistake. Its place is written with dots: body.data.0.key.
+// detail returns one error. Its place is written with dots: body.data.0.key.
 func detail(kind, place, message string) string {
 	var loc []string
 	for _, step := range strings.Split(place, ".") {
@@ -41,7 +41,7 @@ func notObject(place string) string {
 	return detail("model_attributes_type", place, "Input should be a valid dictionary or object to extract fields from")
 }
 
-// noValue returns a mistake that is not one of type.
+// noValue returns an error that is not one of type.
 func noValue(field, reason string) string {
 	return detail("value_error", "body."+field, "Value error, "+reason)
 }

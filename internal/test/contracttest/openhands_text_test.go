@@ -43,7 +43,7 @@ func TestOpenHandsNames(t *testing.T) {
 	strict := serve(t, set("names: any", "names: env"))
 	for _, tc := range []struct {
 		name     string
-		lax, env string // the mistake
+		lax, env string // the error
 	}{
 		{"API_KEY", "", ""},
 		{"_", "", ""},

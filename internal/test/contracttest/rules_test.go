@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Mistakes by an API's own rules are in the same 422 as mistakes of type, and several of them are
+// Errors by an API's own rules are in the same 422 as errors of type, and several of them are
 // listed.
 func TestOne422HasBrokenRulesToo(t *testing.T) {
 	const pathRule = "must not contain slashes or control characters"

@@ -17,10 +17,10 @@ import (
 // them as covered, see coverage_test.go.
 type witness struct {
 	odd   bool     // the server accepts a request that the documents do not allow
-	wrong []string // the mistakes found
+	wrong []string // the errors found
 }
 
-// testify fails the test for each mistake found.
+// testify fails the test for each error found.
 func (w *witness) testify(a answer) {
 	a.t.Helper()
 	for _, mistake := range w.wrong {

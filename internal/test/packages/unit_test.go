@@ -46,7 +46,7 @@ func TestServerRunsUnderTheUnit(t *testing.T) {
 	m.want(t, "systemctl show -p Result,ExecMainStatus strongroom", "Result=success\nExecMainStatus=0")
 	m.want(t, "strongroom config check", "not checked: state.key.credential: systemd passed no credential")
 	m.wantFailure(t, "strongroom backup verify /tmp/backup", "run this as systemd-run")
-	m.want(t, "systemd-run -q --pipe --wait -p LoadCredential=state.key:/etc/strongroom/state.key strongroom config check", "the config is good")
+	m.want(t, "systemd-run -q --pipe --wait -p LoadCredential=state.key:/etc/strongroom/state.key strongroom config check", "the config is valid")
 }
 
 // newKey creates an API key with all rights to the secrets of the default user.
@@ -85,7 +85,7 @@ func (m *machine) wantReloaded(t *testing.T) {
 // wantCommands runs the commands that need the key, which only the service has.
 func (m *machine) wantCommands(t *testing.T) {
 	t.Helper()
-	m.want(t, "strongroom config check", "the config is good")
+	m.want(t, "strongroom config check", "the config is valid")
 	m.want(t, "strongroom doctor", "ok")
 	m.want(t, "strongroom backup --out - > /tmp/backup && strongroom backup verify /tmp/backup", "ok")
 }

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// An archive is a tar file whose bytes depend only on the files in it. All belong to root.
+// An archive is a tar file whose bytes depend only on the files in it. All files belong
+// to root.
 type archive struct {
 	*tar.Writer
 	time time.Time
@@ -50,7 +51,8 @@ func (a archive) addTree(name, dir string) error {
 	})
 }
 
-// modeOf returns the mode of a file in the packages, whatever the umask of the builder.
+// modeOf returns the mode of a file in the packages. It does not depend on the builder's
+// umask.
 func modeOf(file string) fs.FileMode {
 	if info, err := os.Stat(file); err == nil && info.Mode()&0o100 != 0 {
 		return 0o755

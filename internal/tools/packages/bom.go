@@ -15,7 +15,7 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// A program's modules, with the standard library first.
+// modulesOf returns the modules of a program, the standard library first.
 func modulesOf(program string) ([]*debug.Module, error) {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
@@ -62,8 +62,8 @@ The program contains modules under their own licences, which are in licenses.gz 
 file. On Debian, the Apache License 2.0 is in /usr/share/common-licenses/Apache-2.0.
 `
 
-// licenses returns the notices of all modules in the program, which their licences want
-// to accompany it.
+// licenses returns the notices of all modules in the program. Their licences require that
+// it is distributed with them.
 func (r *release) licenses(modules []*debug.Module) ([]byte, error) {
 	var b strings.Builder
 	for _, m := range modules {
@@ -96,7 +96,7 @@ func isNotice(name string) bool {
 	return strings.HasPrefix(name, "LICENSE") || strings.HasPrefix(name, "LICENCE") || strings.HasPrefix(name, "COPYING") || strings.HasPrefix(name, "NOTICE")
 }
 
-// directory returns where a module's source is.
+// directory returns the directory with a module's source.
 func (r *release) directory(m *debug.Module) (string, error) {
 	if m.Path == "std" {
 		out, err := r.run(nil, "go", "env", "GOROOT")

@@ -22,8 +22,8 @@ const (
 	imageName = "strongroom"
 )
 
-// writeImage writes an OCI image layout with one image. Its manifest.json is for the
-// releases of docker load that do not know the layout.
+// writeImage writes an OCI image layout with one image. Its manifest.json is for releases
+// of docker load that cannot read the layout.
 func (r *release) writeImage(w io.Writer, arch, program string) error {
 	layer, diff, err := r.layer(program)
 	if err != nil {
@@ -140,5 +140,5 @@ func descriptor(mediaType string, content []byte) v1.Descriptor {
 	return v1.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}
 }
 
-// blob returns the path of a content in the layout.
+// blob returns the path of a blob in the layout.
 func blob(content []byte) string { return "blobs/sha256/" + digest.FromBytes(content).Encoded() }

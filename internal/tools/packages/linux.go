@@ -70,7 +70,7 @@ func (r *release) writePackages(arch, tree string) error {
 	return nil
 }
 
-// rpmChangelog returns the same entry as changelog, in the form that nfpm wants.
+// rpmChangelog returns the same entry as changelog, in the form that nfpm requires.
 func (r *release) rpmChangelog() []byte {
 	return fmt.Appendf(nil, "- semver: %q\n  date: %s\n  packager: %q\n  changes: [{note: %q}]\n",
 		r.version, r.time.Format(time.RFC3339), r.maintainer, "Built from commit "+r.commit)

@@ -17,7 +17,7 @@ func testRelease() *release {
 	return &release{source: "../../..", version: "1.2.3", commit: "c0ffee", time: time.Unix(1800000000, 0).UTC()}
 }
 
-// The schemas are those of CycloneDX, which its library has beside its code.
+// The schemas are CycloneDX's own; its library contains them.
 func TestBOMIsValid(t *testing.T) {
 	program, err := os.Executable() // its modules are those of this module
 	if err != nil {
@@ -84,7 +84,7 @@ func mustCompileSchema(t *testing.T) (validate func(document string) error) {
 	}
 }
 
-// schemas loads CycloneDX' schemas from a directory, in which one has another name.
+// schemas loads CycloneDX's schemas from a directory. One of them has another name there.
 type schemas string
 
 func (dir schemas) Load(url string) (any, error) {

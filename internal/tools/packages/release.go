@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A release is what the packages have in common.
+// A release has the properties that all packages share.
 type release struct {
 	source, out                          string
 	version, commit, maintainer, signKey string
@@ -46,8 +46,8 @@ func (r *release) build(architectures []string) (err error) {
 	return r.seal()
 }
 
-// buildFor builds the packages of an architecture. The tree has its files, as they will
-// be installed.
+// buildFor builds the packages of an architecture. The tree has the files as they will be
+// installed.
 func (r *release) buildFor(arch, tree string) error {
 	program := filepath.Join(tree, "usr/bin/strongroom")
 	if err := r.compile(arch, program); err != nil {
@@ -85,8 +85,8 @@ func (r *release) name(arch string) string {
 	return fmt.Sprintf("strongroom-%s-linux-%s", r.version, arch)
 }
 
-// ldflags sets the variables of cmd/strongroom/version.go, and leaves out what differs
-// between builds and what only a debugger needs.
+// ldflags sets the variables of cmd/strongroom/version.go. It leaves out the build id,
+// which differs between builds, and the data that only a debugger needs.
 func (r *release) ldflags() string {
 	return fmt.Sprintf("-s -w -buildid= -X main.version=%s -X main.builtCommit=%s", r.version, r.commit)
 }

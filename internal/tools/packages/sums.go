@@ -11,8 +11,9 @@ import (
 // sums has the hashes of all packages, for sha256sum --check.
 const sums = "SHA256SUMS"
 
-// seal writes the hashes of everything built, and signs them if there is a key. The
-// signature is for ssh-keygen -Y verify, which every reader has; its namespace is file.
+// seal writes the hashes of everything built, and signs them if there is a key.
+// ssh-keygen -Y verify, which is installed almost everywhere, checks the signature; its
+// namespace is file.
 func (r *release) seal() error {
 	files, err := filepath.Glob(filepath.Join(r.out, "*"))
 	if err != nil {

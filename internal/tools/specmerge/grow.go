@@ -48,7 +48,7 @@ func mapGrows(at path, given, merged map[string]any) error {
 }
 
 func listGrows(at path, given, merged []any) error {
-	if at.matches("servers") { // where the given service runs; ours is elsewhere
+	if at.matches("servers") { // the addresses of the given service; ours differ
 		return nil
 	}
 	if len(merged) < len(given) {
@@ -68,9 +68,9 @@ func listGrows(at path, given, merged []any) error {
 	return nil
 }
 
-// mayGain reports whether an overlay may add this key here. Added elsewhere it
-// would change given requests or answers, for example by a new property or
-// another way to authenticate.
+// mayGain reports whether an overlay may add this key here. Elsewhere an addition would
+// change given requests or answers, for example by a new property or another way to
+// authenticate.
 func (p path) mayGain(key string) bool {
 	switch {
 	case p.matches("paths"), p.matches("components"), p.matches("components", "*"):
@@ -85,9 +85,9 @@ func (p path) mayGain(key string) bool {
 	return false
 }
 
-// mayReword reports whether the place is for readers only, so that an overlay may
-// replace its text: descriptions, and the addresses of the given service's login. A value
-// that is no text is a property named description.
+// mayReword reports whether an overlay may replace the text here, because only readers
+// use it: descriptions, and the addresses of the given service's login. If the value is
+// not text, it is a property named description.
 func (p path) mayReword(value any) bool {
 	if _, text := value.(string); !text || len(p) == 0 {
 		return false
@@ -104,7 +104,7 @@ func (p path) mayReword(value any) bool {
 	return false
 }
 
-// data are the keywords below which all texts are data.
+// Below the keywords in data, all texts are data.
 var data = []string{"const", "default", "enum", "example", "examples"}
 
 // An optional header is the only parameter that existing clients may omit. A

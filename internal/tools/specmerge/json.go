@@ -39,7 +39,7 @@ func writeMapping(b *bytes.Buffer, n *yaml.Node) error {
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i].Value
 		if seen[key] {
-			return fmt.Errorf("line %d: %q is there twice", n.Content[i].Line, key)
+			return fmt.Errorf("line %d: duplicate key %q", n.Content[i].Line, key)
 		}
 		seen[key] = true
 		if i > 0 {

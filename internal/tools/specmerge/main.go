@@ -4,8 +4,8 @@
 //
 //	specmerge DIR name...
 //
-// It writes nothing if the overlay changes more of the given document than its
-// descriptions (see grow.go), or if an operation needs no credential (see secured.go).
+// It writes nothing if the overlay changes anything but descriptions in the given
+// document (see grow.go), or if an operation needs no credential (see secured.go).
 package main
 
 import (

@@ -17,7 +17,7 @@ func secured(doc any) error {
 		for _, method := range methods {
 			operation, ok := operations[method].(map[string]any)
 			if ok && !asksForCredential(operation["security"]) {
-				return fmt.Errorf("%v: the operation asks for no credential", path{"paths", name, method})
+				return fmt.Errorf("%v: the operation requires no credential", path{"paths", name, method})
 			}
 		}
 	}

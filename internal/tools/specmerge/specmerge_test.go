@@ -236,7 +236,7 @@ func TestMergeRefusesToChangeWhatWasGiven(t *testing.T) {
 	}
 }
 
-// Descriptions, the addresses of servers and those of a login are for readers.
+// Only readers use descriptions and the addresses of servers and of a login.
 func TestMergeMayReplaceDescriptions(t *testing.T) {
 	doc := "servers: [{url: 'https://theirs.example', description: Theirs}]" + strings.Replace(given, "  securitySchemes:\n",
 		"  securitySchemes:\n    sso: {type: oauth2, flows: {authorizationCode: {scopes: {}, authorizationUrl: 'https://theirs.example/a', tokenUrl: 'https://theirs.example/t'}}}\n", 1)
@@ -281,7 +281,7 @@ func TestMergeRefusesAnOpenOperation(t *testing.T) {
 
 func TestMergeRefusesAKeyThatIsThereTwice(t *testing.T) {
 	twice := "  - target: $.components.schemas\n    update: {A: {type: string, type: object}}"
-	wantRefusal(t, given, twice, `"type" is there twice`)
+	wantRefusal(t, given, twice, `duplicate key "type"`)
 }
 
 func wantRefusal(t *testing.T, doc, actions, where string) {

@@ -1,6 +1,6 @@
 // Package agentserver is the part of OpenHands' agent server for custom secrets:
-// specs/agentserver.yaml. Unlike /api/secrets it gives values, each as the whole
-// body of an answer, as agents' LookupSecret requires.
+// specs/agentserver.yaml. Unlike /api/secrets it returns values, each as the whole body
+// of an answer, as agents' LookupSecret requires.
 package agentserver
 
 import (
@@ -26,7 +26,7 @@ import (
 type Options struct {
 	// Suspicious selects the treatment of a value that looks like a mistake.
 	Suspicious api.SuspiciousValues
-	// Profiles are the agent profiles that a list can be asked for.
+	// Profiles are the agent profiles by which lists can be filtered.
 	Profiles custom.Profiles
 }
 
@@ -54,8 +54,8 @@ type handlers struct {
 
 var _ gen.StrictServerInterface = (*handlers)(nil)
 
-// admit refuses a write that the caller may not make, before its body is read.
-// A name in the path is that of a binding, which agents may write back to.
+// admit refuses a write that the caller may not make, before its body is read. A name in
+// the path belongs to a binding, which agents may write back to.
 func (a *handlers) admit(c echo.Context) error {
 	ctx, name := c.Request().Context(), fastapi.PathParam(c, "name")
 	caller := auth.Caller(ctx)
@@ -101,8 +101,8 @@ func (a *handlers) PutSecret(ctx context.Context, req gen.PutSecretRequestObject
 	return put{info, warnings}, nil
 }
 
-// GetSecretValue returns a value, unless the client has it already. To find that out takes the right to list; without
-// it the value is returned.
+// GetSecretValue returns a value, or 304 if the client has the current one. The
+// comparison needs the right to list; without that right it always returns the value.
 func (a *handlers) GetSecretValue(ctx context.Context, req gen.GetSecretValueRequestObject) (gen.GetSecretValueResponseObject, error) {
 	if !legalName(req.Name) {
 		return nil, errName
@@ -124,7 +124,7 @@ func (a *handlers) GetSecretValue(ctx context.Context, req gen.GetSecretValueReq
 	return plain{value}, nil
 }
 
-// DeleteSecret removes a secret. A second time it is not found.
+// DeleteSecret removes a secret. A second deletion returns ErrNotFound.
 func (a *handlers) DeleteSecret(ctx context.Context, req gen.DeleteSecretRequestObject) (gen.DeleteSecretResponseObject, error) {
 	onlyIf, err := server.IfMatch(req.Params.IfMatch)
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A binding is how an agent keeps a credential that it renews: it reads the value with its
-// version and writes the next one back under that version. The client takes 404 for "log in
-// again", 409 for a lost race, 400 and 422 for an invalid value, and 401 and 403 for a key
-// that is rejected.
+// A binding lets an agent store a credential that it renews: the agent reads the value
+// with its version, and writes the next value under that version. Its client understands
+// 404 as "log in again", 409 as a lost race, 400 and 422 as an invalid value, and 401 and
+// 403 as a rejected key.
 
 // errLostRace is a [secret.ErrChanged] to a client that expects 409 for it.
 var errLostRace = errors.New("the secret has another version")
@@ -34,7 +34,7 @@ func (a *handlers) GetBinding(ctx context.Context, req gen.GetBindingRequestObje
 		return nil, err
 	}
 	value, ok := data[custom.ValueKey]
-	if !ok || !utf8.ValidString(string(value)) { // which only others than this API can have stored
+	if !ok || !utf8.ValidString(string(value)) { // stored through another API
 		return nil, custom.ErrNoValue
 	}
 	return bound{string(value), info.Revision}, nil
@@ -66,7 +66,7 @@ func (o Options) bindingRules() map[string]fastapi.Rule {
 	return map[string]fastapi.Rule{"expected_version": api.Rule(checkVersion), "value": o.checks().Rules()["value"]}
 }
 
-// checkVersion refuses a version that sets no condition.
+// checkVersion refuses a version that would set no condition.
 func checkVersion(version string) error {
 	if version == "" || version == string(secret.AnyRevision) {
 		return &secret.InvalidError{Field: "expected_version", Reason: "must be the version that was read"}

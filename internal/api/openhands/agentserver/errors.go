@@ -8,12 +8,12 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// errName is a name in a path that no secret can have here.
+// errName means that the name in the path is illegal in this API.
 var errName = errors.New("illegal name")
 
 const (
 	illegalName = "must begin with a letter and have only letters, digits and underscores, 64 characters at most"
-	// clients show this one, so it is as they know it
+	// clients show this text, so it is OpenHands' own
 	illegalNameInPath = "Invalid secret name format. Must start with a letter, contain only letters, numbers, and underscores, " +
 		"and be 1-64 characters long."
 )

@@ -18,7 +18,7 @@ type Checks struct {
 	Redacted bool
 }
 
-// New returns all mistakes in a new secret as one error, or else the warnings.
+// New checks a new secret. It returns all violations as one error, or else the warnings.
 func (c Checks) New(name, description, value string) (api.Warnings, error) {
 	warnings, err := c.Value(value)
 	return warnings, errors.Join(c.Name(name), secret.CheckDescription(description), err)
@@ -40,7 +40,7 @@ func (c Checks) RenameRules() map[string]fastapi.Rule {
 	return map[string]fastapi.Rule{"name": api.RuleForNew(c.Name), "description": api.Rule(secret.CheckDescription)}
 }
 
-// Value returns the mistake in a value, or else the warnings.
+// Value checks a value. It returns an error, or else the warnings.
 func (c Checks) Value(text string) (api.Warnings, error) {
 	if !c.Redacted && isRedacted(text) {
 		return nil, ErrRedacted

@@ -14,8 +14,8 @@ import (
 // have. Other APIs can create such secrets.
 var ErrNoValue = errors.New("secret has no value")
 
-// Outside returns the error of a call that may create a secret. A creation outside
-// the caller's grants is forbidden, since "not found" would make no sense there.
+// Outside returns the error of a call that may create a secret. It replaces not found by
+// forbidden, because not found makes no sense for a creation outside the caller's grants.
 func Outside(err error) error {
 	if errors.Is(err, secret.ErrNotFound) {
 		return secret.ErrForbidden
@@ -35,7 +35,7 @@ func (e *AboutError) Unwrap() error { return e.error }
 // About adds the names to an error.
 func About(err error, id, name string) error { return &AboutError{err, id, name} }
 
-// Named returns the names that were added to the error, and empty ones if none were.
+// Named returns the names that About added to the error; they are empty without it.
 func Named(err error) (about AboutError) {
 	if a, ok := errors.AsType[*AboutError](err); ok {
 		about = *a
@@ -93,7 +93,7 @@ func Problem(status int, text string) server.Answer {
 }
 
 // Unprocessable returns the 422 for a [fastapi.ValidationError] or for one or more
-// [secret.InvalidError], which it words as pydantic does its validators' mistakes.
+// [secret.InvalidError], which it words like errors of pydantic's validators.
 func Unprocessable(err error) server.Answer {
 	all, ok := errors.AsType[*fastapi.ValidationError](err)
 	if !ok {
@@ -104,13 +104,13 @@ func Unprocessable(err error) server.Answer {
 
 func validation(invalid []*secret.InvalidError) *fastapi.ValidationError {
 	var all fastapi.ValidationError
-	for _, mistake := range invalid {
-		field := mistake.Field
+	for _, e := range invalid {
+		field := e.Field
 		if field == "data" {
 			field = ValueKey
 		}
 		all.Detail = append(all.Detail, fastapi.Detail{
-			Type: "value_error", Loc: []any{"body", field}, Msg: "Value error, " + mistake.Reason,
+			Type: "value_error", Loc: []any{"body", field}, Msg: "Value error, " + e.Reason,
 		})
 	}
 	return &all

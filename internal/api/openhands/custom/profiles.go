@@ -10,22 +10,23 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// ErrNoProfile is a [secret.ErrNotFound] for an agent profile that is not known.
+// ErrNoProfile is a [secret.ErrNotFound] for an unknown agent profile.
 var ErrNoProfile = fmt.Errorf("agent profile: %w", secret.ErrNotFound)
 
 // Profiles are the agent profiles of the config, by their ids in lower case.
 type Profiles map[string]Profile
 
-// A Profile says which secrets an agent of this profile is told of. It grants nothing.
+// A Profile lists the secrets that agents of this profile see. It grants nothing.
 type Profile struct {
 	User  string   // owner of the profile; it is unknown to other users
 	Names []string // nil: all of the user's
 }
 
 // List returns the secrets that the caller may list, in order of name. With the id of a
-// profile, in any form of a UUID, it returns only those of the profile. A key that was made
-// for the profile lists what its grants allow, within the names that the config gives to it.
-// Errors: [ErrNoProfile], and those of the service.
+// profile, in any form of a UUID, it returns only those of the profile. A key that was
+// created for the profile lists the secrets that its grants allow, and of these only the
+// names in the config's profile, if it has that profile. Errors: [ErrNoProfile], and
+// those of the service.
 func (p Profiles) List(ctx context.Context, secrets *secret.Service, caller secret.Caller, profile *string) ([]secret.Info, error) {
 	owner := secret.User(caller.User)
 	if profile == nil {

@@ -61,22 +61,22 @@ func (a *handlers) GetSecretValue(ctx context.Context, req gen.GetSecretValueReq
 // A visitor is a caller on the routes of a sandbox.
 type visitor struct {
 	secret.Caller
-	stranger bool // the key was not created for this sandbox
+	foreign bool // the key was not created for this sandbox
 }
 
-// visit removes all grants from a stranger, so that the service denies and audits the
+// visit removes all grants of a foreign key, so that the service denies and audits the
 // request.
 func visit(caller secret.Caller, sandbox string) visitor {
 	v := visitor{caller, caller.Sandbox != sandbox}
-	if v.stranger {
+	if v.foreign {
 		v.Grants = nil
 	}
 	return v
 }
 
 func (v visitor) refused(err error) error {
-	if v.stranger && errors.Is(err, secret.ErrForbidden) {
-		return errStranger
+	if v.foreign && errors.Is(err, secret.ErrForbidden) {
+		return errForeign
 	}
 	return err
 }

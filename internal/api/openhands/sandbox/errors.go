@@ -9,14 +9,14 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// errStranger is a key that was made for another sandbox, or for none.
-var errStranger = errors.New("the key is not for this sandbox")
+// errForeign means that the key was created for another sandbox, or for none.
+var errForeign = errors.New("the key is not for this sandbox")
 
 var dialect = custom.Dialect{NoKey: "X-Session-API-Key header is required", BadKey: "Invalid session API key"}
 
 // answer turns errors into the V1 API's responses.
 func answer(err error) server.Answer {
-	if errors.Is(err, errStranger) {
+	if errors.Is(err, errForeign) {
 		return custom.Problem(http.StatusForbidden, "Session API key does not match sandbox")
 	}
 	if errors.Is(err, auth.ErrEmptyCredential) {

@@ -14,10 +14,10 @@ import (
 	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
-// A doorman knows everybody by the key, which is the id of a sandbox.
-type doorman struct{ grants []secret.Grant }
+// bySandbox authenticates every request. The key is the id of a sandbox.
+type bySandbox struct{ grants []secret.Grant }
 
-func (d doorman) Authenticate(r *http.Request) (secret.Caller, error) {
+func (d bySandbox) Authenticate(r *http.Request) (secret.Caller, error) {
 	return secret.Caller{Subject: "agent", User: "alice", Sandbox: r.Header.Get("X-Session-API-Key"), Grants: d.grants}, nil
 }
 
@@ -72,7 +72,7 @@ func TestAnAgentKeyWorksInItsSandboxOnly(t *testing.T) {
 		{"", "/settings/secrets/MINE", mine, 404, `{"detail":"Not Found"}`, ""},
 	} {
 		var log ledger
-		chain := auth.Chain{Strategies: []auth.Strategy{doorman{tc.grants}}, Failures: &log}
+		chain := auth.Chain{Strategies: []auth.Strategy{bySandbox{tc.grants}}, Failures: &log}
 		h, err := sandbox.New(secret.NewService(store, &log), nil, chain, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)

@@ -68,7 +68,7 @@ func (a *handlers) ListSecrets(ctx context.Context, _ gen.ListSecretsRequestObje
 	return listed(infos), nil
 }
 
-// CreateSecret adds a secret. A name that is taken is refused.
+// CreateSecret adds a secret. It refuses a name that is taken.
 func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequestObject) (gen.CreateSecretResponseObject, error) {
 	caller := auth.Caller(ctx)
 	ref := custom.Ref(caller, req.Body.Name)
@@ -76,7 +76,7 @@ func (a *handlers) CreateSecret(ctx context.Context, req gen.CreateSecretRequest
 	if err != nil {
 		return nil, custom.About(a.secrets.Refuse(ctx, caller, secret.Create, ref, err), "", req.Body.Name)
 	}
-	named, _ := a.opts.nameWarnings(req.Body.Name) // the rules above have refused mistakes
+	named, _ := a.opts.nameWarnings(req.Body.Name) // Check has applied the rules already
 	info, err := a.secrets.Create(ctx, caller, ref, secret.Draft{
 		Description: custom.Text(req.Body.Description),
 		Data:        custom.Data(req.Body.Value),
@@ -130,7 +130,7 @@ func (o Options) checkName(name string) error {
 	return err
 }
 
-// nameWarnings returns the mistake in a new name, or else the warnings.
+// nameWarnings checks a new name. It returns an error, or else the warnings.
 func (o Options) nameWarnings(name string) (api.Warnings, error) {
 	if o.EnvNames {
 		return nil, custom.CheckEnvName(name)

@@ -8,8 +8,8 @@ import (
 	"github.com/strongroom/strongroom/internal/server"
 )
 
-// A problem has one member, and which one depends on the problem: the web page
-// shows error and message; detail is FastAPI's own.
+// A problem has exactly one of these members. OpenHands' web page shows error and
+// message; detail is FastAPI's own.
 type problem struct {
 	Message string `json:"message,omitzero"`
 	Error   string `json:"error,omitzero"`
