@@ -185,7 +185,7 @@ func TestAgentKeyForAMissingSecretPrintsAWarning(t *testing.T) {
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKEN","value":"hunter2"}`)
 	r := i.administer(t, "agent-key", "create", theUser, "TOKEN", "TOKNE", "--for", "1d")
-	const warning = `warning: no store has a secret "TOKNE" of user/default: the key reads it once it exists`
+	const warning = `warning: no store has a secret "TOKNE" of user/default yet`
 	if r.code != 0 || !strings.HasPrefix(r.stderr, warning+"\n") || strings.Count(r.stderr, "warning:") != 1 || !strings.HasPrefix(r.stdout, "srk_") {
 		t.Errorf("exit code %d, stdout %d bytes, stderr\n%s", r.code, len(r.stdout), r.stderr)
 	}

@@ -220,7 +220,7 @@ func TestRestoredBackupIsServedAfterItsNewerAnchorIsMovedAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := i.administer(t, "restore", "--yes", "--from", i.path("backup"))
-	if r.code != 0 || !strings.Contains(r.stderr, "the anchor in "+i.path("anchor")) || !strings.Contains(r.stderr, "move it away") {
+	if r.code != 0 || !strings.Contains(r.stderr, "the anchor in "+i.path("anchor")) || !strings.Contains(r.stderr, "move the anchor away") {
 		t.Errorf("restore: %+v", r)
 	}
 	wantRefusal(t, i.administer(t, "serve"), "an old copy of the state file was put back", "move "+i.path("anchor")+" away")

@@ -16,7 +16,7 @@ func TestHelpDescribesEveryCommandAndFlag(t *testing.T) {
 		{"--help", "Server:|  config |  init |  serve |  version |  completion "},
 		{"help serve", "Serve the APIs until SIGTERM|strongroom serve --config demo|--config file |--listen address "},
 		{"serve --help", "strongroom serve|--config file |--listen address "},
-		{"init --help", "Make a config, keys and an empty state file in DIR|Nothing that exists is overwritten|strongroom init --dir DIR|--dir directory "},
+		{"init --help", "Create a config, keys and an empty state file in DIR|Existing files are never overwritten|strongroom init --dir DIR|--dir directory "},
 		{"config", "Check a config without serving it\n|  check "},
 		{"config --help", "Check a config without serving it\n|  check "},
 		{"config check --help", "strongroom config check|--config file "},
@@ -57,9 +57,9 @@ func TestWrongCommandLinesAreExplained(t *testing.T) {
 		{"secret lst --config x user/a", `unknown command "lst" of strongroom secret: did you mean list?`},
 		{"backup verfy b", `unknown command "verfy" of strongroom backup: did you mean verify?`},
 		{"config show", `unknown command "show" of strongroom config`},
-		{"version now", `strongroom version takes no argument, and "now" is one`},
+		{"version now", `strongroom version takes no arguments, but got "now"`},
 		{"version -o yaml", `invalid argument "yaml" for "-o, --output" flag: must be table or json`},
-		{"serve strongroom.yaml", `strongroom serve takes no argument, and "strongroom.yaml" is one`},
+		{"serve strongroom.yaml", `strongroom serve takes no arguments, but got "strongroom.yaml"`},
 		{"serve --config=", "--config: must be the path of a file"},
 		{"init", "at least one of the flags in the group [dir config] is required"},
 		{"init --dir", "flag needs an argument: --dir"},
@@ -106,7 +106,7 @@ func TestConfigIsFoundWithoutTheFlag(t *testing.T) {
 			t.Errorf("%s: %d, %q, stderr %q, want %q", tc.name, r.code, r.stdout, r.stderr, tc.stderr)
 		}
 	}
-	wantRefusal(t, runIn(t, elsewhere, nil, "config", "check"), "there is no config: give --config FILE")
+	wantRefusal(t, runIn(t, elsewhere, nil, "config", "check"), "there is no config: use --config FILE")
 	if r := runIn(t, elsewhere, missing, "config", "check"); r.code != 1 || !strings.Contains(r.stderr, "nowhere.yaml: no such file") {
 		t.Errorf("a missing config in $STRONGROOM_CONFIG: %d, %s", r.code, r.stderr)
 	}

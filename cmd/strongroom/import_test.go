@@ -42,7 +42,7 @@ the file still has the values: delete it when nothing needs it any more
 		{"/api/secrets", i.sessionKey, `{"custom_secrets":[{"name":"API_KEY","description":"prod"},{"name":"EMPTY","description":""},{"name":"with space","description":""}]}`},
 		{"/api/settings/secrets/API_KEY", i.sessionKey, " impörted \"$x\" `y`\n🔑"},
 		{"/api/settings/secrets/EMPTY", i.sessionKey, ""},
-		{"/api/settings/secrets", tokens, `{"secrets":[{"name":"github","description":"a provider token, set aside by strongroom import"},{"name":"gitlab","description":"a provider token, set aside by strongroom import"}]}`},
+		{"/api/settings/secrets", tokens, `{"secrets":[{"name":"github","description":"a provider token, imported by strongroom"},{"name":"gitlab","description":"a provider token, imported by strongroom"}]}`},
 		{"/api/settings/secrets/github", tokens, "ghp_imported"},
 		{"/api/settings/secrets/gitlab", tokens, "glpat_imported"},
 	} {
@@ -70,7 +70,7 @@ func TestSecretsThatCannotBeImportedAreListed(t *testing.T) {
 	want := `secret "GOOD": imported to user/alice
 secret "HUGE": not imported: Request Entity Too Large
 secret "LARGE": not imported: data: must not have more than 1 MiB of values
-secret "LOST": not imported: its value is nothing but asterisks, in whose place OpenHands had the real one
+secret "LOST": not imported: its value is only asterisks, the mask of OpenHands
 secret "NONE": not imported: it has no value
 secret "NUMBER": not imported: it has no value
 secret "TEXT": not imported: it has no value

@@ -202,7 +202,7 @@ func TestEveryAuditEntryArrivesOnceCollectorAndServerAreBack(t *testing.T) {
 	if !strings.Contains(log, `msg="audit entries are streamed again"`) || strings.Contains(log, streamToken) {
 		t.Errorf("the log is\n%s", log)
 	}
-	if out := i.mustAdminister(t, "audit", "verify"); !strings.Contains(out, "the chain holds") {
+	if out := i.mustAdminister(t, "audit", "verify"); !strings.Contains(out, "the chain is intact") {
 		t.Error(out)
 	}
 }

@@ -145,11 +145,11 @@ func TestLogWithADamagedHeadCanBeRepaired(t *testing.T) {
 	p := mustServe(t, i)
 	const body = `{"secret_name":"new","data":[{"key":"k","value":"v"}]}`
 	p.want(t, 500, "POST", app, i.pskHeader(), body)
-	if got := i.mustAdminister(t, "audit", "mend", "--yes"); !strings.Contains(got, "goes on behind its last entry") {
+	if got := i.mustAdminister(t, "audit", "mend", "--yes"); !strings.Contains(got, "continues after its last intact entry") {
 		t.Errorf("mend prints %s", got)
 	}
 	p.want(t, 200, "POST", app, i.pskHeader(), body)
-	if got := i.mustAdminister(t, "audit", "mend", "--yes"); !strings.Contains(got, "the head is sound") {
+	if got := i.mustAdminister(t, "audit", "mend", "--yes"); !strings.Contains(got, "the head is intact") {
 		t.Errorf("the second mend prints %s", got)
 	}
 	if got := i.mustAdminister(t, "audit", "tail", "-n", "2"); !strings.Contains(got, `"action":"audit mend"`) {

@@ -177,7 +177,7 @@ func TestEditSendsOnlyChangesAndLeavesNoFile(t *testing.T) {
 		t.Errorf("got %d, %s", r.code, r.stderr)
 	}
 	p.env = []string{"EDITOR=false"}
-	wantRefusal(t, p.run(t, "edit", "A"), "the editor has failed")
+	wantRefusal(t, p.run(t, "edit", "A"), "the editor failed")
 	p.env = []string{"EDITOR=sed -i s/:/=/"}
 	wantRefusal(t, p.run(t, "edit", "A"), "reading the edited file: ", "nothing was changed")
 	// Another client changes the secret while the editor is open.

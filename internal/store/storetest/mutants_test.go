@@ -141,7 +141,7 @@ func mutants() []mutant {
 		{"an outcome is left out", recordsNoReveal{records{m()}}, "OutcomeOfWhatWasDoneIsOnRecord"},
 		{"an event must be there", recordsAlways{records{m()}}, "EventIsNotNeeded"},
 		{"a credential is not checked", recordsUnchecked{records{m()}}, "CredentialIsCheckedFirst"},
-		{"a delivery is spent before there is one", recordsSpendingFirst{records{m()}}, "DeliveryIsSpentLast"},
+		{"a read is counted before it succeeds", recordsSpendingFirst{records{m()}}, "DeliveryIsSpentLast"},
 
 		{"Create does not await", awaits{m(), "Create"}, "NothingHappensThatIsNotOnRecord"},
 		{"Reveal does not await", awaits{m(), "Reveal"}, "NothingHappensThatIsNotOnRecord"},
