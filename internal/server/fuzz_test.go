@@ -15,6 +15,7 @@ import (
 	"github.com/strongroom/strongroom/internal/api/openhands/sandbox"
 	"github.com/strongroom/strongroom/internal/api/openhands/v0"
 	"github.com/strongroom/strongroom/internal/api/openhands/v1"
+	"github.com/strongroom/strongroom/internal/api/vault"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/secret"
@@ -80,6 +81,9 @@ func mustOpenServer(tb testing.TB, store secret.Store) http.Handler {
 	must(err)
 	v1, err := v1.New(service, "warn", chain("X-Session-API-Key"), discard)
 	must(err)
+	kv, err := vault.New(vault.Options{Mount: "secret", Secrets: map[string]*secret.Service{"app": service, "user": service}}, chain("X-Vault-Token"), discard)
+	must(err)
+	front.Mount("/v1", kv)
 	front.Mount("/api/app", apps)
 	front.Mount("/api/settings/secrets", server.CORS([]string{"http://localhost:3001"}, agents))
 	front.Mount("/api/v1/sandboxes", boxes)
@@ -108,10 +112,14 @@ func FuzzFront(f *testing.F) {
 		"/api/secrets?x=" + theirs, "/api//secrets", "/api/secrets/",
 		"/api/settings/secrets", "/api/settings/secrets/db", "/api/settings/secrets/" + theirs, "/api/settings/secrets/db/x", "/api/v1/secrets/search",
 		"/api/v1/secrets/search?limit=1&page_id=a&name__contains=D", "/api/v1/secrets/search?limit=%zz&limit=", "/api/v1/secrets", "/api/v1/secrets/db",
+		"/v1/secret/data/user/me/db?version=1", "/v1/secret/data/user/bob/db", "/v1/secret/data/user/%62ob/db", "/v1/secret/data/user/me/..%2f..%2fbob%2fdb",
+		"/v1/secret/metadata/user/bob/?list=true", "/v1/secret/metadata/user?list=true", "/v1/secret/data/app/" + theirApp + "/db",
+		"/v1/secret/data/app/" + ourApp + "/db", "/v1/sys/internal/ui/mounts/secret/%2e%2e/x", "/v1/auth/token/lookup-self",
 		"/api/v1/sandboxes/box/settings/secrets/db", "/api/v1/sandboxes/%ff/settings/secrets", "http://other/api/secrets", "*", "/strongroom/v1/status", "/api/app/%zz",
 	} {
 		f.Add("GET", target, uint8(3), "", []byte{})
 		f.Add("DELETE", target, uint8(3), "", []byte{})
+		f.Add("LIST", target, uint8(3), "", []byte{})
 		f.Add("PUT", target, uint8(3), `If-Match: "1"`, []byte(`{"name":"A","description":"d","data":[{"key":"k","value":"v"}]}`))
 		f.Add("POST", target, uint8(3), "If-None-Match: *", []byte(`{"name":"A","value":"v","secret_name":"A","data":[{"key":"k","value":"v"}]}`))
 	}
@@ -136,6 +144,8 @@ func FuzzFront(f *testing.F) {
 		switch {
 		case keys&1 != 0 && strings.HasPrefix(api, "/api/app"):
 			r.Header.Set("Authorization-PSK", "key")
+		case keys&1 != 0 && strings.HasPrefix(api, "/v1/"):
+			r.Header.Set("X-Vault-Token", "key")
 		case keys&2 != 0:
 			r.Header.Set("X-Session-API-Key", "key")
 		}
