@@ -2,10 +2,12 @@
 TOOL    := go tool -modfile=$(CURDIR)/internal/tools/go.mod
 NESTED  := $(patsubst %/go.mod,%,$(wildcard internal/*/go.mod internal/test/*/go.mod internal/test/*/*/go.mod))
 KUBE    := internal/test/kubetest/server
+# Not linted, because that would compile External Secrets Operator.
+CLIENTS := internal/test/clients/programs
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build man screenshots run install packages packages-test reproducible kubetest test lint peers generate verify bench profile crash faults twice linear upgrades reloads flood hostile timing fuzz series scale dotenv runs clean
+.PHONY: help build man screenshots run install packages packages-test reproducible kubetest test lint peers generate verify vault-clients clients bench profile crash faults twice linear upgrades reloads flood hostile timing fuzz series scale dotenv runs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -91,7 +93,7 @@ lint: ## Check formatting, vet, staticcheck and gosec, in every module
 	@echo '== gofumpt'
 	@unformatted=$$($(TOOL) gofumpt -l .); \
 	if test -n "$$unformatted"; then echo "gofumpt would change:"; echo "$$unformatted"; exit 1; fi
-	@set -e; for module in . $(filter-out $(KUBE),$(NESTED)); do \
+	@set -e; for module in . $(filter-out $(KUBE) $(CLIENTS),$(NESTED)); do \
 		echo "== vet and staticcheck in $$module"; \
 		(cd $$module && go vet ./... && $(TOOL) staticcheck ./...); \
 	done
@@ -115,6 +117,34 @@ peers: ## Compare Strongroom's answers with OpenHands' own servers (2 GB from Py
 		touch $(PEERS)/installed; \
 	fi
 	STRONGROOM_PEERS=$(PEERS) go test -count=1 -v -timeout 20m ./internal/test/peers
+
+# Each client is installed alone, so that one that cannot be had does not prevent the test of the others. What is missing is
+# reported here, and its tests are skipped. The Go clients include the Vault provider of External Secrets Operator with all
+# that it imports: the first build takes minutes.
+VAULT_CLIENTS := $(CURDIR)/.bin/vault-clients
+vault-clients: ## Read secrets with clients of Vault and OpenBao (200 MB from PyPI and Go modules, needs Python 3.12)
+	@set -e; if ! test -f $(VAULT_CLIENTS)/installed; then \
+		rm -rf $(VAULT_CLIENTS); mkdir -p $(VAULT_CLIENTS)/bin; $(PYTHON) -m venv $(VAULT_CLIENTS)/venv; \
+		while read -r package; do \
+			$(VAULT_CLIENTS)/venv/bin/pip install -q "$$package" || echo "NOT TESTED: $$package CANNOT BE INSTALLED"; \
+		done < internal/test/clients/requirements.txt; \
+		for name in bao fnox; do ln -s ../venv/bin/$$name $(VAULT_CLIENTS)/bin/$$name; done; ln -s bao $(VAULT_CLIENTS)/bin/vault; \
+		touch $(VAULT_CLIENTS)/installed; \
+	fi
+	go build -C internal/test/clients/programs -o $(VAULT_CLIENTS)/bin/ ./... || echo 'NOT TESTED: THE GO CLIENTS CANNOT BE BUILT'
+	STRONGROOM_VAULT_CLIENTS=$(VAULT_CLIENTS) go test -count=1 -v -timeout 20m -run TestVaultsClients ./internal/test/clients
+
+# As above: what cannot be installed is reported, and the test of its language is skipped.
+SDKS := $(CURDIR)/.bin/clients
+clients: ## Generate Python, TypeScript and Go clients from the documents, and use them (PyPI, npm; needs Node)
+	@set -e; if ! test -f $(SDKS)/installed; then \
+		rm -rf $(SDKS); mkdir -p $(SDKS); $(PYTHON) -m venv $(SDKS)/venv; \
+		$(SDKS)/venv/bin/pip install -q openapi-python-client==0.29.1 || echo 'NOT TESTED: THE GENERATOR FOR PYTHON CANNOT BE INSTALLED'; \
+		npm install --silent --no-fund --no-audit --prefix $(SDKS) openapi-typescript@7.13.0 openapi-fetch@0.17.0 typescript@5.9.3 \
+			|| echo 'NOT TESTED: THE GENERATOR FOR TYPESCRIPT CANNOT BE INSTALLED'; \
+		touch $(SDKS)/installed; \
+	fi
+	STRONGROOM_CLIENTS=$(SDKS) go test -count=1 -v -timeout 20m -run TestGeneratedClients ./internal/test/clients
 
 generate: ## Merge the API documents, then generate code from them
 	go generate ./specs
