@@ -136,7 +136,7 @@ var values = []value{
 	gauge("strongroom_disk_reserve", "1 while the space reserved for audit entries is allocated, 0 while a full disk uses it and changes are refused.", func(s *Snapshot) float64 { return truth(s.Reserve) }),
 	gauge("strongroom_journal_used_bytes", "Used part of the journal's current file at the last commit. A checkpoint begins at half.", func(s *Snapshot) float64 { return float64(s.JournalUsed) }),
 	gauge("strongroom_journal_bytes", "Size of each of the journal's two files.", func(s *Snapshot) float64 { return float64(s.JournalBytes) }),
-	moment("strongroom_checkpoint_timestamp_seconds", "When the last checkpoint ended, which moves the journal into the state file. There is one every 30 seconds.", func(s *Snapshot) time.Time { return s.LastCheckpoint }),
+	moment("strongroom_checkpoint_timestamp_seconds", "When the last checkpoint ended, which moves the journal into the state file, or when the process began. There is one every 30 seconds.", func(s *Snapshot) time.Time { return s.LastCheckpoint }),
 
 	gauge("strongroom_audit_head", "Number of the last audit entry.", func(s *Snapshot) float64 { return float64(s.AuditHead) }),
 	moment("strongroom_audit_last_entry_timestamp_seconds", "Time of the last audit entry.", func(s *Snapshot) time.Time { return s.AuditLast }),

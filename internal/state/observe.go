@@ -39,14 +39,9 @@ func (f *File) Bytes() int64 { return sizeOf(f.path) }
 // bytes. A checkpoint begins at half.
 func (f *File) JournalFill() (used, size int64) { return f.journalUsed.Load(), f.log.Bytes() }
 
-// LastCheckpoint returns when the last checkpoint ended, zero before the first of this
-// process. There is one every 30 seconds, which may have had nothing to do.
-func (f *File) LastCheckpoint() time.Time {
-	if at := f.lastCheckpoint.Load(); at > 0 {
-		return time.UnixMilli(at)
-	}
-	return time.Time{}
-}
+// LastCheckpoint returns when the last checkpoint ended, or when the file was opened. There
+// is one every 30 seconds, which may have had nothing to do.
+func (f *File) LastCheckpoint() time.Time { return time.UnixMilli(f.lastCheckpoint.Load()) }
 
 // HasReserve reports whether ordinary changes leave the reserve of the journal to audit
 // entries. While they do not, because the disk is full, they are refused.

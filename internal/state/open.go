@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -78,6 +79,7 @@ func openAs(name string, owner safefile.User, journalBytes int64, unlock Unlock)
 	}
 	noteHolder(f.path)
 	f.checkpointIfDue()
+	f.lastCheckpoint.Store(time.Now().UnixMilli())
 	go f.watch()
 	go f.flushes()
 	go f.checkpoints()

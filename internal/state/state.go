@@ -78,7 +78,7 @@ type File struct {
 	observed       func(Commit)                             // may be nil
 	traced         func(context.Context) (done func(error)) // may be nil
 	journalUsed    atomic.Int64                             // at the last commit or checkpoint
-	lastCheckpoint atomic.Int64                             // Unix time in milliseconds, 0 before the first
+	lastCheckpoint atomic.Int64                             // Unix time in milliseconds
 
 	// Only the goroutine with the turn uses these.
 	log       *journal.Journal
