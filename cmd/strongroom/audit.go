@@ -29,10 +29,11 @@ lines of JSON. No entry has a value.`,
 		auditSearchCommand(),
 		auditExportCommand(),
 		auditPruneCommand(),
-		asksFirst(described(adminCommand("mend", "Continue an audit log with a damaged head", noArgs, mendAudit),
-			`Continue an audit log with a damaged head after its last intact entry. An intact head is not changed.
-See strongroom audit verify first, and keep a copy of the state file if the cause is unknown.`,
-			`  strongroom audit mend`), says("This writes a new head for the audit log. Whether entries are missing at its end can then no longer be proven.")),
+		asksFirst(described(adminCommand("mend", "Accept an altered state file, and continue its audit log", noArgs, mendAudit),
+			`Accept a state file whose rows are not those that Strongroom has written, and continue an audit log with a damaged
+head after its last intact entry. The server does not start with such a file. An intact file is not changed.
+See strongroom doctor and strongroom audit verify first, and keep a copy of the state file if the cause is unknown.`,
+			`  strongroom audit mend`), says("This accepts the state file as it is, with a new head for the audit log. What was altered or removed can then no longer be proven.")),
 	)
 	return c
 }
@@ -216,7 +217,7 @@ func mendAudit(ctx context.Context, a *adminClient, _ []string) error {
 		return err
 	}
 	if !resp.JSON200.Mended {
-		return a.printf("the head is intact and was not changed\n")
+		return a.printf("the head is intact and no row was altered: nothing was changed\n")
 	}
-	return a.printf("the log continues after its last intact entry; later entries are lost\n")
+	return a.printf("the state file is accepted as it is; the audit log continues after its last intact entry, and later entries are lost\n")
 }

@@ -153,7 +153,7 @@ func TestResealingContinuesAfterACrash(t *testing.T) {
 // the key's id.
 func sealedBy(t *testing.T, i install, key uint32) (rows int) {
 	t.Helper()
-	file, _, err := admin.OpenState(t.Context(), i.mustCopy(t).path("data/strongroom.db"), 0, keyring.FromFile(i.path("keys/state.key")))
+	file, _, err := admin.OpenState(t.Context(), i.mustCopy(t).path("data/strongroom.db"), keyring.FromFile(i.path("keys/state.key")), state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/objectname"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 )
 
@@ -73,7 +74,7 @@ var scaledKinds = []string{"GET", "again", "reveal", "PUT", "list"}
 func mustFill(t *testing.T, owners int) install {
 	t.Helper()
 	i, began := mustInit(t), time.Now()
-	file, keys, err := admin.OpenState(t.Context(), i.path("data/strongroom.db"), 0, keyring.FromFile(i.path("keys/state.key")))
+	file, keys, err := admin.OpenState(t.Context(), i.path("data/strongroom.db"), keyring.FromFile(i.path("keys/state.key")), state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,12 +33,16 @@ type AuditReport struct {
 	Anchor  string // an anchor of the log's head, to be kept elsewhere
 }
 
-// VerifyAudit verifies the whole log and, if anchor is not empty, checks that the log
+// VerifyAudit verifies the whole log, compares all rows of the state file with their MAC
+// and, if anchor is not empty, checks that the log
 // still has the anchored entry.
 func (s *Service) VerifyAudit(ctx context.Context, anchor string) (AuditReport, error) {
 	found, err := s.Audit.Verify(ctx)
 	if ctx.Err() != nil {
 		return AuditReport{}, ctx.Err()
+	}
+	if err == nil {
+		err = s.File.Verify()
 	}
 	if err == nil && anchor != "" {
 		err = s.Audit.CheckAnchor(anchor)
@@ -62,7 +66,19 @@ func (s *Service) PruneAudit(ctx context.Context, caller secret.Caller, before t
 	return s.Audit.Prune(ctx, before, secret.Event{Subject: caller.Subject, From: caller.From, Request: caller.Request})
 }
 
-// MendAudit repairs a log with a damaged head. It reports whether the head was damaged.
+// MendAudit makes an altered state file count as it is, and repairs a log with a damaged
+// head. It reports whether there was something to mend.
 func (s *Service) MendAudit(ctx context.Context, caller secret.Caller) (mended bool, err error) {
-	return s.Audit.Mend(ctx, secret.Event{Subject: caller.Subject, From: caller.From, Request: caller.Request})
+	altered, err := s.File.Accept()
+	if err != nil {
+		return false, err
+	}
+	mended, err = s.Audit.Mend(ctx, secret.Event{Subject: caller.Subject, From: caller.From, Request: caller.Request})
+	if err == nil && altered {
+		err = s.record(ctx, caller, acceptState, func() error { return nil })
+	}
+	return mended || altered, err
 }
+
+// acceptState is an action in the audit log: the state file counts as it was found.
+const acceptState secret.Action = "state accept"

@@ -99,7 +99,13 @@ func Restore(ctx context.Context, path string, plain io.Reader, source keyring.S
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s already exists: %w", path, os.ErrExist)
 	}
-	if err := state.Restore(path, plain); err != nil {
+	var keys *keyring.Keyring
+	err = state.Restore(path, plain, unlocker(ctx, source, &keys))
+	var locked *state.LockedError
+	if errors.As(err, &locked) {
+		return fmt.Errorf("the state file in the backup: %w", err)
+	}
+	if err != nil {
 		return err
 	}
 	defer func() {
@@ -107,7 +113,7 @@ func Restore(ctx context.Context, path string, plain io.Reader, source keyring.S
 			err = errors.Join(err, safefile.Remove(state.Files(path)...))
 		}
 	}()
-	file, _, err := OpenState(ctx, path, 0, source)
+	file, _, err := OpenState(ctx, path, source, state.Options{})
 	if err != nil {
 		return fmt.Errorf("the state file in the backup: %w", err)
 	}

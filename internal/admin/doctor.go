@@ -78,6 +78,11 @@ func (s *Service) examineFiles() []Finding {
 	for _, path := range s.File.Journal() {
 		findings = append(findings, examineMode(path, 0o077))
 	}
+	if err := s.File.Verify(); err != nil {
+		findings = append(findings, wrong("state file", "%v", err))
+	} else {
+		findings = append(findings, fine("state file", "all rows are those that were written"))
+	}
 	if damage := s.File.Damage(); damage != "" {
 		findings = append(findings, wrong("state file", "%s. The rest is intact; take a backup.", damage))
 	}

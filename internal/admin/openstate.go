@@ -2,25 +2,55 @@ package admin
 
 import (
 	"context"
+	"errors"
 
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// OpenState opens a state file and its keyring. A journal that it makes gets two files of
-// journalBytes, or small ones for 0. Errors: those of [state.Open]. A
+// CreateState creates a state file, whose keyring the key of the source opens. Errors: those
+// of [state.Create] and of the source.
+func CreateState(ctx context.Context, path string, source keyring.Source) error {
+	return state.Create(path, func(id string) ([]byte, state.MACKey, error) { return keyring.New(ctx, source, id) })
+}
+
+// OpenState opens a state file and its keyring. Errors: those of [state.OpenWith]. A
 // state.LockedError has an error of the source, or seal.ErrWrongKey.
-func OpenState(ctx context.Context, path string, journalBytes int64, source keyring.Source) (*state.File, *keyring.Keyring, error) {
+func OpenState(ctx context.Context, path string, source keyring.Source, options state.Options) (*state.File, *keyring.Keyring, error) {
 	var keys *keyring.Keyring
-	file, err := state.OpenSized(path, journalBytes, func(id string, wrapped []byte) (_ state.MACKey, err error) {
-		if keys, err = keyring.Unwrap(ctx, source, id, wrapped); err != nil {
-			return nil, err
-		}
-		return keys.StateKey(), nil
-	})
+	file, err := state.OpenWith(path, unlocker(ctx, source, &keys), options)
 	if err != nil {
 		return nil, nil, err
 	}
 	keys.Follow(file)
+	if err := noteSigned(ctx, file, keys); err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
 	return file, keys, nil
+}
+
+func unlocker(ctx context.Context, source keyring.Source, keys **keyring.Keyring) state.Unlock {
+	return func(id string, wrapped []byte) (state.Keys, error) {
+		k, err := keyring.Unwrap(ctx, source, id, wrapped)
+		if err != nil {
+			return state.Keys{}, err
+		}
+		*keys = k
+		return state.Keys{MAC: k.StateKey(), Signed: k.Ring().Signed()}, nil
+	}
+}
+
+// noteSigned finishes the upgrade of a file without a MAC over its rows. The MAC comes
+// before the note, so a crash in between leaves a file that opens.
+func noteSigned(ctx context.Context, file *state.File, keys *keyring.Keyring) error {
+	if keys.Ring().Signed() {
+		return nil
+	}
+	if file.Altered() != nil {
+		return nil // it is opened for an investigation
+	}
+	if err := file.Err(); err != nil {
+		return err
+	}
+	return keys.NoteSigned(ctx)
 }

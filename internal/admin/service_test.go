@@ -52,7 +52,7 @@ func newPlace(t *testing.T) *place {
 	t.Helper()
 	p := &place{path: filepath.Join(t.TempDir(), "state.db"), kek: source{seal.NewKey()}, clock: issued.SystemClock()}
 	p.opts = bolt.Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20}
-	err := state.Create(p.path, func(id string) ([]byte, error) { return keyring.New(t.Context(), p.kek, id) })
+	err := admin.CreateState(t.Context(), p.path, p.kek)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 			t.Fatal(err)
 		}
 	}
-	file, keys, err := admin.OpenState(t.Context(), p.path, 0, p.kek)
+	file, keys, err := admin.OpenState(t.Context(), p.path, p.kek, state.Options{})
 	must(err)
 	accesses := lastaccess.Open(file, keys.Ring())
 	log := audit.Open(file, keys.Ring().Derive("entry"), keys.Ring().Derive("chain"), accesses.Follow)

@@ -104,7 +104,7 @@ func (l *ownedListener) Close() error {
 // command.
 func WithoutServer(ctx context.Context, cfg *config.Config, version string, stderr io.Writer, do func(context.Context) error) (err error) {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	r, err := open(ctx, cfg, version, stderr, nil, log)
+	r, err := open(ctx, cfg, version, stderr, nil, log, true)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // NewState creates an empty state file with the first entry of its audit log. The key of
 // the source opens its keyring. On an error it leaves no file.
 func NewState(ctx context.Context, path string, source keyring.Source) error {
-	err := state.Create(path, func(id string) ([]byte, error) { return keyring.New(ctx, source, id) })
+	err := admin.CreateState(ctx, path, source)
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func NewState(ctx context.Context, path string, source keyring.Source) error {
 // beginLog writes the first audit entry. Without it, a wiped log would look like a new
 // one.
 func beginLog(ctx context.Context, path string, source keyring.Source) error {
-	file, keys, err := admin.OpenState(ctx, path, 0, source)
+	file, keys, err := admin.OpenState(ctx, path, source, state.Options{})
 	if err != nil {
 		return err
 	}

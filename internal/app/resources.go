@@ -59,9 +59,10 @@ type resources struct {
 }
 
 // open opens the parts that only a restart changes. Anchors go to stdout if the config
-// says so. The tracer may be nil.
-func open(ctx context.Context, cfg *config.Config, version string, stdout io.Writer, tracer *tracing.Tracer, log *slog.Logger) (*resources, error) {
-	file, keys, err := admin.OpenState(ctx, cfg.State.Path, *cfg.State.JournalBytes, KeySource(cfg.State.Key))
+// says so. The tracer may be nil. With altered, it also opens a state file with rows that
+// Strongroom has not written, which can only be read and mended.
+func open(ctx context.Context, cfg *config.Config, version string, stdout io.Writer, tracer *tracing.Tracer, log *slog.Logger, altered bool) (*resources, error) {
+	file, keys, err := admin.OpenState(ctx, cfg.State.Path, KeySource(cfg.State.Key), state.Options{JournalBytes: *cfg.State.JournalBytes, Altered: altered})
 	var locked *state.LockedError
 	switch {
 	case errors.Is(err, seal.ErrWrongKey):

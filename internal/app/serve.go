@@ -43,7 +43,7 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	if tracer != nil {
 		defer func() { _ = tracer.Close() }() // spans that cannot be sent are no reason to fail
 	}
-	r, err := open(ctx, cfg, version, stdout, tracer, log)
+	r, err := open(ctx, cfg, version, stdout, tracer, log, false)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ var ring = seal.NewRing()
 func mustCreate(t testing.TB) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "state.db")
-	if err := state.Create(path, func(string) ([]byte, error) { return nil, nil }); err != nil {
+	if err := statetest.Create(path, func(string) ([]byte, error) { return nil, nil }); err != nil {
 		t.Fatal(err)
 	}
 	return path

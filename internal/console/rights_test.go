@@ -43,7 +43,7 @@ var keysFile = fmt.Sprintf(`keys:
 func openFile(t *testing.T) (*state.File, *seal.Ring, *audit.Log) {
 	t.Helper()
 	path, ring := filepath.Join(t.TempDir(), "strongroom.db"), seal.NewRing()
-	if err := state.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }); err != nil {
+	if err := statetest.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }); err != nil {
 		t.Fatal(err)
 	}
 	file, err := statetest.Open(path)

@@ -382,7 +382,7 @@ func (k *Keys) Close() error {
 	close(k.stop)
 	<-k.done
 	err := k.flush()
-	if errors.Is(err, secret.ErrFull) {
+	if errors.Is(err, secret.ErrFull) || errors.Is(err, state.ErrAltered) {
 		return nil // only times are lost
 	}
 	return err

@@ -43,15 +43,19 @@ type Keyring struct {
 	nextKEK *seal.Key  // opens the next keyring; nil unless Rewrap is in progress
 }
 
-// New creates a keyring and returns it wrapped for the state file with this id, as
-// state.Create needs it.
-func New(ctx context.Context, source Source, stateID string) (wrapped []byte, err error) {
+// New creates a keyring and returns it wrapped for the state file with this id, with the
+// key that authenticates the file, as state.Create needs them.
+func New(ctx context.Context, source Source, stateID string) (wrapped []byte, stateKey *seal.Key, err error) {
 	kek, err := source.Key(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return seal.NewRing().Wrap(kek, stateID)
+	ring := seal.NewRing()
+	wrapped, err = ring.Wrap(kek, stateID)
+	return wrapped, ring.Derive(stateKeyPurpose), err
 }
+
+const stateKeyPurpose = "state chain"
 
 // Open opens the keyring of the file. Errors: those of the source, and seal.ErrWrongKey.
 func Open(ctx context.Context, file File, source Source) (*Keyring, error) {
@@ -84,7 +88,7 @@ func (k *Keyring) Follow(file File) {
 }
 
 // StateKey returns the key that authenticates the state file. It never changes.
-func (k *Keyring) StateKey() *seal.Key { return k.ring.Derive("state chain") }
+func (k *Keyring) StateKey() *seal.Key { return k.ring.Derive(stateKeyPurpose) }
 
 // Check reports whether Open would succeed now. Its errors are those of Open.
 func Check(ctx context.Context, file File, source Source) error {
@@ -164,6 +168,12 @@ func (k *Keyring) Prune(ctx context.Context, sealedWith uint32) (dropped []uint3
 // opens the file. Error: ErrChanged.
 func (k *Keyring) Rewrap(ctx context.Context, kek *seal.Key) error {
 	return k.change(ctx, kek, func() (*seal.Ring, error) { return k.ring, nil })
+}
+
+// NoteSigned notes in the keyring that its state file has a MAC over all rows, so that
+// from now on a file without one is refused. Error: ErrChanged.
+func (k *Keyring) NoteSigned(ctx context.Context) error {
+	return k.change(ctx, nil, func() (*seal.Ring, error) { return k.ring.AsSigned(), nil })
 }
 
 // change replaces the keyring in the file by the result of next, wrapped with kek or, if

@@ -64,7 +64,7 @@ func (f *file) WatchKeyring(fn func([]byte)) {
 func mustMake(t *testing.T) (*file, *seal.Key) {
 	t.Helper()
 	kek := seal.NewKey()
-	wrapped, err := keyring.New(ctx, source{kek}, "state-1")
+	wrapped, _, err := keyring.New(ctx, source{kek}, "state-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,10 @@ func (f overtaken) SwapKeyring(ctx context.Context, before, after []byte) (bool,
 func mustCreateFile(t *testing.T) (*state.File, *seal.Key) {
 	t.Helper()
 	kek, path := seal.NewKey(), filepath.Join(t.TempDir(), "state.db")
-	err := state.Create(path, func(id string) ([]byte, error) { return keyring.New(ctx, source{kek}, id) })
+	err := statetest.Create(path, func(id string) ([]byte, error) {
+		wrapped, _, err := keyring.New(ctx, source{kek}, id)
+		return wrapped, err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +314,7 @@ func TestKeyringRewrappedElsewhereBreaksTheFile(t *testing.T) {
 
 func TestKeyringOfAnotherFileIsRejected(t *testing.T) {
 	f, kek := mustMake(t)
-	wrapped, err := keyring.New(ctx, source{kek}, "state-2")
+	wrapped, _, err := keyring.New(ctx, source{kek}, "state-2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +376,7 @@ func TestKeyComesFromItsSourceOrTheErrorNamesTheSource(t *testing.T) {
 
 func FuzzStoredKeyring(f *testing.F) {
 	kek := seal.NewKey()
-	wrapped, err := keyring.New(ctx, source{kek}, "state-1")
+	wrapped, _, err := keyring.New(ctx, source{kek}, "state-1")
 	if err != nil {
 		f.Fatal(err)
 	}

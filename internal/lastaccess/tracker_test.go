@@ -49,7 +49,7 @@ type stack struct {
 func newStack(t *testing.T) *stack {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "state.db")
-	err := state.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
+	err := statetest.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,11 +37,12 @@ type Ring struct {
 type keySet struct {
 	primary uint32
 	all     map[uint32]*Key
+	signed  bool // see Ring.Signed
 }
 
 // NewRing returns a ring with one random key.
 func NewRing() *Ring {
-	return newRing(&keySet{1, map[uint32]*Key{1: NewKey()}}, NewKey())
+	return newRing(&keySet{1, map[uint32]*Key{1: NewKey()}, true}, NewKey())
 }
 
 func newRing(keys *keySet, index *Key) *Ring {
@@ -58,7 +59,7 @@ func (r *Ring) Rotated() *Ring {
 	all := maps.Clone(keys.all)
 	next := slices.Max(slices.Collect(maps.Keys(all))) + 1
 	all[next] = NewKey()
-	return newRing(&keySet{next, all}, r.index)
+	return newRing(&keySet{next, all, keys.signed}, r.index)
 }
 
 // Pruned returns a copy of the keyring with only the primary key, and the ids of
@@ -71,7 +72,18 @@ func (r *Ring) Pruned() (pruned *Ring, dropped []uint32) {
 		}
 	}
 	only := map[uint32]*Key{keys.primary: keys.all[keys.primary]}
-	return newRing(&keySet{keys.primary, only}, r.index), dropped
+	return newRing(&keySet{keys.primary, only, keys.signed}, r.index), dropped
+}
+
+// Signed reports whether the state file of this keyring has a MAC over all its rows. It is
+// part of the sealed keyring, so that removing the MAC does not make the file look like
+// one of an older format.
+func (r *Ring) Signed() bool { return r.keys.Load().signed }
+
+// AsSigned returns a copy of the keyring whose state file has a MAC over all its rows.
+func (r *Ring) AsSigned() *Ring {
+	keys := r.keys.Load()
+	return newRing(&keySet{keys.primary, keys.all, true}, r.index)
 }
 
 // Adopt replaces the keys by those of a keyring derived from this one.
@@ -137,13 +149,14 @@ type wrappedRing struct {
 	Primary uint32            `json:"primary"`
 	Keys    map[uint32]string `json:"keys"`
 	Index   string            `json:"index"`
+	Signed  bool              `json:"signed,omitempty"`
 }
 
 // Wrap seals the keyring with the key-encryption key, bound to the id of its
 // state file.
 func (r *Ring) Wrap(kek *Key, stateID string) ([]byte, error) {
 	keys := r.keys.Load()
-	w := wrappedRing{Primary: keys.primary, Keys: map[uint32]string{}, Index: r.index.Encode()}
+	w := wrappedRing{Primary: keys.primary, Keys: map[uint32]string{}, Index: r.index.Encode(), Signed: keys.signed}
 	for id, key := range keys.all {
 		w.Keys[id] = key.Encode()
 	}
@@ -186,5 +199,5 @@ func (w wrappedRing) ring() (*Ring, error) {
 	if err != nil || keys[w.Primary] == nil {
 		return nil, errUnreadable
 	}
-	return newRing(&keySet{w.Primary, keys}, index), nil
+	return newRing(&keySet{w.Primary, keys, w.Signed}, index), nil
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
-	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/state/statetest"
 	"github.com/strongroom/strongroom/internal/store/bolt"
 	"github.com/strongroom/strongroom/internal/store/memory"
@@ -139,7 +138,7 @@ func forEveryStore(t *testing.T, test func(t *testing.T, w world, rounds int)) {
 func openBolt(t *testing.T) secret.Store {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "state.db")
-	if err := state.Create(path, func(string) ([]byte, error) { return []byte("none"), nil }); err != nil {
+	if err := statetest.Create(path, func(string) ([]byte, error) { return []byte("none"), nil }); err != nil {
 		t.Fatal(err)
 	}
 	file, err := statetest.Open(path)

@@ -42,7 +42,7 @@ type place struct {
 func open(t *testing.T) *place {
 	t.Helper()
 	path, ring := filepath.Join(t.TempDir(), "strongroom.db"), seal.NewRing()
-	if err := state.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }); err != nil {
+	if err := statetest.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }); err != nil {
 		t.Fatal(err)
 	}
 	file, err := statetest.Open(path)

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"bytes"
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +41,7 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 
 // snapshot returns a transaction on bbolt at the end of a checkpoint.
 func (f *File) snapshot() (*bbolt.Tx, error) {
-	if err := f.checkpoint(); err != nil {
+	if err := errors.Join(f.awaitComparison(), f.checkpoint()); err != nil {
 		return nil, err
 	}
 	f.moving.Lock()
@@ -52,15 +54,15 @@ func (f *File) snapshot() (*bbolt.Tx, error) {
 
 // Restore creates a state file from a copy that [File.WriteTo] wrote, or one of an older
 // format. The path must not exist (os.ErrExist). A journal that is left there from a lost
-// state file is removed: it has only the last changes of that file. An incomplete copy,
-// or one of another format, leaves no file. Run by root, the file belongs to the owner of
-// its directory.
-func Restore(path string, r io.Reader) error {
+// state file is removed: it has only the last changes of that file. A copy that is
+// incomplete, altered or of another format leaves no file. Run by root, the file belongs
+// to the owner of its directory.
+func Restore(path string, r io.Reader, unlock Unlock) error {
 	err := safefile.Create(path, func(file *os.File) error {
 		if _, err := io.Copy(file, r); err != nil {
 			return err
 		}
-		if err := complete(file); err != nil {
+		if err := complete(file, unlock); err != nil {
 			return err
 		}
 		return safefile.Remove(journal.Paths(path)...)
@@ -73,8 +75,8 @@ func Restore(path string, r io.Reader) error {
 
 // complete returns the defect of a copy, and otherwise makes it a complete file with a
 // lineage of its own. Unlike in [Open], a torn commit is a defect.
-func complete(file *os.File) error {
-	keys, damage, err := examine(file)
+func complete(file *os.File, unlock Unlock) error {
+	damage, err := examine(file)
 	if err != nil {
 		return err
 	}
@@ -87,7 +89,31 @@ func complete(file *os.File) error {
 	}
 	h, err := readHeader(db)
 	if err == nil {
-		_, err = h.begin(db, keys, func(*boltTx) error { return nil })
+		err = h.completeOn(db, file, unlock)
 	}
 	return errors.Join(err, db.Close())
+}
+
+func (h *header) completeOn(db *bbolt.DB, file *os.File, unlock Unlock) error {
+	var wrapped []byte
+	err := db.View(func(tx *bbolt.Tx) error {
+		wrapped = bytes.Clone((&boltTx{tx: tx}).header(keyringKey))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	keys, err := unlock.call(h.id, wrapped)
+	if err != nil {
+		return err
+	}
+	auth := newAuthenticator(keys.MAC)
+	sum, err := sumRows(db, file, keys.MAC)
+	switch {
+	case err != nil:
+		return err
+	case h.mac == nil && keys.Signed, h.mac != nil && !hmac.Equal(h.mac, auth.seal(h.lineage, h.applied, h.applied, sum)):
+		return fmt.Errorf("%w, or the copy is not of a backup", ErrAltered)
+	}
+	return h.begin(db, auth, sum, func(*boltTx) error { return nil })
 }

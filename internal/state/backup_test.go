@@ -82,7 +82,7 @@ func TestBackupUnderLoadIsACommitPoint(t *testing.T) {
 		}
 		atMost := int(begun.Load())
 		path := filepath.Join(t.TempDir(), "restored.db")
-		if err := state.Restore(path, &b); err != nil {
+		if err := state.Restore(path, &b, anyKey); err != nil {
 			t.Fatal(err)
 		}
 		restored := mustOpen(t, path)
@@ -111,14 +111,14 @@ func TestRestoreRefuses(t *testing.T) {
 		"a copy with a damaged meta page": torn, "something else": []byte(strings.Repeat("no state file", 5000)),
 	} {
 		path := filepath.Join(t.TempDir(), "state.db")
-		if err := state.Restore(path, bytes.NewReader(copied)); !errors.Is(err, state.ErrDamaged) {
+		if err := state.Restore(path, bytes.NewReader(copied), anyKey); !errors.Is(err, state.ErrDamaged) {
 			t.Errorf("%s: %v, want ErrDamaged", what, err)
 		}
 		wantOnly(t, filepath.Dir(path))
 	}
 	path := mustCreate(t)
 	before := mustRead(t, path)
-	if err := state.Restore(path, bytes.NewReader(whole)); !errors.Is(err, os.ErrExist) {
+	if err := state.Restore(path, bytes.NewReader(whole), anyKey); !errors.Is(err, os.ErrExist) {
 		t.Errorf("a place that is taken: %v, want ErrExist", err)
 	}
 	if !bytes.Equal(before, mustRead(t, path)) {

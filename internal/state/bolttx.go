@@ -9,7 +9,8 @@ import (
 // A boltTx writes to bbolt itself, for a checkpoint and the header.
 type boltTx struct {
 	tx   *bbolt.Tx
-	keys uint64 // sum of all keys, see survey
+	auth *authenticator // nil for the header alone
+	sum  rowSum         // of all rows
 }
 
 func (tx *boltTx) apply(set []change.Row) error {
@@ -27,17 +28,27 @@ func (tx *boltTx) set(bucket string, key, value []byte) error {
 	if err != nil {
 		return err
 	}
-	had := b.Get(key) != nil
-	switch {
-	case value == nil && had:
-		tx.keys -= keyHash(bucket, key)
-		return b.Delete(key)
-	case value == nil:
-		return nil
-	case !had:
-		tx.keys += keyHash(bucket, key)
+	before := b.Get(key)
+	if tx.auth != nil && counts(bucket, key) {
+		tx.exchange(bucket, key, before, value)
 	}
-	return b.Put(key, value)
+	switch {
+	case value != nil:
+		return b.Put(key, value)
+	case before != nil:
+		return b.Delete(key)
+	}
+	return nil
+}
+
+// exchange replaces a row in the sum. A value is nil for none.
+func (tx *boltTx) exchange(bucket string, key, before, after []byte) {
+	if before != nil {
+		tx.sum.subtract(tx.auth.of(bucket, key, before))
+	}
+	if after != nil {
+		tx.sum.add(tx.auth.of(bucket, key, after))
+	}
 }
 
 func (tx *boltTx) header(key []byte) []byte {
@@ -54,12 +65,9 @@ func (tx *boltTx) putApplied(at position) error {
 	return tx.putHeader(appliedKey, encodeApplied([16]byte(tx.header(appliedKey)), at))
 }
 
-// putSum stores the sum of all keys, its own included. It comes last.
-func (tx *boltTx) putSum() error {
-	if tx.header(sumKey) == nil {
-		if err := tx.putHeader(sumKey, sumBytes(0)); err != nil {
-			return err
-		}
-	}
-	return tx.putHeader(sumKey, sumBytes(tx.keys))
+// applied returns the lineage, and the position of the last change set in bbolt.
+func (tx *boltTx) applied() (lineage [16]byte, at position) {
+	h := header{}
+	_ = h.readApplied(tx) // readHeader has checked it
+	return h.lineage, h.applied
 }

@@ -113,6 +113,9 @@ func (f *File) move(patient bool) error {
 		f.hurry.Add(1)
 		defer f.hurry.Add(-1)
 	}
+	if err := f.awaitComparison(); err != nil {
+		return err
+	}
 	f.moving.Lock()
 	defer f.moving.Unlock()
 	return f.moveLocked()
@@ -150,7 +153,7 @@ func (f *File) moveSlice(g *generation, left []change.Row, most int) (n int, err
 		if err == nil && n == len(left) {
 			err = tx.putApplied(g.until)
 		}
-		return err
+		return errors.Join(err, f.putMAC(tx, g.until))
 	})
 }
 
@@ -235,13 +238,16 @@ func (f *File) makeRoom(content int, ordinary bool) (fits bool, err error) {
 // writeThrough commits a change set to bbolt that does not fit into the journal. All
 // changes before it are in bbolt already.
 func (f *File) writeThrough(set []change.Row, next position) error {
+	if err := f.awaitComparison(); err != nil {
+		return err
+	}
 	f.moving.Lock()
 	defer f.moving.Unlock()
 	// A reader with an older generation must begin again: its overlays could hide a part
 	// of this set.
 	f.publish(func(g *generation) { g.epoch++ })
 	err := f.updateBolt(f.gen.Load().db, func(tx *boltTx) error {
-		return errors.Join(tx.apply(set), tx.putApplied(next))
+		return errors.Join(tx.apply(set), tx.putApplied(next), f.putMAC(tx, next))
 	})
 	if err == nil {
 		err = f.outcome(f.log.Turn(next.seq + 1))
@@ -258,12 +264,12 @@ func (f *File) writeThrough(set []change.Row, next position) error {
 
 // updateBolt commits to bbolt. The caller holds moving.
 func (f *File) updateBolt(db *bbolt.DB, fn func(*boltTx) error) error {
-	keys := f.keys
+	sum := f.sum
 	err := guarded(func() error {
 		return db.Update(func(tx *bbolt.Tx) error {
-			b := &boltTx{tx: tx, keys: f.keys}
-			err := errors.Join(fn(b), b.putSum())
-			keys = b.keys
+			b := &boltTx{tx: tx, auth: f.auth, sum: f.sum}
+			err := fn(b)
+			sum = b.sum
 			return err
 		})
 	})
@@ -274,6 +280,6 @@ func (f *File) updateBolt(db *bbolt.DB, fn func(*boltTx) error) error {
 	if err := f.outcome(err); err != nil {
 		return err
 	}
-	f.keys = keys
+	f.sum = sum
 	return nil
 }

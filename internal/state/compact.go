@@ -27,6 +27,9 @@ func (f *File) Compact(ctx context.Context) error {
 	var old *bbolt.DB
 	if err == nil {
 		err = f.owner.Do(func() (err error) {
+			if err := f.awaitComparison(); err != nil {
+				return err
+			}
 			f.moving.Lock()
 			defer f.moving.Unlock()
 			if err = f.moveLocked(); err == nil {
@@ -88,7 +91,7 @@ func (f *File) copyTo(file *os.File) (db *bbolt.DB, err error) {
 		err = commitAgain(db)
 	}
 	if err == nil {
-		err = f.verify(file)
+		err = f.verify(db, file)
 	}
 	if err == nil {
 		err = db.Sync()
@@ -100,10 +103,10 @@ func (f *File) copyTo(file *os.File) (db *bbolt.DB, err error) {
 	return db, nil
 }
 
-func (f *File) verify(copied *os.File) error {
-	keys, _, err := examine(copied)
-	if err == nil && keys != f.keys {
-		err = damaged("a copy of it has other keys")
+func (f *File) verify(db *bbolt.DB, copied *os.File) error {
+	sum, err := sumRows(db, copied, f.chainKey)
+	if err == nil && sum != f.sum {
+		err = damaged("a copy of it has other rows")
 	}
 	return err
 }
@@ -122,7 +125,7 @@ func (f *File) replace(draft string, file *os.File) error {
 	if err := os.Rename(draft, f.path); err != nil {
 		return err
 	}
-	f.self = self
+	f.self, f.file = self, file
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/statetest"
 )
 
 // disks mount small file systems of several kinds. Few machines permit a mount.
@@ -59,10 +60,10 @@ func onEachDisk(t *testing.T, test func(t *testing.T, dir string)) {
 func mustOpenIn(t *testing.T, dir string) *state.File {
 	t.Helper()
 	path := filepath.Join(dir, "state.db")
-	if err := state.Create(path, wrapped("ring")); err != nil {
+	if err := statetest.Create(path, wrapped("ring")); err != nil {
 		t.Fatal(err)
 	}
-	f, err := state.OpenSized(path, 4<<20, anyKey)
+	f, err := state.OpenWith(path, anyKey, state.Options{JournalBytes: 4 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +218,7 @@ func TestReadOnlyPlaceIsRefusedInWords(t *testing.T) {
 		disks["tmpfs"](t, dir)
 	}
 	path := filepath.Join(dir, "state.db")
-	if err := state.Create(path, wrapped("ring")); err != nil {
+	if err := statetest.Create(path, wrapped("ring")); err != nil {
 		t.Fatal(err)
 	}
 	if os.Getuid() == 0 {
@@ -231,7 +232,7 @@ func TestReadOnlyPlaceIsRefusedInWords(t *testing.T) {
 	if !errors.Is(err, unix.EROFS) && !errors.Is(err, os.ErrPermission) {
 		t.Errorf("opening: %v, want a word on the right to write", err)
 	}
-	if err := state.Create(path+"2", wrapped("ring")); !errors.Is(err, unix.EROFS) && !errors.Is(err, os.ErrPermission) {
+	if err := statetest.Create(path+"2", wrapped("ring")); !errors.Is(err, unix.EROFS) && !errors.Is(err, os.ErrPermission) {
 		t.Errorf("creating: %v, want a word on the right to write", err)
 	}
 }

@@ -12,7 +12,7 @@ func OpenIdle(path string, unlock Unlock) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openIdle(path, owner, 0, unlock)
+	return openIdle(path, owner, unlock, Options{})
 }
 
 // Abandon leaves a file from OpenIdle as a crash does.

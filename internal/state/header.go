@@ -23,7 +23,7 @@ var (
 	versionKey  = []byte("version")
 	idKey       = []byte("id")
 	keyringKey  = []byte("keyring")
-	sumKey      = []byte("keys")     // the sum of all keys, this one included: see survey
+	macKey      = []byte("mac")      // see authenticator.seal
 	appliedKey  = []byte("applied")  // see header.encodeApplied
 	completeKey = []byte("complete") // present while the journal has no further change set
 )
@@ -37,6 +37,7 @@ type header struct {
 	lineage  [16]byte // random, another one after each restore
 	applied  position // of the last change set in bbolt
 	complete bool
+	mac      []byte // nil in a file of format 2 or 1
 }
 
 // readHeader checks the format version and reads the header.
@@ -65,6 +66,16 @@ func readHeader(db *bbolt.DB) (h header, err error) {
 }
 
 func (h *header) readPosition(tx *boltTx) error {
+	if err := h.readApplied(tx); err != nil || h.version == unauthenticVersion {
+		return err
+	}
+	if h.mac = bytes.Clone(tx.header(macKey)); len(h.mac) != macBytes {
+		return damaged("its header has no MAC over its rows")
+	}
+	return nil
+}
+
+func (h *header) readApplied(tx *boltTx) error {
 	b := tx.header(appliedKey)
 	if len(b) != appliedBytes || !bytes.Equal(b, withSum(b[:appliedBytes-sumLength])) {
 		return damaged("its header does not say which journal belongs to it")
@@ -82,7 +93,7 @@ const (
 )
 
 // encodeApplied returns lineage (16) ‖ number of the last change set in bbolt (8) ‖ its
-// chain (16) ‖ CRC-32C (4). The sum over all keys does not cover values.
+// chain (16) ‖ CRC-32C (4).
 func encodeApplied(lineage [16]byte, at position) []byte {
 	b := order.AppendUint64(bytes.Clone(lineage[:]), at.seq)
 	return withSum(append(b, at.chain[:]...))
@@ -103,7 +114,7 @@ func (h *header) identity() (id journal.Identity) {
 // put writes the header of a complete file.
 func (h *header) put(tx *boltTx) error {
 	return errors.Join(
-		tx.putHeader(versionKey, []byte(strconv.Itoa(FormatVersion))),
+		tx.putHeader(versionKey, []byte(strconv.Itoa(h.version))),
 		tx.putHeader(idKey, []byte(h.id)),
 		tx.putHeader(appliedKey, encodeApplied(h.lineage, h.applied)),
 		tx.putHeader(completeKey, []byte{1}),

@@ -100,7 +100,7 @@ func TestStateFileOfAnotherMomentThanItsJournalIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	restored := filepath.Join(t.TempDir(), "restored.db")
-	if err := state.Restore(restored, strings.NewReader(backup.String())); err != nil {
+	if err := state.Restore(restored, strings.NewReader(backup.String()), anyKey); err != nil {
 		t.Fatal(err)
 	}
 	for what, path := range map[string]string{
@@ -143,7 +143,7 @@ func TestRestoreInPlaceOfALostFileRemovesItsJournal(t *testing.T) {
 	if err := os.Remove(crashed); err != nil {
 		t.Fatal(err)
 	}
-	if err := state.Restore(crashed, strings.NewReader(backup.String())); err != nil {
+	if err := state.Restore(crashed, strings.NewReader(backup.String()), anyKey); err != nil {
 		t.Fatal(err)
 	}
 	if got := get(t, mustOpen(t, crashed), "k"); got != "old" {
@@ -210,7 +210,7 @@ func TestCrashBetweenTheCommitsOfACheckpointLosesNothing(t *testing.T) {
 }
 
 func TestJournalOfAnotherKeyIsRefused(t *testing.T) {
-	path, mine := mustCreate(t), statetest.Key("mine").Unlock
+	path, mine := mustCreateWith(t, "mine"), statetest.Key("mine").Unlock
 	f, err := state.Open(path, mine)
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestJournalOfAnotherKeyIsRefused(t *testing.T) {
 // and more of them than a checkpoint at the start waits for.
 func TestForgedRecordIsNeitherServedNorMovedIntoTheStateFile(t *testing.T) {
 	for _, records := range []int{1, 200} {
-		path, mine := mustCreate(t), statetest.Key("mine").Unlock
+		path, mine := mustCreateWith(t, "mine"), statetest.Key("mine").Unlock
 		f, err := state.Open(path, mine)
 		if err != nil {
 			t.Fatal(err)
@@ -260,7 +260,7 @@ func TestForgedRecordIsNeitherServedNorMovedIntoTheStateFile(t *testing.T) {
 // forge appends records with right sums, which nothing authenticates.
 func forge(t *testing.T, path string, records int) {
 	t.Helper()
-	f, err := state.OpenIdle(path, func(string, []byte) (state.MACKey, error) { return nil, errStop })
+	f, err := state.OpenIdle(path, func(string, []byte) (state.Keys, error) { return state.Keys{}, errStop })
 	if !errors.Is(err, errStop) {
 		t.Fatal(f, err)
 	}
@@ -311,7 +311,7 @@ func TestKeyringThatDoesNotOpenLeavesTheFilesAsTheyAre(t *testing.T) {
 	mustUpdate(t, f, put("k", strings.Repeat("v", 200_000))) // a checkpoint is due
 	crashed := mustCopy(t, path, true)
 	before := mustReadFiles(t, crashed)
-	_, err := state.Open(crashed, func(string, []byte) (state.MACKey, error) { return nil, errStop })
+	_, err := state.Open(crashed, func(string, []byte) (state.Keys, error) { return state.Keys{}, errStop })
 	var locked *state.LockedError
 	if !errors.As(err, &locked) || !errors.Is(err, errStop) {
 		t.Errorf("got %v, want the error of the keyring", err)
@@ -337,7 +337,7 @@ func TestJournalOpenToOthersIsRefused(t *testing.T) {
 func TestJournalGetsTheSizeAskedFor(t *testing.T) {
 	path := mustCreate(t)
 	for _, size := range []int64{1 << 20, 512 << 10} {
-		f, err := state.OpenSized(path, size, anyKey)
+		f, err := state.OpenWith(path, anyKey, state.Options{JournalBytes: size})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -346,7 +346,7 @@ func TestJournalGetsTheSizeAskedFor(t *testing.T) {
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
-		again, err := state.OpenSized(crashed, 2<<20, anyKey) // it still holds changes
+		again, err := state.OpenWith(crashed, anyKey, state.Options{JournalBytes: 2 << 20}) // it still holds changes
 		if err != nil || get(t, again, "k") != fmt.Sprint(size) {
 			t.Fatal(err)
 		}
@@ -357,7 +357,7 @@ func TestJournalGetsTheSizeAskedFor(t *testing.T) {
 			}
 		}
 	}
-	if _, err := state.OpenSized(path, 1000, anyKey); err == nil {
+	if _, err := state.OpenWith(path, anyKey, state.Options{JournalBytes: 1000}); err == nil {
 		t.Error("a journal of 1000 bytes is accepted")
 	}
 }
@@ -366,7 +366,7 @@ func TestJournalGetsTheSizeAskedFor(t *testing.T) {
 func TestLongJournalIsReplayedBeforeItIsMoved(t *testing.T) {
 	path := mustCreate(t)
 	size := int64(sized(4, 64)) << 20
-	f, err := state.OpenSized(path, size, anyKey)
+	f, err := state.OpenWith(path, anyKey, state.Options{JournalBytes: size})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -389,7 +389,7 @@ func TestLongJournalIsReplayedBeforeItIsMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	restored := filepath.Join(t.TempDir(), "restored.db")
-	if err := state.Restore(restored, io.MultiReader(strings.NewReader(copied.String()))); err != nil {
+	if err := state.Restore(restored, io.MultiReader(strings.NewReader(copied.String())), anyKey); err != nil {
 		t.Fatal(err)
 	}
 	if got := get(t, mustOpen(t, restored), fmt.Sprint("k", n-1)); len(got) != 1800 {

@@ -295,7 +295,7 @@ func TestBackupHasChangesThatAreNotFlushed(t *testing.T) {
 			t.Fatal(err)
 		}
 		restored := filepath.Join(t.TempDir(), "state.db")
-		if err := state.Restore(restored, &backup); err != nil {
+		if err := state.Restore(restored, &backup, anyKey); err != nil {
 			t.Fatal(err)
 		}
 		if get(t, mustOpen(t, restored), fmt.Sprint("k", n)) != "v" {

@@ -23,13 +23,46 @@ import (
 // The keyring is opened before anything of the journal counts: records that are not
 // authentic are neither served nor moved into the state file.
 //
-// A missing journal of a complete file is made, with two small files. A server uses
-// [OpenSized].
-func Open(path string, unlock Unlock) (*File, error) { return OpenSized(path, 0, unlock) }
+// A missing journal of a complete file is made, with two small files. Of a large file, the
+// comparison of all rows with their MAC ends later, and breaks the file if they differ.
+func Open(path string, unlock Unlock) (*File, error) { return OpenWith(path, unlock, Options{}) }
 
-// An Unlock opens the wrapped keyring of the state file with this id, and returns its key
-// for the chain over all change sets.
-type Unlock func(id string, wrapped []byte) (MACKey, error)
+// Options are for [OpenWith].
+type Options struct {
+	// JournalBytes is the size in bytes of each of the journal's two files, unless they still
+	// hold changes; 0: as they are, or small.
+	JournalBytes int64
+	// Altered opens also a file whose rows are not those that were written, so that it can be
+	// examined and mended: see [File.Altered]. Such a file is never copied.
+	Altered bool
+}
+
+// An Unlock opens the wrapped keyring of the state file with this id.
+type Unlock func(id string, wrapped []byte) (Keys, error)
+
+// call calls the Unlock on a thread of its own: the file is opened with the rights of its
+// owner, and the key-encryption key is read with those of the process.
+func (u Unlock) call(id string, wrapped []byte) (keys Keys, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		keys, err = u(id, wrapped)
+	}()
+	<-done
+	if err != nil {
+		err = &LockedError{err}
+	}
+	return keys, err
+}
+
+// Keys come from the keyring of a state file.
+type Keys struct {
+	// MAC authenticates the state. It never changes.
+	MAC MACKey
+	// Signed says that the file has a MAC over all rows. A file of an older format may have
+	// none.
+	Signed bool
+}
 
 // A MACKey computes MACs.
 type MACKey = change.MACKey
@@ -42,9 +75,8 @@ func (e *LockedError) Error() string { return e.cause.Error() }
 // Unwrap returns the error of the Unlock.
 func (e *LockedError) Unwrap() error { return e.cause }
 
-// OpenSized is Open, and gives each of the journal's two files the size in bytes, unless
-// they still hold changes.
-func OpenSized(path string, journalBytes int64, unlock Unlock) (*File, error) {
+// OpenWith is Open with options.
+func OpenWith(path string, unlock Unlock, options Options) (*File, error) {
 	owner, err := safefile.OwnerOf(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the state file: %w", err)
@@ -52,15 +84,15 @@ func OpenSized(path string, journalBytes int64, unlock Unlock) (*File, error) {
 	var f *File
 	err = owner.Do(func() (err error) {
 		if err = check(path); err == nil {
-			f, err = open(path, owner, journalBytes, unlock)
+			f, err = open(path, owner, unlock, options)
 		}
 		return err
 	})
 	return f, err
 }
 
-func open(path string, owner safefile.User, journalBytes int64, unlock Unlock) (*File, error) {
-	f, err := openAs(path, owner, journalBytes, unlock)
+func open(path string, owner safefile.User, unlock Unlock, options Options) (*File, error) {
+	f, err := openAs(path, owner, unlock, options)
 	var held *HeldError
 	var locked *LockedError
 	switch {
@@ -72,8 +104,8 @@ func open(path string, owner safefile.User, journalBytes int64, unlock Unlock) (
 	return f, err
 }
 
-func openAs(name string, owner safefile.User, journalBytes int64, unlock Unlock) (*File, error) {
-	f, err := openIdle(name, owner, journalBytes, unlock)
+func openAs(name string, owner safefile.User, unlock Unlock, options Options) (*File, error) {
+	f, err := openIdle(name, owner, unlock, options)
 	if err != nil {
 		return nil, err
 	}
@@ -86,21 +118,21 @@ func openAs(name string, owner safefile.User, journalBytes int64, unlock Unlock)
 	return f, nil
 }
 
-func openIdle(name string, owner safefile.User, journalBytes int64, unlock Unlock) (_ *File, err error) {
+func openIdle(name string, owner safefile.User, unlock Unlock, options Options) (_ *File, err error) {
 	name, err = filepath.Abs(name)
 	if err != nil {
 		return nil, err
 	}
 	f := &File{
-		name: name, path: safefile.Follow(name), owner: owner, jobs: make(chan *job, maxQueued), reserved: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
-		due: make(chan struct{}, 1), behindDue: make(chan struct{}, 1),
+		name: name, path: safefile.Follow(name), owner: owner, options: options, jobs: make(chan *job, maxQueued), reserved: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
+		due: make(chan struct{}, 1), behindDue: make(chan struct{}, 1), compared: make(chan struct{}),
 		done: make(chan struct{}), watched: make(chan struct{}), checkpointed: make(chan struct{}), flushed: make(chan struct{}), broken: make(chan struct{}),
 	}
 	file, err := safefile.Open(f.path, os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.load(file, journalBytes, unlock); err != nil {
+	if err := f.load(file, unlock); err != nil {
 		_ = file.Close()
 		return nil, err
 	}
@@ -109,7 +141,8 @@ func openIdle(name string, owner safefile.User, journalBytes int64, unlock Unloc
 }
 
 // load checks that the file is ours and undamaged, and then lets bbolt map it.
-func (f *File) load(file *os.File, journalBytes int64, unlock Unlock) (err error) {
+func (f *File) load(file *os.File, unlock Unlock) (err error) {
+	f.file = file
 	if err := lock(file); err != nil {
 		return err
 	}
@@ -119,7 +152,7 @@ func (f *File) load(file *os.File, journalBytes int64, unlock Unlock) (err error
 	if err := f.inPlace(); err != nil {
 		return err // replaced during the wait for the lock
 	}
-	if f.keys, f.damage, err = examine(file); err != nil {
+	if f.damage, err = examine(file); err != nil {
 		return err
 	}
 	db, err := openDB(file)
@@ -131,12 +164,12 @@ func (f *File) load(file *os.File, journalBytes int64, unlock Unlock) (err error
 		err = damaged("%s; without it, %w", f.damage, err)
 	}
 	f.gen.Store(&generation{db: db, live: overlay{}, at: h.applied, until: h.applied})
-	if err == nil && h.version < FormatVersion {
+	if err == nil && h.version < unauthenticVersion {
 		err = f.upgrade(file, &h)
 	}
 	if err == nil {
 		f.id, f.complete = h.id, h.complete
-		err = guarded(func() error { return f.openJournal(h, journalBytes, unlock) })
+		err = guarded(func() error { return f.openJournal(h, unlock) })
 	}
 	if err != nil {
 		return errors.Join(err, f.closeLog(), db.Close())

@@ -35,7 +35,7 @@ func TestFilesThatRootCreatesBelongToTheOwnerOfTheStateFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	restored := filepath.Join(filepath.Dir(path), "restored.db")
-	if err := state.Restore(restored, &backup); err != nil {
+	if err := state.Restore(restored, &backup, anyKey); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []string{path, path + ".journal0", path + ".journal1", path + ".holder", restored} {

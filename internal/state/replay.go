@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/strongroom/strongroom/internal/state/change"
 	"github.com/strongroom/strongroom/internal/state/journal"
@@ -14,11 +15,11 @@ const smallJournal = 256 << 10
 
 // openJournal opens the journal of the file, applies its change sets to the overlay and
 // authenticates them.
-func (f *File) openJournal(h header, size int64, unlock Unlock) (err error) {
+func (f *File) openJournal(h header, unlock Unlock) (err error) {
 	var replayed []journal.Record
 	f.log, err = journal.Open(f.path, h.identity())
 	if h.complete {
-		err = f.beginJournal(h, size, err)
+		err = f.beginJournal(h, f.options.JournalBytes, err)
 	} else if err == nil {
 		replayed, err = f.replay(h)
 	}
@@ -122,17 +123,29 @@ func (f *File) authenticate(h header, replayed []journal.Record, unlock Unlock) 
 	if err != nil {
 		return err
 	}
-	key, err := unlock(f.id, wrapped)
+	keys, err := unlock.call(f.id, wrapped)
 	if err != nil {
-		return &LockedError{err}
+		return err
 	}
 	chain := h.applied.chain
 	for _, r := range replayed {
-		if chain.Next(key, r.Seq, r.Content) != r.Chain {
+		if chain.Next(keys.MAC, r.Seq, r.Content) != r.Chain {
 			return damaged("change %d in its journal does not belong behind the one before: restore a backup", r.Seq)
 		}
 		chain = r.Chain
 	}
-	f.chainKey = key
-	return nil
+	f.chainKey, f.auth = keys.MAC, newAuthenticator(keys.MAC)
+	return f.compare(h, keys.Signed, reaches(h, replayed))
+}
+
+// reaches reports whether the state file and the records have all changes up to the last
+// one of which the state file has a part.
+func reaches(h header, records []journal.Record) bool {
+	if h.mac == nil {
+		return true
+	}
+	until := h.until()
+	return until == h.applied || slices.ContainsFunc(records, func(r journal.Record) bool {
+		return until == position{r.Seq, r.Chain}
+	})
 }

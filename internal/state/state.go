@@ -25,8 +25,12 @@ import (
 	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
-// FormatVersion is the version of the file format that this package reads and writes.
-const FormatVersion = 2
+// FormatVersion is the version of the file format that this package writes. It also reads
+// format 2, which has no MAC over all rows, and format 1, which has no journal either.
+const FormatVersion = 3
+
+// unauthenticVersion is the version of the format without a MAC over all rows.
+const unauthenticVersion = 2
 
 var (
 	// ErrMissing means that there is no state file. Opening never creates one: an
@@ -91,9 +95,13 @@ type File struct {
 	behind    overlay     // their rows, for transactions; nil for none
 	chainKey  change.MACKey
 
-	publishing sync.Mutex // held by publish
-	moving     sync.Mutex // held while bbolt is written
-	keys       uint64     // sum of all keys in bbolt, see survey; guarded by moving
+	publishing sync.Mutex                   // held by publish
+	moving     sync.Mutex                   // held while bbolt is written
+	sum        rowSum                       // of the rows in bbolt; guarded by moving, and not known before compared
+	auth       *authenticator               // guarded by moving
+	altered    atomic.Pointer[alteredError] // see Altered; nil for none
+	compared   chan struct{}                // closed when all rows have been compared with their MAC
+	options    Options
 
 	due       chan struct{} // asks for a checkpoint
 	behindDue chan struct{} // asks for a flush
@@ -111,6 +119,7 @@ type File struct {
 
 	placing sync.Mutex    // guards self, and lookups of the path while Compact changes it
 	self    os.FileInfo   // identity of the open file
+	file    *os.File      // guarded by moving too
 	beside  []os.FileInfo // identities of the journal's files
 
 	watching sync.Mutex // guards watchers
@@ -194,6 +203,9 @@ func (f *File) UpdateReserved(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (f *File) do(ctx context.Context, j *job) (err error) {
+	if err := f.isAltered(); err != nil {
+		return err
+	}
 	if f.traced != nil {
 		if done := f.traced(ctx); done != nil {
 			defer func() { done(err) }()
@@ -261,6 +273,7 @@ func (f *File) Close() error {
 		f.commitQueued()
 	}
 	close(f.done)
+	<-f.compared
 	<-f.watched
 	<-f.checkpointed
 	<-f.flushed
@@ -274,7 +287,7 @@ func (f *File) Close() error {
 // finish moves everything into bbolt and marks the state file as complete. On a full or
 // broken disk it leaves the changes in the journal.
 func (f *File) finish() error {
-	if f.complete || f.Err() != nil {
+	if f.complete || f.Err() != nil || f.isAltered() != nil {
 		return nil
 	}
 	if err := f.settle(); err != nil {

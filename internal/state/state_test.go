@@ -22,7 +22,17 @@ var anyKey = statetest.Key("").Unlock
 func mustCreate(t *testing.T) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "state.db")
-	if err := state.Create(path, wrapped("ring")); err != nil {
+	if err := statetest.Create(path, wrapped("ring")); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// mustCreateWith creates a file with a key.
+func mustCreateWith(t *testing.T, key statetest.Key) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "state.db")
+	if err := key.Create(path, wrapped("ring")); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -85,7 +95,7 @@ func TestWhatIsUpdatedIsThereAfterReopening(t *testing.T) {
 func TestCreateNeverTouchesWhatIsThere(t *testing.T) {
 	path := mustCreate(t)
 	before, _ := os.ReadFile(path)
-	if err := state.Create(path, wrapped("other")); !errors.Is(err, os.ErrExist) {
+	if err := statetest.Create(path, wrapped("other")); !errors.Is(err, os.ErrExist) {
 		t.Errorf("got %v, want ErrExist", err)
 	}
 	after, _ := os.ReadFile(path)
@@ -98,7 +108,7 @@ func TestCreateNeverTouchesWhatIsThere(t *testing.T) {
 func TestCreateLeavesNothingWhenItFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	failing := errors.New("no key")
-	err := state.Create(path, func(string) ([]byte, error) { return nil, failing })
+	err := statetest.Create(path, func(string) ([]byte, error) { return nil, failing })
 	if !errors.Is(err, failing) {
 		t.Errorf("got %v, want %v", err, failing)
 	}
@@ -112,7 +122,7 @@ func TestOneOfManyCreatorsWins(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			ring := fmt.Sprint("ring of ", i)
-			if state.Create(path, wrapped(ring)) == nil {
+			if statetest.Create(path, wrapped(ring)) == nil {
 				won <- ring
 			}
 		})

@@ -25,41 +25,38 @@ const (
 // free pages would exhaust memory, and rows on a missing page would silently not be
 // found.
 //
-// It does not check values; the packages that write them seal them.
+// It does not check keys and values: see authentic.go.
 type survey struct {
 	mapped []byte
 	meta   meta
-	used   []bool // by page number: in the tree or free
-	keys   uint64 // sum over all keys
-	want   []byte // the sum stored in the file; nil for none
+	used   []bool                                       // by page number: in the tree or free
+	visit  func(bucket string, key, value []byte) error // for each row; nil for none
 }
 
-// examine returns the sum of all keys of the file, and damage that does not prevent
-// opening it.
-func examine(file *os.File) (keys uint64, damage string, err error) {
+// examine returns damage of the file that does not prevent opening it.
+func examine(file *os.File) (damage string, err error) {
 	m, damage, err := readMeta(file)
 	if err != nil {
-		return 0, "", err
+		return "", err
 	}
 	if m.pages < 4 {
-		return 0, "", damaged("it has only %d pages", m.pages)
+		return "", damaged("it has only %d pages", m.pages)
 	}
-	// A separate mapping, before bbolt creates its own. One read per page would take
-	// longer than everything else.
-	mapped, err := unix.Mmap(int(file.Fd()), 0, int(m.pages)*int(m.pageBytes), unix.PROT_READ, unix.MAP_SHARED) // #nosec G115 -- readMeta has held the number of pages to the size of the file
+	err = onPages(file, m, (*survey).run)
+	return damage, err
+}
+
+// onPages runs fn on a separate mapping of the file: bbolt has none yet, or its pages
+// would count as memory of the process. One read per page would take longer than
+// everything else.
+func onPages(file *os.File, m meta, fn func(*survey) error) error {
+	mapped, err := unix.Mmap(int(file.Fd()), 0, int(m.pages)*int(m.pageBytes), unix.PROT_READ, unix.MAP_SHARED) // #nosec G115 -- the number of pages is held to the size of the file
 	if err != nil {
-		return 0, "", fmt.Errorf("mapping it: %w", err)
+		return fmt.Errorf("mapping it: %w", err)
 	}
 	defer func() { _ = unix.Munmap(mapped) }()
 	_ = unix.Madvise(mapped, unix.MADV_WILLNEED) // only advice
-	s := &survey{mapped: mapped, meta: m, used: make([]bool, m.pages)}
-	if err := guarded(s.run); err != nil {
-		return 0, "", err
-	}
-	if s.want != nil && !bytes.Equal(s.want, sumBytes(s.keys)) {
-		return 0, "", damaged("its keys are not those that were written: some are missing or altered")
-	}
-	return s.keys, damage, nil
+	return guarded(func() error { return fn(&survey{mapped: mapped, meta: m, used: make([]bool, m.pages)}) })
 }
 
 func (s *survey) run() error {
@@ -247,26 +244,8 @@ func (s *survey) row(bucket string, e element) error {
 	if e.flags != 0 {
 		return damaged("a row of bucket %q is no row", bucket)
 	}
-	s.keys += keyHash(bucket, e.key)
-	if bucket == headerBucket && bytes.Equal(e.key, sumKey) {
-		s.want = bytes.Clone(e.value)
+	if s.visit == nil {
+		return nil
 	}
-	return nil
+	return s.visit(bucket, e.key, e.value)
 }
-
-// keyHash returns the summand of a key in the sum of all keys: FNV-1a of the bucket's
-// name, a NUL and the key. It detects accidents, not attacks: it has no key.
-func keyHash(bucket string, key []byte) uint64 {
-	const start, prime = 14695981039346656037, 1099511628211
-	h := uint64(start)
-	for _, b := range []byte(bucket) {
-		h = (h ^ uint64(b)) * prime
-	}
-	h *= prime
-	for _, b := range key {
-		h = (h ^ uint64(b)) * prime
-	}
-	return h
-}
-
-func sumBytes(keys uint64) []byte { return order.AppendUint64(nil, keys) }

@@ -407,7 +407,7 @@ func filled(t *testing.T, puts int) (path, digest string) {
 		_, err := f.WriteTo(write)
 		_ = write.CloseWithError(err)
 	}()
-	if err := state.Restore(path, read); err != nil {
+	if err := state.Restore(path, read, anyKey); err != nil {
 		t.Fatal(err)
 	}
 	return path, maps.Clone(held).digest()

@@ -17,9 +17,7 @@ func (f *File) upgrade(file *os.File, h *header) error {
 	if err := copyOnce(backup, file); err != nil {
 		return fmt.Errorf("copying it to %s, before its format changes: %w", backup, err)
 	}
-	var err error
-	f.keys, err = h.begin(f.gen.Load().db, f.keys, func(*boltTx) error { return nil })
-	if err != nil {
+	if err := h.begin(f.gen.Load().db, nil, rowSum{}, func(*boltTx) error { return nil }); err != nil {
 		return fmt.Errorf("changing its format from %d to %d: %w", h.version, FormatVersion, err)
 	}
 	f.upgraded = backup

@@ -34,7 +34,7 @@ func mustLog(t *testing.T) *audit.Log {
 func mustLogIn(t *testing.T) (*audit.Log, *state.File) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "state.db")
-	if err := state.Create(path, func(string) ([]byte, error) { return nil, nil }); err != nil {
+	if err := statetest.Create(path, func(string) ([]byte, error) { return nil, nil }); err != nil {
 		t.Fatal(err)
 	}
 	f, err := statetest.Open(path)

@@ -22,7 +22,20 @@ func (k Key) MAC(parts ...[]byte) []byte {
 }
 
 // Unlock is a [state.Unlock] that does not look at the keyring.
-func (k Key) Unlock(string, []byte) (state.MACKey, error) { return k, nil }
+func (k Key) Unlock(string, []byte) (state.Keys, error) { return state.Keys{MAC: k}, nil }
 
 // Open opens a state file with the empty key.
 func Open(path string) (*state.File, error) { return state.Open(path, Key("").Unlock) }
+
+// Create creates a state file with the empty key.
+func Create(path string, wrap func(id string) ([]byte, error)) error {
+	return Key("").Create(path, wrap)
+}
+
+// Create creates a state file with the key.
+func (k Key) Create(path string, wrap func(id string) ([]byte, error)) error {
+	return state.Create(path, func(id string) ([]byte, state.MACKey, error) {
+		wrapped, err := wrap(id)
+		return wrapped, k, err
+	})
+}

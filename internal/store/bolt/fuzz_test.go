@@ -53,7 +53,7 @@ func mustFuzzStore(f *testing.F) *fuzzStore {
 		}
 	}
 	path, ring := filepath.Join(f.TempDir(), "state.db"), seal.NewRing()
-	must(state.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }))
+	must(statetest.Create(path, func(id string) ([]byte, error) { return ring.Wrap(seal.NewKey(), id) }))
 	file, err := statetest.Open(path)
 	must(err)
 	log := audit.Open(file, ring.Derive("entry"), ring.Derive("chain"))

@@ -8,14 +8,13 @@ import (
 
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
-	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/state/statetest"
 )
 
 func mustOpenAlone(t *testing.T, opts Options) *Store {
 	t.Helper()
 	path, ring := filepath.Join(t.TempDir(), "state.db"), seal.NewRing()
-	if err := state.Create(path, func(string) ([]byte, error) { return []byte("wrapped"), nil }); err != nil {
+	if err := statetest.Create(path, func(string) ([]byte, error) { return []byte("wrapped"), nil }); err != nil {
 		t.Fatal(err)
 	}
 	file, err := statetest.Open(path)

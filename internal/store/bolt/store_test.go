@@ -33,7 +33,7 @@ var kek = seal.NewKey()
 func newStack(t testing.TB) *stack {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "state.db")
-	err := state.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
+	err := statetest.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
 	if err != nil {
 		t.Fatal(err)
 	}

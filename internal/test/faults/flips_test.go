@@ -70,7 +70,7 @@ func mustOpen(t *testing.T, path string) *stack {
 func newPath(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "state.db")
-	err := state.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
+	err := statetest.Create(path, func(id string) ([]byte, error) { return seal.NewRing().Wrap(kek, id) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func prepared(t *testing.T, names []string, compact bool) (image []byte, live []
 		t.Fatal(err)
 	}
 	restored := filepath.Join(t.TempDir(), "state.db")
-	if err := state.Restore(restored, &b); err != nil {
+	if err := state.Restore(restored, &b, statetest.Key("").Unlock); err != nil {
 		t.Fatal(err)
 	}
 	image = mustRead(t, restored) // complete without a journal, and without free space at its end
