@@ -27,7 +27,8 @@ import (
 // limits, APIs and TLS. A reload builds a new policy and switches to it at once. Parts
 // that outlive a reload are in [resources].
 type policy struct {
-	http.Handler
+	http.Handler              // of listen.address
+	withConsole  http.Handler // of console.address
 	strategies
 	tls       *tls.Config     // nil without TLS
 	anonymous []admin.Finding // about callers without a credential
@@ -52,17 +53,24 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 		chain.Requests = r.observer(api, cfg.Log, log)
 		return chain
 	}
+	withConsole := front
+	if cfg.Console != nil && cfg.Console.Address != "" {
+		withConsole = server.NewFront(r.ready, log)
+	}
 	err := errors.Join(
-		r.mountConsole(front, cfg, s, common, certificate, log), // first: the last one gets all other paths
+		r.mountConsole(withConsole, cfg, s, common, certificate, log), // first: the last one gets all other paths
 		r.mountAPIs(front, cfg, chain, log),
 	)
+	if withConsole != front {
+		withConsole.Mount("", front)
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if document := signInDocument(cfg.Auth); document != nil {
 		front.Publish(signInPath, document)
 	}
-	return &policy{front, s, certificate, anonymousFindings(cfg.Auth)}, nil
+	return &policy{front, withConsole, s, certificate, anonymousFindings(cfg.Auth)}, nil
 }
 
 // TLS implements [server.Policy].

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -135,15 +136,49 @@ func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logg
 		apis.TLS = reloads.current.TLS
 	}
 	endpoints := []server.Endpoint{apis, administration}
+	more, err := r.listenBeside(cfg, apis, reloads, log)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close(), administration.Listener.Close())
+	}
+	return append(endpoints, more...), nil
+}
+
+// listenBeside opens the listeners of the console and of the metrics, if they have their
+// own. That of the console is otherwise like that of the APIs.
+func (r *resources) listenBeside(cfg *config.Config, apis server.Endpoint, reloads *reloader, log *slog.Logger) (endpoints []server.Endpoint, err error) {
+	if cfg.Console != nil && cfg.Console.Address != "" {
+		console := apis
+		console.Handler = http.HandlerFunc(reloads.withConsole)
+		if console.Listener, err = net.Listen("tcp", cfg.Console.Address); err != nil {
+			return nil, explainListen("console.address", cfg.Console.Address, err)
+		}
+		log.Info("serving the console", "address", console.Listener.Addr().String())
+		endpoints = append(endpoints, console)
+	}
 	if r.metrics == nil {
 		return endpoints, nil
 	}
 	scrapes, err := r.metrics.endpoint(cfg.Metrics.Address, reloads)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close(), administration.Listener.Close())
+		for _, e := range endpoints {
+			err = errors.Join(err, e.Listener.Close())
+		}
+		return nil, err
 	}
 	log.Info("serving metrics", "address", scrapes.Listener.Addr().String())
 	return append(endpoints, scrapes), nil
+}
+
+// withConsole answers a request to the listener of the console by the policy in force.
+func (r *reloader) withConsole(w http.ResponseWriter, req *http.Request) {
+	answered := false
+	r.current.Use(func(p server.Policy) {
+		answered = true
+		p.(*policy).withConsole.ServeHTTP(w, req)
+	})
+	if !answered {
+		panic(http.ErrAbortHandler) // the server has ended
+	}
 }
 
 // explainListen adds a remedy to the error of a listen.

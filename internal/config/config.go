@@ -46,6 +46,10 @@ type Config struct {
 // Console is the web console. It shows the secrets of the stores that the APIs use, to
 // callers with their own rights.
 type Console struct {
+	// Address is host:port of a listener of its own, with the settings of listen. It
+	// serves the console beside the APIs, and listen.address then serves only the APIs.
+	// Default: listen.address serves both. It takes a restart.
+	Address string `yaml:"address"`
 	// Auth lists the strategies of kind api_key by whose keys people can sign in: names
 	// under auth; [] for none. Default: all of that kind.
 	Auth []string `yaml:"auth"`

@@ -50,6 +50,10 @@ func (c *Config) Keep(running *Config) (fields []string, err error) {
 	if (c.Listen.TLS == nil) != (running.Listen.TLS == nil) { // other fields of TLS can be reloaded
 		keep(&fields, "listen.tls", &c.Listen.TLS, running.Listen.TLS)
 	}
+	if c.Console != nil && c.Console.Address != running.consoleAddress() { // otherwise another listener would serve it
+		fields = append(fields, "console.address")
+		c.Console = running.Console
+	}
 	keep(&fields, "state.path", &c.State.Path, running.State.Path)
 	keep(&fields, "state.key", &c.State.Key, running.State.Key)
 	keep(&fields, "state.journal_bytes", &c.State.JournalBytes, running.State.JournalBytes)
@@ -60,6 +64,13 @@ func (c *Config) Keep(running *Config) (fields []string, err error) {
 	keep(&fields, "metrics", &c.Metrics, running.Metrics)
 	keep(&fields, "limits.memory_bytes", &c.Limits.MemoryBytes, running.Limits.MemoryBytes)
 	return fields, c.validate()
+}
+
+func (c *Config) consoleAddress() string {
+	if c.Console == nil {
+		return ""
+	}
+	return c.Console.Address
 }
 
 func keep[T any](fields *[]string, path string, field *T, running T) {

@@ -30,6 +30,8 @@ func TestKeepRestoresFieldsThatNeedARestart(t *testing.T) {
 		{"stores:", "audit: {retention: 48h}\nstores:", "audit", ""},
 		{"bolt: {}", "bolt: {versions: 3}", "stores", ""},
 		{"bolt: {}}", "bolt: {}}\n  other: {bolt: {}}", "stores", ""},
+		{"apis:", "console: {address: \"127.0.0.1:3001\"}\napis:", "console.address", ""},
+		{"apis:", "console: {}\napis:", "", ""},
 		{"embedded", "other", "stores", "apis.nx1.store: must be a name under stores: embedded"},
 	} {
 		changed := strings.ReplaceAll(running, "{embedded: {bolt: {}}}", "\n  embedded: {bolt: {}}")

@@ -249,6 +249,9 @@ func (console *Console) validate(m *problems, c *Config) {
 		m.bad(c.Auth[name].APIKey == nil, "console.auth[%d]: must be the name of a strategy of kind api_key under auth", i)
 		m.bad(slices.Contains(console.Auth[:i], name), "console.auth[%d]: is listed twice", i)
 	}
+	m.bad(console.Address != "" && !hostPort(console.Address), "console.address: must be host:port")
+	m.bad(console.Address != "" && !loopback(console.Address) && slices.ContainsFunc(slices.Collect(maps.Values(c.Auth)), func(s Strategy) bool { return s.Anonymous != nil }),
+		"console.address: must be on loopback while a strategy under auth is anonymous, because it also serves the APIs")
 	for name, o := range sorted(console.OIDC) {
 		o.validate(m, "console.oidc."+name, c.Auth[name].OIDC)
 	}

@@ -3,11 +3,13 @@ package browsertest
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -236,6 +238,43 @@ func TestTheConsoleAnswersOnlyItsOwnPaths(t *testing.T) {
 			t.Errorf("%s without a console in the config: %d, want 401", path, got)
 		}
 	}
+}
+
+func TestAListenerOfItsOwnHasTheConsoleToItself(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	_ = free.Close()
+	s := startServer(t, "console: {}", "console: {address: \""+address+"\"}")
+	want := func(what, at, path string, status int) {
+		t.Helper()
+		if got := request(t, "GET", at+path, "", "", "Authorization-PSK", s.psk).StatusCode; got != status {
+			t.Errorf("%s, %s: %d, want %d", what, path, got, status)
+		}
+	}
+	own := "http://" + address
+	for _, path := range []string{"/console", "/console/sign-in", "/docs"} {
+		if got := request(t, "GET", s.url+path, "", "").StatusCode; got != http.StatusUnauthorized {
+			t.Errorf("listen.address, %s: %d, want 401", path, got)
+		}
+	}
+	want("console.address", own, "/console/sign-in", 200)
+	want("console.address", own, "/docs/nx1", 200)
+	for _, at := range []string{own, s.url} {
+		want(at, at, "/api/app/"+shop+"/secrets", 200)
+		want(at, at, "/openapi/nx1.json", 200)
+		want(at, at, "/healthz", 200)
+	}
+	s.edit("console: {address: \""+address+"\"}", "")
+	s.reload()
+	for end := time.Now().Add(patience); request(t, "GET", own+"/docs", "", "").StatusCode == 200; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the console is served after it was switched off")
+		}
+	}
+	want("console.address without a console", own, "/api/app/"+shop+"/secrets", 200)
 }
 
 // Browsers must neither keep nor fill in values and keys.

@@ -56,11 +56,17 @@ func TestAValueIsShownOnlyWhileItIsRevealed(t *testing.T) {
 	b.waitFor("h1", "db")
 	b.wantHidden("after the creation")
 	for _, path := range []string{
-		"/console", "/console?q=" + "db", "/console?owner=app/" + shop, "/console/edit?owner=app/" + shop + "&name=db", "/console/audit", "/console/sessions",
+		"/console", "/console?q=" + "db", "/console?q=" + canary[:6], "/console/owners?left=app/" + shop, "/console/owners?left=app/" + shop + "&right=user/default", "/console/agents/new?owner=app/" + shop, "/console?owner=app/" + shop, "/console/edit?owner=app/" + shop + "&name=db", "/console/audit", "/console/sessions",
 		"/console/secret?owner=app/" + shop + "&name=db",
 	} {
 		b.open(s.url + path)
 		b.wantHidden(path)
+		if body := eval[string](b, `fetch(location.href).then(r => r.text())`); strings.Contains(body, canary) {
+			t.Errorf("%s: the HTML has the value", path)
+		}
+	}
+	if export := eval[string](b, `fetch('/console/audit/export').then(r => r.text())`); !strings.Contains(export, `"create"`) || strings.Contains(export, canary) {
+		t.Errorf("the export of the audit log: %s", export)
 	}
 
 	b.click("[data-reveal] button:not([data-copy])")
