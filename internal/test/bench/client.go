@@ -20,6 +20,15 @@ type operation struct {
 	requests [][]byte // encoded, sent in this order
 	answer   answer   // to each request
 	build    func(dialect) [][]byte
+	fresh    func() []byte // instead of requests, if each may be sent only once
+}
+
+// next returns the n-th request of a connection.
+func (op *operation) next(n int) []byte {
+	if op.fresh != nil {
+		return op.fresh()
+	}
+	return op.requests[n%len(op.requests)]
 }
 
 func newOperation(part, name string, build func(dialect) [][]byte, d dialect) *operation {
@@ -29,7 +38,11 @@ func newOperation(part, name string, build func(dialect) [][]byte, d dialect) *o
 // in returns the operation with the same requests in another dialect.
 func (op *operation) in(d dialect) *operation {
 	other := *op
-	other.requests = op.build(d)
+	if op.fresh != nil {
+		other.fresh = d.freshCreates()
+	} else {
+		other.requests = op.build(d)
+	}
 	return &other
 }
 
@@ -127,7 +140,7 @@ func (c *conn) exchangeUntil(start, end time.Time, op *operation) ([]time.Durati
 	took := make([]time.Duration, 0, 1<<16)
 	sent := time.Now()
 	for sent.Before(end) {
-		request := op.requests[c.next%len(op.requests)]
+		request := op.next(c.next)
 		c.next++
 		if err := c.exchange(request); err != nil {
 			return nil, fmt.Errorf("%s: %w", op.name, err)

@@ -14,14 +14,14 @@ type field struct {
 	d     dialect
 	token string
 
-	server, echo, commits, batches *runner
-	rival                          *runner // may be nil
-	rivals                         dialect // with the rival's key
-	raw                            *committer
-	disk                           *disk
+	server, written *runner // written returns values before the flush of their audit entries
+	echo, floor     *runner
+	rival           *runner // may be nil
+	rivals          dialect // with the rival's key
+	disk            *disk
 
-	all                    []*runner
-	get, list, put, reveal *operation
+	all                            []*runner
+	get, list, put, create, reveal *operation
 }
 
 // A runner is a process and the client that sends it requests.
@@ -45,9 +45,6 @@ func (f *field) close() error {
 		r.client.close()
 		errs = append(errs, r.stop())
 	}
-	if f.raw != nil {
-		errs = append(errs, f.raw.db.Close())
-	}
 	if f.disk != nil {
 		errs = append(errs, f.disk.file.Close())
 	}
@@ -60,9 +57,10 @@ func (f *field) learn(spec *floorSpec) error {
 	f.list = newOperation("list", fmt.Sprintf("GET a list of %d", secretsPer), dialect.lists, f.d)
 	f.put = newOperation("put", "PUT", dialect.puts, f.d)
 	f.reveal = newOperation("reveal", "GET the values of one", dialect.reveals, f.d)
-	for op, known := range map[*operation]*answer{f.get: &spec.Get, f.list: &spec.List, f.put: &spec.Put, f.reveal: &spec.Reveal} {
+	f.create = &operation{part: "create", name: "POST", fresh: f.d.freshCreates()}
+	for op, known := range map[*operation]*answer{f.get: &spec.Get, f.list: &spec.List, f.put: &spec.Put, f.create: &spec.Create, f.reveal: &spec.Reveal} {
 		var err error
-		if op.answer, err = ask(f.server.address, op.requests[0]); err != nil {
+		if op.answer, err = ask(f.server.address, op.next(0)); err != nil {
 			return fmt.Errorf("%s: %w", op.name, err)
 		}
 		*known = op.answer
@@ -92,15 +90,15 @@ const (
 	theRival   = "another strongroom"
 	byKey      = "strongroom, by API key"
 	theEcho    = "echo, same bytes"
-	theCommits = "echo + bbolt, same rows"
-	theBatches = "echo + bbolt.Batch, same rows"
+	theWritten = "strongroom, reads written"
+	theFloor   = "echo + append + flush"
 	theRaw     = "bbolt, same rows"
 	theDisk    = "fdatasync of a page"
 )
 
 // contests returns the contests of one round.
 func (f *field) contests(opts options) (contests []*contest) {
-	for _, op := range []*operation{f.get, f.list, f.put, f.reveal} {
+	for _, op := range []*operation{f.get, f.list, f.put, f.create, f.reveal} {
 		if !slices.Contains(opts.only, op.part) {
 			continue
 		}
@@ -111,14 +109,13 @@ func (f *field) contests(opts options) (contests []*contest) {
 				r.enterFor(theRival, f.rival, op.in(f.rivals))
 			}
 			r.enter(theEcho, f.echo)
-			if op == f.put || op == f.reveal {
-				r.enter(theCommits, f.commits)
+			if op == f.put || op == f.create || op == f.reveal {
+				r.enter(theFloor, f.floor)
 			}
-			if op == f.reveal && conns > 1 {
-				r.enter(theBatches, f.batches)
+			if op == f.reveal {
+				r.enter(theWritten, f.written)
 			}
-			if op == f.put && i == 0 { // the raw commits use no connections
-				r.repeat(theRaw, f.raw.commit)
+			if op == f.put && i == 0 { // without connections
 				r.repeat(theDisk, f.disk.sync)
 			}
 			contests = append(contests, r)

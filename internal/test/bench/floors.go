@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,13 +25,15 @@ const floorCommand = "floor"
 // A floorSpec is the input of a floor. A floor ends when its standard input ends,
 // and so never outlives the bench.
 type floorSpec struct {
-	Get, List, Put, Reveal answer
-	File                   string // for commits; empty: the floor only answers
-	Rows                   []row  // that each PUT commits
-	RevealRows             []row
-	Secrets                int             // number of secrets in the file that are written
-	Sharers                int             // number of concurrent requests that share a commit
-	Cluster                *clusterSecrets // that a PUT changes too; may be nil
+	Get, List, Put, Create, Reveal answer
+	Journal                        string          // file for appends; empty: no request appends
+	Records                        records         // that requests append
+	Delay                          time.Duration   // of each flush
+	File                           string          // for commits; empty: the floor only answers
+	Rows                           []row           // that each PUT commits
+	Secrets                        int             // number of secrets in the file that are written
+	Sharers                        int             // number of concurrent requests that share a commit
+	Cluster                        *clusterSecrets // that a PUT changes too; may be nil
 }
 
 // batchDelay is about the duration of a commit; bbolt's default is 10 ms.
@@ -46,7 +49,8 @@ func startFloor(ctx context.Context, spec floorSpec) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, floorCommand)
+	command := slowed(spec.Delay, self, floorCommand)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
@@ -81,7 +85,15 @@ func serveFloor(input io.Reader, output io.Writer) error {
 	e := echo.New()
 	e.GET("/api/app/:app_id/secrets", answering(spec.List))
 	e.GET("/api/app/:app_id/secrets/:secret_name", answering(spec.Get))
-	put, reveal := answering(spec.Put), answering(spec.Reveal)
+	put, create, reveal := answering(spec.Put), answering(spec.Create), answering(spec.Reveal)
+	if spec.Journal != "" {
+		a, err := newAppender(spec.Journal)
+		if err != nil {
+			return err
+		}
+		put, create = appending(a, spec.Records.Put, put), appending(a, spec.Records.Create, create)
+		reveal = appending(a, spec.Records.Reveal, reveal)
+	}
 	if spec.Cluster != nil {
 		p, err := newPatcher(*spec.Cluster)
 		if err != nil {
@@ -96,14 +108,14 @@ func serveFloor(input io.Reader, output io.Writer) error {
 		}
 		defer func() { _ = db.Close() }()
 		setBatch(db, spec.Sharers)
-		puts, putErr := newCommitter(db, spec.Rows, spec.Secrets)
-		reveals, revealErr := newCommitter(db, spec.RevealRows, spec.Secrets)
-		if err := errors.Join(putErr, revealErr); err != nil {
+		puts, err := newCommitter(db, spec.Rows, spec.Secrets)
+		if err != nil {
 			return err
 		}
-		puts.batch, reveals.batch = spec.Sharers > 1, spec.Sharers > 1
-		put, reveal = committing(puts, put), committing(reveals, reveal)
+		puts.batch = spec.Sharers > 1
+		put = committing(puts, put)
 	}
+	e.POST("/api/app/:app_id/secrets", create)
 	e.PUT("/api/app/:app_id/secrets/:secret_name", put)
 	e.GET("/api/app/:app_id/secrets/:secret_name/reveal", reveal)
 
@@ -128,6 +140,21 @@ func answering(a answer) echo.HandlerFunc {
 			header[name] = values
 		}
 		return c.Blob(http.StatusOK, contentType, a.Body)
+	}
+}
+
+// appending also reads the body and appends a record of this size.
+func appending(a *appender, size int, answer echo.HandlerFunc) echo.HandlerFunc {
+	record := make([]byte, size)
+	_, _ = rand.Read(record)
+	return func(ctx echo.Context) error {
+		if _, err := io.ReadAll(ctx.Request().Body); err != nil {
+			return err
+		}
+		if err := a.append(record); err != nil {
+			return err
+		}
+		return answer(ctx)
 	}
 }
 

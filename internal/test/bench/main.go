@@ -1,7 +1,7 @@
 // Bench compares the server with the least work that serves the same purpose, in
 // one run on one machine. Without a cluster: a bare echo handler that answers the
-// same bytes, a bare echo handler that commits the same rows to bbolt, and bbolt
-// and the disk alone. With secrets in a real Kubernetes API server: the same
+// same bytes, one that also appends the bytes of the server's record to a file and
+// flushes them, and the disk alone. With secrets in a real Kubernetes API server: the same
 // changes sent directly, and by a bare echo handler. Only ratios within one run
 // are comparable.
 //
@@ -28,16 +28,17 @@ type options struct {
 	rounds  int
 	slice   time.Duration
 	conns   []int
-	only    []string // parts to run
-	dir     string   // directory of all files, and so the measured disk
-	binary  string   // the server's binary; built if empty
-	profile string   // path for a CPU profile of the server; none if empty
-	rival   string   // another server's binary to compare with; none if empty
-	apps    int      // number of apps whose secrets are requested
+	only    []string      // parts to run
+	dir     string        // directory of all files, and so the measured disk
+	binary  string        // the server's binary; built if empty
+	profile string        // path for a CPU profile of the server; none if empty
+	rival   string        // another server's binary to compare with; none if empty
+	delay   time.Duration // of each flush
+	apps    int           // number of apps whose secrets are requested
 }
 
 // parts are the values of --only.
-var parts = []string{"get", "token", "list", "put", "reveal", "idle", "kubernetes"}
+var parts = []string{"get", "token", "list", "put", "create", "reveal", "idle", "kubernetes"}
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == floorCommand {
@@ -69,6 +70,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&opts.binary, "binary", "", "measure this server `binary` instead of building one")
 	flags.StringVar(&opts.profile, "profile", "", "write a CPU profile of the server to this new `file`")
 	flags.StringVar(&opts.rival, "against", "", "compare with this server `binary`, too")
+	flags.DurationVar(&opts.delay, "flush-delay", 0, "add this to each fdatasync of the servers and floors, by strace")
 	flags.IntVar(&opts.apps, "apps", 25, fmt.Sprintf("number of apps whose secrets are requested, at most %d", apps))
 	_ = flags.Parse(args) // exits on an error
 	for n := range strings.SplitSeq(*conns, ",") {

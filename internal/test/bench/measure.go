@@ -12,8 +12,7 @@ import (
 
 // results are all measurements.
 type results struct {
-	rows     []row // that a PUT commits
-	reveal   []row // that a reading of values commits
+	records  records // that requests append to the journal
 	contests []*contest
 	starts   []start // of the server, with all secrets in it
 	loaded   memory  // of the server after the last round
@@ -46,12 +45,6 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 	if err := in.fill(ctx, d); err != nil {
 		return nil, fmt.Errorf("filling the server: %w", err)
 	}
-	if res.rows, err = in.rowsOf(ctx, d.puts()[0], d.puts()[1]); err != nil {
-		return nil, fmt.Errorf("looking at what a PUT commits: %w", err)
-	}
-	if res.reveal, err = in.rowsOf(ctx, d.reveals()[0], d.reveals()[1]); err != nil {
-		return nil, fmt.Errorf("looking at what a reading of values commits: %w", err)
-	}
 	if slices.Contains(opts.only, "idle") {
 		say("starting it %d times", opts.rounds)
 		if res.starts, err = in.measureStarts(ctx, opts.rounds); err != nil {
@@ -59,7 +52,7 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 		}
 	}
 	if slices.ContainsFunc(opts.only, func(part string) bool { return part != "idle" && part != "kubernetes" }) {
-		in.profile = opts.profile
+		in.profile, in.delay = opts.profile, opts.delay
 		err = res.contest(ctx, opts, in, d, tokens.token, dir)
 	}
 	if err == nil && slices.Contains(opts.only, "kubernetes") {
@@ -173,48 +166,11 @@ func (in *installation) measureStarts(ctx context.Context, times int) (starts []
 	return starts, nil
 }
 
-// contest starts the server and its floors, and runs all rounds.
+// contest starts the servers and floors, and runs all rounds.
 func (res *results) contest(ctx context.Context, opts options, in *installation, d dialect, token, dir string) (err error) {
-	spec := floorSpec{Rows: res.rows, RevealRows: res.reveal, Secrets: opts.apps * secretsPer}
-	copies := []string{filepath.Join(dir, "commits.db"), filepath.Join(dir, "raw.db"), filepath.Join(dir, "batches.db")}
-	for _, path := range copies {
-		if err := copyFile(in.stateFile(), path); err != nil {
-			return fmt.Errorf("copying the state file: %w", err)
-		}
-	}
 	f := &field{d: d, token: token}
 	defer func() { err = errors.Join(err, f.close()) }()
-	if f.server, err = f.add(in.start(ctx)); err != nil {
-		return err
-	}
-	if err := f.learn(&spec); err != nil {
-		return err
-	}
-	if opts.rival != "" {
-		if err := f.addRival(ctx, opts, dir); err != nil {
-			return fmt.Errorf("--against: %w", err)
-		}
-	}
-	if f.echo, err = f.add(startFloor(ctx, spec)); err != nil {
-		return err
-	}
-	spec.File = copies[0]
-	if f.commits, err = f.add(startFloor(ctx, spec)); err != nil {
-		return err
-	}
-	spec.File, spec.Sharers = copies[2], slices.Max(opts.conns)
-	if f.batches, err = f.add(startFloor(ctx, spec)); err != nil {
-		return err
-	}
-	spec.File = copies[1]
-	raw, err := openFile(spec.File)
-	if err != nil {
-		return err
-	}
-	if f.raw, err = newCommitter(raw, spec.Rows, spec.Secrets); err != nil {
-		return errors.Join(err, raw.Close())
-	}
-	if f.disk, err = openDisk(dir); err != nil {
+	if err := f.open(ctx, opts, in, dir, &res.records); err != nil {
 		return err
 	}
 	res.contests = f.contests(opts)
@@ -229,4 +185,51 @@ func (res *results) contest(ctx context.Context, opts options, in *installation,
 	time.Sleep(settled)
 	res.loaded, err = memoryOf(f.server.process)
 	return err
+}
+
+// open starts all contenders.
+func (f *field) open(ctx context.Context, opts options, in *installation, dir string, sizes *records) (err error) {
+	other, err := in.writing(filepath.Join(dir, "written"))
+	if err != nil {
+		return fmt.Errorf("copying the server's files: %w", err)
+	}
+	if f.server, err = f.add(in.start(ctx)); err != nil {
+		return err
+	}
+	if f.written, err = f.add(other.start(ctx)); err != nil {
+		return err
+	}
+	if opts.rival != "" {
+		if err := f.addRival(ctx, opts, dir); err != nil {
+			return fmt.Errorf("--against: %w", err)
+		}
+	}
+	spec := floorSpec{Delay: opts.delay}
+	if err := f.learn(&spec); err != nil {
+		return err
+	}
+	if f.echo, err = f.add(startFloor(ctx, spec)); err != nil {
+		return err
+	}
+	if spec.Records, err = f.recordsOf(in); err != nil {
+		return err
+	}
+	*sizes, spec.Journal = spec.Records, filepath.Join(dir, "floor.journal")
+	if f.floor, err = f.add(startFloor(ctx, spec)); err != nil {
+		return err
+	}
+	f.disk, err = openDisk(dir)
+	return err
+}
+
+// recordsOf measures the records of the requests.
+func (f *field) recordsOf(in *installation) (r records, err error) {
+	for op, size := range map[*operation]*int{f.put: &r.Put, f.create: &r.Create, f.reveal: &r.Reveal} {
+		n := 0
+		*size, err = in.recordOf(f.server.address, func() []byte { n++; return op.next(n) })
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", op.name, err)
+		}
+	}
+	return r, nil
 }

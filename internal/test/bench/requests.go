@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 )
 
 // The content of the measured server: 10,000 secrets, spread over apps.
@@ -52,6 +53,17 @@ func (d dialect) creates() (requests [][]byte) {
 		}
 	}
 	return requests
+}
+
+// freshCreates returns a function that returns a request to create another secret each
+// time, in apps that no other requests use.
+func (d dialect) freshCreates() func() []byte {
+	var last atomic.Int64
+	return func() []byte {
+		n := int(last.Add(1))
+		body := fmt.Sprintf(`{"secret_name":"created-%08d",%s}`, n, data())
+		return d.request("POST", listPath(apps+n%apps), body)
+	}
 }
 
 func (d dialect) gets() (requests [][]byte) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -20,7 +21,8 @@ type installation struct {
 	binary  string
 	dir     string
 	psk     string
-	profile string // path for a CPU profile, empty for none
+	profile string        // path for a CPU profile, empty for none
+	delay   time.Duration // of each flush
 }
 
 // install builds the server, the way make build does, and runs init.
@@ -49,12 +51,39 @@ func install(ctx context.Context, binary, dir string) (*installation, error) {
 // stateFile returns the path that init uses.
 func (in *installation) stateFile() string { return filepath.Join(in.dir, "data", "strongroom.db") }
 
+// writing returns a copy of the installation that returns values before the flush of their
+// audit entries.
+func (in *installation) writing(dir string) (*installation, error) {
+	if err := os.CopyFS(dir, os.DirFS(in.dir)); err != nil {
+		return nil, err
+	}
+	other := *in
+	other.dir, other.profile = dir, ""
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return errors.Join(err, os.Chmod(path, 0o700))
+		}
+		return os.Chmod(path, 0o600)
+	})
+	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(dir, "strongroom.yaml")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		return nil, err
+	}
+	text = bytes.Replace(text, []byte("\nstores:"), []byte("\naudit: {value_reads: written}\nstores:"), 1)
+	return &other, os.WriteFile(config, text, 0o600)
+}
+
 func (in *installation) command(ctx context.Context, address string) *exec.Cmd {
 	args := []string{"serve", "--config", filepath.Join(in.dir, "strongroom.yaml"), "--listen", address}
 	if in.profile != "" {
 		args = append(args, "--cpu-profile", in.profile)
 	}
-	cmd := exec.CommandContext(ctx, in.binary, args...)
+	command := slowed(in.delay, append([]string{in.binary}, args...)...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = patience
 	return cmd
