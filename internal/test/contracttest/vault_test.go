@@ -200,3 +200,34 @@ func TestVaultIsOffUnlessTheConfigNamesIt(t *testing.T) {
 		}
 	}
 }
+
+// An agent key works in this header, too, and each answer with values counts as one of its reads.
+func TestVaultCountsTheReadsOfAnAgentKey(t *testing.T) {
+	s := stocked(t)
+	key := s.administer(t, "agent-key", "create", "--reads", "2", "user/default", "MINE")
+	c := s.stranger(t).with(vaultToken, key)
+	c.get("/v1/auth/token/lookup-self").wantsStatus(200)
+	c.get("/v1/secret/metadata/user/me?list=true").wantsData(`{"keys":["MINE"]}`)
+	c.get("/v1/secret/data/user/me/PAYROLL").wants(404, vault.absent)
+	c.get(vaultMine+"?version=2").wants(403, vault.forbidden)
+	c.get(vaultShop).wants(403, vault.forbidden)
+	c.get(vaultMine).wantsStatus(200)
+	c.get(vaultMine + "?version=1").wantsStatus(200)
+	c.get(vaultMine).wants(403, vault.badKey)
+}
+
+// The audit log has each read with the owner, the secret and the caller, and no value.
+func TestVaultReadsAreInTheAuditLog(t *testing.T) {
+	s := stocked(t)
+	s.vault(t, "reader").get(vaultShop).wantsStatus(200)
+	s.vault(t, "lister").get(vaultShop).wants(403, vault.forbidden)
+	log := s.administer(t, "audit", "search", "--action", "reveal")
+	for _, want := range []string{`"reader"`, `"lister"`, `"owner":"` + shop + `"`, `"denied"`, `"done"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the audit log lacks %s:\n%s", want, log)
+		}
+	}
+	if leaks(log) {
+		t.Errorf("something secret is in the audit log:\n%s", log)
+	}
+}
