@@ -139,11 +139,11 @@ func (v *valueSource) read(r *remote, prompt string) (secret.Value, error) {
 	case !isTerminal(r.out.InOrStdin()):
 		return "", errors.New("there is no terminal to ask on: add --stdin or --file FILE")
 	}
-	return readHidden(r.out.InOrStdin().(*os.File), r.out.ErrOrStderr(), prompt)
+	return readHidden(r.out.Context(), r.out.InOrStdin().(*os.File), r.out.ErrOrStderr(), prompt)
 }
 
 // readHidden switches the echo off before the prompt appears, so that nothing that is typed or pasted at once is shown.
-func readHidden(terminal *os.File, to io.Writer, prompt string) (secret.Value, error) {
+func readHidden(ctx context.Context, terminal *os.File, to io.Writer, prompt string) (secret.Value, error) {
 	fd := int(terminal.Fd())
 	was, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
@@ -156,9 +156,30 @@ func readHidden(terminal *os.File, to io.Writer, prompt string) (secret.Value, e
 	}
 	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, was) }()
 	_, _ = fmt.Fprint(to, prompt)
-	text, err := term.ReadPassword(fd)
+	text, err := orInterrupted(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
 	_, _ = fmt.Fprintln(to)
 	return secret.Value(text), err
+}
+
+// orInterrupted returns what a prompt reads, or an error at once when the context ends, as by Ctrl-C. The read itself cannot be ended: it
+// ends with the process.
+func orInterrupted[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		text T
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := read()
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		var none T
+		return none, errors.New("interrupted")
+	}
 }
 
 func readValue(from io.Reader) (secret.Value, error) {
@@ -185,7 +206,14 @@ func (r *remote) agree(yes bool, question string) error {
 		return errors.New(question + "\nThere is no terminal to ask on: add --yes to do it.")
 	}
 	_, _ = fmt.Fprintf(r.out.ErrOrStderr(), "%s Type yes: ", question)
-	answer, _ := bufio.NewReader(in).ReadString('\n') // the end of input is not a yes
+	answer, err := orInterrupted(r.out.Context(), func() (string, error) {
+		text, _ := bufio.NewReader(in).ReadString('\n') // the end of input is not a yes
+		return text, nil
+	})
+	if err != nil {
+		_, _ = fmt.Fprintln(r.out.ErrOrStderr())
+		return err
+	}
 	if strings.TrimSpace(strings.ToLower(answer)) != "yes" {
 		return errors.New("nothing was done")
 	}
