@@ -27,13 +27,17 @@ func newPerson(t *testing.T, s *server) *person {
 	return &person{home: t.TempDir(), url: "http://" + s.address}
 }
 
-// browseAs makes the person's browser log in at the provider as this user. It follows all redirects, and then runs
-// the rest of the script.
-func (p *person) browseAs(t *testing.T, user, rest string) {
+// browseAs makes the person's browser log in at the provider as this user.
+func (p *person) browseAs(t *testing.T, user string) {
+	t.Helper()
+	p.browse(t, `"$1&login=`+user+`"`)
+}
+
+// browse makes the person's browser open an address, which the shell expands with the requested one as $1. It follows all redirects.
+func (p *person) browse(t *testing.T, address string) {
 	t.Helper()
 	script := filepath.Join(p.home, "browser")
-	text := "#!/bin/sh\ncurl -s -L -o \"" + script + ".page\" \"$1&login=" + user + "\"\n" + rest + "\n"
-	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+	if err := os.WriteFile(script, []byte("#!/bin/sh\ncurl -s -L -o "+script+".page "+address+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	p.env = []string{"BROWSER=" + script}
@@ -135,7 +139,7 @@ func TestPersonSignsInByBrowserAndStaysSignedIn(t *testing.T) {
 	provider := startProvider(t)
 	s := startServer(t, provider.issuer)
 	p := newPerson(t, s)
-	p.browseAs(t, "alice", "")
+	p.browseAs(t, "alice")
 	p.want(t, "logged in for custom secrets", "login", p.url)
 	page, err := os.ReadFile(filepath.Join(p.home, "browser.page"))
 	if err != nil || !strings.Contains(string(page), "You are signed in.") {
@@ -183,7 +187,7 @@ func TestPersonSignsInByBrowserAndStaysSignedIn(t *testing.T) {
 func TestLogoutRevokesTheRefreshToken(t *testing.T) {
 	provider := startProvider(t)
 	p := newPerson(t, startServer(t, provider.issuer))
-	p.browseAs(t, "alice", "")
+	p.browseAs(t, "alice")
 	p.want(t, "logged in", "login", p.url)
 	_, c := p.credential(t)
 	if out, ok := p.run(t, "logout"); !ok || out != "" {
@@ -319,9 +323,11 @@ func TestSignInIsRefusedWhereItCannotBeTrusted(t *testing.T) {
 	provider := startProvider(t)
 	s := startServer(t, provider.issuer)
 	p := newPerson(t, s)
-	p.browseAs(t, "mallory", "") // unknown to the provider
+	p.browseAs(t, "mallory") // unknown to the provider
 	p.wantRefusal(t, "the identity provider refuses: ", "login", p.url)
-	p.browseAs(t, "alice", "")
+	p.browse(t, `"$(echo "$1" | sed s/nonce=[^\&]*/nonce=of-another-sign-in/)&login=alice"`)
+	p.wantRefusal(t, "the identity provider's ID token is of another sign-in (nonce)", "login", p.url)
+	p.browseAs(t, "alice")
 	p.wantRefusal(t, "http would send the credential unencrypted", "login", p.url, "--issuer", "http://sso.example", "--client-id", "portal")
 	p.wantRefusal(t, "asking the identity provider", "login", p.url, "--issuer", provider.issuer+"/other", "--client-id", "portal")
 	p.wantRefusal(t, "the server does not publish the issuer", "login", p.url, "--issuer", provider.issuer+"/other")
