@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -23,6 +24,18 @@ func pending(value string, maxAge time.Duration) *http.Cookie {
 		Name: pendingCookie, Value: value, Path: "/", MaxAge: int(maxAge.Seconds()),
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
+}
+
+// errAway means that the issuer cannot be asked. The log has it from the key set, so that
+// requests without a session do not fill it.
+var errAway = fmt.Errorf("the identity provider cannot be reached: %w", secret.ErrUnavailable)
+
+// orAway returns errAway in place of another error of the issuer.
+func orAway(err error) error {
+	if errors.Is(err, secret.ErrUnavailable) {
+		return errAway
+	}
+	return err
 }
 
 func (c *Console) issuer(name string) *Issuer {
@@ -59,7 +72,7 @@ func (c *Console) askIssuer(v *visit) error {
 	}
 	to, err := issuer.Client.SignInURL(attempt, p.Redirect)
 	if err != nil {
-		return err
+		return orAway(err)
 	}
 	http.SetCookie(v.w, pending(c.Sessions.Suspend(p), session.PendingLifetime))
 	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
@@ -132,7 +145,7 @@ func (c *Console) redeem(v *visit, draft *session.Session) (caller secret.Caller
 	}
 	tokens, caller, err := issuer.Client.Exchange(v.r.Context(), oidc.Attempt{State: p.State, Nonce: p.Nonce, Verifier: p.Verifier}, query.Get("code"), p.Redirect)
 	draft.Tokens = session.Tokens{Issuer: issuer.Client.Issuer(), Access: tokens.Access, Refresh: tokens.Refresh, Renewed: time.Now().UTC()}
-	return caller, p, err
+	return caller, p, orAway(err)
 }
 
 // proceed goes on to the page that was wanted before the sign-in. Browsers do not send the
@@ -180,17 +193,17 @@ func (c *Console) byTokens(v *visit, issuer *Issuer) (secret.Caller, error) {
 	case errors.Is(err, session.ErrNone):
 		return secret.Caller{}, auth.ErrBadCredential
 	case err != nil:
-		return secret.Caller{}, err
+		return secret.Caller{}, orAway(err)
 	}
 	return c.identify(ctx, issuer, s)
 }
 
 // identify returns the caller of the session's access token. The error is
-// auth.ErrBadCredential or secret.ErrUnavailable.
+// auth.ErrBadCredential or errAway.
 func (c *Console) identify(ctx context.Context, issuer *Issuer, s session.Session) (secret.Caller, error) {
 	caller, err := issuer.Client.Identify(ctx, s.Tokens.Access)
 	if err != nil && !errors.Is(err, secret.ErrUnavailable) || err == nil && caller.Subject != s.Subject {
 		return secret.Caller{}, auth.ErrBadCredential
 	}
-	return caller, err
+	return caller, orAway(err)
 }

@@ -158,14 +158,17 @@ func (c *Console) fail(v *visit, err error) {
 		c.askToSignIn(v)
 		return
 	}
-	p := api.Classify(err)
-	if p.Status >= http.StatusInternalServerError && v.r.Context().Err() == nil {
+	p, away := api.Classify(err), errors.Is(err, errAway)
+	if p.Status >= http.StatusInternalServerError && !away && v.r.Context().Err() == nil {
 		c.log.Error("request failed", "request", v.id, "method", v.r.Method, "route", v.r.Pattern, "status", p.Status, "error", err)
 	}
 	for name, values := range p.Header {
 		v.w.Header()[name] = values
 	}
 	says := problem{Error: explain(p)}
+	if away {
+		says.Error = "The identity provider cannot be reached at the moment. Try again."
+	}
 	if changed, ok := errors.AsType[*conflict](err); ok {
 		says = problem{changed.Text, string(changed.Now.Revision)}
 	}

@@ -18,18 +18,19 @@ import (
 
 // An issuer is the real OpenID provider of test/oidctest, in a separate process.
 type issuer struct {
-	t   *testing.T
-	url string
+	t    *testing.T
+	url  string
+	stop func()
 }
 
 func startIssuer(t *testing.T) *issuer {
 	t.Helper()
-	i, stop := runIssuer(t)
-	t.Cleanup(stop)
+	i := runIssuer(t)
+	t.Cleanup(i.stop)
 	return i
 }
 
-func runIssuer(t *testing.T) (i *issuer, stop func()) {
+func runIssuer(t *testing.T) *issuer {
 	t.Helper()
 	path, err := provider()
 	if err != nil {
@@ -42,15 +43,15 @@ func runIssuer(t *testing.T) (i *issuer, stop func()) {
 	if inErr != nil || outErr != nil || cmd.Start() != nil {
 		t.Fatal("the provider does not start", inErr, outErr)
 	}
-	stop = func() {
+	stop := func() {
 		_ = stdin.Close()
-		_ = cmd.Wait()
+		_ = cmd.Wait() // a second time it is an error
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatalf("the provider does not say where it is: %v", err)
 	}
-	return &issuer{t, strings.TrimSpace(line)}, stop
+	return &issuer{t, strings.TrimSpace(line), stop}
 }
 
 // tell changes the provider's clients, users or keys.
@@ -193,6 +194,24 @@ func TestASessionFollowsTheRolesAtTheIssuer(t *testing.T) {
 	if got := s.send("GET", "/api/app/"+shop+"/secrets", ""); !strings.Contains(got, "db") {
 		t.Errorf("the API: %s", got)
 	}
+}
+
+func TestASessionOutlivesAnIssuerThatIsAway(t *testing.T) {
+	s, i := startWithIssuer(t)
+	b, other := newTab(t), newTab(t)
+	b.open(s.site() + "/console")
+	s.signInAs(b, "brief", "alice")
+	b.waitFor("h1", "Secrets")
+	i.stop()
+	for end := time.Now().Add(patience); !strings.Contains(b.html(), "identity provider cannot be reached"); time.Sleep(500 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("long after the end of the access token: %s", b.html())
+		}
+		b.open(s.site() + "/console")
+	}
+	s.signIn(other, s.psk)
+	other.open(s.url + "/console/sessions")
+	other.waitFor("tbody", "id-of-alice")
 }
 
 func TestASessionEndsWithItsStrategy(t *testing.T) {

@@ -61,7 +61,7 @@ var example struct {
 func exampleServer(t *testing.T) *server {
 	t.Helper()
 	example.once.Do(func() {
-		i, stop := runIssuer(t)
+		i := runIssuer(t)
 		s := newServer(t, withIssuer(i)...)
 		s.write("keys/brief.secret", "brief-secret")
 		s.run()
@@ -70,7 +70,7 @@ func exampleServer(t *testing.T) *server {
 		example.end = func() bool {
 			complaints := s.complaints()
 			fmt.Print(complaints)
-			stop()
+			i.stop()
 			return os.RemoveAll(filepath.Dir(s.config)) == nil && complaints == ""
 		}
 	})
