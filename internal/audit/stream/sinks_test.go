@@ -262,12 +262,12 @@ func TestMistakesInFilesNameTheField(t *testing.T) {
 	}
 	nothing := mustFile(t, "nothing", "\n")
 	for field, err := range map[string]error{
-		"ca_file: open /nowhere":                  open(stream.HTTPOptions{TLS: stream.TLS{CAFile: "/nowhere"}}),
-		"ca_file: has no certificate":             open(stream.HTTPOptions{TLS: stream.TLS{CAFile: nothing}}),
-		"token_file: open /nowhere":               open(stream.HTTPOptions{TokenFile: "/nowhere"}),
-		"token_file: " + readable + " is open to": open(stream.HTTPOptions{TokenFile: readable}),
-		"token_file: must have one line":          open(stream.HTTPOptions{TokenFile: nothing}),
-		"certificate: open /nowhere":              open(stream.HTTPOptions{TLS: stream.TLS{Certificate: "/nowhere", Key: "/nowhere"}}),
+		"ca_file: open /nowhere":              open(stream.HTTPOptions{TLS: stream.TLS{CAFile: "/nowhere"}}),
+		"ca_file: has no certificate":         open(stream.HTTPOptions{TLS: stream.TLS{CAFile: nothing}}),
+		"token_file: open /nowhere":           open(stream.HTTPOptions{TokenFile: "/nowhere"}),
+		"token_file: other users can access ": open(stream.HTTPOptions{TokenFile: readable}),
+		"token_file: must have one line":      open(stream.HTTPOptions{TokenFile: nothing}),
+		"certificate: open /nowhere":          open(stream.HTTPOptions{TLS: stream.TLS{Certificate: "/nowhere", Key: "/nowhere"}}),
 	} {
 		if err == nil || !strings.HasPrefix(err.Error(), field) {
 			t.Errorf("got %v, want %s", err, field)
