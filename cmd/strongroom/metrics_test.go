@@ -171,7 +171,8 @@ func TestOwnersAndSecretsAddNoSeries(t *testing.T) {
 	const secretsEach = 10
 	owners := mustCount(t, ownersEnv, 30)
 	i := mustInit(t)
-	p, metrics := mustServeMetrics(t, i)
+	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+	metrics := p.mustSay(t, servingMetrics)[1]
 	use := func(owner int) {
 		path := fmt.Sprintf("/api/app/0f8fad5b-d9cb-469f-a165-%012d/secrets", owner)
 		for n := range secretsEach {
@@ -193,9 +194,14 @@ func TestOwnersAndSecretsAddNoSeries(t *testing.T) {
 		})
 	}
 	clients.Wait()
-	began := time.Now()
-	lines := mustScrape(t, metrics)
-	t.Logf("%d owners with %d secrets: %d series, scraped in %s", owners, secretsEach, len(lines), time.Since(began))
+	var lines []string
+	shortest := patience
+	for range 10 {
+		began := time.Now()
+		lines = mustScrape(t, metrics)
+		shortest = min(shortest, time.Since(began))
+	}
+	t.Logf("%d owners with %d secrets each: %d series, scraped in %s", owners, secretsEach, len(lines), shortest)
 	if len(lines) != before {
 		t.Errorf("%d series, want %d as with one owner", len(lines), before)
 	}
