@@ -79,12 +79,18 @@ func (s *Service) Prune(ctx context.Context, caller secret.Caller) (Keyring, err
 		_, err := s.Parts.Keyring.Prune(ctx, primary)
 		return err
 	})
+	if err == nil {
+		s.purge()
+	}
 	return s.KeyringNow(), err
 }
 
 // Rewrap wraps the keyring with another key-encryption key.
 func (s *Service) Rewrap(ctx context.Context, caller secret.Caller, kek *seal.Key) (Keyring, error) {
 	err := s.record(ctx, caller, rewrapKeyring, func() error { return s.Parts.Keyring.Rewrap(ctx, kek) })
+	if err == nil {
+		s.purge()
+	}
 	return s.KeyringNow(), err
 }
 

@@ -64,6 +64,7 @@ type Service struct {
 
 	mu         sync.Mutex // guards the fields below
 	reseal     progress
+	purging    purging
 	lastBackup time.Time
 	rotated    time.Time // the keyring; see FindPast
 }

@@ -136,7 +136,8 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 	go func() { ended <- server.Serve(ctx, time.Second, log, endpoint) }()
 	err = do(ctx)
 	if err == nil {
-		err = r.admin.WaitForReseal(ctx) // no other process would continue it
+		// No other process would continue these.
+		err = errors.Join(r.admin.WaitForReseal(ctx), r.admin.WaitForPurge(ctx))
 	}
 	stop()
 	return errors.Join(err, <-ended)

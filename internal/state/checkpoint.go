@@ -139,6 +139,11 @@ func (f *File) moveLocked() error {
 		f.pause(time.Since(began))
 	}
 	f.noteFull(nil)
+	if f.wiping.Load() {
+		if err := f.outcome(f.log.Wipe()); err != nil {
+			return err
+		}
+	}
 	f.thaw()
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -16,37 +17,66 @@ import (
 // it takes.
 const compactStep = 1 << 20
 
-// Compact returns unused space to the file system: it writes a new file with the same
-// content and replaces the old one. Meanwhile reads and changes continue, until the
-// journal is full. A crash leaves one of the two files.
+// compactedKey is the header's row with the time of the last compaction. Each of its two
+// checkpoints needs a change.
+var compactedKey = []byte("compacted")
+
+// Compact returns unused space to the file system, and removes from the files what was
+// deleted or replaced: it writes a new state file with the same content, which replaces
+// the old one, and overwrites the old records in both files of the journal. Meanwhile
+// reads and changes continue, until the journal is full. A crash leaves one of the two
+// state files; then what was deleted may remain.
 func (f *File) Compact(ctx context.Context) error {
-	err := ctx.Err()
+	f.compacting.Lock()
+	defer f.compacting.Unlock()
+	f.wiping.Store(true)
+	defer f.wiping.Store(false)
+	err := f.wipe(ctx) // one file of the journal
 	if err == nil {
-		err = f.checkpoint()
+		err = f.rewrite()
 	}
-	var old *bbolt.DB
 	if err == nil {
-		err = f.owner.Do(func() (err error) {
-			if err := f.awaitComparison(); err != nil {
-				return err
-			}
-			f.moving.Lock()
-			defer f.moving.Unlock()
-			if err = f.moveLocked(); err == nil {
-				old, err = f.compactLocked()
-			}
-			return err
-		})
-	}
-	if old != nil {
-		// Closing waits for reads in progress, which must not block writes.
-		err = errors.Join(err, old.Close())
+		err = f.wipe(ctx) // the other one
 	}
 	if isNoRoom(err) {
 		err = fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	if err != nil {
 		err = fmt.Errorf("compacting the state file: %w", err)
+	}
+	return err
+}
+
+// wipe moves all changes to bbolt and overwrites their records. It makes a change first,
+// so that the journal turns.
+func (f *File) wipe(ctx context.Context) error {
+	err := f.Update(ctx, func(tx *Tx) error {
+		header := tx.Bucket(headerBucket)
+		return header.Put(compactedKey, time.Now().UTC().AppendFormat(nil, time.RFC3339))
+	})
+	if err == nil {
+		err = f.checkpoint()
+	}
+	return err
+}
+
+// rewrite replaces the state file by a new one.
+func (f *File) rewrite() error {
+	var old *bbolt.DB
+	err := f.owner.Do(func() (err error) {
+		if err := f.awaitComparison(); err != nil {
+			return err
+		}
+		f.moving.Lock()
+		defer f.moving.Unlock()
+		if err = f.moveLocked(); err == nil {
+			old, err = f.compactLocked()
+		}
+		return err
+	})
+	if old != nil {
+		// Closing waits for reads in progress, which must not block writes.
+		err = errors.Join(err, old.Close())
 	}
 	return err
 }

@@ -102,6 +102,8 @@ type File struct {
 	altered    atomic.Pointer[alteredError] // see Altered; nil for none
 	compared   chan struct{}                // closed when all rows have been compared with their MAC
 	options    Options
+	compacting sync.Mutex  // held by Compact
+	wiping     atomic.Bool // checkpoints overwrite the records that they have moved
 
 	due       chan struct{} // asks for a checkpoint
 	behindDue chan struct{} // asks for a flush

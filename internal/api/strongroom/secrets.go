@@ -153,7 +153,7 @@ func (a *handlers) DestroySecret(ctx context.Context, req gen.DestroySecretReque
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Destroy(ctx, auth.Caller(ctx), ref); err != nil {
+	if err := a.admin.Destroy(ctx, auth.Caller(ctx), s, ref); err != nil {
 		return nil, err
 	}
 	return gen.DestroySecret204Response{}, nil
@@ -184,7 +184,7 @@ func (a *handlers) EraseOwner(ctx context.Context, req gen.EraseOwnerRequestObje
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Erase(ctx, auth.Caller(ctx), owner); err != nil {
+	if err := a.admin.Erase(ctx, auth.Caller(ctx), s, owner); err != nil {
 		return nil, err
 	}
 	return gen.EraseOwner204Response{}, nil

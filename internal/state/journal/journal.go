@@ -233,6 +233,19 @@ func (j *Journal) Turn(next uint64) error {
 // Release frees the file that is not current: a checkpoint holds its records.
 func (j *Journal) Release() { j.files[1-j.now].free.Store(true) }
 
+// Wipe overwrites the records of the file that is not current with zeros, once they are
+// not needed any more. Call it before Release: until then, no record goes to that file.
+// Its errors are final.
+func (j *Journal) Wipe() error {
+	f, zeros := j.files[1-j.now], make([]byte, min(1<<20, j.bytes))
+	for at := int64(headerBytes); at < j.bytes; at += int64(len(zeros)) {
+		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), j.bytes-at)], at); err != nil {
+			return err
+		}
+	}
+	return f.sync()
+}
+
 // Released reports whether [Journal.Release] has freed the other file, so that appending
 // can continue there.
 func (j *Journal) Released() bool { return j.files[1-j.now].free.Load() }
