@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/state/statetest"
 )
 
@@ -72,3 +74,30 @@ func TestCachedVersionsThatWereDroppedDoNotCount(t *testing.T) {
 		}
 	}
 }
+
+// Value reads run in transactions that can write, which may never be committed.
+func TestValueReadCachesTheRecordOnceItIsCommitted(t *testing.T) {
+	s := mustOpenAlone(t, Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20})
+	op := secret.Op{Ref: secret.Ref{Owner: secret.User("ann"), Name: "db"}}
+	_, err := s.Create(t.Context(), op, secret.Draft{Description: "of the project"})
+	mustSucceed(t, err)
+	key := s.rowKey(op.Ref)
+	s.infos = newInfoCache()
+	failing := errors.New("no room for the entry")
+	s.audit, op.Event = recorder{failing}, &secret.Event{}
+	if _, _, err := s.Reveal(t.Context(), op); !errors.Is(err, failing) || len(s.infos.rows) > 0 {
+		t.Errorf("%d records are cached after a read that failed: %v", len(s.infos.rows), err)
+	}
+	s.audit = recorder{}
+	for range 2 {
+		info, _, err := s.Reveal(t.Context(), op)
+		if cached := s.infos.rows[key]; err != nil || info.Description != "of the project" || cached.info.Description != info.Description || cached.uncached {
+			t.Errorf("%+v is cached: %v", s.infos.rows[key], err)
+		}
+	}
+}
+
+// A recorder records nothing.
+type recorder struct{ err error }
+
+func (r recorder) Append(*state.Tx, secret.Event) error { return r.err }

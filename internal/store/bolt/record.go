@@ -53,6 +53,7 @@ type record struct {
 	head
 	info     secret.Info
 	versions []head // earlier ones, oldest first; empty if they have not been looked up
+	uncached bool   // it was opened in a transaction that can write
 }
 
 // A head is the part of a stored record that is authenticated but not sealed. The store
@@ -91,7 +92,7 @@ func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) re
 // next returns the record's next version.
 func (r record) next(now time.Time) record {
 	r.version++
-	r.versions = nil
+	r.versions, r.uncached = nil, false
 	r.info.Version = r.version
 	r.info.Updated = now
 	r.info.Revision = newRevision()
@@ -104,6 +105,14 @@ func newRevision() secret.Revision {
 	r := make([]byte, 8)
 	_, _ = rand.Read(r)
 	return secret.Revision(hex.EncodeToString(r))
+}
+
+// keep caches a record that a committed transaction has opened.
+func (s *Store) keep(r record) {
+	if r.uncached {
+		r.uncached = false
+		s.infos.put(r)
+	}
 }
 
 // answer caches the record of a committed write and returns its Info.
@@ -206,7 +215,8 @@ func (s *Store) openLive(tx *state.Tx, owner secret.Owner, key rowKey, stored []
 	}
 	// Do not cache in a write transaction: it may never be committed, and its version
 	// number would be used again for other content.
-	if !tx.Writable() {
+	r.uncached = tx.Writable()
+	if !r.uncached {
 		s.infos.put(r)
 	}
 	return r, nil

@@ -158,6 +158,7 @@ func (s *Store) Reveal(ctx context.Context, op secret.Op) (secret.Info, map[stri
 	if err != nil {
 		return secret.Info{}, nil, err
 	}
+	s.keep(r)
 	return r.info, data, nil
 }
 
