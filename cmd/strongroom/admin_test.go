@@ -243,7 +243,7 @@ var commands = []struct {
 	{args: "restore --from {dir}/backup --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n", after: leavesNo("elsewhere.db.part")},
 	{args: "restore --from {dir}/backup.age --identity {dir}/identity --config {dir}/elsewhere.yaml", prints: "{dir}/elsewhere.db is restored\n"},
 	{args: "restore --from {dir}/backup", says: "{dir}/data/strongroom.db already exists", after: hasValue("db", "third")},
-	{args: "compact", prints: "the state file had … KiB and has …\n", after: hasValue("db", "third")},
+	{args: "compact", prints: "the state file had … KiB and now has … KiB\n", after: hasValue("db", "third")},
 	{args: "clock confirm", prints: "the clock is confirmed: data that is too old is removed within the hour\n"},
 	{args: "doctor", prints: "ok  permissions: …\nok  keyring: key 1 seals; there are no retired keys\n…"},
 }
@@ -343,7 +343,7 @@ var changing = []struct {
 	{regexp.MustCompile(`\bsrk_[a-z2-7_]+`), "srk_KEY"},
 	{regexp.MustCompile(`(?m)(key |^)[a-z2-7]{8}( |,|:)`), "${1}KEY$2"},
 	{regexp.MustCompile(`\.verify-\d+`), ".verify"},
-	{regexp.MustCompile(`resealing.*`), "resealing is done: N rows"}, // or it is about to be done
+	{regexp.MustCompile(`resealing(:| is).*`), "resealing is done: N rows"}, // or it is about to be done
 }
 
 func steady(i install, text string) string {

@@ -19,8 +19,8 @@ type Rule func(r *http.Request, text string) (reason string)
 //	Rules{"PUT /api/secrets/{secret_id}": {"name": rule}}
 type Rules map[string]map[string]Rule
 
-// Apply adds the rules to the document. It returns an error for a rule whose operation or
-// member the document lacks, and for a pattern in a body without a rule.
+// Apply adds the rules to the document. It returns an error for a rule about an operation
+// or member that the document lacks, and for a pattern in a body without a rule.
 func (d *Document) Apply(rules Rules) error {
 	for call, members := range rules {
 		method, path, _ := strings.Cut(call, " ")
@@ -73,7 +73,7 @@ func (op *operation) match(r *http.Request, text []byte) []Detail {
 	return match(text, op.body, r)
 }
 
-// rule applies the rule of the member whose value is at pos.
+// rule applies the rule of the member with its value at pos.
 func (m *matcher) rule(want *member, pos int) {
 	if m.request == nil || want.rule == nil || m.text[pos] != '"' {
 		return

@@ -236,7 +236,7 @@ func private(what, path string, mode os.FileMode) error {
 		return fmt.Errorf("%s %s is open to its group (mode 0660), as after Kubernetes has applied the fsGroup of a pod to its volume: "+
 			"set fsGroupChangePolicy: OnRootMismatch beside fsGroup, and then run chmod 600 on the file", what, path)
 	case mode&0o077 != 0:
-		return fmt.Errorf("other users can access the %s %s (mode %04o): run chmod 600 on it", what, path, mode)
+		return fmt.Errorf("other users can access %s %s (mode %04o): run chmod 600 on it", what, path, mode)
 	}
 	return nil
 }

@@ -66,12 +66,12 @@ func TestRowsBetweenTellsWhatAPutDid(t *testing.T) {
 	}
 	another := []row{{"a", changed, 2, 7, "k1"}, {"b", moved, 8, 2, "12345679"}}
 	want[1].Key, want[2].Key = "", ""
-	if got := inGeneral(got, another); !slices.Equal(got, want) {
+	if got := generalize(got, another); !slices.Equal(got, want) {
 		t.Errorf("inGeneral = %v, want %v", got, want)
 	}
 }
 
-// The audit log's head stays the last row; new entries go in front of it.
+// The audit log's head stays the last row; new entries go before it.
 func TestCommitterAppendsAsTheServerDoes(t *testing.T) {
 	key := func(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
 	head := key(math.MaxUint64)

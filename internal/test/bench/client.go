@@ -58,8 +58,8 @@ type client struct {
 	conns   []*conn
 }
 
-// A conn speaks just enough HTTP/1.1 to send a request and recognize its answer,
-// which leaves the CPU to the measured program.
+// A conn implements only the part of HTTP/1.1 that it needs to send a request and
+// recognize its answer, which leaves the CPU to the measured program.
 type conn struct {
 	net.Conn
 	buf  []byte
@@ -108,14 +108,14 @@ func (c *conn) exchange(request []byte) error {
 			return fmt.Errorf("the answer was %q", firstLine(c.buf[:n]))
 		}
 		if want := lengthOf(c.buf[:n]); want > 0 && n > want {
-			return fmt.Errorf("the answer has %d bytes, and says that it has %d", n, want)
+			return fmt.Errorf("the answer has %d bytes instead of %d", n, want)
 		}
 	}
 	return nil
 }
 
-// lengthOf returns the total length of an answer that begins like this, or 0 if
-// its Content-Length has not arrived yet.
+// lengthOf returns the total length of an answer from its beginning, or 0 if its
+// Content-Length has not arrived yet.
 func lengthOf(begun []byte) int {
 	head, _, whole := bytes.Cut(begun, []byte("\r\n\r\n"))
 	_, length, says := bytes.Cut(head, []byte("\r\nContent-Length: "))

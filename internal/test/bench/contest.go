@@ -162,8 +162,8 @@ func (r *contest) repeat(name string, what func() error) {
 // spread the noise of the machine evenly over the contenders.
 const turns = 8
 
-// run runs a round: all contenders take turns, in an order that changes, so that
-// none always follows the same other one.
+// run runs a round: all contenders take turns, in a changing order, so that none always
+// follows the same other one.
 func (r *contest) run(ctx context.Context, slice time.Duration) error {
 	laps := make([]lap, len(r.contenders))
 	var order []int

@@ -16,12 +16,12 @@ func (p *printer) facts() {
 }
 
 // ownCPU compares the CPU time of a request in the server and in a floor.
-func (p *printer) ownCPU(what string, c map[string]*contender, floor string) {
+func (p *printer) ownCPU(operation string, c map[string]*contender, floor string) {
 	if c == nil {
 		return
 	}
 	ours, theirs := medianOf(c[theServer].rounds, cpu), medianOf(c[floor].rounds, cpu)
-	p.printf("  CPU for one %s: strongroom %s, %s %s, so %s are ours.\n", what, micros(ours), floor, micros(theirs), micros(ours-theirs))
+	p.printf("  CPU for one %s: strongroom %s, %s %s, so %s are ours.\n", operation, micros(ours), floor, micros(theirs), micros(ours-theirs))
 }
 
 // commit prints the parts of a durable PUT. They are differences of medians, so on

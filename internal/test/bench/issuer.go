@@ -93,7 +93,7 @@ auth:
 `, i.url, i.url)
 	edited := strings.NewReplacer("\nauth:\n", strategy, "auth: [psk]", "auth: [sso, psk]").Replace(string(text))
 	if !strings.Contains(edited, strategy) || !strings.Contains(edited, "auth: [sso, psk]") {
-		return fmt.Errorf("the config that init made has no place for an issuer")
+		return fmt.Errorf("the config from init has no auth section to add an issuer to")
 	}
 	return os.WriteFile(path, []byte(edited), 0o600)
 }

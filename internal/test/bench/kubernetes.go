@@ -242,15 +242,15 @@ func (f *kubeField) contests() (contests []*contest) {
 	return contests
 }
 
-// together adds a contender of count goroutines that do the same concurrently.
-func (r *contest) together(name string, count int, what func() error) {
+// together adds a contender of count goroutines that call do concurrently.
+func (r *contest) together(name string, count int, do func() error) {
 	r.contenders = append(r.contenders, &contender{
 		name: name,
 		do: func(start, end time.Time) ([]time.Duration, error) {
 			took, errs := make([][]time.Duration, count), make([]error, count)
 			var wg sync.WaitGroup
 			for i := range count {
-				wg.Go(func() { took[i], errs[i] = repeat(start, end, what) })
+				wg.Go(func() { took[i], errs[i] = repeat(start, end, do) })
 			}
 			wg.Wait()
 			var all []time.Duration

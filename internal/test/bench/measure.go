@@ -61,8 +61,8 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 	return res, err
 }
 
-// addRival starts the other server with the same secrets. It makes all its files
-// itself, since another version may not read those of this one.
+// addRival starts the other server with the same secrets. It creates all its files
+// itself, because another version may not read those of this one.
 func (f *field) addRival(ctx context.Context, opts options, dir string) error {
 	say("filling the other server with %d secrets", apps*secretsPer)
 	in, err := install(ctx, opts.rival, filepath.Join(dir, "rival"))
@@ -108,8 +108,8 @@ func (in *installation) fill(ctx context.Context, d dialect) (err error) {
 	return nil
 }
 
-// versionsKept is the server's default number of earlier versions per secret. A
-// secret with so many drops one on each PUT, as most secrets do in the long run.
+// versionsKept is the server's default number of earlier versions per secret. A secret
+// with that many versions drops one on each PUT, as most secrets eventually do.
 const versionsKept = 10
 
 // rowsOf returns the rows that a request commits, found by comparing two similar
@@ -120,7 +120,7 @@ func (in *installation) rowsOf(ctx context.Context, one, another []byte) ([]row,
 		return nil, err
 	}
 	others, err := in.rowsOfOne(ctx, another)
-	return inGeneral(rows, others), err
+	return generalize(rows, others), err
 }
 
 // rowsOfOne compares the state file before and after the request.

@@ -67,7 +67,7 @@ func (p *patcher) patch() error {
 		`{"op":"add","path":"/data","value":{"username":"c2VydmljZS11c2Vy","password":%q}}]`,
 		ours("app-id"), s.App, ours("name"), s.Name, ours("leaving"),
 		ours("updated"), time.Now().UTC().Format(time.RFC3339Nano), ours("write"), rand.Text(), base64.StdEncoding.EncodeToString(newPassword()))
-	_, err := inItsName(p.at(p.client.Patch(types.JSONPatchType), s)).Body([]byte(body)).
+	_, err := asStore(p.at(p.client.Patch(types.JSONPatchType), s)).Body([]byte(body)).
 		SetHeader("Accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1").
 		DoRaw(context.Background())
 	return err
@@ -80,9 +80,9 @@ func (p *patcher) at(r *rest.Request, s stored) *rest.Request {
 	return r.Namespace(p.Namespace).Resource("secrets").Name(s.Object)
 }
 
-// inItsName sets the store's field manager: taking secrets over from another
-// manager would be extra work that a PUT does not have.
-func inItsName(r *rest.Request) *rest.Request { return r.Param("fieldManager", "strongroom") }
+// asStore sets the store's field manager: taking over fields from another manager would
+// be extra work.
+func asStore(r *rest.Request) *rest.Request { return r.Param("fieldManager", "strongroom") }
 
 // newPassword returns a password as long as those in the PUTs to the server.
 func newPassword() []byte {
@@ -107,7 +107,7 @@ func (p *patcher) naive() error {
 		if err != nil {
 			return err
 		}
-		_, err = inItsName(p.at(p.client.Put(), s)).Body(body).DoRaw(ctx)
+		_, err = asStore(p.at(p.client.Put(), s)).Body(body).DoRaw(ctx)
 		if !apierrors.IsConflict(err) {
 			return err
 		}

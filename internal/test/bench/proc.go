@@ -21,8 +21,8 @@ func cpuOf(p *process) time.Duration {
 	if err != nil {
 		return 0
 	}
-	// Behind the name in brackets, which may hold any character, user and system
-	// time are fields twelve and thirteen.
+	// After the name in brackets, which may contain any character, user and system time
+	// are fields twelve and thirteen.
 	_, rest, _ := strings.Cut(string(text), ") ")
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {

@@ -14,9 +14,9 @@ import (
 // bars.
 func report(w io.Writer, opts options, res *results) (missed int) {
 	p := &printer{w: w, res: res}
-	p.printf("%s, %s/%s, %d CPUs. Medians of %d rounds, in each of which each contender runs %d times for %s.\n",
+	p.printf("%s, %s/%s, %d CPUs. Medians of %d rounds, in which each contender runs %d times for %s.\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), opts.rounds, turns, opts.slice)
-	p.printf("%s secrets, of which requests go round %s. HTTP/1.1 over loopback, connections kept alive, one request at a time on each.\n",
+	p.printf("%s secrets; requests use %s of them. HTTP/1.1 over loopback, connections kept alive, one request at a time on each.\n",
 		thousands(apps*secretsPer), thousands(float64(opts.apps*secretsPer)))
 	p.table()
 	p.bars()

@@ -30,7 +30,7 @@ type rowKind string
 const (
 	changed  rowKind = "changed"  // an existing row gets another value
 	moved    rowKind = "moved"    // a row is deleted, and one with the next key is added
-	appended rowKind = "appended" // a row is added behind the last
+	appended rowKind = "appended" // a row is added after the last one
 )
 
 func (r row) String() string {
@@ -58,7 +58,7 @@ type snapshot map[string]map[string]string
 func snapshotOf(path string) (snapshot, error) {
 	db, err := openFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("looking into the state file: %w", err)
+		return nil, fmt.Errorf("reading the state file: %w", err)
 	}
 	s := snapshot{}
 	err = db.View(func(tx *bbolt.Tx) error {
@@ -74,14 +74,14 @@ func snapshotOf(path string) (snapshot, error) {
 	return s, errors.Join(err, db.Close())
 }
 
-// nowAndThen are the buckets that the server writes once a minute and at its end,
-// for all requests together.
-var nowAndThen = []string{"delivered", "issued"}
+// periodic are the buckets that the server writes once a minute and when it stops, not
+// for each request.
+var periodic = []string{"delivered", "issued"}
 
 // rowsBetween returns the rows that a single request wrote between two snapshots.
 func rowsBetween(before, after snapshot) (rows []row) {
 	for bucket, now := range after {
-		if slices.Contains(nowAndThen, bucket) {
+		if slices.Contains(periodic, bucket) {
 			continue
 		}
 		gone := 0
@@ -108,9 +108,9 @@ func rowsBetween(before, after snapshot) (rows []row) {
 	return rows
 }
 
-// inGeneral clears the keys of rows that belong to one secret, and keeps those that every
-// request changes.
-func inGeneral(rows, others []row) []row {
+// generalize clears the keys of rows that belong to one secret, and keeps those that
+// every request changes.
+func generalize(rows, others []row) []row {
 	for i, r := range rows {
 		if r.Kind != changed || !slices.ContainsFunc(others, func(o row) bool { return o.Bucket == r.Bucket && o.Key == r.Key }) {
 			rows[i].Key = ""

@@ -25,7 +25,7 @@ type installation struct {
 	delay   time.Duration // of each flush
 }
 
-// install builds the server, the way make build does, and runs init.
+// install builds the server as make build does, and runs init.
 func install(ctx context.Context, binary, dir string) (*installation, error) {
 	if binary == "" {
 		binary = filepath.Join(dir, "strongroom")
@@ -117,7 +117,7 @@ func (in *installation) start(ctx context.Context) (*process, error) {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("the server did not come up: %w", p.stop())
+	return nil, fmt.Errorf("the server did not start: %w", p.stop())
 }
 
 // terminate asks the process to end, and waits for it.

@@ -48,7 +48,7 @@ func TestAnAgentGetsAKeyForTwoSecrets(t *testing.T) {
 		t.Errorf("after the revocation: %d, want 401", status)
 	}
 
-	// The audit log has all of it, and says why the third secret was refused.
+	// The audit log has all three reads, and the reason why the third one was refused.
 	b.open(s.url + "/console/audit?verify=1")
 	b.waitFor(".tag", "The chain is intact")
 	b.waitFor("#entries", "agent-key create")
@@ -71,7 +71,7 @@ func TestAnAgentGetsAKeyForTwoSecrets(t *testing.T) {
 func TestTheAuditLogIsFollowed(t *testing.T) {
 	s := startServer(t)
 	b := newTab(t)
-	b.hurry()
+	b.fastTimers()
 	s.signIn(b, s.psk)
 	b.open(s.url + "/console/audit")
 	b.click("[data-follow]")

@@ -65,7 +65,7 @@ type tab struct {
 	problems []string   // exceptions
 }
 
-// newTab opens a tab, whose script errors fail the test.
+// newTab opens a tab. An error of its scripts fails the test.
 func newTab(t *testing.T) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(chromium.start(t), chromedp.WithNewBrowserContext())
@@ -99,7 +99,7 @@ func (b *tab) listen(event any) {
 	}
 }
 
-// said returns what the page has written to its console.
+// said returns the messages that the page has written to its console.
 func (b *tab) said() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -145,7 +145,8 @@ func (b *tab) fill(selector, text string) {
 		chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
 }
 
-// waitFor waits until an element is visible and has the text, across navigations.
+// waitFor waits until an element is visible and has the text. The page may navigate
+// meanwhile.
 func (b *tab) waitFor(selector, text string) {
 	b.t.Helper()
 	visible := fmt.Sprintf(`[...document.querySelectorAll(%q)].some(e => e.checkVisibility() && e.textContent.includes(%q))`, selector, text)
@@ -162,7 +163,7 @@ func evaluate(expression string) chromedp.Action[chromedp.Void] {
 	return chromedp.Evaluate[chromedp.Void](expression)
 }
 
-// eval returns the value of the expression, and of a promise what it resolves to.
+// eval returns the value of the expression. It waits for promises.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
 	return get(b, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))

@@ -9,19 +9,19 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// canary is a value that must show nowhere until it is revealed.
+// canary is a value that must not appear anywhere until it is revealed.
 const canary = "canary-4c6f-do-not-show"
 
-// hurry makes the page's timers a hundred times faster and notes their delays.
-const hurry = `{
+// fastTimers makes the page's timers a hundred times faster and records their delays.
+const fastTimers = `{
 	const real = window.setTimeout;
 	window.delays = [];
 	window.setTimeout = (fn, delay, ...args) => { window.delays.push(delay); return real(fn, delay / 100, ...args); };
 }`
 
-func (b *tab) hurry() {
+func (b *tab) fastTimers() {
 	b.t.Helper()
-	b.run(command(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: hurry}))
+	b.run(command(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: fastTimers}))
 }
 
 // wantHidden fails if the page, its fields or its history have the canary.
@@ -44,7 +44,7 @@ func (b *tab) wantHidden(where string) {
 func TestAValueIsShownOnlyWhileItIsRevealed(t *testing.T) {
 	s := startServer(t)
 	b := newTab(t)
-	b.hurry()
+	b.fastTimers()
 	s.signIn(b, s.psk)
 
 	b.open(s.url + "/console/new?owner=app/" + shop)
@@ -71,7 +71,7 @@ func TestAValueIsShownOnlyWhileItIsRevealed(t *testing.T) {
 
 	b.click("[data-reveal] button:not([data-copy])")
 	b.waitFor("output", canary)
-	b.waitFor("output", "••••••••") // after 30 s, which the page's timer takes for 0.3
+	b.waitFor("output", "••••••••") // after 30 s by the page's timers, which are 0.3 s here
 	b.wantHidden("after 30 seconds")
 	if delays := eval[string](b, `window.delays.join()`); !strings.Contains(delays, "30000") {
 		t.Errorf("the page hides the value after %s ms, want 30000", delays)
@@ -97,7 +97,7 @@ func TestASecretIsEditedDeletedAndPutBack(t *testing.T) {
 	b.click("tbody a")
 	b.waitFor("h1", "db")
 
-	// Another request is faster.
+	// Another request changes the secret first.
 	b.click(".head a.primary")
 	b.waitFor("h1", "Edit")
 	s.change(shop, "db", "USER", "app", "PASSWORD", "in-between", "HOST", "db.internal")
@@ -111,7 +111,8 @@ func TestASecretIsEditedDeletedAndPutBack(t *testing.T) {
 		t.Errorf("the conflict was stored: %s", got)
 	}
 
-	// Saved again it applies, and the keys that the form does not have are gone.
+	// Saved a second time, the change applies, and keys that are not in the form are
+	// removed.
 	b.click("form[action='/console/replace'] button.primary")
 	b.waitFor("h1", "db")
 	b.waitFor("h2", "Versions")

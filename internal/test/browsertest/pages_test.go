@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// everyPage are the paths of all pages, for a server with the example.
+// everyPage lists the paths of all pages, for a server with the example's secrets.
 var everyPage = []string{
 	"/console", "/console?q=nothing-like-it", "/console?owner=app/" + shop, "/console?owner=app/" + shop + "&deleted=legacy-ftp",
 	"/console/secret?owner=app/" + shop + "&name=db", "/console/new", "/console/new?owner=app/" + shop, "/console/new?owner=user/default",

@@ -38,7 +38,7 @@ func TestAnonymousCallersMayDoAllButReveal(t *testing.T) {
 }
 
 // A wrong key is refused; it does not fall back to anonymous access.
-func TestAKeyIsNotForgottenForAnonymity(t *testing.T) {
+func TestAWrongKeyIsNotAnonymous(t *testing.T) {
 	s := open(t)
 	s.openhands(t, "nobody").get("/api/secrets").wants(403, openhands.forbidden)
 	for _, value := range []string{canary, ""} {
@@ -56,19 +56,19 @@ func TestAnonymousCallersAreThoseOnThisMachine(t *testing.T) {
 			if in {
 				c.raw("GET", "/api/secrets", "").wants(200, list("MINE"))
 			} else {
-				c.wantsRefusalUnlessKeyed()
+				c.wantsRefusalWithoutAKey()
 			}
 			if t.Failed() {
 				t.Fatalf("that was %s", header)
 			}
 		}
-		s.stranger(t).with("Origin", "http://localhost").with("Origin", "https://evil.example").wantsRefusalUnlessKeyed()
+		s.stranger(t).with("Origin", "http://localhost").with("Origin", "https://evil.example").wantsRefusalWithoutAKey()
 	})
 }
 
-// wantsRefusalUnlessKeyed checks that the request is refused, unless it has a key: then its
-// origin does not matter.
-func (c caller) wantsRefusalUnlessKeyed() {
+// wantsRefusalWithoutAKey checks that the request is refused without a key. With a key
+// its origin does not matter.
+func (c caller) wantsRefusalWithoutAKey() {
 	c.t.Helper()
 	c.raw("GET", openhands.create, "").wants(403, openhands.forbidden)
 	c.raw("POST", openhands.create, custom("HACKED")).wants(403, openhands.forbidden)
@@ -79,7 +79,7 @@ func (c caller) wantsRefusalUnlessKeyed() {
 	c.with(sessionKey, c.printed[sessionKey]).raw("GET", openhands.create, "").wants(200, list("MINE"))
 }
 
-// origins maps headers to whether they are those of a local request.
+// origins maps headers to whether a request with them counts as local.
 var origins = map[string]bool{
 	"Host: localhost":              true,
 	"Host: localhost:3000":         true,
@@ -120,7 +120,7 @@ var origins = map[string]bool{
 }
 
 // Anonymous access is for local clients, so the server does not start on another address.
-func TestAnonymityIsForLoopback(t *testing.T) {
+func TestAnonymousAccessNeedsLoopback(t *testing.T) {
 	dir := t.TempDir()
 	initialize(t, dir)
 	set("auth:\n", "auth:\n  here: {anonymous: {}}\n")(t, dir)
@@ -130,8 +130,8 @@ func TestAnonymityIsForLoopback(t *testing.T) {
 	}
 }
 
-// Plain proxy_pass of nginx speaks HTTP/1.0, and gives its own address as the
-// host: nothing else tells it from a program on this machine.
+// Plain proxy_pass of nginx speaks HTTP/1.0, and gives its own address as the host:
+// nothing else distinguishes it from a program on this machine.
 func TestAPlainProxyAndAFormAreNotAnonymous(t *testing.T) {
 	s := open(t)
 	s.undisturbed(t, func() {

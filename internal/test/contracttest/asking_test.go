@@ -48,7 +48,7 @@ func (s *server) stranger(t *testing.T) caller { return caller{t: t, server: s, 
 // with returns the caller with one more header.
 func (c caller) with(header, value string) caller {
 	c.header = c.header.Clone()
-	c.header[header] = append(c.header[header], value) // as it is written
+	c.header[header] = append(c.header[header], value) // without canonicalization
 	return c
 }
 
@@ -84,7 +84,7 @@ func (c caller) do(method, path, text string) answer {
 	}
 	body, _ := io.ReadAll(response.Body) // the witness has read it already
 	a := answer{c.t, method + " " + brief(path), response.StatusCode, response.Header, string(body)}
-	w.testify(a)
+	w.report(a)
 	return a
 }
 
@@ -141,7 +141,7 @@ func (a answer) etag() string {
 	return tag
 }
 
-// brief keeps megabytes out of messages.
+// brief shortens long texts for messages.
 func brief(s string) string {
 	if len(s) > 2000 {
 		return s[:1000] + " … " + s[len(s)-1000:]

@@ -46,7 +46,7 @@ func TestABindingIsReadAndWrittenBack(t *testing.T) {
 	c.put(settings+"/a-b/binding", writeBack(second, canary)).wants(422, says(badName))
 }
 
-func TestABindingRefusesWhatWouldBeNoCondition(t *testing.T) {
+func TestABindingRefusesAVersionWithoutACondition(t *testing.T) {
 	s := serve(t)
 	c := s.openhands(t, admin)
 	s.undisturbed(t, func() {
@@ -67,7 +67,7 @@ func TestABindingRefusesWhatWouldBeNoCondition(t *testing.T) {
 	})
 }
 
-func TestABindingSaysNoMoreThanOneMayKnow(t *testing.T) {
+func TestABindingRevealsNothingBeyondTheGrants(t *testing.T) {
 	for _, tc := range []struct {
 		who, secret string
 		read, write int
@@ -87,8 +87,9 @@ func TestABindingSaysNoMoreThanOneMayKnow(t *testing.T) {
 	}
 }
 
-// An agent's key writes back if it was made to, its own secrets, and by no other route.
-func TestAnAgentsKeyWritesBackOnlyWhereItWasMadeTo(t *testing.T) {
+// An agent key writes back only if it was created for that, only its own secrets, and
+// only on this route.
+func TestAnAgentKeyWritesBackOnlyItsOwnSecrets(t *testing.T) {
 	s := stocked(t)
 	plain := s.stranger(t).with(sessionKey, s.boxKey(t, "box", "MINE"))
 	version := plain.get(renewed).version()
@@ -106,7 +107,7 @@ func TestAnAgentsKeyWritesBackOnlyWhereItWasMadeTo(t *testing.T) {
 	next := c.put(renewed, writeBack(c.get(renewed).version(), canary+"2")).version()
 	s.openhands(t, admin).get(settings + "/MINE").wantsValue(canary + "2")
 	c.get(renewed).version()
-	// Its reads are spent, and with them the key.
+	// It has no reads left, so the key is no longer valid.
 	c.put(renewed, writeBack(next, canary+"3")).wants(401, agentserver.badKey)
 	list := s.administer(t, "agent-key", "list")
 	if !strings.Contains(list, "writes back") {

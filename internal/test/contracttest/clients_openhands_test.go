@@ -42,7 +42,8 @@ func serverPushes(t *testing.T) {
 		s.sends(t, s.printed[sessionKey], "POST /api/secrets HTTP/1.1"+httpx+httpxBody+"\n\n"+
 			`{"name":"`+name+`","description":"","value":"`+canary+`"}`).wantsStatus(422)
 	}
-	// Older versions of httpx put spaces between, and null where there is no description.
+	// Older versions of httpx write spaces after separators, and null for a missing
+	// description.
 	s.sends(t, s.printed[sessionKey], "POST /api/secrets HTTP/1.1"+httpx+httpxBody+"\n\n"+
 		`{"name": "OLD", "description": null, "value": "`+canary+`"}`).wants(201, created)
 }

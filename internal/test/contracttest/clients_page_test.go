@@ -78,7 +78,7 @@ func pageCreates(t *testing.T) {
 	create := "POST /api/secrets HTTP/1.1" + pageHeaders + pageBody + "\n\n" + `{"name":"API_KEY","value":"` + canary + `","description":"prod"}`
 	s.sends(t, "", create).wants(201, created)
 	s.sends(t, "", create).wantsToast(400, "Secret API_KEY already exists")
-	// It leaves the description out where there is none.
+	// It omits an empty description.
 	s.sends(t, "", "POST /api/secrets HTTP/1.1"+pageHeaders+pageBody+"\n\n"+custom("OTHER")).wants(201, created)
 	s.openhands(t, admin).get("/api/secrets").wants(200, `{"custom_secrets":[{"name":"API_KEY","description":"prod"},{"name":"OTHER","description":""}]}`)
 }

@@ -14,8 +14,8 @@ func workspaceListsForAProfile(t *testing.T) {
 	list(keysProfile).wants(404, noProfile)
 }
 
-// The Docker runtime lists the names, reads each secret once on the host, and starts the
-// container only then: a key of that many reads serves one start, and none after it.
+// The Docker runtime lists the names, reads each secret once on the host, and then starts
+// the container. A key with that many reads is enough for one start and no more.
 func dockerRuntimeReads(t *testing.T) {
 	s := stocked(t)
 	key := s.administer(t, "agent-key", "create", "--reads", "2", "user/default", "MINE", "PAYROLL")

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// excused are declared answers that the suite never sees, with reasons. The first match counts.
-// An entry that matches nothing, or an answer that was seen, is an error.
+// excused lists declared answers that the suite never sees, with reasons. The first match
+// counts. An entry that matches nothing, or an answer that was seen, is an error.
 var excused = []struct{ suffix, reason string }{
 	{" 500", "nothing that one can send makes the server fail; one that is seen is a bug"},
 	{" 503", "the embedded store is there as long as the process is"},

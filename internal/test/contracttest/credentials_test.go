@@ -27,7 +27,7 @@ func routes() (calls [][2]string) {
 }
 
 // Authentication comes before routing and validation, so a request without a key learns nothing.
-func TestNothingIsThereForThoseWithoutAKey(t *testing.T) {
+func TestRequestsWithoutAKeyLearnNothing(t *testing.T) {
 	s := serve(t)
 	s.undisturbed(t, func() {
 		for _, call := range routes() {
@@ -94,7 +94,7 @@ func TestTwoCredentialsAreOneTooMany(t *testing.T) {
 
 // Clients, proxies and ~/.netrc add Authorization headers that are meant for other servers. A
 // header that no strategy of the API uses does not count as a credential.
-func TestAnAuthorizationForOthersIsPassedOver(t *testing.T) {
+func TestAuthorizationForOtherServersIsIgnored(t *testing.T) {
 	inBoth(t, func(t *testing.T, d dialect) {
 		s := serve(t)
 		c := s.caller(t, d.key, admin)

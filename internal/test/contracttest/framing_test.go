@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// net/http answers these before our code sees them. The test checks that it does, and that it
-// quotes nothing.
+// net/http answers these requests before our code gets them. The test checks that the
+// answers quote nothing.
 func TestRequestsThatAreNotHTTP(t *testing.T) {
 	s := serve(t)
 	key := sessionKey + ": " + s.printed[sessionKey] + "\r\n"

@@ -78,7 +78,7 @@ func TestNx1RevealsNothingBeyondTheGrants(t *testing.T) {
 	}
 }
 
-func TestOpenHandsSaysNoMoreThanOneMayKnow(t *testing.T) {
+func TestOpenHandsRevealsNothingBeyondTheGrants(t *testing.T) {
 	for _, tc := range []struct {
 		who    string
 		secret string
@@ -152,7 +152,7 @@ func TestOpenHandsRenamesOnlyWithinTheRightToWrite(t *testing.T) {
 }
 
 // An expired grant allows nothing.
-func TestRightsRunOut(t *testing.T) {
+func TestExpiredGrantsAllowNothing(t *testing.T) {
 	c := stocked(t).nx1(t, "expired")
 	c.get(secrets).wants(403, nx1.forbidden)
 	c.get(secrets+"/MINE").wants(403, nx1.forbidden)

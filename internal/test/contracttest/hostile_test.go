@@ -55,7 +55,7 @@ var hostileBodies = []body{
 }
 
 // Each of these gets an error in the API's dialect and changes nothing.
-func TestBodiesThatAreMeantToHurt(t *testing.T) {
+func TestHostileBodies(t *testing.T) {
 	s := serve(t)
 	s.undisturbed(t, func() {
 		for _, b := range hostileBodies {
@@ -103,8 +103,8 @@ func placeOf(a answer) (character int) {
 	return character
 }
 
-// These look odd and are valid: upstream's framework accepts them too.
-func TestBodiesThatOnlyLookOdd(t *testing.T) {
+// These bodies look odd but are valid: the upstream framework accepts them too.
+func TestUnusualValidBodies(t *testing.T) {
 	s := serve(t)
 	for _, b := range []body{
 		{name: "a byte order mark", text: "\ufeff{GOOD}", odd: true},

@@ -74,7 +74,7 @@ func TestV1SearchesInPages(t *testing.T) {
 		"?limit=5":                          page("b", items("B_TOKEN", "_", "a", "api_token", "b")...),
 		"?limit=1":                          page("B_TOKEN", items("B_TOKEN")...),
 		"?limit=2&page_id=a":                page("b", items("api_token", "b")...),
-		"?page_id=c&limit=1":                page("B_TOKEN", items("B_TOKEN")...), // of a name that is gone: from the beginning
+		"?page_id=c&limit=1":                page("B_TOKEN", items("B_TOKEN")...), // of a deleted name: from the beginning
 		"?name__contains=tok&page_id=b":     page("null"),
 		"?name__contains=t&page_id=B_TOKEN": page("null", items("api_token")...),
 		"?page_id=search":                   page("null"),
@@ -141,7 +141,7 @@ func TestV1Names(t *testing.T) {
 	c.delete(v1+"/A-B%20%C3%A9").wants(200, deleted)
 }
 
-func TestV1SaysNoMoreThanOneMayKnow(t *testing.T) {
+func TestV1RevealsNothingBeyondTheGrants(t *testing.T) {
 	for _, tc := range []struct {
 		who, secret                           string
 		list, save, fresh, put, rename, clear int

@@ -96,7 +96,7 @@ func (o operator) get(t *testing.T, s *server, key string, ref remoteRef) (strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.testify(answer{t, method + " " + r.URL.Path, response.StatusCode, response.Header, string(body)})
+	w.report(answer{t, method + " " + r.URL.Path, response.StatusCode, response.Header, string(body)})
 	if response.StatusCode < 200 || response.StatusCode >= 300 {
 		return "", fmt.Errorf("endpoint gave error %s", response.Status)
 	}

@@ -7,10 +7,10 @@ import (
 
 // Paths are sent unchanged. None is cleaned, redirected or confused with another, and each API
 // answers in its own dialect.
-func TestPathsThatLeadNowhere(t *testing.T) {
+func TestUnknownPaths(t *testing.T) {
 	s := serve(t)
 	s.undisturbed(t, func() {
-		for _, tc := range pathsToNowhere {
+		for _, tc := range unknownPaths {
 			body := ""
 			if tc.method == "PUT" {
 				body = `{"name":"` + canary + `"}`
@@ -23,7 +23,7 @@ func TestPathsThatLeadNowhere(t *testing.T) {
 const noUUID = `{"detail":[{"type":"uuid_parsing","loc":["path","app_id"],"msg":"Input should be a valid UUID"}]}`
 
 // A few of them exist, to show the difference.
-var pathsToNowhere = []struct {
+var unknownPaths = []struct {
 	method, path string
 	status       int
 	want         string

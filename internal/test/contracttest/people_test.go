@@ -28,13 +28,13 @@ var people = map[string]struct {
 	"clerk":   {"default", []string{grant("list, create, write, delete", "user/default"), grant("list, create, write, delete", "app/*")}},
 	"stocker": {"default", []string{grant("create, write", "user/default"), grant("create, write", "app/*")}},
 
-	// No grant on shop or the default user's secrets, but on something else.
+	// Grants on another app only.
 	"neighbour": {"default", []string{grant(all, "app/"+other)}},
 	"nobody":    {"default", nil},
 	"expired":   {"default", []string{until(grant(all, "user/default")), until(grant(all, "app/*"))}},
 	"bob":       {"bob", []string{grant(all, "user/bob")}},
 
-	// Some secrets only, of an app that is written in its own way; and all but some.
+	// Only some secrets, of an app with an id in upper case; and all but some.
 	"keeper": {"default", []string{named(grant(all, "user/default"), "MINE"), named(grant(all, "app/"+strings.ToUpper(shop)), "MINE")}},
 	"intern": {"default", []string{
 		grant(all, "user/default"), deny(named(grant(all, "user/default"), "PAYROLL")),
@@ -53,8 +53,8 @@ func named(grant, name string) string { return grant + ", names: [" + name + "]"
 func deny(grant string) string        { return grant + ", deny: true" }
 func until(grant string) string       { return grant + ", until: 2020-01-01T00:00:00Z" }
 
-// hire adds the people to the keys files, behind init's own key.
-func hire(t *testing.T, dir string) {
+// addKeys adds the keys of all people to the keys files, after init's own key.
+func addKeys(t *testing.T, dir string) {
 	t.Helper()
 	for file, header := range map[string]string{"session-keys.yaml": sessionKey, "psks.yaml": psk} {
 		rewrite(t, filepath.Join(dir, "keys", file), func(text string) string {
@@ -81,5 +81,5 @@ func keyOf(who, header string) string {
 // canary is a part of every value and key, so that a leak is found by searching for it.
 const canary = "c4n4ry"
 
-// leaks reports whether a text has a value or a key, init's keys included.
+// leaks reports whether a text has a value or a key, including init's keys.
 func leaks(text string) bool { return strings.Contains(text, canary) || strings.Contains(text, "srk_") }

@@ -26,7 +26,7 @@ func get(t *testing.T, method, url string) (*http.Response, []byte) {
 	return a, body
 }
 
-func TestWhatIsThereForEverybody(t *testing.T) {
+func TestPublicPaths(t *testing.T) {
 	s := serve(t)
 	for path, want := range map[string]struct {
 		contentType string

@@ -57,7 +57,8 @@ var unserved = map[string]string{
 
 const providers = "provider tokens are tried out at their providers and refreshed there, which OpenHands does itself"
 
-// disagrees reports whether the published document is known to lack such an answer.
+// disagrees reports whether the answer is a known disagreement with the published
+// document.
 func disagrees(name string) bool {
 	name = strings.Join(strings.Fields(name), " ")
 	return slices.ContainsFunc(disagreements, func(d struct{ answers, reason string }) bool {
@@ -88,8 +89,8 @@ func TestEveryPublishedOperationIsServedOrExplained(t *testing.T) {
 	}
 }
 
-// The list must not grow stale: each entry is an answer that the document omits, or one that the
-// witness found forbidden by it.
+// The list must stay current: each entry is an answer that the document omits, or that
+// the witness found to violate it.
 func TestEveryDisagreementStillExists(t *testing.T) {
 	needed := map[string]bool{}
 	each(func(p *promise, method, path string, op operation) {

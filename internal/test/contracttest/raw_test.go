@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// raw sends a request unchanged; a client library would clean the path or refuse. Host and
-// Content-Length are added if missing.
+// raw sends a request unchanged; a client library would clean the path or refuse it. Host
+// and Content-Length are added if missing.
 func (c caller) raw(method, target, body string) answer {
 	c.t.Helper()
 	return c.send(c.write(method, target, body))
@@ -47,7 +47,7 @@ func (c caller) send(text string) answer {
 	sent, _ := io.ReadAll(r.Body) // the part that arrived
 	w := &witness{odd: c.odd}
 	w.saw(r, sent, a)
-	w.testify(a)
+	w.report(a)
 	return a
 }
 

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// Errors by an API's own rules are in the same 422 as errors of type, and several of them are
-// listed.
+// The same 422 lists errors by an API's own rules and errors of type.
 func TestOne422HasBrokenRulesToo(t *testing.T) {
 	const pathRule = "must not contain slashes or control characters"
 	long := `"` + strings.Repeat("d", 16<<10+1) + `"`

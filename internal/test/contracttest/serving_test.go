@@ -85,7 +85,7 @@ func serve(t *testing.T, changes ...change) *server {
 	s := &server{printed: initialize(t, dir), config: filepath.Join(dir, "strongroom.yaml")}
 	openVault(t, dir)
 	s.printed[vaultToken] = s.printed[sessionKey]
-	for _, change := range append(changes, hire) {
+	for _, change := range append(changes, addKeys) {
 		change(t, dir)
 	}
 	cmd := run(t, "serve", "--config", s.config, "--listen", "127.0.0.1:0")

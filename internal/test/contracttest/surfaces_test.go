@@ -3,13 +3,13 @@ package contracttest
 import "testing"
 
 // A disabled API's paths are unknown paths, and it has no document.
-func TestSurfacesCanBeLeftOut(t *testing.T) {
+func TestSurfacesCanBeDisabled(t *testing.T) {
 	s := serve(t, set("names: any", "names: any, agent_server: {disabled: true}, sandboxes: {disabled: true}"),
 		set("v1: {auth: [session-key, access-token, bearer]}", "v1: {disabled: true}"))
 	c := s.openhands(t, admin)
 	c.post("/api/secrets", custom("MINE")).wants(201, created)
 	for _, path := range []string{settings, settings + "/MINE", search, v1, box, box + "/MINE"} {
-		// Without the witness, which knows these paths from the documents.
+		// This bypasses the witness, because the documents have these paths.
 		c.exchange(c.write("GET", path, ""), "GET").wants(404, openhands.lost)
 		stranger := s.stranger(t)
 		stranger.exchange(stranger.write("GET", path, ""), "GET").wants(401, openhands.noKey)
@@ -23,7 +23,7 @@ func TestSurfacesCanBeLeftOut(t *testing.T) {
 }
 
 // Each API can have its own strategies.
-func TestSurfacesCanHaveCallersOfTheirOwn(t *testing.T) {
+func TestSurfacesCanHaveTheirOwnStrategies(t *testing.T) {
 	s := serve(t, set("names: any", "names: any, agent_server: {auth: [access-token]}"))
 	key := s.printed[sessionKey]
 	for header, want := range map[string][3]int{ // of /api/secrets, the agent server and V1

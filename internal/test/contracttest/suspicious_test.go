@@ -29,7 +29,7 @@ var suspects = []struct{ value, reason string }{
 	{`""`, "is shorter than 6 bytes: agents will mask it in everything they print"},
 }
 
-func TestAValueThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
+func TestASuspiciousValueIsStoredWithAWarning(t *testing.T) {
 	for _, suspect := range suspects {
 		s := stocked(t)
 		for _, w := range writes {
@@ -51,7 +51,7 @@ func TestAValueThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
 }
 
 // Clients limit the number of headers, and must still be able to read the answer.
-func TestOfManyWarningsTheFirstAreGiven(t *testing.T) {
+func TestOnlyTheFirstWarningsAreSent(t *testing.T) {
 	var data, warnings []string
 	for i := range 1000 {
 		data = append(data, fmt.Sprintf(`{"key":"K%03d","value":"true"}`, i))
@@ -64,7 +64,7 @@ func TestOfManyWarningsTheFirstAreGiven(t *testing.T) {
 	}
 }
 
-func TestAValueThatLooksLikeAMistakeIsRefusedIfTheConfigSaysSo(t *testing.T) {
+func TestASuspiciousValueIsRefusedIfTheConfigSaysSo(t *testing.T) {
 	s := serve(t, set("names: any", "names: any, suspicious_values: reject"), set("masked_values: reject", "masked_values: reject, suspicious_values: reject"))
 	s.undisturbed(t, func() {
 		for _, suspect := range suspects {
@@ -83,7 +83,7 @@ func TestAValueThatLooksLikeAMistakeIsRefusedIfTheConfigSaysSo(t *testing.T) {
 }
 
 // Such names cannot be environment variables of an agent.
-func TestANameThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
+func TestASuspiciousNameIsStoredWithAWarning(t *testing.T) {
 	const warning = "has a blank or an equals sign, so it cannot be an environment variable: use letters, digits and underscores"
 	s := serve(t)
 	c := s.openhands(t, admin)
@@ -102,7 +102,7 @@ func TestANameThatLooksLikeAMistakeIsStoredWithAWarning(t *testing.T) {
 	})
 }
 
-func TestAValueThatLooksLikeAMistakeIsNobodysBusinessIfTheConfigSaysSo(t *testing.T) {
+func TestASuspiciousValueIsStoredWithoutAWarningIfTheConfigSaysSo(t *testing.T) {
 	s := serve(t, set("names: any", "names: any, suspicious_values: accept"), set("masked_values: reject", "masked_values: store, suspicious_values: accept"))
 	s.openhands(t, admin).post("/api/secrets", `{"name":"MINE","value":"1"}`).wants(201, created)
 	s.nx1(t, admin).post(secrets, secret("MINE", "K", "1"))

@@ -2,23 +2,23 @@ package contracttest
 
 import "testing"
 
-// undisturbed checks that a function changes nothing on a server: not the secret MINE, of which
-// each API has one, and no other.
+// undisturbed checks that a function changes no secret on a server, in particular not
+// MINE, which each API has.
 func (s *server) undisturbed(t *testing.T, by func()) {
 	t.Helper()
 	custom := s.openhands(t, admin)
 	tag := custom.post("/api/secrets", openhands.draft("MINE")).wants(201, created).etag()
 	s.nx1(t, admin).post(secrets, nx1.draft("MINE")).wantsStatus(200)
-	before := s.look(t)
+	before := s.snapshot(t)
 	by()
-	if after := s.look(t); after != before {
+	if after := s.snapshot(t); after != before {
 		t.Errorf("after all that there is\n%s\nand before there was\n%s", after, before)
 	}
 	custom.with("If-Match", tag).put(openhands.path, openhands.update).wants(200, updated)
 }
 
-// look returns everything visible of the default user's and the shop's secrets.
-func (s *server) look(t *testing.T) string {
+// snapshot returns everything visible of the default user's and the shop's secrets.
+func (s *server) snapshot(t *testing.T) string {
 	t.Helper()
 	text := s.openhands(t, admin).get("/api/secrets").wantsStatus(200).body
 	for _, path := range []string{secrets, secrets + "/MINE", secrets + "/MINE/reveal"} {

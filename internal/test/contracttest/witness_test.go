@@ -20,8 +20,8 @@ type witness struct {
 	wrong []string // the errors found
 }
 
-// testify fails the test for each error found.
-func (w *witness) testify(a answer) {
+// report fails the test for each error found.
+func (w *witness) report(a answer) {
 	a.t.Helper()
 	for _, mistake := range w.wrong {
 		a.t.Errorf("%s answered %d %s:\n\t%s", a.call, a.status, brief(a.body), mistake)
@@ -52,7 +52,7 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (w *witness) saw(r *http.Request, sent []byte, a answer) {
-	w.wrong = append(w.wrong, manners(r, a)...)
+	w.wrong = append(w.wrong, missingHeaders(r, a)...)
 	p, path := find(r.Method, r.URL.EscapedPath())
 	if p == nil {
 		return // an unknown operation; the test itself checks the answer
@@ -60,15 +60,16 @@ func (w *witness) saw(r *http.Request, sent []byte, a answer) {
 	w.wrong = append(w.wrong, p.broken(r, path, a)...)
 	switch mistake := p.misjudged(r, sent, path, a); {
 	case w.odd && mistake == "":
-		w.wrong = append(w.wrong, "there is nothing odd about the request: the document allows it")
+		w.wrong = append(w.wrong, "the document allows the request, but the test marks it as odd")
 	case !w.odd && mistake != "":
 		w.wrong = append(w.wrong, mistake)
 	}
 	exercised(p.name(r.Method, path, a.status))
 }
 
-// manners returns the headers that every answer of an API must have and this one lacks.
-func manners(r *http.Request, a answer) (missing []string) {
+// missingHeaders returns the headers that every answer of an API must have and this one
+// lacks.
+func missingHeaders(r *http.Request, a answer) (missing []string) {
 	if got := a.header.Values("Cache-Control"); !slices.Equal(got, []string{"no-store"}) {
 		missing = append(missing, fmt.Sprintf("Cache-Control is %q, want no-store", got))
 	}
@@ -76,10 +77,10 @@ func manners(r *http.Request, a answer) (missing []string) {
 		missing = append(missing, fmt.Sprintf("X-Request-ID is %q, want a new one", id))
 	}
 	if leaks(a.body) && !(reveals(r) && a.status == http.StatusOK) {
-		missing = append(missing, "there is something secret in it")
+		missing = append(missing, "the answer has a value or a key")
 	}
 	if a.status >= 500 {
-		missing = append(missing, "nothing that is sent may be the server's fault")
+		missing = append(missing, "no request may cause an internal error")
 	}
 	return missing
 }
@@ -146,7 +147,7 @@ func stricter(body string) bool {
 		slices.Contains([]string{"value_error", "json_invalid", "string_unicode"}, problem.Detail[0].Type)
 }
 
-// explain omits the object, which the message already has.
+// explain omits the object, because the message already has it.
 func explain(err *verrors.ValidationError) string {
 	text := err.Message + ": " + err.Reason
 	for _, failure := range err.SchemaValidationErrors {

@@ -105,9 +105,9 @@ type view struct {
 
 const refused = "refused"
 
-// look reads everything. An error that names the damage counts as a refusal; any
-// other error, such as not found, counts as an answer.
-func look(t *testing.T, s *stack, names []string) (v view) {
+// readAll reads everything. An error that names the damage counts as a refusal; any other
+// error, such as not found, counts as an answer.
+func readAll(t *testing.T, s *stack, names []string) (v view) {
 	t.Helper()
 	v.secrets = map[string]string{}
 	infos, err := s.List(t.Context(), alice, secret.Page{})
@@ -131,13 +131,13 @@ func answer(text string, err error) string {
 }
 
 // A tally counts the outcomes of flipped bits.
-type tally struct{ bits, notOpened, notAnswered, told, unnoticed, wrong int }
+type tally struct{ bits, notOpened, notAnswered, reported, unnoticed, wrong int }
 
 func (t *tally) add(o tally) {
 	t.bits += o.bits
 	t.notOpened += o.notOpened
 	t.notAnswered += o.notAnswered
-	t.told += o.told
+	t.reported += o.reported
 	t.unnoticed += o.unnoticed
 	t.wrong += o.wrong
 }
@@ -177,8 +177,8 @@ func flipAll(t *testing.T, compact bool) {
 	for _, s := range sums {
 		sum.add(s)
 	}
-	t.Logf("%d of %d bits flipped in %v, %d live records: %d files not opened, %d answers refused, %d more told by the log or the file, %d flips without effect, %d wrong answers",
-		sum.bits, len(image)*8, time.Since(began).Round(time.Second), len(live), sum.notOpened, sum.notAnswered, sum.told, sum.unnoticed, sum.wrong)
+	t.Logf("%d of %d bits flipped in %v, %d live records: %d files not opened, %d answers refused, %d more reported by the log or the file, %d flips without effect, %d wrong answers",
+		sum.bits, len(image)*8, time.Since(began).Round(time.Second), len(live), sum.notOpened, sum.notAnswered, sum.reported, sum.unnoticed, sum.wrong)
 }
 
 // prepared returns a used file, the positions of its live records, and its
@@ -188,7 +188,7 @@ func prepared(t *testing.T, names []string, compact bool) (image []byte, live []
 	path := newPath(t)
 	s := mustOpen(t, path)
 	mustFill(t, s, names)
-	want = look(t, s, names)
+	want = readAll(t, s, names)
 	if compact {
 		if err := s.file.Compact(t.Context()); err != nil {
 			t.Fatal(err)
@@ -226,9 +226,9 @@ func TestFlippedBitOfTheJournalIsNeverAWrongAnswer(t *testing.T) {
 	path := newPath(t)
 	s := mustOpen(t, path)
 	mustFill(t, s, names[:5])
-	before := look(t, s, names)
+	before := readAll(t, s, names)
 	mustFill(t, s, names[5:])
-	after := look(t, s, names)
+	after := readAll(t, s, names)
 	images := map[string][]byte{}
 	for _, p := range append([]string{path}, s.file.Journal()...) {
 		images[p] = mustRead(t, p)
@@ -260,7 +260,7 @@ func TestFlippedBitOfTheJournalIsNeverAWrongAnswer(t *testing.T) {
 				}
 				continue
 			}
-			switch got := look(t, s, names); {
+			switch got := readAll(t, s, names); {
 			case got.list == before.list && maps.Equal(got.secrets, before.secrets):
 				lost++
 			case got.list != after.list || !maps.Equal(got.secrets, after.secrets):
@@ -344,19 +344,19 @@ func (f *flipper) flip(at int64, mask, was byte) {
 		f.wantNamed(at, err)
 		return
 	}
-	got := look(f.t, s, f.names)
+	got := readAll(f.t, s, f.names)
 	err = s.log.Entries(func(audit.Entry) error { return nil })
 	if err != nil && !errors.Is(err, audit.ErrTampered) {
 		f.wantNamed(at, err)
 	}
-	told := s.file.Damage() != "" || err != nil
+	reported := s.file.Damage() != "" || err != nil
 	if err := s.Close(); err != nil {
 		f.t.Error(err)
 	}
-	f.judge(at, got, told)
+	f.judge(at, got, reported)
 }
 
-func (f *flipper) judge(at int64, got view, told bool) {
+func (f *flipper) judge(at int64, got view, reported bool) {
 	refusals := 0
 	answers := maps.Clone(got.secrets)
 	answers["the list"] = got.list
@@ -375,10 +375,10 @@ func (f *flipper) judge(at int64, got view, told bool) {
 		}
 	}
 	f.notAnswered += refusals
-	if told && refusals == 0 {
-		f.told++
+	if reported && refusals == 0 {
+		f.reported++
 	}
-	if told || refusals > 0 {
+	if reported || refusals > 0 {
 		return
 	}
 	f.unnoticed++
@@ -408,14 +408,14 @@ func TestNoTwoRecordsCanBeSwapped(t *testing.T) {
 	names := names(n)
 	s := mustOpen(t, newPath(t))
 	mustFill(t, s, names)
-	want := look(t, s, names)
+	want := readAll(t, s, names)
 	pairs, swaps := 0, 0
 	for _, bucket := range []string{"store/embedded/secrets", "store/embedded/past"} {
 		of := rowsByName(t, s, bucket, names, want)
 		for i, a := range names {
 			for _, b := range names[i+1:] {
 				swap(t, s, bucket, of[a], of[b])
-				got := look(t, s, []string{a, b})
+				got := readAll(t, s, []string{a, b})
 				swap(t, s, bucket, of[a], of[b])
 				pairs++
 				for _, name := range []string{a, b} {
@@ -428,7 +428,7 @@ func TestNoTwoRecordsCanBeSwapped(t *testing.T) {
 			}
 		}
 	}
-	if got := look(t, s, names); got.list != want.list || !maps.Equal(got.secrets, want.secrets) {
+	if got := readAll(t, s, names); got.list != want.list || !maps.Equal(got.secrets, want.secrets) {
 		t.Error("after everything is back in its place, the answers are others")
 	}
 	t.Logf("%d pairs of %d records swapped in %v: %d of %d answers refused", pairs, n, time.Since(began).Round(time.Second), swaps, 2*pairs)
@@ -443,7 +443,7 @@ func rowsByName(t *testing.T, s *stack, bucket string, names []string, want view
 	of = map[string][]byte{}
 	for _, key := range rows(t, s, bucket) {
 		whole := replace(t, s, bucket, key, []byte("damaged"))
-		for name, got := range look(t, s, names).secrets {
+		for name, got := range readAll(t, s, names).secrets {
 			if got != want.secrets[name] {
 				of[name] = key
 			}

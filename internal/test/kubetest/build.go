@@ -47,7 +47,7 @@ func Build(ctx context.Context, progress io.Writer) (string, error) {
 	return binary, os.Rename(binary+".new", binary)
 }
 
-// IsBuilt reports whether Build has nothing to do.
+// IsBuilt reports whether the binary exists, so that Build has nothing to do.
 func IsBuilt() bool {
 	binary, err := path()
 	if err != nil {
@@ -106,8 +106,8 @@ func compile(ctx context.Context, binary string, progress io.Writer) error {
 	return nil
 }
 
-// count reports every ten seconds how many lines, each a compiled package, it
-// has read, and returns the last one.
+// count reports the number of lines, each a compiled package, every ten seconds, and
+// returns the last one.
 func count(r io.Reader, progress io.Writer) (last string) {
 	start, said := time.Now(), time.Now()
 	lines := bufio.NewScanner(r)

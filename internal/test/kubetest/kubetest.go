@@ -53,8 +53,8 @@ func Start(t testing.TB) *Server {
 
 var shared = sync.OnceValues(func() (*Server, error) { return Run(context.Background(), Options{}) })
 
-// Run starts a separate server and returns when it is ready, after about three
-// seconds. It takes 300 MB. Stop ends it.
+// Run starts a separate server and returns when it is ready, after about three seconds.
+// It uses 300 MB of memory. Stop ends it.
 func Run(ctx context.Context, opts Options) (*Server, error) {
 	binary, err := Build(ctx, os.Stderr)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *Server) start(etcd *Link) error {
 		return err
 	}
 	if etcd != nil {
-		etcd.lead(first.Etcd)
+		etcd.setTarget(first.Etcd)
 	}
 	if err := decodeLine(lines, &second); err != nil {
 		return err

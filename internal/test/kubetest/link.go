@@ -19,7 +19,7 @@ type Link struct {
 	conns  map[net.Conn]bool
 }
 
-// NewLink returns a link that leads nowhere yet.
+// NewLink returns a link without a target.
 func NewLink(t testing.TB) *Link {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -35,8 +35,8 @@ func NewLink(t testing.TB) *Link {
 // Address returns the address that the link listens on.
 func (l *Link) Address() string { return l.listener.Addr().String() }
 
-// lead sets the address that the link forwards to.
-func (l *Link) lead(target string) {
+// setTarget sets the address that the link forwards to.
+func (l *Link) setTarget(target string) {
 	l.target = target
 	close(l.known)
 }

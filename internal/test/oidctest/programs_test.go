@@ -79,22 +79,22 @@ func startProvider(t *testing.T) *provider {
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		t.Fatalf("the provider does not say where it is: %v", err)
+		t.Fatalf("the provider printed no address: %v", err)
 	}
 	return &provider{strings.TrimSpace(line)}
 }
 
-// tell sends the provider a command about its keys.
-func (p *provider) tell(t *testing.T, what string) {
+// send sends the provider a command about its keys.
+func (p *provider) send(t *testing.T, command string) {
 	t.Helper()
 	at, _, _ := strings.Cut(p.issuer, "/realms")
-	resp, err := http.Post(at+"/"+what, "", http.NoBody)
+	resp, err := http.Post(at+"/"+command, "", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s", what, resp.Status)
+		t.Fatalf("%s: %s", command, resp.Status)
 	}
 }
 
@@ -191,7 +191,7 @@ func follow(log io.Reader) <-chan string {
 	all := make(chan string, 1)
 	go func() {
 		var text bytes.Buffer
-		_, _ = text.ReadFrom(log) // the text that arrived counts, whatever the error
+		_, _ = text.ReadFrom(log) // the text that arrived counts, even after an error
 		all <- text.String()
 	}()
 	return all

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// Clients that fetch a new token every few requests are not refused while the
-// provider rotates its key, whichever key signed their token.
-func TestKeysChangeUnderLoadWithoutAWrongRefusal(t *testing.T) {
+// Clients that fetch a new token every few requests are never refused while the provider
+// rotates its key, with tokens of the old or the new key.
+func TestKeyRotationUnderLoadRefusesNoValidToken(t *testing.T) {
 	p := startProvider(t)
 	s := startServer(t, p.issuer)
 	s.want(t, "a secret", 200, nil, "POST", secrets, created, bearer(p.mustService(t, "pipeline")))
@@ -34,7 +34,7 @@ func TestKeysChangeUnderLoadWithoutAWrongRefusal(t *testing.T) {
 		}
 	}
 	use(50)
-	p.tell(t, "rotate") // the new key signs from now on, before any server has fetched it
+	p.send(t, "rotate") // the new key signs from now on, before any server has fetched it
 	use(100)
 	end()
 	go func() { clients.Wait(); close(served) }()
@@ -63,7 +63,7 @@ func (s *server) getTenTimes(ctx context.Context, p *provider) error {
 }
 
 // A cached token becomes invalid with its key, long before it expires.
-func TestTokensOfAKeyThatHasLeftAreRefused(t *testing.T) {
+func TestTokensOfAWithdrawnKeyAreRefused(t *testing.T) {
 	p := startProvider(t)
 	s := startServer(t, p.issuer)
 	old := p.mustService(t, "pipeline")
@@ -72,8 +72,8 @@ func TestTokensOfAKeyThatHasLeftAreRefused(t *testing.T) {
 		s.want(t, what, status, challenges, "GET", secrets, "", bearer(token))
 	}
 	get("before", 200, nil, old)
-	p.tell(t, "rotate")
-	p.tell(t, "retire")
-	get("of the new key, for which the server looks", 200, nil, p.mustService(t, "pipeline"))
+	p.send(t, "rotate")
+	p.send(t, "retire")
+	get("of the new key, which the server fetches", 200, nil, p.mustService(t, "pipeline"))
 	get("of the old key", 401, another, old)
 }

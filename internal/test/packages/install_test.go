@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// The directories of two builds, of which the first has a lower version. make
-// packages-test sets them.
+// Environment variables with the directories of two builds; the first has a lower
+// version. make packages-test sets them.
 const (
 	earlierDir = "STRONGROOM_PACKAGES_BEFORE"
 	currentDir = "STRONGROOM_PACKAGES"
@@ -67,7 +67,7 @@ func TestDebInstallsUpgradesAndIsPurged(t *testing.T) {
 	m.wantFailure(t, "getent passwd strongroom", "")
 }
 
-// rpm runs on Debian's files here, where dependencies have no rpm.
+// rpm runs on Debian here, where the dependencies are not installed as rpms.
 func TestRPMInstallsUpgradesAndIsRemoved(t *testing.T) {
 	arch := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]
 	before, current := mustFind(t, earlierDir, "*."+arch+".rpm"), mustFind(t, currentDir, "*."+arch+".rpm")
@@ -156,7 +156,7 @@ func TestSumsAndSignatureMatch(t *testing.T) {
 	}
 }
 
-// The image is unpacked as a container runtime does it, and its program serves in it.
+// The test unpacks the image like a container runtime and serves from it.
 func TestImageServes(t *testing.T) {
 	image := mustFind(t, currentDir, "*-linux-"+runtime.GOARCH+".oci.tar")
 	layout, root := t.TempDir(), t.TempDir()

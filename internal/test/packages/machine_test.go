@@ -50,11 +50,11 @@ mount --make-rshared / # so that systemd can mount credentials
 exec /usr/bin/env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=basic.target > /dev/null 2>&1
 `
 
-// patience is how long a machine may take for one thing.
+// patience is the time limit for one operation on a machine.
 const patience = 2 * time.Minute
 
-// mustBoot starts a machine with copies of the files in /test. It skips the test, loudly,
-// where that is impossible.
+// mustBoot starts a machine with copies of the files in /test. If that is impossible it
+// skips the test and says so.
 func mustBoot(t *testing.T, files ...string) *machine {
 	t.Helper()
 	for _, tool := range []string{"unshare", "nsenter", "/lib/systemd/systemd", "systemctl", "curl"} {
@@ -125,7 +125,7 @@ func (m *machine) wantFailure(t *testing.T, script, text string) {
 }
 
 // await repeats a command until it succeeds.
-func (m *machine) await(t *testing.T, what, script string) {
+func (m *machine) await(t *testing.T, event, script string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		out, err := m.try(script)
@@ -133,7 +133,7 @@ func (m *machine) await(t *testing.T, what, script string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("waiting for %s: %v: %s", what, err, out)
+			t.Fatalf("waiting for %s: %v: %s", event, err, out)
 		}
 	}
 }

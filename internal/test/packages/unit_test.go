@@ -28,7 +28,7 @@ func TestUnitIsHardened(t *testing.T) {
 	}
 }
 
-// The unit and its config, installed by hand as the unit's comment says.
+// The test installs the unit and its config by hand, as the unit's comment says.
 func TestServerRunsUnderTheUnit(t *testing.T) {
 	m := mustBoot(t, mustBuild(t), repository("configs/systemd/strongroom.service"), repository("configs/systemd/strongroom.yaml"),
 		repository("configs/packaging/sysusers.conf"), repository("configs/packaging/setup.sh"))
@@ -70,7 +70,7 @@ func (m *machine) wantSecret(t *testing.T) {
 	m.want(t, `curl -s -H "X-Session-API-Key: $(cat /run/key)" http://127.0.0.1:3000/api/settings/secrets/TOKEN`, "t0p-s3cret")
 }
 
-// wantReloaded reloads a changed config, and a broken one, which must fail.
+// wantReloaded reloads a changed config, and an invalid one, which must fail.
 func (m *machine) wantReloaded(t *testing.T) {
 	t.Helper()
 	m.must(t, "sed -i 's|origins: ..|origins: [https://app.example]|' /etc/strongroom/strongroom.yaml && systemctl reload strongroom")

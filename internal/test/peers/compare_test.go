@@ -18,11 +18,11 @@ type request struct {
 	header                    map[string]string
 }
 
-// An answer has the fields on which clients rely, by name.
+// An answer has the fields that clients rely on, by name.
 type answer map[string]string
 
-// A difference is a known one. The label * stands for every request. The test fails for an unlisted difference, and for a
-// listed one that no longer occurs.
+// A difference is a known difference. The label * stands for every request. The test
+// fails for an unlisted difference, and for a listed one that no longer occurs.
 type difference struct {
 	label, field, theirs, ours string
 	why                        string

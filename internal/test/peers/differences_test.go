@@ -1,11 +1,11 @@
 package peers
 
-// Reasons and bodies that come more than once.
+// Reasons and bodies that occur more than once.
 const (
 	noRedirect  = "we never redirect: the request would carry its key to another address"
 	allMethods  = "RFC 9110 wants every method of the path in Allow; theirs names those of the first route"
 	challenge   = "RFC 9110 requires a challenge with a 401"
-	placed      = "the mistake is named with its place, as in every other 422"
+	placed      = "the error has its place, as in every other 422"
 	unreachable = "such a name does not fit into a path of this API, so it could never be changed or deleted"
 	emptyStore  = "theirs says it did what it cannot have done; its later versions answer 404 too"
 	duplicate   = "two members of one name are ambiguous, and the last must not win silently"
@@ -23,7 +23,7 @@ var agentServerDifferences = []difference{
 	{"null", "body", `{"detail":[{"type":"model_attributes_type","loc":["body"],"msg":"Input should be a valid dictionary or object to extract fields from"}]}`, `{"detail":[{"type":"missing","loc":["body"],"msg":"Field required"}]}`, "we read null as no body on every route, as 0.53.0 does"},
 	{"no content type", "status", "500", "200", untyped},
 	{"no content type", "body", `{"detail":"Internal Server Error","exception":"Object of type bytes is not JSON serializable","error_id":"ID"}`, `{"name":"N","description":null}`, untyped},
-	{"bad name and value", "body", `{"detail":[{"type":"string_type","loc":["body","value"],"msg":"Input should be a valid string"}]}`, `{"detail":[{"type":"value_error","loc":["body","name"],"msg":"Value error, must begin with a letter and have only letters, digits and underscores, 64 characters at most"},{"type":"string_type","loc":["body","value"],"msg":"Input should be a valid string"}]}`, "we name every mistake in one answer; theirs checks the name only once the form is right"},
+	{"bad name and value", "body", `{"detail":[{"type":"string_type","loc":["body","value"],"msg":"Input should be a valid string"}]}`, `{"detail":[{"type":"value_error","loc":["body","name"],"msg":"Value error, must begin with a letter and have only letters, digits and underscores, 64 characters at most"},{"type":"string_type","loc":["body","value"],"msg":"Input should be a valid string"}]}`, "ours reports all errors at once; theirs checks the name only after the form"},
 	{"POST", "Allow", "GET", "OPTIONS, GET, PUT", allMethods},
 	{"PATCH", "Allow", "GET", "OPTIONS, DELETE, GET", allMethods},
 	{"PUT on a value", "Allow", "GET", "OPTIONS, DELETE, GET", allMethods},

@@ -10,9 +10,8 @@ import (
 	jose "github.com/go-jose/go-jose/v3"
 )
 
-// A keyring is the signing keys of the realm: the last one is active, the others
-// are passive, Keycloak's term for keys that only verify. It is safe for
-// concurrent use.
+// A keyring has the signing keys of the realm: the last one is active, the others are
+// passive, Keycloak's term for keys that only verify. It is safe for concurrent use.
 type keyring struct {
 	encryption *rsa.PrivateKey // published too, as by Keycloak
 

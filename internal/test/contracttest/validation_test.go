@@ -41,13 +41,13 @@ func notObject(place string) string {
 	return detail("model_attributes_type", place, "Input should be a valid dictionary or object to extract fields from")
 }
 
-// noValue returns an error that is not one of type.
+// noValue returns a value error, as by an API's own rules.
 func noValue(field, reason string) string {
 	return detail("value_error", "body."+field, "Value error, "+reason)
 }
 
 // Requests have the canary in every place, and the witness searches answers for it.
-func TestAllMistakesOfARequestComeAsOne422(t *testing.T) {
+func TestAllErrorsOfARequestAreInOne422(t *testing.T) {
 	const (
 		post, put    = "POST /api/secrets", "PUT /api/secrets/A"
 		create, edit = "POST " + secrets, "PUT " + secrets + "/MINE"
