@@ -19,7 +19,7 @@ import (
 // clipTime is how long a value stays in the clipboard.
 const clipTime = 45 * time.Second
 
-// clip copies a value to the clipboard, and leaves a process behind that clears it.
+// clip copies a value to the clipboard, and starts a process that clears it later.
 func (r *remote) clip(ctx context.Context, v secret.Value, name string, after time.Duration) error {
 	board, err := client.FindClipboard()
 	if err != nil {

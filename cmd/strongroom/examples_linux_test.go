@@ -163,7 +163,8 @@ func (s *stage) play(t *testing.T, example string) (code, out string) {
 	}
 }
 
-// Every example in the help of a client command does what it says, at a terminal and against a real server.
+// Every example in the help of a client command works as described, at a terminal and
+// with a real server.
 func TestExamplesInTheHelpOfClientCommandsRun(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skipf("THE EXAMPLES IN THE HELP ARE NOT TESTED: %v", err)
@@ -192,7 +193,7 @@ func TestExamplesInTheHelpOfClientCommandsRun(t *testing.T) {
 	}
 }
 
-// check looks at the effects of a command's examples.
+// check checks the effects of a command's examples.
 func (s *stage) check(t *testing.T, name string) {
 	t.Helper()
 	for _, effect := range map[string][][2]string{

@@ -171,7 +171,7 @@ func TestTracedCommandsLeakNoValue(t *testing.T) {
 	}
 }
 
-// mustHaveNoCanary looks into all files of the person and of the server, but this one.
+// mustHaveNoCanary searches all files of the person and of the server, except this one.
 func (s *stage) mustHaveNoCanary(t *testing.T, but string) {
 	t.Helper()
 	log := s.server.mustStop(t)

@@ -269,7 +269,7 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-// mustHave waits until exactly this was written.
+// mustHave waits until the buffer has exactly this text.
 func (b *lockedBuffer) mustHave(t *testing.T, want string) {
 	t.Helper()
 	for end := time.Now().Add(patience); b.String() != want; time.Sleep(5 * time.Millisecond) {

@@ -76,7 +76,7 @@ func (c *collector) leave() {
 	}
 }
 
-// stall makes the collector accept requests without answering them, or go on.
+// stall makes the collector accept requests without answering them, or answer again.
 func (c *collector) stall(on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -118,8 +118,8 @@ func (s *Service) examineDisk() []Finding {
 	return []Finding{space, kind}
 }
 
-// examineClock compares the clock with the last audit entry. The clock can be behind it
-// only if it was set back.
+// examineClock compares the clock with the last audit entry. It can be behind only if it
+// was set back.
 func (s *Service) examineClock() []Finding {
 	last, err := s.Audit.Tail(1)
 	if err != nil || len(last) == 0 {

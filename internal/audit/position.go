@@ -86,8 +86,8 @@ func (l *Log) positionMAC(key, text []byte) []byte {
 	return l.mac(positionLabel, append(key[:len(key):len(key)], text...))
 }
 
-// KeepUnsent makes [Log.Prune] keep the entries behind the position of a destination.
-// Call it before the log is used.
+// KeepUnsent makes [Log.Prune] keep the entries after the position of a destination. Call
+// it before the log is used.
 func (l *Log) KeepUnsent(destination string) { l.unsent = destination }
 
 // sent returns the number of the last entry that no destination waits for: at most last.

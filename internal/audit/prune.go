@@ -92,7 +92,7 @@ func (l *Log) Prune(ctx context.Context, before time.Time, by secret.Event) (dro
 // ErrPruned means that another process has pruned the log meanwhile.
 var ErrPruned = errors.New("the audit log was pruned by another process meanwhile")
 
-// oldest returns entries to drop. It excludes entries behind last, which pruning itself
+// oldest returns entries to drop. It excludes entries after last, which pruning itself
 // has appended.
 func (l *Log) oldest(before time.Time, last uint64) ([]Entry, error) {
 	found, err := l.step(link{})

@@ -122,7 +122,7 @@ func TestATrustedProxyNamesTheClientAddress(t *testing.T) {
 		forwarded []string
 		want      string
 	}{
-		{"192.0.2.1:1", []string{"198.51.100.1"}, "192.0.2.1"}, // the peer is no proxy
+		{"192.0.2.1:1", []string{"198.51.100.1"}, "192.0.2.1"}, // the peer is not a proxy
 		{"10.0.0.1:1", nil, "10.0.0.1"},
 		{"10.0.0.1:1", []string{"198.51.100.1"}, "198.51.100.1"},
 		{"[::ffff:10.0.0.1]:1", []string{"198.51.100.1"}, "198.51.100.1"},

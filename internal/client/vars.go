@@ -60,7 +60,8 @@ func (sel Selection) refs() ([]Ref, error) {
 	return refs, nil
 }
 
-// names returns the names of the secrets to reveal, sorted. Only a selection of all needs the list.
+// names returns the names of the secrets to reveal, sorted. The list is needed only if
+// all secrets are selected.
 func (sel Selection) names(ctx context.Context, s Secrets, refs []Ref) ([]string, error) {
 	var names []string
 	for _, r := range refs {

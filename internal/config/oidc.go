@@ -67,8 +67,8 @@ type CommandLine struct {
 	// address http://127.0.0.1/callback with any port. Its access tokens must satisfy
 	// audience and clients.
 	ClientID string `yaml:"client_id"`
-	// Scopes to ask for. Default: openid, and offline_access if the issuer's
-	// discovery document has it.
+	// Scopes to request. Default: openid, and offline_access if the issuer's discovery
+	// document has it.
 	Scopes []string `yaml:"scopes"`
 }
 

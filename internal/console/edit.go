@@ -147,7 +147,7 @@ func (k *Kind) change(form url.Values) (change secret.Change, warnings []string,
 	return change, warnings, nil
 }
 
-// unix undoes the line ends of forms, where every line break is two characters.
+// unix converts the line breaks of forms, CR LF, to LF.
 func unix(text string) string { return strings.ReplaceAll(text, "\r\n", "\n") }
 
 // orConflict returns a conflict that says how the secret has changed, if that is the error.

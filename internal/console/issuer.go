@@ -148,9 +148,10 @@ func (c *Console) redeem(v *visit, draft *session.Session) (caller secret.Caller
 	return caller, p, orAway(err)
 }
 
-// proceed goes on to the page that was wanted before the sign-in. Browsers do not send the
-// session's cookie with a redirect that comes from another site, but with a navigation
-// that begins at this page. The redirect to it also takes the code out of the history.
+// proceed redirects to the page that was requested before the sign-in. Browsers do not
+// send the session's cookie with a redirect that comes from another site, but with a
+// navigation that begins at this page. The redirect to it also takes the code out of the
+// history.
 func (c *Console) proceed(v *visit) error {
 	next := localAddress(v.r.URL.Query().Get("next"))
 	return c.render(v, http.StatusOK, "continue", page{Title: "Signed in", Refresh: next, Body: next})

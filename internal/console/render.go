@@ -117,7 +117,7 @@ func count(n int, of string) string {
 
 // browserName names browser and system in a User-Agent, which is hard to read.
 func browserName(agent string) string {
-	first := func(marks ...string) string { // pairs of a mark and what it stands for
+	first := func(marks ...string) string { // pairs of a mark and its meaning
 		for i := 0; i < len(marks); i += 2 {
 			if strings.Contains(agent, marks[i]) {
 				return marks[i+1]
@@ -144,7 +144,7 @@ type page struct {
 	Subject string // the caller; empty if not signed in
 	Script  string // in place of console.js
 	Owner   string // the current owner, if there is one
-	Refresh string // the page to go on to at once
+	Refresh string // the page to redirect to at once
 	Audits  bool   // the caller may read a part of the audit log
 
 	Administers bool // the caller is an administrator of the server

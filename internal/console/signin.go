@@ -28,8 +28,8 @@ func (c *Console) showSignIn(v *visit, status int, next, problem string) error {
 	return c.render(v, status, "sign-in", page{Title: "Sign in", Body: body})
 }
 
-// signIn begins a session with a new token, whatever cookie the browser has sent. An API
-// key counts as in a request to an API: failures are limited and audited.
+// signIn begins a session with a new token. It ignores the cookie that the browser has
+// sent. An API key counts as in a request to an API: failures are limited and audited.
 func (c *Console) signIn(v *visit) error {
 	if err := v.read(); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (c *Console) endSession(v *visit) error {
 	return v.goTo("/console/sessions")
 }
 
-// cut returns at most so many bytes of a text, as printable ASCII.
+// cut returns a text of printable ASCII, shortened to a number of bytes.
 func cut(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

@@ -99,8 +99,8 @@ func (c *Console) signedIn(v *visit, h handler) error {
 }
 
 // callerOf returns the caller of the session with this token. The strategies are asked
-// each time, so that a session has the rights that its API key or its tokens give now, and ends with
-// them.
+// each time, so that a session has the rights that its API key or its tokens give now,
+// and ends with them.
 func (c *Console) callerOf(v *visit, token string) (caller secret.Caller, err error) {
 	v.session, err = c.Sessions.Find(v.r.Context(), token)
 	if errors.Is(err, session.ErrNone) {

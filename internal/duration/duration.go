@@ -14,7 +14,7 @@ import (
 // ErrForm means that a text is no duration, or too long a one.
 var ErrForm = errors.New("must be a duration, as in 90s, 24h, 30d or 2w")
 
-// A day has 24 hours, whatever clocks are set to.
+// A day always has 24 hours, even when daylight saving time begins or ends.
 const (
 	Day  = 24 * time.Hour
 	Week = 7 * Day

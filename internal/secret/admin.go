@@ -11,7 +11,7 @@ import (
 const (
 	Admin    Action = "admin"
 	History  Action = "history" // versions and deleted secrets, without values
-	Import   Action = "import"  // a secret from elsewhere
+	Import   Action = "import"  // of a secret from another system
 	Migrate  Action = "migrate" // from one store to another
 	Restore  Action = "restore"
 	Undelete Action = "undelete"
@@ -174,8 +174,8 @@ func (s *Service) admitHistory(ctx context.Context, caller Caller, action Action
 	})
 }
 
-// Administrator returns the caller behind the administration socket or the state
-// file. Access to either allows every action except reveal.
+// Administrator returns the caller for the administration socket or the state file.
+// Access to either allows every action except reveal.
 func Administrator(subject string) Caller {
 	actions := []Action{Admin, List, Delete}
 	return Caller{Subject: subject, Grants: []Grant{

@@ -71,7 +71,7 @@ func (t *Text) Quote(s string) {
 		s = s[len(piece):]
 		start := len(t.buffer)
 		t.buffer, _ = jsontext.AppendQuote(t.buffer, piece)
-		// Remove the quotes, and clear the bytes left behind the shortened text.
+		// Remove the quotes, and clear the bytes after the shortened text.
 		end := start + copy(t.buffer[start:], t.buffer[start+1:len(t.buffer)-1])
 		clear(t.buffer[end:])
 		t.buffer = t.buffer[:end]

@@ -108,7 +108,7 @@ type Tokens struct {
 	Renewed time.Time
 }
 
-// stored is a session as a row has it, with its tokens.
+// stored is the form of a session in its row, with its tokens.
 type stored struct {
 	Session
 	Issuer  string    `json:"issuer,omitempty"`

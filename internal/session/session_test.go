@@ -153,7 +153,7 @@ func TestSessionIsOverAtItsEnds(t *testing.T) {
 	}
 }
 
-// fill stores sessions of as many callers, last used at that time.
+// fill stores sessions of n callers, last used at the given time.
 func (p *place) fill(n int, used time.Time) {
 	p.t.Helper()
 	err := p.file.Update(p.t.Context(), func(tx *state.Tx) error {

@@ -148,7 +148,7 @@ func (f *File) moveLocked() error {
 	return nil
 }
 
-// moveSlice moves some of the rows that are left in one commit, and returns their number.
+// moveSlice moves some of the remaining rows in one commit, and returns their number.
 // Only the last one says that the change sets have been applied: if a crash comes before
 // it, all are applied again, over those that are there already.
 func (f *File) moveSlice(g *generation, left []change.Row, most int) (n int, err error) {

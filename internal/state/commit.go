@@ -201,7 +201,7 @@ func (f *File) write(set []change.Row, ordinary, flush bool) error {
 	return err
 }
 
-// next returns the position of an encoded change set behind the last one.
+// next returns the position of an encoded change set after the last one.
 func (f *File) next(encoded []byte) position {
 	seq := f.last.seq + 1
 	return position{seq, f.last.chain.Next(f.chainKey, seq, encoded)}

@@ -141,7 +141,7 @@ func (f *File) verify(db *bbolt.DB, copied *os.File) error {
 	return err
 }
 
-// replace replaces the current file. At any moment the path leads to one of the two.
+// replace replaces the current file. At any moment the path is one of the two files.
 func (f *File) replace(draft string, file *os.File) error {
 	if err := f.inPlace(); err != nil {
 		return err

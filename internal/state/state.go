@@ -181,9 +181,9 @@ func (f *File) stuckWith(err error) {
 // Update runs fn in a transaction and returns when its writes are on disk. Calls that
 // arrive while a commit runs share the next one.
 //
-// fn computes everything that it writes from what it reads in the same transaction. It may
-// run more than once, and only its last run counts, so it may change variables outside only
-// by setting them anew.
+// fn computes everything that it writes from what it reads in the same transaction. It
+// may run more than once, and only its last run counts, so it may set variables outside
+// of it, but not add to them.
 //
 // If fn returns an error, its writes are not committed, Update returns the error, and
 // other calls in the same commit are unaffected. This is cheap if fn has not written;

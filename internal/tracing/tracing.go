@@ -179,8 +179,8 @@ func (t *Tracer) Append(ctx context.Context) (end func(failed bool)) {
 	}
 }
 
-// ClusterRequest begins the span of a request to a cluster's API server. Its path is left
-// out, because it has names.
+// ClusterRequest begins the span of a request to a cluster's API server. It omits the
+// path, because paths have names of secrets.
 func (t *Tracer) ClusterRequest(ctx context.Context, method, host string) (_ context.Context, end func(status int)) {
 	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 		semconv.HTTPRequestMethodKey.String(method), semconv.ServerAddress(host)))

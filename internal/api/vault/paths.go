@@ -19,7 +19,7 @@ const me = "me"
 // HealthPath is the path of [Health].
 const HealthPath = "/v1/sys/health"
 
-// mountsPath is asked by Vault's command line, with the path of the secret behind it.
+// Vault's command line requests mountsPath, followed by the path of the secret.
 const mountsPath = "/v1/sys/internal/ui/mounts/"
 
 // errPath says which paths there are. It does not quote the path.
@@ -83,10 +83,10 @@ func checkUser(id string) error {
 	return nil
 }
 
-// A translator turns the forms of requests that documents and generated code cannot express
-// into those of the document: the method LIST, a slash at the end of a list's path, and
-// anything behind the name of the mount in the path that the command line asks first. Echo's
-// own middleware runs after it has chosen the route.
+// A translator turns the forms of requests that documents and generated code cannot
+// express into those of the document: the method LIST, a slash at the end of a list's
+// path, and anything after the name of the mount in the path that the command line
+// requests first. Echo's own middleware runs after it has chosen the route.
 type translator struct{ *echo.Echo }
 
 func (t translator) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -108,7 +108,7 @@ type Status struct {
 	Problem error
 }
 
-// Start sends the entries behind the stored position of the destination, and then newer
+// Start sends the entries after the stored position of the destination, and then newer
 // ones as they come. The stream closes the sink.
 func Start(log Log, to Destination, sink Sink, logger *slog.Logger) (*Stream, error) {
 	at, err := log.Position(to.ID)

@@ -46,7 +46,7 @@ type Key struct {
 // over reports whether the key has expired.
 func (k *Key) over(now time.Time) bool { return !k.Until.IsZero() && !now.Before(k.Until) }
 
-// DefaultUser is the user of keys that name none.
+// DefaultUser is the user of keys without a user.
 const DefaultUser = "default"
 
 // ParseKeys parses a keys file. The name is used in the sources of grants. The error

@@ -80,7 +80,7 @@ type entry struct {
 	path          string // keys[i].
 }
 
-// entryAt finds the i-th entry. Empty lines and comments behind it are not part of it.
+// entryAt finds the i-th entry. Empty lines and comments after it are not part of it.
 func entryAt(file []byte, i int) (entry, error) {
 	path := func(i int) string { return fmt.Sprintf("keys[%d]", i) }
 	starts, lines := strictyaml.Lines(file), slices.Collect(strings.Lines(string(file)))

@@ -114,9 +114,9 @@ func (s *Strategy) review(ctx context.Context, token string, hash auth.TokenHash
 // prefix begins the user names of service accounts.
 const prefix = "system:serviceaccount:"
 
-// account returns the service account of a token for the audience, as
-// namespace/name. An API server without support for audiences leaves them out. The
-// API server's error text is not repeated, because it can quote the token.
+// account returns the service account of a token for the audience, as namespace/name. An
+// API server without support for audiences omits them. The API server's error text is not
+// repeated, because it can quote the token.
 func (s *status) account(audience string) (account string, err error) {
 	name, isAccount := strings.CutPrefix(s.User.Username, prefix)
 	namespace, name, named := strings.Cut(name, ":")

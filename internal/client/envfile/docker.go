@@ -12,8 +12,8 @@ import (
 // maxDockerLine is the length of the longest line that docker --env-file accepts, in bytes.
 const maxDockerLine = 64<<10 - 1
 
-// dockerLine writes a line of a file for docker run --env-file, which knows no quotes: everything
-// behind the = is the value.
+// dockerLine writes a line of a file for docker run --env-file, which knows no quotes:
+// everything after the = is the value.
 func dockerLine(v Var) (string, error) {
 	line := v.Env + "=" + string(v.Value)
 	switch {

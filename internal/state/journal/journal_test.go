@@ -442,7 +442,7 @@ func TestCreateRefusesSizes(t *testing.T) {
 	}
 }
 
-// Any content behind the header gives the whole records at its beginning or an error.
+// Any content after the header gives the whole records at its beginning or an error.
 func FuzzRecords(f *testing.F) {
 	path := mustCreate(f)
 	j := mustOpen(f, path, 0)

@@ -66,7 +66,7 @@ func (f *file) readHeader() error {
 	return nil
 }
 
-// Replay calls fn for each record behind the one that the state file has applied last, in
+// Replay calls fn for each record after the last one that the state file has applied, in
 // order, and makes the journal ready for the next record. fn may keep the record.
 //
 // A record that is not whole ends the journal: a power failure during a write leaves
@@ -184,8 +184,9 @@ func (f *file) settle(b []byte, torn uint64) error {
 	return f.sync()
 }
 
-// recordFrom returns the record at the beginning of b if its number is at least least.
-// It looks at the number first: other content of the file would be summed up for nothing.
+// recordFrom returns the record at the beginning of b if its number is at least least. It
+// checks the number first, so that it does not compute sums over other content of the
+// file.
 func (f *file) recordFrom(b []byte, least uint64) (r Record, durable uint64, ok bool) {
 	most := least + uint64(f.header.size/alignment) // #nosec G115 -- a size is not negative
 	if seq := seqOf(b); seq < least || seq > most {
@@ -194,7 +195,7 @@ func (f *file) recordFrom(b []byte, least uint64) (r Record, durable uint64, ok 
 	return decodeRecord(b, f.header.salt)
 }
 
-// mapped calls fn with the content of the file. Mapped, it takes no memory of the
+// mapped calls fn with the content of the file. It is mapped, so it uses no memory of the
 // process afterwards.
 func (f *file) mapped(fn func(b []byte) error) (err error) {
 	b, err := unix.Mmap(int(f.Fd()), 0, int(f.header.size), unix.PROT_READ, unix.MAP_SHARED)

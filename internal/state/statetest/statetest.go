@@ -21,7 +21,7 @@ func (k Key) MAC(parts ...[]byte) []byte {
 	return mac.Sum(nil)
 }
 
-// Unlock is a [state.Unlock] that does not look at the keyring.
+// Unlock is a [state.Unlock] that ignores the keyring.
 func (k Key) Unlock(string, []byte) (state.Keys, error) { return state.Keys{MAC: k}, nil }
 
 // Open opens a state file with the empty key.

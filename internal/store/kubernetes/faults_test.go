@@ -82,7 +82,7 @@ func staged(t *testing.T, server *kubetest.Server, timeout time.Duration) (st *k
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	// The timeout is meant for the fault; a busy machine may exceed it before.
+	// The timeout is for the fault. A busy machine may exceed it even before the fault.
 	await(t, "the store to be ready", func() bool { return st.Check(t.Context()) == nil })
 	return st, proxy, namespace
 }

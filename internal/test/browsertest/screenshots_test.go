@@ -86,7 +86,7 @@ func (s *server) fill() {
 	request(s.t, "GET", s.url+"/api/app/"+shop+"/secrets/db/reveal", "", "", "Authorization-PSK", reader)
 }
 
-// command runs a command of administration and returns what it prints.
+// command runs an administration command and returns its output.
 func (s *server) command(args ...string) string {
 	s.t.Helper()
 	out, err := strongroom(s.t, append(args, "--config", s.config)...).Output()

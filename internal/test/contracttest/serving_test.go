@@ -121,7 +121,7 @@ apis:
 	})
 }
 
-// administer runs a command on the server and returns what it prints.
+// administer runs a command on the server and returns its output.
 func (s *server) administer(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := run(t, append(args, "--config", s.config)...).Output()

@@ -88,7 +88,7 @@ func mustBoot(t *testing.T, files ...string) *machine {
 	return m
 }
 
-// try runs a command in the machine and returns what it printed.
+// try runs a command in the machine and returns its output.
 func (m *machine) try(script string) (string, error) {
 	cmd := exec.Command("nsenter", "--target", m.init, "--all", "--root", "--wd", "/usr/bin/env", "-i",
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", "HOME=/root", "LC_ALL=C.UTF-8", "sh", "-c", script)

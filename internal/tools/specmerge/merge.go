@@ -56,8 +56,8 @@ func apply(ours []byte, doc *yaml.Node) error {
 	return nil
 }
 
-// check compares the published JSON instead of the YAML behind it, so that no
-// alternative YAML spelling gets past it.
+// check compares the published JSON instead of its YAML source, so that no alternative
+// YAML spelling gets past it.
 func check(before, after []byte) error {
 	var given, merged any
 	if err := json.Unmarshal(before, &given); err != nil {

@@ -23,7 +23,7 @@ type devices struct {
 
 type device struct {
 	client, scope, userCode string
-	user                    string // who has agreed; empty: not yet, "-": refused
+	user                    string // the user that agreed; empty: not yet, "-": refused
 }
 
 // startDevice answers a device authorization request.
