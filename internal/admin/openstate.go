@@ -8,8 +8,8 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// CreateState creates a state file, whose keyring the key of the source opens. Errors: those
-// of [state.Create] and of the source.
+// CreateState creates a state file. The key of the source opens its keyring. Errors:
+// those of [state.Create] and of the source.
 func CreateState(ctx context.Context, path string, source keyring.Source) error {
 	return state.Create(path, func(id string) ([]byte, state.MACKey, error) { return keyring.New(ctx, source, id) })
 }

@@ -82,7 +82,7 @@ func openClients(c *config.Console, strategies map[string]*oidc.Strategy) (issue
 	return issuers, errors.Join(wrong...)
 }
 
-// kinds returns the owners whose secrets the APIs serve, with the rules of each API.
+// kinds returns the kinds of owners that the APIs serve, with the rules of each API.
 func (r *resources) kinds(cfg *config.Config) (kinds []console.Kind) {
 	if api := cfg.APIs.OpenHands; api != nil {
 		kind := console.Kind{

@@ -14,9 +14,9 @@ import (
 	"github.com/strongroom/strongroom/internal/store/kubernetes"
 )
 
-// serverLog returns a log whose reader cannot block or end the server. A write to a
-// closed pipe must not end the process (SIGPIPE). Libraries with their own logging use
-// it too. Close the queue at the end to flush it.
+// serverLog returns a log that a slow or closed reader cannot block. A write to a closed
+// pipe does not end the process (SIGPIPE). Libraries with their own logging use it too.
+// Close the queue at the end to flush it.
 func serverLog(w io.Writer, c config.Log) (*slog.Logger, *logging.Queue) {
 	signal.Ignore(syscall.SIGPIPE)
 	q := logging.NewQueue(w, func(w io.Writer) slog.Handler { return handler(w, c.Format, slog.LevelInfo) })

@@ -20,7 +20,7 @@ import (
 
 const back = "https://secrets.example/console/signed-in/sso"
 
-// A signIn is a sign-in at an issuer whose token endpoint answers as the test says.
+// A signIn is a sign-in at an issuer. The test sets the answers of its token endpoint.
 type signIn struct {
 	*issuer
 	t       *testing.T

@@ -52,7 +52,7 @@ func (m *Mask) Write(p []byte) (int, error) {
 	return len(p), m.flushLocked(false)
 }
 
-// Close writes what is held back.
+// Close writes the bytes that are held back.
 func (m *Mask) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

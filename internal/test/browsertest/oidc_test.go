@@ -233,7 +233,7 @@ func TestASessionEndsWithItsStrategy(t *testing.T) {
 	}
 }
 
-// An answer is what the issuer sends a browser back with.
+// An answer has the parameters with which the issuer redirects a browser back.
 type answer struct {
 	cookie string // of the browser that asked
 	back   *url.URL
