@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // copies returns the paths of the person's copies of run --fallback.
@@ -54,6 +55,13 @@ func TestFallbackIsUsedWhileTheServerIsAway(t *testing.T) {
 		if text := mustRead(t, path); strings.Contains(text, "fallback-") || strings.Contains(text, "TOKEN") || info.Mode().Perm() != 0o600 || dir.Mode().Perm() != 0o700 {
 			t.Errorf("%s has the value or its name, or mode %o in %o", path, info.Mode().Perm(), dir.Mode().Perm())
 		}
+	}
+	old := filepath.Join(filepath.Dir(p.copies(t)[0]), "old")
+	mustWrite(t, old, "of a credential that is gone")
+	mustWork(t, os.Chtimes(old, time.Time{}, time.Now().AddDate(0, 0, -31)))
+	p.printed(t, "1h")
+	if _, err := os.Stat(old); err == nil {
+		t.Error("a copy that is too old to be used is still there")
 	}
 	p.server.mustStop(t)
 	const warning = "warning: the server does not answer: "

@@ -133,12 +133,17 @@ func (f *Fallback) Keep(vars []envfile.Var, all []Secret) error {
 }
 
 func removeOld(dir string, now time.Time) {
-	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return // tidying is not worth an error
+	}
+	defer func() { _ = root.Close() }()
+	_ = fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
-			return nil //nolint:nilerr // tidying is not worth an error
+			return nil //nolint:nilerr // the rest is tidied
 		}
 		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > MaxFallback {
-			_ = os.Remove(path)
+			_ = root.Remove(path)
 		}
 		return nil
 	})
