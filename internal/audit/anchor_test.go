@@ -131,16 +131,22 @@ func TestForgedAnchorsAreRejected(t *testing.T) {
 	for _, tc := range []struct{ what, text string }{
 		{"nothing", ""},
 		{"two lines", good + "\n" + good},
-		{"another word", with(0, "strongroom-audit-v2")},
+		{"another word", with(0, "strongroom-audit-v3")},
+		{"the word of earlier versions", with(0, "strongroom-audit-v1")},
+		{"without the position", strings.Join(append(append([]string{"strongroom-audit-v1"}, words[1:4]...), words[6:]...), " ")},
 		{"another file's", mustAnchor(t, other)},
 		{"another file's id", with(1, strings.Repeat("0", 32))},
 		{"an earlier entry", with(2, "1")},
 		{"no number", with(2, "two")},
-		{"another MAC", with(3, words[5])},
+		{"another MAC", with(3, words[7])},
 		{"half a MAC", with(3, words[3][:32])},
-		{"another time", with(4, "2020-01-01T00:00:00Z")},
-		{"no time", with(4, "now")},
-		{"another signature", with(5, words[3])},
+		{"another position", with(4, "1")},
+		{"no position", with(4, "one")},
+		{"another chain", with(5, strings.Repeat("0", 32))},
+		{"half a chain", with(5, words[5][:16])},
+		{"another time", with(6, "2020-01-01T00:00:00Z")},
+		{"no time", with(6, "now")},
+		{"another signature", with(7, words[3])},
 	} {
 		if err := l.CheckAnchor(tc.text); !errors.Is(err, audit.ErrNotAnchor) {
 			t.Errorf("%s: %v, want ErrNotAnchor", tc.what, err)
@@ -322,4 +328,50 @@ func TestBlockedAnchorWriteIsAnErrorAndBlocksNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The last change has no audit entry, so only the position of the state file reveals it.
+func TestAnchorNoticesALostChangeWithoutAnEntry(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	l := open(f)
+	mustRecord(t, l, "a")
+	change := func(f *state.File, value string) {
+		t.Helper()
+		err := f.Update(t.Context(), func(tx *state.Tx) error {
+			b := tx.Bucket("session")
+			return b.Put([]byte("k"), []byte(value))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(l.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	old := mustRead(t, path)
+	f = mustOpen(t, path)
+	l = open(f)
+	change(f, "ended")
+	anchor := mustAnchor(t, l)
+	if err := errors.Join(l.CheckAnchor(anchor), l.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(f.Journal(), path) {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path, []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f = mustOpen(t, path)
+	l = mustLog(t, f)
+	if err := l.CheckAnchor(anchor); !errors.Is(err, audit.ErrRolledBack) || !strings.Contains(err.Error(), "was anchored at change") {
+		t.Errorf("an old copy: %v, want ErrRolledBack", err)
+	}
+	change(f, "another")
+	if err := l.CheckAnchor(anchor); !errors.Is(err, audit.ErrRolledBack) || !strings.Contains(err.Error(), "is not the one") {
+		t.Errorf("an old copy that went on: %v, want ErrRolledBack", err)
+	}
 }

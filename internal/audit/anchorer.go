@@ -101,7 +101,7 @@ func (a *Anchorer) anchor() {
 func (a *Anchorer) holds(next Anchor) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.err == nil && next.link() == a.last.link() && a.last != (Anchor{})
+	return a.err == nil && next.link() == a.last.link() && next.State == a.last.State && a.last != (Anchor{})
 }
 
 // settle stores the outcome. It reports whether this is the first of consecutive

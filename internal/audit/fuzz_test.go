@@ -50,6 +50,8 @@ func FuzzParseAnchor(f *testing.F) {
 	f.Add(a.String())
 	f.Add(a.String() + "\n")
 	f.Add("strongroom-audit-v1 x 1 2 3 4")
+	a.State = state.Position{Seq: 5200, Chain: [16]byte{3}}
+	f.Add(a.String())
 	f.Fuzz(func(t *testing.T, text string) {
 		a, err := audit.ParseAnchor(text)
 		if err != nil {
