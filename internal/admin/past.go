@@ -8,15 +8,14 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// LastBackup returns when the last backup of this file was taken, as far as it is known;
-// zero if it is not.
+// LastBackup returns the time of the last known backup of this file, or zero.
 func (s *Service) LastBackup() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lastBackup
 }
 
-// happened sets a time, unless it is known to be later.
+// happened sets a time, unless a later one is known.
 func (s *Service) happened(last *time.Time, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,13 +27,12 @@ func (s *Service) happened(last *time.Time, at time.Time) {
 const (
 	// lookBack limits the entries that FindPast reads.
 	lookBack = 200_000
-	// lookAtOnce limits the memory for that.
+	// lookAtOnce is the number of entries read at once.
 	lookAtOnce = 1000
 )
 
-// FindPast looks in the background for the last backup and the last rotation of the
-// keyring by earlier processes, in the last 200,000 entries of the audit log. Only its
-// first call does anything.
+// FindPast searches the last 200,000 entries of the audit log in the background for the
+// last backup and the last rotation of the keyring. Only its first call does anything.
 func (s *Service) FindPast() { s.findPast.Do(func() { s.background.Go(s.readPast) }) }
 
 func (s *Service) readPast() {
@@ -57,7 +55,7 @@ func (s *Service) readPast() {
 	}
 }
 
-// notePast notes an entry about the past. It reports whether nothing is missing any more.
+// notePast takes the times from an entry. It reports whether all times are known.
 func (s *Service) notePast(e audit.Entry) (complete bool) {
 	if e.Event.Outcome == secret.Done && e.Event.Action == takeBackup {
 		s.happened(&s.lastBackup, e.Event.Time)

@@ -113,8 +113,8 @@ func (c *Console) answered(v *visit) error {
 }
 
 // redeem returns the caller of the issuer's answer, and sets strategy and tokens of the
-// draft. The state binds the answer to this browser, the path and iss to the issuer, the
-// nonce and the verifier the tokens to this attempt.
+// draft. State binds the answer to this browser; path and iss bind it to the issuer;
+// nonce and verifier bind the tokens to this attempt.
 func (c *Console) redeem(v *visit, draft *session.Session) (caller secret.Caller, p session.Pending, err error) {
 	query := v.r.URL.Query()
 	sent, err := v.r.Cookie(pendingCookie)

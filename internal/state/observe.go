@@ -36,7 +36,7 @@ func (f *File) observe(changes int, began time.Time, failed *error) {
 func (f *File) Bytes() int64 { return sizeOf(f.path) }
 
 // JournalFill returns how much of the journal's current file is used, and its size, in
-// bytes. A checkpoint begins at half.
+// bytes. A checkpoint begins when it is half full.
 func (f *File) JournalFill() (used, size int64) { return f.journalUsed.Load(), f.log.Bytes() }
 
 // LastCheckpoint returns when the last checkpoint ended, or when the file was opened. There

@@ -100,7 +100,8 @@ func alice() secret.Caller {
 
 var varying = regexp.MustCompile(`"request_id":"[A-Z2-7]{26}"|"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"`)
 
-// data returns the data of a successful answer, with NOW for times, or the whole of another.
+// data returns the data of a successful answer, with NOW for times, or the whole body of
+// any other answer.
 func data(w *httptest.ResponseRecorder) string {
 	body := varying.ReplaceAllStringFunc(w.Body.String(), func(found string) string {
 		if strings.HasPrefix(found, `"request_id"`) {

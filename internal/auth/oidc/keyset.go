@@ -107,7 +107,7 @@ func (s *KeySet) Close() error {
 	return nil
 }
 
-// run fetches until ctx is done. It starts with its item in fetching.
+// run fetches until ctx is done. The caller has put an item into fetching.
 func (s *KeySet) run(ctx context.Context) {
 	retry := retryFirst
 	for {

@@ -97,8 +97,8 @@ func pageGoesOnAfterANameThatIsGone(t T, st secret.Store) {
 	}
 }
 
-// Twelve secrets are a multiple of some page sizes, which makes the last page
-// empty, and no multiple of others.
+// Twelve is a multiple of some page sizes, which makes the last page empty, but not of
+// others.
 func walkThroughPagesMeetsEverySecretOnce(t T, st secret.Store) {
 	all := numbered(t, st)
 	for _, limit := range []int{1, 4, 5, 12} {
