@@ -450,7 +450,7 @@ type Nx1 struct {
 	SuspiciousValues string `yaml:"suspicious_values"`
 }
 
-// Load reads the config file. Its error lists all errors, each with the path of its
+// Load reads the config file. It reports all errors at once, each with the path of its
 // field.
 func Load(path string) (*Config, error) {
 	text, err := safefile.Read(path)

@@ -47,7 +47,8 @@ func (c *Console) issuer(name string) *Issuer {
 	return nil
 }
 
-// maxNext limits the address to go to after a sign-in, so that the cookie stays small.
+// maxNext limits the length of the address after a sign-in, so that the cookie stays
+// small.
 const maxNext = 1000
 
 // askIssuer sends the browser to the issuer.

@@ -210,8 +210,8 @@ func (f *File) suspect(err error) error {
 	return nil
 }
 
-// An alteredError is in place of every change of a file that was opened for an
-// investigation.
+// An alteredError is the reason why a file that was opened for an investigation cannot be
+// changed.
 type alteredError struct{ error }
 
 // takeOver makes a file of format 2 one of this format: its rows count as they are. It

@@ -261,7 +261,7 @@ func TestLargeAlteredFileBreaksSoonAfterItsStart(t *testing.T) {
 	_ = f.Close()
 }
 
-// The row goes behind the back of the running process.
+// This changes the row without the running process.
 func TestVerifyNoticesARowThatIsAlteredMeanwhile(t *testing.T) {
 	path := mustCreate(t)
 	f := mustOpen(t, path)

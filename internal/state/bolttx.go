@@ -41,7 +41,7 @@ func (tx *boltTx) set(bucket string, key, value []byte) error {
 	return nil
 }
 
-// exchange replaces a row in the sum. A value is nil for none.
+// exchange replaces a row in the sum. A nil value means that there is no row.
 func (tx *boltTx) exchange(bucket string, key, before, after []byte) {
 	if before != nil {
 		tx.sum.subtract(tx.auth.of(bucket, key, before))

@@ -27,8 +27,8 @@ func DecodeFile(text []byte, into any) error {
 	return Decode(text, into)
 }
 
-// begins reports whether the first line that is no comment is the mark of a
-// document's beginning.
+// begins reports whether the first line that is not a comment marks the beginning of a
+// document.
 func begins(text []byte) bool {
 	for line := range bytes.Lines(text) {
 		line = bytes.TrimSpace(line)

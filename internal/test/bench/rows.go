@@ -15,8 +15,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A row is one row that a request writes to the state file, found by comparing the
-// file before and after. The floors write similar rows.
+// A row describes one write of a request to the state file, found by comparing the file
+// before and after. The floors write similar rows.
 type row struct {
 	Bucket     string
 	Kind       rowKind

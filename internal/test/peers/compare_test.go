@@ -119,8 +119,8 @@ func (s side) answers(t *testing.T, r request) answer {
 
 var errorID = regexp.MustCompile(`"error_id":"[0-9a-f]{32}"`)
 
-// withoutEcho returns the body of a 422 without the input and ctx of each error, and whether it
-// had any. Only ids that differ from run to run are changed, too.
+// withoutEcho returns the body of a 422 without the input and ctx of each error, and
+// whether it had any. It also replaces ids that differ from run to run.
 func withoutEcho(body []byte) (text string, echoed bool) {
 	type mistake struct {
 		Type  string            `json:"type"`
