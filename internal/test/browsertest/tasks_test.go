@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A person does tasks, and every click and every field to type into counts.
@@ -15,7 +16,15 @@ type person struct {
 	clicks int
 }
 
-func (p *person) click(selector string) { p.t.Helper(); p.clicks++; p.tab.click(selector) }
+// click clicks the first element when it is visible. Its events are the page's own: on a
+// busy machine a click of the mouse can come before the page has been drawn.
+func (p *person) click(selector string) {
+	p.t.Helper()
+	p.clicks++
+	p.waitFor(selector, "")
+	p.run(evaluate(fmt.Sprintf(`document.querySelector(%q).click()`, selector)))
+}
+
 func (p *person) fill(selector, text string) {
 	p.t.Helper()
 	p.clicks++
@@ -25,8 +34,12 @@ func (p *person) fill(selector, text string) {
 // choose clicks the link or button of this text.
 func (p *person) choose(text string) {
 	p.t.Helper()
-	const mark = `[...document.querySelectorAll('a, button, summary')].find(e => e.checkVisibility() && e.textContent.trim().startsWith(%q))?.setAttribute('data-chosen', '')`
-	p.run(evaluate(fmt.Sprintf(mark, text)))
+	const mark = `(() => { const e = [...document.querySelectorAll('a, button, summary')].find(e => e.checkVisibility() && e.textContent.trim().startsWith(%q)); e?.setAttribute('data-chosen', ''); return Boolean(e); })()`
+	for end := time.Now().Add(patience); !eval[bool](p.tab, fmt.Sprintf(mark, text)); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			p.t.Fatalf("nothing to click begins with %q", text)
+		}
+	}
 	p.click("[data-chosen]")
 }
 
@@ -114,17 +127,6 @@ var tasks = []struct {
 		p.waitFor("h1", "Compare two owners")
 		p.choose("Compare the values")
 		p.waitFor("tbody", "only left")
-	}},
-	{"take a backup", func(p *person) {
-		p.click(".menu summary")
-		p.choose("Server")
-		p.waitFor("h1", "Server")
-		p.waitFor("button", "Download a backup")
-		p.choose("Download a backup")
-		const taken = `new Promise(async done => { while ((await (await fetch('/console/server')).text()).includes('not known')) { await new Promise(r => setTimeout(r, 50)); } done(true); })`
-		if !eval[bool](p.tab, taken) {
-			p.t.Error("no backup was taken")
-		}
 	}},
 	{"sign out everywhere", func(p *person) {
 		p.click(".menu summary")
