@@ -73,8 +73,8 @@ func mustRead(t *testing.T, path string) []byte {
 	return text
 }
 
-// pythonClient generates packages with openapi-python-client. A warning fails the test: the
-// generator leaves out what it cannot express.
+// pythonClient generates packages with openapi-python-client. A warning fails the test:
+// the generator omits operations that it cannot express.
 func pythonClient(t *testing.T, s *server, source, dir string) *exec.Cmd {
 	for _, name := range documents {
 		cmd := s.client(t, "venv/bin/openapi-python-client", "generate", "--path", filepath.Join(source, name+".json"),

@@ -115,7 +115,7 @@ func (s *server) client(t *testing.T, path string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// mustRun returns what the command prints to standard output.
+// mustRun returns the standard output of the command.
 func mustRun(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	var errors bytes.Buffer
