@@ -8,8 +8,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// everyCommand calls fn with each command of the tree.
+// everyCommand calls fn with each command of the tree that help texts list.
 func everyCommand(c *cobra.Command, fn func(*cobra.Command)) {
+	if c.Hidden {
+		return
+	}
 	fn(c)
 	for _, child := range c.Commands() {
 		everyCommand(child, fn)
