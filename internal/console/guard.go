@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/server"
@@ -43,7 +44,10 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // can make its own name resolve to this server's address (DNS rebinding), and would then
 // be of the same origin. It cannot do that to an address or to localhost.
 func (c *Console) checkHost(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil && port != "" {
+			return false
+		}
 		host = name
 	}
 	host = strings.ToLower(strings.Trim(host, "[]"))

@@ -58,7 +58,7 @@ func (c *Console) askIssuer(v *visit) error {
 		return secret.ErrNotFound
 	}
 	here := c.address(v.r)
-	if u, _ := url.Parse(here); u.Host != v.r.Host { // the cookie would be missing when the browser comes back
+	if u, err := url.Parse(c.URL); err == nil && c.URL != "" && u.Host != v.r.Host { // the cookie would be missing when the browser comes back
 		http.Redirect(v.w, v.r, here+v.r.URL.RequestURI(), http.StatusSeeOther) // #nosec G710 -- the address is in the config
 		return nil
 	}

@@ -146,3 +146,27 @@ func TestTokensOfASessionAreRenewed(t *testing.T) {
 		}
 	}
 }
+
+func TestSigningInSurvivesAnyHost(t *testing.T) {
+	p := startProvider(t)
+	s := openSite(t)
+	s.Issuers = []Issuer{p.issuer()}
+	for host, want := range map[string]int{
+		"127.0.0.1": 303, "127.0.0.1:": 303, "127.0.0.1:3000": 303, "[::1]:3000": 303, "localhost": 303,
+		"127.0.0.1:abc": 421, "127.0.0.1:-1": 421, "127.0.0.1:65536": 421, "localhost:abc": 421, "::1": 303,
+	} {
+		if resp := s.askIssuerAt(host, "/console/sign-in/sso"); resp.Code != want {
+			t.Errorf("Host %q: %d, want %d", host, resp.Code, want)
+		}
+	}
+}
+
+// askIssuerAt requests the path with this Host header.
+func (s *site) askIssuerAt(host, path string) *httptest.ResponseRecorder {
+	s.t.Helper()
+	req := s.request("GET", path, nil)
+	req.Host = host
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, req)
+	return w
+}
