@@ -57,11 +57,13 @@ func (c *Console) askIssuer(v *visit) error {
 	if issuer == nil {
 		return secret.ErrNotFound
 	}
-	here := c.address(v.r)
-	if u, err := url.Parse(c.URL); err == nil && c.URL != "" && u.Host != v.r.Host { // the cookie would be missing when the browser comes back
-		http.Redirect(v.w, v.r, here+v.r.URL.RequestURI(), http.StatusSeeOther) // #nosec G710 -- the address is in the config
+	if c.elsewhere(v.r) { // the cookie would be missing when the browser comes back
+		query := v.r.URL.Query()
+		query.Set(movedField, "1")
+		http.Redirect(v.w, v.r, c.URL+v.r.URL.EscapedPath()+"?"+query.Encode(), http.StatusSeeOther) // #nosec G710 -- the address is in the config
 		return nil
 	}
+	here := c.address(v.r)
 	next := localAddress(v.r.URL.Query().Get("next"))
 	if len(next) > maxNext {
 		next = localAddress("")
@@ -78,6 +80,16 @@ func (c *Console) askIssuer(v *visit) error {
 	http.SetCookie(v.w, pending(c.Sessions.Suspend(p), session.PendingLifetime))
 	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
 	return nil
+}
+
+// movedField in the query means that the browser was redirected to the configured address.
+const movedField = "moved"
+
+// elsewhere reports whether the browser seems to be at another address than the configured
+// one. After one redirect it is there, and a proxy does not pass its Host header.
+func (c *Console) elsewhere(r *http.Request) bool {
+	u, err := url.Parse(c.URL)
+	return err == nil && c.URL != "" && u.Host != r.Host && !r.URL.Query().Has(movedField)
 }
 
 // address returns the address by which the browser reaches the server, as the issuer must

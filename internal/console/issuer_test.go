@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -158,6 +159,26 @@ func TestSigningInSurvivesAnyHost(t *testing.T) {
 		if resp := s.askIssuerAt(host, "/console/sign-in/sso"); resp.Code != want {
 			t.Errorf("Host %q: %d, want %d", host, resp.Code, want)
 		}
+	}
+}
+
+func TestSigningInMovesToTheConfiguredAddressOnce(t *testing.T) {
+	p := startProvider(t)
+	s := openSite(t)
+	s.Issuers, s.URL = []Issuer{p.issuer()}, "https://secrets.example.org"
+	const path = "/console/sign-in/sso?next=%2Fconsole%2Faudit"
+	to := s.askIssuerAt("127.0.0.1:3000", path).Header().Get("Location")
+	here, ok := strings.CutPrefix(to, s.URL)
+	if !ok || !strings.Contains(here, "next=%2Fconsole%2Faudit") {
+		t.Fatalf("at another address than the configured one: redirected to %q", to)
+	}
+	// The proxy of the configured address does not pass Host.
+	if to := s.askIssuerAt("127.0.0.1:3000", here).Header().Get("Location"); !strings.HasPrefix(to, p.URL+"/auth?") {
+		t.Errorf("after one redirect to the configured address: redirected to %q, want the issuer", to)
+	}
+	s.Named = func(host string) bool { return host == "secrets.example.org" }
+	if to := s.askIssuerAt("secrets.example.org", path).Header().Get("Location"); !strings.HasPrefix(to, p.URL+"/auth?") {
+		t.Errorf("at the configured address: redirected to %q, want the issuer", to)
 	}
 }
 
