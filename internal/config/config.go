@@ -241,7 +241,7 @@ type Stream struct {
 type Syslog struct {
 	// Address is host:port. The usual port is 6514.
 	Address string `yaml:"address"`
-	// Plain sends over TCP without TLS: for a server on this machine.
+	// Plain sends over TCP without TLS: only to an address on this machine.
 	Plain bool `yaml:"plain"`
 	// CAFile holds the PEM certificates that verify the server. Default: those of the
 	// system.

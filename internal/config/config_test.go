@@ -196,6 +196,31 @@ apis: {openhands: {store: embedded, auth: [here]}}
 	}
 }
 
+func TestPlainSyslogNeedsAnAddressOnThisMachine(t *testing.T) {
+	const want = "audit.stream.syslog.plain: needs an address on this machine"
+	for address, ok := range map[string]bool{
+		"127.0.0.1:514": true, "127.8.9.10:514": true, "[::1]:514": true, "localhost:514": true,
+		"10.0.0.5:514": false, "siem.example:514": false, "localhost.example:514": false, "0.0.0.0:514": false, "[fe80::1]:514": false,
+	} {
+		for _, plain := range []bool{true, false} {
+			_, err := config.Load(mustWrite(t, fmt.Sprintf(`
+audit: {stream: {syslog: {address: %q, plain: %t}}}
+state: {path: strongroom.db, key: {env: STATE_KEY}}
+stores: {embedded: {bolt: {}}}
+auth: {psk: {api_key: {header: Authorization-PSK, keys_file: psks.yaml}}}
+apis: {nx1: {store: embedded, auth: [psk]}}
+`, address, plain)))
+			if ok || !plain {
+				if err != nil {
+					t.Errorf("%s, plain %t: %v", address, plain, err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, plain: got %v, want %q", address, err, want)
+			}
+		}
+	}
+}
+
 func TestEverySampleLoads(t *testing.T) {
 	for _, file := range samples(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) { mustLoad(t, file) })

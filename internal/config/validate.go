@@ -90,6 +90,7 @@ func (s *Stream) validate(m *problems) {
 		host, _, _ := net.SplitHostPort(l.Address)
 		m.bad(!hostPort(l.Address) || host == "", "audit.stream.syslog.address: must be host:port")
 		m.bad(l.Plain && l.CAFile+l.Certificate+l.Key != "", "audit.stream.syslog.plain: excludes ca_file, certificate and key")
+		m.bad(l.Plain && host != "" && !loopback(l.Address), "audit.stream.syslog.plain: needs an address on this machine, otherwise the entries could be read on the network")
 		m.bad((l.Certificate == "") != (l.Key == ""), "audit.stream.syslog.certificate: needs key, and key needs certificate")
 	}
 	if h := s.HTTP; h != nil {
