@@ -21,19 +21,27 @@ const warnEvery = 24 * time.Hour
 // Working renewal has replaced it by then.
 const expiresSoon = 14 * 24 * time.Hour
 
-// findings returns findings about the transport of the APIs: the certificate, or its
-// absence.
-func findings(l config.Listen, t *tls.Config, now time.Time) []admin.Finding {
-	switch {
-	case t != nil:
+// findings returns findings about the transport of the APIs and the console: the
+// certificate, or its absence.
+func findings(cfg *config.Config, t *tls.Config, now time.Time) (found []admin.Finding) {
+	if t != nil {
 		return examineChain(t.Certificates[0].Certificate, now)
-	case l.Unencrypted():
-		return []admin.Finding{{
-			About: "listen.address", OK: true, Warning: true,
-			Text: "secrets and credentials cross the network unencrypted: set listen.tls, or terminate TLS in a proxy and let nothing else reach the address",
-		}}
 	}
-	return nil
+	if cfg.Listen.Unencrypted() {
+		found = append(found, unencrypted("listen.address"))
+	}
+	if c := cfg.Console; c != nil && (config.Listen{Address: c.Address, TLS: cfg.Listen.TLS}).Unencrypted() {
+		found = append(found, unencrypted("console.address"))
+	}
+	return found
+}
+
+// unencrypted is the warning about the address in this field of the config.
+func unencrypted(field string) admin.Finding {
+	return admin.Finding{
+		About: field, OK: true, Warning: true,
+		Text: "secrets and credentials cross the network unencrypted: set listen.tls, or terminate TLS in a proxy and let nothing else reach the address",
+	}
 }
 
 // findingsOf returns the findings of a config that is not in use.
@@ -43,7 +51,7 @@ func findingsOf(cfg *config.Config) []admin.Finding {
 	if err != nil {
 		return append(anonymous, admin.Finding{About: "certificate", Text: err.Error()})
 	}
-	return append(anonymous, findings(cfg.Listen, t, time.Now())...)
+	return append(anonymous, findings(cfg, t, time.Now())...)
 }
 
 // anonymousFindings warns of each strategy that accepts requests without a credential.

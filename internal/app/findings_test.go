@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -57,9 +58,34 @@ func TestEveryCertificateOfTheChainIsChecked(t *testing.T) {
 		{"not valid yet", [][]byte{mustCertify(t, -time.Hour, 60*day)}, "is not valid before", true},
 		{"the second one is not a certificate", [][]byte{long, []byte("x")}, "certificate 2 of listen.tls.certificate cannot be read", true},
 	} {
-		found := findings(config.Listen{}, &tls.Config{Certificates: []tls.Certificate{{Certificate: tc.chain}}}, noon)
+		found := findings(&config.Config{}, &tls.Config{Certificates: []tls.Certificate{{Certificate: tc.chain}}}, noon)
 		if len(found) != 1 || !strings.Contains(found[0].Text, tc.says) || found[0].Warns() != tc.warns {
 			t.Errorf("%s: %+v", tc.what, found)
+		}
+	}
+}
+
+func TestEachUnencryptedAddressIsReported(t *testing.T) {
+	for _, tc := range []struct {
+		listen  string
+		console *config.Console
+		want    []string
+	}{
+		{"127.0.0.1:3000", nil, nil},
+		{"127.0.0.1:3000", &config.Console{}, nil},
+		{"127.0.0.1:3000", &config.Console{Address: "127.0.0.1:3443"}, nil},
+		{"127.0.0.1:3000", &config.Console{Address: "10.0.0.5:3443"}, []string{"console.address"}},
+		{"0.0.0.0:3000", &config.Console{}, []string{"listen.address"}},
+		{"0.0.0.0:3000", &config.Console{Address: "10.0.0.5:3443"}, []string{"listen.address", "console.address"}},
+	} {
+		var about []string
+		for _, f := range findings(&config.Config{Listen: config.Listen{Address: tc.listen}, Console: tc.console}, nil, noon) {
+			if f.Warns() {
+				about = append(about, f.About)
+			}
+		}
+		if !slices.Equal(about, tc.want) {
+			t.Errorf("listen.address %s, console %+v: warnings about %q, want %q", tc.listen, tc.console, about, tc.want)
 		}
 	}
 }

@@ -126,7 +126,7 @@ func (r *reloader) findings() []admin.Finding {
 
 // transport returns the findings about certificate and encryption.
 func (r *reloader) transport() []admin.Finding {
-	return findings(r.running.Listen, r.current.TLS(), time.Now())
+	return findings(r.running, r.current.TLS(), time.Now())
 }
 
 // warn logs warnings about the transport. Anonymous callers were configured on purpose, so

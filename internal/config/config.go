@@ -48,7 +48,8 @@ type Config struct {
 type Console struct {
 	// Address is host:port of a listener of its own, with the settings of listen. It
 	// serves the console beside the APIs, and listen.address then serves only the APIs.
-	// Default: listen.address serves both. It takes a restart.
+	// Any but loopback without TLS gets a warning. Default: listen.address serves both.
+	// It takes a restart.
 	Address string `yaml:"address"`
 	// Auth lists the strategies of kind api_key by whose keys people can sign in: names
 	// under auth; [] for none. Default: all of that kind.
