@@ -114,6 +114,7 @@ type ownersBody struct {
 	Values      bool // were compared
 	Partial     bool // an owner has more secrets
 	Different   int
+	NotCompared int // secrets whose values the caller may not reveal
 }
 
 // A comparedSecret is a secret that one of the owners or both have.
@@ -177,6 +178,9 @@ func (c *Console) showOwners(v *visit, body ownersBody) error {
 		same := s.Old && s.New && !slices.ContainsFunc(s.Rows, func(r compared) bool { return r.Old != r.New || r.OldPrint != r.NewPrint })
 		if !same {
 			body.Different++
+		}
+		if s.Hidden {
+			body.NotCompared++
 		}
 	}
 	return c.render(v, http.StatusOK, "owners", page{Title: "Compare owners", Nav: "secrets", Owner: body.Left.String(), Body: body})

@@ -30,14 +30,16 @@ import (
 
 // keysFile has an administrator of the server, one of the secret db of user/a, one of
 // user/a without the right to reveal, an administrator of the server without some rights to
-// reveal, and a reader. The API keys are the subjects.
+// reveal, a reader, and one that may reveal one of two secrets. The API keys are the
+// subjects.
 var keysFile = fmt.Sprintf(`keys:
 - {id: k1, subject: root, sha256: %s, grants: [{actions: [list, create, write, delete, reveal, admin], owner: user/*}, {actions: [admin], owner: app/*}]}
 - {id: k2, subject: some, sha256: %s, grants: [{actions: [list, reveal, admin], owner: user/a, names: [db]}]}
 - {id: k3, subject: reader, sha256: %s, grants: [{actions: [list, reveal], owner: user/a}]}
 - {id: k5, subject: chief, sha256: %s, grants: [{actions: [list, create, write, delete, admin], owner: user/*}, {actions: [list, reveal, admin], owner: app/*}, {actions: [reveal], owner: app/0f8fad5b-d9cb-469f-a165-70867728950e, names: [db], deny: true}]}
 - {id: k4, subject: keeper, sha256: %s, grants: [{actions: [list, admin], owner: user/a}]}
-`, apikey.HashOf("root"), apikey.HashOf("some"), apikey.HashOf("reader"), apikey.HashOf("chief"), apikey.HashOf("keeper"))
+- {id: k6, subject: half, sha256: %s, grants: [{actions: [list], owner: user/a}, {actions: [reveal], owner: user/a, names: [db]}]}
+`, apikey.HashOf("root"), apikey.HashOf("some"), apikey.HashOf("reader"), apikey.HashOf("chief"), apikey.HashOf("keeper"), apikey.HashOf("half"))
 
 // openFile returns a state file with its audit log.
 func openFile(t *testing.T) (*state.File, *seal.Ring, *audit.Log) {
@@ -342,6 +344,16 @@ func TestComparingTwoOwnersNeedsTheRightsOnBoth(t *testing.T) {
 	self := []string{"left", "user/a", "right", "user/a"}
 	if got := keeper.wantStatus(200, "POST", "/console/owners", self...); strings.Contains(got, "same value") || !strings.Contains(got, "not compared") {
 		t.Errorf("without the right to reveal: %s", got)
+	}
+	const none, unknown = "No difference.", "2 were not compared: you may not reveal them."
+	if got := keeper.wantStatus(200, "POST", "/console/owners", self...); strings.Contains(got, none) || !strings.Contains(got, unknown) {
+		t.Errorf("without the right to reveal: %s", got)
+	}
+	if got := some.wantStatus(200, "POST", "/console/owners", self...); !strings.Contains(got, none) || strings.Contains(got, "not compared") {
+		t.Errorf("with the right to reveal the only listed secret: %s", got)
+	}
+	if got := s.signedInBy("half").wantStatus(200, "POST", "/console/owners", self...); strings.Contains(got, none) || !strings.Contains(got, "1 was not compared: you may not reveal it.") || !strings.Contains(got, "same value") {
+		t.Errorf("with the right to reveal one of two secrets: %s", got)
 	}
 	prints := func(b *browser) string {
 		_, text, _ := strings.Cut(b.wantStatus(200, "POST", "/console/owners", self...), `data-label="Left">`)
