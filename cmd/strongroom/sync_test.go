@@ -93,6 +93,30 @@ func putsToNx1(t *testing.T, i install, p *process) (ids []string) {
 	return ids
 }
 
+// The records of a killed server may only be in the page cache. If they counted before they are
+// on disk, a power failure could take back what an anchor or a checkpoint already names.
+func TestRecordsOfAKilledServerAreFlushedBeforeTheyCount(t *testing.T) {
+	mustHaveStrace(t)
+	i := mustInit(t)
+	p := mustServe(t, i)
+	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"A","value":"v"}`)
+	p.mustKill(t)
+	tr := mustTrace(t, i.path("data/strongroom.db"), nil, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	tr.process.mustStop(t)
+	calls, err := readTrace(tr.log)
+	mustWork(t, err)
+	for _, c := range calls {
+		switch name := tr.fileOf(c.args); {
+		case name == "" || !c.begins:
+		case strings.Contains(name, ".journal") && c.name == "fdatasync":
+			return
+		default:
+			t.Fatalf("%s(%s) precedes the flush of the journal", c.name, c.args)
+		}
+	}
+	t.Error("the journal is never flushed")
+}
+
 // A trace holds the system calls of a server while it made changes.
 type trace struct {
 	process *process

@@ -97,9 +97,13 @@ func (j *Journal) Replay(applied uint64, fn func(Record) error) error {
 	return j.continueAt(next)
 }
 
-// continueAt makes the next record the one with this number.
+// continueAt makes the next record the one with this number. It flushes the records that have
+// been read: after a kill they may only be in the page cache.
 func (j *Journal) continueAt(next uint64) error {
 	f := j.current()
+	if err := f.sync(); err != nil {
+		return err
+	}
 	j.written, j.durable = next-1, next-1
 	if f.next == next {
 		f.free.Store(false)
