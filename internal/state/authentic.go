@@ -258,9 +258,9 @@ func (f *File) Altered() error {
 }
 
 // Verify compares all rows of the file with the MAC over them again. Changes continue
-// meanwhile. Errors: ErrAltered, ErrDamaged.
+// meanwhile. Errors: ErrAltered, ErrDamaged, those of [File.Err].
 func (f *File) Verify() error {
-	if err := f.Altered(); err != nil {
+	if err := f.awaitComparison(); err != nil {
 		return err
 	}
 	f.moving.Lock()

@@ -248,6 +248,9 @@ func TestLargeAlteredFileBreaksSoonAfterItsStart(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Error("it is not broken after a minute")
 	}
+	if err := f.Verify(); !errors.Is(err, state.ErrAltered) {
+		t.Errorf("Verify of the broken file: %v, want ErrAltered", err)
+	}
 	if err := f.Close(); !errors.Is(f.Err(), state.ErrAltered) || err != nil {
 		t.Errorf("%v, %v, want ErrAltered", f.Err(), err)
 	}
