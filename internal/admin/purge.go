@@ -47,7 +47,11 @@ func (s *Service) purgeWanted() {
 func (s *Service) purgeIsWanted() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wanted := s.purging.wanted && s.lifetime.Err() == nil
+	wanted := s.purging.wanted
+	if err := s.lifetime.Err(); wanted && err != nil {
+		wanted, s.purging.err = false, err
+		s.log.Error("what was deleted may still be in the state file or its journal: run strongroom compact", "error", err)
+	}
 	s.purging.wanted = false
 	if !wanted {
 		close(s.purging.done)

@@ -260,6 +260,12 @@ func (f *File) writeThrough(set []change.Row, next position) error {
 	if err != nil {
 		return err
 	}
+	if f.wiping.Load() {
+		if err := f.log.Wipe(); err != nil { // the change is in bbolt, so it must not fail as on a full disk
+			f.stuckWith(err)
+			return f.Err()
+		}
+	}
 	f.log.Release()
 	f.last = next
 	f.publish(func(g *generation) { g.at, g.until = next, next })
