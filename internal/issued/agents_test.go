@@ -196,6 +196,30 @@ func TestRevokingAnUnknownSandboxIsAnError(t *testing.T) {
 	}
 }
 
+// A process that is paused for minutes between two readings must not take the pause for a clock
+// that was set ahead.
+func TestPauseBetweenReadingsOfTheClockEndsNoKey(t *testing.T) {
+	c := newClock()
+	paused := c.clock()
+	var pause time.Duration // after the next reading
+	after := func(wall time.Time, elapsed time.Duration) (time.Time, time.Duration) {
+		c.pass(pause)
+		pause = 0
+		return wall, elapsed
+	}
+	s := newStack(t, issued.Clock{
+		Wall:    func() time.Time { wall, _ := after(paused.Wall(), 0); return wall },
+		Elapsed: func() time.Duration { _, elapsed := after(time.Time{}, paused.Elapsed()); return elapsed },
+	})
+	s.mustHold(t, on(alice, "db"))
+	key, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: time.Hour})
+	pause = 50 * time.Minute
+	s.wantKnown(t, key, true, "in a request that was paused")
+	s.wantKnown(t, key, true, "10 minutes before its end")
+	c.pass(10 * time.Minute)
+	s.wantKnown(t, key, false, "at its end")
+}
+
 // With any setting of the wall clock, a key never works for longer than its lifetime, and
 // an expired key never works again.
 func TestSettingTheClockBackNeverRevivesAKey(t *testing.T) {

@@ -34,9 +34,12 @@ type steadyClock struct {
 // setAhead raises the clock to a time that an earlier process has seen.
 func (c *steadyClock) setAhead(seen time.Time) { c.raise(seen.UnixNano() - int64(c.Elapsed())) }
 
+// now reads the wall clock first: if the process is paused between the two readings, the other
+// order would add the pause for good.
 func (c *steadyClock) now() time.Time {
+	wall := c.Wall().UnixNano()
 	elapsed := int64(c.Elapsed())
-	return time.Unix(0, c.raise(c.Wall().UnixNano()-elapsed)+elapsed).UTC()
+	return time.Unix(0, c.raise(wall-elapsed)+elapsed).UTC()
 }
 
 func (c *steadyClock) raise(start int64) int64 {
