@@ -50,8 +50,8 @@ var refusals = []struct {
 	{"a state file that is none", overwrite("data/strongroom.db", strings.Repeat("not a database ", 1000)), "", []string{
 		"opening the state file {dir}/data/strongroom.db: the state file is damaged: neither of its meta pages is whole, if it is a state file at all",
 	}},
-	{"a state file of a newer version", header("version", "3"), "", []string{
-		"{dir}/data/strongroom.db: it has format 3, and this version of Strongroom reads formats 1 to 2",
+	{"a state file of a newer version", header("version", "4"), "", []string{
+		"{dir}/data/strongroom.db: it has format 4, and this version of Strongroom reads formats 1 to 3",
 	}},
 	{"another program's database", header("version", "x"), "", []string{
 		"{dir}/data/strongroom.db: it is not a state file of Strongroom",

@@ -51,7 +51,7 @@ func TestAuditSearchFindsEntriesBySecretCallerAndTime(t *testing.T) {
 			t.Errorf("audit search %s finds %q, want %q", tc.args, got, tc.actions)
 		}
 	}
-	wantRefusal(t, i.administer(t, "audit", "search", "--since", "yesterday"), "--since: must be a time as")
+	wantRefusal(t, i.administer(t, "audit", "search", "--since", "yesterday"), "--since: must be a time such as")
 }
 
 func TestAuditTailFollows(t *testing.T) {
