@@ -314,7 +314,7 @@ func TestSecretOfTheClusterIsImportedByName(t *testing.T) {
 		t.Error("the Secret was changed")
 	}
 	for from, said := range map[string]string{
-		"legacy": "already exists", "missing": "there is no Secret missing", objectname.Of(ref): "Strongroom already manages it", "a/b": "must be NAMESPACE/SECRET",
+		"legacy": "already exists", "missing": "there is no Secret missing", objectname.Of(ref): "a store of Strongroom already manages it", "a/b": "must be NAMESPACE/SECRET",
 	} {
 		if r := take(from); r.code != 1 || !strings.Contains(r.stderr, said) {
 			t.Errorf("%s: got %d, %q", from, r.code, r.stderr)

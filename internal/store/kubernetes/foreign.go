@@ -27,7 +27,7 @@ func Foreign(ctx context.Context, cluster *rest.Config, userAgent, namespace, na
 	case err != nil:
 		return nil, err
 	case o.Metadata.Labels.ManagedBy == us:
-		return nil, errors.New("Strongroom already manages it")
+		return nil, errors.New("a store of Strongroom already manages it")
 	}
 	return decoded(o.Data), nil
 }
