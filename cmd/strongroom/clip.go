@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -19,13 +18,12 @@ import (
 // clipTime is how long a value stays in the clipboard.
 const clipTime = 45 * time.Second
 
-// clip copies a value to the clipboard, and starts a process that clears it later.
+// clip starts a process that clears the clipboard later, and copies a value to it. The process waits from the end of its input, which also
+// comes if this process fails or is killed. So a value never stays in the clipboard.
 func (r *remote) clip(ctx context.Context, v secret.Value, name string, after time.Duration) error {
-	board, err := client.FindClipboard()
+	env := child.Env(os.Environ(), nil)
+	board, err := client.FindClipboard(env)
 	if err != nil {
-		return err
-	}
-	if err := board.Copy(ctx, v); err != nil {
 		return err
 	}
 	text, err := json.Marshal(client.NewClearing(v, after))
@@ -40,16 +38,19 @@ func (r *remote) clip(ctx context.Context, v secret.Value, name string, after ti
 	if err != nil {
 		return err
 	}
+	defer func() { _ = to.Close() }()
 	cmd := exec.Command(self, clipboardClear) // #nosec G204 -- this program
-	cmd.Stdin, cmd.Env = from, child.Env(os.Environ(), nil)
+	cmd.Stdin, cmd.Env = from, env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives the terminal
 	err = cmd.Start()
 	_ = from.Close()
-	if err == nil {
-		_, err = bytes.NewReader(text).WriteTo(to)
-	}
-	_ = to.Close()
 	if err != nil {
+		return err
+	}
+	if _, err := to.Write(text); err != nil {
+		return err
+	}
+	if err := board.Copy(ctx, v); err != nil {
 		return err
 	}
 	r.note("%s is in the clipboard for %v", name, after)
@@ -67,7 +68,7 @@ func clipboardClearCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			board, err := client.FindClipboard()
+			board, err := client.FindClipboard(child.Env(os.Environ(), nil))
 			if err != nil {
 				return err
 			}

@@ -19,29 +19,32 @@ import (
 )
 
 // A Clipboard is the clipboard of the desktop, through the usual commands. Values go through pipes, never through arguments.
-type Clipboard struct{ copy, paste, clear []string }
+type Clipboard struct {
+	copy, paste, clear []string
+	env                []string // of the commands
+}
 
 // clipboards are the commands by the environment variable of their display. An empty clear copies nothing instead.
 var clipboards = []struct {
-	display string // "" on macOS
-	Clipboard
+	display            string
+	copy, paste, clear []string
 }{
-	{"WAYLAND_DISPLAY", Clipboard{[]string{"wl-copy"}, []string{"wl-paste", "--no-newline"}, []string{"wl-copy", "--clear"}}},
-	{"DISPLAY", Clipboard{[]string{"xclip", "-selection", "clipboard"}, []string{"xclip", "-selection", "clipboard", "-out"}, nil}},
-	{"DISPLAY", Clipboard{[]string{"xsel", "--clipboard", "--input"}, []string{"xsel", "--clipboard", "--output"}, []string{"xsel", "--clipboard", "--clear"}}},
+	{"WAYLAND_DISPLAY", []string{"wl-copy"}, []string{"wl-paste", "--no-newline"}, []string{"wl-copy", "--clear"}},
+	{"DISPLAY", []string{"xclip", "-selection", "clipboard"}, []string{"xclip", "-selection", "clipboard", "-out"}, nil},
+	{"DISPLAY", []string{"xsel", "--clipboard", "--input"}, []string{"xsel", "--clipboard", "--output"}, []string{"xsel", "--clipboard", "--clear"}},
 }
 
-// FindClipboard returns the clipboard of this desktop.
-func FindClipboard() (Clipboard, error) {
+// FindClipboard returns the clipboard of this desktop. Its commands get this environment, which must have no credential.
+func FindClipboard(env []string) (Clipboard, error) {
 	if runtime.GOOS == "darwin" {
-		return Clipboard{copy: []string{"pbcopy"}, paste: []string{"pbpaste"}}, nil
+		return Clipboard{copy: []string{"pbcopy"}, paste: []string{"pbpaste"}, env: env}, nil
 	}
 	for _, c := range clipboards {
 		if os.Getenv(c.display) == "" {
 			continue
 		}
 		if _, err := exec.LookPath(c.copy[0]); err == nil {
-			return c.Clipboard, nil
+			return Clipboard{c.copy, c.paste, c.clear, env}, nil
 		}
 	}
 	return Clipboard{}, errors.New("there is no clipboard: it needs a desktop, and wl-copy (wl-clipboard), xclip or xsel")
@@ -55,7 +58,7 @@ func (c Clipboard) run(ctx context.Context, args []string, in secret.Value) ([]b
 	defer cancel()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) // #nosec G204 -- from the table above
-	cmd.Stdin = bytes.NewReader([]byte(in))
+	cmd.Stdin, cmd.Env = bytes.NewReader([]byte(in)), c.env
 	if &args[0] == &c.paste[0] { // the others leave a process behind, which keeps its output open
 		cmd.Stdout = &out
 	}
@@ -91,10 +94,13 @@ func macOf(key, text []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// ReadClearing reads what json.Marshal has written.
+// ReadClearing reads what json.Marshal has written, up to the end of the input.
 func ReadClearing(from io.Reader) (c Clearing, err error) {
-	err = json.NewDecoder(io.LimitReader(from, 1<<10)).Decode(&c)
-	return c, err
+	text, err := io.ReadAll(io.LimitReader(from, 1<<10))
+	if err != nil {
+		return c, err
+	}
+	return c, json.Unmarshal(text, &c)
 }
 
 // Clear waits, and then clears the clipboard if it still has the value.
