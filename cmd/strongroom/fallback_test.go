@@ -1,9 +1,14 @@
 package main_test
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -183,4 +188,52 @@ func TestFallbackNeedsACredentialThatStays(t *testing.T) {
 	mustWrite(t, token, "x")
 	job := person{home: p.home, env: []string{"STRONGROOM_URL=http://" + p.server.address, "STRONGROOM_TOKEN_FILE=" + token}}
 	wantRefusal(t, job.printed(t, "1h"), "--fallback: needs an API key or a sign-in")
+}
+
+// A proxy before the server also answers, for example during an upgrade of the server.
+func TestOnlyADecisionAboutTheSecretsRemovesCopies(t *testing.T) {
+	p := mustLogIn(t)
+	p.useFast(t)
+	p.mustSet(t, "fallback-value", "TOKEN")
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: p.server.address})
+	var status atomic.Int64 // of the proxy's own answers; 0: it asks the server
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s := int(status.Load()); s != 0 {
+			w.WriteHeader(s)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	job := person{home: p.home, program: p.program, env: []string{"STRONGROOM_URL=" + front.URL, "STRONGROOM_API_KEY=" + p.in.sessionKey}}
+	for _, tc := range []struct {
+		status int
+		used   bool
+		copies int
+	}{
+		{302, true, 1},
+		{308, true, 1},
+		{408, true, 1},
+		{425, true, 1},
+		{429, true, 1},
+		{502, true, 1},
+		{400, false, 1},
+		{405, false, 1},
+		{431, false, 1},
+		{403, false, 0},
+		{404, false, 0},
+		{401, false, 0},
+	} {
+		status.Store(0)
+		job.printed(t, "1h")
+		job.mustHaveCopies(t, 1)
+		status.Store(int64(tc.status))
+		r := job.printed(t, "1h")
+		if used := r.code == 0 && r.stdout == "fallback-value" && strings.Contains(r.stderr, "using the values of 20"); used != tc.used {
+			t.Errorf("after %d: %+v", tc.status, r)
+		}
+		if n := len(job.copies(t)); n != tc.copies {
+			t.Errorf("after %d there are %d copies, want %d", tc.status, n, tc.copies)
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -183,14 +184,15 @@ func (f *Fallback) Open() (vars []envfile.Var, all []Secret, made time.Time, err
 	return vars, all, c.Made, nil
 }
 
-// Refused removes what the error says is no longer so: all copies of the owner's secrets after a refusal by the server, and all copies for
-// the credential after a refusal of the credential. It does nothing while the server is away.
+// Refused removes what the error says is no longer so: all copies for the credential if the server does not accept it or the identity
+// provider has ended the sign-in, and all copies of the owner's secrets if the server forbids or lacks one of them. Other errors remove
+// nothing: they say nothing about the secrets.
 func (f *Fallback) Refused(err error) error {
-	if _, refused := errors.AsType[*AnswerError](err); !refused || IsAway(err) {
-		return nil
-	}
-	if errors.Is(err, ErrCredential) {
+	switch {
+	case errors.Is(err, ErrCredential) || errors.Is(err, signin.ErrEnded):
 		return os.RemoveAll(f.dir)
+	case !errors.Is(err, secret.ErrForbidden) && !errors.Is(err, secret.ErrNotFound):
+		return nil
 	}
 	entries, failed := os.ReadDir(f.dir)
 	if errors.Is(failed, os.ErrNotExist) {
@@ -204,15 +206,18 @@ func (f *Fallback) Refused(err error) error {
 	return failed
 }
 
-// IsAway reports whether the server, or a proxy before it, has not decided the request, or whether the identity provider did not
-// answer when the token had to be renewed for it.
+// IsAway reports whether the server, or a proxy before it, has not decided the request: it did not answer, redirects elsewhere, fails, or is
+// too busy. It is also true if the identity provider did not answer when the token had to be renewed for the request.
 func IsAway(err error) bool {
 	if _, away := errors.AsType[*AwayError](err); away || errors.Is(err, signin.ErrAway) {
 		return true
 	}
-	refused, ok := errors.AsType[*AnswerError](err)
-	return ok && refused.Status >= http.StatusInternalServerError
+	a, ok := errors.AsType[*AnswerError](err)
+	return ok && (a.Status < http.StatusBadRequest || a.Status >= http.StatusInternalServerError || slices.Contains(undecided, a.Status))
 }
+
+// undecided are the statuses of client errors that ask for the same request again, later.
+var undecided = []int{http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests}
 
 // ForgetCopies removes the copies for a credential.
 func ForgetCopies(c Credential) error {

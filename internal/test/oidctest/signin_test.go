@@ -91,6 +91,14 @@ func (p *person) credential(t *testing.T) (file string, c map[string]any) {
 	return file, all["default"]
 }
 
+// wantCopies checks the number of copies of run --fallback.
+func (p *person) wantCopies(t *testing.T, n int) {
+	t.Helper()
+	if paths, err := filepath.Glob(filepath.Join(p.home, ".cache/strongroom/fallback/*/*")); err != nil || len(paths) != n {
+		t.Errorf("there are the copies %q, want %d: %v", paths, n, err)
+	}
+}
+
 // change replaces a field of the stored credential.
 func (p *person) change(t *testing.T, field string, value any) {
 	t.Helper()
@@ -177,9 +185,13 @@ func TestPersonSignsInByBrowserAndStaysSignedIn(t *testing.T) {
 	}
 
 	// A refresh token that the provider has ended.
+	p.want(t, "", "run", "--fallback", "1h", "--", "true")
+	p.wantCopies(t, 1)
 	p.change(t, "expires", time.Now().Add(-time.Minute))
 	p.change(t, "refresh", before["refresh"])
 	p.wantRefusal(t, "the sign-in has ended: strongroom login "+p.url, "get", "TOKEN")
+	p.wantRefusal(t, "the sign-in has ended: strongroom login "+p.url, "run", "--fallback", "1h", "--", "true")
+	p.wantCopies(t, 0)
 	p.change(t, "refresh", "")
 	p.wantRefusal(t, "the sign-in has expired: strongroom login "+p.url, "get", "TOKEN")
 }
