@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func (r *remote) chooseProvider(ctx context.Context, p client.Profile, f signInF
 			if len(f.scopes) > 0 {
 				s.Scopes = f.scopes
 			}
-			return &s, r.checkIssuer(p, s, f)
+			return &s, r.checkSignIn(p, s, f)
 		}
 		issuers = append(issuers, s.Issuer)
 	}
@@ -71,15 +72,31 @@ func (r *remote) chooseProvider(ctx context.Context, p client.Profile, f signInF
 	return nil, nil
 }
 
-// checkIssuer refuses another issuer than at the last login, unless the user has named it: a server that was taken over could send its users
-// to a page that asks for their passwords.
-func (r *remote) checkIssuer(p client.Profile, s client.SignIn, f signInFlags) error {
+// checkSignIn refuses another issuer, another client or more scopes than at the last login, unless the user has named them: a server that
+// was taken over could send its users to a page that asks for their passwords, or obtain tokens that are good elsewhere.
+func (r *remote) checkSignIn(p client.Profile, s client.SignIn, f signInFlags) error {
 	name, err := r.newProfileName()
 	if err != nil {
 		return err
 	}
-	if old := r.Profiles.All[name]; old.URL == p.URL && old.SignIn != nil && old.SignIn.Issuer != s.Issuer && f.issuer == "" {
-		return fmt.Errorf("the server names another identity provider than at the last login: %s, then %s. If that is right, add --issuer %[1]s", s.Issuer, old.SignIn.Issuer)
+	profile := r.Profiles.All[name]
+	if profile.URL != p.URL || profile.SignIn == nil {
+		return nil
+	}
+	old := profile.SignIn
+	switch {
+	case old.Issuer != s.Issuer && f.issuer == "":
+		return fmt.Errorf("the server names another identity provider than at the last login: %s, then %s. If that is right, add --issuer %[1]s", s.Issuer, old.Issuer)
+	case old.Issuer != s.Issuer:
+		return nil // the user has named the provider, and its clients are others
+	case old.ClientID != s.ClientID:
+		return fmt.Errorf("the server names another client at the identity provider than at the last login: %s, then %s. If that is right, add --issuer and --client-id", s.ClientID, old.ClientID)
+	}
+	more := slices.DeleteFunc(slices.Clone(s.Scopes), func(scope string) bool {
+		return slices.Contains(old.Scopes, scope) || slices.Contains(signin.DefaultScopes, scope)
+	})
+	if len(more) > 0 && len(f.scopes) == 0 {
+		return fmt.Errorf("the server asks for more scopes than at the last login: %s. If that is right, name all of them with --scope", strings.Join(more, ", "))
 	}
 	return nil
 }
@@ -96,7 +113,7 @@ func (r *remote) signIn(ctx context.Context, p client.Profile, at client.SignIn,
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, signInTime, fmt.Errorf("no answer within %v", signInTime))
 	defer cancel()
-	r.note("%s asks you to sign in at %s.", p.URL, printable(at.Issuer))
+	r.note("%s asks you to sign in at %s as the client %s.", p.URL, printable(at.Issuer), printable(at.ClientID))
 	var tokens signin.Tokens
 	if device || browser() == "" && provider.HasDevice() {
 		tokens, err = provider.Device(ctx, r.showDeviceCode)

@@ -18,11 +18,14 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
+// DefaultScopes are asked for without others; [oidc.ScopeOfflineAccess] only if the provider has it.
+var DefaultScopes = []string{oidc.ScopeOpenID, oidc.ScopeOfflineAccess}
+
 // A Client is what the provider knows this program by.
 type Client struct {
 	Issuer string
 	ID     string
-	Scopes []string // empty: openid, and offline_access if the provider has it
+	Scopes []string // empty: DefaultScopes
 }
 
 // Tokens are the result of a sign-in.
@@ -75,10 +78,9 @@ func Discover(ctx context.Context, c Client, http *http.Client, safe func(addres
 		}
 	}
 	if len(p.client.Scopes) == 0 {
-		p.client.Scopes = []string{oidc.ScopeOpenID}
-		if slices.Contains(p.metadata.Scopes, oidc.ScopeOfflineAccess) {
-			p.client.Scopes = append(p.client.Scopes, oidc.ScopeOfflineAccess)
-		}
+		p.client.Scopes = slices.DeleteFunc(slices.Clone(DefaultScopes), func(scope string) bool {
+			return scope == oidc.ScopeOfflineAccess && !slices.Contains(p.metadata.Scopes, scope)
+		})
 	}
 	return p, nil
 }

@@ -345,7 +345,7 @@ func TestSignInIsRefusedWhereItCannotBeTrusted(t *testing.T) {
 	p.wantRefusal(t, "the server does not publish the issuer", "login", p.url, "--issuer", provider.issuer+"/other")
 	p.wantRefusal(t, "the server does not accept the access token", "login", p.url, "--issuer", provider.issuer, "--client-id", "shop") // of another audience
 	p.wantRefusal(t, "--client-id: needs --issuer", "login", p.url, "--client-id", "shop")
-	p.want(t, "logged in", "login", p.url, "--issuer", provider.issuer, "--client-id", "portal")
+	p.want(t, "asks you to sign in at "+provider.issuer+" as the client portal.", "login", p.url, "--issuer", provider.issuer, "--client-id", "portal")
 
 	// The server names another provider than before.
 	config := filepath.Join(p.home, ".config/strongroom/client.yaml")

@@ -1,0 +1,50 @@
+package main_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The server may be hostile by now: with another client or with more scopes it would get tokens that are good elsewhere.
+func TestLoginRefusesAnotherSignInThanTheLast(t *testing.T) {
+	const (
+		issuer, other = "http://127.0.0.1:1", "http://127.0.0.1:2"
+		goesOn        = "asking the identity provider: "
+		client        = "the server names another client at the identity provider than at the last login: "
+		scope         = "the server asks for more scopes than at the last login: "
+	)
+	for _, tc := range []struct{ issuer, client, scopes, args, says string }{
+		{issuer, "portal", "openid secrets", "", goesOn},
+		{issuer, "portal", "secrets", "", goesOn},
+		{issuer, "portal", "", "", goesOn},
+		{issuer, "portal", "openid offline_access secrets", "", goesOn},
+		{other, "portal", "openid secrets", "", "the server names another identity provider than at the last login: "},
+		{other, "shop", "openid mail", "--issuer " + other, goesOn},
+		{issuer, "shop", "openid secrets", "", client + "shop, then portal. If that is right, add --issuer and --client-id"},
+		{issuer, "shop", "openid secrets", "--issuer " + issuer, client},
+		{issuer, "shop", "openid secrets", "--scope secrets", client},
+		{issuer, "shop", "openid secrets", "--issuer " + issuer + " --client-id shop", goesOn},
+		{issuer, "portal", "openid mail secrets", "", scope + "mail. If that is right, name all of them with --scope"},
+		{issuer, "portal", "openid mail secrets", "--issuer " + issuer, scope},
+		{issuer, "portal", "openid mail secrets", "--scope openid --scope mail", goesOn},
+	} {
+		published := fmt.Sprintf(`{"sign_in":[{"issuer":%q,"client_id":%q,"scopes":["%s"]}]}`, tc.issuer, tc.client, strings.Join(strings.Fields(tc.scopes), `","`))
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(strings.ReplaceAll(published, `[""]`, "[]")))
+		}))
+		p := person{home: mustTempDir(t)}
+		mustWork(t, os.MkdirAll(filepath.Join(p.home, ".config/strongroom"), 0o700))
+		mustWrite(t, filepath.Join(p.home, ".config/strongroom/client.yaml"),
+			"profiles:\n  default:\n    url: "+s.URL+"\n    sign_in: {issuer: "+issuer+", client_id: portal, scopes: [openid, secrets]}\n")
+		r := p.run(t, append([]string{"login", s.URL}, strings.Fields(tc.args)...)...)
+		if r.code == 0 || !strings.Contains(r.stderr, tc.says) {
+			t.Errorf("%s %s: %q, want %q", published, tc.args, r.stderr, tc.says)
+		}
+		s.Close()
+	}
+}
