@@ -72,30 +72,28 @@ func (r *remote) login(ctx context.Context, p client.Profile, key secret.Value) 
 	if err != nil {
 		return err
 	}
-	c, err := r.Keeper.Load(name)
-	if err != nil {
-		return err
-	}
-	if c.Server != p.URL || c.Token != "" {
-		c = client.Credential{Server: p.URL}
-	}
 	accepted, err := client.Probe(ctx, client.Server{
 		URL: p.URL, CAFile: p.CAFile, Agent: r.Agent, Credential: client.Credential{Server: p.URL, Custom: key, App: key},
 	})
 	if err != nil {
 		return err
 	}
-	for _, kind := range accepted {
-		if kind == secret.KindApp {
-			c.App = key
-		} else {
-			c.Custom = key
-		}
-	}
 	if len(accepted) == 0 {
 		return errors.New("the server accepts this API key for no secrets: check the key and the URL")
 	}
-	return r.keep(name, p, c, accepted)
+	return r.keep(name, p, accepted, func(c client.Credential) client.Credential {
+		if c.Server != p.URL || c.Token != "" {
+			c = client.Credential{Server: p.URL}
+		}
+		for _, kind := range accepted {
+			if kind == secret.KindApp {
+				c.App = key
+			} else {
+				c.Custom = key
+			}
+		}
+		return c
+	})
 }
 
 // newProfileName returns the name of the profile that login writes.
@@ -104,8 +102,8 @@ func (r *remote) newProfileName() (string, error) {
 	return name, client.CheckName(name)
 }
 
-// keep stores the profile and its credential.
-func (r *remote) keep(name string, p client.Profile, c client.Credential, accepted []string) error {
+// keep stores the profile and its credential, which change returns for the stored one.
+func (r *remote) keep(name string, p client.Profile, accepted []string, change func(client.Credential) client.Credential) error {
 	old := r.Profiles.All[name]
 	if old.URL == p.URL { // a second login adds to the first
 		p.User, p.Target, p.CAFile, p.SignIn = cmp.Or(p.User, old.User), cmp.Or(p.Target, old.Target), cmp.Or(p.CAFile, old.CAFile), cmp.Or(p.SignIn, old.SignIn)
@@ -116,7 +114,16 @@ func (r *remote) keep(name string, p client.Profile, c client.Credential, accept
 			return err
 		}
 	}
-	place, err := r.Keeper.Save(name, c)
+	unlock, err := r.Keeper.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	stored, err := r.Keeper.Load(name)
+	if err != nil {
+		return err
+	}
+	place, err := r.Keeper.Save(name, change(stored))
 	if err != nil {
 		return err
 	}
@@ -138,19 +145,23 @@ func logoutCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		unlock, err := r.Keeper.Lock() // otherwise a renewal could store the credential again
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		var copies error
 		if c, err := r.Keeper.Load(name); err == nil {
 			if _, err := client.Revoke(ctx, c, profile.CAFile); err != nil {
 				r.note("the tokens could not be revoked at %s, and stay valid there until they expire: %s", c.SignIn.Issuer, printable(err.Error()))
 			}
-			if err := client.ForgetCopies(c); err != nil {
-				return err
-			}
+			copies = client.ForgetCopies(c)
 		}
 		removed, err := r.Keeper.Remove(name)
 		if err == nil && !removed {
 			err = errors.New("the profile " + name + " has no credential")
 		}
-		return err
+		return errors.Join(copies, err)
 	})
 	c.Long = `Delete the stored credential of a profile on this machine, and the copies of run --fallback. After a sign-in, the identity provider is told to end it, if it can. A server still
 accepts an API key: strongroom apikey revoke, on the server, ends it. It accepts an access token until that expires.`

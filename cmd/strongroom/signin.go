@@ -135,7 +135,7 @@ func (r *remote) signIn(ctx context.Context, p client.Profile, at client.SignIn,
 		p.User = user
 	}
 	p.SignIn = &at
-	return r.keep(name, p, credential, accepted)
+	return r.keep(name, p, accepted, func(client.Credential) client.Credential { return credential })
 }
 
 func (r *remote) showDeviceCode(d signin.DeviceCode) {

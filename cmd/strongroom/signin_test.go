@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The server may be hostile by now: with another client or with more scopes it would get tokens that are good elsewhere.
@@ -47,4 +50,44 @@ func TestLoginRefusesAnotherSignInThanTheLast(t *testing.T) {
 		}
 		s.Close()
 	}
+}
+
+// Otherwise a renewal could bring back a credential after a logout, and a login could undo the renewal of another profile.
+func TestLoginAndLogoutWaitForARenewal(t *testing.T) {
+	p := mustLogIn(t)
+	file := filepath.Join(p.home, ".config/strongroom/credentials.json")
+	renewed := strings.Replace(mustRead(t, file), `"custom":`, `"refresh":"renewed","custom":`, 1)
+	for _, tc := range []struct {
+		has, lacks string
+		args       []string
+	}{
+		{`"second":`, "none", []string{"login", "http://" + p.server.address, "--profile", "second", "--stdin"}},
+		{`"second":`, `"default":`, []string{"logout", "--profile", "default"}},
+	} {
+		lock, err := os.OpenFile(filepath.Join(filepath.Dir(file), "credentials.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+		mustWork(t, err)
+		mustWork(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+		cmd := p.command(t, tc.args...)
+		cmd.Stdin = strings.NewReader(p.in.psk)
+		mustWork(t, cmd.Start())
+		time.Sleep(2 * time.Second) // the command needs time to do wrong
+		mustWrite(t, file, renewed)
+		mustWork(t, lock.Close())
+		mustWork(t, cmd.Wait())
+		text := mustRead(t, file)
+		if !strings.Contains(text, tc.has) || strings.Contains(text, tc.lacks) {
+			t.Errorf("after %s and a renewal, the credentials are\n%s", tc.args[0], text)
+		}
+		if tc.args[0] == "login" && !strings.Contains(text, `"refresh":"renewed"`) {
+			t.Error("login has undone the renewal")
+		}
+		renewed = text
+	}
+}
+
+func TestLogoutRemovesTheCredentialEvenIfCopiesRemain(t *testing.T) {
+	p := mustLogIn(t)
+	p.env = []string{"XDG_CACHE_HOME=relative"} // there is no such place for copies
+	wantRefusal(t, p.run(t, "logout"), "XDG_CACHE_HOME")
+	wantRefusal(t, p.run(t, "ls"), "not logged in")
 }

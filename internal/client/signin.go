@@ -120,7 +120,7 @@ func (c Credential) expired() bool { return !c.Expires.IsZero() && !time.Now().B
 // renew renews the token of a profile and stores it. Only one process does so at a time, because providers that
 // replace the refresh token take a second use of it for a theft.
 func (s *Session) renew(ctx context.Context, name string, p Profile) (Credential, error) {
-	unlock, err := s.Keeper.lock()
+	unlock, err := s.Keeper.Lock()
 	if err != nil {
 		return Credential{}, err
 	}
@@ -150,8 +150,9 @@ func (s *Session) renew(ctx context.Context, name string, p Profile) (Credential
 	return c, err
 }
 
-// lock waits until no other process renews a token.
-func (k *Keeper) lock() (unlock func(), err error) {
+// Lock waits until no other process renews a token or changes credentials. A caller of [Keeper.Save] or [Keeper.Remove] holds the lock since
+// before it has loaded the credential.
+func (k *Keeper) Lock() (unlock func(), err error) {
 	dir := filepath.Dir(k.file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
