@@ -201,19 +201,22 @@ func TestRevokingAnUnknownSandboxIsAnError(t *testing.T) {
 func TestPauseBetweenReadingsOfTheClockEndsNoKey(t *testing.T) {
 	c := newClock()
 	paused := c.clock()
-	var pause time.Duration // after the next reading
-	after := func(wall time.Time, elapsed time.Duration) (time.Time, time.Duration) {
-		c.pass(pause)
-		pause = 0
-		return wall, elapsed
-	}
+	var pause atomic.Int64 // after the next reading
 	s := newStack(t, issued.Clock{
-		Wall:    func() time.Time { wall, _ := after(paused.Wall(), 0); return wall },
-		Elapsed: func() time.Duration { _, elapsed := after(time.Time{}, paused.Elapsed()); return elapsed },
+		Wall: func() time.Time {
+			wall := paused.Wall()
+			c.pass(time.Duration(pause.Swap(0)))
+			return wall
+		},
+		Elapsed: func() time.Duration {
+			elapsed := paused.Elapsed()
+			c.pass(time.Duration(pause.Swap(0)))
+			return elapsed
+		},
 	})
 	s.mustHold(t, on(alice, "db"))
 	key, _ := s.mustCreateAgent(t, issued.AgentDraft{Lifetime: time.Hour})
-	pause = 50 * time.Minute
+	pause.Store(int64(50 * time.Minute))
 	s.wantKnown(t, key, true, "in a request that was paused")
 	s.wantKnown(t, key, true, "10 minutes before its end")
 	c.pass(10 * time.Minute)
