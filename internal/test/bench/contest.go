@@ -102,11 +102,12 @@ func (f *field) contests(opts options) (contests []*contest) {
 		if !slices.Contains(opts.only, op.part) {
 			continue
 		}
+		rivals := op.in(f.rivals) // once: no secret can be created twice
 		for i, conns := range opts.conns {
 			r := &contest{op: op, conns: conns}
 			r.enter(theServer, f.server)
 			if f.rival != nil {
-				r.enterFor(theRival, f.rival, op.in(f.rivals))
+				r.enterFor(theRival, f.rival, rivals)
 			}
 			r.enter(theEcho, f.echo)
 			if op == f.put || op == f.create || op == f.reveal {
