@@ -24,11 +24,11 @@ set -eu
 read -r pid _ < /proc/self/stat
 dir=$1; shift
 mount -t tmpfs tmpfs "$dir"
-mkdir "$dir/upper" "$dir/work" "$dir/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
-mkdir "$dir/root/test"
-test $# = 0 || cp "$@" "$dir/root/test/"
-cd "$dir/root"
+mkdir "$dir/upper" "$dir/scratch" "$dir/merged"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/scratch" "$dir/merged"
+mkdir "$dir/merged/test"
+test $# = 0 || cp "$@" "$dir/merged/test/"
+cd "$dir/merged"
 rm -rf etc/systemd/system/*.wants usr/sbin/policy-rc.d
 mount -t proc proc proc
 mount --bind -o ro proc/sys proc/sys
