@@ -111,13 +111,7 @@ func (s *Stream) validate(m *problems) {
 	if s == nil {
 		return
 	}
-	kinds := 0
-	for _, set := range []bool{s.File != "", s.Syslog != nil, s.HTTP != nil} {
-		if set {
-			kinds++
-		}
-	}
-	m.bad(kinds != 1, "audit.stream: must set exactly one of file, syslog, http")
+	m.bad(!exactlyOne(s.File != "", s.Syslog != nil, s.HTTP != nil), "audit.stream: must set exactly one of file, syslog, http")
 	if l := s.Syslog; l != nil {
 		host, _, _ := net.SplitHostPort(l.Address)
 		m.bad(!hostPort(l.Address) || host == "", "audit.stream.syslog.address: must be host:port")

@@ -32,12 +32,7 @@ type Listen struct {
 // Unencrypted reports whether the server serves plain HTTP on a network, which is right
 // only behind a proxy that terminates TLS.
 func (l Listen) Unencrypted() bool {
-	host, _, err := net.SplitHostPort(l.Address)
-	if l.TLS != nil || err != nil || host == "localhost" {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return err != nil || !ip.Unmap().IsLoopback()
+	return l.TLS == nil && !loopback(l.Address)
 }
 
 // Metrics serves /metrics on a listener of its own, in plain HTTP and without a

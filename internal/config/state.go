@@ -36,13 +36,7 @@ func (s State) validate(m *problems) {
 }
 
 func (k KeySource) validate(m *problems) {
-	set := 0
-	for _, source := range []string{k.File, k.Env, k.Credential} {
-		if source != "" {
-			set++
-		}
-	}
-	m.bad(set != 1, "state.key: must set exactly one of file, env, credential")
+	m.bad(!exactlyOne(k.File != "", k.Env != "", k.Credential != ""), "state.key: must set exactly one of file, env, credential")
 	m.bad(strings.Contains(k.Credential, "/"), "state.key.credential: must be a name, not a path")
 }
 

@@ -46,13 +46,7 @@ func (c *Config) apiKeys() (names []string) {
 }
 
 func (s Strategy) validate(m *problems, path, address string) {
-	kinds := 0
-	for _, set := range []bool{s.APIKey != nil, s.OIDC != nil, s.ServiceAccount != nil, s.Anonymous != nil} {
-		if set {
-			kinds++
-		}
-	}
-	m.bad(kinds != 1, "%s: must set exactly one of api_key, oidc, service_account, anonymous", path)
+	m.bad(!exactlyOne(s.APIKey != nil, s.OIDC != nil, s.ServiceAccount != nil, s.Anonymous != nil), "%s: must set exactly one of api_key, oidc, service_account, anonymous", path)
 	if s.APIKey != nil {
 		m.bad(!headerName(s.APIKey.Header), "%s.api_key.header: must be the name of a header", path)
 		m.bad(!printable(s.APIKey.Prefix), "%s.api_key.prefix: must be printable ASCII", path)

@@ -47,6 +47,11 @@ func (c *Config) validate() error {
 	return errors.Join(m...)
 }
 
+func exactlyOne(set ...bool) bool {
+	first := slices.Index(set, true)
+	return first >= 0 && !slices.Contains(set[first+1:], true)
+}
+
 // oneOf also accepts "", for which there is a default.
 func oneOf(s string, choices ...string) bool { return s == "" || slices.Contains(choices, s) }
 
