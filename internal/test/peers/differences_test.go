@@ -9,6 +9,7 @@ const (
 	unreachable = "such a name does not fit into a path of this API, so it could never be changed or deleted"
 	emptyStore  = "theirs says it did what it cannot have done; its later versions answer 404 too"
 	duplicate   = "two members of one name are ambiguous, and the last must not win silently"
+	unchanged   = "RFC 9110, section 13.1.2: If-None-Match asks for the value only if it has changed, which strongroom run --watch uses; theirs ignores the header"
 	untyped     = "theirs fails on a body without a Content-Type; ours takes it for JSON, as 0.53.0 does"
 
 	theirBadName = `{"detail":"Invalid secret name format. Must start with a letter, contain only letters, numbers, and underscores, and be 1-64 characters long."}`
@@ -24,6 +25,9 @@ var agentServerDifferences = []difference{
 	{"no content type", "status", "500", "200", untyped},
 	{"no content type", "body", `{"detail":"Internal Server Error","exception":"Object of type bytes is not JSON serializable","error_id":"ID"}`, `{"name":"N","description":null}`, untyped},
 	{"bad name and value", "body", `{"detail":[{"type":"string_type","loc":["body","value"],"msg":"Input should be a valid string"}]}`, `{"detail":[{"type":"value_error","loc":["body","name"],"msg":"Value error, must begin with a letter and have only letters, digits and underscores, 64 characters at most"},{"type":"string_type","loc":["body","value"],"msg":"Input should be a valid string"}]}`, "ours reports all errors at once; theirs checks the name only after the form"},
+	{"value again", "status", "200", "304", unchanged},
+	{"value again", "body", "first value", "", unchanged},
+	{"value again", "Content-Type", "text/plain; charset=utf-8", "", unchanged},
 	{"POST", "Allow", "GET", "OPTIONS, GET, PUT", allMethods},
 	{"PATCH", "Allow", "GET", "OPTIONS, DELETE, GET", allMethods},
 	{"PUT on a value", "Allow", "GET", "OPTIONS, DELETE, GET", allMethods},
