@@ -104,6 +104,11 @@ func (r *remote) newProfileName() (string, error) {
 
 // keep stores the profile and its credential, which change returns for the stored one.
 func (r *remote) keep(name string, p client.Profile, accepted []string, change func(client.Credential) client.Credential) error {
+	unlock, err := r.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	old := r.Profiles.All[name]
 	if old.URL == p.URL { // a second login adds to the first
 		p.User, p.Target, p.CAFile, p.SignIn = cmp.Or(p.User, old.User), cmp.Or(p.Target, old.Target), cmp.Or(p.CAFile, old.CAFile), cmp.Or(p.SignIn, old.SignIn)
@@ -114,11 +119,6 @@ func (r *remote) keep(name string, p client.Profile, accepted []string, change f
 			return err
 		}
 	}
-	unlock, err := r.Keeper.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	stored, err := r.Keeper.Load(name)
 	if err != nil {
 		return err

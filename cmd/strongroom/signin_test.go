@@ -64,16 +64,7 @@ func TestLoginAndLogoutWaitForARenewal(t *testing.T) {
 		{`"second":`, "none", []string{"login", "http://" + p.server.address, "--profile", "second", "--stdin"}},
 		{`"second":`, `"default":`, []string{"logout", "--profile", "default"}},
 	} {
-		lock, err := os.OpenFile(filepath.Join(filepath.Dir(file), "credentials.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-		mustWork(t, err)
-		mustWork(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
-		cmd := p.command(t, tc.args...)
-		cmd.Stdin = strings.NewReader(p.in.psk)
-		mustWork(t, cmd.Start())
-		time.Sleep(2 * time.Second) // the command needs time to do wrong
-		mustWrite(t, file, renewed)
-		mustWork(t, lock.Close())
-		mustWork(t, cmd.Wait())
+		p.mustRunDuring(t, func() { mustWrite(t, file, renewed) }, tc.args...)
 		text := mustRead(t, file)
 		if !strings.Contains(text, tc.has) || strings.Contains(text, tc.lacks) {
 			t.Errorf("after %s and a renewal, the credentials are\n%s", tc.args[0], text)
@@ -83,6 +74,37 @@ func TestLoginAndLogoutWaitForARenewal(t *testing.T) {
 		}
 		renewed = text
 	}
+}
+
+func TestLoginAndAliasKeepTheProfileOfAnotherLogin(t *testing.T) {
+	p := mustLogIn(t)
+	file := filepath.Join(p.home, ".config/strongroom/client.yaml")
+	url := "http://" + p.server.address
+	for name, args := range map[string][]string{
+		"second": {"login", url, "--profile", "second", "--stdin"},
+		"third":  {"alias", "third", "app/0f8fad5b-d9cb-469f-a165-70867728950e"},
+	} {
+		other := strings.Replace(mustRead(t, file), "profiles:", "profiles:\n  other-"+args[0]+": {url: \""+url+"\"}", 1)
+		p.mustRunDuring(t, func() { mustWrite(t, file, other) }, args...)
+		if text := mustRead(t, file); !strings.Contains(text, "other-"+args[0]) || !strings.Contains(text, name+":") {
+			t.Errorf("after %s and another login, the profiles are\n%s", args[0], text)
+		}
+	}
+}
+
+// mustRunDuring runs a command while another process changes the client's files under their lock.
+func (p person) mustRunDuring(t *testing.T, change func(), args ...string) {
+	t.Helper()
+	lock, err := os.OpenFile(filepath.Join(p.home, ".config/strongroom/credentials.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	mustWork(t, err)
+	mustWork(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	cmd := p.command(t, args...)
+	cmd.Stdin = strings.NewReader(p.in.psk)
+	mustWork(t, cmd.Start())
+	time.Sleep(2 * time.Second) // the command needs time to do wrong
+	change()
+	mustWork(t, lock.Close())
+	mustWork(t, cmd.Wait())
 }
 
 func TestLogoutRemovesTheCredentialEvenIfCopiesRemain(t *testing.T) {

@@ -253,6 +253,11 @@ func aliasCommand() *cobra.Command {
 			if err := client.CheckName(args[0]); err != nil {
 				return err
 			}
+			unlock, err := r.Lock()
+			if err != nil {
+				return err
+			}
+			defer unlock()
 			r.Profiles.Aliases[args[0]] = args[1]
 			return r.Profiles.Save()
 		}

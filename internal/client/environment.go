@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/strongroom/strongroom/internal/secret"
@@ -38,6 +39,21 @@ func NewSession(agent string) (*Session, error) {
 	}
 	profiles, err := LoadProfiles(dir)
 	return &Session{Profiles: profiles, Keeper: NewKeeper(dir), Agent: agent}, err
+}
+
+// Lock takes the lock of the [Keeper] and reads the profiles again. A caller takes it before it changes and saves
+// the profiles. Otherwise it would undo the changes of other processes.
+func (s *Session) Lock() (unlock func(), err error) {
+	if unlock, err = s.Keeper.Lock(); err != nil {
+		return nil, err
+	}
+	profiles, err := LoadProfiles(filepath.Dir(s.Profiles.path))
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	s.Profiles = profiles
+	return unlock, nil
 }
 
 // Target reads the owner that a command works on. Without one it is that of the environment, else of the profile, else me.

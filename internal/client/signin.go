@@ -150,8 +150,8 @@ func (s *Session) renew(ctx context.Context, name string, p Profile) (Credential
 	return c, err
 }
 
-// Lock waits until no other process renews a token or changes credentials. A caller of [Keeper.Save] or [Keeper.Remove] holds the lock since
-// before it has loaded the credential.
+// Lock waits until no other process renews a token or changes credentials or profiles. A caller takes it before it loads
+// a credential that it then changes with [Keeper.Save] or [Keeper.Remove].
 func (k *Keeper) Lock() (unlock func(), err error) {
 	dir := filepath.Dir(k.file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
