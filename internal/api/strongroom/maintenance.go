@@ -2,13 +2,13 @@ package strongroom
 
 import (
 	"context"
-	"errors"
+	"io"
 	"net/http"
-	"time"
 
 	gen "github.com/strongroom/strongroom/gen/strongroom"
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/auth"
+	"github.com/strongroom/strongroom/internal/server"
 )
 
 // Compact returns unused space to the file system.
@@ -51,44 +51,14 @@ func (a *handlers) Backup(ctx context.Context, req gen.BackupRequestObject) (gen
 	if req.Body.Recipient != nil {
 		recipient = *req.Body.Recipient
 	}
-	return backupAnswer(func(w http.ResponseWriter) error {
+	return backupAnswer(func(w io.Writer) error {
 		return a.admin.Backup(ctx, auth.Caller(ctx), recipient, w)
 	}), nil
 }
 
 // A backupAnswer writes the backup while it is made.
-type backupAnswer func(w http.ResponseWriter) error
+type backupAnswer func(io.Writer) error
 
 func (write backupAnswer) VisitBackupResponse(w http.ResponseWriter) error {
-	started := &startedWriter{ResponseWriter: w}
-	err := write(started)
-	if err != nil && started.yes {
-		panic(http.ErrAbortHandler) // a truncated backup must not look complete
-	}
-	if started.yes { // the connection may be reused
-		err = errors.Join(err, http.NewResponseController(w).SetWriteDeadline(time.Time{}))
-	}
-	return err
-}
-
-// stalled limits the time for a client to accept the next piece of a backup. During a
-// backup freed pages of the state file cannot be reused, and in the end writes would
-// block, so a client that has stopped reading is disconnected.
-const stalled = 30 * time.Second
-
-// A startedWriter records whether the response has begun, and sets its content type.
-type startedWriter struct {
-	http.ResponseWriter
-	yes bool
-}
-
-func (w *startedWriter) Write(p []byte) (int, error) {
-	if !w.yes {
-		w.yes = true
-		w.Header().Set("Content-Type", "application/octet-stream")
-	}
-	if err := http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(stalled)); err != nil {
-		return 0, err
-	}
-	return w.ResponseWriter.Write(p)
+	return server.Download(w, "", write)
 }
