@@ -321,6 +321,30 @@ func TestOnlyAdministratorsOfTheServerTakeBackups(t *testing.T) {
 	}
 }
 
+// A timed response counts its write deadlines.
+type timed struct {
+	http.ResponseWriter
+	deadlines int
+}
+
+func (w *timed) SetWriteDeadline(time.Time) error {
+	w.deadlines++
+	return nil
+}
+
+func TestASlowBackupMayTakeLongerThanOtherAnswers(t *testing.T) {
+	s := openSite(t)
+	root := s.signedInBy("root")
+	req := root.request("POST", "/console/server/backup", url.Values{})
+	req.AddCookie(root.cookie)
+	answer := httptest.NewRecorder()
+	w := &timed{ResponseWriter: answer}
+	s.ServeHTTP(w, req)
+	if answer.Body.String() != "backup" || !strings.Contains(answer.Header().Get("Content-Disposition"), ".backup") || w.deadlines == 0 {
+		t.Errorf("got %q, %v, %d deadlines", answer.Body, answer.Header(), w.deadlines)
+	}
+}
+
 func TestComparingTwoOwnersNeedsTheRightsOnBoth(t *testing.T) {
 	s := openSite(t)
 	root, some, reader, keeper := s.signedInBy("root"), s.signedInBy("some"), s.signedInBy("reader"), s.signedInBy("keeper")

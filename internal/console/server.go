@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -153,32 +154,15 @@ func (c *Console) mayGive(v *visit, lines []grant.Line) error {
 	return nil
 }
 
-// A download sets its headers with the first byte.
-type download struct {
-	http.ResponseWriter
-	begun bool
-}
-
-func (d *download) Write(p []byte) (int, error) {
-	if !d.begun {
-		d.begun = true
-		d.Header().Set("Content-Type", "application/octet-stream")
-		d.Header().Set("Content-Disposition", `attachment; filename="strongroom-`+time.Now().UTC().Format("2006-01-02-150405")+`.backup"`)
-	}
-	return d.ResponseWriter.Write(p)
-}
-
 // backup downloads an encrypted backup.
 func (c *Console) backup(v *visit) error {
 	if !administers(v.caller) {
 		return secret.ErrForbidden
 	}
-	to := &download{ResponseWriter: v.w}
-	err := c.Backup(v.r.Context(), v.caller, strings.TrimSpace(v.values.Get("recipient")), to)
-	if err != nil && to.begun {
-		panic(http.ErrAbortHandler) // a truncated backup must not look complete
-	}
-	return err
+	name := "strongroom-" + time.Now().UTC().Format("2006-01-02-150405") + ".backup"
+	return server.Download(v.w, name, func(to io.Writer) error {
+		return c.Backup(v.r.Context(), v.caller, strings.TrimSpace(v.values.Get("recipient")), to)
+	})
 }
 
 // revokeKey revokes an issued API key.
