@@ -2,7 +2,11 @@ package admin_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"log/slog"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/strongroom/strongroom/internal/admin"
@@ -109,6 +113,27 @@ func TestContentRemovedForGoodLeavesTheFiles(t *testing.T) {
 			t.Error("the keyring under the old key is still in the files")
 		}
 	})
+}
+
+func TestPurgeThatAStopPreventsIsLogged(t *testing.T) {
+	p := newPlace(t)
+	var logged bytes.Buffer
+	p.log = slog.NewTextHandler(&logged, nil)
+	s, closeAll := p.open(t)
+	defer closeAll()
+	mustCreate(t, s, db)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Destroy(t.Context(), root, mustSecrets(t, s), db); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.WaitForPurge(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("the purge ended with %v, want context.Canceled", err)
+	}
+	if !strings.Contains(logged.String(), "run strongroom compact") {
+		t.Errorf("the log has %q, want what to do", logged.String())
+	}
 }
 
 func mustSecrets(t *testing.T, s *admin.Service) *secret.Service {

@@ -46,11 +46,12 @@ type place struct {
 	opts      bolt.Options
 	retention time.Duration
 	clock     issued.Clock
+	log       slog.Handler
 }
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{path: filepath.Join(t.TempDir(), "state.db"), kek: source{seal.NewKey()}, clock: issued.SystemClock()}
+	p := &place{path: filepath.Join(t.TempDir(), "state.db"), kek: source{seal.NewKey()}, clock: issued.SystemClock(), log: slog.DiscardHandler}
 	p.opts = bolt.Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20}
 	err := admin.CreateState(t.Context(), p.path, p.kek)
 	if err != nil {
@@ -77,7 +78,7 @@ func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 	must(err)
 	s = admin.Open(admin.Parts{
 		File: file, Audit: log, Keys: issuedKeys, Sessions: session.Open(file, keys.Ring(), log), LastAccess: accesses, Keyring: keys, KeySource: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock,
-	}, slog.New(slog.DiscardHandler))
+	}, slog.New(p.log))
 	s.TidyHourly() // like a server
 	return s, func() {
 		t.Helper()

@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -79,6 +80,37 @@ func TestCompactRemovesDeletedAndReplacedContentFromAllFiles(t *testing.T) {
 			t.Errorf("%s has other content", path)
 		}
 	}
+}
+
+// A change too large for the journal turns it, as a checkpoint does.
+func TestLargeChangeDuringACompactionKeepsNoDeletedContent(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	updates := 0
+	f.Trace(func(context.Context) func(error) {
+		if updates++; updates == 2 { // when one file of the journal is wiped, and before the other is
+			mustUpdate(t, f, put("large", strings.Repeat("v", 1<<20)))
+		}
+		return nil
+	})
+	for range 2 { // in both files of the journal, behind the records that replace the first one
+		mustUpdate(t, f, put("first", strings.Repeat("v", 1000)))
+		mustUpdate(t, f, put("deleted", "deleted content"))
+		if err := f.Checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustUpdate(t, f, put("deleted", ""))
+	for _, p := range files(path)[1:] {
+		if !bytes.Contains(mustRead(t, p), []byte("deleted content")) {
+			t.Errorf("%s has no deleted content before the compaction", p)
+		}
+	}
+	updates = 0
+	if err := f.Compact(t.Context()); err != nil || updates != 3 {
+		t.Fatalf("%d updates, %v, want 3", updates, err)
+	}
+	wantInNoFile(t, path, "deleted content")
 }
 
 // Changes go on while records are overwritten, and a crash at any moment loses none.
