@@ -25,18 +25,10 @@ const (
 // and after in bytes. Writes wait until it is done.
 func (s *Service) Compact(ctx context.Context, caller secret.Caller) (before, after int64, err error) {
 	err = s.record(ctx, caller, compact, func() error {
-		before = size(s.File.Path())
+		before = s.File.Bytes()
 		return s.File.Compact(ctx)
 	})
-	return before, size(s.File.Path()), err
-}
-
-func size(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0 // used only for display
-	}
-	return info.Size()
+	return before, s.File.Bytes(), err
 }
 
 // Backup writes a copy of the last commit, encrypted for the keyring or, if recipient is

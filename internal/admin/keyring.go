@@ -99,6 +99,11 @@ func (s *Service) WaitForReseal(ctx context.Context) error {
 	s.mu.Lock()
 	done := s.reseal.done
 	s.mu.Unlock()
+	return wait(ctx, done)
+}
+
+// wait returns when done is closed or nil, or with the context's error.
+func wait(ctx context.Context, done <-chan struct{}) error {
 	if done == nil {
 		return nil
 	}

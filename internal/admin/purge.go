@@ -31,10 +31,10 @@ type purging struct {
 func (s *Service) purgeWanted() {
 	for s.purgeIsWanted() {
 		s.log.Info("removing what was deleted from the state file")
-		before := size(s.File.Path())
-		err := s.File.Compact(s.lifetime)
+		before := s.File.Bytes()
+		err := s.File.Compact(s.lifetime) // fails at once after a stop
 		if err == nil {
-			s.log.Info("what was deleted has left the state file and its journal", "bytes before", before, "bytes", size(s.File.Path()))
+			s.log.Info("what was deleted has left the state file and its journal", "bytes before", before, "bytes", s.File.Bytes())
 		} else {
 			s.log.Error("what was deleted may still be in the state file or its journal: run strongroom compact", "error", err)
 		}
@@ -48,10 +48,6 @@ func (s *Service) purgeIsWanted() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wanted := s.purging.wanted
-	if err := s.lifetime.Err(); wanted && err != nil {
-		wanted, s.purging.err = false, err
-		s.log.Error("what was deleted may still be in the state file or its journal: run strongroom compact", "error", err)
-	}
 	s.purging.wanted = false
 	if !wanted {
 		close(s.purging.done)
@@ -66,12 +62,8 @@ func (s *Service) WaitForPurge(ctx context.Context) error {
 	s.mu.Lock()
 	done := s.purging.done
 	s.mu.Unlock()
-	if done != nil {
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if err := wait(ctx, done); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
