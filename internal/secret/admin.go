@@ -60,10 +60,8 @@ func (s *Service) RevealVersion(ctx context.Context, caller Caller, ref Ref, rev
 		data, err = h.RevealVersion(ctx, op, revision)
 		return err
 	})
-	if err == nil {
-		err = caller.Hold(sizeOfData(data))
-	}
-	return answer(data, err)
+	_, data, err = caller.held(Info{}, data, err)
+	return data, err
 }
 
 // RevealNumber returns the secret with the values of the version with that number, which
@@ -86,13 +84,7 @@ func (s *Service) RevealNumber(ctx context.Context, caller Caller, ref Ref, numb
 		info, data, err = s.revealEarlier(ctx, op, number)
 		return err
 	})
-	if err == nil {
-		err = caller.Hold(sizeOfData(data))
-	}
-	if err != nil {
-		return Info{}, nil, err
-	}
-	return info, data, nil
+	return caller.held(info, data, err)
 }
 
 // revealAt reveals the secret as it was a moment ago, if the store can still tell.

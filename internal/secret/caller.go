@@ -146,9 +146,12 @@ func (c *Caller) decidesAt(now time.Time, action Action, ref Ref) (by *Grant) {
 // does not have it itself: on all the secrets of the grant, for as long, and without a
 // denial of any of them. The owner of the grant may have [AnyID].
 func (c Caller) Lacks(g Grant) (action Action, lacks bool) {
-	now := time.Now()
+	now, names := time.Now(), g.Names
+	if len(names) == 0 {
+		names = []string{""} // all
+	}
 	for _, action := range g.Actions {
-		for _, name := range append(slices.Clone(g.Names), "")[:max(1, len(g.Names))] {
+		for _, name := range names {
 			if !c.hasAll(now, action, g, name) {
 				return action, true
 			}

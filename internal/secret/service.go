@@ -130,8 +130,14 @@ func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map
 		info, data, err = s.store.Reveal(ctx, op)
 		return err
 	})
+	return caller.held(info, data, err)
+}
+
+// held returns a secret with its values, or ErrBusy if the caller's requests hold too much memory for them. With an
+// error it returns only that.
+func (c Caller) held(info Info, data map[string]Value, err error) (Info, map[string]Value, error) {
 	if err == nil {
-		err = caller.Hold(sizeOfData(data))
+		err = c.Hold(sizeOfData(data))
 	}
 	if err != nil {
 		return Info{}, nil, err
