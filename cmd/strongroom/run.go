@@ -174,13 +174,16 @@ func (r *runner) begin(ctx context.Context, owner string) ([]envfile.Var, error)
 
 // fetch asks the server, and keeps the copy in step with its answer.
 func (r *runner) fetch(ctx context.Context) (vars []envfile.Var, err error) {
-	vars, r.last, err = client.Vars(ctx, r.secrets, r.owner, r.selection)
+	vars, all, err := client.Vars(ctx, r.secrets, r.owner, r.selection)
+	if err == nil {
+		r.last = all
+	}
 	if r.copy == nil {
 		return vars, err
 	}
 	var failed error
 	if err == nil {
-		failed = r.copy.Keep(vars, r.last)
+		failed = r.copy.Keep(vars, all)
 	} else {
 		failed = r.copy.Refused(err)
 	}
@@ -250,10 +253,8 @@ func (r *runner) changed(ctx context.Context) ([]envfile.Var, error) {
 	if err != nil || same {
 		return nil, err
 	}
-	last := r.last
 	vars, err := r.fetch(ctx)
 	if err != nil {
-		r.last = last
 		return nil, fmt.Errorf("reading the changed secrets: %w", err)
 	}
 	return vars, nil

@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -153,12 +154,42 @@ func (c *Client) Secrets(owner secret.Owner) (Secrets, error) {
 	return newCustom(c)
 }
 
+// get sends a request that no generated client has, and reads at most so many bytes of the answer. sign adds the
+// credential; without it the request has none.
+func (c *Client) get(ctx context.Context, path string, most int64, sign func(context.Context, *http.Request) error) (status int, body []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
+	if err != nil {
+		return 0, nil, err
+	}
+	c.identify(req)
+	if sign != nil {
+		if err := sign(ctx, req); err != nil {
+			return 0, nil, err
+		}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, nil, unanswered(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, most))
+	if err != nil {
+		return 0, nil, unanswered(err)
+	}
+	return resp.StatusCode, body, nil
+}
+
+// identify adds the User-Agent to a request.
+func (c *Client) identify(req *http.Request) {
+	if c.agent != "" {
+		req.Header.Set("User-Agent", c.agent)
+	}
+}
+
 // sign adds the credential to a request.
 func (c *Client) sign(kind string) func(context.Context, *http.Request) error {
 	return func(ctx context.Context, req *http.Request) error {
-		if c.agent != "" {
-			req.Header.Set("User-Agent", c.agent)
-		}
+		c.identify(req)
 		credential, err := c.current(ctx)
 		if err != nil {
 			return err

@@ -153,13 +153,18 @@ func (s *Session) stored(profile, url string) (Credential, error) {
 
 // Open returns the secrets of a target.
 func (s *Session) Open(t Target) (Secrets, error) {
-	server, err := s.Server(t.Profile)
-	if err != nil {
-		return nil, err
-	}
-	c, err := New(server)
+	c, err := s.client(t)
 	if err != nil {
 		return nil, err
 	}
 	return c.Secrets(t.Owner)
+}
+
+// client returns a client of the server of a target.
+func (s *Session) client(t Target) (*Client, error) {
+	server, err := s.Server(t.Profile)
+	if err != nil {
+		return nil, err
+	}
+	return New(server)
 }

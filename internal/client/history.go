@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,11 +30,7 @@ const vaultHeader = "X-Vault-Token"
 // Versions returns the versions of a secret, newest first. A caller without the right to administer the secret sees only the current
 // one. The mount is the server's apis.vault.mount.
 func (s *Session) Versions(ctx context.Context, t Target, mount, name string) ([]Version, error) {
-	server, err := s.Server(t.Profile)
-	if err != nil {
-		return nil, err
-	}
-	c, err := New(server)
+	c, err := s.client(t)
 	if err != nil {
 		return nil, err
 	}
@@ -90,13 +85,12 @@ func (c *Client) noVersions(ctx context.Context, status int) error {
 
 // getVault asks Vault's API, without a credential if there is no kind of owner.
 func (c *Client) getVault(ctx context.Context, kind, path string) (status int, body []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
-	if err != nil {
-		return 0, nil, err
+	if kind == "" {
+		return c.get(ctx, path, maxMetadata, nil)
 	}
-	if kind != "" {
+	return c.get(ctx, path, maxMetadata, func(ctx context.Context, req *http.Request) error {
 		if err := c.sign(kind)(ctx, req); err != nil {
-			return 0, nil, err
+			return err
 		}
 		for _, header := range []string{customHeader, appHeader} {
 			if key := req.Header.Get(header); key != "" {
@@ -104,17 +98,8 @@ func (c *Client) getVault(ctx context.Context, kind, path string) (status int, b
 				req.Header.Set(vaultHeader, key)
 			}
 		}
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return 0, nil, unanswered(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err = io.ReadAll(io.LimitReader(resp.Body, maxMetadata))
-	if err != nil {
-		return 0, nil, unanswered(err)
-	}
-	return resp.StatusCode, body, nil
+		return nil
+	})
 }
 
 // maxMetadata bounds the description of a secret's versions, in bytes: some 100 for each.

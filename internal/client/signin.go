@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -51,25 +50,15 @@ func SignIns(ctx context.Context, server Server) ([]SignIn, error) {
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+signInPath, http.NoBody)
+	status, text, err := c.get(ctx, signInPath, maxDocument, nil)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", c.agent)
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, unanswered(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
+	if status != http.StatusOK {
 		return nil, nil // a server without sign-in, or an older one
 	}
 	var published struct {
 		SignIn []SignIn `json:"sign_in"`
-	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
-	if err != nil {
-		return nil, unanswered(err)
 	}
 	if json.Unmarshal(text, &published) != nil {
 		return nil, errNotStrongroom
