@@ -162,6 +162,7 @@ func TestErrorsOfTheTokenEndpoint(t *testing.T) {
 	}{
 		{400, "invalid_grant", auth.ErrBadCredential},
 		{401, "invalid_client\nlevel=ERROR", auth.ErrBadCredential},
+		{400, "canary_" + strings.Repeat("x", 40), auth.ErrBadCredential}, // longer than any code
 		{500, "server_error", secret.ErrUnavailable},
 		{302, "", secret.ErrUnavailable},
 	} {
@@ -193,7 +194,7 @@ func TestRenewedTokensAreOfTheSamePerson(t *testing.T) {
 	}
 }
 
-func TestOnlyEndpointsThatNobodyCanChangeAreUsed(t *testing.T) {
+func TestUnsafeEndpointsAreNotUsed(t *testing.T) {
 	for name, more := range map[string]object{
 		"sign-in over HTTP": {"authorization_endpoint": "http://sso.example/auth"},
 		"tokens over HTTP":  {"token_endpoint": "http://sso.example/token"},
