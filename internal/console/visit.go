@@ -39,6 +39,16 @@ func (c *Console) private(pattern string, h handler) {
 	c.route(pattern, func(v *visit) error { return c.signedIn(v, h) })
 }
 
+// administrators routes requests that need a session of an administrator of the server.
+func (c *Console) administrators(pattern string, h handler) {
+	c.private(pattern, func(v *visit) error {
+		if !administers(v.caller) {
+			return secret.ErrForbidden
+		}
+		return h(v)
+	})
+}
+
 func (c *Console) route(pattern string, h handler) {
 	c.routes.HandleFunc(pattern, func(_ http.ResponseWriter, r *http.Request) {
 		v := r.Context().Value(visitKey{}).(*visit)
