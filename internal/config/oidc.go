@@ -61,7 +61,7 @@ type OIDC struct {
 	CommandLine *CommandLine `yaml:"command_line"`
 }
 
-// CommandLine is what strongroom login has to know about an issuer.
+// CommandLine is the registration of strongroom login as a client of an issuer.
 type CommandLine struct {
 	// ClientID of a public client at the issuer that has PKCE, and the redirect
 	// address http://127.0.0.1/callback with any port. Its access tokens must satisfy

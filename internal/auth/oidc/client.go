@@ -38,7 +38,7 @@ type ClientOptions struct {
 // NewClient returns a client of the strategy's issuer.
 func NewClient(s *Strategy, o ClientOptions) *Client { return &Client{o, s} }
 
-// Tokens are what the issuer gave for a sign-in. Both are credentials.
+// Tokens are the issuer's tokens of one sign-in. Both are credentials.
 type Tokens struct {
 	Access  secret.Value
 	Refresh secret.Value // empty if the issuer gave none
