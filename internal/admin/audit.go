@@ -34,8 +34,7 @@ type AuditReport struct {
 }
 
 // VerifyAudit verifies the whole log, compares all rows of the state file with their MAC
-// and, if anchor is not empty, checks that the log
-// still has the anchored entry.
+// and, if anchor is not empty, checks that the log still has the anchored entry.
 func (s *Service) VerifyAudit(ctx context.Context, anchor string) (AuditReport, error) {
 	found, err := s.Audit.Verify(ctx)
 	if ctx.Err() != nil {

@@ -44,12 +44,12 @@ var networkFileSystems = []int64{0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735
 // Examine runs all checks of the state file and its environment.
 func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
 	findings := slices.Concat(s.examineFiles(), s.examineDisk(), s.examineClock(), s.ClockFindings(), s.examineKeyring(), s.KeyFindings(ctx))
-	report, err := s.VerifyAudit(ctx, "")
+	report, err := s.Audit.Verify(ctx)
 	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	case err != nil:
-		return nil, err
-	case report.Problem != "":
-		findings = append(findings, wrong("audit log", "%s. Keep the file unchanged for an investigation.", report.Problem))
+		findings = append(findings, wrong("audit log", "%v. Keep the file unchanged for an investigation.", err))
 	default:
 		findings = append(findings, fine("audit log", "%d entries, and the chain is intact", report.Entries))
 	}
@@ -79,7 +79,7 @@ func (s *Service) examineFiles() []Finding {
 		findings = append(findings, examineMode(path, 0o077))
 	}
 	if err := s.File.Verify(); err != nil {
-		findings = append(findings, wrong("state file", "%v", err))
+		findings = append(findings, wrong("state file", "%v. Keep the file unchanged for an investigation.", err))
 	} else {
 		findings = append(findings, fine("state file", "all rows are those that were written"))
 	}
