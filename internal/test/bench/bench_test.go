@@ -67,7 +67,7 @@ func TestRowsBetweenTellsWhatAPutDid(t *testing.T) {
 	another := []row{{"a", changed, 2, 7, "k1"}, {"b", moved, 8, 2, "12345679"}}
 	want[1].Key, want[2].Key = "", ""
 	if got := generalize(got, another); !slices.Equal(got, want) {
-		t.Errorf("inGeneral = %v, want %v", got, want)
+		t.Errorf("generalize = %v, want %v", got, want)
 	}
 }
 
