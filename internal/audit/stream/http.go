@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -118,12 +119,12 @@ func (h *collector) post(ctx context.Context, entries []audit.Entry) (status int
 }
 
 func (h *collector) encode(entries []audit.Entry) (body []byte, kind string, err error) {
-	lines, err := linesOf(entries)
-	if err != nil || !h.Array {
-		return lines, "application/x-ndjson", err
+	if h.Array {
+		body, err = json.Marshal(entries)
+		return body, "application/json", err
 	}
-	lines = bytes.ReplaceAll(bytes.TrimSuffix(lines, []byte("\n")), []byte("\n"), []byte(",\n")) // JSON has no line breaks of its own
-	return append(append([]byte("["), lines...), ']'), "application/json", nil
+	body, err = linesOf(entries)
+	return body, "application/x-ndjson", err
 }
 
 // Close implements [Sink].
