@@ -423,28 +423,3 @@ func TestSyslogReportsALostConnection(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// A server that reads nothing acknowledges no more than its machine can keep, and Send
-// waits for that.
-func TestSyslogWaitsForTheAcknowledgement(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	sink, err := stream.Syslog(stream.SyslogOptions{Address: l.Addr().String(), Plain: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	entries := mustEntries(t, 256)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
-	for range 1000 { // 100 MB
-		if err = sink.Send(ctx, entries); err != nil {
-			break
-		}
-	}
-	if lost, ok := errors.AsType[*stream.LostError](err); !ok {
-		t.Errorf("got %v, %v, want a lost connection", err, lost)
-	}
-}
