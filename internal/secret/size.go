@@ -5,7 +5,7 @@ const infoBytes = 200
 
 // Size is about how many bytes of memory the info takes.
 func (i Info) Size() int {
-	size := infoBytes + len(i.Name) + len(i.Description) + len(i.ObjectName)
+	size := infoBytes + len(i.Name) + len(i.Description) + len(i.ObjectName) + len(i.UpdatedBy)
 	for _, key := range i.Keys {
 		size += 16 + len(key)
 	}

@@ -19,6 +19,7 @@ type Info struct {
 	Description      string
 	Keys             []string // sorted; read-only, because it may be shared
 	Created, Updated time.Time
+	UpdatedBy        string // subject of the caller; empty if the store does not know it
 	Revision         Revision
 	Version          uint64 // counts from 1; 0 in a store without versions
 	ObjectName       string // as a Kubernetes object, see package objectname; kept because lists show it

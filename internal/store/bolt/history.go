@@ -92,7 +92,7 @@ func (s *Store) Restore(ctx context.Context, op secret.Op, revision secret.Revis
 		if i < 0 {
 			return secret.ErrNotFound
 		}
-		r = now.next(time.Now().UTC())
+		r = now.next(op)
 		r.valuesAt = earlier[i].valuesAt
 		r.info.Description, r.info.Keys = earlier[i].info.Description, earlier[i].info.Keys
 		if err := s.checkRoom(tx, &now, r); err != nil {

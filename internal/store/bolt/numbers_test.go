@@ -53,6 +53,39 @@ func TestVersionsAreNumberedFromOne(t *testing.T) {
 	}
 }
 
+// Each version names the caller that wrote it, also after a restart.
+func TestVersionsNameTheirWriters(t *testing.T) {
+	s := newStack(t)
+	as := func(subject string) (*secret.Service, secret.Caller) {
+		return secret.NewService(s.Store, s.log), secret.Caller{Subject: subject, Grants: []secret.Grant{{
+			Actions: []secret.Action{secret.Create, secret.Write, secret.List, secret.Admin}, Owner: db.Owner,
+		}}}
+	}
+	must := func(_ secret.Info, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	service, alice := as("alice")
+	first, err := service.Create(ctx, alice, db, secret.Draft{Data: map[string]secret.Value{"k": "1"}})
+	must(first, err)
+	_, bob := as("bob")
+	must(service.Replace(ctx, bob, db, "", secret.Change{Set: map[string]secret.Value{"k": "2"}}))
+	_, carol := as("carol")
+	must(service.Restore(ctx, carol, db, first.Revision))
+	mustClose(t, s)
+	s = openStack(t, s.path)
+	defer mustClose(t, s)
+	var writers []string
+	for _, info := range versions(t, s, db) {
+		writers = append(writers, info.UpdatedBy)
+	}
+	if !slices.Equal(writers, []string{"carol", "bob", "alice"}) {
+		t.Errorf("the versions were written by %q", writers)
+	}
+}
+
 // The right to reveal covers the current version only.
 func TestRevealNumberNeedsTheRightToAdministerForEarlierVersions(t *testing.T) {
 	s := newStack(t)

@@ -71,14 +71,16 @@ type description struct {
 	Keys        []string  `json:"keys"`
 	Created     time.Time `json:"created"`
 	Updated     time.Time `json:"updated"`
+	UpdatedBy   string    `json:"by,omitempty"`
 	Revision    string    `json:"revision"`
 }
 
 var errDamaged = errors.New("a record of the state file is damaged")
 
-func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) record {
+func newRecord(key rowKey, op secret.Op, draft secret.Draft) record {
+	ref, now := op.Ref, time.Now().UTC()
 	r := record{key: key, head: head{version: 1, valuesAt: 1}, info: secret.Info{
-		Ref: ref, Description: draft.Description, Keys: keysOf(draft.Data), Created: draft.Created, Updated: now,
+		Ref: ref, Description: draft.Description, Keys: keysOf(draft.Data), Created: draft.Created, Updated: now, UpdatedBy: writerOf(op),
 		Version: 1, ObjectName: objectname.Of(ref),
 	}}
 	if draft.Created.IsZero() {
@@ -89,14 +91,22 @@ func newRecord(key rowKey, ref secret.Ref, draft secret.Draft, now time.Time) re
 	return r
 }
 
-// next returns the record's next version.
-func (r record) next(now time.Time) record {
+// next returns the record's next version, which the operation writes.
+func (r record) next(op secret.Op) record {
 	r.version++
 	r.versions, r.uncached = nil, false
 	r.info.Version = r.version
-	r.info.Updated = now
+	r.info.Updated, r.info.UpdatedBy = time.Now().UTC(), writerOf(op)
 	r.info.Revision = newRevision()
 	return r
+}
+
+// writerOf returns the subject of the caller, or "" for operations without an audit event.
+func writerOf(op secret.Op) string {
+	if op.Event == nil {
+		return ""
+	}
+	return op.Event.Subject
 }
 
 // newRevision returns a random revision. If an old copy of the file were restored, a
@@ -186,7 +196,8 @@ func (s *Store) findAt(tx *state.Tx, op secret.Op) (record, error) {
 // text returns the encoded description for sealing.
 func (r record) text() ([]byte, error) {
 	text, err := json.Marshal(description{
-		r.info.Name, r.info.Description, r.info.Keys, r.info.Created, r.info.Updated, string(r.info.Revision),
+		r.info.Name, r.info.Description, r.info.Keys, r.info.Created, r.info.Updated, r.info.UpdatedBy,
+		string(r.info.Revision),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding a record: %w", err)
@@ -251,7 +262,7 @@ func (s *Store) openRecord(owner secret.Owner, stored []byte) (record, error) {
 	}
 	ref := secret.Ref{Owner: owner, Name: d.Name}
 	return record{head: h, info: secret.Info{
-		Ref: ref, Description: d.Description, Keys: d.Keys, Created: d.Created, Updated: d.Updated,
+		Ref: ref, Description: d.Description, Keys: d.Keys, Created: d.Created, Updated: d.Updated, UpdatedBy: d.UpdatedBy,
 		Revision: secret.Revision(d.Revision), Version: h.version, ObjectName: objectname.Of(ref),
 	}}, nil
 }

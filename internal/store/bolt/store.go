@@ -176,7 +176,7 @@ func (s *Store) Create(ctx context.Context, op secret.Op, draft secret.Draft) (s
 			return errTooMany
 		}
 		o.count++
-		r = newRecord(key, op.Ref, draft, time.Now().UTC())
+		r = newRecord(key, op, draft)
 		if err := s.checkRoom(tx, nil, r); err != nil {
 			return err
 		}
@@ -204,7 +204,7 @@ func (s *Store) Replace(ctx context.Context, op secret.Op, change secret.Change)
 		if err != nil {
 			return err
 		}
-		r = old.next(time.Now().UTC())
+		r = old.next(op)
 		r.valuesAt = r.version
 		r.info.Keys = keysOf(data)
 		if change.Description != nil {
@@ -226,7 +226,7 @@ func (s *Store) Describe(ctx context.Context, op secret.Op, name, description st
 		if err != nil {
 			return err
 		}
-		r = old.next(time.Now().UTC())
+		r = old.next(op)
 		r.info.Description = description
 		if name != old.info.Name {
 			r.info.Name = name

@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,6 +139,10 @@ func TestCompareAndDeletedPages(t *testing.T) {
 	b := newTab(t)
 	s.signIn(b, s.psk)
 	b.open(s.url + "/console/secret?owner=app/" + shop + "&name=db")
+	writers := eval[[]string](b, `[...document.querySelectorAll('[aria-labelledby=versions] tbody td:nth-child(2)')].map(e => e.textContent)`)
+	if !slices.Equal(writers, []string{"admin", "admin"}) {
+		t.Errorf("the versions were written by %q", writers)
+	}
 	b.click("td.actions a")
 	b.waitFor("h1", "Two versions")
 	b.waitFor(".tag", "added")
