@@ -152,7 +152,7 @@ func logoutCommand() *cobra.Command {
 		defer unlock()
 		var copies error
 		if c, err := r.Keeper.Load(name); err == nil {
-			if _, err := client.Revoke(ctx, c, profile.CAFile); err != nil {
+			if err := client.Revoke(ctx, c, profile.CAFile); err != nil {
 				r.note("the tokens could not be revoked at %s, and stay valid there until they expire: %s", c.SignIn.Issuer, printable(err.Error()))
 			}
 			copies = client.ForgetCopies(c)

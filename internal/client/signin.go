@@ -157,18 +157,17 @@ func (k *Keeper) Lock() (unlock func(), err error) {
 }
 
 // Revoke makes the identity provider forget the tokens of a sign-in. Without a sign-in, or if the provider has no such
-// operation, it does nothing and returns false.
-func Revoke(ctx context.Context, c Credential, caFile string) (revoked bool, err error) {
+// operation, it does nothing.
+func Revoke(ctx context.Context, c Credential, caFile string) error {
 	if c.Token == "" || c.Endpoints.Revoke == "" {
-		return false, nil
+		return nil
 	}
 	connections, err := providerConnections(caFile)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if c.Refresh != "" {
 		err = signin.Revoke(ctx, c.SignIn.client(), c.Endpoints, connections, c.Refresh, "refresh_token")
 	}
-	err = errors.Join(err, signin.Revoke(ctx, c.SignIn.client(), c.Endpoints, connections, c.Token, "access_token"))
-	return err == nil, err
+	return errors.Join(err, signin.Revoke(ctx, c.SignIn.client(), c.Endpoints, connections, c.Token, "access_token"))
 }

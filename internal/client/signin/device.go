@@ -3,10 +3,6 @@ package signin
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -48,17 +44,4 @@ func explainDevice(err error) error {
 		return errors.New("the sign-in was refused")
 	}
 	return explain("waiting for the sign-in", err)
-}
-
-func post(ctx context.Context, client *http.Client, address string, form url.Values) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("the identity provider does not answer: %w", withoutAddress(err))
-	}
-	return resp, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -162,9 +163,14 @@ func Renew(ctx context.Context, c Client, end Endpoints, http *http.Client, refr
 // Revoke makes the provider forget a token (RFC 7009).
 func Revoke(ctx context.Context, c Client, end Endpoints, client *http.Client, token secret.Value, hint string) error {
 	form := url.Values{"client_id": {c.ID}, "token": {string(token)}, "token_type_hint": {hint}}
-	resp, err := post(ctx, client, end.Revoke, form)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, end.Revoke, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, withoutAddress(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
