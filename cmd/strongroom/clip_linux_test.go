@@ -19,7 +19,8 @@ func hasDisplay() bool {
 	return x == nil && clip == nil
 }
 
-// mustOpenDisplay starts an X server without a screen, and returns its environment: nothing if there is no X server.
+// mustOpenDisplay starts an X server without a screen, and returns its environment: nothing if there is no X
+// server.
 func mustOpenDisplay(t *testing.T) []string {
 	t.Helper()
 	if !hasDisplay() {

@@ -107,7 +107,8 @@ func (r *remote) inEditor(ctx context.Context, text []byte) (edited []byte, err 
 	if err != nil {
 		return nil, err
 	}
-	// EDITOR may have arguments, so a shell starts it, as git and crontab do. The shell sees the path and no value.
+	// EDITOR may have arguments, so a shell starts it, as git and crontab do. The shell sees the path and no
+	// value.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", editor+` "$1"`, "sh", path) // #nosec G204 G702 -- the user names the editor
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = r.out.InOrStdin(), r.out.OutOrStdout(), r.out.ErrOrStderr()
 	cmd.Env = child.Env(os.Environ(), nil)

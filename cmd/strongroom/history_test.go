@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// serveVault restarts the person's server with Vault's KV API, for the same keys. With admin they may administer.
+// serveVault restarts the person's server with Vault's KV API, for the same keys. With admin they may
+// administer.
 func (p *person) serveVault(t *testing.T, admin bool) {
 	t.Helper()
 	_, session, _ := strings.Cut(mustRead(t, p.in.path("keys/session-keys.yaml")), "keys:\n")

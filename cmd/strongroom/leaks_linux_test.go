@@ -29,8 +29,8 @@ type typedCommand struct {
 	file    string // the file that may have the value: the user has asked for it
 }
 
-// leaks returns where the value has gone that it must not go: into arguments, into the environment of anything but the child of
-// run, and into any file that is not in memory.
+// leaks returns where the value has gone that it must not go: into arguments, into the environment of
+// anything but the child of run, and into any file that is not in memory.
 func (c typedCommand) leaks(trace string) (found []string) {
 	for line := range strings.Lines(trace) {
 		call := traced.FindStringSubmatch(line)
@@ -83,7 +83,8 @@ func TestLeaksAreFoundInATrace(t *testing.T) {
 	}
 }
 
-// All client commands are traced at a terminal: every argument, every environment, every file that is written, of every process that they start.
+// All client commands are traced at a terminal: every argument, every environment, every file that is
+// written, of every process that they start.
 func TestTracedCommandsLeakNoValue(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("VALUES ARE NOT TRACED: strace is not installed")

@@ -12,7 +12,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// The recipes in the README of the client commands are run as written. Only addresses, paths and the key are replaced.
+// The recipes in the README of the client commands are run as written. Only addresses, paths and the key are
+// replaced.
 const recipesPage = repository + "/internal/client/README.md"
 
 // recipe returns the block of this language that has the text.

@@ -142,7 +142,8 @@ func (v *valueSource) read(r *remote, prompt string) (secret.Value, error) {
 	return readHidden(r.out.Context(), r.out.InOrStdin().(*os.File), r.out.ErrOrStderr(), prompt)
 }
 
-// readHidden switches the echo off before the prompt appears, so that nothing that is typed or pasted at once is shown.
+// readHidden switches the echo off before the prompt appears, so that nothing that is typed or pasted at once
+// is shown.
 func readHidden(ctx context.Context, terminal *os.File, to io.Writer, prompt string) (secret.Value, error) {
 	fd := int(terminal.Fd())
 	was, err := unix.IoctlGetTermios(fd, unix.TCGETS)
@@ -161,8 +162,8 @@ func readHidden(ctx context.Context, terminal *os.File, to io.Writer, prompt str
 	return secret.Value(text), err
 }
 
-// orInterrupted returns what a prompt reads, or an error at once when the context ends, as by Ctrl-C. The read itself cannot be ended: it
-// ends with the process.
+// orInterrupted returns what a prompt reads, or an error at once when the context ends, as by Ctrl-C. The
+// read itself cannot be ended: it ends with the process.
 func orInterrupted[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type result struct {
 		text T

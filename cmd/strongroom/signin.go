@@ -72,8 +72,9 @@ func (r *remote) chooseProvider(ctx context.Context, p client.Profile, f signInF
 	return nil, nil
 }
 
-// checkSignIn refuses another issuer, another client or more scopes than at the last login, unless the user has named them: a server that
-// was taken over could send its users to a page that asks for their passwords, or obtain tokens that are good elsewhere.
+// checkSignIn refuses another issuer, another client or more scopes than at the last login, unless the user
+// has named them: a server that was taken over could send its users to a page that asks for their passwords,
+// or obtain tokens that are good elsewhere.
 func (r *remote) checkSignIn(p client.Profile, s client.SignIn, f signInFlags) error {
 	name, err := r.newProfileName()
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The server may be hostile by now: with another client or with more scopes it would get tokens that are good elsewhere.
+// The server may be hostile by now: with another client or with more scopes it would get tokens that are good
+// elsewhere.
 func TestLoginRefusesAnotherSignInThanTheLast(t *testing.T) {
 	const (
 		issuer, other = "http://127.0.0.1:1", "http://127.0.0.1:2"
@@ -52,7 +53,8 @@ func TestLoginRefusesAnotherSignInThanTheLast(t *testing.T) {
 	}
 }
 
-// Otherwise a renewal could bring back a credential after a logout, and a login could undo the renewal of another profile.
+// Otherwise a renewal could bring back a credential after a logout, and a login could undo the renewal of
+// another profile.
 func TestLoginAndLogoutWaitForARenewal(t *testing.T) {
 	p := mustLogIn(t)
 	file := filepath.Join(p.home, ".config/strongroom/credentials.json")

@@ -24,9 +24,9 @@ import (
 //	```
 //	<!-- /tour -->
 //
-// Lines that begin with "# ← " are answers to prompts, and "the key after HEADER in FILE" is that key. Lines that
-// begin with "# → " must be in the output, in this order; … stands for any text. The server of the first session in
-// the README runs at its address.
+// Lines that begin with "# ← " are answers to prompts, and "the key after HEADER in FILE" is that key. Lines
+// that begin with "# → " must be in the output, in this order; … stands for any text. The server of the first
+// session in the README runs at its address.
 type typed struct {
 	command string
 	answers []string

@@ -56,13 +56,15 @@ type Secrets interface {
 	// Create adds a secret and returns the server's warnings about its values. A name that is taken is
 	// secret.ErrExists.
 	Create(context.Context, Secret) (warnings []string, err error)
-	// Replace replaces all values of a secret that still has the revision; otherwise the error is secret.ErrChanged.
+	// Replace replaces all values of a secret that still has the revision; otherwise the error is
+	// secret.ErrChanged.
 	Replace(context.Context, Secret) (warnings []string, err error)
 	// Delete removes a secret, if it still has the revision or the revision is empty.
 	Delete(ctx context.Context, name, revision string) error
 	// Rename changes the name. It is not atomic for app secrets: after an error both names may exist.
 	Rename(ctx context.Context, from, to string) error
-	// Changed returns the current revision of the secret. Values are read only if it differs from the known one.
+	// Changed returns the current revision of the secret. Values are read only if it differs from the known
+	// one.
 	Changed(ctx context.Context, name, known string) (revision string, err error)
 }
 
@@ -72,8 +74,8 @@ type Server struct {
 	CAFile     string // PEM certificates to trust instead of the system's; may be empty
 	Credential Credential
 	Agent      string // User-Agent of the requests
-	// Renew returns the credential with a new token, or the error that ends the requests. It is called when the token
-	// is about to expire; nil if there is nothing to renew.
+	// Renew returns the credential with a new token, or the error that ends the requests. It is called when
+	// the token is about to expire; nil if there is nothing to renew.
 	Renew func(context.Context) (Credential, error)
 }
 
@@ -102,7 +104,8 @@ func New(s Server) (*Client, error) {
 	return &Client{base: base, credential: s.Credential, agent: s.Agent, renew: s.Renew, http: connections}, err
 }
 
-// httpClient trusts the pool and the certificates of the file. Without a file it trusts the system's certificates.
+// httpClient trusts the pool and the certificates of the file. Without a file it trusts the system's
+// certificates.
 func httpClient(pool *x509.CertPool, caFile string) (*http.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -154,8 +157,8 @@ func (c *Client) Secrets(owner secret.Owner) (Secrets, error) {
 	return newCustom(c)
 }
 
-// get sends a request that no generated client has, and reads at most so many bytes of the answer. sign adds the
-// credential; without it the request has none.
+// get sends a request that no generated client has, and reads at most so many bytes of the answer. sign adds
+// the credential; without it the request has none.
 func (c *Client) get(ctx context.Context, path string, most int64, sign func(context.Context, *http.Request) error) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
 	if err != nil {

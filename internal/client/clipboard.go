@@ -18,13 +18,15 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// A Clipboard is the clipboard of the desktop, through the usual commands. Values go through pipes, never through arguments.
+// A Clipboard is the clipboard of the desktop, through the usual commands. Values go through pipes, never
+// through arguments.
 type Clipboard struct {
 	copy, paste, clear []string
 	env                []string // of the commands
 }
 
-// clipboards are the commands by the environment variable of their display. An empty clear copies nothing instead.
+// clipboards are the commands by the environment variable of their display. An empty clear copies nothing
+// instead.
 var clipboards = []struct {
 	display            string
 	copy, paste, clear []string
@@ -34,7 +36,8 @@ var clipboards = []struct {
 	{"DISPLAY", []string{"xsel", "--clipboard", "--input"}, []string{"xsel", "--clipboard", "--output"}, []string{"xsel", "--clipboard", "--clear"}},
 }
 
-// FindClipboard returns the clipboard of this desktop. Its commands get this environment, which must have no credential.
+// FindClipboard returns the clipboard of this desktop. Its commands get this environment, which must have no
+// credential.
 func FindClipboard(env []string) (Clipboard, error) {
 	if runtime.GOOS == "darwin" {
 		return Clipboard{copy: []string{"pbcopy"}, paste: []string{"pbpaste"}, env: env}, nil

@@ -94,8 +94,8 @@ func (k kept) credential() Credential {
 	}
 }
 
-// A Keeper stores credentials by profile: in the system keyring where there is one, else in a file that only the
-// user can read.
+// A Keeper stores credentials by profile: in the system keyring where there is one, else in a file that only
+// the user can read.
 type Keeper struct {
 	file    string
 	keyring bool
@@ -109,8 +109,8 @@ func NewKeeper(dir string) *Keeper {
 	return &Keeper{filepath.Join(dir, "credentials.json"), hasKeyring()}
 }
 
-// hasKeyring reports whether there is a session bus, on which a desktop has its keyring. Without this check, the
-// library would start a bus.
+// hasKeyring reports whether there is a session bus, on which a desktop has its keyring. Without this check,
+// the library would start a bus.
 func hasKeyring() bool { return os.Getenv("DBUS_SESSION_BUS_ADDRESS") != "" }
 
 // Save stores a credential, and returns the place for people to read.

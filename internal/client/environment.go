@@ -41,8 +41,8 @@ func NewSession(agent string) (*Session, error) {
 	return &Session{Profiles: profiles, Keeper: NewKeeper(dir), Agent: agent}, err
 }
 
-// Lock takes the lock of the [Keeper] and reads the profiles again. A caller takes it before it changes and saves
-// the profiles. Otherwise it would undo the changes of other processes.
+// Lock takes the lock of the [Keeper] and reads the profiles again. A caller takes it before it changes and
+// saves the profiles. Otherwise it would undo the changes of other processes.
 func (s *Session) Lock() (unlock func(), err error) {
 	if unlock, err = s.Keeper.Lock(); err != nil {
 		return nil, err
@@ -56,7 +56,8 @@ func (s *Session) Lock() (unlock func(), err error) {
 	return unlock, nil
 }
 
-// Target reads the owner that a command works on. Without one it is that of the environment, else of the profile, else me.
+// Target reads the owner that a command works on. Without one it is that of the environment, else of the
+// profile, else me.
 func (s *Session) Target(text string) (Target, error) {
 	if text == "" {
 		text = os.Getenv(EnvTarget)

@@ -29,8 +29,9 @@ const MaxFallback = 30 * 24 * time.Hour
 // clockLeeway is how far the clock may have gone back since a copy was made.
 const clockLeeway = 5 * time.Minute
 
-// A Fallback is a sealed copy of the last answer to one question: these values of this owner, of this server, to this credential. Its
-// key follows from the credential, so that no other credential opens it, and everything else about the question is in its place.
+// A Fallback is a sealed copy of the last answer to one question: these values of this owner, of this server,
+// to this credential. Its key follows from the credential, so that no other credential opens it, and
+// everything else about the question is in its place.
 type Fallback struct {
 	dir   string // of the copies for this credential and server
 	owner string // the beginning of the names of all copies for this owner
@@ -94,7 +95,8 @@ func copiesOf(key *seal.Key, url string) (string, error) {
 
 func short(mac []byte) string { return hex.EncodeToString(mac[:16]) }
 
-// copyKey returns the key of this credential's copies. That of a sign-in is random and kept with the tokens, which change.
+// copyKey returns the key of this credential's copies. That of a sign-in is random and kept with the tokens,
+// which change.
 func (c Credential) copyKey(kind string) (*seal.Key, error) {
 	from := c.keyFor(kind)
 	if from == "" && c.Token != "" {
@@ -111,7 +113,8 @@ func (c Credential) copyKey(kind string) (*seal.Key, error) {
 	return seal.ParseKey(base64.StdEncoding.EncodeToString(raw))
 }
 
-// Keep replaces the copy by an answer of the server, and removes copies of any credential that are too old to be used.
+// Keep replaces the copy by an answer of the server, and removes copies of any credential that are too old to
+// be used.
 func (f *Fallback) Keep(vars []envfile.Var, all []Secret) error {
 	now := time.Now()
 	c := copied{Made: now, Expires: now.Add(f.age)}
@@ -184,9 +187,9 @@ func (f *Fallback) Open() (vars []envfile.Var, all []Secret, made time.Time, err
 	return vars, all, c.Made, nil
 }
 
-// Refused removes what the error says is no longer so: all copies for the credential if the server does not accept it or the identity
-// provider has ended the sign-in, and all copies of the owner's secrets if the server forbids or lacks one of them. Other errors remove
-// nothing: they say nothing about the secrets.
+// Refused removes what the error says is no longer so: all copies for the credential if the server does not
+// accept it or the identity provider has ended the sign-in, and all copies of the owner's secrets if the
+// server forbids or lacks one of them. Other errors remove nothing: they say nothing about the secrets.
 func (f *Fallback) Refused(err error) error {
 	switch {
 	case errors.Is(err, ErrCredential) || errors.Is(err, signin.ErrEnded):
@@ -206,8 +209,9 @@ func (f *Fallback) Refused(err error) error {
 	return failed
 }
 
-// IsAway reports whether the server, or a proxy before it, has not decided the request: it did not answer, redirects elsewhere, fails, or is
-// too busy. It is also true if the identity provider did not answer when the token had to be renewed for the request.
+// IsAway reports whether the server, or a proxy before it, has not decided the request: it did not answer,
+// redirects elsewhere, fails, or is too busy. It is also true if the identity provider did not answer when
+// the token had to be renewed for the request.
 func IsAway(err error) bool {
 	if _, away := errors.AsType[*AwayError](err); away || errors.Is(err, signin.ErrAway) {
 		return true

@@ -27,8 +27,8 @@ var ErrNoVersions = errors.New("this server tells clients nothing about versions
 // vaultHeader has the API key in requests of Vault's KV API, the only API with versions.
 const vaultHeader = "X-Vault-Token"
 
-// Versions returns the versions of a secret, newest first. A caller without the right to administer the secret sees only the current
-// one. The mount is the server's apis.vault.mount.
+// Versions returns the versions of a secret, newest first. A caller without the right to administer the
+// secret sees only the current one. The mount is the server's apis.vault.mount.
 func (s *Session) Versions(ctx context.Context, t Target, mount, name string) ([]Version, error) {
 	c, err := s.client(t)
 	if err != nil {

@@ -92,8 +92,8 @@ func Check(owner secret.Owner, wanted []Secret) error {
 	return nil
 }
 
-// NewPlan compares the wanted secrets with the owner's, which takes the right to reveal them. Data keys and secrets that are
-// not wanted stay, unless prune is true.
+// NewPlan compares the wanted secrets with the owner's, which takes the right to reveal them. Data keys and
+// secrets that are not wanted stay, unless prune is true.
 func NewPlan(ctx context.Context, s Secrets, wanted []Secret, prune bool) (*Plan, error) {
 	entries, err := s.List(ctx)
 	if err != nil {
@@ -223,8 +223,8 @@ func newFingerprint() func(secret.Value) string {
 // Steps returns the number of secrets that the plan changes.
 func (p *Plan) Steps() int { return len(p.steps) }
 
-// Apply carries out the plan, in order of name. It stops at the first error, which says how many secrets were changed before. A
-// secret that has changed since the plan was made is not replaced.
+// Apply carries out the plan, in order of name. It stops at the first error, which says how many secrets were
+// changed before. A secret that has changed since the plan was made is not replaced.
 func (p *Plan) Apply(ctx context.Context, s Secrets, progress func(done int)) (warnings []string, err error) {
 	for n, c := range p.steps {
 		var said []string

@@ -126,7 +126,8 @@ type Target struct {
 	Owner   secret.Owner
 }
 
-// ParseTarget reads [PROFILE:]OWNER, where OWNER is me, user/<id>, app/<uuid> or an alias. Without text it is me.
+// ParseTarget reads [PROFILE:]OWNER, where OWNER is me, user/<id>, app/<uuid> or an alias. Without text it is
+// me.
 func (p *Profiles) ParseTarget(text string) (Target, error) {
 	var t Target
 	owner := text
@@ -163,8 +164,8 @@ func (p *Profiles) userTarget(t Target, id string) (Target, error) {
 	return t, err
 }
 
-// ofUser returns the profile of a user, because the server knows the user by the credential only. A chosen profile must be
-// of that user; without one, the current profile goes first.
+// ofUser returns the profile of a user, because the server knows the user by the credential only. A chosen
+// profile must be of that user; without one, the current profile goes first.
 func (p *Profiles) ofUser(id, chosen string) (string, error) {
 	if chosen != "" {
 		if p.All[chosen].User != id {

@@ -23,7 +23,8 @@ import (
 type SignIn struct {
 	// Issuer is the URL of the provider.
 	Issuer string `yaml:"issuer" json:"issuer"`
-	// ClientID is a public client at the provider, with the redirect address http://127.0.0.1/callback and any port.
+	// ClientID is a public client at the provider, with the redirect address http://127.0.0.1/callback and
+	// any port.
 	ClientID string `yaml:"client_id" json:"client_id"`
 	// Scopes to ask for. By default openid, and offline_access if the provider has it.
 	Scopes []string `yaml:"scopes,omitempty" json:"scopes"`
@@ -43,8 +44,8 @@ const signInPath = "/.well-known/strongroom"
 // maxDocument bounds that document, in bytes.
 const maxDocument = 64 << 10
 
-// SignIns returns the identity providers at which the users of a server can sign in, which it publishes without a credential. It is
-// empty if the server publishes none.
+// SignIns returns the identity providers at which the users of a server can sign in, which it publishes
+// without a credential. It is empty if the server publishes none.
 func SignIns(ctx context.Context, server Server) ([]SignIn, error) {
 	c, err := New(server)
 	if err != nil {
@@ -66,7 +67,8 @@ func SignIns(ctx context.Context, server Server) ([]SignIn, error) {
 	return slices.DeleteFunc(published.SignIn, func(s SignIn) bool { return s.Issuer == "" || s.ClientID == "" }), nil
 }
 
-// providerConnections returns connections to identity providers: they may have a certificate of the system's authorities or of the profile's file.
+// providerConnections returns connections to identity providers: they may have a certificate of the system's
+// authorities or of the profile's file.
 func providerConnections(caFile string) (*http.Client, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
@@ -139,8 +141,8 @@ func (s *Session) renew(ctx context.Context, name string, p Profile) (Credential
 	return c, err
 }
 
-// Lock waits until no other process renews a token or changes credentials or profiles. A caller takes it before it loads
-// a credential that it then changes with [Keeper.Save] or [Keeper.Remove].
+// Lock waits until no other process renews a token or changes credentials or profiles. A caller takes it
+// before it loads a credential that it then changes with [Keeper.Save] or [Keeper.Remove].
 func (k *Keeper) Lock() (unlock func(), err error) {
 	dir := filepath.Dir(k.file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -156,8 +158,8 @@ func (k *Keeper) Lock() (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// Revoke makes the identity provider forget the tokens of a sign-in. Without a sign-in, or if the provider has no such
-// operation, it does nothing.
+// Revoke makes the identity provider forget the tokens of a sign-in. Without a sign-in, or if the provider
+// has no such operation, it does nothing.
 func Revoke(ctx context.Context, c Credential, caFile string) error {
 	if c.Token == "" || c.Endpoints.Revoke == "" {
 		return nil

@@ -11,12 +11,12 @@ import (
 	"github.com/strongroom/strongroom/internal/secret"
 )
 
-// attempts is the number of times that a change of one of several values is tried while other clients change the
-// secret.
+// attempts is the number of times that a change of one of several values is tried while other clients change
+// the secret.
 const attempts = 5
 
-// Set creates a secret of one value or replaces a value, and leaves the secret's other values and its description as they are. An empty
-// description keeps the present one.
+// Set creates a secret of one value or replaces a value, and leaves the secret's other values and its
+// description as they are. An empty description keeps the present one.
 func Set(ctx context.Context, s Secrets, owner secret.Owner, r Ref, v secret.Value, description string) (warnings []string, err error) {
 	key := r.DataKey
 	if key == "" {

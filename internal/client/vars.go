@@ -84,7 +84,8 @@ func (sel Selection) names(ctx context.Context, s Secrets, refs []Ref) ([]string
 	return slices.Compact(names), nil
 }
 
-// variable names a value. App secrets usually have lower-case names and variables do not, so theirs become upper case.
+// variable names a value. App secrets usually have lower-case names and variables do not, so theirs become
+// upper case.
 func (sel Selection) variable(owner secret.Owner, s Secret, key string) envfile.Var {
 	v := envfile.Var{Secret: s.Name, DataKey: key, Value: s.Data[key]}
 	if key == ValueKey {

@@ -133,8 +133,8 @@ func (s *Service) Reveal(ctx context.Context, caller Caller, ref Ref) (Info, map
 	return caller.held(info, data, err)
 }
 
-// held returns a secret with its values, or ErrBusy if the caller's requests hold too much memory for them. With an
-// error it returns only that.
+// held returns a secret with its values, or ErrBusy if the caller's requests hold too much memory for them.
+// With an error it returns only that.
 func (c Caller) held(info Info, data map[string]Value, err error) (Info, map[string]Value, error) {
 	if err == nil {
 		err = c.Hold(sizeOfData(data))

@@ -59,7 +59,8 @@ func mustBeUnable(t *testing.T, f envfile.Name, value string, err error) {
 			return
 		}
 	case envfile.Dotenv:
-		// Carriage returns need double quotes; \n and \r cannot be in them. Each kind of quote ends a value in it.
+		// Carriage returns need double quotes; \n and \r cannot be in them. Each kind of quote ends a value
+		// in it.
 		if strings.ContainsAny(value, "'\"`\r") {
 			return
 		}

@@ -17,12 +17,12 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// callbackPath is the path of the redirect address http://127.0.0.1:PORT/callback. The provider must allow it with
-// any port (RFC 8252, section 7.3).
+// callbackPath is the path of the redirect address http://127.0.0.1:PORT/callback. The provider must allow it
+// with any port (RFC 8252, section 7.3).
 const callbackPath = "/callback"
 
-// Browser signs a person in by a browser, which open is given the address for. It waits for the browser until the
-// context ends.
+// Browser signs a person in by a browser, which open is given the address for. It waits for the browser until
+// the context ends.
 func (p *Provider) Browser(ctx context.Context, open func(address string)) (Tokens, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -80,8 +80,8 @@ type answer struct {
 	tell func(signedIn bool) // answers the browser
 }
 
-// A callback serves the redirect address. Only a request with the state of this sign-in counts, and only the first;
-// any other page or program of this machine can send requests here as well.
+// A callback serves the redirect address. Only a request with the state of this sign-in counts, and only the
+// first; any other page or program of this machine can send requests here as well.
 type callback struct {
 	host      string
 	state     string

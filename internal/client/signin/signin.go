@@ -146,8 +146,8 @@ func (p *Provider) tokens(ctx context.Context, t *oauth2.Token, nonce string) (T
 // ErrEnded means that the provider does not renew the sign-in any more.
 var ErrEnded = errors.New("the sign-in has ended")
 
-// Renew exchanges a refresh token for new tokens. The refresh token may have been replaced; after [ErrEnded] it is
-// of no more use.
+// Renew exchanges a refresh token for new tokens. The refresh token may have been replaced; after [ErrEnded]
+// it is of no more use.
 func Renew(ctx context.Context, c Client, end Endpoints, http *http.Client, refresh secret.Value) (Tokens, error) {
 	config := configOf(c, oauth2.Endpoint{TokenURL: end.Token}, "")
 	t, err := config.TokenSource(oidc.ClientContext(ctx, http), &oauth2.Token{RefreshToken: string(refresh)}).Token()
