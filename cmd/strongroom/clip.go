@@ -18,9 +18,9 @@ import (
 // clipTime is how long a value stays in the clipboard.
 const clipTime = 45 * time.Second
 
-// clip starts a process that clears the clipboard later, and copies a value to it. The process waits from the
-// end of its input, which also comes if this process fails or is killed. So a value never stays in the
-// clipboard.
+// clip starts a process that clears the clipboard later, and then copies a value to the clipboard. The other
+// process begins to wait when its input ends. That also happens if this process fails or is killed, so the
+// value never stays in the clipboard.
 func (r *remote) clip(ctx context.Context, v secret.Value, name string, after time.Duration) error {
 	env := child.Env(os.Environ(), nil)
 	board, err := client.FindClipboard(env)

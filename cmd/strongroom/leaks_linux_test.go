@@ -14,7 +14,7 @@ import (
 // calls are the system calls by which text leaves a process.
 const calls = "execve,execveat,write,pwrite64,writev,pwritev,sendto,sendmsg,sendmmsg"
 
-// Each line of strace that has the value: the system call and where it leads.
+// The parts of a line of strace: the system call, the file that it writes to, and the process that it starts.
 var (
 	traced   = regexp.MustCompile(`^\d+ +(\w+)\(`)
 	writesTo = regexp.MustCompile(`^\d+ +\w+\(\d+<([^>]*)>`)
@@ -29,8 +29,8 @@ type typedCommand struct {
 	file    string // the file that may have the value: the user has asked for it
 }
 
-// leaks returns where the value has gone that it must not go: into arguments, into the environment of
-// anything but the child of run, and into any file that is not in memory.
+// leaks returns the lines of the trace in which the value leaks: into arguments, into the environment of a
+// process other than the child of run, or into a file that is not in memory.
 func (c typedCommand) leaks(trace string) (found []string) {
 	for line := range strings.Lines(trace) {
 		call := traced.FindStringSubmatch(line)

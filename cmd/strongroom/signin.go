@@ -34,7 +34,7 @@ func (s *signInFlags) flags(c *cobra.Command) {
 	f.BoolVar(&s.device, "device", false, "sign in with a code on any device instead of with a browser here")
 	f.StringVar(&s.issuer, "issuer", "", "`URL` of the identity provider (default: the one that the server publishes)")
 	f.StringVar(&s.client, "client-id", "", "`id` of this program at the identity provider")
-	f.StringArrayVar(&s.scopes, "scope", nil, "`scope` to ask for; for several, several times")
+	f.StringArrayVar(&s.scopes, "scope", nil, "`scope` to ask for; can be repeated")
 }
 
 // chooseProvider returns the identity provider to sign in at; nil to ask for an API key.

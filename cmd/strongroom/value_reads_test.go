@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// In these tests each flush takes so long.
+// slowFlush is the time that each flush to disk takes in this test.
 const slowFlush = 2 * time.Second
 
 // With audit.value_reads: written, a value read waits for no flush, not even for that of a

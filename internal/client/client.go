@@ -157,8 +157,8 @@ func (c *Client) Secrets(owner secret.Owner) (Secrets, error) {
 	return newCustom(c)
 }
 
-// get sends a request that no generated client has, and reads at most so many bytes of the answer. sign adds
-// the credential; without it the request has none.
+// get sends a request that no generated client has, and reads at most this many bytes of the answer. sign adds
+// the credential; if it is nil, the request has none.
 func (c *Client) get(ctx context.Context, path string, most int64, sign func(context.Context, *http.Request) error) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
 	if err != nil {

@@ -30,8 +30,8 @@ const MaxFallback = 30 * 24 * time.Hour
 const clockLeeway = 5 * time.Minute
 
 // A Fallback is a sealed copy of the last answer to one question: these values of this owner, of this server,
-// to this credential. Its key follows from the credential, so that no other credential opens it, and
-// everything else about the question is in its place.
+// to this credential. Its key is derived from the credential, so no other credential opens it. It is bound to
+// the server, the owner and the selection by the place that it is sealed for.
 type Fallback struct {
 	dir   string // of the copies for this credential and server
 	owner string // the beginning of the names of all copies for this owner
@@ -187,9 +187,10 @@ func (f *Fallback) Open() (vars []envfile.Var, all []Secret, made time.Time, err
 	return vars, all, c.Made, nil
 }
 
-// Refused removes what the error says is no longer so: all copies for the credential if the server does not
-// accept it or the identity provider has ended the sign-in, and all copies of the owner's secrets if the
-// server forbids or lacks one of them. Other errors remove nothing: they say nothing about the secrets.
+// Refused removes the copies that must not be used after this error. If the server does not accept the
+// credential, or the identity provider has ended the sign-in, it removes all copies for the credential. If the
+// server forbids or lacks a secret, it removes all copies of the owner's secrets. Any other error says nothing
+// about the secrets and removes nothing.
 func (f *Fallback) Refused(err error) error {
 	switch {
 	case errors.Is(err, ErrCredential) || errors.Is(err, signin.ErrEnded):

@@ -67,7 +67,7 @@ func (s *Session) Versions(ctx context.Context, t Target, mount, name string) ([
 	return all, nil
 }
 
-// noVersions explains a refusal. Only a server with Vault's API answers its health check.
+// noVersions returns the error for a status other than 200. Only a server with Vault's API answers its health check.
 func (c *Client) noVersions(ctx context.Context, status int) error {
 	health, _, err := c.getVault(ctx, "", "/v1/sys/health")
 	switch {
@@ -83,7 +83,7 @@ func (c *Client) noVersions(ctx context.Context, status int) error {
 	return fmt.Errorf("the server has answered %d %s", status, http.StatusText(status))
 }
 
-// getVault asks Vault's API, without a credential if there is no kind of owner.
+// getVault sends a request to Vault's API, with the credential for this kind of owner. An empty kind sends none.
 func (c *Client) getVault(ctx context.Context, kind, path string) (status int, body []byte, err error) {
 	if kind == "" {
 		return c.get(ctx, path, maxMetadata, nil)

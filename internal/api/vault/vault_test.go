@@ -272,14 +272,14 @@ func TestDeniedAndAbsentLookTheSame(t *testing.T) {
 				t.Errorf("%s, %s: got %d %s, want %d %s", tc.name, path, w.Code, w.Body, tc.status, tc.want)
 			}
 			if len(log.events) != 1 || log.events[0].Outcome != secret.Denied {
-				t.Errorf("%s, %s: on record are %+v, want one denial", tc.name, path, log.events)
+				t.Errorf("%s, %s: the audit log has %+v, want one denial", tc.name, path, log.events)
 			}
 		}
 	}
 }
 
-// A read is audited as a reveal of the secret, with the caller.
-func TestReadsAreAuditedAsReveals(t *testing.T) {
+// A read of values is audited as a reveal, and a read of metadata as a list.
+func TestReadsAreAudited(t *testing.T) {
 	for path, want := range map[string]secret.Event{
 		"secret/data/user/me/MINE":             {Action: secret.Reveal, Ref: secret.Ref{Owner: secret.User("alice"), Name: "MINE"}},
 		"secret/data/user/me/MINE?version=1":   {Action: secret.Reveal, Ref: secret.Ref{Owner: secret.User("alice"), Name: "MINE"}},
@@ -293,7 +293,7 @@ func TestReadsAreAuditedAsReveals(t *testing.T) {
 		}
 		last := log.events[len(log.events)-1]
 		if last.Action != want.Action || last.Ref != want.Ref || last.Outcome != secret.Done || last.Subject != "alice's key" {
-			t.Errorf("%s: on record is %+v, want %s of %s", path, last, want.Action, want.Ref)
+			t.Errorf("%s: the audit log has %+v, want %s of %s", path, last, want.Action, want.Ref)
 		}
 	}
 }
@@ -330,7 +330,7 @@ func TestWrappedAnswersAreRefused(t *testing.T) {
 		t.Errorf("got %d %s, want 400 %s", w.Code, w.Body, want)
 	}
 	if len(log.events) != 0 {
-		t.Errorf("on record are %+v", log.events)
+		t.Errorf("the audit log has %+v, want nothing", log.events)
 	}
 }
 

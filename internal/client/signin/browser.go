@@ -21,7 +21,7 @@ import (
 // with any port (RFC 8252, section 7.3).
 const callbackPath = "/callback"
 
-// Browser signs a person in by a browser, which open is given the address for. It waits for the browser until
+// Browser signs a person in with a browser. It calls open with the address, and waits for the browser until
 // the context ends.
 func (p *Provider) Browser(ctx context.Context, open func(address string)) (Tokens, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")

@@ -16,8 +16,8 @@ type DeviceCode struct {
 	Expires  time.Time
 }
 
-// Device signs a person in by a browser on any device. show is given the address and the code. It waits until
-// the person has agreed, the code expires or the context ends.
+// Device signs a person in with a browser on any device. It calls show with the address and the code, and
+// waits until the person has agreed, the code expires or the context ends.
 func (p *Provider) Device(ctx context.Context, show func(DeviceCode)) (Tokens, error) {
 	if !p.HasDevice() {
 		return Tokens{}, errors.New("the identity provider has no sign-in by device code (RFC 8628)")

@@ -22,7 +22,7 @@ import (
 // DefaultScopes are asked for without others; [oidc.ScopeOfflineAccess] only if the provider has it.
 var DefaultScopes = []string{oidc.ScopeOpenID, oidc.ScopeOfflineAccess}
 
-// A Client is what the provider knows this program by.
+// A Client is the registration of this program at the provider.
 type Client struct {
 	Issuer string
 	ID     string
@@ -146,8 +146,8 @@ func (p *Provider) tokens(ctx context.Context, t *oauth2.Token, nonce string) (T
 // ErrEnded means that the provider does not renew the sign-in any more.
 var ErrEnded = errors.New("the sign-in has ended")
 
-// Renew exchanges a refresh token for new tokens. The refresh token may have been replaced; after [ErrEnded]
-// it is of no more use.
+// Renew exchanges a refresh token for new tokens. If the result has a refresh token, it
+// replaces this one. After [ErrEnded] this one no longer works.
 func Renew(ctx context.Context, c Client, end Endpoints, http *http.Client, refresh secret.Value) (Tokens, error) {
 	config := configOf(c, oauth2.Endpoint{TokenURL: end.Token}, "")
 	t, err := config.TokenSource(oidc.ClientContext(ctx, http), &oauth2.Token{RefreshToken: string(refresh)}).Token()

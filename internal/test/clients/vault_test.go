@@ -57,7 +57,7 @@ func TestTheReadmesTableOfVaultsClients(t *testing.T) {
 		tested = append(tested, row.client+" | "+row.call)
 	}
 	if got, want := strings.Join(promised, "\n"), strings.Join(tested, "\n"); got != want {
-		t.Errorf("specs/README.md promises\n%s\nand tested is\n%s", got, want)
+		t.Errorf("specs/README.md lists\n%s\nbut the tests cover\n%s", got, want)
 	}
 }
 

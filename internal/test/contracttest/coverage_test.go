@@ -15,8 +15,8 @@ var excused = []struct{ suffix, reason string }{
 	{" 500", "nothing that one can send makes the server fail; one that is seen is a bug"},
 	{" 503", "the embedded store is there as long as the process is"},
 	{" 507", "it takes a disk that is full"},
-	{"/data/{kind}/{owner}/{name} 409", "it takes a store to which others write what is not text"},
-	{"/reveal 409", "it takes a store to which others write what is not text"},
+	{"/data/{kind}/{owner}/{name} 409", "needs a store to which other programs write values that are not text"},
+	{"/reveal 409", "needs a store to which other programs write values that are not text"},
 	{"DELETE /api/secrets/{secret_id} 422", "any text is right there, and a path is always text"},
 }
 

@@ -66,7 +66,7 @@ func TestVaultReadsTheSecretsOfTheOtherAPIs(t *testing.T) {
 	}
 }
 
-func TestVaultAnswersWhatIsNotThere(t *testing.T) {
+func TestVaultAnswersForMissingSecretsAndPaths(t *testing.T) {
 	s := serve(t)
 	c := s.vault(t, admin)
 	s.undisturbed(t, func() {
