@@ -132,8 +132,8 @@ func (t *Tracer) Request(r *http.Request, api, route string) (_ context.Context,
 		semconv.HTTPRequestMethodKey.String(method), semconv.URLScheme(schemeOf(r)), semconv.NetworkProtocolVersion(versionOf(r)),
 		attribute.String("strongroom.api", api),
 	}
-	name := strings.TrimPrefix(method, "_OTHER")
-	if name == "" {
+	name := method
+	if method == other {
 		name = "HTTP"
 	}
 	if route != "" {
@@ -173,7 +173,7 @@ func (t *Tracer) Append(ctx context.Context) (end func(failed bool)) {
 	_, span := t.tracer.Start(ctx, "log append")
 	return func(failed bool) {
 		if failed {
-			fail(span, "_OTHER")
+			fail(span, other)
 		}
 		span.End()
 	}
@@ -185,18 +185,20 @@ func (t *Tracer) ClusterRequest(ctx context.Context, method, host string) (_ con
 	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 		semconv.HTTPRequestMethodKey.String(method), semconv.ServerAddress(host)))
 	return ctx, func(status int) {
-		switch {
-		case status == 0:
-			fail(span, "_OTHER") // no answer
-		case status >= http.StatusBadRequest:
-			fail(span, strconv.Itoa(status))
-			fallthrough
-		default:
+		if status == 0 {
+			fail(span, other) // no answer
+		} else {
 			span.SetAttributes(semconv.HTTPResponseStatusCode(status))
+		}
+		if status >= http.StatusBadRequest {
+			fail(span, strconv.Itoa(status))
 		}
 		span.End()
 	}
 }
+
+// other stands for a method or a kind of error without a name in the conventions.
+const other = "_OTHER"
 
 // fail sets the kind of error. Its text could quote a request.
 func fail(span trace.Span, kind string) {
@@ -204,14 +206,14 @@ func fail(span trace.Span, kind string) {
 	span.SetStatus(codes.Error, "")
 }
 
-// methodOf returns a method of RFC 9110 or RFC 5789, or _OTHER.
+// methodOf returns a method of RFC 9110 or RFC 5789, or other.
 func methodOf(r *http.Request) string {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
 		http.MethodConnect, http.MethodTrace:
 		return r.Method
 	}
-	return "_OTHER"
+	return other
 }
 
 func schemeOf(r *http.Request) string {
