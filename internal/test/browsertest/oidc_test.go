@@ -296,6 +296,10 @@ func TestAnswersThatDoNotBelongToTheBrowserAreRefused(t *testing.T) {
 	brief, briefTo := s.ask("brief", "")
 	otherPath := s.answerTo(brief, briefTo)
 	otherPath.back.Path = "/console/signed-in/sso"
+	fresh := func(pairs ...string) answer { // because an attempt takes one answer
+		c, at := s.ask("sso", "")
+		return s.answerTo(c, at, pairs...)
+	}
 	for name, a := range map[string]answer{
 		"no state":                              good.with("state", ""),
 		"another state":                         good.with("state", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
@@ -306,24 +310,12 @@ func TestAnswersThatDoNotBelongToTheBrowserAreRefused(t *testing.T) {
 		"the code of another browser":           {victim, stolen.with("state", victimTo.Query().Get("state")).back},
 		"the answer for another strategy":       otherPath,
 		"the name of another issuer":            good.with("iss", "https://evil.example"),
-		"a code that was never issued":          good.with("code", "ory_ac_wrong.wrong"),
-		"no code":                               good.with("code", ""),
-		"an error with markup":                  good.with("code", "", "error", "<script>alert(1)</script>"),
-		"tokens without a nonce":                {},
-		"tokens with the nonce of another time": {},
+		"a code that was never issued":          fresh().with("code", "ory_ac_wrong.wrong"),
+		"no code":                               fresh().with("code", ""),
+		"an error with markup":                  fresh().with("code", "", "error", "<script>alert(1)</script>"),
+		"tokens without a nonce":                fresh("nonce", ""),
+		"tokens with the nonce of another time": fresh("nonce", to.Query().Get("nonce")),
 	} {
-		switch {
-		case strings.HasPrefix(name, "tokens without"):
-			c, at := s.ask("sso", "")
-			a = s.answerTo(c, at, "nonce", "")
-		case strings.HasPrefix(name, "tokens with"):
-			c, at := s.ask("sso", "")
-			a = s.answerTo(c, at, "nonce", to.Query().Get("nonce"))
-		case name == "no code" || name == "an error with markup" || name == "a code that was never issued":
-			c, at := s.ask("sso", "") // because an attempt takes one answer
-			fresh := s.answerTo(c, at)
-			a = answer{c, a.with("state", fresh.back.Query().Get("state")).back}
-		}
 		resp, signedIn := s.come(a)
 		body, _ := io.ReadAll(resp.Body)
 		if resp.StatusCode != http.StatusUnauthorized || signedIn || strings.Contains(string(body), "<script>alert") {
