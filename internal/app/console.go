@@ -38,16 +38,15 @@ func (r *resources) mountConsole(front *server.Front, cfg *config.Config, s stra
 	for _, name := range cfg.Console.Auth {
 		options.APIKeys = append(options.APIKeys, console.APIKeys{Name: name, Strategy: s.apiKeys[name]})
 	}
-	r.admin.FindPast()
-	clients, err := openClients(cfg.Console, s.oidc)
-	if err != nil {
+	var err error
+	if options.Issuers, err = openClients(cfg.Console, s.oidc); err != nil {
 		return err
 	}
-	options.Issuers = clients
 	h, err := console.New(options, log)
 	if err != nil {
 		return fmt.Errorf("console: %w", err)
 	}
+	r.admin.FindPast() // for the time of the last backup
 	front.Mount("/console", h)
 	front.Mount("/docs", h)
 	return nil
