@@ -132,16 +132,16 @@ func (c *Console) redeem(v *visit, draft *session.Session) (caller secret.Caller
 	query := v.r.URL.Query()
 	sent, err := v.r.Cookie(pendingCookie)
 	if err != nil {
-		return caller, p, auth.Refuse("this browser has not begun to sign in, or 10 minutes ago")
+		return caller, p, auth.Refuse("the cookie of the sign-in is missing: this browser did not begin it, or more than 10 minutes ago")
 	}
 	if p, err = c.Sessions.Resume(sent.Value); err != nil {
-		return caller, p, auth.Refuse("the cookie of the sign-in is not ours, or older than 10 minutes")
+		return caller, p, auth.Refuse("the cookie of the sign-in is older than 10 minutes, or not from this server")
 	}
 	draft.Strategy = p.Strategy
 	issuer := c.issuer(p.Strategy)
 	switch {
 	case subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(p.State)) != 1 || len(query["state"]) != 1:
-		return caller, p, auth.Refuse("the answer is not that to the sign-in of this browser (state)")
+		return caller, p, auth.Refuse("the answer belongs to another sign-in than this browser's (state)")
 	case issuer == nil || v.r.PathValue("issuer") != p.Strategy:
 		return caller, p, auth.Refuse("the answer came back for another strategy than the one that was asked")
 	case len(query["iss"]) > 1 || len(query["code"]) > 1:
@@ -151,7 +151,7 @@ func (c *Console) redeem(v *visit, draft *session.Session) (caller secret.Caller
 		return caller, p, err
 	}
 	if c.Sessions.Answered(p) {
-		return caller, p, auth.Refuse("the sign-in had an answer before")
+		return caller, p, auth.Refuse("the sign-in has already had an answer")
 	}
 	if query.Get("code") == "" {
 		return caller, p, auth.Refuse("the issuer sent no code: %q", cut(query.Get("error"), 40))

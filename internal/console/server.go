@@ -102,7 +102,7 @@ func (c *Console) createKey(v *visit) error {
 	}
 	owners, names, actions := v.values["owner"], v.values["names"], v.values["actions"]
 	if len(owners) != len(names) || len(owners) != len(actions) {
-		return &secret.InvalidError{Field: "form", Reason: "has not as many names and actions as owners"}
+		return &secret.InvalidError{Field: "form", Reason: "must have names and actions for each owner"}
 	}
 	for i, owner := range owners {
 		line := grant.Line{Owner: strings.TrimSpace(owner), Names: listed(names[i])}
