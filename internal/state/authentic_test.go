@@ -1,10 +1,13 @@
 package state_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +223,36 @@ func TestAlteredFileCanOnlyBeReadUntilItIsAccepted(t *testing.T) {
 	f = mustOpen(t, path)
 	if altered, err := f.Accept(); altered || err != nil || get(t, f, "k") != "old" || get(t, f, "l") != "later" {
 		t.Errorf("after it was accepted: %v, %v", altered, err)
+	}
+}
+
+// After a crash the newest changes are only in the journal, which is evidence too.
+func TestAlteredFileKeepsItsJournal(t *testing.T) {
+	path := mustCreate(t)
+	f := mustOpen(t, path)
+	mustUpdate(t, f, put("k", "old"))
+	if err := f.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	mustUpdate(t, f, put("k", "new"))
+	crashed := mustCopy(t, path, true)
+	mustAlter(t, crashed, putRow("test", "k", "older"))
+	before := mustReadFiles(t, crashed)
+	f, err := state.OpenWith(crashed, anyKey, state.Options{Altered: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Checkpoint(); !errors.Is(err, state.ErrAltered) {
+		t.Errorf("a checkpoint: %v, want ErrAltered", err)
+	}
+	if _, err := f.WriteTo(io.Discard); !errors.Is(err, state.ErrAltered) {
+		t.Errorf("WriteTo: %v, want ErrAltered", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if !slices.EqualFunc(before, mustReadFiles(t, crashed), bytes.Equal) {
+		t.Error("the files have changed")
 	}
 }
 

@@ -41,7 +41,7 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 
 // snapshot returns a transaction on bbolt at the end of a checkpoint.
 func (f *File) snapshot() (*bbolt.Tx, error) {
-	if err := errors.Join(f.awaitComparison(), f.checkpoint()); err != nil {
+	if err := f.checkpoint(); err != nil {
 		return nil, err
 	}
 	f.moving.Lock()

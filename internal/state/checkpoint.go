@@ -64,8 +64,12 @@ func (f *File) checkpointIfDue() {
 	}
 }
 
-// checkpoint moves all changes that were acknowledged before into bbolt.
+// checkpoint moves all changes that were acknowledged before into bbolt. It does not turn
+// the journal of an altered file, which is evidence.
 func (f *File) checkpoint() error {
+	if err := f.awaitComparison(); err != nil {
+		return err
+	}
 	until := f.gen.Load().at.seq
 	for first := true; ; first = false {
 		if !f.takeTurn() {
