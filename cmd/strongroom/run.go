@@ -51,8 +51,8 @@ A custom secret is the variable of its name. A value of an app secret is NAME_KE
 its data key is "value". Characters that no variable can have become _. --env DATABASE_URL=db.URL names a variable.
 
 --fallback 24h keeps a copy of the values in ~/.cache/strongroom, and uses it with a warning while the server does not answer, for at most 24
-hours after they were read. The copy is sealed with a key that follows from the credential, so it protects against anyone
-who has the copy without the credential. A refusal by the server removes it.
+hours after they were read. The copy is sealed with a key derived from the credential, and cannot be opened without the
+credential. It is removed if the server does not accept the credential, or forbids or lacks a secret.
 
 OWNER is me (the default), user/<id>, app/<uuid> or an alias, and PROFILE:OWNER on the server of another profile.`
 	c.Example = `  strongroom run -- ./server --port 8080
