@@ -41,9 +41,9 @@ func (f *File) breakWith(cause error) {
 // outcome distinguishes a full disk from a broken one. On a full disk a page was not
 // written, and neither was the meta page that would make it valid (bbolt writes it
 // last), so the file is intact. The journal's files have their space, except on a file
-// system that writes elsewhere each time; the record then does not count. After a failed fsync the kernel may have dropped the
-// pages and report success the next time (Rebello et al., ATC'20), so that error is
-// final. So is every unknown error.
+// system that writes elsewhere each time; the record then does not count. After a failed
+// fsync the kernel may have dropped the pages and report success the next time (Rebello
+// et al., ATC'20), so that error is final. So is every unknown error.
 func (f *File) outcome(err error) error {
 	if err == nil {
 		return f.inPlace()

@@ -126,12 +126,18 @@ func (f *File) flushBehind() bool {
 		return false
 	}
 	defer func() { <-f.turn }()
+	f.noteFlushed(last)
+	return true
+}
+
+// noteFlushed notes that the records up to this number are on disk, and asks for a flush of
+// later ones.
+func (f *File) noteFlushed(last uint64) {
 	f.log.Flushed(last)
 	f.publishFlushed(last)
 	if len(f.unflushed) > 0 {
 		f.askForFlush()
 	}
-	return true
 }
 
 // takeTurn reports false if the file is closed.

@@ -35,11 +35,7 @@ func (f *File) settleMeanwhile(set []change.Row) error {
 			if err = f.outcome(err); err != nil {
 				return err
 			}
-			f.log.Flushed(last)
-			f.publishFlushed(last)
-			if len(f.unflushed) > 0 {
-				f.askForFlush()
-			}
+			f.noteFlushed(last)
 			return nil
 		}
 	}
