@@ -18,8 +18,7 @@ type results struct {
 	loaded   memory  // of the server after the last round
 }
 
-// measure fills a server with secrets, finds the rows that its requests commit,
-// times its start, and runs the contests.
+// measure fills a server with secrets, times its start, and runs the contests.
 func measure(ctx context.Context, opts options, dir string) (*results, error) {
 	say("building the server")
 	in, err := install(ctx, opts.binary, dir)
