@@ -266,6 +266,28 @@ func TestEveryMethodNeedsItsAction(t *testing.T) {
 	})
 }
 
+// A busyMemory has no room for anything. It remembers the sizes that were asked for.
+type busyMemory struct{ asked []int }
+
+func (m *busyMemory) Hold(bytes int) error {
+	m.asked = append(m.asked, bytes)
+	return secret.ErrBusy
+}
+
+func TestValuesWithoutMemoryAreNotReturned(t *testing.T) {
+	for _, method := range []string{"Reveal", "RevealVersion", "RevealNumber"} {
+		var memory busyMemory
+		who := caller(grant(app, all...))
+		who.Memory = &memory
+		if err := call(t, secret.NewService(filled(t), &ledger{}), who, method); !errors.Is(err, secret.ErrBusy) {
+			t.Errorf("%s: got error %v, want %v", method, err, secret.ErrBusy)
+		}
+		if want := []int{len("k") + len("old")}; !slices.Equal(memory.asked, want) {
+			t.Errorf("%s: asked for %d bytes, want %d", method, memory.asked, want)
+		}
+	}
+}
+
 func firstSet(a, b secret.Action) secret.Action {
 	if a != "" {
 		return a
