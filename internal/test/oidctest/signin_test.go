@@ -33,7 +33,8 @@ func (p *person) browseAs(t *testing.T, user string) {
 	p.browse(t, `"$1&login=`+user+`"`)
 }
 
-// browse makes the person's browser open an address, which the shell expands with the requested one as $1. It follows all redirects.
+// browse makes the person's browser open an address, which the shell expands with the
+// requested one as $1. It follows all redirects.
 func (p *person) browse(t *testing.T, address string) {
 	t.Helper()
 	script := filepath.Join(p.home, "browser")

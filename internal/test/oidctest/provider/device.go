@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// deviceGrant is the grant type of RFC 8628, which this version of fosite does not have. The realm exchanges a code that it has
-// given to itself, so that the tokens are fosite's.
+// deviceGrant is the grant type of RFC 8628, which this version of fosite does not have.
+// The realm exchanges a code that it has given to itself, so that the tokens are fosite's.
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
 // devices are the sign-ins by device code. It is safe for concurrent use.
