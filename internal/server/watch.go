@@ -100,8 +100,8 @@ func (w *Watch) watch(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// begin tells the tracer of the request. Echo has the path itself for some requests
-// without a route, which must not reach a trace.
+// begin tells the tracer of the request. Only templates of known routes reach a trace,
+// because paths have names of secrets.
 func (w *Watch) begin(c echo.Context) (end func(Exchange)) {
 	route := c.Path()
 	if w.known[route] == nil {

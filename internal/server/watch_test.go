@@ -46,6 +46,7 @@ func watched(o server.Observer) *echo.Echo {
 		return c.NoContent(http.StatusNoContent)
 	})
 	w.Routes(e.Routes(), func(string, string) string { return "tea" })
+	e.GET("/coffee/:id", func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }) // has no operation
 	return e
 }
 
