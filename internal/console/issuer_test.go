@@ -118,6 +118,7 @@ func TestTokensOfASessionAreRenewed(t *testing.T) {
 		{"over, and the issuer is away", tokens(sso, "r", past, old), 503, "alice", 503, 2, false},
 		{"without a refresh token", tokens(sso, "", soon, old), 200, "alice", 200, 0, false},
 		{"over, without a refresh token", tokens(sso, "", past, old), 200, "alice", 401, 0, false},
+		{"of another person", session.Tokens{Issuer: sso, Access: secret.Value(p.token("mallory", soon)), Renewed: now}, 200, "alice", 401, 0, false},
 		{"of another issuer", tokens("https://other.example", "r", soon, old), 200, "alice", 401, 0, false},
 	} {
 		p.status.Store(int32(tc.answer))

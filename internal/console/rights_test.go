@@ -30,8 +30,8 @@ import (
 
 // keysFile has an administrator of the server, one of the secret db of user/a, one of
 // user/a without the right to reveal, an administrator of the server without some rights to
-// reveal, a reader, and one that may reveal one of two secrets. The API keys are the
-// subjects.
+// reveal, a reader, one that may reveal one of two secrets, and one that may list all users
+// and reveal only user/a. The API keys are the subjects.
 var keysFile = fmt.Sprintf(`keys:
 - {id: k1, subject: root, sha256: %s, grants: [{actions: [list, create, write, delete, reveal, admin], owner: user/*}, {actions: [admin], owner: app/*}]}
 - {id: k2, subject: some, sha256: %s, grants: [{actions: [list, reveal, admin], owner: user/a, names: [db]}]}
@@ -39,7 +39,8 @@ var keysFile = fmt.Sprintf(`keys:
 - {id: k5, subject: chief, sha256: %s, grants: [{actions: [list, create, write, delete, admin], owner: user/*}, {actions: [list, reveal, admin], owner: app/*}, {actions: [reveal], owner: app/0f8fad5b-d9cb-469f-a165-70867728950e, names: [db], deny: true}]}
 - {id: k4, subject: keeper, sha256: %s, grants: [{actions: [list, admin], owner: user/a}]}
 - {id: k6, subject: half, sha256: %s, grants: [{actions: [list], owner: user/a}, {actions: [reveal], owner: user/a, names: [db]}]}
-`, apikey.HashOf("root"), apikey.HashOf("some"), apikey.HashOf("reader"), apikey.HashOf("chief"), apikey.HashOf("keeper"), apikey.HashOf("half"))
+- {id: k7, subject: one, sha256: %s, grants: [{actions: [list], owner: user/*}, {actions: [reveal], owner: user/a}]}
+`, apikey.HashOf("root"), apikey.HashOf("some"), apikey.HashOf("reader"), apikey.HashOf("chief"), apikey.HashOf("keeper"), apikey.HashOf("half"), apikey.HashOf("one"))
 
 // openFile returns a state file with its audit log.
 func openFile(t *testing.T) (*state.File, *seal.Ring, *audit.Log) {
@@ -284,6 +285,7 @@ func TestANewAPIKeyHasNoMoreRightsThanItsCreator(t *testing.T) {
 		grants(),
 		append(grants("list", app, ""), "owner", "user/a"),
 		{"subject", "ci", "for", "soon", "actions", "list", "owner", app, "names", ""},
+		{"subject", "ci", "for", "24h", "actions", "list", "owner", app},
 		{"subject", "", "for", "24h", "actions", "list", "owner", app, "names", ""},
 	} {
 		chief.wantStatus(400, "POST", create, form...)
@@ -378,6 +380,11 @@ func TestComparingTwoOwnersNeedsTheRightsOnBoth(t *testing.T) {
 	}
 	if got := s.signedInBy("half").wantStatus(200, "POST", "/console/owners", self...); strings.Contains(got, none) || !strings.Contains(got, "1 was not compared: you may not reveal it.") || !strings.Contains(got, "same value") {
 		t.Errorf("with the right to reveal one of two secrets: %s", got)
+	}
+	for _, form := range [][]string{pair, {"left", "user/b", "right", "user/a"}} {
+		if got := s.signedInBy("one").wantStatus(200, "POST", "/console/owners", form...); !strings.Contains(got, "1 was not compared: you may not reveal it.") {
+			t.Errorf("%q, with the right to reveal those of user/a: %s", form, got)
+		}
 	}
 	prints := func(b *browser) string {
 		_, text, _ := strings.Cut(b.wantStatus(200, "POST", "/console/owners", self...), `data-label="Left">`)
