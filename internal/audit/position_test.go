@@ -98,3 +98,18 @@ func TestPruneKeepsUnsentEntries(t *testing.T) {
 		t.Errorf("after the pruning the position is %d, %v", p.Seq, err)
 	}
 }
+
+// Such a stream sends all entries again.
+func TestPruneKeepsAllEntriesIfThePositionIsNotOfThisLog(t *testing.T) {
+	f := mustFile(t)
+	l := mustLog(t, f)
+	l.KeepUnsent("a")
+	mustFill(t, f, l, 10)
+	if err := l.SetPosition(t.Context(), "a", audit.Position{Seq: 4}); err != nil {
+		t.Fatal(err)
+	}
+	wantPosition(t, l, "a", audit.Position{}, audit.ErrPosition)
+	if dropped, err := l.Prune(t.Context(), start.Add(time.Hour), secret.Event{Subject: "ops"}); dropped != 0 || err != nil {
+		t.Errorf("dropped %d, %v, want 0", dropped, err)
+	}
+}

@@ -204,12 +204,12 @@ func TestLostConnectionDoesNotSendOldEntriesAgain(t *testing.T) {
 	}
 }
 
-func TestDamagedEntryDoesNotEndTheStream(t *testing.T) {
-	l, f := mustLogIn(t)
-	mustRecord(t, l, 5)
+// mustDamage changes an entry past the log.
+func mustDamage(t *testing.T, f *state.File, seq byte) {
+	t.Helper()
 	err := f.Update(t.Context(), func(tx *state.Tx) error {
 		log := tx.Bucket("audit")
-		key := []byte{0, 0, 0, 0, 0, 0, 0, 3}
+		key := []byte{0, 0, 0, 0, 0, 0, 0, seq}
 		stored := slices.Clone(log.Get(key))
 		stored[len(stored)-1] ^= 1
 		return log.Put(key, stored)
@@ -217,10 +217,38 @@ func TestDamagedEntryDoesNotEndTheStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestDamagedEntryDoesNotEndTheStream(t *testing.T) {
+	l, f := mustLogIn(t)
+	mustRecord(t, l, 5)
+	mustDamage(t, f, 3)
 	var there receiver
 	s := mustStart(t, l, &there)
 	mustHappen(t, "the readable entries", func() bool { return len(there.has()) == 4 })
 	if got, want := there.has(), []uint64{1, 2, 4, 5}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The position after a damaged entry cannot be stored, since its MAC is not known.
+func TestRestartBehindADamagedEntrySendsNoneAgain(t *testing.T) {
+	l, f := mustLogIn(t)
+	mustRecord(t, l, 5)
+	mustDamage(t, f, 5)
+	var there receiver
+	s := mustStart(t, l, &there)
+	mustHappen(t, "the damaged entry is skipped", func() bool { return s.Status().Delivered == 5 })
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	mustRecord(t, l, 1)
+	s = mustStart(t, l, &there)
+	mustHappen(t, "the new entry", func() bool { return s.Status().Delivered == 6 })
+	if got, want := there.has(), []uint64{1, 2, 3, 4, 6}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if err := s.Close(); err != nil {
