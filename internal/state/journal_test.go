@@ -268,7 +268,7 @@ func forge(t *testing.T, path string, records int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := j.Replay(0, func(journal.Record) error { return nil }); err != nil {
+	if err := j.Replay(0, func(change.Record) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for n := range records {

@@ -16,7 +16,7 @@ const smallJournal = 256 << 10
 // openJournal opens the journal of the file, applies its change sets to the overlay and
 // authenticates them.
 func (f *File) openJournal(h header, unlock Unlock) (err error) {
-	var replayed []journal.Record
+	var replayed []change.Record
 	f.log, err = journal.Open(f.path, h.identity())
 	if h.complete {
 		err = f.beginJournal(h, f.options.JournalBytes, err)
@@ -79,9 +79,9 @@ func (f *File) beginJournal(h header, size int64, opened error) error {
 // replay applies the change sets of the journal to the overlay. The next checkpoint moves
 // them into bbolt, which takes longer; the file can be used before. It returns the records,
 // which have not been authenticated.
-func (f *File) replay(h header) (records []journal.Record, err error) {
+func (f *File) replay(h header) (records []change.Record, err error) {
 	g := generation{db: f.gen.Load().db, live: overlay{}, at: h.applied, until: h.applied}
-	err = f.log.Replay(h.applied.seq, func(r journal.Record) error {
+	err = f.log.Replay(h.applied.seq, func(r change.Record) error {
 		set, err := change.Decode(r.Content)
 		if err != nil {
 			return fmt.Errorf("%w: record %d: %w", journal.ErrDamaged, r.Seq, err)
@@ -118,7 +118,7 @@ func (f *File) explain(err error) error {
 // authenticate gets the key of the chain from the keyring, and checks the chain of the
 // replayed records. Until it succeeds, no other code has the file. Errors: a LockedError,
 // ErrDamaged.
-func (f *File) authenticate(h header, replayed []journal.Record, unlock Unlock) error {
+func (f *File) authenticate(h header, replayed []change.Record, unlock Unlock) error {
 	wrapped, err := f.Keyring()
 	if err != nil {
 		return err
@@ -140,12 +140,12 @@ func (f *File) authenticate(h header, replayed []journal.Record, unlock Unlock) 
 
 // reaches reports whether the state file and the records have all changes up to the last
 // one of which the state file has a part.
-func reaches(h header, records []journal.Record) bool {
+func reaches(h header, records []change.Record) bool {
 	if h.mac == nil {
 		return true
 	}
 	until := h.until()
-	return until == h.applied || slices.ContainsFunc(records, func(r journal.Record) bool {
+	return until == h.applied || slices.ContainsFunc(records, func(r change.Record) bool {
 		return until == position{r.Seq, r.Chain}
 	})
 }

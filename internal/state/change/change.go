@@ -16,6 +16,13 @@ type Row struct {
 	Key, Value []byte
 }
 
+// A Record is an encoded change set in a log.
+type Record struct {
+	Seq     uint64 // consecutive numbers, from 1
+	Chain   Chain  // see [Chain.Next]
+	Content []byte
+}
+
 // ErrMalformed means that bytes are not an encoded change set.
 var ErrMalformed = errors.New("the change set is malformed")
 

@@ -81,19 +81,13 @@ func decodeCopy(b []byte) (h header, ok bool) {
 	return h, true
 }
 
-// A Record is one change set in the journal.
-type Record struct {
-	Seq     uint64 // consecutive numbers, from 1
-	Chain   change.Chain
-	Content []byte
-}
-
 // recordBytes returns the room that a record takes in a file.
 func recordBytes(content int) int64 {
 	return (int64(headBytes+content) + alignment - 1) / alignment * alignment
 }
 
-func (r Record) encode(b []byte, salt [8]byte, durable uint64) []byte {
+// encode appends a record to b.
+func encode(b []byte, r change.Record, salt [8]byte, durable uint64) []byte {
 	b = order.AppendUint32(b, uint32(len(r.Content))) // #nosec G115 -- less than MaxBytes
 	b = order.AppendUint32(b, 0)
 	b = order.AppendUint64(b, r.Seq)
@@ -120,19 +114,19 @@ func seqOf(b []byte) uint64 {
 
 // decodeRecord returns the record at the beginning of b, which is the rest of a file. Its
 // content is a part of b.
-func decodeRecord(b []byte, salt [8]byte) (r Record, durable uint64, ok bool) {
+func decodeRecord(b []byte, salt [8]byte) (r change.Record, durable uint64, ok bool) {
 	if len(b) < headBytes {
-		return Record{}, 0, false
+		return change.Record{}, 0, false
 	}
 	length := int64(order.Uint32(b))
 	if length == 0 || length > int64(len(b)-headBytes) {
-		return Record{}, 0, false
+		return change.Record{}, 0, false
 	}
 	b = b[:headBytes+length]
 	if order.Uint32(b[4:]) != recordSum(salt, b) {
-		return Record{}, 0, false
+		return change.Record{}, 0, false
 	}
-	r = Record{Seq: order.Uint64(b[8:]), Content: b[headBytes:]}
+	r = change.Record{Seq: order.Uint64(b[8:]), Content: b[headBytes:]}
 	copy(r.Chain[:], b[24:])
 	return r, order.Uint64(b[16:]), true
 }

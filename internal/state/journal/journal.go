@@ -138,8 +138,8 @@ func (j *Journal) Append(chain change.Chain, content []byte) error {
 	if !j.Fits(len(content), 0) {
 		return fmt.Errorf("a record of %d bytes does not fit into the journal", len(content))
 	}
-	r := Record{Seq: j.written + 1, Chain: chain, Content: content}
-	j.buf = r.encode(j.buf[:0], f.header.salt, j.durable)
+	r := change.Record{Seq: j.written + 1, Chain: chain, Content: content}
+	j.buf = encode(j.buf[:0], r, f.header.salt, j.durable)
 	if _, err := f.WriteAt(j.buf, f.end); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func read(path string, applied uint64) (contents []string, err error) {
 	}
 	defer func() { _ = j.Close() }()
 	next := applied + 1
-	err = j.Replay(applied, func(r journal.Record) error {
+	err = j.Replay(applied, func(r change.Record) error {
 		if r.Seq != next || r.Chain != chainOf(r.Seq) {
 			return fmt.Errorf("record %d with chain %x, want record %d", r.Seq, r.Chain, next)
 		}
@@ -57,7 +57,7 @@ func mustOpen(t testing.TB, path string, applied uint64) *journal.Journal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = j.Close() })
-	if err := j.Replay(applied, func(journal.Record) error { return nil }); err != nil {
+	if err := j.Replay(applied, func(change.Record) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return j

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/strongroom/strongroom/internal/safefile"
+	"github.com/strongroom/strongroom/internal/state/change"
 )
 
 // Open opens both files and checks that they belong to the state file. Call
@@ -73,7 +74,7 @@ func (f *file) readHeader() error {
 // that, and nothing was acknowledged. If a later record says that it had been on disk,
 // the file was damaged afterwards, and the error is ErrDamaged. Other errors: ErrGap and
 // those of fn.
-func (j *Journal) Replay(applied uint64, fn func(Record) error) error {
+func (j *Journal) Replay(applied uint64, fn func(change.Record) error) error {
 	next := applied + 1
 	for _, f := range []*file{j.files[1-j.now], j.current()} {
 		if f.header.first == 0 {
@@ -82,7 +83,7 @@ func (j *Journal) Replay(applied uint64, fn func(Record) error) error {
 		if f.header.first > next {
 			return fmt.Errorf("%w: changes %d to %d are missing", ErrGap, next, f.header.first-1)
 		}
-		err := f.scan(f == j.current(), func(r Record) error {
+		err := f.scan(f == j.current(), func(r change.Record) error {
 			if r.Seq < next {
 				return nil
 			}
@@ -141,7 +142,7 @@ func (j *Journal) Beyond(applied uint64) (beyond bool, err error) {
 
 // scan calls fn for the whole records at the beginning of the file, with copies, and
 // sets the end. Of the current file it decides whether what follows is a torn write.
-func (f *file) scan(current bool, fn func(Record) error) error {
+func (f *file) scan(current bool, fn func(change.Record) error) error {
 	return f.mapped(func(b []byte) error {
 		want, at := f.header.first, int64(headerBytes)
 		for {
@@ -191,10 +192,10 @@ func (f *file) settle(b []byte, torn uint64) error {
 // recordFrom returns the record at the beginning of b if its number is at least least. It
 // checks the number first, so that it does not compute sums over other content of the
 // file.
-func (f *file) recordFrom(b []byte, least uint64) (r Record, durable uint64, ok bool) {
+func (f *file) recordFrom(b []byte, least uint64) (r change.Record, durable uint64, ok bool) {
 	most := least + uint64(f.header.size/alignment) // #nosec G115 -- a size is not negative
 	if seq := seqOf(b); seq < least || seq > most {
-		return Record{}, 0, false
+		return change.Record{}, 0, false
 	}
 	return decodeRecord(b, f.header.salt)
 }

@@ -1,0 +1,69 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state/change"
+)
+
+var (
+	// ErrConflict means that another node has appended a change set first: read those that
+	// are newer, and run the changes again on them.
+	ErrConflict = errors.New("another node has changed the state first")
+	// ErrAway means that the shared log does not answer, and the change did not happen.
+	ErrAway = fmt.Errorf("the database does not answer: %w", secret.ErrUnavailable)
+	// ErrUnknown means that the shared log has not answered, and may have the change.
+	ErrUnknown = fmt.Errorf("the database has not answered, and the change may have happened: %w", secret.ErrUnavailable)
+	// ErrTrimmed means that the shared log has change sets no longer that the node lacks, so
+	// that it must begin again from a snapshot.
+	ErrTrimmed = errors.New("the database has the next changes no longer")
+	// ErrDiverged means that the shared log does not have what this node has had from it. An
+	// acknowledged change is lost, as after a failover to a server that was behind.
+	ErrDiverged = fmt.Errorf("the database has lost changes that it had acknowledged: %w", secret.ErrUnavailable)
+)
+
+// A BatchID identifies a change set in the shared log, at random. It tells a node whose
+// append has not been answered whether it happened.
+type BatchID [16]byte
+
+// A SharedRecord is a change set in a shared log.
+type SharedRecord struct {
+	change.Record
+	ID BatchID
+}
+
+// A SharedLog is the sequence of change sets that several nodes share:
+// internal/state/postgres. Only Head, Changed and Close may be called at any time; the
+// other methods are called one at a time.
+type SharedLog interface {
+	// Append appends a record, whose number is that of the last one plus one, and returns
+	// when it is durable. It ends a [SharedLog.Lock]. Errors: ErrConflict, ErrFull, ErrAway,
+	// ErrUnknown.
+	Append(ctx context.Context, r SharedRecord) error
+	// Since calls fn for each record behind a number, in order. Records are valid only until
+	// fn returns. Errors: those of fn, ErrTrimmed, ErrAway.
+	Since(ctx context.Context, seq uint64, fn func(SharedRecord) error) error
+	// Lock is Since, and then keeps other nodes from appending until the next Append or
+	// Unlock.
+	Lock(ctx context.Context, seq uint64, fn func(SharedRecord) error) error
+	// Unlock ends a Lock without an Append. It does nothing without a Lock.
+	Unlock()
+	// Head returns the position of the last record. It is never older than the call. Calls
+	// at the same time share a query. Error: ErrAway.
+	Head(ctx context.Context) (Position, error)
+	// Changed returns a channel that gets a value when there may be records of other nodes.
+	Changed() <-chan struct{}
+	// Close ends the connections.
+	Close() error
+}
+
+// A Snapshot describes all rows of the state at a position.
+type Snapshot struct {
+	ID      string   // of the state
+	Lineage [16]byte // of this copy of it
+	At      Position
+	MAC     []byte // over ID, lineage, position and all rows: see authenticator.seal
+}
