@@ -33,6 +33,9 @@ type BatchID [16]byte
 type SharedRecord struct {
 	change.Record
 	ID BatchID
+	// Before is the chain of the record before this one. Append needs it and compares it
+	// with that in the log; Since and Lock leave it zero.
+	Before change.Chain
 }
 
 // A SharedLog is the sequence of change sets that several nodes share:
@@ -40,11 +43,12 @@ type SharedRecord struct {
 // other methods are called one at a time.
 type SharedLog interface {
 	// Append appends a record, whose number is that of the last one plus one, and returns
-	// when it is durable. It ends a [SharedLog.Lock]. Errors: ErrConflict, ErrFull, ErrAway,
-	// ErrUnknown.
+	// when it is durable. It ends a [SharedLog.Lock]. After ErrUnknown, the same record can
+	// be given again: it is appended only once. The context does not interrupt an append.
+	// Errors: ErrConflict, ErrFull, ErrAway, ErrUnknown, ErrDiverged.
 	Append(ctx context.Context, r SharedRecord) error
 	// Since calls fn for each record behind a number, in order. Records are valid only until
-	// fn returns. Errors: those of fn, ErrTrimmed, ErrAway.
+	// fn returns. Errors: those of fn, ErrTrimmed, ErrAway, ErrDiverged.
 	Since(ctx context.Context, seq uint64, fn func(SharedRecord) error) error
 	// Lock is Since, and then keeps other nodes from appending until the next Append or
 	// Unlock.
