@@ -25,7 +25,7 @@ import (
 // file open. Through a symbolic link in its directory, root reaches only sockets that
 // the owner of the state file could reach too.
 func DialAdmin(ctx context.Context, cfg *config.Config) (conn net.Conn, err error) {
-	owner, err := safefile.OwnerOf(cfg.State.Path)
+	owner, err := safefile.OwnerOf(cfg.State.File())
 	if err != nil {
 		return nil, err
 	}
@@ -37,9 +37,10 @@ func DialAdmin(ctx context.Context, cfg *config.Config) (conn net.Conn, err erro
 	return conn, err
 }
 
-// AdminSocket returns the path of the administration socket, beside the state file.
+// AdminSocket returns the path of the administration socket, beside the state file or the
+// cache of the database.
 func AdminSocket(cfg *config.Config) string {
-	return filepath.Join(filepath.Dir(safefile.Follow(cfg.State.Path)), "admin.sock")
+	return filepath.Join(filepath.Dir(safefile.Follow(cfg.State.File())), "admin.sock")
 }
 
 // maxSocketPath is the kernel's limit (unix(7)), without the terminating NUL.

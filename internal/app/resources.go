@@ -62,6 +62,9 @@ type resources struct {
 // says so. The tracer may be nil. With altered, it also opens a state file with rows that
 // Strongroom has not written, which can only be read and mended.
 func open(ctx context.Context, cfg *config.Config, version string, stdout io.Writer, tracer *tracing.Tracer, log *slog.Logger, altered bool) (*resources, error) {
+	if cfg.State.Postgres != nil {
+		return nil, errors.New("state.postgres: this version cannot use it yet")
+	}
 	file, keys, err := admin.OpenState(ctx, cfg.State.Path, KeySource(cfg.State.Key), state.Options{JournalBytes: *cfg.State.JournalBytes, Altered: altered})
 	var locked *state.LockedError
 	switch {

@@ -15,14 +15,15 @@ type Audit struct {
 	// ValueReads selects when values are returned: flushed, after the entry of the read is on
 	// disk (the default), or written, after it is written to the journal. The entry is then
 	// on disk within 20 ms: a crash of the process loses none, a power failure at most these.
-	// Counted reads of agent keys are always flushed.
+	// Counted reads of agent keys are always flushed, and with state.postgres all reads.
 	ValueReads string `yaml:"value_reads"`
-	// Anchor keeps the head of the log outside of the state file, which detects an old
-	// copy put back in its place.
+	// Anchor keeps the head of the log outside of the state, which detects an old copy put
+	// back in its place. Each node has a file of its own.
 	Anchor *Anchor `yaml:"anchor"`
 	// Stream sends each entry to a collector, at least once and in order. It begins with
 	// the oldest entry. No request waits for it. Entries that it has yet to send are not
-	// dropped by retention.
+	// dropped by retention. With state.postgres, one node at a time sends, so all
+	// nodes need the same destination, and a file must be on a file system that they share.
 	Stream *Stream `yaml:"stream"`
 }
 
@@ -98,9 +99,10 @@ type Anchor struct {
 	Stdout bool `yaml:"stdout"`
 }
 
-func (a Audit) validate(m *problems) {
+func (a Audit) validate(m *problems, s State) {
 	m.bad(a.Retention != 0 && a.Retention < duration.Duration(duration.Day), "audit.retention: must be at least 1d")
 	m.bad(!oneOf(a.ValueReads, "flushed", "written"), "audit.value_reads: must be flushed or written")
+	m.bad(a.ValueReads == "written" && s.Postgres != nil, "audit.value_reads: must be flushed with state.postgres, where the database writes the entry and flushes it in one step")
 	if to := a.Anchor; to != nil {
 		m.bad((to.File == "") != to.Stdout, "audit.anchor: must set exactly one of file, stdout")
 	}

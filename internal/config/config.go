@@ -20,9 +20,11 @@ import (
 type Config struct {
 	// Listen is the address and the transport of the APIs.
 	Listen Listen `yaml:"listen"`
-	// State is the file with all durable data of the server.
+	// State is where all durable data of the server are.
 	State State `yaml:"state"`
-	// Audit configures the audit log, which is in the state file.
+	// Reads configures how current the state of a node must be. Only with state.postgres.
+	Reads Reads `yaml:"reads"`
+	// Audit configures the audit log, which is in the state.
 	Audit Audit `yaml:"audit"`
 	// Stores keep secrets. Choose their names.
 	Stores map[string]Store `yaml:"stores"`
@@ -83,7 +85,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Limits.Denials, Rate{PerSecond: 100, Burst: 10_000})
 	setDefault(&c.Limits.Failures, Rate{PerSecond: 100, Burst: 10_000})
 	setDefault(&c.Limits.MemoryBytes, 96<<20)
-	setDefault(&c.State.JournalBytes, 16<<20)
+	c.State.setDefaults()
 	if c.Audit.ValueReads == "" {
 		c.Audit.ValueReads = "flushed"
 	}
@@ -131,6 +133,9 @@ func setDefault[T any](field **T, value T) {
 // resolve makes paths relative to the directory of the config file.
 func (c *Config) resolve(dir string) {
 	paths := append(c.reloaded(), &c.State.Path, &c.State.Key.File)
+	if p := c.State.Postgres; p != nil {
+		paths = append(paths, &p.URLFile, &p.Cache)
+	}
 	if c.Audit.Anchor != nil {
 		paths = append(paths, &c.Audit.Anchor.File)
 	}

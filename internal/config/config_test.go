@@ -63,6 +63,10 @@ func TestLoadDoesNotQuoteAKeyInTheWrongPlace(t *testing.T) {
 	if strings.Contains(err.Error(), "q83v") {
 		t.Errorf("the key is in the error: %v", err)
 	}
+	_, err = config.Load("testdata/postgres-url-in-the-config.yaml")
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("the password is in the error: %v", err)
+	}
 }
 
 func TestPathsAreRelativeToTheFile(t *testing.T) {
@@ -78,6 +82,36 @@ apis: {nx1: {store: embedded, auth: [psk]}}
 	want := []string{filepath.Join(dir, "data/strongroom.db"), "/etc/strongroom/state.key", filepath.Join(dir, "psks.yaml")}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+const onPostgres = `
+state: {postgres: {url_file: keys/database, cache: data/cache, MORE}, key: {file: state.key}}
+stores: {embedded: {bolt: {}}}
+auth: {psk: {api_key: {header: Authorization-PSK}}}
+apis: {nx1: {store: embedded, auth: [psk]}}
+`
+
+func TestNodeOnPostgresHasItsFilesInTheCache(t *testing.T) {
+	file := mustWrite(t, strings.Replace(onPostgres, ", MORE", "", 1))
+	c, dir := mustLoad(t, file), filepath.Dir(file)
+	got := []string{c.State.File(), c.State.Postgres.URLFile, c.State.Postgres.Cache}
+	want := []string{filepath.Join(dir, "data/cache/cache.db"), filepath.Join(dir, "keys/database"), filepath.Join(dir, "data/cache")}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.State.Postgres.Node != host || c.State.JournalBytes != nil || c.Reads.Staleness != 0 {
+		t.Errorf("node %q, journal_bytes %v, staleness %v", c.State.Postgres.Node, c.State.JournalBytes, c.Reads.Staleness)
+	}
+	if fields, err := c.Keep(mustLoad(t, file)); err != nil || len(fields) > 0 {
+		t.Errorf("the loaded config is refused at a reload: %v, %v", fields, err)
+	}
+	if got := mustLoad(t, mustWrite(t, strings.Replace(onPostgres, "MORE", "node: north-1", 1))).State.Postgres.Node; got != "north-1" {
+		t.Errorf("the node is %q", got)
 	}
 }
 

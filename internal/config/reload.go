@@ -55,8 +55,10 @@ func (c *Config) Keep(running *Config) (fields []string, err error) {
 		c.Console = running.Console
 	}
 	keep(&fields, "state.path", &c.State.Path, running.State.Path)
+	keep(&fields, "state.postgres", &c.State.Postgres, running.State.Postgres)
 	keep(&fields, "state.key", &c.State.Key, running.State.Key)
 	keep(&fields, "state.journal_bytes", &c.State.JournalBytes, running.State.JournalBytes)
+	keep(&fields, "reads", &c.Reads, running.Reads)
 	keep(&fields, "audit", &c.Audit, running.Audit)
 	keep(&fields, "stores", &c.Stores, running.Stores)
 	keep(&fields, "log.format", &c.Log.Format, running.Log.Format)

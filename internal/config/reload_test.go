@@ -25,6 +25,7 @@ func TestKeepRestoresFieldsThatNeedARestart(t *testing.T) {
 		{"3000", "3001", "listen.address", ""},
 		{"tls: {certificate: tls.crt, key: tls.key}", "drain: 1s", "listen.drain listen.tls", ""},
 		{"strongroom.db", "other.db", "state.path", ""},
+		{"path: strongroom.db", "postgres: {url_env: DATABASE, cache: cache}", "state.path state.postgres state.journal_bytes", ""},
 		{"STATE_KEY", "OTHER_KEY", "state.key", ""},
 		{"{env: STATE_KEY}", "{env: STATE_KEY}, journal_bytes: 1048576", "state.journal_bytes", ""},
 		{"stores:", "audit: {retention: 48h}\nstores:", "audit", ""},
@@ -49,6 +50,20 @@ func TestKeepRestoresFieldsThatNeedARestart(t *testing.T) {
 		if again, _ := c.Keep(old); len(again) > 0 {
 			t.Errorf("%s → %s: %v were changed", tc.from, tc.to, again)
 		}
+	}
+}
+
+func TestStalenessNeedsARestart(t *testing.T) {
+	file := mustWrite(t, strings.Replace(onPostgres, "MORE", "node: a", 1))
+	old := mustLoad(t, file)
+	mustOverwrite(t, file, strings.Replace(onPostgres, "MORE", "node: b", 1)+"reads: {staleness: 5s}\n")
+	c := mustLoad(t, file)
+	fields, err := c.Keep(old)
+	if got := strings.Join(fields, " "); got != "state.postgres reads" || err != nil {
+		t.Errorf("needs a restart for %q, %v", got, err)
+	}
+	if c.Reads.Staleness != 0 || c.State.Postgres.Node != "a" {
+		t.Errorf("got %+v, %+v", c.Reads, c.State.Postgres)
 	}
 }
 

@@ -32,7 +32,8 @@ func (c *Config) validate() error {
 	m.bad(!oneOf(c.Log.Access, "off") && !oneOf(c.Log.Level, "info"), "log.access: needs log.level info, the level of its lines")
 	m.bad(c.Metrics != nil && !hostPort(c.Metrics.Address), "metrics.address: must be host:port")
 	c.State.validate(&m)
-	c.Audit.validate(&m)
+	c.Reads.validate(&m, c.State)
+	c.Audit.validate(&m, c.State)
 	m.bad(len(c.Stores) == 0, "stores: must have at least one")
 	for name, s := range sorted(c.Stores) {
 		s.validate(&m, "stores."+name)
