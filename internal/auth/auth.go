@@ -72,6 +72,9 @@ type Chain struct {
 	Failures Failures
 	// Limits are the rate limits; nil sets none.
 	Limits *Limits
+	// Fresh brings this process's state up to date before a request is authenticated; nil if
+	// no other process changes it.
+	Fresh func(*http.Request) error
 	// Budget bounds the memory of requests in flight; nil sets no bound.
 	Budget *Budget
 	// Proxies are the reverse proxies with a trusted X-Forwarded-For.
@@ -125,7 +128,7 @@ func (chain Chain) Serve(r *http.Request, id string, known func() (secret.Caller
 // serve is Serve, where known also returns the index of the strategy.
 func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller, int, error), handle func(*http.Request) error) error {
 	from, now := chain.Proxies.Client(r), time.Now()
-	caller, err := chain.admit(known, from, now)
+	caller, err := chain.admit(r, known, from, now)
 	if err != nil {
 		return err
 	}
@@ -143,11 +146,17 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 }
 
 // admit returns the caller of a request that is within the limits.
-func (chain Chain) admit(known func() (secret.Caller, int, error), from string, now time.Time) (secret.Caller, error) {
+func (chain Chain) admit(r *http.Request, known func() (secret.Caller, int, error), from string, now time.Time) (secret.Caller, error) {
 	if err := chain.Limits.attempt(from, now); err != nil {
 		chain.Failures.Failed(from)
 		chain.refused(from, none, err)
 		return secret.Caller{}, err
+	}
+	if chain.Fresh != nil { // before the credential is looked up: another node may have revoked it
+		if err := chain.Fresh(r); err != nil {
+			chain.refused(from, none, err)
+			return secret.Caller{}, err
+		}
 	}
 	caller, strategy, err := known()
 	if err != nil {

@@ -184,3 +184,35 @@ type instant struct{}
 func (instant) Authenticate(*http.Request) (secret.Caller, error) {
 	return secret.Caller{Subject: "ann", CredentialID: "k1"}, nil
 }
+
+func TestStateIsBroughtUpToDateBeforeTheCredentialIsLookedUp(t *testing.T) {
+	chain, asked := limited(none, none, twice)
+	order := []string{}
+	chain.Fresh = func(r *http.Request) error {
+		order = append(order, "fresh for "+r.Header.Get("A")+" after "+fmt.Sprint(len(*asked)))
+		if r.Header.Get("A") == "early" {
+			return fmt.Errorf("the database does not answer: %w", secret.ErrUnavailable)
+		}
+		return nil
+	}
+	for range 3 { // an outage is not the client's failure
+		wantError(t, try(chain, from("192.0.2.1:1", "early"), nil), secret.ErrUnavailable)
+	}
+	if n := len(*chain.Failures.(*counted)); n > 0 {
+		t.Errorf("an outage counts as %d failed authentications", n)
+	}
+	wantError(t, try(chain, from("192.0.2.1:1", "ann"), nil), nil)
+	if got, want := fmt.Sprint(order), "[fresh for early after 0 fresh for early after 0 fresh for early after 0 fresh for ann after 0]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := fmt.Sprint(*asked); got != "[A]" {
+		t.Errorf("asked %s, want the strategy once", got)
+	}
+	for range 2 {
+		wantError(t, try(chain, from("192.0.2.1:1", "bad"), nil), auth.ErrBadCredential)
+	}
+	wantTooMany(t, try(chain, from("192.0.2.1:1", "ann"), nil))
+	if len(order) != 6 {
+		t.Errorf("a request above the limit of failures also asks: %d, want 6", len(order))
+	}
+}
