@@ -86,7 +86,7 @@ func counts(bucket string, key []byte) bool {
 		return true
 	}
 	switch string(key) {
-	case string(versionKey), string(idKey), string(appliedKey), string(completeKey), string(macKey):
+	case string(versionKey), string(idKey), string(appliedKey), string(completeKey), string(cacheKey), string(macKey):
 		return false
 	}
 	return true
@@ -175,6 +175,7 @@ func (f *File) compare(h header, signed, whole bool) error {
 		defer close(f.compared)
 		if err := f.compareNow(h, signed, whole); err != nil {
 			f.breakWith(err)
+			f.discard()
 		}
 	}()
 	return nil

@@ -25,7 +25,7 @@ var _ io.WriterTo = (*File)(nil)
 // so.
 func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 	err = guarded(func() error {
-		tx, err := f.snapshot()
+		tx, _, err := f.snapshot([16]byte{})
 		if err != nil {
 			return err
 		}
@@ -39,17 +39,25 @@ func (f *File) WriteTo(w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
-// snapshot returns a transaction on bbolt at the end of a checkpoint.
-func (f *File) snapshot() (*bbolt.Tx, error) {
+// snapshot returns a transaction on bbolt at the end of a checkpoint, and describes its
+// rows for this lineage, zero for the file's own.
+func (f *File) snapshot(lineage [16]byte) (tx *bbolt.Tx, s Snapshot, err error) {
 	if err := f.checkpoint(); err != nil {
-		return nil, err
+		return nil, s, err
 	}
 	f.moving.Lock()
 	defer f.moving.Unlock()
 	if err := f.moveLocked(); err != nil { // another one may have begun
-		return nil, err
+		return nil, s, err
 	}
-	return f.gen.Load().db.Begin(false)
+	if tx, err = f.gen.Load().db.Begin(false); err != nil {
+		return nil, s, err
+	}
+	own, at := (&boltTx{tx: tx}).applied()
+	if lineage == ([16]byte{}) {
+		lineage = own
+	}
+	return tx, Snapshot{f.id, lineage, Position{at.seq, at.chain}, f.auth.seal(lineage, at, at, f.sum)}, nil
 }
 
 // Restore creates a state file from a copy that [File.WriteTo] wrote, or one of an older
@@ -115,5 +123,5 @@ func (h *header) completeOn(db *bbolt.DB, file *os.File, unlock Unlock) error {
 	case h.mac == nil && keys.Signed, h.mac != nil && !hmac.Equal(h.mac, auth.seal(h.lineage, h.applied, h.applied, sum)):
 		return fmt.Errorf("%w, or the copy is not of a backup", ErrAltered)
 	}
-	return h.begin(db, auth, sum, func(*boltTx) error { return nil })
+	return h.begin(db, auth, sum, func(tx *boltTx) error { return tx.putHeader(cacheKey, nil) })
 }

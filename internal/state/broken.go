@@ -49,6 +49,9 @@ func (f *File) outcome(err error) error {
 		return f.inPlace()
 	}
 	var onPath *fs.PathError // of a write, not of an fsync
+	if isAnswer(err) {
+		return err
+	}
 	if (errors.As(err, &onPath) && isNoRoom(err)) || errors.Is(err, berrors.ErrMaxSizeReached) {
 		return ErrFull
 	}

@@ -67,6 +67,7 @@ func (f *File) commit(batch []*job) {
 	var failed error
 	defer f.observe(len(batch), time.Now(), &failed)
 	defer func() {
+		f.release()
 		for _, j := range batch {
 			close(j.done)
 		}
@@ -78,6 +79,8 @@ func (f *File) commit(batch []*job) {
 		switch {
 		case spoiler >= 0:
 			left = slices.Delete(left, spoiler, spoiler+1)
+		case errors.Is(err, ErrConflict):
+			f.noteConflict()
 		case errors.Is(err, ErrFull):
 			failed = err
 			left = withReserve(left)
@@ -122,14 +125,9 @@ func (f *File) try(jobs []*job) (spoiler int, err error) {
 	if err := f.Err(); err != nil {
 		return -1, err
 	}
-	defer func() {
-		if p := recover(); p != nil { // in our code, not in a job
-			err = fmt.Errorf("%w: %v\n%s", ErrBroken, p, debug.Stack())
-			f.stuckWith(err)
-			spoiler = -1
-		}
-	}()
-	err = guarded(func() error {
+	spoiler = -1 // after a panic
+	defer f.breakOnPanic(&err)
+	err = guarded(func() (err error) {
 		spoiler, err = f.attempt(jobs)
 		return err
 	})
@@ -140,7 +138,18 @@ func (f *File) try(jobs []*job) (spoiler int, err error) {
 	return spoiler, err
 }
 
+// breakOnPanic makes a panic in our code, not in a job, an error that breaks the file.
+func (f *File) breakOnPanic(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: %v\n%s", ErrBroken, p, debug.Stack())
+		f.stuckWith(*err)
+	}
+}
+
 func (f *File) attempt(jobs []*job) (spoiler int, err error) {
+	if err := f.prepare(); err != nil {
+		return -1, err
+	}
 	f.rehearse(jobs) // in tests only
 	tx, spoiler, err := f.run(jobs)
 	if err != nil || spoiler >= 0 || tx.writes == 0 {

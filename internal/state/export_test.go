@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/strongroom/strongroom/internal/safefile"
+	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
 // OpenIdle opens a file without the goroutines that change it in the background.
@@ -77,7 +78,7 @@ func (f *File) FailFlush() bool {
 	if len(f.unflushed) == 0 {
 		return false
 	}
-	for _, file := range f.log.Files() {
+	for _, file := range f.log.(*journal.Journal).Files() {
 		_ = file.Close()
 	}
 	return true

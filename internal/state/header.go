@@ -26,6 +26,7 @@ var (
 	macKey      = []byte("mac")      // see authenticator.seal
 	appliedKey  = []byte("applied")  // see header.encodeApplied
 	completeKey = []byte("complete") // present while the journal has no further change set
+	cacheKey    = []byte("cache")    // present in the cache of a node
 )
 
 const idBytes = 16
@@ -37,6 +38,7 @@ type header struct {
 	lineage  [16]byte // random, another one after each restore
 	applied  position // of the last change set in bbolt
 	complete bool
+	cache    bool
 	mac      []byte // nil in a file of format 2 or 1
 }
 
@@ -83,7 +85,7 @@ func (h *header) readApplied(tx *boltTx) error {
 	b = b[copy(h.lineage[:], b):]
 	h.applied.seq = order.Uint64(b)
 	copy(h.applied.chain[:], b[8:])
-	h.complete = tx.header(completeKey) != nil
+	h.complete, h.cache = tx.header(completeKey) != nil, tx.header(cacheKey) != nil
 	return nil
 }
 

@@ -35,6 +35,8 @@ type Options struct {
 	// Altered opens also a file whose rows are not those that were written, so that it can be
 	// examined and mended: see [File.Altered]. Such a file is never copied.
 	Altered bool
+
+	shared SharedLog // the file is the cache of a node
 }
 
 // An Unlock opens the wrapped keyring of the state file with this id.
@@ -115,6 +117,7 @@ func openAs(name string, owner safefile.User, unlock Unlock, options Options) (*
 	go f.watch()
 	go f.flushes()
 	go f.checkpoints()
+	go f.followOthers()
 	return f, nil
 }
 
@@ -126,7 +129,7 @@ func openIdle(name string, owner safefile.User, unlock Unlock, options Options) 
 	f := &File{
 		name: name, path: safefile.Follow(name), owner: owner, options: options, jobs: make(chan *job, maxQueued), reserved: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
 		due: make(chan struct{}, 1), behindDue: make(chan struct{}, 1), compared: make(chan struct{}),
-		done: make(chan struct{}), watched: make(chan struct{}), checkpointed: make(chan struct{}), flushed: make(chan struct{}), broken: make(chan struct{}),
+		done: make(chan struct{}), watched: make(chan struct{}), checkpointed: make(chan struct{}), flushed: make(chan struct{}), followed: make(chan struct{}), broken: make(chan struct{}),
 	}
 	file, err := safefile.Open(f.path, os.O_RDWR)
 	if err != nil {
@@ -164,12 +167,15 @@ func (f *File) load(file *os.File, unlock Unlock) (err error) {
 		err = damaged("%s; without it, %w", f.damage, err)
 	}
 	f.gen.Store(&generation{db: db, live: overlay{}, at: h.applied, until: h.applied})
+	if err == nil {
+		err = f.options.fits(h)
+	}
 	if err == nil && h.version < unauthenticVersion {
 		err = f.upgrade(file, &h)
 	}
 	if err == nil {
-		f.id, f.complete = h.id, h.complete
-		err = guarded(func() error { return f.openJournal(h, unlock) })
+		f.id, f.complete = h.id, h.complete && f.options.shared == nil
+		err = guarded(func() error { return f.openLog(h, unlock) })
 	}
 	if err != nil {
 		return errors.Join(err, f.closeLog(), db.Close())
@@ -177,8 +183,16 @@ func (f *File) load(file *os.File, unlock Unlock) (err error) {
 	return nil
 }
 
+// openLog opens the log, and applies the change sets in it that bbolt has not.
+func (f *File) openLog(h header, unlock Unlock) error {
+	if f.options.shared != nil {
+		return f.joinLog(h, unlock)
+	}
+	return f.openJournal(h, unlock)
+}
+
 func (f *File) closeLog() error {
-	if f.log == nil {
+	if f.log == nil || f.node != nil { // whoever opened the shared log closes it then
 		return nil
 	}
 	return f.log.Close()

@@ -15,13 +15,16 @@ const smallJournal = 256 << 10
 
 // openJournal opens the journal of the file, applies its change sets to the overlay and
 // authenticates them.
-func (f *File) openJournal(h header, unlock Unlock) (err error) {
+func (f *File) openJournal(h header, unlock Unlock) error {
 	var replayed []change.Record
-	f.log, err = journal.Open(f.path, h.identity())
+	j, err := journal.Open(f.path, h.identity())
 	if h.complete {
-		err = f.beginJournal(h, f.options.JournalBytes, err)
+		j, err = f.beginJournal(j, h, f.options.JournalBytes, err)
 	} else if err == nil {
-		replayed, err = f.replay(h)
+		replayed, err = f.replay(j, h)
+	}
+	if j != nil {
+		f.log = j
 	}
 	if err == nil {
 		err = f.authenticate(h, replayed, unlock)
@@ -30,7 +33,7 @@ func (f *File) openJournal(h header, unlock Unlock) (err error) {
 		return f.explain(err)
 	}
 	f.beside = nil
-	for _, file := range f.log.Files() {
+	for _, file := range j.Files() {
 		info, err := file.Stat()
 		if err != nil {
 			return err
@@ -41,23 +44,23 @@ func (f *File) openJournal(h header, unlock Unlock) (err error) {
 }
 
 // beginJournal begins the journal of a complete file, and makes it if there is none of
-// the right size. opened is the outcome of opening it.
-func (f *File) beginJournal(h header, size int64, opened error) error {
+// the right size. opened is the outcome of opening it, which returned j.
+func (f *File) beginJournal(j *journal.Journal, h header, size int64, opened error) (*journal.Journal, error) {
 	if errors.Is(opened, journal.ErrForeign) {
-		return opened
+		return j, opened
 	}
 	if opened == nil {
-		beyond, err := f.log.Beyond(h.applied.seq)
+		beyond, err := j.Beyond(h.applied.seq)
 		switch {
 		case err != nil:
-			return err
+			return j, err
 		case beyond:
-			return fmt.Errorf("%w: it has changes behind change %d, with which the state file is complete", journal.ErrGap, h.applied.seq)
-		case size == 0 || size == f.log.Bytes():
-			return f.log.Turn(h.applied.seq + 1)
+			return j, fmt.Errorf("%w: it has changes behind change %d, with which the state file is complete", journal.ErrGap, h.applied.seq)
+		case size == 0 || size == j.Bytes():
+			return j, j.Turn(h.applied.seq + 1)
 		}
-		if err := f.log.Close(); err != nil {
-			return err
+		if err := j.Close(); err != nil {
+			return nil, err
 		}
 	}
 	if size == 0 {
@@ -65,23 +68,23 @@ func (f *File) beginJournal(h header, size int64, opened error) error {
 	}
 	err := journal.Create(f.path, h.identity(), size, h.applied.seq+1)
 	if err == nil {
-		f.log, err = journal.Open(f.path, h.identity())
+		j, err = journal.Open(f.path, h.identity())
 	}
 	if isNoRoom(err) {
 		err = fmt.Errorf("%w: making a journal of two files of %d bytes: %w", ErrFull, size, err)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return f.log.Turn(h.applied.seq + 1)
+	return j, j.Turn(h.applied.seq + 1)
 }
 
 // replay applies the change sets of the journal to the overlay. The next checkpoint moves
 // them into bbolt, which takes longer; the file can be used before. It returns the records,
 // which have not been authenticated.
-func (f *File) replay(h header) (records []change.Record, err error) {
+func (f *File) replay(j *journal.Journal, h header) (records []change.Record, err error) {
 	g := generation{db: f.gen.Load().db, live: overlay{}, at: h.applied, until: h.applied}
-	err = f.log.Replay(h.applied.seq, func(r change.Record) error {
+	err = j.Replay(h.applied.seq, func(r change.Record) error {
 		set, err := change.Decode(r.Content)
 		if err != nil {
 			return fmt.Errorf("%w: record %d: %w", journal.ErrDamaged, r.Seq, err)
@@ -91,7 +94,7 @@ func (f *File) replay(h header) (records []change.Record, err error) {
 		records = append(records, r)
 		return nil
 	})
-	if !f.log.Released() {
+	if !j.Released() {
 		// A crash interrupted a checkpoint: its file must be freed before the next one.
 		g.frozen, g.live, g.until = g.live, overlay{}, g.at
 	}

@@ -25,6 +25,17 @@ var (
 	ErrDiverged = fmt.Errorf("the database has lost changes that it had acknowledged: %w", secret.ErrUnavailable)
 )
 
+// isAnswer reports whether an error is an answer of a shared log, after which other changes
+// may succeed.
+func isAnswer(err error) bool {
+	for _, answer := range []error{ErrConflict, ErrAway, ErrUnknown, ErrFull} {
+		if errors.Is(err, answer) {
+			return true
+		}
+	}
+	return false
+}
+
 // A BatchID identifies a change set in the shared log, at random. It tells a node whose
 // append has not been answered whether it happened.
 type BatchID [16]byte
@@ -38,9 +49,9 @@ type SharedRecord struct {
 	Before change.Chain
 }
 
-// A SharedLog is the sequence of change sets that several nodes share:
-// internal/state/postgres. Only Head, Changed and Close may be called at any time; the
-// other methods are called one at a time.
+// A SharedLog is the sequence of change sets that several nodes share, and a snapshot of
+// the state: internal/state/postgres. Only Head, Changed and Close may be called at any
+// time; the other methods are called one at a time.
 type SharedLog interface {
 	// Append appends a record, whose number is that of the last one plus one, and returns
 	// when it is durable. It ends a [SharedLog.Lock]. After ErrUnknown, the same record can
@@ -58,8 +69,14 @@ type SharedLog interface {
 	// Head returns the position of the last record. It is never older than the call. Calls
 	// at the same time share a query. Error: ErrAway.
 	Head(ctx context.Context) (Position, error)
-	// Changed returns a channel that gets a value when there may be records of other nodes.
-	Changed() <-chan struct{}
+	// Changed returns a channel of the number of a record that there is, at least. It gets
+	// one soon after another node has appended.
+	Changed() <-chan uint64
+	// Identity returns the id of the state and the lineage of this copy of it.
+	Identity(ctx context.Context) (id string, lineage [16]byte, err error)
+	// Fill calls put for all rows of a snapshot of the state, in any order, and returns what
+	// describes it.
+	Fill(ctx context.Context, put func(change.Row) error) (Snapshot, error)
 	// Close ends the connections.
 	Close() error
 }
@@ -69,5 +86,5 @@ type Snapshot struct {
 	ID      string   // of the state
 	Lineage [16]byte // of this copy of it
 	At      Position
-	MAC     []byte // over ID, lineage, position and all rows: see authenticator.seal
+	MAC     []byte // over lineage, position and all rows: see authenticator.seal
 }

@@ -85,7 +85,8 @@ type File struct {
 	lastCheckpoint atomic.Int64                             // Unix time in milliseconds
 
 	// Only the goroutine with the turn uses these.
-	log       *journal.Journal
+	log       recordLog
+	node      *node       // nil for a file that only one process has
 	complete  bool        // the journal has nothing that bbolt has not, and bbolt says so
 	encoded   []byte      // buffer for a change set
 	last      position    // of the last change set in the journal
@@ -115,6 +116,7 @@ type File struct {
 	watched      chan struct{} // closed when the watch has ended
 	checkpointed chan struct{} // closed when checkpoints have ended
 	flushed      chan struct{} // closed when flushes has ended
+	followed     chan struct{} // closed when followOthers has ended
 	broken       chan struct{} // closed when no commit is possible any more
 	breaking     sync.Once     // closes broken
 	cause        error         // reason for closing broken
@@ -279,6 +281,7 @@ func (f *File) Close() error {
 	<-f.watched
 	<-f.checkpointed
 	<-f.flushed
+	<-f.followed
 	if f.stuck.Load() {
 		return errors.Join(f.Err(), f.log.Close())
 	}
@@ -302,7 +305,7 @@ func (f *File) finish() error {
 			err = f.move(false)
 		}
 	}
-	if err == nil {
+	if err == nil && f.node == nil {
 		err = f.markComplete()
 	}
 	if errors.Is(err, ErrFull) {

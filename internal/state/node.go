@@ -1,0 +1,324 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/safefile"
+	"github.com/strongroom/strongroom/internal/state/change"
+)
+
+// A node is one of several processes that share a state. Its file is only a cache: the
+// log is a [SharedLog], in which the change sets of all nodes have one order. A change
+// is appended behind the last change set that the node knows, or is refused and runs again
+// on those of other nodes. So all that a transaction reads is current when it commits.
+
+// lockAfterConflict is how long a node locks the log before its transactions after another
+// node was first. Without it, one of two busy nodes can be refused again and again; with
+// it, a lone node needs one more round trip.
+const lockAfterConflict = 3 * time.Second
+
+// A node is the part of a [File] that a shared log needs.
+type node struct {
+	shared    SharedLog
+	log       *nodeLog
+	contended time.Time // time of the last conflict; guarded by the turn
+	locked    bool      // until the next append; guarded by the turn
+
+	mu        sync.Mutex
+	confirmed time.Time // when the last query of the head began that the file has followed
+}
+
+// OpenShared opens a node's cache at the path, and creates or replaces it if it is missing,
+// damaged, or too old to be continued. Delete the file to begin again from the database.
+// Errors: those of the log and of [OpenWith], and ErrDiverged if the cache has changes that
+// the database has not.
+func OpenShared(ctx context.Context, path string, shared SharedLog, unlock Unlock) (*File, error) {
+	for filled := false; ; filled = true {
+		f, err := openCache(path, shared, unlock)
+		switch {
+		case err == nil:
+			return f, nil
+		case filled || !isStale(err):
+			return nil, err
+		}
+		if err := fillCache(ctx, path, shared, unlock); err != nil {
+			return nil, fmt.Errorf("filling the cache %s from the database: %w", path, err)
+		}
+	}
+}
+
+// errForeignCache means that a cache is that of another state.
+var errForeignCache = errors.New("it is the cache of another state")
+
+// isStale reports whether a cache must be filled again.
+func isStale(err error) bool {
+	for _, reason := range []error{ErrMissing, ErrDamaged, ErrTrimmed, errForeignCache} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
+}
+
+func openCache(path string, shared SharedLog, unlock Unlock) (f *File, err error) {
+	owner, err := safefile.OwnerOf(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrMissing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the cache: %w", err)
+	}
+	err = owner.Do(func() (err error) {
+		if err = check(path); err == nil {
+			f, err = open(path, owner, unlock, Options{shared: shared})
+		}
+		return err
+	})
+	return f, err
+}
+
+// fits returns why a file cannot be opened in this way.
+func (o Options) fits(h header) error {
+	switch shared := o.shared != nil; {
+	case h.cache && !shared:
+		return errors.New("it is the cache of a node, whose state is in a database")
+	case shared && !h.cache:
+		return errors.New("it is a state file, not the cache of a node: use another directory for the cache")
+	}
+	return nil
+}
+
+// discard removes a cache that was altered, so that the next start fills it again.
+func (f *File) discard() {
+	if f.node != nil {
+		_ = safefile.Remove(f.path)
+	}
+}
+
+// joinLog applies the change sets that the cache lacks to the overlay, and authenticates
+// them.
+func (f *File) joinLog(h header, unlock Unlock) error {
+	shared := f.options.shared
+	id, lineage, err := shared.Identity(context.Background())
+	switch {
+	case err != nil:
+		return err
+	case id != h.id || lineage != h.lineage:
+		return errForeignCache
+	}
+	log := &nodeLog{shared: shared, last: h.applied.seq}
+	f.log, f.node = log, &node{shared: shared, log: log}
+	began := time.Now()
+	head, err := shared.Head(context.Background())
+	if err != nil {
+		return err
+	}
+	if head.Seq < h.applied.seq || head.Seq == h.applied.seq && head.Chain != h.applied.chain {
+		return diverged(h.applied, head)
+	}
+	records, err := f.catchUpOnOpen(h)
+	if err == nil {
+		err = f.authenticate(h, records, unlock)
+	}
+	f.node.confirmed = began
+	return err
+}
+
+// tooFar is the size of the change sets, in bytes, behind which a cache is filled again.
+const tooFar = 128 << 20
+
+func (f *File) catchUpOnOpen(h header) (records []change.Record, err error) {
+	g := generation{db: f.gen.Load().db, live: overlay{}, at: h.applied, until: h.applied}
+	err = f.node.shared.Since(context.Background(), h.applied.seq, func(r SharedRecord) error {
+		record, set, err := cloned(r)
+		if err != nil {
+			return err
+		}
+		g.live.apply(set)
+		g.at = position{r.Seq, r.Chain}
+		records = append(records, record)
+		if f.node.log.received(record); f.node.log.Used() > tooFar {
+			return ErrTrimmed
+		}
+		return nil
+	})
+	f.gen.Store(&g)
+	return records, err
+}
+
+// cloned returns a copy of a record, and its rows, which share its memory.
+func cloned(r SharedRecord) (change.Record, []change.Row, error) {
+	record := r.Record
+	record.Content = bytes.Clone(r.Content)
+	set, err := change.Decode(record.Content)
+	if err != nil {
+		err = damaged("change %d in the database: %w", r.Seq, err)
+	}
+	return record, set, err
+}
+
+func diverged(at position, head Position) error {
+	return fmt.Errorf("%w: this node has change %d, and the database ends with change %d or has another one in its place. "+
+		"If a standby was promoted that was behind, changes are lost: restore the database, or, to go on without them, "+
+		"stop all nodes and delete their caches", ErrDiverged, at.seq, head.Seq)
+}
+
+// prepare is called before the jobs of a batch run. The caller has the turn.
+func (f *File) prepare() error {
+	if f.node == nil || f.node.locked || time.Since(f.node.contended) > lockAfterConflict {
+		return nil
+	}
+	err := f.receive(f.node.shared.Lock)
+	f.node.locked = err == nil
+	return err
+}
+
+// release ends what prepare began.
+func (f *File) release() {
+	if f.node != nil && f.node.locked {
+		f.node.shared.Unlock()
+		f.node.locked = false
+	}
+}
+
+// noteConflict makes the node lock the log for some time.
+func (f *File) noteConflict() { f.node.contended = time.Now() }
+
+// receive applies the change sets of other nodes, which read returns. The caller has the
+// turn.
+func (f *File) receive(read func(context.Context, uint64, func(SharedRecord) error) error) (err error) {
+	if err := f.Err(); err != nil {
+		return err
+	}
+	defer f.breakOnPanic(&err)
+	err = guarded(func() error {
+		err := read(context.Background(), f.last.seq, f.apply)
+		f.publishFlushed(f.last.seq)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrTrimmed), errors.Is(err, ErrDiverged):
+		f.breakWith(err)
+	case errors.Is(err, ErrDamaged):
+		f.stuckWith(err)
+	}
+	f.checkpointIfDue()
+	return err
+}
+
+// apply applies a change set of another node, which watchers are told of by
+// publishFlushed.
+func (f *File) apply(r SharedRecord) error {
+	record, set, err := cloned(r)
+	if err != nil {
+		return err
+	}
+	next := f.next(record.Content)
+	if next.seq != r.Seq || next.chain != r.Chain {
+		return diverged(f.last, Position{Seq: r.Seq})
+	}
+	if !f.log.Fits(len(record.Content), 0) {
+		f.publishFlushed(f.last.seq)
+		if _, err := f.makeRoom(len(record.Content), false); err != nil {
+			return err
+		}
+	}
+	f.node.log.received(record)
+	f.last = next
+	f.unflushed = append(f.unflushed, unflushed{set, next})
+	return nil
+}
+
+// Fresh returns when the file has all changes that were acknowledged anywhere before the
+// call. It does not ask the database if the file had all changes that were acknowledged
+// before this much time. It returns nil at once for a file that only one process has.
+// Errors: ErrAway, those of ctx and of [File.Err].
+func (f *File) Fresh(ctx context.Context, staleness time.Duration) error {
+	if f.node == nil {
+		return nil
+	}
+	began := time.Now()
+	if staleness > 0 && began.Sub(f.node.confirmedAt()) < staleness {
+		return f.Err()
+	}
+	before := f.gen.Load().at
+	head, err := f.node.shared.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if head.Seq < before.seq || head.Seq == before.seq && head.Chain != before.chain {
+		err := diverged(before, head)
+		f.breakWith(err)
+		return err
+	}
+	if err := f.reach(ctx, head.Seq); err != nil {
+		return err
+	}
+	f.node.confirm(began)
+	return f.Err()
+}
+
+// Confirmed returns when the last query began that confirmed that the file has all changes
+// of other nodes, zero for a file that only one process has.
+func (f *File) Confirmed() time.Time {
+	if f.node == nil {
+		return time.Time{}
+	}
+	return f.node.confirmedAt()
+}
+
+func (n *node) confirmedAt() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.confirmed
+}
+
+func (n *node) confirm(at time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if at.After(n.confirmed) {
+		n.confirmed = at
+	}
+}
+
+// reach returns when the file has the change set with this number.
+func (f *File) reach(ctx context.Context, seq uint64) error {
+	if f.gen.Load().at.seq >= seq {
+		return nil
+	}
+	select {
+	case f.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-f.done:
+		return ErrClosed
+	}
+	defer func() { <-f.turn }()
+	if f.gen.Load().at.seq >= seq {
+		return nil
+	}
+	return f.receive(f.node.shared.Since)
+}
+
+// followOthers applies the change sets of other nodes in the background until the file is
+// closed.
+func (f *File) followOthers() {
+	defer close(f.followed)
+	if f.node == nil {
+		return
+	}
+	for {
+		select {
+		case seq := <-f.node.shared.Changed():
+			_ = f.reach(context.Background(), seq) // the next transaction has the same error
+		case <-f.done:
+			return
+		}
+	}
+}
