@@ -49,7 +49,11 @@ func (f *File) outcome(err error) error {
 		return f.inPlace()
 	}
 	var onPath *fs.PathError // of a write, not of an fsync
-	if isAnswer(err) {
+	switch {
+	case isAnswer(err):
+		return err
+	case errors.Is(err, ErrDiverged):
+		f.breakWith(err)
 		return err
 	}
 	if (errors.As(err, &onPath) && isNoRoom(err)) || errors.Is(err, berrors.ErrMaxSizeReached) {

@@ -112,7 +112,7 @@ func (f *File) joinLog(h header, unlock Unlock) error {
 	case id != h.id || lineage != h.lineage:
 		return errForeignCache
 	}
-	log := &nodeLog{shared: shared, last: h.applied.seq}
+	log := &nodeLog{shared: shared, last: h.applied}
 	f.log, f.node = log, &node{shared: shared, log: log}
 	began := time.Now()
 	head, err := shared.Head(context.Background())

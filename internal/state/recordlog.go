@@ -36,12 +36,12 @@ const nodeLogBytes = 16 << 20
 // since the last checkpoint.
 type nodeLog struct {
 	shared SharedLog
-	last   uint64
+	last   position
 	used   atomic.Int64
 }
 
 func (l *nodeLog) Append(chain change.Chain, content []byte) error {
-	r := SharedRecord{Record: change.Record{Seq: l.last + 1, Chain: chain, Content: content}}
+	r := SharedRecord{Record: change.Record{Seq: l.last.seq + 1, Chain: chain, Content: content}, Before: l.last.chain}
 	_, _ = rand.Read(r.ID[:])
 	if err := l.shared.Append(context.Background(), r); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (l *nodeLog) Append(chain change.Chain, content []byte) error {
 
 // received notes a record that was appended, here or by another node.
 func (l *nodeLog) received(r change.Record) {
-	l.last = r.Seq
+	l.last = position{r.Seq, r.Chain}
 	l.used.Add(int64(len(r.Content)))
 }
 
@@ -67,7 +67,7 @@ func (l *nodeLog) Bytes() int64 { return nodeLogBytes }
 func (l *nodeLog) Sync() error  { return nil }
 
 func (l *nodeLog) Flush() (flush func() error, last uint64) {
-	return func() error { return nil }, l.last
+	return func() error { return nil }, l.last.seq
 }
 
 func (l *nodeLog) Flushed(uint64) {}

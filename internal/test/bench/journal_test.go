@@ -23,7 +23,7 @@ func TestUsedOfIsTheEndOfTheJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = j.Close() }()
-	if err := j.Replay(6, func(journal.Record) error { return nil }); err != nil {
+	if err := j.Replay(6, func(change.Record) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for _, size := range []int{1, 24, 25, 1000} {
