@@ -85,7 +85,7 @@ test: kubetest ## Run all tests, and count them
 		exit $${failed:-0}' # -count=1: the cache does not see the server change
 
 # gosec skips test files and the packages that only tests and make bench run: internal/test/bench,
-# internal/test/kubetest and internal/store/storetest. It skips rules G304 and G703, which report every path
+# internal/test/kubetest, internal/test/pgtest and internal/store/storetest. It skips rules G304 and G703, which report every path
 # from a flag or the config, since only the administrator writes those.
 GOSEC   := -test=false -exclude=G304,G703
 
@@ -99,7 +99,7 @@ lint: ## Check formatting, vet, staticcheck and gosec, in every module
 	done
 	@echo '== gosec'
 	@cd internal/tools && go build -o $(CURDIR)/.bin/gosec ./gosec
-	@.bin/gosec $(GOSEC) $$(go list ./... | grep -v -e /internal/test/bench -e /internal/test/kubetest -e /internal/store/storetest)
+	@.bin/gosec $(GOSEC) $$(go list ./... | grep -v -e /internal/test/bench -e /internal/test/kubetest -e /internal/test/pgtest -e /internal/store/storetest)
 	@echo "== vet in $(KUBE) (staticcheck would check all of Kubernetes)"
 	cd $(KUBE) && CGO_ENABLED=0 go vet .
 
