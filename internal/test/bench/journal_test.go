@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/strongroom/strongroom/internal/state/change"
+	"github.com/strongroom/strongroom/internal/state/change"
 	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
