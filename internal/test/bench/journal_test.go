@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/strongroom/strongroom/internal/state/change"
-	"github.com/strongroom/strongroom/internal/state/change"
 	"github.com/strongroom/strongroom/internal/state/journal"
 )
 
