@@ -18,8 +18,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// answered returns a conn whose peer always sends this answer.
-func answered(t *testing.T, text string) *conn {
+// answered returns a connection whose peer always sends this answer.
+func answered(t *testing.T, text string) *http1 {
 	t.Helper()
 	near, far := net.Pipe()
 	t.Cleanup(func() { _ = near.Close() })
@@ -29,7 +29,7 @@ func answered(t *testing.T, text string) *conn {
 			_, _ = io.WriteString(far, text)
 		}
 	}()
-	return &conn{Conn: near, buf: make([]byte, 4096)}
+	return &http1{near, make([]byte, 4096)}
 }
 
 func TestExchangeTakesNoOtherAnswer(t *testing.T) {

@@ -55,16 +55,40 @@ type answer struct {
 // A client keeps connections to one server alive.
 type client struct {
 	address string
+	dial    func(address string) (wire, error)
 	conns   []*conn
 }
 
-// A conn implements only the part of HTTP/1.1 that it needs to send a request and
-// recognize its answer, which leaves the CPU to the measured program.
+// A conn sends requests in turn.
 type conn struct {
-	net.Conn
-	buf  []byte
+	wire
 	next int // index of the next request
 }
+
+// A wire is a connection.
+type wire interface {
+	// exchange sends a request and returns when the server has confirmed it.
+	exchange(request []byte) error
+	SetDeadline(time.Time) error
+	Close() error
+}
+
+// An http1 implements only the part of HTTP/1.1 that it needs to send a request and
+// recognize its answer, which leaves the CPU to the measured program.
+type http1 struct {
+	net.Conn
+	buf []byte
+}
+
+func dialHTTP(address string) (wire, error) {
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("connecting: %w", err)
+	}
+	return &http1{nc, make([]byte, 64<<10)}, nil
+}
+
+func newClient(address string) *client { return &client{address: address, dial: dialHTTP} }
 
 var statusLine = []byte("HTTP/1.1 200 ")
 
@@ -74,12 +98,12 @@ const patience = 20 * time.Second
 // use returns count connections of the client, and opens new ones if needed.
 func (c *client) use(count int) ([]*conn, error) {
 	for len(c.conns) < count {
-		nc, err := net.Dial("tcp", c.address)
+		w, err := c.dial(c.address)
 		if err != nil {
-			return nil, fmt.Errorf("connecting: %w", err)
+			return nil, err
 		}
 		// Each connection starts at a different request.
-		c.conns = append(c.conns, &conn{Conn: nc, buf: make([]byte, 64<<10), next: 157 * len(c.conns)})
+		c.conns = append(c.conns, &conn{w, 157 * len(c.conns)})
 	}
 	return c.conns[:count], nil
 }
@@ -91,7 +115,7 @@ func (c *client) close() {
 }
 
 // exchange sends a request and reads the answer, which must be a 200.
-func (c *conn) exchange(request []byte) error {
+func (c *http1) exchange(request []byte) error {
 	if _, err := c.Write(request); err != nil {
 		return fmt.Errorf("sending a request: %w", err)
 	}

@@ -16,6 +16,7 @@ type field struct {
 
 	server, written *runner // written returns values before the flush of their audit entries
 	echo, floor     *runner
+	etcd            *runner // may be nil
 	rival           *runner // may be nil
 	rivals          dialect // with the rival's key
 	disk            *disk
@@ -34,7 +35,7 @@ func (f *field) add(p *process, err error) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{p, &client{address: p.address}}
+	r := &runner{p, newClient(p.address)}
 	f.all = append(f.all, r)
 	return r, nil
 }
@@ -92,6 +93,7 @@ const (
 	theEcho    = "echo, same bytes"
 	theWritten = "strongroom, reads written"
 	theFloor   = "echo + append + flush"
+	theEtcd    = "etcd, put by gRPC"
 	theRaw     = "bbolt, same rows"
 	theDisk    = "fdatasync of a page"
 )
@@ -103,6 +105,7 @@ func (f *field) contests(opts options) (contests []*contest) {
 			continue
 		}
 		rivals := op.in(f.rivals) // once: no secret can be created twice
+		puts := &operation{name: "put", requests: f.d.etcdPuts()}
 		for i, conns := range opts.conns {
 			r := &contest{op: op, conns: conns}
 			r.enter(theServer, f.server)
@@ -115,6 +118,9 @@ func (f *field) contests(opts options) (contests []*contest) {
 			}
 			if op == f.reveal {
 				r.enter(theWritten, f.written)
+			}
+			if op == f.put && f.etcd != nil {
+				r.enterFor(theEtcd, f.etcd, puts)
 			}
 			if op == f.put && i == 0 { // without connections
 				r.repeat(theDisk, f.disk.sync)

@@ -63,7 +63,7 @@ func startFloor(ctx context.Context, spec floorSpec) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting a floor: %w", err)
 	}
-	p := &process{cmd: cmd, stop: func() error { return errors.Join(input.Close(), cmd.Wait()) }}
+	p := &process{pid: cmd.Process.Pid, stop: func() error { return errors.Join(input.Close(), cmd.Wait()) }}
 	if err := json.NewEncoder(input).Encode(spec); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting a floor: %w", err), p.stop())
 	}

@@ -121,7 +121,7 @@ func (f *kubeField) open(ctx context.Context, opts options, binary, dir string) 
 	if err != nil {
 		return err
 	}
-	f.server = &runner{p, &client{address: p.address}}
+	f.server = &runner{p, newClient(p.address)}
 	f.put = &operation{part: "kubernetes", name: "PUT into a cluster", requests: d.puts()}
 	if f.put.answer, err = ask(p.address, f.put.requests[0]); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (f *kubeField) startFloors(ctx context.Context, dir string, rows []row) err
 		if err != nil {
 			return err
 		}
-		f.floors = append(f.floors, &runner{p, &client{address: p.address}})
+		f.floors = append(f.floors, &runner{p, newClient(p.address)})
 	}
 	return nil
 }
@@ -197,7 +197,7 @@ func (f *kubeField) fill(ctx context.Context, in *installation, d dialect) (err 
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	op := &operation{name: "POST", requests: d.creates()[:d.apps*secretsPer]}
-	c := &client{address: p.address}
+	c := newClient(p.address)
 	defer c.close()
 	if err := c.each(op, 16); err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
 // results are all measurements.
@@ -76,6 +78,26 @@ func (f *field) addRival(ctx context.Context, opts options, dir string) error {
 	return err
 }
 
+// addEtcd starts etcd, if it is built already.
+func (f *field) addEtcd(ctx context.Context, opts options) error {
+	if !slices.Contains(opts.only, "put") {
+		return nil
+	}
+	if !kubetest.IsBuilt() {
+		say("NOT COMPARED with etcd: it is not built, make kubetest does that")
+		return nil
+	}
+	e, err := kubetest.RunEtcd(ctx, slowed(opts.delay))
+	if err != nil {
+		return err
+	}
+	f.etcd, err = f.add(&process{pid: e.PID, address: e.Address, stop: func() error { e.Stop(); return nil }}, nil)
+	if err == nil {
+		f.etcd.client.dial = dialEtcd
+	}
+	return err
+}
+
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "… "+format+"\n", args...) }
 
 // fill creates all secrets.
@@ -90,7 +112,7 @@ func (in *installation) fill(ctx context.Context, d dialect) (err error) {
 		return err
 	}
 	op.requests = op.requests[1:]
-	c := &client{address: p.address}
+	c := newClient(p.address)
 	defer c.close()
 	if err := c.each(op, 64); err != nil {
 		return err
@@ -196,6 +218,9 @@ func (f *field) open(ctx context.Context, opts options, in *installation, dir st
 		return err
 	}
 	if f.written, err = f.add(other.start(ctx)); err != nil {
+		return err
+	}
+	if err := f.addEtcd(ctx, opts); err != nil {
 		return err
 	}
 	if opts.rival != "" {

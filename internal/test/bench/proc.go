@@ -17,7 +17,7 @@ func cpuOf(p *process) time.Duration {
 	if p == nil {
 		return 0
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
 	if err != nil {
 		return 0
 	}
@@ -49,7 +49,7 @@ type memory struct {
 }
 
 func memoryOf(p *process) (memory, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 	if err != nil {
 		return memory{}, fmt.Errorf("measuring memory: %w", err)
 	}

@@ -135,6 +135,7 @@ func (p *printer) changeBars() {
 	if c := p.contest("put", 64); c != nil {
 		p.atLeast("PUT at 64 connections: rate over the floor's", overRounds(c[theServer], c[theFloor], rate), 0.35)
 	}
+	p.etcdBars()
 	for _, bar := range []struct {
 		conns int
 		least float64
@@ -142,6 +143,17 @@ func (p *printer) changeBars() {
 		if c, get := p.contest("reveal", bar.conns), p.contest("get", bar.conns); c != nil && get != nil {
 			p.atLeast(fmt.Sprintf("values, written, at %d: rate over masked GET's", bar.conns), overRounds(c[theWritten], get[theServer], rate), bar.least)
 		}
+	}
+}
+
+// etcdBars compares a PUT with etcd's put of the same data, if etcd took part.
+func (p *printer) etcdBars() {
+	if c := p.contest("put", 1); c != nil && c[theEtcd] != nil {
+		p.atMost("PUT at 1 connection: p50 over etcd's", overRounds(c[theServer], c[theEtcd], p50), 0.9)
+	}
+	if c := p.contest("put", 64); c != nil && c[theEtcd] != nil {
+		p.atLeast("PUT at 64 connections: rate over etcd's", overRounds(c[theServer], c[theEtcd], rate), 1.1)
+		p.atMost("PUT at 64 connections: p99 over etcd's", overRounds(c[theServer], c[theEtcd], p99), 2)
 	}
 }
 

@@ -91,7 +91,7 @@ func (in *installation) command(ctx context.Context, address string) *exec.Cmd {
 
 // A process is a server that answers on an address.
 type process struct {
-	cmd     *exec.Cmd
+	pid     int
 	address string
 	stop    func() error
 }
@@ -108,7 +108,7 @@ func (in *installation) start(ctx context.Context) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}
-	p := &process{cmd: cmd, stop: func() error { return terminate(cmd) }}
+	p := &process{pid: cmd.Process.Pid, stop: func() error { return terminate(cmd) }}
 	lines := bufio.NewScanner(log)
 	for lines.Scan() {
 		if found := listening.FindStringSubmatch(lines.Text()); found != nil {
@@ -147,7 +147,7 @@ func (in *installation) timeToReady(ctx context.Context) (*process, time.Duratio
 	if err := cmd.Start(); err != nil {
 		return nil, 0, fmt.Errorf("starting the server: %w", err)
 	}
-	p := &process{cmd: cmd, address: address, stop: func() error { return terminate(cmd) }}
+	p := &process{pid: cmd.Process.Pid, address: address, stop: func() error { return terminate(cmd) }}
 	request := []byte("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	for time.Since(started) < patience {
 		if _, err := ask(address, request); err == nil {

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -28,9 +29,11 @@ type Server struct {
 	CA    string // its certificate, in PEM
 	token string // of a member of system:masters
 
+	etcd  string // its address
 	dir   string
 	cmd   *exec.Cmd
 	stdin io.Closer
+	lines *bufio.Scanner // of its output
 }
 
 // Options change a server from the one that [Start] returns.
@@ -56,6 +59,27 @@ var shared = sync.OnceValues(func() (*Server, error) { return Run(context.Backgr
 // Run starts a separate server and returns when it is ready, after about three seconds.
 // It uses 300 MB of memory. Stop ends it.
 func Run(ctx context.Context, opts Options) (*Server, error) {
+	return run(ctx, nil, opts.args(), func(s *Server) error { return s.start(opts.Etcd) })
+}
+
+// An Etcd is etcd without an API server. It waits for the disk.
+type Etcd struct {
+	Address string
+	PID     int
+	Stop    func()
+}
+
+// RunEtcd starts etcd by the given command, such as strace, or directly if it is empty.
+func RunEtcd(ctx context.Context, by []string) (*Etcd, error) {
+	s, err := run(ctx, by, []string{"-fsync", "-etcd-alone"}, (*Server).startEtcd)
+	if err != nil {
+		return nil, err
+	}
+	return &Etcd{s.etcd, s.cmd.Process.Pid, s.Stop}, nil
+}
+
+// run runs the binary in a new directory, by another command if there is one.
+func run(ctx context.Context, by, args []string, start func(*Server) error) (*Server, error) {
 	binary, err := Build(ctx, os.Stderr)
 	if err != nil {
 		return nil, err
@@ -69,25 +93,42 @@ func Run(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the server has its own descriptor
-	s := &Server{dir: dir, cmd: exec.Command(binary, opts.args(dir)...)}
+	command := slices.Concat(by, []string{binary, "-dir", dir}, args)
+	s := &Server{dir: dir, cmd: exec.Command(command[0], command[1:]...)}
 	s.cmd.Stderr = log
-	if err := s.start(opts.Etcd); err != nil {
+	if err := start(s); err != nil {
 		said, _ := os.ReadFile(log.Name())
 		s.Stop()
-		return nil, fmt.Errorf("starting the API server: %w: %s", err, tail(said))
+		return nil, fmt.Errorf("starting %s: %w: %s", filepath.Base(binary), err, tail(said))
 	}
 	return s, nil
 }
 
-func (o Options) args(dir string) []string {
-	args := []string{"-dir", dir, fmt.Sprintf("-fsync=%t", o.Fsync), fmt.Sprintf("-audit=%t", !o.NoAudit)}
+func (o Options) args() []string {
+	args := []string{fmt.Sprintf("-fsync=%t", o.Fsync), fmt.Sprintf("-audit=%t", !o.NoAudit)}
 	if o.Etcd != nil {
 		args = append(args, "-etcd-via", o.Etcd.Address())
 	}
 	return args
 }
 
-func (s *Server) start(etcd *Link) error {
+func (s *Server) start(link *Link) error {
+	if err := s.startEtcd(); err != nil {
+		return err
+	}
+	if link != nil {
+		link.setTarget(s.etcd)
+	}
+	var second struct{ URL, CA, Token string }
+	if err := decodeLine(s.lines, &second); err != nil {
+		return err
+	}
+	s.URL, s.CA, s.token = second.URL, second.CA, second.Token
+	return nil
+}
+
+// startEtcd starts the binary, and returns when etcd listens.
+func (s *Server) startEtcd() error {
 	stdin, err := s.cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -101,18 +142,11 @@ func (s *Server) start(etcd *Link) error {
 		return err
 	}
 	var first struct{ Etcd string }
-	var second struct{ URL, CA, Token string }
-	lines := bufio.NewScanner(stdout)
-	if err := decodeLine(lines, &first); err != nil {
+	s.lines = bufio.NewScanner(stdout)
+	if err := decodeLine(s.lines, &first); err != nil {
 		return err
 	}
-	if etcd != nil {
-		etcd.setTarget(first.Etcd)
-	}
-	if err := decodeLine(lines, &second); err != nil {
-		return err
-	}
-	s.URL, s.CA, s.token = second.URL, second.CA, second.Token
+	s.etcd = first.Etcd
 	return nil
 }
 

@@ -45,12 +45,16 @@ func main() {
 	via := flag.String("etcd-via", "", "`address` by which the API server reaches etcd, if it is not etcd's own")
 	fsync := flag.Bool("fsync", false, "let etcd wait for the disk, as in production")
 	audit := flag.Bool("audit", true, "write audit.log")
+	alone := flag.Bool("etcd-alone", false, "run only etcd")
 	flag.Parse()
 	check(os.Chdir(*dir))
 	go endWithStdin(*dir)
 
 	etcd := startEtcd(*fsync)
 	announce(map[string]string{"etcd": etcd})
+	if *alone {
+		select {} // until stdin ends
+	}
 	if *via == "" {
 		*via = etcd
 	}
