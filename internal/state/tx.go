@@ -38,18 +38,19 @@ type boltBucket struct {
 // Bucket returns a named part of the file, which need not exist yet. Bucket names start
 // with the name of the package that uses them.
 func (tx *Tx) Bucket(name string) Bucket {
-	return Bucket{tx, name, tx.boltBucket(name), tx.behind[name], tx.gen.live[name], tx.gen.frozen[name]}
+	return Bucket{tx, name, tx.behind[name], tx.gen.live[name], tx.gen.frozen[name]}
 }
 
-func (tx *Tx) boltBucket(name string) *bbolt.Bucket {
-	for _, b := range tx.found {
-		if b.name == name {
-			return b.bucket
+// bolt returns the part of the bucket that is in bbolt, nil for none.
+func (b *Bucket) bolt() *bbolt.Bucket {
+	for _, found := range b.tx.found {
+		if found.name == b.name {
+			return found.bucket
 		}
 	}
-	b := tx.bolt.Bucket([]byte(name))
-	tx.found = append(tx.found, boltBucket{name, b})
-	return b
+	bolt := b.tx.bolt.Bucket([]byte(b.name))
+	b.tx.found = append(b.tx.found, boltBucket{b.name, bolt})
+	return bolt
 }
 
 // Writable reports whether this is a [File.Update]. Its reads see its own writes, which
@@ -81,8 +82,7 @@ func (tx *Tx) FlushLater() { tx.later = tx.writes }
 type Bucket struct {
 	tx                   *Tx
 	name                 string
-	bolt                 *bbolt.Bucket // nil as long as it does not exist
-	behind, live, frozen *rows         // nil for none
+	behind, live, frozen *rows // nil for none
 }
 
 // Get returns the value of the key, nil if there is none.
@@ -105,10 +105,10 @@ func (b *Bucket) Latest(key []byte) []byte {
 			return value
 		}
 	}
-	if b.bolt == nil {
-		return nil
+	if bolt := b.bolt(); bolt != nil {
+		return bolt.Get(key)
 	}
-	return b.bolt.Get(key)
+	return nil
 }
 
 var (
@@ -163,8 +163,8 @@ func (b *Bucket) Last() (key, value []byte) {
 	for _, tree := range b.trees() {
 		sources = append(sources, downward(tree))
 	}
-	if b.bolt != nil {
-		sources = append(sources, boltDownward(b.bolt))
+	if bolt := b.bolt(); bolt != nil {
+		sources = append(sources, boltDownward(bolt))
 	}
 	for key, value := range merge(-1, sources) {
 		return key, value
@@ -180,8 +180,8 @@ func (b *Bucket) From(start []byte) iter.Seq2[[]byte, []byte] {
 		for _, tree := range b.trees() {
 			sources = append(sources, upward(tree, start))
 		}
-		if b.bolt != nil {
-			sources = append(sources, boltUpward(b.bolt, start))
+		if bolt := b.bolt(); bolt != nil {
+			sources = append(sources, boltUpward(bolt, start))
 		}
 		b.tx.scans++
 		defer func() { b.tx.scans-- }()
