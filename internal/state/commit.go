@@ -230,7 +230,8 @@ func (f *File) append(set []change.Row, next position, flush bool) error {
 	f.last = next
 	f.unflushed = append(f.unflushed, unflushed{set, next})
 	if !flush {
-		return f.flushLater(set)
+		f.flushLater(set)
+		return nil
 	}
 	if f.hasLater.Load() {
 		return f.settleMeanwhile(set)

@@ -24,15 +24,12 @@ type unflushed struct {
 	at  position
 }
 
-// flushLater asks for a flush of a change set that was appended. The caller has the turn.
-func (f *File) flushLater(set []change.Row) error {
-	if err := f.inPlace(); err != nil {
-		return err
-	}
+// flushLater asks for a flush of a change set that was appended. The flush then checks that
+// the file is in place. The caller has the turn.
+func (f *File) flushLater(set []change.Row) {
 	f.hasLater.Store(true)
 	f.follow(set)
 	f.askForFlush()
-	return nil
 }
 
 // follow adds a change set to those that only transactions see.
@@ -72,15 +69,7 @@ func (f *File) publishFlushed(last uint64) {
 	if n == 0 {
 		return
 	}
-	set, at := f.unflushed[0].set, f.unflushed[n-1].at
-	if n > 1 {
-		all := overlay{}
-		for _, u := range f.unflushed[:n] {
-			all.apply(u.set)
-		}
-		set = all.sorted()
-	}
-	f.publish(func(g *generation) { g.live, g.at = g.live.with(set), at })
+	f.publish(func(g *generation) { g.live, g.at = g.live.with(f.unflushed[:n]), f.unflushed[n-1].at })
 	for _, u := range f.unflushed[:n] {
 		f.tell(u.set)
 	}

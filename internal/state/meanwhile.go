@@ -97,7 +97,8 @@ func (f *File) appendMeanwhile(tx *Tx) error {
 	}
 	f.last = next
 	f.unflushed = append(f.unflushed, unflushed{set, next})
-	return f.flushLater(set)
+	f.flushLater(set)
+	return nil
 }
 
 // hasJobs reports whether changes are queued.

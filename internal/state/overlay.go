@@ -20,15 +20,17 @@ type rows = btree.Map[string, []byte]
 // part of a generation it never changes.
 type overlay map[string]*rows
 
-// with returns the overlay after a change set. It shares most of its memory with o.
-func (o overlay) with(set []change.Row) overlay {
+// with returns the overlay after change sets. It shares most of its memory with o.
+func (o overlay) with(sets []unflushed) overlay {
 	next := maps.Clone(o)
-	for i, r := range set {
-		if old := o[r.Bucket]; old != nil && (i == 0 || r.Bucket != set[i-1].Bucket) {
-			next[r.Bucket] = old.Copy()
+	for _, u := range sets {
+		for _, r := range u.set {
+			if old := o[r.Bucket]; old != nil && next[r.Bucket] == old {
+				next[r.Bucket] = old.Copy()
+			}
 		}
+		next.apply(u.set)
 	}
-	next.apply(set)
 	return next
 }
 
@@ -46,6 +48,11 @@ func (o overlay) apply(set []change.Row) {
 
 // sorted returns all rows, sorted by bucket and key.
 func (o overlay) sorted() (all []change.Row) {
+	n := 0
+	for _, tree := range o {
+		n += tree.Len()
+	}
+	all = make([]change.Row, 0, n)
 	for _, bucket := range slices.Sorted(maps.Keys(o)) {
 		o[bucket].Scan(func(key string, value []byte) bool {
 			all = append(all, change.Row{Bucket: bucket, Key: asBytes(key), Value: value})
