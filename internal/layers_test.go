@@ -18,6 +18,7 @@ const module = "github.com/strongroom/strongroom/"
 var imports = []struct{ pkg, may string }{
 	{"internal/state", "internal/secret internal/safefile internal/state/change internal/state/journal"},
 	{"internal/state/journal", "internal/safefile internal/state/change"},
+	{"internal/state/postgres", "internal/secret internal/state internal/state/change"},
 	{"internal/state/statetest", "internal/state"},
 	{"internal/auth", "internal/secret internal/ratelimit internal/server"},
 	{"internal/config", "internal/strictyaml internal/grant internal/safefile internal/duration"},
@@ -63,6 +64,7 @@ var imports = []struct{ pkg, may string }{
 var external = []struct{ module, pkgs string }{
 	{"github.com/labstack/echo/", "internal/server internal/fastapi internal/auth internal/api internal/api/* internal/api/*/* gen/* internal/test/bench"},
 	{"go.etcd.io/bbolt", "internal/state internal/test/bench"},
+	{"github.com/jackc/pgx/", "internal/state/postgres internal/test/*"},
 	{"go.yaml.in/yaml/", "internal/strictyaml internal/client internal/client/envfile cmd/strongroom"},
 	{"github.com/spf13/", "cmd/*"},
 	{"github.com/prometheus/", "internal/metrics"},

@@ -1,0 +1,115 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// settleFor is how long an append is repeated whose outcome is unknown.
+const settleFor = 10 * time.Second
+
+// Append repeats an append whose outcome is unknown. That is safe, since an append
+// happens only at one position, and the database tells an append of another node from an
+// earlier attempt by the batch's id.
+func (d *DB) Append(ctx context.Context, r state.SharedRecord) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleFor)
+	defer cancel()
+	d.log.mu.Lock()
+	defer d.log.mu.Unlock()
+	before := d.known.Swap(r.Seq) // so that its own notification is not one of a new record
+	err := d.appendLocked(ctx, r)
+	if err != nil {
+		d.known.Store(before)
+		if heard := d.heard.Load(); heard > before {
+			d.signal(heard)
+		}
+	}
+	return err
+}
+
+func (d *DB) appendLocked(ctx context.Context, r state.SharedRecord) error {
+	unknown := error(nil) // why the outcome of an attempt is unknown
+	for pause := time.Duration(0); wait(ctx, pause); pause = min(2*pause+shortestPause, time.Second) {
+		conn, err := d.log.openLocked(ctx)
+		if err != nil && unknown == nil {
+			return err
+		}
+		if err != nil {
+			continue
+		}
+		err = d.attemptLocked(ctx, conn, r)
+		definite := refused(err)
+		switch {
+		case err == nil || errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrDiverged):
+			return err
+		case pgconn.SafeToRetry(err): // nothing was sent
+		case definite == nil:
+			unknown = err
+		case unknown == nil:
+			d.log.dropLocked()
+			return definite
+		}
+		d.log.dropLocked()
+	}
+	if unknown == nil {
+		return away(ctx.Err())
+	}
+	return fmt.Errorf("%w: %s", state.ErrUnknown, reason(unknown))
+}
+
+func wait(ctx context.Context, pause time.Duration) (more bool) {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return ctx.Err() == nil
+	}
+}
+
+const appendSQL = "select strongroom.append($1, $2, $3, $4, $5)"
+
+func (d *DB) attemptLocked(ctx context.Context, conn *pgx.Conn, r state.SharedRecord) error {
+	said, arguments := "", []any{number(r.Seq - 1), r.Before[:], [16]byte(r.ID), r.Chain[:], r.Content}
+	if d.locking != conn {
+		if err := conn.QueryRow(ctx, appendSQL, arguments...).Scan(&said); err != nil {
+			return err
+		}
+		return outcome(said)
+	}
+	d.locking = nil
+	batch := &pgx.Batch{}
+	batch.Queue(appendSQL, arguments...)
+	batch.Queue("commit")
+	results := conn.SendBatch(ctx, batch)
+	err := results.QueryRow().Scan(&said)
+	if closed := results.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return outcome(said)
+}
+
+// outcome translates the results of the function append.
+func outcome(said string) error {
+	switch said {
+	case "appended":
+		return nil
+	case "conflict":
+		return state.ErrConflict
+	case "diverged":
+		return state.ErrDiverged
+	}
+	return fmt.Errorf("the function strongroom.append has returned %q", said)
+}
+
+// number converts a record's number for the database, whose bigint has a sign.
+func number(seq uint64) int64 { return int64(seq) } // #nosec G115 -- counts from 1

@@ -1,0 +1,143 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+const (
+	schemaVersion = 1
+	oldestServer  = 15
+	dialTimeout   = 5 * time.Second // for each host, if the URL has none
+)
+
+// parse returns the settings of a URL. Its errors have no part of the URL, which has a
+// password.
+func parse(url string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil || url == "" {
+		return nil, errors.New("the database's URL cannot be parsed: it must look like postgres://USER:PASSWORD@HOST:PORT/DATABASE, " +
+			"with special characters of the password percent-encoded, its parameters must be known, and files that they name must exist")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = dialTimeout
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "strongroom"
+	}
+	config.DialFunc = dialer.DialContext
+	config.ValidateConnect = validate
+	// Without named statements, so that it works through PgBouncer in transaction mode.
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	return config, nil
+}
+
+// A refusal is a reason not to use a database which a person must remove.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// connect opens a connection to the primary. Errors: refusals, state.ErrAway.
+func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if r := refusal(""); errors.As(err, &r) {
+		return nil, r
+	}
+	if err != nil {
+		return nil, away(err)
+	}
+	return conn, nil
+}
+
+// validate refuses servers that are read-only, that lose acknowledged changes in a crash,
+// or that are too old. With several hosts the next one is tried.
+func validate(ctx context.Context, conn *pgconn.PgConn) error {
+	const settings = `select current_setting('server_version_num'), current_setting('transaction_read_only'), current_setting('fsync'),
+		current_setting('full_page_writes'), current_setting('synchronous_commit'), current_setting('default_transaction_isolation')`
+	results, err := conn.Exec(ctx, settings).ReadAll()
+	if err != nil {
+		return err
+	}
+	row := results[0].Rows[0]
+	at := func(i int) string { return string(row[i]) }
+	version, err := strconv.Atoi(at(0))
+	switch {
+	case err != nil || version < oldestServer*10_000:
+		return refusal(fmt.Sprintf("the database server's version is %s: use PostgreSQL %d or newer", at(0), oldestServer))
+	case at(1) != "off":
+		return errors.New("the server is read-only, so it is not the primary")
+	case at(2) != "on":
+		return refusal("the database server has fsync = off and can lose everything in a crash: set fsync = on")
+	case at(3) != "on":
+		return refusal("the database server has full_page_writes = off and can lose everything in a crash: set full_page_writes = on")
+	case at(4) != "on" && at(4) != "remote_apply":
+		return refusal("synchronous_commit is " + at(4) + " for this user and database, so a crash or failover loses acknowledged changes: set synchronous_commit = on")
+	case at(5) != "read committed":
+		return refusal("default_transaction_isolation is " + at(5) + " for this user and database: set it to read committed")
+	}
+	return nil
+}
+
+// identityOf returns which state the database has. Errors: ErrNoState, refusals,
+// state.ErrAway.
+func identityOf(ctx context.Context, conn *pgx.Conn) (is identity, err error) {
+	var exists bool
+	if err := conn.QueryRow(ctx, "select to_regclass('strongroom.head') is not null").Scan(&exists); err != nil {
+		return is, away(err)
+	}
+	if !exists {
+		return is, ErrNoState
+	}
+	version, lineage := 0, []byte(nil)
+	err = conn.QueryRow(ctx, "select version, id, lineage from strongroom.head").Scan(&version, &is.id, &lineage)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return is, ErrNoState
+	case err != nil:
+		return is, away(err)
+	case version > schemaVersion:
+		return is, refusal(fmt.Sprintf("the database's schema has version %d, and this program knows only %d: use a newer Strongroom on this node", version, schemaVersion))
+	}
+	copy(is.lineage[:], lineage)
+	return is, nil
+}
+
+// away makes an error of the connection one of this package: state.ErrAway, with the
+// reason in one line.
+func away(err error) error {
+	if errors.Is(err, state.ErrAway) || errors.Is(err, state.ErrDiverged) {
+		return err
+	}
+	return fmt.Errorf("%w: %s", state.ErrAway, reason(err))
+}
+
+// An answer is an error of a transaction that is not one of the database: of a callback,
+// or that of a comparison.
+type answer struct{ error }
+
+// databases makes errors of the database and of its connection state.ErrAway, and returns
+// answers as they are.
+func databases(err error) error {
+	var a answer
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &a):
+		return a.error
+	}
+	return away(err)
+}
+
+// reason returns an error as one line. Errors of pgconn never have the password.
+func reason(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}

@@ -1,0 +1,294 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/change"
+	"github.com/strongroom/strongroom/internal/state/postgres"
+)
+
+var databases atomic.Int64
+
+// newDatabase returns the URL of a new, empty database.
+func newDatabase(t *testing.T) string {
+	t.Helper()
+	base := os.Getenv("STRONGROOM_POSTGRES")
+	if base == "" {
+		t.Skip("NOT TESTED: no PostgreSQL")
+	}
+	name := fmt.Sprintf("t%d_%d", os.Getpid(), databases.Add(1))
+	execute(t, base, "create database "+name)
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	t.Cleanup(func() { execute(t, base, "drop database "+name+" with (force)") })
+	return u.String()
+}
+
+// execute runs statements as an administrator would.
+func execute(t *testing.T, url string, statements ...string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, s := range statements {
+		if _, err := conn.Exec(ctx, s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+var first = state.Snapshot{ID: "state", Lineage: [16]byte{1}, At: state.Position{Seq: 7, Chain: change.Chain{7}}, MAC: []byte("mac")}
+
+var firstRows = []change.Row{row("a", "1", "one"), row("a", "2", ""), row("b", "\x00\xff", strings.Repeat("\xff\x00", 3000))}
+
+func row(bucket, key, value string) change.Row {
+	return change.Row{Bucket: bucket, Key: []byte(key), Value: []byte(value)}
+}
+
+// dump is the state of a snapshot with these rows.
+func dump(s state.Snapshot, rows ...change.Row) func(func(change.Row) error) (state.Snapshot, error) {
+	return func(put func(change.Row) error) (state.Snapshot, error) {
+		for _, r := range rows {
+			if err := put(r); err != nil {
+				return s, err
+			}
+		}
+		return s, nil
+	}
+}
+
+// newState returns the URL of a database with the first state.
+func newState(t *testing.T) string {
+	t.Helper()
+	url := newDatabase(t)
+	if err := postgres.Import(t.Context(), postgres.Options{URL: url}, dump(first, firstRows...)); err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+func open(t *testing.T, url string) *postgres.DB {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: url, Node: t.Name(), Version: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+type chainKey struct{}
+
+func (chainKey) MAC(parts ...[]byte) []byte {
+	mac := hmac.New(sha256.New, []byte("key"))
+	_, _ = mac.Write(slices.Concat(parts...))
+	return mac.Sum(nil)
+}
+
+// after returns the record with these rows after a position.
+func after(at state.Position, rows ...change.Row) state.SharedRecord {
+	r := state.SharedRecord{Record: change.Record{Seq: at.Seq + 1, Content: change.Append(nil, rows)}, Before: at.Chain}
+	r.Chain = at.Chain.Next(chainKey{}, r.Seq, r.Content)
+	_, _ = rand.Read(r.ID[:])
+	return r
+}
+
+func positionOf(r state.SharedRecord) state.Position {
+	return state.Position{Seq: r.Seq, Chain: r.Chain}
+}
+
+// mustAppend appends some records after a position.
+func mustAppend(t *testing.T, db *postgres.DB, at state.Position, n int) state.Position {
+	t.Helper()
+	for i := range n {
+		r := after(at, change.Row{Bucket: "a", Key: fmt.Append(nil, i), Value: []byte("v")})
+		if err := db.Append(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		at = positionOf(r)
+	}
+	return at
+}
+
+// records returns all records behind a number.
+func records(t *testing.T, db *postgres.DB, seq uint64) (all []state.SharedRecord) {
+	t.Helper()
+	err := db.Since(t.Context(), seq, func(r state.SharedRecord) error {
+		r.Content = bytes.Clone(r.Content)
+		all = append(all, r)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func wantError(t *testing.T, what string, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+func TestRecordsComeInOrderOnEveryNode(t *testing.T) {
+	url := newState(t)
+	one, two := open(t, url), open(t, url)
+	at, want := first.At, []state.SharedRecord(nil)
+	for i := range 20 {
+		r := after(at, change.Row{Bucket: "a", Key: fmt.Append(nil, i), Value: bytes.Repeat([]byte{byte(i)}, i*1000)})
+		if err := []*postgres.DB{one, two}[i%2].Append(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		at = positionOf(r)
+		r.Before = change.Chain{}
+		want = append(want, r)
+	}
+	for _, db := range []*postgres.DB{one, two} {
+		for behind := range 20 {
+			got := records(t, db, first.At.Seq+uint64(behind))
+			if !slices.EqualFunc(got, want[behind:], same) {
+				t.Fatalf("%d behind: got %d records, want %d", behind, len(got), len(want[behind:]))
+			}
+		}
+		if got, err := db.Head(t.Context()); err != nil || got != at {
+			t.Errorf("head %v, %v, want %v", got, err, at)
+		}
+	}
+}
+
+func same(a, b state.SharedRecord) bool {
+	return a.Seq == b.Seq && a.Chain == b.Chain && a.ID == b.ID && a.Before == b.Before && bytes.Equal(a.Content, b.Content)
+}
+
+func TestAppendIsRefused(t *testing.T) {
+	url := newState(t)
+	one, two := open(t, url), open(t, url)
+	r := after(first.At)
+	if err := one.Append(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "another record at the same number", two.Append(t.Context(), after(first.At)), state.ErrConflict)
+	wantError(t, "the same record again", two.Append(t.Context(), r), nil)
+	wantError(t, "a record after another chain", two.Append(t.Context(), after(state.Position{Seq: 8, Chain: change.Chain{9}})), state.ErrDiverged)
+	wantError(t, "a record after one that is missing", two.Append(t.Context(), after(state.Position{Seq: 9})), state.ErrDiverged)
+	wantError(t, "records after one that is missing", two.Since(t.Context(), 9, nil), state.ErrDiverged)
+	wantError(t, "a lock after one that is missing", two.Lock(t.Context(), 9, nil), state.ErrDiverged)
+	if got := records(t, one, 7); len(got) != 1 {
+		t.Errorf("%d records, want 1", len(got))
+	}
+	wantError(t, "the next record", two.Append(t.Context(), after(positionOf(r))), nil)
+}
+
+func TestLockKeepsOthersFromAppending(t *testing.T) {
+	url := newState(t)
+	one, two := open(t, url), open(t, url)
+	at := mustAppend(t, one, first.At, 200) // more than are read with the lock held
+	seen := 0
+	count := func(state.SharedRecord) error { seen++; return nil }
+	if err := two.Lock(t.Context(), first.At.Seq, count); err != nil || seen != 200 {
+		t.Fatalf("%v, %d records, want 200", err, seen)
+	}
+	done := make(chan error)
+	go func() { done <- one.Append(context.WithoutCancel(t.Context()), after(at)) }()
+	select {
+	case err := <-done:
+		t.Fatalf("appended beside a lock: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	at = mustAppend(t, two, at, 1)
+	wantError(t, "the append that waited", <-done, state.ErrConflict)
+	if err := two.Lock(t.Context(), at.Seq, count); err != nil {
+		t.Fatal(err)
+	}
+	go func() { done <- one.Append(context.WithoutCancel(t.Context()), after(at)) }()
+	two.Unlock()
+	two.Unlock()
+	wantError(t, "the append after Unlock", <-done, nil)
+	failed := errors.New("failed")
+	wantError(t, "a lock whose records are refused", two.Lock(t.Context(), at.Seq, func(state.SharedRecord) error { return failed }), failed)
+	mustAppend(t, one, positionOf(records(t, one, at.Seq)[0]), 1)
+}
+
+func TestChangedTellsOfOtherNodesOnly(t *testing.T) {
+	url := newState(t)
+	one, two := open(t, url), open(t, url)
+	at := mustAppend(t, one, first.At, 1)
+	select {
+	case <-two.Changed():
+	case <-time.After(5 * time.Second):
+		t.Fatal("no signal")
+	}
+	mustAppend(t, one, at, 100)
+	select {
+	case <-one.Changed():
+		t.Error("a signal for the node's own records")
+	case <-time.After(1500 * time.Millisecond): // polled at least once
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	empty := newDatabase(t)
+	u, _ := url.Parse(empty)
+	u.User = url.UserPassword(u.User.Username(), "hunter2/secret")
+	_, err := postgres.Open(t.Context(), postgres.Options{URL: u.String()})
+	wantError(t, "an empty database", err, postgres.ErrNoState)
+	u.Host = "127.0.0.1:1"
+	_, err = postgres.Open(t.Context(), postgres.Options{URL: u.String()})
+	wantError(t, "a port without a server", err, state.ErrAway)
+	for _, broken := range []string{
+		u.String(), "postgres://u:hunter2/secret@localhost/x", "postgres://u:hunter2/secret@localhost:port/x", "host=x password=hunter2 port=x",
+		"postgres://u:hunter2@localhost/x?sslmode=secret", "postgres://u:%zzhunter2@localhost/x", "",
+	} {
+		_, err := postgres.Open(t.Context(), postgres.Options{URL: broken})
+		if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", broken, err)
+		}
+	}
+}
+
+func TestUnsafeDatabasesAreRefused(t *testing.T) {
+	url := newState(t)
+	name, _, _ := strings.Cut(url[strings.LastIndex(url, "/")+1:], "?")
+	for setting, want := range map[string]string{
+		"synchronous_commit = off":                          "synchronous_commit is off",
+		"synchronous_commit = local":                        "synchronous_commit is local",
+		"synchronous_commit = remote_write":                 "synchronous_commit is remote_write",
+		"default_transaction_isolation = 'serializable'":    "default_transaction_isolation is serializable",
+		"default_transaction_isolation = 'repeatable read'": "default_transaction_isolation is repeatable read",
+		"default_transaction_read_only = on":                "read-only",
+	} {
+		execute(t, url, "alter database "+name+" set "+setting)
+		_, err := postgres.Open(t.Context(), postgres.Options{URL: url})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", setting, err)
+		}
+		execute(t, url, "set default_transaction_read_only = off", "alter database "+name+" reset "+strings.Fields(setting)[0])
+	}
+	execute(t, url, "update strongroom.head set version = 2")
+	if _, err := postgres.Open(t.Context(), postgres.Options{URL: url}); err == nil || !strings.Contains(err.Error(), "newer Strongroom") {
+		t.Errorf("a newer schema: %v", err)
+	}
+}

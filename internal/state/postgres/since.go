@@ -1,0 +1,178 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/change"
+)
+
+const (
+	headSQL  = "select seq, chain from strongroom.head"
+	lockSQL  = headSQL + " for update"
+	sinceSQL = "select seq, batch, chain, body from strongroom.changes where seq > $1 order by seq"
+	someSQL  = sinceSQL + " limit 64"
+	some     = 64
+
+	// A node that stops while it holds the lock, such as one whose machine is suspended,
+	// loses it after two seconds.
+	limitsSQL = `select set_config('lock_timeout', '8s', true), set_config('statement_timeout', '10s', true),
+		set_config('idle_in_transaction_session_timeout', '2s', true)`
+)
+
+func (d *DB) Since(ctx context.Context, seq uint64, fn func(state.SharedRecord) error) error {
+	d.log.mu.Lock()
+	defer d.log.mu.Unlock()
+	_, err := d.sinceLocked(ctx, seq, fn)
+	return err
+}
+
+func (d *DB) sinceLocked(ctx context.Context, seq uint64, fn func(state.SharedRecord) error) (last uint64, err error) {
+	last = seq
+	err = d.log.useLocked(ctx, func(conn *pgx.Conn) error {
+		batch := &pgx.Batch{}
+		batch.Queue(headSQL)
+		batch.Queue(sinceSQL, number(last))
+		results := conn.SendBatch(ctx, batch)
+		_, err := readRecords(results, &last, fn)
+		return errors.Join(err, closing(results, err))
+	})
+	d.had(last)
+	return last, err
+}
+
+// Lock reads many records before it locks, so that other nodes do not wait meanwhile.
+func (d *DB) Lock(ctx context.Context, seq uint64, fn func(state.SharedRecord) error) error {
+	d.log.mu.Lock()
+	defer d.log.mu.Unlock()
+	for {
+		head, err := d.lockLocked(ctx, &seq, fn)
+		if err != nil {
+			d.unlockLocked()
+			return err
+		}
+		if head == seq {
+			return nil
+		}
+		d.unlockLocked()
+		if seq, err = d.sinceLocked(ctx, seq, fn); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *DB) lockLocked(ctx context.Context, last *uint64, fn func(state.SharedRecord) error) (head uint64, err error) {
+	err = d.log.useLocked(ctx, func(conn *pgx.Conn) error {
+		batch := &pgx.Batch{}
+		batch.Queue("begin isolation level read committed")
+		batch.Queue(limitsSQL)
+		batch.Queue(lockSQL)
+		batch.Queue(someSQL, number(*last))
+		results := conn.SendBatch(ctx, batch)
+		for range 2 {
+			if _, err := results.Exec(); err != nil {
+				return errors.Join(away(err), closing(results, err))
+			}
+		}
+		d.locking = conn
+		head, err = readRecords(results, last, fn)
+		return errors.Join(err, closing(results, err))
+	})
+	d.had(*last)
+	return head, err
+}
+
+func (d *DB) Unlock() {
+	d.log.mu.Lock()
+	defer d.log.mu.Unlock()
+	d.unlockLocked()
+}
+
+func (d *DB) unlockLocked() {
+	conn := d.locking
+	d.locking = nil
+	if conn == nil || conn != d.log.conn || conn.IsClosed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if _, err := conn.Exec(ctx, "rollback"); err != nil {
+		d.log.dropLocked()
+	}
+}
+
+// readRecords reads the head, and then the records behind last, which it moves on. Errors:
+// those of fn, state.ErrTrimmed, state.ErrDiverged, state.ErrAway.
+func readRecords(results pgx.BatchResults, last *uint64, fn func(state.SharedRecord) error) (head uint64, err error) {
+	var at state.Position
+	if at, err = scanPosition(results.QueryRow()); err != nil {
+		return 0, away(err)
+	}
+	if at.Seq < *last {
+		return 0, fmt.Errorf("%w: its last change is %d, and this node has had %d", state.ErrDiverged, at.Seq, *last)
+	}
+	rows, err := results.Query()
+	if err != nil {
+		return 0, away(err)
+	}
+	if err := eachRecord(rows, last, fn); err != nil {
+		return 0, err
+	}
+	return at.Seq, nil
+}
+
+func eachRecord(rows pgx.Rows, last *uint64, fn func(state.SharedRecord) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scanRecord(rows)
+		if err != nil {
+			return away(err)
+		}
+		if r.Seq != *last+1 {
+			return state.ErrTrimmed
+		}
+		if err := fn(r); err != nil {
+			return err
+		}
+		*last = r.Seq
+	}
+	if err := rows.Err(); err != nil {
+		return away(err)
+	}
+	return nil
+}
+
+func scanRecord(rows pgx.Rows) (r state.SharedRecord, err error) {
+	var seq int64
+	var chain, body pgtype.DriverBytes // valid until the next row
+	if err := rows.Scan(&seq, (*[16]byte)(&r.ID), &chain, &body); err != nil {
+		return r, err
+	}
+	r.Record = change.Record{Seq: uint64(seq), Content: body} // #nosec G115 -- counts from 1
+	copy(r.Chain[:], chain)
+	return r, nil
+}
+
+func scanPosition(row pgx.Row) (at state.Position, err error) {
+	var seq int64
+	var chain []byte
+	err = row.Scan(&seq, &chain)
+	at.Seq = uint64(seq) // #nosec G115 -- counts from 1
+	copy(at.Chain[:], chain)
+	return at, err
+}
+
+// closing ends a batch, and returns its error if there was none yet.
+func closing(results pgx.BatchResults, before error) error {
+	err := results.Close()
+	if before != nil || err == nil {
+		return nil
+	}
+	return away(err)
+}
