@@ -60,17 +60,38 @@ type tidyClock struct {
 // last audit entry.
 func openTidyClock(clock issued.Clock, file *state.File, last func() time.Time) *tidyClock {
 	c := &tidyClock{Clock: clock, file: file, at: clock.Elapsed()}
-	_ = file.View(func(tx *state.Tx) error { // other checks report a damaged file
-		rows := tx.Bucket(tidyBucket)
-		if json.Unmarshal(rows.Get([]byte(tidyKey)), &c.now) != nil || c.now.Time.IsZero() {
-			c.now = tidyTime{}
-		}
-		return nil
+	_ = file.Hold(func() error {
+		file.Watch(tidyBucket, c.follow)
+		return file.View(func(tx *state.Tx) error { // other checks report a damaged file
+			rows := tx.Bucket(tidyBucket)
+			c.adopt(rows.Get([]byte(tidyKey)))
+			return nil
+		})
 	})
-	if c.saved = c.now; c.now.Time.IsZero() {
+	if c.now.Time.IsZero() {
 		c.now.Time = last()
 	}
 	return c
+}
+
+// follow adopts the time that this process or another node has written.
+func (c *tidyClock) follow(rows []state.Row) {
+	for _, r := range rows {
+		if string(r.Key) == tidyKey {
+			c.adopt(r.Value)
+		}
+	}
+}
+
+// adopt takes over a stored time, which it ignores if it is not one.
+func (c *tidyClock) adopt(text []byte) {
+	var stored tidyTime
+	if json.Unmarshal(text, &stored) != nil || stored.Time.IsZero() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at, c.now, c.saved = c.Elapsed(), stored, stored
 }
 
 // advance returns the time to tidy by, and how far the machine's clock is ahead of it if
@@ -122,16 +143,10 @@ func (c *tidyClock) save(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = c.file.Update(ctx, func(tx *state.Tx) error {
+	return c.file.Update(ctx, func(tx *state.Tx) error {
 		rows := tx.Bucket(tidyBucket)
 		return rows.Put([]byte(tidyKey), text)
 	})
-	if err == nil {
-		c.mu.Lock()
-		c.saved = now
-		c.mu.Unlock()
-	}
-	return err
 }
 
 // ConfirmClock makes the clock trusted again after a jump ahead.

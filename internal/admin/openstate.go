@@ -22,8 +22,11 @@ func OpenState(ctx context.Context, path string, source keyring.Source, options 
 	if err != nil {
 		return nil, nil, err
 	}
-	keys.Follow(file)
-	if err := noteSigned(ctx, file, keys); err != nil {
+	err = keys.Follow(file)
+	if err == nil {
+		err = noteSigned(ctx, file, keys)
+	}
+	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
 	return file, keys, nil

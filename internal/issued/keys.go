@@ -86,8 +86,11 @@ func Open(file *state.File, ring Ring, audit Log, clock Clock, log *slog.Logger)
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		byHash: map[apikey.Hash]*entry{}, byID: map[string]*entry{}, byRow: map[string]*entry{},
 	}
-	file.Watch(bucket, k.follow)
-	if err := k.load(); err != nil {
+	err := file.Hold(func() error {
+		file.Watch(bucket, k.follow)
+		return k.load()
+	})
+	if err != nil {
 		return nil, err
 	}
 	go k.run()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/seal"
 )
@@ -22,6 +23,8 @@ type File interface {
 	// WatchKeyring calls fn with each new wrapped keyring, before SwapKeyring returns and
 	// before the next change of the file.
 	WatchKeyring(fn func(wrapped []byte))
+	// Hold calls fn while no change is applied.
+	Hold(fn func() error) error
 }
 
 // A Source provides the key-encryption key. A key management service that never exports
@@ -34,6 +37,7 @@ type Source interface {
 // memory follows the file.
 type Keyring struct {
 	file     File
+	source   Source
 	ring     *seal.Ring
 	changing sync.Mutex // held during changes
 
@@ -61,7 +65,7 @@ const stateKeyPurpose = "state chain"
 func Open(ctx context.Context, file File, source Source) (*Keyring, error) {
 	k, err := read(ctx, file, source)
 	if err == nil {
-		k.Follow(file)
+		err = k.Follow(file)
 	}
 	return k, err
 }
@@ -77,14 +81,21 @@ func Unwrap(ctx context.Context, source Source, stateID string, wrapped []byte) 
 	if err != nil {
 		return nil, err
 	}
-	return &Keyring{ring: ring, wrapped: wrapped, kek: kek}, nil
+	return &Keyring{source: source, ring: ring, wrapped: wrapped, kek: kek}, nil
 }
 
 // Follow makes the file the one whose keyring this is. Call it before the file's first
-// change.
-func (k *Keyring) Follow(file File) {
+// change by this process.
+func (k *Keyring) Follow(file File) error {
 	k.file = file
-	file.WatchKeyring(k.follow)
+	return file.Hold(func() error {
+		file.WatchKeyring(k.follow)
+		wrapped, err := file.Keyring()
+		if err == nil && !bytes.Equal(wrapped, k.wrapped) { // another node was faster
+			k.follow(wrapped)
+		}
+		return err
+	})
 }
 
 // StateKey returns the key that authenticates the state file. It never changes.
@@ -108,18 +119,34 @@ func read(ctx context.Context, file File, source Source) (*Keyring, error) {
 func (k *Keyring) follow(wrapped []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, kek := range []*seal.Key{k.kek, k.nextKEK} {
-		if kek == nil {
-			continue
-		}
-		if ring, err := seal.Unwrap(wrapped, kek, k.file.ID()); err == nil {
-			k.ring.Adopt(ring)
-			k.wrapped, k.kek = bytes.Clone(wrapped), kek
-			return
-		}
+	if k.adopt(wrapped, k.kek) || k.adopt(wrapped, k.nextKEK) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askSourceAtMost)
+	defer cancel()
+	if kek, err := k.source.Key(ctx); err == nil && k.adopt(wrapped, kek) { // another node has rewrapped it
+		return
 	}
 	// Otherwise this process would seal records with keys that the file does not have.
 	panic("the keyring was rewrapped elsewhere, and this process does not have its key")
+}
+
+// askSourceAtMost limits the time for which changes wait for a source.
+const askSourceAtMost = 10 * time.Second
+
+// adopt reports whether the key opens the wrapped keyring, which is then that of memory.
+// The caller holds mu.
+func (k *Keyring) adopt(wrapped []byte, kek *seal.Key) bool {
+	if kek == nil {
+		return false
+	}
+	ring, err := seal.Unwrap(wrapped, kek, k.file.ID())
+	if err != nil {
+		return false
+	}
+	k.ring.Adopt(ring)
+	k.wrapped, k.kek = bytes.Clone(wrapped), kek
+	return true
 }
 
 // Ring returns the ring that seals and opens. Later changes of its keys apply to it too.

@@ -55,6 +55,8 @@ func (f *file) SwapKeyring(_ context.Context, before, after []byte) (bool, error
 	return true, nil
 }
 
+func (f *file) Hold(fn func() error) error { return fn() }
+
 func (f *file) WatchKeyring(fn func([]byte)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -309,6 +311,35 @@ func TestKeyringRewrappedElsewhereBreaksTheFile(t *testing.T) {
 	}
 	if err := one.Rewrap(ctx, seal.NewKey()); !errors.Is(err, state.ErrBroken) {
 		t.Errorf("got %v, want ErrBroken", err)
+	}
+}
+
+// A changedSource is a source whose key an operator replaces.
+type changedSource struct{ source *source }
+
+func (s changedSource) Key(context.Context) (*seal.Key, error) { return s.source.key, nil }
+
+func TestKeyringRewrappedElsewhereIsOpenedWithTheNewKeyOfTheSource(t *testing.T) {
+	f, kek := mustCreateFile(t)
+	now := &source{kek}
+	one, err := keyring.Open(ctx, f, changedSource{now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := keyring.Open(ctx, f, source{kek})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := seal.NewKey()
+	now.key = next
+	if err := other.Rewrap(ctx, next); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := one.Rotate(ctx); err != nil || !slices.Contains(other.Ring().IDs(), id) {
+		t.Errorf("a rotation after it: key %d, %v; the other has %v", id, err, other.Ring().IDs())
+	}
+	if err := keyring.Check(ctx, f, source{next}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -18,11 +18,22 @@ type watcher struct {
 // later.
 //
 // fn must be quick and must not keep the rows, nor call Update. If fn panics, the file is
-// broken, because memory may differ from it. Watch before the first change of the bucket.
+// broken, because memory may differ from it. Watch before the first change of the bucket, or
+// in a [File.Hold] that also reads what the bucket has.
 func (f *File) Watch(bucket string, fn func(rows []Row)) {
 	f.watching.Lock()
 	defer f.watching.Unlock()
 	f.watchers = append(f.watchers, watcher{bucket, fn})
+}
+
+// Hold calls fn while no change is applied, so that memory which fn fills begins where the
+// watchers continue. fn must not call Update. Errors: that of fn, ErrClosed.
+func (f *File) Hold(fn func() error) error {
+	if !f.takeTurn() {
+		return ErrClosed
+	}
+	defer func() { <-f.turn }()
+	return fn()
 }
 
 // tell calls the watchers with their rows of a change set.
