@@ -209,3 +209,21 @@ func TestRoleHasTheLeastRights(t *testing.T) {
 	wantError(t, url, "CREATE SCHEMA another", "permission denied for database")
 	mustQuery(t, url, "INSERT INTO strongroom.t VALUES (1)")
 }
+
+// configs/postgres/serving-role.sql gives rights on rows only.
+func TestServingRoleCannotChangeTables(t *testing.T) {
+	s := pgtest.Start(t)
+	url := s.NewDatabase(t)
+	mustQuery(t, url, `CREATE SCHEMA strongroom; CREATE TABLE strongroom.t (n int);
+		CREATE FUNCTION strongroom.f() RETURNS int LANGUAGE sql AS 'INSERT INTO strongroom.t VALUES (2) RETURNING n'`)
+	serving := s.ServingRole(t, url)
+	if got := mustQuery(t, serving, `INSERT INTO strongroom.t VALUES (1); SELECT strongroom.f(); UPDATE strongroom.t SET n = n + 1;
+		DELETE FROM strongroom.t WHERE n = 3; SELECT n FROM strongroom.t`); got != "2\n2" {
+		t.Errorf("got %q", got)
+	}
+	wantError(t, serving, "DROP TABLE strongroom.t", "must be owner")
+	wantError(t, serving, "ALTER TABLE strongroom.t ADD m int", "must be owner")
+	wantError(t, serving, "TRUNCATE strongroom.t", "permission denied")
+	wantError(t, serving, "CREATE TABLE strongroom.u (n int)", "permission denied")
+	wantError(t, serving, "CREATE SCHEMA another", "permission denied")
+}
