@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,19 @@ func TestChangeThatIsFlushedLaterSurvivesACrashOfTheProcess(t *testing.T) {
 // them to a View.
 func TestChangeThatIsFlushedLaterDoesNotWaitForTheDisk(t *testing.T) {
 	mustTrace(t)
+	const atMost = 2 * time.Second
+	times := []time.Duration{changesLater(t, atMost)}
+	for len(times) < 4 && times[len(times)-1] > atMost { // a busy machine may delay some
+		times = append(times, changesLater(t, atMost))
+	}
+	if slices.Min(times) > atMost {
+		t.Errorf("20 changes took %v while a flush takes 3 s", times)
+	}
+}
+
+// changesLater returns the time that 20 changes take while each flush takes 3 seconds.
+func changesLater(t *testing.T, atMost time.Duration) time.Duration {
+	t.Helper()
 	path := mustCreateWithJournal(t)
 	cmd := child(t, "later", path, "strace", "-f", "-qq", "-o", os.DevNull,
 		"-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_exit=3000000")
@@ -67,15 +81,16 @@ func TestChangeThatIsFlushedLaterDoesNotWaitForTheDisk(t *testing.T) {
 		t.Fatalf("the child says %q", lines)
 	}
 	took, err := time.ParseDuration(lines[20][1])
-	if err != nil || took > 2500*time.Millisecond {
-		t.Errorf("20 changes took %v while a flush takes 3 s", took)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if shown := lines[21][1]; shown != "0 <nil>" {
+	if shown := lines[21][1]; shown != "0 <nil>" && took < atMost {
 		t.Errorf("shown before a flush: %s", shown)
 	}
 	if done := wantAllDone(t, path, lines); done != 20 {
 		t.Errorf("%d changes, want 20", done)
 	}
+	return took
 }
 
 // childChangesLater makes changes that are flushed later, behind a first one that is not.
