@@ -29,7 +29,7 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/scratch
 mkdir "$dir/merged/test"
 test $# = 0 || cp "$@" "$dir/merged/test/"
 cd "$dir/merged"
-rm -rf etc/systemd/system/*.wants usr/sbin/policy-rc.d
+rm -rf etc/systemd/system/*.wants usr/sbin/policy-rc.d etc/strongroom var/lib/strongroom # only in the copy
 mount -t proc proc proc
 mount --bind -o ro proc/sys proc/sys
 mount -o remount,bind,ro proc/sys
