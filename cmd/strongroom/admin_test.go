@@ -249,6 +249,7 @@ var commands = []struct {
 }
 
 func TestCommandsBehaveTheSameWithAndWithoutAServer(t *testing.T) {
+	t.Parallel()
 	prepared := mustHaveAPast(t)
 	history := strings.Split(strings.TrimSpace(prepared.mustAdminister(t, "secret", "history", theApp, "db")), "\n")
 	first, _, _ := strings.Cut(history[len(history)-1], " ")
@@ -285,6 +286,7 @@ func TestCommandsBehaveTheSameWithAndWithoutAServer(t *testing.T) {
 // Any caller who may write a description writes it to the administrator's
 // terminal.
 func TestDescriptionsCannotFakeLinesOrControlTheTerminal(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"\u202eNEKOT","value":"v-v-v-v","description":"ok\nADMIN  value \u001b[31m\t\"é\""}`)
@@ -384,6 +386,7 @@ func leavesNo(names ...string) func(*testing.T, *process, install) {
 // A command without a server must resume the unfinished work of an earlier one,
 // and two commands in a row must not conflict.
 func TestKeyringCanBeRotatedAndPrunedRepeatedlyWithoutAServer(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	const secrets = 1600 // resealing them takes longer than one request
@@ -406,6 +409,7 @@ func TestKeyringCanBeRotatedAndPrunedRepeatedlyWithoutAServer(t *testing.T) {
 }
 
 func TestNewAuditLogStartsWithTheInitEntry(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	for _, command := range []string{"tail", "export"} {
 		if out := i.mustAdminister(t, "audit", command); !strings.Contains(out, `"action":"init"`) || strings.Count(out, "\n") != 1 {
@@ -419,6 +423,7 @@ func TestNewAuditLogStartsWithTheInitEntry(t *testing.T) {
 
 // More entries than one answer holds (admin.readAtMost).
 func TestExportHasEveryEntryOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	const entries = 2301 // the first entry is from init

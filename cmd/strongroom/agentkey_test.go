@@ -22,6 +22,7 @@ const customValue = "/api/settings/secrets/TOKEN"
 // counted read may have been lost with its connection, but the key never allows
 // one read too many.
 func TestAgentKeyNeverAllowsExtraReadsAfterKills(t *testing.T) {
+	t.Parallel()
 	const reads = 60
 	i := mustInit(t)
 	p := mustServe(t, i)
@@ -82,6 +83,7 @@ func TestAgentKeyNeverAllowsExtraReadsAfterKills(t *testing.T) {
 }
 
 func TestRevokedKeyReadsNothingOnceTheRevocationIsAcknowledged(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKEN","value":"hunter2"}`)
@@ -115,6 +117,7 @@ func TestRevokedKeyReadsNothingOnceTheRevocationIsAcknowledged(t *testing.T) {
 // If a caller may not see a secret, the answer is the same as for a missing
 // secret: the same status, headers and body.
 func TestHiddenSecretLooksLikeAMissingOne(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"hid","data":[{"key":"k","value":"v"}]}`)
@@ -169,6 +172,7 @@ func TestHiddenSecretLooksLikeAMissingOne(t *testing.T) {
 }
 
 func TestStrategyWithoutAKeysFileAcceptsOnlyIssuedKeys(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", ", keys_file: keys/psks.yaml", "")
 	p := mustServe(t, i)
@@ -181,6 +185,7 @@ func TestStrategyWithoutAKeysFileAcceptsOnlyIssuedKeys(t *testing.T) {
 
 // An agent key for a mistyped name can read nothing.
 func TestAgentKeyForAMissingSecretPrintsAWarning(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKEN","value":"hunter2"}`)

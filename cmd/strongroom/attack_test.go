@@ -68,6 +68,7 @@ func attackedInstall(t *testing.T) (i install, before rows) {
 
 // Each attack writes rows that were authentic once, and needs no key.
 func TestAuthenticRowInTheWrongPlaceOrTimeIsRefused(t *testing.T) {
+	t.Parallel()
 	prepared, before := attackedInstall(t)
 	now := mustReadRows(t, prepared.path("data/strongroom.db"))
 	putBack := func(bucket string) func(*bbolt.Tx) error {
@@ -142,6 +143,7 @@ func reviveFromThePast(tx *bbolt.Tx, now rows) error {
 
 // 200 random attacks on rows of all buckets are refused, each for sure.
 func TestRandomAttackOnRowsIsRefused(t *testing.T) {
+	t.Parallel()
 	i, before := attackedInstall(t)
 	path, source := i.path("data/strongroom.db"), keyring.FromFile(i.path("keys/state.key"))
 	now, image := mustReadRows(t, path), mustRead(t, path)

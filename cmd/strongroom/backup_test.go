@@ -15,6 +15,7 @@ import (
 // writes acknowledged before it began. Of the later writes it has none without
 // its predecessors.
 func TestBackupUnderLoadIsAConsistentSnapshot(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	counters, stop := mustLoad(t, p, i, 4)
@@ -61,6 +62,7 @@ func TestBackupUnderLoadIsAConsistentSnapshot(t *testing.T) {
 
 // The backup keeps the sealing key that it began with.
 func TestBackupSurvivesAKeyRotationMeanwhile(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	_, stop := mustLoad(t, p, i, 1)
@@ -89,6 +91,7 @@ func TestBackupSurvivesAKeyRotationMeanwhile(t *testing.T) {
 }
 
 func TestRestoreNeedsAnEmptyTargetACompleteBackupAndItsKey(t *testing.T) {
+	t.Parallel()
 	prepared := mustHaveAPast(t)
 	spoilt := func(change func(text []byte) []byte) func(*testing.T, install) {
 		return func(t *testing.T, i install) {
@@ -162,6 +165,7 @@ func wantSame(t *testing.T, before, after map[string]string) {
 }
 
 func TestBackupForAnotherIdentityIsRejected(t *testing.T) {
+	t.Parallel()
 	i := mustHaveAPast(t)
 	mustWork(t, os.Rename(i.path("data/strongroom.db"), i.path("away")))
 	before := mustSnapshot(t, i.dir)
@@ -188,6 +192,7 @@ func TestBackupForAnotherIdentityIsRejected(t *testing.T) {
 // A backup is older than the anchor of the audit log. Verifying it must not
 // fail for that reason, and must not move the anchor.
 func TestVerifyingABackupDoesNotMoveTheAnchor(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{file: anchor}")
 	p := mustServe(t, i)
@@ -210,6 +215,7 @@ func TestVerifyingABackupDoesNotMoveTheAnchor(t *testing.T) {
 // The restore command says which error the server will report, and what to do
 // about it.
 func TestRestoredBackupIsServedAfterItsNewerAnchorIsMovedAway(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{file: anchor}")
 	i.mustAdminister(t, "backup", "--out", i.path("backup"))
@@ -238,6 +244,7 @@ func (i install) mustAnchorTo(t *testing.T, where string) {
 
 // Even if the server writes anchors to standard output, commands do not.
 func TestCommandOutputHasNoAnchors(t *testing.T) {
+	t.Parallel()
 	i := mustHaveAPast(t)
 	i.mustAnchorTo(t, "{stdout: true}")
 	for line := range strings.Lines(i.mustAdminister(t, "audit", "export")) {
@@ -249,6 +256,7 @@ func TestCommandOutputHasNoAnchors(t *testing.T) {
 
 // Pipes let a backup be stored on another machine.
 func TestBackupCanBePipedOutAndIn(t *testing.T) {
+	t.Parallel()
 	i := mustHaveAPast(t)
 	taken := i.mustAdminister(t, "backup", "--out", "-")
 	if _, err := os.Lstat("-"); err == nil {

@@ -53,6 +53,7 @@ var canaryRequests = []struct{ where, method, path, header, body string }{
 }
 
 func TestLogAndFilesContainNoValueOrKey(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	for _, req := range canaryRequests {

@@ -49,6 +49,7 @@ func (p person) clipboard(t *testing.T) string {
 }
 
 func TestClippedValueIsClearedIfItIsStillThere(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	wantRefusal(t, p.run(t, "get", "NONE", "--clip"), "NONE: ")
 	p.mustSet(t, "clipped value\n\n", "TOKEN")
@@ -110,6 +111,7 @@ func mustBeEmptySoon(t *testing.T, clipboard string) {
 }
 
 func TestClipboardCommandsGetNoCredential(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "clipped value", "TOKEN")
 	clipboard, environments := p.fakeClipboard(t, "0")
@@ -125,6 +127,7 @@ func TestClipboardCommandsGetNoCredential(t *testing.T) {
 }
 
 func TestFailedClipLeavesNoValueInTheClipboard(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "clipped value", "TOKEN")
 	clipboard, _ := p.fakeClipboard(t, "3") // it copies, and fails

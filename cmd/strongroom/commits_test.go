@@ -15,6 +15,7 @@ const (
 // A change, its audit entry and its history are one commit: between two answers the file
 // is synced only for that one commit, even after many changes.
 func TestChangeCostsOneCommit(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "journal_bytes: 262144", "journal_bytes: 4194304") // no checkpoint meanwhile
 	tr := mustTrace(t, i.path("data/strongroom.db"), nil,

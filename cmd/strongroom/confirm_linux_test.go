@@ -21,6 +21,7 @@ func (i install) answering(t *testing.T, answer string, args ...string) result {
 }
 
 func TestDestructiveCommandsNeedAYes(t *testing.T) {
+	t.Parallel()
 	i := mustHaveAPast(t)
 	destroy := []string{"secret", "destroy", theApp, "db"}
 	has := func() bool { return strings.Contains(i.mustAdminister(t, "secret", "list", theApp), "db ") }

@@ -29,6 +29,7 @@ const (
 // acknowledged write, no write that was never sent, and each write in progress
 // completely or not at all. The same holds for its audit log.
 func TestAcknowledgedWritesSurviveKill9(t *testing.T) {
+	t.Parallel()
 	crashes := mustCount(t, crashesEnv, defaultCrashes)
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -12,6 +12,7 @@ import (
 // A failed fdatasync is final: the kernel may have dropped the dirty pages, and
 // the next fdatasync would succeed without writing them.
 func TestServerExitsWithASpecialCodeWhenTheDiskFails(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[{"key":"k","value":"before"}]}`)
@@ -33,6 +34,7 @@ func TestServerExitsWithASpecialCodeWhenTheDiskFails(t *testing.T) {
 }
 
 func TestFullDiskRejectsOnlyWrites(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[]}`)
@@ -58,6 +60,7 @@ func TestFullDiskRejectsOnlyWrites(t *testing.T) {
 
 // A partly written file would block the next attempt.
 func TestInitOnAFullDiskLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new")
 	mustHaveStrace(t)
 	out, err := exec.Command("strace", "-f", "-o", os.DevNull, "-e", "inject=fsync:error=ENOSPC:when=1", // of the first file, keys/state.key

@@ -92,6 +92,7 @@ func TestCommandsInReadmesAreRunOrMarked(t *testing.T) {
 
 // Commands in running text and tables must exist and have the given flags.
 func TestCommandsNamedInReadmesExist(t *testing.T) {
+	t.Parallel()
 	named := regexp.MustCompile("`strongroom ([a-z][a-z-]*(?: [a-z][a-z-]*)*)[^`]*`")
 	for _, page := range pages(t) {
 		for _, match := range named.FindAllStringSubmatch(mustRead(t, page), -1) {

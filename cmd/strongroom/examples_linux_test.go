@@ -166,6 +166,7 @@ func (s *stage) play(t *testing.T, example string) (code, out string) {
 // Every example in the help of a client command works as described, at a terminal and
 // with a real server.
 func TestExamplesInTheHelpOfClientCommandsRun(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skipf("THE EXAMPLES IN THE HELP ARE NOT TESTED: %v", err)
 	}

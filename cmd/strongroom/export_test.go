@@ -9,6 +9,7 @@ import (
 )
 
 func TestExportStartsAfterTheGivenEntry(t *testing.T) {
+	t.Parallel()
 	i := mustHaveAPast(t)
 	all := strings.SplitAfter(strings.TrimSpace(i.mustAdminister(t, "audit", "export")), "\n")
 	for _, after := range []int{0, 1, 3} {
@@ -25,6 +26,7 @@ func TestExportStartsAfterTheGivenEntry(t *testing.T) {
 }
 
 func TestExportFollowsTheLogUntilInterrupted(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"BEFORE","value":"hunter2"}`)

@@ -43,6 +43,7 @@ func (p *person) restart(t *testing.T) {
 }
 
 func TestFallbackIsUsedWhileTheServerIsAway(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.useFast(t)
 	p.mustSet(t, "fallback-value", "TOKEN")
@@ -85,6 +86,7 @@ func TestFallbackIsUsedWhileTheServerIsAway(t *testing.T) {
 }
 
 func TestExpiredAndDamagedCopiesAreNotUsed(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.useFast(t)
 	p.mustSet(t, "fallback-value", "TOKEN")
@@ -113,6 +115,7 @@ func TestExpiredAndDamagedCopiesAreNotUsed(t *testing.T) {
 
 // A copy is moved to where the copy for another question, server or user is.
 func TestCopyOfAnotherServerOrUserIsNotUsed(t *testing.T) {
+	t.Parallel()
 	one := mustLogIn(t)
 	one.useFast(t)
 	one.mustSet(t, "value-of-one", "TOKEN")
@@ -150,6 +153,7 @@ func TestCopyOfAnotherServerOrUserIsNotUsed(t *testing.T) {
 
 // The server's last answer counts, also if it was a refusal.
 func TestFallbackIsNeverWiderThanTheLastAnswer(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.useFast(t)
 	p.mustSet(t, "first-value", "TOKEN")
@@ -183,6 +187,7 @@ func TestFallbackIsNeverWiderThanTheLastAnswer(t *testing.T) {
 }
 
 func TestFallbackNeedsACredentialThatStays(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	token := filepath.Join(p.home, "token")
 	mustWrite(t, token, "x")
@@ -192,6 +197,7 @@ func TestFallbackNeedsACredentialThatStays(t *testing.T) {
 
 // A proxy before the server also answers, for example during an upgrade of the server.
 func TestOnlyADecisionAboutTheSecretsRemovesCopies(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.useFast(t)
 	p.mustSet(t, "fallback-value", "TOKEN")

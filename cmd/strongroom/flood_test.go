@@ -35,6 +35,7 @@ const (
 // server does not wait for a body. Meanwhile the server must serve well-behaved clients,
 // on open and on new connections.
 func TestFloodOfUnfinishedRequestsDoesNotBlockClients(t *testing.T) {
+	besideOthers(t, floodEnv)
 	size := mustCount(t, floodEnv, defaultFlood)
 	i, id := mustInit(t), newIdentity(t)
 	id.mustWrite(t, i)

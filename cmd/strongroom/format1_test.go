@@ -25,6 +25,7 @@ func mustUnpackFormat1(t *testing.T) install {
 }
 
 func TestStateFileOfFormat1IsTakenOver(t *testing.T) {
+	t.Parallel()
 	const oldApp, owner = "/api/app/3fa85f64-5717-4562-b3fc-2c963f66afa6/secrets", "app/3fa85f64-5717-4562-b3fc-2c963f66afa6"
 	i := mustUnpackFormat1(t)
 	before := mustRead(t, i.path("data/strongroom.db"))

@@ -49,6 +49,7 @@ func mustFillUp(t *testing.T, path string) {
 // The audit log has reserved space: on a full disk, values can still be read,
 // requests denied and API keys revoked.
 func TestFullDiskStillHasRoomForTheAuditLog(t *testing.T) {
+	t.Parallel()
 	i := mustInitOnASmallDisk(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"kept"}]}`)

@@ -28,6 +28,7 @@ func (p *person) serveVault(t *testing.T, admin bool) {
 }
 
 func TestHistoryListsVersionsWhereTheServerTellsThem(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.useFast(t)
 	p.mustSet(t, "one", "TOKEN")

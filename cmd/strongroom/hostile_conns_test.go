@@ -27,6 +27,7 @@ var evictions = regexp.MustCompile(`msg="connection limit reached" .*closed_stal
 
 // Without a credential, each connection pipelines 400 requests and never reads.
 func TestHostileClientsThatReadNoAnswerDoNotBlockClients(t *testing.T) {
+	besideOthers(t, hostileEnv)
 	size := hostileSize(t)
 	for name, waves := range map[string]flood{
 		"in one go":          {Size: size, Waves: 1},
@@ -34,6 +35,7 @@ func TestHostileClientsThatReadNoAnswerDoNotBlockClients(t *testing.T) {
 		"in a steady stream": {Size: 2 * size, Waves: 100, Pause: 100 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
+			besideOthers(t, hostileEnv)
 			i := mustInit(t)
 			i.mustEdit(t, "strongroom.yaml", "drain: 10s", limitBelow(size))
 			p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -101,9 +103,11 @@ func (f flood) inWaves(open func() error) error {
 // Without a credential, each HTTP/2 connection opens as many streams as
 // allowed, gives the server no window to send, and sends bodies.
 func TestHostileHTTP2ClientsWithoutAWindowUseLittleMemory(t *testing.T) {
+	besideOthers(t, hostileEnv)
 	size := hostileSize(t)
 	for name, connections := range map[string]int{"60 connections": 60, "many connections": size} {
 		t.Run(name, func(t *testing.T) {
+			besideOthers(t, hostileEnv)
 			i, id := mustInit(t), newIdentity(t)
 			id.mustWrite(t, i)
 			i.mustEdit(t, "strongroom.yaml", "drain: 10s", limitBelow(max(size, 600))+"\n  tls: {certificate: tls.crt, key: tls.key}")

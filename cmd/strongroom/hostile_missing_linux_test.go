@@ -31,6 +31,7 @@ func missingFlood(t *testing.T, p *process, key string, lasting time.Duration, p
 // Requests for missing secrets are counted together, and rate limited like
 // denials.
 func TestHostileNotFoundWritesLittle(t *testing.T) {
+	besideOthers(t, hostileEnv)
 	i := mustInit(t)
 	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	lister := i.mustIssue(t, "apikey", "create", "--subject", "lister", "--grant", "{actions: [list], owner: "+theApp+"}")
@@ -48,6 +49,7 @@ func TestHostileNotFoundWritesLittle(t *testing.T) {
 // On a full disk, a flood of requests for missing secrets must not use up the
 // reserve.
 func TestHostileNotFoundLeavesTheReserve(t *testing.T) {
+	besideOthers(t, hostileEnv)
 	i := mustInitOnASmallDisk(t)
 	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"kept"}]}`)

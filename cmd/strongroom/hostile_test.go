@@ -16,6 +16,15 @@ const (
 // hostileSize returns the number of connections of an attack.
 func hostileSize(t *testing.T) int { return mustCount(t, hostileEnv, defaultHostile) }
 
+// besideOthers lets the test run in parallel with others, unless the variable gives it its full
+// size, at which it measures times.
+func besideOthers(t *testing.T, variable string) {
+	t.Helper()
+	if os.Getenv(variable) == "" {
+		t.Parallel()
+	}
+}
+
 // hostileWait is the longest acceptable wait of a new client. The default run
 // gets more time, since other tests run at the same time.
 func hostileWait() time.Duration {

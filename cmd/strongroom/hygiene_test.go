@@ -89,6 +89,7 @@ func TestSearchFindsASecretInEveryEncoding(t *testing.T) {
 // The test runs every operation with marked values and known keys. None of them may
 // appear in logs, output, exports, administration answers, stored files or backups.
 func TestOutputContainsNoValueOrKey(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustAnchorTo(t, "{stdout: true}")
 	written := collection{}
@@ -288,6 +289,7 @@ func wantNoCoreDumps(t *testing.T, p *process) {
 // The kernel makes root the owner of the /proc files of processes that cannot
 // be dumped.
 func TestOtherProcessesOfTheUserCannotReadTheServersMemory(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	uid := os.Geteuid()
 	cmd := exec.Command(program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")

@@ -16,6 +16,7 @@ const kept = `{"provider_tokens": {"github": {"token": "ghp_imported", "host": "
 	`"with space": {"secret": "imported token\n", "description": null}, "EMPTY": {"secret": "", "description": ""}}}`
 
 func TestOpenHandsSecretsFileIsImported(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), kept)
 	// Only the API key of their user can read the imported tokens.
@@ -62,6 +63,7 @@ the file still has the values: delete it when nothing needs it any more
 // No entry is skipped silently, and one that cannot be imported does not stop
 // the rest.
 func TestSecretsThatCannotBeImportedAreListed(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), `{"provider_tokens": {"bitbucket": {}, "forgejo": {"token": null, "host": "git.example"}, "github": 5, "gitlab": {"token": "imported"}}, "secrets_store": {}, "custom_secrets": {"GOOD": {"secret": "imported"},
 		"a/b": {"secret": "imported"}, "LOST": {"secret": "**********"}, "NONE": {"description": "d"}, "TEXT": "imported", "NUMBER": {"secret": 5},
@@ -93,6 +95,7 @@ const encrypted = `{"custom_secrets": {
 	"PLAIN": {"name": "PLAIN", "secret": "opened zero", "description": null}}, "_credential_versions": {"CURRENT": "1"}}`
 
 func TestEncryptedValuesAreNotImportedWithoutTheirKey(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), encrypted)
 	mustWrite(t, i.path("earlier.txt"), "\nearlier key\r\n")
@@ -115,6 +118,7 @@ secret "PLAIN": already exists and is not changed
 }
 
 func TestEncryptedValuesAreDecryptedWithTheirKeys(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), encrypted)
 	mustWrite(t, i.path("current.txt"), "current key")
@@ -136,6 +140,7 @@ func TestEncryptedValuesAreDecryptedWithTheirKeys(t *testing.T) {
 
 // A skipped entry may be the only copy.
 func TestPartlyImportedFileMustNotBeDeleted(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustWrite(t, i.path("secrets.json"), `{"custom_secrets": {"GOOD": {"secret": "imported"}}, "more": {"BETTER": {"secret": "not imported"}}}`)
 	out := i.mustAdminister(t, "secret", "import", "openhands", i.path("secrets.json"))
@@ -145,6 +150,7 @@ func TestPartlyImportedFileMustNotBeDeleted(t *testing.T) {
 }
 
 func TestImportRejectsOtherFiles(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	for name, text := range map[string]string{
 		"not JSON": "hunter2", "half of it": kept[:100], "a list": `["hunter2"]`, "secrets that are none": `{"custom_secrets": "hunter2"}`,

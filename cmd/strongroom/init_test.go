@@ -27,6 +27,7 @@ var made = map[string]string{
 }
 
 func TestInitCreatesFilesForTheirOwnerOnly(t *testing.T) {
+	t.Parallel()
 	got := mustSnapshot(t, mustInit(t).dir)
 	for name, seen := range got {
 		got[name], _, _ = strings.Cut(seen, " ")
@@ -38,6 +39,7 @@ func TestInitCreatesFilesForTheirOwnerOnly(t *testing.T) {
 
 // mustInit checks that these are two lines, HEADER: KEY.
 func TestInitPrintsTwoKeysAndKeepsOnlyTheirHashes(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	if i.sessionKey == i.psk || len(i.psk) < 60 || !strings.HasPrefix(i.psk, "srk_") {
 		t.Errorf("init did not print two API keys")
@@ -53,6 +55,7 @@ func TestInitPrintsTwoKeysAndKeepsOnlyTheirHashes(t *testing.T) {
 }
 
 func TestTwoInstallsHaveNoKeyInCommon(t *testing.T) {
+	t.Parallel()
 	a, b := mustInit(t), mustInit(t)
 	if a.psk == b.psk || a.sessionKey == b.sessionKey ||
 		mustRead(t, a.path("keys/state.key")) == mustRead(t, b.path("keys/state.key")) {
@@ -61,6 +64,7 @@ func TestTwoInstallsHaveNoKeyInCommon(t *testing.T) {
 }
 
 func TestInitCreatesAValidConfig(t *testing.T) {
+	t.Parallel()
 	r := mustRun(t, "config", "check", "--config", mustInit(t).config())
 	if r.stdout != "the config is valid\n" || r.stderr != "" {
 		t.Errorf("got %q and %q", r.stdout, r.stderr)
@@ -68,6 +72,7 @@ func TestInitCreatesAValidConfig(t *testing.T) {
 }
 
 func TestSecondInitChangesNothingAndNamesTheExistingFile(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	before := mustSnapshot(t, i.dir)
 	r := run(t, "init", "--dir", i.dir)
@@ -78,6 +83,7 @@ func TestSecondInitChangesNothingAndNamesTheExistingFile(t *testing.T) {
 }
 
 func TestInitCreatesNothingIfAnyFileExists(t *testing.T) {
+	t.Parallel()
 	for name, mode := range made {
 		if mode[0] == 'd' || strings.HasPrefix(name, "data/strongroom.db.") { // only useful together with a state file
 			continue
@@ -99,6 +105,7 @@ func TestInitCreatesNothingIfAnyFileExists(t *testing.T) {
 }
 
 func TestInitAcceptsAnEmptyDirectory(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	mustRun(t, "init", "--dir", dir)
 	mustRun(t, "config", "check", "--config", filepath.Join(dir, "strongroom.yaml"))
@@ -106,6 +113,7 @@ func TestInitAcceptsAnEmptyDirectory(t *testing.T) {
 
 // If the API keys were lost, no client could ever use the new instance.
 func TestInitCreatesNothingIfItsKeysCannotBePrinted(t *testing.T) {
+	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skip("there is no /dev/full here")
@@ -129,6 +137,7 @@ func TestInitCreatesNothingIfItsKeysCannotBePrinted(t *testing.T) {
 // Where config and keys come from another source, only the state file is
 // missing.
 func TestInitWithAConfigCreatesOnlyTheStateFile(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	if r := run(t, "init", "--config", i.config()); r.code == 0 {
 		t.Error("init created a state file over an existing one")
@@ -159,6 +168,7 @@ func TestInitWithAConfigCreatesOnlyTheStateFile(t *testing.T) {
 }
 
 func TestInitWritesKeysToAFileOfTheirOwn(t *testing.T) {
+	t.Parallel()
 	dir := mustTempDir(t)
 	keys := filepath.Join(dir, "api-keys")
 	r := mustRun(t, "init", "--dir", filepath.Join(dir, "a"), "--keys-out", keys)

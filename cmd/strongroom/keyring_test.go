@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/binary"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 )
 
 func TestKeyringRotatesWhileClientsWrite(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	counters, stop := mustLoad(t, p, i, 2)
@@ -56,6 +58,7 @@ func TestKeyringRotatesWhileClientsWrite(t *testing.T) {
 // Until the config names the new key, the server runs but could not start
 // again.
 func TestDoctorChecksThatTheConfiguredKeyOpensTheStateFile(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	i.mustAdminister(t, "keyring", "rewrap", "--new-key", i.path("keys/new.key"))
@@ -103,6 +106,7 @@ func mustFinishResealing(t *testing.T, i install) {
 
 // If the server is killed during resealing, the next one continues.
 func TestResealingContinuesAfterACrash(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	const secrets = 1200
@@ -112,33 +116,18 @@ func TestResealingContinuesAfterACrash(t *testing.T) {
 		}
 	}
 	atOnce(16, create)()
-	client := i.adminClient(t)
-	if _, err := client.RotateKeyring(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		resp, err := client.StatusWithResponse(t.Context())
-		if err != nil || resp.JSON200 == nil {
-			t.Fatalf("status: %v", err)
-		}
-		if k := resp.JSON200.Keyring; k.Resealed > 0 || !k.Resealing {
-			break
-		}
-	}
-	p.mustKill(t)
-	old, anew := sealedBy(t, i, 1), sealedBy(t, i, 2)
-	t.Logf("killed with %d rows sealed by the old key and %d by the new one", old, anew)
-	if old == 0 || anew == 0 {
-		t.Fatal("resealing had not begun, or was finished")
-	}
+	key := mustKillWhileResealing(t, i, p)
 	p = mustServe(t, i)
 	mustFinishResealing(t, i)
-	if out := i.mustAdminister(t, "keyring", "show"); !strings.HasPrefix(out, "key 2 seals; retired: [1]\nresealing is done: ") {
+	want := fmt.Sprintf(`^key %d seals; retired: \[1[ \d]*\]\nresealing is done: `, key)
+	if out := i.mustAdminister(t, "keyring", "show"); !regexp.MustCompile(want).MatchString(out) {
 		t.Errorf("show prints %s", out)
 	}
 	p.mustStop(t)
-	if n := sealedBy(t, i, 1); n > 0 {
-		t.Errorf("%d rows are still sealed by the old key", n)
+	for old := range key - 1 {
+		if n := sealedBy(t, i, old+1); n > 0 {
+			t.Errorf("%d rows are still sealed by key %d", n, old+1)
+		}
 	}
 	p = mustServe(t, i)
 	mustFinishResealing(t, i)
@@ -147,6 +136,36 @@ func TestResealingContinuesAfterACrash(t *testing.T) {
 		hasValue(fmt.Sprint("s", n), fmt.Sprint("value ", n))(t, p, i)
 	}
 	i.mustAdminister(t, "doctor")
+}
+
+// mustKillWhileResealing rotates the keyring and kills the server before all rows are resealed. It
+// tries again with the next key if the kill came too early or too late. It returns the sealing key.
+func mustKillWhileResealing(t *testing.T, i install, p *process) (key uint32) {
+	t.Helper()
+	for key = 2; key < 30; key++ {
+		client := i.adminClient(t)
+		_, err := client.RotateKeyring(t.Context())
+		mustWork(t, err)
+		for {
+			resp, err := client.StatusWithResponse(t.Context())
+			if err != nil || resp.JSON200 == nil {
+				t.Fatalf("status: %v", err)
+			}
+			if k := resp.JSON200.Keyring; k.Resealed > 0 || !k.Resealing {
+				break
+			}
+		}
+		p.mustKill(t)
+		old, anew := sealedBy(t, i, key-1), sealedBy(t, i, key)
+		t.Logf("killed with %d rows sealed by the old key and %d by key %d", old, anew, key)
+		if old > 0 && anew > 0 {
+			return key
+		}
+		p = mustServe(t, i)
+		mustFinishResealing(t, i)
+	}
+	t.Fatal("resealing had never begun, or was always finished")
+	return 0
 }
 
 // sealedBy counts the value rows that a sealing key sealed. A row begins with
@@ -172,6 +191,7 @@ func sealedBy(t *testing.T, i install, key uint32) (rows int) {
 }
 
 func TestRewrapReplacesTheSealingKey(t *testing.T) {
+	t.Parallel()
 	for _, running := range []bool{true, false} {
 		t.Run(fmt.Sprintf("with a server %v", running), func(t *testing.T) {
 			i := mustInit(t)
@@ -201,6 +221,7 @@ func TestRewrapReplacesTheSealingKey(t *testing.T) {
 }
 
 func TestRewrapRejectsAKeyFileReadableByOtherUsers(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustWrite(t, i.path("new.key"), mustRead(t, i.path("keys/state.key")))
 	chmod("new.key", 0o644)(t, i)

@@ -62,6 +62,7 @@ func (c cluster) mustKeepIn(t *testing.T, store string) {
 }
 
 func TestBothAPIsCanStoreSecretsInACluster(t *testing.T) {
+	t.Parallel()
 	c := mustHaveCluster(t)
 	c.mustKeepIn(t, "cluster")
 	p := mustServe(t, c.install)
@@ -137,6 +138,7 @@ func TestBothAPIsCanStoreSecretsInACluster(t *testing.T) {
 // A finalizer keeps the object after its deletion: the secret is gone, but its
 // name is not yet free.
 func TestCreatingASecretThatIsBeingDeletedIsExplained(t *testing.T) {
+	t.Parallel()
 	c := mustHaveCluster(t)
 	c.mustKeepIn(t, "cluster")
 	p := mustServe(t, c.install)
@@ -161,6 +163,7 @@ func TestCreatingASecretThatIsBeingDeletedIsExplained(t *testing.T) {
 }
 
 func TestAgentKeyForAClusterSecretIsCheckedInTheCluster(t *testing.T) {
+	t.Parallel()
 	c := mustHaveCluster(t)
 	c.mustKeepIn(t, "cluster")
 	p := mustServe(t, c.install)
@@ -174,6 +177,7 @@ func TestAgentKeyForAClusterSecretIsCheckedInTheCluster(t *testing.T) {
 
 // An unavailable cluster does not affect secrets in other stores.
 func TestServerStartsWithoutItsCluster(t *testing.T) {
+	t.Parallel()
 	c := mustHaveCluster(t)
 	c.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded", "nx1: {store: cluster")
 	c.mustEdit(t, "kubeconfig", c.server.URL, "https://127.0.0.1:1")
@@ -191,6 +195,7 @@ func TestServerStartsWithoutItsCluster(t *testing.T) {
 }
 
 func TestMissingKubeconfigIsReportedByConfigCheckAndServe(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "embedded: {bolt: {}}", "embedded: {kubernetes: {namespace: app-secrets, kubeconfig: missing}}")
 	for _, command := range []string{"config check", "serve"} {
@@ -202,6 +207,7 @@ func TestMissingKubeconfigIsReportedByConfigCheckAndServe(t *testing.T) {
 // Missing rights of the server are reported to the log and to administrators. They are
 // not the caller's fault.
 func TestMissingClusterRightsAreReportedToTheLogOnly(t *testing.T) {
+	t.Parallel()
 	c := mustHaveCluster(t)
 	c.mustEdit(t, "strongroom.yaml", "nx1: {store: embedded", "nx1: {store: cluster")
 	c.server.ServiceAccount(t, c.namespace, "nobody")
@@ -222,6 +228,7 @@ func TestMissingClusterRightsAreReportedToTheLogOnly(t *testing.T) {
 }
 
 func TestMigrateMovesAllSecretsThereAndBack(t *testing.T) {
+	t.Parallel()
 	c := mustHaveCluster(t)
 	p := mustServe(t, c.install)
 	p.want(t, 201, "POST", "/api/secrets", c.sessionHeader(), `{"name":"TOKEN","value":"t","description":"d"}`)
@@ -278,6 +285,7 @@ func TestMigrateMovesAllSecretsThereAndBack(t *testing.T) {
 // If both stores were the same namespace, deleting the source would delete the
 // copy.
 func TestMigrateRejectsTwoNamesOfOneStore(t *testing.T) {
+	t.Parallel()
 	c := mustHaveCluster(t)
 	c.mustEdit(t, "strongroom.yaml", "  cluster: ", fmt.Sprintf("  again: {kubernetes: {namespace: %s, kubeconfig: kubeconfig}}\n  cluster: ", c.namespace))
 	c.mustKeepIn(t, "cluster")
@@ -294,6 +302,7 @@ func TestMigrateRejectsTwoNamesOfOneStore(t *testing.T) {
 }
 
 func TestSecretOfTheClusterIsImportedByName(t *testing.T) {
+	t.Parallel()
 	c := mustHaveCluster(t)
 	c.server.Must(t, http.MethodPost, c.secrets(), kubetest.Object{
 		"metadata": kubetest.Object{"name": "legacy"}, "data": kubetest.Object{"user": "YXBw", "bytes": "/wA="},

@@ -86,6 +86,7 @@ func TestLeaksAreFoundInATrace(t *testing.T) {
 // All client commands are traced at a terminal: every argument, every environment, every file that is
 // written, of every process that they start.
 func TestTracedCommandsLeakNoValue(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("VALUES ARE NOT TRACED: strace is not installed")
 	}

@@ -34,6 +34,7 @@ const (
 // linearizable: each operation appears to happen at one moment between its request and
 // its reply.
 func TestOperationsAreLinearizableAcrossKill9(t *testing.T) {
+	t.Parallel()
 	operations := mustCount(t, operationsEnv, defaultOperations)
 	seed := uint64(time.Now().UnixNano())
 	i := mustInit(t)

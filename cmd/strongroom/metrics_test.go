@@ -60,6 +60,7 @@ func sampleOf(t *testing.T, lines []string, series string) float64 {
 }
 
 func TestMetricsCountRequests(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p, metrics := mustServeMetrics(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[{"key":"k","value":"v"}]}`)
@@ -108,6 +109,7 @@ func TestMetricsCountRequests(t *testing.T) {
 }
 
 func TestMetricsOutliveARestart(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	i.mustAdminister(t, "backup", "--out", i.path("copy"))
@@ -126,6 +128,7 @@ func TestMetricsOutliveARestart(t *testing.T) {
 }
 
 func TestMetricsAreServedOnlyWhereNamed(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 401, "GET", "/metrics", "", "")
@@ -146,6 +149,7 @@ func TestMetricsAreServedOnlyWhereNamed(t *testing.T) {
 }
 
 func TestMetricsContainNothingThatClientsSend(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p, metrics := mustServeMetrics(t, i)
 	for _, req := range canaryRequests {
@@ -168,6 +172,7 @@ func TestMetricsContainNothingThatClientsSend(t *testing.T) {
 const ownersEnv = "STRONGROOM_SERIES"
 
 func TestOwnersAndSecretsAddNoSeries(t *testing.T) {
+	besideOthers(t, ownersEnv)
 	const secretsEach = 10
 	owners := mustCount(t, ownersEnv, 30)
 	i := mustInit(t)

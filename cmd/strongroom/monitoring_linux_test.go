@@ -88,6 +88,7 @@ func TestEachAlertIsTestedAndExplained(t *testing.T) {
 }
 
 func TestAlertsFireInPromtool(t *testing.T) {
+	t.Parallel()
 	promtool := mustHave(t, "promtool")
 	for _, args := range [][]string{{"check", "rules", "rules.yaml"}, {"test", "rules", "rules_test.yaml"}} {
 		cmd := exec.CommandContext(t.Context(), promtool, args...)
@@ -216,8 +217,10 @@ func queries(t *testing.T) (all []string) {
 // Prometheus scrapes two servers. One is under load, has a certificate that expires soon,
 // a full disk and an invalid config. The other is down.
 func TestPrometheusShowsDataAndFiresAlerts(t *testing.T) {
+	t.Parallel()
 	mustHave(t, "prometheus")
 	i := mustInitOnASmallDisk(t)
+	i.mustEdit(t, "strongroom.yaml", "journal_bytes: 8388608", "journal_bytes: 1048576") // soon full
 	id := newIdentityUntil(t, time.Now().Add(72*time.Hour))
 	id.mustWrite(t, i)
 	i.mustEdit(t, "strongroom.yaml", "\nlisten:\n", "\naudit: {anchor: {file: anchor}, stream: {file: audit.jsonl}}\nlisten:\n  tls: {certificate: tls.crt, key: tls.key}\n")

@@ -9,6 +9,7 @@ import (
 )
 
 func TestCPUProfileIsWrittenOnExit(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	file := filepath.Join(t.TempDir(), "cpu")
 	p := mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0", "--cpu-profile", file)

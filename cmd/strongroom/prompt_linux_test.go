@@ -10,6 +10,7 @@ import (
 
 // Ctrl-C ends a command at each of its prompts, and the terminal echoes again.
 func TestPromptsEndAtCtrlC(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "value", "TOKEN")
 	sh := mustOpenShell(t, p.home, "HOME="+p.home, "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -43,6 +44,7 @@ const (
 const readmeAddress = "127.0.0.1:3100"
 
 func TestSessionsInReadmesRunAsWritten(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("THE SESSIONS IN THE READMES ARE NOT TESTED: %v", err)
@@ -70,6 +72,7 @@ func TestSessionsInReadmesRunAsWritten(t *testing.T) {
 
 // This tests the convention itself: a session must not pass because it is misread.
 func TestSessionWithWrongOutputFails(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip(err)
 	}
@@ -233,13 +236,17 @@ func matches(want, got string) bool {
 	return ok && err == nil
 }
 
-// mustFindAddress returns an unused address.
+// mustFindAddress returns an unused address. Its port is below those that the kernel chooses for
+// connections, one of which could take it before the test does.
 func mustFindAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(12_000)))
+		if err == nil {
+			defer func() { _ = l.Close() }()
+			return l.Addr().String()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("found no unused port in 100 attempts")
+	return ""
 }

@@ -51,6 +51,7 @@ func (p person) job(t *testing.T, dir, script string, env ...string) string {
 }
 
 func TestRecipeForJobsOfContinuousIntegrationRuns(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "password-of-db", theApp, "db.PASSWORD")
 	var workflow struct {
@@ -77,6 +78,7 @@ func TestRecipeForJobsOfContinuousIntegrationRuns(t *testing.T) {
 }
 
 func TestRecipeForComposeGivesTheVariablesThatItNames(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "ghp_x", "GITHUB_TOKEN")
 	var compose struct {
@@ -104,6 +106,7 @@ func TestRecipeForComposeGivesTheVariablesThatItNames(t *testing.T) {
 
 // systemd checks the unit; the test gives the command what systemd gives it: a directory with the credential.
 func TestRecipeForSystemdReadsTheCredential(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "ghp_x", "GITHUB_TOKEN")
 	service := p.mustScript(t, "app", `test "$GITHUB_TOKEN" = ghp_x && echo started`)

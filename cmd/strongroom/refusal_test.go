@@ -115,6 +115,7 @@ var refusals = []struct {
 }
 
 func TestServeRejectsMistakesAndSaysHowToFixThem(t *testing.T) {
+	t.Parallel()
 	for _, tc := range refusals {
 		t.Run(tc.name, func(t *testing.T) {
 			i := mustInit(t)
@@ -143,6 +144,7 @@ func TestServeRejectsMistakesAndSaysHowToFixThem(t *testing.T) {
 
 // A restore onto a full disk leaves an empty state file.
 func TestEmptyStateFileIsRejected(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustWrite(t, i.path("data/strongroom.db"), "")
 	for range 2 {
@@ -152,6 +154,7 @@ func TestEmptyStateFileIsRejected(t *testing.T) {
 }
 
 func TestConfigCheckReportsAllErrorsThatServeWould(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	chmod("keys/state.key", 0o640)(t, i) // this mode is allowed
 	mustRun(t, "config", "check", "--config", i.config())
@@ -163,6 +166,7 @@ func TestConfigCheckReportsAllErrorsThatServeWould(t *testing.T) {
 }
 
 func TestAnonymousCallersAreServedOnLoopback(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	anonymous(t, i)
 	p := mustServe(t, i)
@@ -197,6 +201,7 @@ func edit(name, old, replacement string) func(*testing.T, install) {
 
 // With and without a server.
 func TestDoctorWarnsAboutAnonymousCallers(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	doctor := func() string { return mustRun(t, "doctor", "--config", i.config()).stdout }
 	const warning = "can list, create, change and delete the custom secrets of user default without a credential"

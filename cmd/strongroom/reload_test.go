@@ -45,6 +45,7 @@ func (p *process) mustBecome(t *testing.T, status int, method, path, header stri
 }
 
 func TestChangedKeysFileTakesEffectAtOnce(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	slow := mustBegin(t, p, i)
@@ -60,6 +61,7 @@ func TestChangedKeysFileTakesEffectAtOnce(t *testing.T) {
 }
 
 func TestChangedConfigTakesEffect(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	const masked = `{"secret_name":"stars","data":[{"key":"k","value":"****"}]}`
@@ -74,6 +76,7 @@ func TestChangedConfigTakesEffect(t *testing.T) {
 // The test updates files like kubelet: ..data is a symbolic link to a directory, and a
 // link to another directory replaces it.
 func TestSwappedConfigMapIsReloaded(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustWork(t, os.Mkdir(i.path("keys/..1"), 0o700))
 	mustWork(t, os.Rename(i.path("keys/psks.yaml"), i.path("keys/..1/psks.yaml")))
@@ -92,6 +95,7 @@ func TestSwappedConfigMapIsReloaded(t *testing.T) {
 }
 
 func TestBrokenFilesChangeNothingAndAreReported(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct{ file, old, replacement, says string }{
 		"a typo in the config": {"strongroom.yaml", "masked_values: reject", "masked_values: no", "apis.nx1.masked_values"},
 		"not YAML":             {"strongroom.yaml", "apis:", "apis: [", "strongroom.yaml"},
@@ -126,6 +130,7 @@ func TestBrokenFilesChangeNothingAndAreReported(t *testing.T) {
 }
 
 func TestModeOfAFileIsCheckedOnReload(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	mustWork(t, os.Chmod(i.path("keys/psks.yaml"), 0o644))
@@ -135,6 +140,7 @@ func TestModeOfAFileIsCheckedOnReload(t *testing.T) {
 }
 
 func TestFieldsThatNeedARestartAreReportedAndTheRestIsReloaded(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	text := mustRead(t, i.config())
@@ -151,12 +157,14 @@ func TestFieldsThatNeedARestartAreReportedAndTheRestIsReloaded(t *testing.T) {
 }
 
 func TestSIGHUPReloadsWithoutAChange(t *testing.T) {
+	t.Parallel()
 	p := mustServe(t, mustInit(t))
 	p.signal(syscall.SIGHUP)
 	p.mustSay(t, reloaded)
 }
 
 func TestStatusWithoutAServerSaysSo(t *testing.T) {
+	t.Parallel()
 	r := mustInit(t).administer(t, "status")
 	if r.code != 3 || !strings.HasPrefix(r.stdout, "state file ") || r.stderr != "strongroom: no server is running on this state file\n" {
 		t.Errorf("%d, %s%s", r.code, r.stdout, r.stderr)
@@ -176,6 +184,7 @@ const (
 // While clients write, each reload replaces an API key, and every second one
 // has a broken file instead. No request may fail.
 func TestReloadsUnderLoadFailNoRequest(t *testing.T) {
+	t.Parallel()
 	reloads := mustCount(t, reloadsEnv, defaultReloads)
 	i := mustInit(t)
 	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")

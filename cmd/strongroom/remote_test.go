@@ -91,6 +91,7 @@ func (p person) want(t *testing.T, want string, args ...string) {
 }
 
 func TestValuesOfBothKindsAreSetReadAndRemoved(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "ghp_x\n", "GITHUB_TOKEN", "--description", "for pull requests")
 	p.want(t, "ghp_x", "get", "GITHUB_TOKEN")
@@ -132,6 +133,7 @@ func created(t *testing.T, p person) string {
 }
 
 func TestLoginStoresTheKeyWhereOnlyTheUserCanReadIt(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	file := filepath.Join(p.home, ".config/strongroom/credentials.json")
 	info, err := os.Stat(file)
@@ -153,6 +155,7 @@ func TestLoginStoresTheKeyWhereOnlyTheUserCanReadIt(t *testing.T) {
 }
 
 func TestLoginRefusesWrongKeysAndURLs(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	for _, tc := range []struct{ url, key, says string }{
 		{"http://" + p.server.address, "srk_wrong", "the server accepts this API key for no secrets"},
@@ -174,6 +177,7 @@ func TestLoginRefusesWrongKeysAndURLs(t *testing.T) {
 
 // The URL in the config must not lead a stored credential to another server.
 func TestStoredKeyIsSentToItsServerOnly(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	file := filepath.Join(p.home, ".config/strongroom/client.yaml")
 	mustWrite(t, file, strings.Replace(mustRead(t, file), p.server.address, "127.0.0.1:1", 1))
@@ -181,6 +185,7 @@ func TestStoredKeyIsSentToItsServerOnly(t *testing.T) {
 }
 
 func TestJobsNeedOnlyTheEnvironment(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "v", "TOKEN")
 	url := "STRONGROOM_URL=http://" + p.server.address
@@ -207,6 +212,7 @@ func TestJobsNeedOnlyTheEnvironment(t *testing.T) {
 }
 
 func TestCommandsGetSecretsInTheirEnvironment(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "ghp_x", "GITHUB_TOKEN")
 	p.mustSet(t, "two\nlines\n\n", "NOTE")

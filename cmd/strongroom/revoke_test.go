@@ -57,6 +57,7 @@ func (r unfinished) end(t *testing.T) (status int, body string) {
 }
 
 func TestRequestChangesNothingIfItsKeyIsRevokedMeanwhile(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"kept"}]}`)
@@ -83,6 +84,7 @@ func TestRequestChangesNothingIfItsKeyIsRevokedMeanwhile(t *testing.T) {
 }
 
 func TestRequestChangesNothingIfItsKeyIsRemovedMeanwhile(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	header := i.pskHeader()

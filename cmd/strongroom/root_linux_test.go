@@ -153,6 +153,7 @@ func (i install) arguments(command []string) (args []string) {
 }
 
 func TestRootFollowsNoLinksInTheStateDirectory(t *testing.T) {
+	t.Parallel()
 	original := mustInitForService(t)
 	for what, set := range traps {
 		for _, name := range beside {
@@ -175,6 +176,7 @@ func TestRootFollowsNoLinksInTheStateDirectory(t *testing.T) {
 
 // The state file itself can be such a trap, also for commands that create one.
 func TestRootFollowsNoLinkInPlaceOfTheStateFile(t *testing.T) {
+	t.Parallel()
 	original := mustInitForService(t)
 	for what, set := range traps {
 		t.Run(what, func(t *testing.T) {
@@ -193,6 +195,7 @@ func TestRootFollowsNoLinkInPlaceOfTheStateFile(t *testing.T) {
 
 // The service's user can replace a directory with a link to any place.
 func TestRootCreatesNothingBehindALinkOfAnotherUser(t *testing.T) {
+	t.Parallel()
 	i := mustInitForService(t)
 	v := mustHaveVictim(t, i)
 	backup := filepath.Join(t.TempDir(), "backup")
@@ -215,6 +218,7 @@ func TestRootCreatesNothingBehindALinkOfAnotherUser(t *testing.T) {
 }
 
 func TestRootConnectsToNoSocketBehindALink(t *testing.T) {
+	t.Parallel()
 	i := mustInitForService(t)
 	v := mustHaveVictim(t, i)
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(v.dir, "sock"), Net: "unix"})
@@ -234,6 +238,7 @@ func TestRootConnectsToNoSocketBehindALink(t *testing.T) {
 // A name chosen by the service's user must be shown as plain text in root's
 // terminal.
 func TestErrorsContainNoTerminalCommands(t *testing.T) {
+	t.Parallel()
 	i := mustInitForService(t)
 	mustWork(t, os.Rename(i.path("data/strongroom.db"), i.path("data/\x1b[2J")))
 	mustWork(t, os.Symlink("\x1b[2J", i.path("data/strongroom.db")))
@@ -245,6 +250,7 @@ func TestErrorsContainNoTerminalCommands(t *testing.T) {
 
 // The service can use the files that root's commands create.
 func TestServerStartsAfterRootsCommands(t *testing.T) {
+	t.Parallel()
 	i := mustInitForService(t)
 	for _, command := range commandsOfRoot {
 		if command[0] != "explain" && command[1:] == nil || command[0] == "backup" {
@@ -280,6 +286,7 @@ var (
 
 // The lists above must cover every path in the traces of the commands.
 func TestRootCommandsUseOnlyThesePaths(t *testing.T) {
+	t.Parallel()
 	mustHaveStrace(t)
 	i := mustInitForService(t)
 	mustWork(t, os.Remove(i.path("data/strongroom.db")))

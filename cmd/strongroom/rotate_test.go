@@ -9,6 +9,7 @@ import (
 )
 
 func TestAKeyOfInitCanBeRotatedWhileTheServerRuns(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	file := i.path("keys/psks.yaml")
@@ -48,6 +49,7 @@ func TestAKeyOfInitCanBeRotatedWhileTheServerRuns(t *testing.T) {
 
 // A key is saved before the keys file changes. If it cannot be saved, nothing changes.
 func TestARotationThatCannotSaveTheKeyChangesNothing(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	before := mustRead(t, i.path("keys/psks.yaml"))
 	mustWrite(t, i.path("there"), "x")

@@ -21,6 +21,7 @@ const startsEnv = "STRONGROOM_STARTS"
 var waysToRun = map[string][]string{"in place": {"run"}, "supervised": {"run", "--mask"}}
 
 func TestExitCodesArePassedOn(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "value", "TOKEN")
 	p.useFast(t)
@@ -47,6 +48,7 @@ func passOnHangups(t *testing.T) {
 }
 
 func TestDeathBySignalIsPassedOn(t *testing.T) {
+	t.Parallel()
 	passOnHangups(t)
 	p := mustLogIn(t)
 	p.mustSet(t, "value", "TOKEN")
@@ -67,6 +69,7 @@ const countSignals = `for s in HUP INT TERM USR1 USR2 WINCH CONT; do trap "echo 
 while :; do read line || true; sleep 0.02; done 2>/dev/null`
 
 func TestSignalsReachTheCommand(t *testing.T) {
+	t.Parallel()
 	passOnHangups(t)
 	p := mustLogIn(t)
 	p.mustSet(t, "value", "TOKEN")
@@ -113,11 +116,12 @@ func killChildren(t *testing.T, pid int) {
 }
 
 func TestRotatedSecretReachesTheCommandWithinTwoSeconds(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
-	p.mustSet(t, "one", "TOKEN")
-	p.mustSet(t, "one", "shop", "db.PASSWORD")
 	p.useFast(t)
-	for _, owner := range []string{"me", "shop"} {
+	reach := func(owner string) time.Duration {
+		p.mustSet(t, "one", "TOKEN")
+		p.mustSet(t, "one", "shop", "db.PASSWORD")
 		cmd := p.command(t, "run", "--watch", "--every", "200ms", owner, "--", "sh", "-c", `trap 'echo stopped; exit 3' TERM; echo "$TOKEN$DB_PASSWORD"; while :; do sleep 0.02; done`)
 		var out lockedBuffer
 		cmd.Stdout, cmd.Stderr = &out, os.Stderr
@@ -130,17 +134,20 @@ func TestRotatedSecretReachesTheCommandWithinTwoSeconds(t *testing.T) {
 		}
 		changed := time.Now()
 		out.mustHave(t, "one\nstopped\ntwo\n")
-		if took := time.Since(changed); took > 2*time.Second {
-			t.Errorf("%s: it took %v", owner, took)
-		}
+		took := time.Since(changed)
 		mustWork(t, cmd.Process.Signal(syscall.SIGTERM))
 		if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 3 {
 			t.Errorf("%s: %v", owner, err)
 		}
+		return took
+	}
+	for _, owner := range []string{"me", "shop"} {
+		wantWithin(t, 2*time.Second, "until the command of "+owner+" has the new value", func() time.Duration { return reach(owner) })
 	}
 }
 
 func TestFilesAreInMemoryAndAreRewritten(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "one", "TOKEN")
 	wantRefusal(t, p.run(t, "run", "--files", filepath.Join(p.home, "values"), "--", "true"), "is on a disk, which would keep the values")
@@ -166,6 +173,7 @@ func TestFilesAreInMemoryAndAreRewritten(t *testing.T) {
 }
 
 func TestMaskHidesValuesInTheOutput(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "hunter2hunter2", "TOKEN")
 	r := p.run(t, "run", "--mask", "--", "sh", "-c", `echo "out $TOKEN"; echo "err $TOKEN" >&2; printf 'hunter2%s end' hunter2`)

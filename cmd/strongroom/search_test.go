@@ -10,6 +10,7 @@ import (
 )
 
 func TestAuditSearchFindsEntriesBySecretCallerAndTime(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKEN","value":"v-123456"}`)
@@ -55,6 +56,7 @@ func TestAuditSearchFindsEntriesBySecretCallerAndTime(t *testing.T) {
 }
 
 func TestAuditTailFollows(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	tail := command(t, "audit", "tail", "-f", "-n", "1", "--config", i.config())
@@ -77,6 +79,7 @@ func TestAuditTailFollows(t *testing.T) {
 }
 
 func TestAccessLogHasNoNames(t *testing.T) {
+	t.Parallel()
 	for access, lines := range map[string]int{"off": 0, "errors": 4, "all": 5} {
 		i := mustInit(t)
 		i.mustEdit(t, "strongroom.yaml", "\nlisten:\n", "\nlog: {format: json, access: "+access+"}\nlisten:\n")
@@ -116,6 +119,7 @@ func TestAccessLogHasNoNames(t *testing.T) {
 }
 
 func TestFailedAuthenticationsAreLoggedAtABoundedRate(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "\nlisten:\n", "\nlog: {access: errors}\nlisten:\n")
 	p := mustServe(t, i)

@@ -10,6 +10,7 @@ import (
 
 // A real Secret Service keeps the credential: GNOME's keyring, on a session bus of its own.
 func TestSystemKeyringKeepsTheCredential(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"dbus-run-session", "gnome-keyring-daemon", "sh"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("THE SYSTEM KEYRING IS NOT TESTED: %v", err)

@@ -17,6 +17,7 @@ import (
 )
 
 func TestServeListensOnAFreePortAndLogsIt(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	host, port, err := net.SplitHostPort(p.address)
@@ -30,6 +31,7 @@ func TestServeListensOnAFreePortAndLogsIt(t *testing.T) {
 }
 
 func TestServeListensOnTheConfiguredAddress(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "127.0.0.1:3000", "'[::1]:0'")
 	if !canListen("[::1]:0") {
@@ -47,6 +49,7 @@ func canListen(address string) bool {
 }
 
 func TestStoredSecretsSurviveARestart(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"user","value":"kim"}]}`)
@@ -64,6 +67,7 @@ func TestStoredSecretsSurviveARestart(t *testing.T) {
 }
 
 func TestServeChangesOnlyFilesInTheStateDirectory(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	before := mustSnapshot(t, i.dir)
 	p := mustServe(t, i)
@@ -83,6 +87,7 @@ func TestServeChangesOnlyFilesInTheStateDirectory(t *testing.T) {
 }
 
 func TestServerIsReadyFromItsFirstLogLineToItsLast(t *testing.T) {
+	t.Parallel()
 	p := mustServe(t, mustInit(t))
 	if a := p.want(t, 200, "GET", "/readyz", "", ""); a.body != "ready\n" {
 		t.Errorf("GET /readyz = %q", a.body)
@@ -143,6 +148,7 @@ func (s *slowRequest) mustFinish(t *testing.T) *http.Response {
 var draining = regexp.MustCompile(`msg=draining timeout=(\S+)`)
 
 func TestRequestInProgressIsAnsweredBeforeTheServerExits(t *testing.T) {
+	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			i := mustInit(t)
@@ -183,6 +189,7 @@ func mustBeRefused(t *testing.T, address string) {
 }
 
 func TestRequestThatOutlastsTheDrainIsCutOff(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "drain: 10s", "drain: 300ms")
 	p := mustServe(t, i)
@@ -199,6 +206,7 @@ func TestRequestThatOutlastsTheDrainIsCutOff(t *testing.T) {
 }
 
 func TestSecondProcessCannotOpenTheStateFile(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"v"}]}`)
@@ -217,6 +225,7 @@ func TestSecondProcessCannotOpenTheStateFile(t *testing.T) {
 }
 
 func TestPortInUseIsNamed(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

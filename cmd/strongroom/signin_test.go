@@ -16,6 +16,7 @@ import (
 // The server may be hostile by now: with another client or with more scopes it would get tokens that are good
 // elsewhere.
 func TestLoginRefusesAnotherSignInThanTheLast(t *testing.T) {
+	t.Parallel()
 	const (
 		issuer, other = "http://127.0.0.1:1", "http://127.0.0.1:2"
 		goesOn        = "asking the identity provider: "
@@ -56,6 +57,7 @@ func TestLoginRefusesAnotherSignInThanTheLast(t *testing.T) {
 // Otherwise a renewal could bring back a credential after a logout, and a login could undo the renewal of
 // another profile.
 func TestLoginAndLogoutWaitForARenewal(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	file := filepath.Join(p.home, ".config/strongroom/credentials.json")
 	renewed := strings.Replace(mustRead(t, file), `"custom":`, `"refresh":"renewed","custom":`, 1)
@@ -79,6 +81,7 @@ func TestLoginAndLogoutWaitForARenewal(t *testing.T) {
 }
 
 func TestLoginAndAliasKeepTheProfileOfAnotherLogin(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	file := filepath.Join(p.home, ".config/strongroom/client.yaml")
 	url := "http://" + p.server.address
@@ -110,6 +113,7 @@ func (p person) mustRunDuring(t *testing.T, change func(), args ...string) {
 }
 
 func TestLogoutRemovesTheCredentialEvenIfCopiesRemain(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.env = []string{"XDG_CACHE_HOME=relative"} // there is no such place for copies
 	wantRefusal(t, p.run(t, "logout"), "XDG_CACHE_HOME")

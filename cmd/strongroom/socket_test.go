@@ -147,6 +147,7 @@ func misfit(value any, schema node) string {
 func str(s string) *string { return &s }
 
 func TestAdministrationAnswersMatchTheDocument(t *testing.T) {
+	t.Parallel()
 	i := mustHaveAPast(t)
 	mustServe(t, i)
 	c, ctx := i.adminClient(t), t.Context()
@@ -233,6 +234,7 @@ func TestAdministrationAnswersMatchTheDocument(t *testing.T) {
 
 // All APIs share the check that rejects bodies of the wrong form.
 func TestAdministrationRejectsBodiesThatDoNotMatchTheDocument(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustServe(t, i)
 	client := checked{t, i.transport()}
@@ -259,6 +261,7 @@ func TestAdministrationRejectsBodiesThatDoNotMatchTheDocument(t *testing.T) {
 }
 
 func TestAdminSocketIsForItsOwnerOnly(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServe(t, i)
 	info, err := os.Lstat(i.socket())
@@ -281,6 +284,7 @@ func TestAdminSocketIsForItsOwnerOnly(t *testing.T) {
 }
 
 func TestSocketLeftByACrashIsReplaced(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	mustServe(t, i).mustKill(t)
 	if _, err := os.Lstat(i.socket()); err != nil {
@@ -295,6 +299,7 @@ func TestSocketLeftByACrashIsReplaced(t *testing.T) {
 // A socket path that is too long for the kernel is reported before the server
 // starts.
 func TestTooLongSocketPathIsNamed(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	long := i.path(strings.Repeat("d", 120))
 	mustWork(t, os.Rename(i.path("data"), long))
@@ -318,6 +323,7 @@ func askAsStranger(socket string) {
 }
 
 func TestAnotherUserIsRejectedByTheKernelAndTheServer(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: only root can become somebody else")
 	}

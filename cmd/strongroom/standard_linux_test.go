@@ -29,6 +29,7 @@ func mustOpenTerminal(t *testing.T) (ours, theirs *os.File) {
 }
 
 func TestBackupIsNotWrittenToATerminal(t *testing.T) {
+	t.Parallel()
 	i := mustHaveAPast(t)
 	_, terminal := mustOpenTerminal(t)
 	cmd := command(t, "backup", "--out", "-", "--config", i.config())
@@ -40,6 +41,7 @@ func TestBackupIsNotWrittenToATerminal(t *testing.T) {
 }
 
 func TestBackupIsWrittenToATerminalIfForced(t *testing.T) {
+	t.Parallel()
 	i := mustHaveAPast(t)
 	ours, terminal := mustOpenTerminal(t)
 	cmd := command(t, "backup", "--out", "-", "--force", "--config", i.config())

@@ -23,6 +23,7 @@ import (
 // before it was acknowledged.
 
 func TestChangesAreOnDiskBeforeTheyAreAcknowledged(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	traced := mustTrace(t, i.path("data/strongroom.db"), nil,
 		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -35,6 +36,7 @@ func TestChangesAreOnDiskBeforeTheyAreAcknowledged(t *testing.T) {
 
 // A compacted copy replaces the file and must be just as durable.
 func TestChangesAreOnDiskBeforeTheyAreAcknowledgedAfterACompaction(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	traced := mustTrace(t, i.path("data/strongroom.db"), nil,
 		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -50,6 +52,7 @@ func TestChangesAreOnDiskBeforeTheyAreAcknowledgedAfterACompaction(t *testing.T)
 
 // The same server with a kernel that skips the sync: the check must fail.
 func TestDiskCheckFailsIfTheKernelDoesNotSync(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	traced := mustTrace(t, i.path("data/strongroom.db"), []string{"-e", "inject=fdatasync,fsync:retval=0"},
 		mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
@@ -96,6 +99,7 @@ func putsToNx1(t *testing.T, i install, p *process) (ids []string) {
 // The records of a killed server may only be in the page cache. If they counted before they are
 // on disk, a power failure could take back what an anchor or a checkpoint already names.
 func TestRecordsOfAKilledServerAreFlushedBeforeTheyCount(t *testing.T) {
+	t.Parallel()
 	mustHaveStrace(t)
 	i := mustInit(t)
 	p := mustServe(t, i)

@@ -84,6 +84,7 @@ func ready(client *http.Client, p *process) (*http.Response, error) {
 }
 
 func TestTLSDefaultsToVersion13WithHTTP2(t *testing.T) {
+	t.Parallel()
 	i, id := mustInit(t), newIdentity(t)
 	p := mustServeTLS(t, i, id)
 	resp, err := ready(id.client(t, 0), p)
@@ -108,6 +109,7 @@ func TestTLSDefaultsToVersion13WithHTTP2(t *testing.T) {
 }
 
 func TestCertificateIsReplacedOnlyTogetherWithItsKey(t *testing.T) {
+	t.Parallel()
 	i, first, second := mustInit(t), newIdentity(t), newIdentity(t)
 	p := mustServeTLS(t, i, first)
 	connected := first.client(t, 0)
@@ -133,6 +135,7 @@ func TestCertificateIsReplacedOnlyTogetherWithItsKey(t *testing.T) {
 }
 
 func TestTLSIsNotTurnedOffWithoutARestart(t *testing.T) {
+	t.Parallel()
 	i, id := mustInit(t), newIdentity(t)
 	p := mustServeTLS(t, i, id)
 	i.mustEdit(t, "strongroom.yaml", "tls: {certificate: tls.crt, key: tls.key}", "drain: 10s")
@@ -143,6 +146,7 @@ func TestTLSIsNotTurnedOffWithoutARestart(t *testing.T) {
 }
 
 func TestExpiringCertificateIsReported(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustServeTLS(t, i, newIdentityUntil(t, time.Now().Add(10*time.Minute)))
 	p.mustSay(t, regexp.MustCompile(`level=WARN msg="certificate 1 of listen.tls.certificate expires on .*" about=certificate`))
@@ -169,6 +173,7 @@ func TestExpiringCertificateIsReported(t *testing.T) {
 }
 
 func TestPlainHTTPOnANetworkGetsAWarning(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "127.0.0.1:3000", "0.0.0.0:0")
 	const what = "listen.address: secrets and credentials cross the network unencrypted"

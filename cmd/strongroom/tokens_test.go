@@ -97,6 +97,7 @@ func mustReviewTokens(t *testing.T, s *kubetest.Server) (namespace string) {
 // Pods, an identity provider and API keys share the Authorization header, in
 // any order of the strategies.
 func TestStrategiesWithOneHeaderClaimOnlyTheirOwnCredentials(t *testing.T) {
+	t.Parallel()
 	cluster := kubetest.Start(t)
 	namespace := mustReviewTokens(t, cluster)
 	sso := newIssuer(t)
@@ -169,6 +170,7 @@ func (p *process) awaitRights(t *testing.T, token string) {
 // A running server has the issuer's public keys. Without one, explain fetches
 // them.
 func TestExplainNamesTheCallerOfAToken(t *testing.T) {
+	t.Parallel()
 	sso := newIssuer(t)
 	i := mustInit(t)
 	i.takeTokens(t, sso)
@@ -189,6 +191,7 @@ func TestExplainNamesTheCallerOfAToken(t *testing.T) {
 
 // Callers of the APIs get the same 401 for each reason.
 func TestExplainSaysWhyATokenIsRejected(t *testing.T) {
+	t.Parallel()
 	sso := newIssuer(t)
 	i := mustInit(t)
 	i.takeTokens(t, sso)
@@ -244,6 +247,7 @@ auth:
 
 // A reload must keep public keys that cannot be fetched again at that moment.
 func TestIssuerKeysSurviveAReload(t *testing.T) {
+	t.Parallel()
 	sso := newIssuer(t)
 	i := mustInit(t)
 	i.takeTokens(t, sso)
@@ -262,6 +266,7 @@ func TestIssuerKeysSurviveAReload(t *testing.T) {
 }
 
 func TestRequestChangesNothingIfItsTokenExpiresMeanwhile(t *testing.T) {
+	t.Parallel()
 	sso := newIssuer(t)
 	i := mustInit(t)
 	i.takeTokens(t, sso)

@@ -54,6 +54,7 @@ func tourOf(text string) (steps []typed) {
 }
 
 func TestTourInReadmeRunsAtATerminal(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skipf("THE TOUR IN THE README IS NOT TESTED: %v", err)
 	}

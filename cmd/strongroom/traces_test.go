@@ -129,6 +129,7 @@ func serveTraced(t *testing.T, i install, env ...string) *process {
 const secretRoute = "/api/app/:app_id/secrets/:secret_name"
 
 func TestTracesFollowARequestIntoStoreAndLog(t *testing.T) {
+	t.Parallel()
 	i, r := mustInit(t), mustReceiveTraces(t)
 	p := serveTraced(t, i, "OTEL_EXPORTER_OTLP_ENDPOINT="+r.URL)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"`+canary+`","data":[{"key":"k","value":"`+canary+`"}]}`)
@@ -175,6 +176,7 @@ func TestTracesFollowARequestIntoStoreAndLog(t *testing.T) {
 }
 
 func TestTraceOfTheCallerContinues(t *testing.T) {
+	t.Parallel()
 	i, r := mustInit(t), mustReceiveTraces(t)
 	p := serveTraced(t, i, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+r.URL+"/v1/traces")
 	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+p.address+app, nil)
@@ -199,6 +201,7 @@ func TestTraceOfTheCallerContinues(t *testing.T) {
 }
 
 func TestTracesAreOffUnlessNamed(t *testing.T) {
+	t.Parallel()
 	i, r := mustInit(t), mustReceiveTraces(t)
 	for _, env := range [][]string{
 		nil, {"OTEL_EXPORTER_OTLP_ENDPOINT=" + r.URL, "OTEL_SDK_DISABLED=true"}, {"OTEL_EXPORTER_OTLP_ENDPOINT=" + r.URL, "OTEL_TRACES_EXPORTER=none"},
@@ -213,6 +216,7 @@ func TestTracesAreOffUnlessNamed(t *testing.T) {
 }
 
 func TestMistakesInTheVariablesForTracesStopTheStart(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	for variable, said := range map[string]string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=127.0.0.1:4318": "OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL such as http://127.0.0.1:4318",
@@ -233,6 +237,7 @@ func TestMistakesInTheVariablesForTracesStopTheStart(t *testing.T) {
 
 // A collector that is away costs nothing but spans.
 func TestMissingReceiverOfTracesFailsNoRequest(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := serveTraced(t, i, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+mustFindAddress(t), "OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_EXPORTER_OTLP_TIMEOUT=500")
 	p.want(t, 200, "GET", app, i.pskHeader(), "")

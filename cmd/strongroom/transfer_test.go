@@ -11,6 +11,7 @@ import (
 )
 
 func TestExportThenImportChangesNothing(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "it's \"5\" $A # \\n", "TOKEN")
 	p.mustSet(t, "a\nb\n\n", "NOTE") // --stdin drops one line break
@@ -43,6 +44,7 @@ func TestExportThenImportChangesNothing(t *testing.T) {
 }
 
 func TestImportShowsChangesAndAsks(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "old-value", "A", "--description", "kept")
 	p.mustSet(t, "same-value", "B")
@@ -74,6 +76,7 @@ func TestImportShowsChangesAndAsks(t *testing.T) {
 }
 
 func TestABadLineOfAnImportChangesNothing(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	dir := mustTempDir(t)
 	for text, says := range map[string]string{
@@ -90,6 +93,7 @@ func TestABadLineOfAnImportChangesNothing(t *testing.T) {
 }
 
 func TestImportIntoDataKeysOfAnApp(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "me", "shop", "db.USER")
 	file := filepath.Join(mustTempDir(t), "db.env")
@@ -100,6 +104,7 @@ func TestImportIntoDataKeysOfAnApp(t *testing.T) {
 }
 
 func TestManySecretsAreImported(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.useFast(t)
 	all := map[string]string{}
@@ -117,6 +122,7 @@ func TestManySecretsAreImported(t *testing.T) {
 }
 
 func TestCopyShowsNoValueAndNeedsAYes(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "copied-value", "TOKEN", "--description", "words")
 	other := mustInit(t)
@@ -192,6 +198,7 @@ func TestEditSendsOnlyChangesAndLeavesNoFile(t *testing.T) {
 }
 
 func TestTemplateIsFilledOrNotWritten(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	p.mustSet(t, "tok<en>", "TOKEN")
 	p.mustSet(t, "pw", "shop", "db.PASSWORD")

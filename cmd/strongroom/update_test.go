@@ -16,6 +16,7 @@ const (
 // Each client reads the current number and writes the next one, if it is
 // unchanged.
 func TestNoUpdateIsLostAmong64Writers(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	p := mustStart(t, mustBuildFast(t), "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"counter","data":[{"key":"n","value":"0"}]}`)

@@ -7,6 +7,7 @@ import (
 
 // The server of user/<id> and me is that of the chosen profile.
 func TestChosenProfileDecidesTheServerOfAUser(t *testing.T) {
+	t.Parallel()
 	p := mustLogIn(t)
 	other := mustInit(t)
 	server := mustServe(t, other)

@@ -14,6 +14,7 @@ const slowFlush = 2 * time.Second
 // With audit.value_reads: written, a value read waits for no flush, not even for that of a
 // change at the same time. Counted reads and changes do.
 func TestValueReadsDoNotWaitForTheDisk(t *testing.T) {
+	t.Parallel()
 	i := mustInit(t)
 	i.mustEdit(t, "strongroom.yaml", "stores:", "audit: {value_reads: written}\nstores:")
 	fast := mustServe(t, i)
@@ -38,10 +39,12 @@ func TestValueReadsDoNotWaitForTheDisk(t *testing.T) {
 			t.Errorf("a change takes %v, less than a flush", took)
 		}
 	})
+	var reads []time.Duration
 	for range 10 {
-		if took := takes("GET", app+"/a/reveal", i.pskHeader(), ""); took > slowFlush-500*time.Millisecond {
-			t.Errorf("a value read takes %v, where a flush takes %v", took, slowFlush)
-		}
+		reads = append(reads, takes("GET", app+"/a/reveal", i.pskHeader(), ""))
+	}
+	if took := median(reads); took > slowFlush/2 { // of one alone, a busy machine may be the cause
+		t.Errorf("a value read takes %v, where a flush takes %v", took, slowFlush)
 	}
 	all.Wait()
 	if took := takes("GET", app+"/a/reveal", "Authorization-PSK: "+counted, ""); took < slowFlush {
