@@ -7,7 +7,7 @@ CLIENTS := internal/test/clients/programs
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build man screenshots run install packages packages-test reproducible kubetest test lint peers generate verify vault-clients clients bench profile crash faults twice linear upgrades reloads flood hostile timing fuzz series scale dotenv runs clean
+.PHONY: help build programs man screenshots run install packages packages-test reproducible kubetest test lint peers generate verify vault-clients clients bench profile crash faults twice linear upgrades reloads flood hostile timing fuzz series scale dotenv runs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -71,15 +71,27 @@ kubetest: ## Build the Kubernetes API server for the tests (only once)
 	@echo '== Kubernetes API server for the tests (the first build takes minutes)'
 	go run ./internal/test/kubetest/prebuild
 
-# The other modules run beside the main one, which waits for its servers most of the time. Their output comes last.
-test: kubetest ## Run all tests, and count them
+# The programs that the tests run, built once for the tests of all modules.
+PROGRAMS := $(CURDIR)/.bin/tested
+programs:
+	@echo '== building the programs that the tests run'
+	@go build -race -buildvcs=false -ldflags '-X main.version=v0-test' -o $(PROGRAMS)/race/strongroom ./cmd/strongroom
+	@go build -buildvcs=false -ldflags '-X main.version=v0-test' -o $(PROGRAMS)/fast/strongroom ./cmd/strongroom
+	@cd internal/test/oidctest && go build -race -o $(PROGRAMS)/race/provider ./provider
+
+# The tests of cmd/strongroom wait for their servers most of the time, so they run beside the rest, whose output comes last. The
+# race detector checks their servers and commands, but not the test binary itself, which would take twice the time.
+# vet is a part of make lint. With GORACE, each test binary does not wait for a second at its end.
+test: kubetest programs ## Run all tests, and count them
 	@echo '== tests of all modules (compiling the validators for the first time takes minutes)'
 	@beside=$$(mktemp); trap 'rm -f "$$beside"' EXIT; \
+	export STRONGROOM_PROGRAMS=$(PROGRAMS) GORACE=atexit_sleep_ms=10; \
 	$(TOOL) gotestsum --format pkgname --raw-command -- sh -c '\
-		{ for module in internal/tools $(addprefix internal/test/,contracttest oidctest browsertest); do \
-			(cd $$module && STRONGROOM_RACE=1 go test -json -count=1 ./...) || failed=1; \
+		{ go test -json -vet=off -race -timeout 30m $$(go list ./... | grep -v /cmd/strongroom$$) || failed=1; \
+		for module in internal/tools $(addprefix internal/test/,contracttest oidctest browsertest); do \
+			(cd $$module && go test -json -vet=off -count=1 ./...) || failed=1; \
 		done; exit $${failed:-0}; } >'"$$beside"' & \
-		go test -json -race -timeout 30m ./... || failed=1; \
+		go test -json -vet=off -parallel 4 -timeout 30m ./cmd/strongroom || failed=1; \
 		wait $$! || failed=1; \
 		cat '"$$beside"'; \
 		exit $${failed:-0}' # -count=1: the cache does not see the server change
@@ -205,16 +217,18 @@ hostile: ## Attack the server with N=2200 stalled connections and memory-consumi
 timing: ## Time N=1000000 rejections of each kind of API key
 	STRONGROOM_TIMING=$(or $(N),1000000) $(PROOF) -run TestTimingOfARejectionRevealsNothing ./internal/issued
 
-# Go 1.26 sometimes reports the end of -fuzztime as a failure (go.dev/issue/75804).
-# A real failure also logs "Failing input written".
+# Two targets run at a time, each with one worker. Go 1.26 sometimes reports the end of -fuzztime as a failure
+# (go.dev/issue/75804). A real failure also logs "Failing input written".
+FUZZERS := $(shell grep -ro --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' internal | sed 's,^\(.*\)/[^/]*:func ,\1@,')
+.PHONY: $(FUZZERS)
 fuzz: ## Fuzz every parser for N=10s
-	@set -e; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; for package in $$(go list ./internal/...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			echo "== $$package $$target"; \
-			{ go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(N),10s) -fuzzminimizetime 1s $$package 2>&1 || echo FAILED; } | tee "$$log"; \
-			if grep -q '^FAILED$$' "$$log" && { grep -q 'Failing input written' "$$log" || ! grep -qx ' *context deadline exceeded' "$$log"; }; then exit 1; fi; \
-		done; \
-	done
+	@$(MAKE) --no-print-directory -j2 --output-sync=target $(FUZZERS)
+
+$(FUZZERS):
+	@set -e; log=$$(mktemp); trap 'rm -f "$$log"' EXIT; echo "== $@"; \
+	{ go test -vet=off -run '^$$' -fuzz '^$(lastword $(subst @, ,$@))$$' -fuzztime $(or $(N),10s) -fuzzminimizetime 1s -parallel 1 \
+		./$(firstword $(subst @, ,$@)) 2>&1 || echo FAILED; } | tee "$$log"; \
+	! grep -q '^FAILED$$' "$$log" || { ! grep -q 'Failing input written' "$$log" && grep -qx ' *context deadline exceeded' "$$log"; }
 
 tokens: ## Mutate a valid token N=1000000 times
 	STRONGROOM_MUTATIONS=$(or $(N),1000000) $(PROOF) -run TestMutationsOfAGoodToken ./internal/auth/oidc

@@ -1,9 +1,13 @@
 // These tests use the program from the outside: the real binary, real sockets,
 // real files. Start reading at process_test.go, which starts and stops it.
+//
+// Tests run in parallel, because they wait for processes most of the time. Exceptions
+// are tests that measure times, change the environment, or search the whole machine.
 package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +24,10 @@ import (
 
 // program is the binary under test, built with the race detector.
 var program string
+
+// programsEnv names a directory with race/strongroom and fast/strongroom, which make test
+// builds once for the tests of all modules. Without it, each test binary builds its own.
+const programsEnv = "STRONGROOM_PROGRAMS"
 
 // patience is the time limit for quick operations on a busy machine.
 const patience = 60 * time.Second
@@ -53,14 +61,15 @@ func testProgram(m *testing.M) int {
 	// Otherwise the race detector would wait for a second whenever a program
 	// exits.
 	_ = os.Setenv("GORACE", "atexit_sleep_ms=10")
-	program = filepath.Join(dir, "race", "strongroom")
+	programs := cmp.Or(os.Getenv(programsEnv), dir)
+	program = filepath.Join(programs, "race", "strongroom")
 	if err := build(program, "-race"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	// Only some tests need the fast binary, so it is built on demand.
 	fastProgram = sync.OnceValues(func() (string, error) {
-		path := filepath.Join(dir, "fast", "strongroom")
+		path := filepath.Join(programs, "fast", "strongroom")
 		return path, build(path)
 	})
 	return m.Run()
@@ -78,7 +87,11 @@ func mustBuildFast(t *testing.T) string {
 	return path
 }
 
+// build does nothing if make test has built the program.
 func build(path string, flags ...string) error {
+	if os.Getenv(programsEnv) != "" {
+		return nil
+	}
 	args := slices.Concat([]string{"build", "-buildvcs=false"}, flags, []string{"-ldflags", "-X main.version=v0-test", "-o", path, "."})
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)

@@ -15,23 +15,23 @@ import (
 	"testing"
 )
 
-// Programs from the tree, each built once. go test removes them with the test binary.
+// Programs from the tree, each built once, unless make test has built them with the race
+// detector. go test removes them with the test binary.
 var (
 	program  = sync.OnceValues(func() (path string, err error) { return build("../../..", "strongroom", "./cmd/strongroom") })
 	provider = sync.OnceValues(func() (path string, err error) { return build("../oidctest", "provider", "./provider") })
 )
 
 func build(module, name, pkg string) (path string, err error) {
+	if programs := os.Getenv("STRONGROOM_PROGRAMS"); programs != "" {
+		return filepath.Join(programs, "race", name), nil
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
 	path = filepath.Join(filepath.Dir(self), name)
-	args := []string{"build", "-o", path, pkg}
-	if os.Getenv("STRONGROOM_RACE") != "" { // make test sets it
-		args = []string{"build", "-race", "-o", path, pkg}
-	}
-	build := exec.Command("go", args...)
+	build := exec.Command("go", "build", "-o", path, pkg)
 	build.Dir = module
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", name, err, out)

@@ -14,9 +14,12 @@ import (
 	"testing"
 )
 
-// program builds strongroom from the tree, once, with the race detector. go test removes it with
-// the test binary.
+// program builds strongroom from the tree, once, with the race detector, unless make test has done
+// so. go test removes it with the test binary.
 var program = sync.OnceValues(func() (path string, err error) {
+	if programs := os.Getenv("STRONGROOM_PROGRAMS"); programs != "" {
+		return filepath.Join(programs, "race", "strongroom"), nil
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return "", err

@@ -18,9 +18,12 @@ import (
 	"testing"
 )
 
-// programs builds Strongroom and the provider from the tree, once. go test removes
-// them with the test binary.
+// programs builds Strongroom and the provider from the tree, once, unless make test has
+// done so. go test removes them with the test binary.
 var programs = sync.OnceValues(func() (dir string, err error) {
+	if programs := os.Getenv("STRONGROOM_PROGRAMS"); programs != "" {
+		return filepath.Join(programs, "race"), nil
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
