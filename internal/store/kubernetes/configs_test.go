@@ -7,9 +7,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
 	"k8s.io/client-go/rest"
 
@@ -19,7 +22,10 @@ import (
 	"github.com/strongroom/strongroom/internal/test/kubetest"
 )
 
-const configs = "../../../configs/kubernetes"
+const (
+	configs  = "../../../configs/kubernetes"
+	postgres = "../kubernetes-postgres" // from configs
+)
 
 // read returns the objects in a file of configs/kubernetes.
 func read(t testing.TB, name string) (objects []object) {
@@ -47,16 +53,28 @@ func installed(t testing.TB) *kubetest.Server {
 	t.Helper()
 	server := kubetest.Start(t)
 	install.Do(func() {
-		for _, name := range read(t, "kustomization.yaml")[0]["resources"].([]any) {
-			for _, o := range read(t, name.(string)) {
-				server.Apply(t, o)
-			}
+		for _, o := range resources(t, ".") {
+			server.Apply(t, o)
 		}
 	})
 	return server
 }
 
 var install sync.Once
+
+// resources returns the objects of the kustomization in a directory, in their order.
+func resources(t testing.TB, dir string) (objects []object) {
+	t.Helper()
+	for _, name := range read(t, filepath.Join(dir, "kustomization.yaml"))[0]["resources"].([]any) {
+		path := filepath.Join(dir, name.(string))
+		if filepath.Ext(path) == ".yaml" {
+			objects = append(objects, read(t, path)...)
+		} else {
+			objects = append(objects, resources(t, path)...)
+		}
+	}
+	return objects
+}
 
 // asStrongroom returns the client config of the pod in configs/kubernetes.
 func asStrongroom(t testing.TB, server *kubetest.Server) *rest.Config {
@@ -69,7 +87,7 @@ func asStrongroom(t testing.TB, server *kubetest.Server) *rest.Config {
 func newNamespace(t testing.TB, server *kubetest.Server) string {
 	t.Helper()
 	namespace := server.Namespace(t)
-	for _, o := range read(t, "rbac.yaml") {
+	for _, o := range read(t, "shared/rbac.yaml") {
 		metadata := o["metadata"].(object)
 		if metadata["namespace"] != "app-secrets" {
 			continue
@@ -93,19 +111,70 @@ func TestEverythingInConfigsCanBeApplied(t *testing.T) {
 	await(t, "the role to count", func() bool { return st.Check(t.Context()) == nil })
 }
 
-func TestConfigInTheConfigMapLoads(t *testing.T) {
-	text := read(t, "config.yaml")[0]["data"].(object)["strongroom.yaml"].(string)
-	file := filepath.Join(t.TempDir(), "strongroom.yaml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+// Both directories describe objects of the same names, so the objects with a database go to
+// another namespace.
+func TestServersThatShareADatabaseCanBeApplied(t *testing.T) {
+	server := installed(t)
+	namespace := server.Namespace(t)
+	applied := map[any]object{}
+	for _, o := range resources(t, postgres) {
+		metadata := o["metadata"].(object)
+		if metadata["namespace"] != "strongroom" {
+			continue
+		}
+		metadata["namespace"] = namespace
+		server.Apply(t, o)
+		applied[o["kind"]] = o
 	}
-	cfg, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
+	labels := applied["Deployment"]["spec"].(object)["template"].(object)["metadata"].(object)["labels"]
+	for kind, selector := range map[string]any{
+		"Service":             applied["Service"]["spec"].(object)["selector"],
+		"Deployment":          applied["Deployment"]["spec"].(object)["selector"].(object)["matchLabels"],
+		"PodDisruptionBudget": applied["PodDisruptionBudget"]["spec"].(object)["selector"].(object)["matchLabels"],
+	} {
+		if diff := cmp.Diff(labels, selector); diff != "" {
+			t.Errorf("the %s does not select the pods of the Deployment: %s", kind, diff)
+		}
 	}
-	if got := cfg.Stores["cluster"].Kubernetes.Namespace; got != "app-secrets" {
-		t.Errorf("the store is in namespace %q", got)
+}
+
+func TestConfigsInTheConfigMapsLoad(t *testing.T) {
+	for dir, container := range map[string]object{
+		".":      containerOf(read(t, "statefulset.yaml")[0]),
+		postgres: containerOf(read(t, filepath.Join(postgres, "deployment.yaml"))[0]),
+	} {
+		text := read(t, filepath.Join(dir, "config.yaml"))[0]["data"].(object)["strongroom.yaml"].(string)
+		file := filepath.Join(t.TempDir(), "strongroom.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.Stores["cluster"].Kubernetes.Namespace; got != "app-secrets" {
+			t.Errorf("%s: the store is in namespace %q", dir, got)
+		}
+		for _, path := range regexp.MustCompile(`(/etc|/var)/[^,}\s]+`).FindAllString(text, -1) {
+			if !isMounted(container, path) {
+				t.Errorf("%s: the config names %s, which is in no volume of the pod", dir, path)
+			}
+		}
 	}
+}
+
+// containerOf returns the only container of a StatefulSet or Deployment.
+func containerOf(o object) object {
+	return o["spec"].(object)["template"].(object)["spec"].(object)["containers"].([]any)[0].(object)
+}
+
+func isMounted(container object, path string) bool {
+	for _, mount := range container["volumeMounts"].([]any) {
+		if strings.HasPrefix(path, mount.(object)["mountPath"].(string)+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // TestPolicyRejectsChangesToForeignSecrets sends requests with Strongroom's account

@@ -62,6 +62,25 @@ func TestKubectlAppliesTheConfigs(t *testing.T) {
 	}
 }
 
+func TestKubectlReadsTheKustomizationsLikeTheTests(t *testing.T) {
+	run := kubectl(t, installed(t))
+	for _, dir := range []string{".", postgres} {
+		var want []string
+		for _, o := range resources(t, dir) {
+			want = append(want, o["kind"].(string))
+		}
+		var got []string
+		for line := range strings.Lines(run("", "kustomize", filepath.Join(configs, dir))) {
+			if kind, ok := strings.CutPrefix(line, "kind: "); ok {
+				got = append(got, strings.TrimSpace(kind))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", dir, diff)
+		}
+	}
+}
+
 func TestKubectlAndTheStoreChangeTheSameSecret(t *testing.T) {
 	server := installed(t)
 	run := kubectl(t, server)

@@ -110,6 +110,8 @@ var resources = map[string]string{
 	"RoleBinding":                      "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/rolebindings",
 	"ClusterRole":                      "/apis/rbac.authorization.k8s.io/v1/clusterroles",
 	"ClusterRoleBinding":               "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+	"Deployment":                       "/apis/apps/v1/namespaces/%s/deployments",
+	"PodDisruptionBudget":              "/apis/policy/v1/namespaces/%s/poddisruptionbudgets",
 	"StatefulSet":                      "/apis/apps/v1/namespaces/%s/statefulsets",
 	"Job":                              "/apis/batch/v1/namespaces/%s/jobs",
 	"CronJob":                          "/apis/batch/v1/namespaces/%s/cronjobs",
