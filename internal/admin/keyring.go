@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -49,8 +50,8 @@ func (s *Service) Rotate(ctx context.Context, caller secret.Caller) (Keyring, er
 	err := s.record(ctx, caller, rotateKeyring, func() error {
 		// Claim the reseal before the new key exists: otherwise a concurrent Prune could
 		// drop the old key, which still seals all records.
-		if !s.beginReseal() {
-			return ErrResealing
+		if err := s.beginReseal(ctx); err != nil {
+			return err
 		}
 		if _, err := s.Parts.Keyring.Rotate(ctx); err != nil {
 			s.endReseal()
@@ -67,8 +68,8 @@ func (s *Service) Rotate(ctx context.Context, caller secret.Caller) (Keyring, er
 // ErrResealing.
 func (s *Service) Prune(ctx context.Context, caller secret.Caller) (Keyring, error) {
 	err := s.record(ctx, caller, pruneKeyring, func() error {
-		if !s.beginReseal() {
-			return ErrResealing
+		if err := s.beginReseal(ctx); err != nil {
+			return err
 		}
 		defer s.endReseal()
 		// Reseal again to be certain: a record under a dropped key would be lost.
@@ -115,30 +116,71 @@ func wait(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
+// resumeReseal starts a reseal in the background if there are retired keys, unless this
+// process has done one since the last rotation or another is running.
+func (s *Service) resumeReseal() {
+	ring := s.Parts.Keyring.Ring()
+	s.mu.Lock()
+	needed := len(ring.IDs()) > 1 && s.reseal.sealed != ring.Primary()
+	s.mu.Unlock()
+	if !needed {
+		return
+	}
+	switch err := s.beginReseal(s.lifetime); {
+	case err == nil:
+		s.resealInBackground()
+	case !errors.Is(err, ErrResealing) && s.lifetime.Err() == nil:
+		s.log.Error("resuming the reseal of records", "error", err)
+	}
+}
+
 // resealInBackground reseals all records. The caller has called beginReseal.
 func (s *Service) resealInBackground() {
 	s.background.Go(func() {
 		defer s.endReseal()
+		primary := s.Parts.Keyring.Ring().Primary()
 		switch err := s.resealAll(s.lifetime); {
 		case err == nil:
-			s.log.Info("all records are sealed with the primary key", "key", s.Parts.Keyring.Ring().Primary())
+			s.mu.Lock()
+			s.reseal.sealed = primary
+			s.mu.Unlock()
+			s.log.Info("all records are sealed with the primary key", "key", primary)
 		case s.lifetime.Err() == nil:
 			s.log.Error("resealing records", "error", err)
 		}
 	})
 }
 
-func (s *Service) beginReseal() bool {
+// beginReseal returns ErrResealing while a reseal is running, here or on another node.
+func (s *Service) beginReseal(ctx context.Context) error {
+	s.mu.Lock()
+	running := s.reseal.done != nil
+	if !running {
+		s.reseal.done = make(chan struct{})
+	}
+	s.mu.Unlock()
+	if running {
+		return ErrResealing
+	}
+	lease, err := Take(ctx, s.Duties, resealDuty)
+	if lease == nil {
+		s.endReseal()
+		return cmp.Or(err, ErrResealing)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reseal.done != nil {
-		return false
-	}
-	s.reseal.done = make(chan struct{})
-	return true
+	s.reseal.lease = lease
+	return nil
 }
 
 func (s *Service) endReseal() {
+	s.mu.Lock()
+	lease := s.reseal.lease
+	s.reseal.lease = nil
+	s.mu.Unlock()
+	if lease != nil {
+		lease.Release() // before the next reseal can begin here
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.reseal.done)

@@ -48,6 +48,8 @@ type Parts struct {
 	Retention time.Duration
 	// Clock is the machine's clock.
 	Clock issued.Clock
+	// Duties decide what this process does of the work that one node does for all.
+	Duties Duties
 }
 
 // A Service administers a state file. It is safe for concurrent use.
@@ -70,9 +72,17 @@ type Service struct {
 }
 
 type progress struct {
-	done chan struct{} // closed when the reseal is done; nil while none is running
-	rows int           // rows checked
+	done   chan struct{} // closed when the reseal is done; nil while none is running
+	rows   int           // rows checked
+	lease  *Lease        // of the duty, while one is running
+	sealed uint32        // the key that sealed all records after the last one
 }
+
+// Duties of the service.
+const (
+	tidyDuty   = "tidy"
+	resealDuty = "reseal"
+)
 
 // Open returns a service. It resumes a reseal that an earlier process left incomplete.
 // Close it before its parts.
@@ -80,14 +90,13 @@ func Open(parts Parts, log *slog.Logger) *Service {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Service{Parts: parts, log: log, stop: stop, lifetime: ctx}
 	s.clock = openTidyClock(parts.Clock, parts.File, s.lastRecorded)
-	if len(s.Keyring.Ring().IDs()) > 1 && s.beginReseal() {
-		s.resealInBackground()
-	}
+	s.resumeReseal()
 	return s
 }
 
-// TidyHourly starts removing data by age in the background: at once and then every hour.
-// Only a server does; a command leaves the state file as it is.
+// TidyHourly starts removing data by age in the background: at once and then every hour. It
+// also resumes a reseal that another node has left incomplete. Only a server does; a command
+// leaves the state as it is.
 func (s *Service) TidyHourly() { s.background.Go(s.tidyHourly) }
 
 // Close ends background work. The next process resumes it.
@@ -184,13 +193,26 @@ func (s *Service) tidyHourly() {
 			s.log.Warn("the clock has jumped ahead: nothing is removed by age until it is confirmed; see strongroom doctor", "by", now.Ahead.Round(time.Second))
 		}
 		held = now.Ahead > 0
-		s.tidy(now.Time)
+		if s.isToTidy() {
+			s.tidy(now.Time)
+		}
+		s.resumeReseal()
 		select {
 		case <-tick.C:
 		case <-s.lifetime.Done():
 			return
 		}
 	}
+}
+
+// isToTidy reports whether this node has to tidy in this hour. A node keeps the duty for a
+// little longer than that, so that it also has the next turn.
+func (s *Service) isToTidy() bool {
+	has, err := s.Duties.Claim(s.lifetime, tidyDuty, time.Hour+time.Minute)
+	if err != nil && s.lifetime.Err() == nil {
+		s.log.Error("claiming the hourly tidying", "error", err)
+	}
+	return has
 }
 
 // tidy removes data that is old at the given time.

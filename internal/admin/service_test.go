@@ -47,11 +47,12 @@ type place struct {
 	retention time.Duration
 	clock     issued.Clock
 	log       slog.Handler
+	duties    admin.Duties
 }
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{path: filepath.Join(t.TempDir(), "state.db"), kek: source{seal.NewKey()}, clock: issued.SystemClock(), log: slog.DiscardHandler}
+	p := &place{path: filepath.Join(t.TempDir(), "state.db"), kek: source{seal.NewKey()}, clock: issued.SystemClock(), log: slog.DiscardHandler, duties: admin.Alone{}}
 	p.opts = bolt.Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20}
 	err := admin.CreateState(t.Context(), p.path, p.kek)
 	if err != nil {
@@ -77,7 +78,7 @@ func (p *place) open(t *testing.T) (s *admin.Service, closeAll func()) {
 	issuedKeys, err := issued.Open(file, keys.Ring(), log, issued.SystemClock(), slog.New(slog.DiscardHandler))
 	must(err)
 	s = admin.Open(admin.Parts{
-		File: file, Audit: log, Keys: issuedKeys, Sessions: session.Open(file, keys.Ring(), log), LastAccess: accesses, Keyring: keys, KeySource: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock,
+		File: file, Audit: log, Keys: issuedKeys, Sessions: session.Open(file, keys.Ring(), log), LastAccess: accesses, Keyring: keys, KeySource: p.kek, Stores: map[string]*bolt.Store{"embedded": store}, Retention: p.retention, Clock: p.clock, Duties: p.duties,
 	}, slog.New(p.log))
 	s.TidyHourly() // like a server
 	return s, func() {

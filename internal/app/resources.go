@@ -99,7 +99,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	r.sessions = session.Open(file, ring, r.audit)
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, Sessions: r.sessions, LastAccess: accesses, Keyring: keys, KeySource: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(),
+		File: file, Audit: r.audit, Keys: r.keys, Sessions: r.sessions, LastAccess: accesses, Keyring: keys, KeySource: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(), Duties: admin.Alone{},
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {

@@ -1,0 +1,4 @@
+package admin
+
+// TakeFor is [Take] with other times.
+var TakeFor = take
