@@ -114,7 +114,7 @@ func identityFlag(c *cobra.Command, identity *string) {
 func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (err error) {
 	beside := filepath.Dir(from)
 	if from == standard {
-		beside = filepath.Dir(cfg.State.Path)
+		beside = filepath.Dir(cfg.State.File())
 	}
 	owner, err := safefile.OwnerOf(beside)
 	if err != nil {
@@ -130,7 +130,7 @@ func verifyBackup(c *cobra.Command, cfg *config.Config, from, identity string) (
 	}
 	defer func() { err = errors.Join(err, owner.Do(func() error { return os.RemoveAll(dir) })) }()
 	elsewhere := *cfg
-	elsewhere.State.Path = filepath.Join(dir, "state.db")
+	elsewhere.State = config.State{Path: filepath.Join(dir, "state.db"), Key: cfg.State.Key, JournalBytes: new(int64)}
 	// The backup may be older than the anchor, and verifying it must not move the anchor.
 	elsewhere.Audit = config.Audit{}
 	if err := restore(c, &elsewhere, from, identity); err != nil {
@@ -143,8 +143,9 @@ func restoreCommand() *cobra.Command {
 	var file, from, identity string
 	c := &cobra.Command{
 		Use:   "restore --from BACKUP",
-		Short: "Create the state file from a backup, where there is none",
-		Long: `Create the state file of the config from a backup. A state file that exists is not changed: move it away first.
+		Short: "Create the state from a backup, where there is none",
+		Long: `Create the state of the config from a backup: a state file, or the tables in an empty database. A state that exists is not changed:
+move the file away first, or take another database. A backup of one kind can be restored to the other.
 The backup is opened with state.key, or with --identity if it was encrypted for an age recipient.`,
 		Example: `  strongroom restore --from /backup/strongroom-2026-11-29`,
 		Args:    noArgs,
@@ -156,7 +157,11 @@ The backup is opened with state.key, or with --identity if it was encrypted for 
 			if err := restore(c, cfg, from, identity); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is restored\n", cfg.State.Path)
+			restored := cfg.State.Path
+			if cfg.State.Postgres != nil {
+				restored = "the state in the database"
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is restored\n", restored)
 			return errors.Join(err, remindOfAnchor(c.ErrOrStderr(), cfg.Audit.Anchor))
 		},
 	}
@@ -203,5 +208,5 @@ func restore(c *cobra.Command, cfg *config.Config, from, identity string) error 
 	if err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}
-	return admin.Restore(c.Context(), cfg.State.Path, plain, source)
+	return app.RestoreState(c.Context(), cfg.State, plain, version)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -16,11 +17,11 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/grant"
-	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/seal"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/postgres"
 )
 
 //go:embed init.yaml
@@ -37,15 +38,17 @@ console: {}
 const (
 	configFile      = "strongroom.yaml"
 	stateFile       = "data/strongroom.db"
+	cacheDir        = "data/cache" // of a database
+	databaseURLFile = "keys/database-url"
 	stateKeyFile    = "keys/state.key"
 	sessionKeysFile = "keys/session-keys.yaml"
 	pskFile         = "keys/psks.yaml"
 )
 
 func initCommand() *cobra.Command {
-	var dir, file, keysOut string
+	var file string
 	var ifMissing bool
-	var console bool
+	var o initOptions
 	c := &cobra.Command{
 		Use:   "init --dir DIR",
 		Short: "Create a config, keys and an empty state file",
@@ -59,8 +62,11 @@ everything, including reveal. strongroom apikey rotate replaces one.
 With --console, the config also serves the web console, at /console, and the keys also
 administer the whole server.
 
-With --config FILE instead, init creates only the empty state file that this config names, with the key
-that it names. With --if-missing it does nothing if the state file exists.`,
+With --postgres FILE the state is in a database, which several nodes can share. init creates the tables there, and
+copies the URL to DIR/keys. For another node, copy DIR without its directory data.
+
+With --config FILE instead, init creates only the empty state that this config describes, with the key
+that it names. With --if-missing it does nothing if the state exists.`,
 		Example: `  strongroom init --dir strongroom --keys-out api-keys
   strongroom init --config /etc/strongroom/strongroom.yaml`,
 		Args: noArgs,
@@ -68,16 +74,19 @@ that it names. With --if-missing it does nothing if the state file exists.`,
 			if file != "" {
 				return initializeState(c.Context(), file, ifMissing)
 			}
-			return initialize(c, dir, keysOut, console)
+			return initialize(c, o)
 		},
 	}
-	c.Flags().StringVar(&dir, "dir", "", "the `directory`, created if it does not exist")
+	c.Flags().StringVar(&o.dir, "dir", "", "the `directory`, created if it does not exist")
 	c.Flags().StringVar(&file, "config", "", "the config `file` for which to create only the state file")
-	c.Flags().StringVar(&keysOut, "keys-out", "", "a new `file` for the API keys, instead of standard output")
-	c.Flags().BoolVar(&console, "console", false, "serve the web console at /console: sign in with one of the API keys")
+	c.Flags().StringVar(&o.keysOut, "keys-out", "", "a new `file` for the API keys, instead of standard output")
+	c.Flags().StringVar(&o.database, "postgres", "", "a `file` with the URL of an empty PostgreSQL database, for several nodes")
+	c.Flags().BoolVar(&o.console, "console", false, "serve the web console at /console: sign in with one of the API keys")
 	c.Flags().BoolVar(&ifMissing, "if-missing", false, "with --config, succeed without a change if the state file exists")
 	_ = c.MarkFlagDirname("dir")
 	_ = c.MarkFlagFilename("config", "yaml", "yml")
+	_ = c.MarkFlagFilename("postgres")
+	c.MarkFlagsMutuallyExclusive("config", "postgres")
 	c.MarkFlagsMutuallyExclusive("config", "keys-out")
 	c.MarkFlagsMutuallyExclusive("dir", "if-missing")
 	c.MarkFlagsMutuallyExclusive("config", "console")
@@ -91,18 +100,74 @@ func initializeState(ctx context.Context, file string, ifMissing bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(cfg.State.Path); err == nil && ifMissing {
+	if _, err := os.Lstat(cfg.State.Path); cfg.State.Postgres == nil && err == nil && ifMissing {
 		return nil
 	}
-	if err := app.NewState(ctx, cfg.State.Path, app.KeySource(cfg.State.Key)); err != nil {
+	err = app.NewState(ctx, cfg.State, version)
+	if errors.Is(err, postgres.ErrExists) && ifMissing {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("nothing was created: %w", err)
 	}
 	return nil
 }
 
+// initOptions are the flags of init --dir.
+type initOptions struct {
+	dir, keysOut, database string
+	console                bool
+}
+
+// config returns the text of the config.
+func (o initOptions) config() []byte {
+	text := initialConfig
+	if o.database != "" {
+		text = bytes.Replace(text, []byte(fileConfig), []byte(databaseConfig), 1)
+	}
+	if o.console {
+		text = slices.Concat(text, consoleConfig)
+	}
+	return text
+}
+
+// The state in init.yaml, and with --postgres.
+const (
+	fileConfig     = "  path: " + stateFile + "\n"
+	databaseConfig = "  postgres: {url_file: " + databaseURLFile + ", cache: " + cacheDir + "} # or url_env: NAME; node: NAME, by default the host's\n"
+)
+
+// files returns the files to create, in this order.
+func (o initOptions) files(ctx context.Context, sessionKeys, psks []byte) (files []initFile, err error) {
+	text := func(name string, content []byte) initFile {
+		return initFile{name, func(path string) error { return safefile.CreateText(path, content) }}
+	}
+	files = []initFile{
+		text(stateKeyFile, []byte(seal.NewKey().Encode()+"\n")), text(sessionKeysFile, sessionKeys), text(pskFile, psks),
+	}
+	s := config.State{Path: filepath.Join(o.dir, stateFile), Key: config.KeySource{File: filepath.Join(o.dir, stateKeyFile)}}
+	where := stateFile
+	if o.database != "" {
+		url, err := safefile.ReadPrivate(o.database)
+		if err != nil {
+			return nil, fmt.Errorf("--postgres: %w", err)
+		}
+		files = append(files, text(databaseURLFile, url))
+		s.Path, where = "", cacheDir
+		s.Postgres = &config.Postgres{URLFile: filepath.Join(o.dir, databaseURLFile), Cache: filepath.Join(o.dir, cacheDir), Node: "init"}
+	}
+	return append(files, initFile{where, func(string) error { return app.NewState(ctx, s, version) }}, text(configFile, o.config())), nil
+}
+
+// An initFile is a file or a directory that init creates.
+type initFile struct {
+	name string
+	make func(path string) error
+}
+
 // initialize creates all files, or none if one exists already. The config comes last, so
 // that an existing config means a complete installation.
-func initialize(c *cobra.Command, dir, keysOut string, console bool) (err error) {
+func initialize(c *cobra.Command, o initOptions) (err error) {
 	var made []string
 	defer func() {
 		if err != nil {
@@ -110,12 +175,12 @@ func initialize(c *cobra.Command, dir, keysOut string, console bool) (err error)
 			_ = safefile.Remove(made...)
 		}
 	}()
-	owner, err := safefile.OwnerOf(dir)
+	owner, err := safefile.OwnerOf(o.dir)
 	if err != nil {
 		return err
 	}
 	for _, sub := range []string{"", "keys", "data"} {
-		path := filepath.Join(dir, sub)
+		path := filepath.Join(o.dir, sub)
 		_, statErr := os.Lstat(path)
 		if err := owner.Do(func() error { return os.MkdirAll(path, 0o700) }); err != nil {
 			return fmt.Errorf("creating the directory: %w", err)
@@ -124,9 +189,8 @@ func initialize(c *cobra.Command, dir, keysOut string, console bool) (err error)
 			made = append(made, path)
 		}
 	}
-	config, administration := initialConfig, []grant.Line(nil)
-	if console {
-		config = slices.Concat(initialConfig, consoleConfig)
+	var administration []grant.Line
+	if o.console {
 		administration = append(administration, grant.Line{Actions: []secret.Action{secret.List, secret.Admin}, Owner: "user/" + secret.AnyID})
 	}
 	sessionKey, sessionKeys, err := newKeysFile("X-Session-API-Key", administration...)
@@ -134,27 +198,30 @@ func initialize(c *cobra.Command, dir, keysOut string, console bool) (err error)
 	if err := errors.Join(err, pskErr); err != nil {
 		return err
 	}
-	keyFile := filepath.Join(dir, stateKeyFile)
-	for _, f := range []struct {
-		name string
-		make func(path string) error
-	}{
-		{stateKeyFile, func(path string) error { return safefile.CreateText(path, []byte(seal.NewKey().Encode()+"\n")) }},
-		{sessionKeysFile, func(path string) error { return safefile.CreateText(path, sessionKeys) }},
-		{pskFile, func(path string) error { return safefile.CreateText(path, psks) }},
-		{stateFile, func(path string) error { return app.NewState(c.Context(), path, keyring.FromFile(keyFile)) }},
-		{configFile, func(path string) error { return safefile.CreateText(path, config) }},
-	} {
-		path := filepath.Join(dir, f.name)
+	files, err := o.files(c.Context(), sessionKeys, psks)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		path := filepath.Join(o.dir, f.name)
 		if err := f.make(path); err != nil {
 			return fmt.Errorf("nothing was created: %w", err)
 		}
 		made = append(made, path)
-		if f.name == stateFile {
-			made = append(made, state.Files(path)[1:]...)
-		}
+		made = append(made, beside(o.dir, f.name)...)
 	}
-	return handOut(c, filepath.Join(dir, configFile), keysOut, fmt.Sprintf("X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk))
+	return handOut(c, filepath.Join(o.dir, configFile), o.keysOut, fmt.Sprintf("X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk))
+}
+
+// beside returns what else is made with a file.
+func beside(dir, name string) []string {
+	switch name {
+	case stateFile:
+		return state.Files(filepath.Join(dir, stateFile))[1:]
+	case cacheDir:
+		return state.Files(config.State{Postgres: &config.Postgres{Cache: filepath.Join(dir, cacheDir)}}.File())
+	}
+	return nil
 }
 
 // handOut writes new API keys to standard output, or to a new file with mode 0600.

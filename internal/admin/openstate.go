@@ -22,7 +22,30 @@ func OpenState(ctx context.Context, path string, source keyring.Source, options 
 	if err != nil {
 		return nil, nil, err
 	}
-	err = keys.Follow(file)
+	return opened(ctx, file, keys)
+}
+
+// OpenShared opens a state that several nodes share, by this node's cache at the path. Errors:
+// those of [state.OpenShared]. A state.LockedError has an error of the source, or
+// seal.ErrWrongKey.
+func OpenShared(ctx context.Context, path string, shared state.SharedLog, source keyring.Source) (*state.File, *keyring.Keyring, error) {
+	var keys *keyring.Keyring
+	file, err := state.OpenShared(ctx, path, shared, unlocker(ctx, source, &keys))
+	if err != nil {
+		return nil, nil, err
+	}
+	return opened(ctx, file, keys)
+}
+
+// FetchState creates a state file from a state that several nodes share, and that none of
+// them uses now. Errors: those of [state.Fetch] and of the source.
+func FetchState(ctx context.Context, path string, shared state.SharedLog, source keyring.Source) error {
+	var keys *keyring.Keyring
+	return state.Fetch(ctx, path, shared, unlocker(ctx, source, &keys))
+}
+
+func opened(ctx context.Context, file *state.File, keys *keyring.Keyring) (*state.File, *keyring.Keyring, error) {
+	err := keys.Follow(file)
 	if err == nil {
 		err = noteSigned(ctx, file, keys)
 	}

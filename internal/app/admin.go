@@ -48,7 +48,11 @@ const maxSocketPath = 107
 
 // adminEndpoint serves administration on the socket.
 func (r *resources) adminEndpoint(cfg *config.Config, program strongroom.Program, log *slog.Logger) (server.Endpoint, error) {
-	api, err := strongroom.New(r.admin, program, auth.Chain{Without: peer.Strategy{}, Failures: r.audit, Requests: r.observer("strongroom", cfg.Log, log)}, log)
+	chain := auth.Chain{Without: peer.Strategy{}, Failures: r.audit, Requests: r.observer("strongroom", cfg.Log, log)}
+	if r.node != nil {
+		chain.Fresh = r.node.freshForAdministration
+	}
+	api, err := strongroom.New(r.admin, program, chain, log)
 	if err != nil {
 		return server.Endpoint{}, fmt.Errorf("administration: %w", err)
 	}

@@ -47,6 +47,9 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 	common := auth.Chain{
 		Failures: r.audit, Limits: limits(cfg.Limits), Budget: r.budget, Proxies: cfg.Listen.Networks(), Attempts: r.attempts(cfg.Log, log),
 	}
+	if r.node != nil {
+		common.Fresh = func(req *http.Request) error { return r.node.fresh(req.Context()) }
+	}
 	front := server.NewFront(r.ready, log)
 	chain := func(api string, names []string) auth.Chain {
 		chain := s.chain(cfg, common, names)

@@ -41,6 +41,7 @@ import (
 type resources struct {
 	version  string // of the program
 	file     *state.File
+	node     *node // nil with a state file
 	audit    *audit.Log
 	keys     *issued.Keys      // that were issued
 	sessions *session.Sessions // of the console
@@ -62,27 +63,16 @@ type resources struct {
 // says so. The tracer may be nil. With altered, it also opens a state file with rows that
 // Strongroom has not written, which can only be read and mended.
 func open(ctx context.Context, cfg *config.Config, version string, stdout io.Writer, tracer *tracing.Tracer, log *slog.Logger, altered bool) (*resources, error) {
-	if cfg.State.Postgres != nil {
-		return nil, errors.New("state.postgres: this version cannot use it yet")
-	}
-	file, keys, err := admin.OpenState(ctx, cfg.State.Path, KeySource(cfg.State.Key), state.Options{JournalBytes: *cfg.State.JournalBytes, Altered: altered})
-	var locked *state.LockedError
-	switch {
-	case errors.Is(err, seal.ErrWrongKey):
-		return nil, fmt.Errorf("state.key: %w", err)
-	case errors.As(err, &locked):
-		return nil, err // it names the field
-	case errors.Is(err, state.ErrMissing):
-		return nil, fmt.Errorf("state.path: %w: create one with strongroom init, or restore a backup", err)
-	case err != nil:
-		return nil, fmt.Errorf("state.path: %w", err)
+	file, keys, n, err := openState(ctx, cfg, version, altered, log)
+	if err != nil {
+		return nil, err
 	}
 	if backup := file.Upgraded(); backup != "" {
 		log.Info("the state file has a new format", "format", state.FormatVersion, "backup of the old one", backup)
 	}
 	ring := keys.Ring()
 	r := &resources{
-		version: version, file: file, tracer: tracer, stores: map[string]secret.Store{}, budget: auth.NewBudget(*cfg.Limits.MemoryBytes),
+		version: version, file: file, node: n, tracer: tracer, stores: map[string]secret.Store{}, budget: auth.NewBudget(*cfg.Limits.MemoryBytes),
 	}
 	accesses := lastaccess.Open(file, ring)
 	r.audit = openLog(file, ring, accesses.Follow)
@@ -99,7 +89,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	r.sessions = session.Open(file, ring, r.audit)
 	parts := admin.Parts{
-		File: file, Audit: r.audit, Keys: r.keys, Sessions: r.sessions, LastAccess: accesses, Keyring: keys, KeySource: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(), Duties: admin.Alone{},
+		File: file, Audit: r.audit, Keys: r.keys, Sessions: r.sessions, LastAccess: accesses, Keyring: keys, KeySource: KeySource(cfg.State.Key), Retention: time.Duration(cfg.Audit.Retention), Clock: issued.SystemClock(), Duties: r.duties(),
 		Stores: map[string]*bolt.Store{}, Elsewhere: map[string]secret.Store{},
 	}
 	for name, s := range cfg.Stores {
@@ -119,6 +109,14 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	r.admin = admin.Open(parts, log)
 	return r, nil
+}
+
+// duties returns how this process shares work with other nodes.
+func (r *resources) duties() admin.Duties {
+	if r.node == nil {
+		return admin.Alone{}
+	}
+	return r.node
 }
 
 func (r *resources) setAudit(cfg config.Audit) {
@@ -218,6 +216,9 @@ func (r *resources) closeStores() error {
 }
 
 func (r *resources) ready(ctx context.Context) error {
+	if err := r.node.fresh(ctx); err != nil {
+		return err
+	}
 	if err := r.audit.Check(); err != nil {
 		return err
 	}

@@ -70,6 +70,9 @@ func Serve(ctx context.Context, file Source, version string, stdout, stderr io.W
 	if r.metrics != nil {
 		background.Go(func() { r.metrics.watchStores(ctx) })
 	}
+	if r.node != nil {
+		background.Go(func() { r.node.run(ctx) })
+	}
 	log.Info("listening", "address", endpoints[0].Listener.Addr().String(), "version", r.version)
 	reloads.notify(reloads.supervisor.ready())
 	defer context.AfterFunc(ctx, func() { reloads.notify(reloads.supervisor.stopping()) })()

@@ -1,0 +1,174 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/admin"
+	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/safefile"
+	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/change"
+	"github.com/strongroom/strongroom/internal/state/postgres"
+)
+
+// ImportState copies a state file that nothing else uses into the empty database of the
+// config, in one transaction. Then it fills the cache from the database, which compares all
+// rows with their MAC, and returns their number. It can be repeated: a database that has
+// this state already, without later changes, is only compared.
+func ImportState(ctx context.Context, path string, to config.State, version string) (rows int, err error) {
+	options, err := databaseOptions(to.Postgres, version)
+	if err != nil {
+		return 0, err
+	}
+	source := KeySource(to.Key)
+	file, _, err := admin.OpenState(ctx, path, source, state.Options{})
+	if err != nil {
+		return 0, err
+	}
+	id := file.ID()
+	dump := func(put func(change.Row) error) (state.Snapshot, error) {
+		rows = 0
+		return file.Dump(func(r change.Row) error {
+			rows++
+			return put(r)
+		})
+	}
+	err = postgres.Import(ctx, options, dump)
+	at := file.Position()
+	if existed := errors.Is(err, postgres.ErrExists); err == nil || existed {
+		if same := isThere(ctx, options, id, at); existed && same != nil {
+			err = errors.Join(err, same)
+		} else if existed {
+			_, err = dump(func(change.Row) error { return nil }) // to count the rows
+		}
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return 0, fmt.Errorf("state.postgres: %w", err)
+	}
+	return rows, verifyCache(ctx, to, version)
+}
+
+// isThere returns nil if the database has this state, and no later change.
+func isThere(ctx context.Context, options postgres.Options, id string, at state.Position) error {
+	db, err := postgres.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	has, _, err := db.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	head, err := db.Head(ctx)
+	switch {
+	case err != nil:
+		return err
+	case has != id:
+		return errors.New("it is another state: use an empty database")
+	case head != at:
+		return errors.New("it is this state at another time: use an empty database")
+	}
+	return nil
+}
+
+// verifyCache fills a new cache from the database, which compares all rows with their MAC.
+func verifyCache(ctx context.Context, s config.State, version string) error {
+	if err := safefile.Remove(state.Files(s.File())...); err != nil {
+		return err
+	}
+	file, _, _, err := openState(ctx, &config.Config{State: s}, version, false, nil)
+	if err != nil {
+		return fmt.Errorf("reading the database back: %w", err)
+	}
+	return file.Close()
+}
+
+// Migration is an action in the audit log: from here on, the state is elsewhere.
+const Migration secret.Action = "state migrate"
+
+// MoveToDatabase moves the state file of the config, which no server may have open, to an
+// empty database, and returns the number of rows. The file stays as it is but for an audit
+// entry of the migration.
+func MoveToDatabase(ctx context.Context, cfg *config.Config, to config.State, version string) (rows int, err error) {
+	file, keys, err := admin.OpenState(ctx, cfg.State.Path, KeySource(cfg.State.Key), state.Options{})
+	if err != nil {
+		return 0, fmt.Errorf("state.path: %w", err)
+	}
+	err = noteMigration(ctx, openLog(file, keys.Ring()))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return 0, err
+	}
+	return ImportState(ctx, cfg.State.Path, to, version)
+}
+
+// noteMigration writes the audit entry, unless it is the last one, and closes the log.
+func noteMigration(ctx context.Context, log *audit.Log) error {
+	last, err := log.Tail(1)
+	if err == nil && (len(last) == 0 || last[0].Event.Action != Migration) {
+		err = log.Record(ctx, secret.Event{Time: time.Now().UTC(), Subject: "migrate", Action: Migration, Outcome: secret.Done})
+	}
+	return errors.Join(err, log.Close())
+}
+
+// aliveWithin is the age of a node's last beat from which it counts as gone.
+const aliveWithin = 10 * time.Second
+
+// MoveToFile moves the state in the database of the config, which no node may use, to a new
+// state file.
+func MoveToFile(ctx context.Context, cfg *config.Config, path, version string) error {
+	file, keys, n, err := openState(ctx, cfg, version, false, nil)
+	if err != nil {
+		return err
+	}
+	if err = n.wantNone(ctx); err == nil {
+		err = noteMigration(ctx, openLog(file, keys.Ring()))
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	options, err := databaseOptions(cfg.State.Postgres, version)
+	if err != nil {
+		return err
+	}
+	db, err := postgres.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	err = admin.FetchState(ctx, path, db, KeySource(cfg.State.Key))
+	return errors.Join(err, db.Close())
+}
+
+// wantNone returns an error if a node uses the database.
+func (n *node) wantNone(ctx context.Context) error {
+	nodes, err := n.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, other := range nodes {
+		if other.Age < aliveWithin {
+			return fmt.Errorf("the node %s is running: stop all nodes first", other.Name)
+		}
+	}
+	return nil
+}
+
+// RestoreState creates the state of the config from the copy of a state file in a backup.
+func RestoreState(ctx context.Context, s config.State, plain io.Reader, version string) error {
+	source := KeySource(s.Key)
+	if s.Postgres == nil {
+		return admin.Restore(ctx, s.Path, plain, source)
+	}
+	return importing(s.Postgres, func(path string) error {
+		if err := admin.Restore(ctx, path, plain, source); err != nil {
+			return err
+		}
+		_, err := ImportState(ctx, path, s, version)
+		return err
+	})
+}

@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/strongroom/strongroom/internal/admin"
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/postgres"
+)
+
+// A node is this process among those that share a state in a database.
+type node struct {
+	*postgres.DB
+	file      *state.File
+	staleness time.Duration
+	log       *slog.Logger
+	failed    rate.Sometimes // limits log lines
+
+	mu     sync.Mutex
+	beaten time.Time // when the last successful beat began
+}
+
+var _ admin.Duties = (*node)(nil)
+
+func newNode(db *postgres.DB, file *state.File, reads config.Reads, log *slog.Logger) *node {
+	return &node{DB: db, file: file, staleness: time.Duration(reads.Staleness), log: log, failed: rate.Sometimes{First: 3, Interval: time.Minute}}
+}
+
+// fresh brings the state up to date, as far as the config demands. It returns nil at once
+// with a state file.
+func (n *node) fresh(ctx context.Context) error {
+	if n == nil {
+		return nil
+	}
+	return n.file.Fresh(ctx, n.allowed())
+}
+
+// allowed returns how stale the state may be. It is nothing if this node has not been able
+// to tell the others for that time: a revocation does not wait for a node that says nothing.
+func (n *node) allowed() time.Duration {
+	if n.staleness == 0 {
+		return 0
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if time.Since(n.beaten) >= n.staleness {
+		return 0
+	}
+	return n.staleness
+}
+
+const (
+	// beatEvery is how often a node tells the others how far it has come.
+	beatEvery = time.Second
+	// foldEvery is how often one node brings the rows in the database up to date.
+	foldEvery = 30 * time.Second
+	// foldDuty is the duty of that node.
+	foldDuty = "fold"
+)
+
+// run tells the other nodes about this one, and folds, until ctx is done.
+func (n *node) run(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { n.every(ctx, n.beatEvery(), "telling the other nodes", n.beat) })
+	all.Go(func() { n.every(ctx, foldEvery, "folding changes in the database", n.foldOnDuty) })
+	all.Wait()
+}
+
+// beatEvery is less than the staleness, which ends without a beat.
+func (n *node) beatEvery() time.Duration {
+	if n.staleness > 0 {
+		return min(beatEvery, n.staleness/4)
+	}
+	return beatEvery
+}
+
+// every calls do at once and then at each interval.
+func (n *node) every(ctx context.Context, interval time.Duration, doing string, do func(context.Context) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if err := do(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, state.ErrConflict) {
+			n.failed.Do(func() { n.log.Warn(doing, "error", err) })
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *node) beat(ctx context.Context) error {
+	began := time.Now()
+	err := n.file.Fresh(ctx, 0)
+	if err == nil {
+		err = n.Beat(ctx, n.file.Position().Seq, n.staleness)
+	}
+	if err == nil {
+		n.mu.Lock()
+		n.beaten = began
+		n.mu.Unlock()
+	}
+	return err
+}
+
+// foldOnDuty folds if no other node has done so lately.
+func (n *node) foldOnDuty(ctx context.Context) error {
+	has, err := n.Claim(ctx, foldDuty, foldEvery+foldEvery/2)
+	if !has || err != nil {
+		return err
+	}
+	folded, err := n.Folded(ctx)
+	if err != nil || folded.At.Seq == n.file.Position().Seq {
+		return err
+	}
+	now, err := n.file.Snapshot()
+	if err != nil {
+		return err
+	}
+	return n.Fold(ctx, now)
+}
+
+// freshForAdministration is fresh for the requests of administrators. Those that tell what
+// is wrong are answered also without the database.
+func (n *node) freshForAdministration(r *http.Request) error {
+	err := n.fresh(r.Context())
+	if strings.HasSuffix(r.URL.Path, "/status") || strings.HasSuffix(r.URL.Path, "/doctor") {
+		return nil
+	}
+	return err
+}
