@@ -38,7 +38,7 @@ func (d *DB) appendLocked(ctx context.Context, r state.SharedRecord) error {
 	unknown := error(nil) // why the outcome of an attempt is unknown
 	for pause := time.Duration(0); wait(ctx, pause); pause = min(2*pause+shortestPause, time.Second) {
 		conn, err := d.log.openLocked(ctx)
-		if err != nil && unknown == nil {
+		if err != nil && unknown == nil || errors.Is(err, state.ErrDiverged) {
 			return err
 		}
 		if err != nil {

@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,13 +52,17 @@ func (r refusal) Error() string { return string(r) }
 // connect opens a connection to the primary. Errors: refusals, state.ErrAway.
 func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	conn, err := pgx.ConnectConfig(ctx, config)
-	if r := refusal(""); errors.As(err, &r) {
+	var r refusal
+	var pg *pgconn.PgError
+	switch {
+	case err == nil:
+		return conn, nil
+	case errors.As(err, &r):
 		return nil, r
+	case errors.As(err, &pg) && (pg.Code[:2] == "28" || pg.Code == noDatabase):
+		return nil, refusal("the database server refuses the connection: " + pg.Message)
 	}
-	if err != nil {
-		return nil, away(err)
-	}
-	return conn, nil
+	return nil, away(err)
 }
 
 // validate refuses servers that are read-only, that lose acknowledged changes in a crash,
@@ -85,6 +92,35 @@ func validate(ctx context.Context, conn *pgconn.PgConn) error {
 		return refusal("default_transaction_isolation is " + at(5) + " for this user and database: set it to read committed")
 	}
 	return nil
+}
+
+// Warnings returns what an administrator should change about the database, in sentences.
+func (d *DB) Warnings(ctx context.Context) (warnings []string, err error) {
+	var standbys string
+	err = d.beside(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "select current_setting('synchronous_standby_names')").Scan(&standbys)
+	})
+	if err == nil && standbys == "" {
+		warnings = append(warnings, "the database has no synchronous standby, so the loss of its disk or a failover loses acknowledged changes: set synchronous_standby_names")
+	}
+	if isPlain(d.config) {
+		warnings = append(warnings, "the connection to the database is not encrypted or not authenticated: add sslmode=verify-full to its URL")
+	}
+	return warnings, err
+}
+
+// isPlain reports whether one of the hosts may be asked over a network without TLS, or
+// without a check of its certificate.
+func isPlain(config *pgx.ConnConfig) bool {
+	isLocal := func(host string) bool {
+		ip := net.ParseIP(host)
+		return strings.HasPrefix(host, "/") || host == "localhost" || ip != nil && ip.IsLoopback()
+	}
+	isPlain := func(host string, t *tls.Config) bool {
+		return !isLocal(host) && (t == nil || t.InsecureSkipVerify && t.VerifyPeerCertificate == nil)
+	}
+	return isPlain(config.Host, config.TLSConfig) ||
+		slices.ContainsFunc(config.Fallbacks, func(f *pgconn.FallbackConfig) bool { return isPlain(f.Host, f.TLSConfig) })
 }
 
 // identityOf returns which state the database has. Errors: ErrNoState, refusals,

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -39,7 +40,7 @@ func (l *link) openLocked(ctx context.Context) (*pgx.Conn, error) {
 	}
 	conn, err := l.dial(ctx)
 	if err != nil {
-		if ctx.Err() == nil {
+		if !errors.Is(ctx.Err(), context.Canceled) { // by the caller
 			l.postponeLocked(err)
 		}
 		return nil, away(err)

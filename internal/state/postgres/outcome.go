@@ -16,6 +16,7 @@ const (
 	readOnly             = "25006"
 	diskFull             = "53100"
 	lockTimeout          = "55P03"
+	noDatabase           = "3D000"
 )
 
 // refused returns the error of an append which the server has said did not happen, or nil

@@ -9,54 +9,39 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/state/change"
 	"github.com/strongroom/strongroom/internal/state/postgres"
+	"github.com/strongroom/strongroom/internal/test/pgtest"
 )
 
-var databases atomic.Int64
-
 // newDatabase returns the URL of a new, empty database.
-func newDatabase(t *testing.T) string {
+func newDatabase(t testing.TB) string {
 	t.Helper()
-	base := os.Getenv("STRONGROOM_POSTGRES")
-	if base == "" {
-		t.Skip("NOT TESTED: no PostgreSQL")
-	}
-	name := fmt.Sprintf("t%d_%d", os.Getpid(), databases.Add(1))
-	execute(t, base, "create database "+name)
-	u, err := url.Parse(base)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = "/" + name
-	t.Cleanup(func() { execute(t, base, "drop database "+name+" with (force)") })
-	return u.String()
+	return pgtest.Start(t).NewDatabase(t)
 }
 
-// execute runs statements as an administrator would.
-func execute(t *testing.T, url string, statements ...string) {
+// execute runs SQL as the superuser in the database of a URL.
+func execute(t testing.TB, databaseURL, sql string) {
 	t.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, url)
+	if _, err := pgtest.Query(pgtest.Start(t).URL(nameOf(t, databaseURL)), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nameOf returns the name of a database, which is that of its role too.
+func nameOf(t testing.TB, databaseURL string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx)
-	for _, s := range statements {
-		if _, err := conn.Exec(ctx, s); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
+	return strings.TrimPrefix(u.Path, "/")
 }
 
 var first = state.Snapshot{ID: "state", Lineage: [16]byte{1}, At: state.Position{Seq: 7, Chain: change.Chain{7}}, MAC: []byte("mac")}
@@ -80,16 +65,21 @@ func dump(s state.Snapshot, rows ...change.Row) func(func(change.Row) error) (st
 }
 
 // newState returns the URL of a database with the first state.
-func newState(t *testing.T) string {
+func newState(t testing.TB) string {
 	t.Helper()
 	url := newDatabase(t)
-	if err := postgres.Import(t.Context(), postgres.Options{URL: url}, dump(first, firstRows...)); err != nil {
-		t.Fatal(err)
-	}
+	mustImport(t, url)
 	return url
 }
 
-func open(t *testing.T, url string) *postgres.DB {
+func mustImport(t testing.TB, url string) {
+	t.Helper()
+	if err := postgres.Import(t.Context(), postgres.Options{URL: url}, dump(first, firstRows...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t testing.TB, url string) *postgres.DB {
 	t.Helper()
 	db, err := postgres.Open(t.Context(), postgres.Options{URL: url, Node: t.Name(), Version: "1"})
 	if err != nil {
@@ -250,28 +240,37 @@ func TestChangedTellsOfOtherNodesOnly(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	empty := newDatabase(t)
-	u, _ := url.Parse(empty)
-	u.User = url.UserPassword(u.User.Username(), "hunter2/secret")
-	_, err := postgres.Open(t.Context(), postgres.Options{URL: u.String()})
+	database := newDatabase(t)
+	_, err := postgres.Open(t.Context(), postgres.Options{URL: database})
 	wantError(t, "an empty database", err, postgres.ErrNoState)
-	u.Host = "127.0.0.1:1"
-	_, err = postgres.Open(t.Context(), postgres.Options{URL: u.String()})
+	_, err = postgres.Open(t.Context(), postgres.Options{URL: pgtest.Via(database, "127.0.0.1:1")})
 	wantError(t, "a port without a server", err, state.ErrAway)
-	for _, broken := range []string{
-		u.String(), "postgres://u:hunter2/secret@localhost/x", "postgres://u:hunter2/secret@localhost:port/x", "host=x password=hunter2 port=x",
-		"postgres://u:hunter2@localhost/x?sslmode=secret", "postgres://u:%zzhunter2@localhost/x", "",
+	execute(t, database, "create schema strongroom")
+	_, err = postgres.Open(t.Context(), postgres.Options{URL: database})
+	wantError(t, "an empty schema that the role must not use", err, state.ErrAway)
+}
+
+func TestErrorsHaveNoPassword(t *testing.T) {
+	database, err := url.Parse(newDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	database.User = url.UserPassword(database.User.Username(), "hunter2/secret")
+	at := database.Host
+	for _, wrong := range []string{
+		database.String(), pgtest.Via(database.String(), "127.0.0.1:1"), "postgres://u:hunter2/secret@localhost/x", "postgres://u:hunter2/secret@localhost:port/x",
+		"host=x password=hunter2 port=x", "postgres://u:hunter2@localhost/x?sslmode=secret", "postgres://u:%zzhunter2@localhost/x",
+		"postgres://u:hunter2@" + at + "/missing", "postgres://u:hunter2@" + at + "," + at + "/missing", "",
 	} {
-		_, err := postgres.Open(t.Context(), postgres.Options{URL: broken})
+		_, err := postgres.Open(t.Context(), postgres.Options{URL: wrong})
 		if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: %v", broken, err)
+			t.Errorf("%s: %v", wrong, err)
 		}
 	}
 }
 
 func TestUnsafeDatabasesAreRefused(t *testing.T) {
 	url := newState(t)
-	name, _, _ := strings.Cut(url[strings.LastIndex(url, "/")+1:], "?")
 	for setting, want := range map[string]string{
 		"synchronous_commit = off":                          "synchronous_commit is off",
 		"synchronous_commit = local":                        "synchronous_commit is local",
@@ -280,15 +279,33 @@ func TestUnsafeDatabasesAreRefused(t *testing.T) {
 		"default_transaction_isolation = 'repeatable read'": "default_transaction_isolation is repeatable read",
 		"default_transaction_read_only = on":                "read-only",
 	} {
-		execute(t, url, "alter database "+name+" set "+setting)
+		execute(t, url, "alter role "+nameOf(t, url)+" set "+setting)
 		_, err := postgres.Open(t.Context(), postgres.Options{URL: url})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", setting, err)
 		}
-		execute(t, url, "set default_transaction_read_only = off", "alter database "+name+" reset "+strings.Fields(setting)[0])
+		execute(t, url, "alter role "+nameOf(t, url)+" reset "+strings.Fields(setting)[0])
 	}
 	execute(t, url, "update strongroom.head set version = 2")
 	if _, err := postgres.Open(t.Context(), postgres.Options{URL: url}); err == nil || !strings.Contains(err.Error(), "newer Strongroom") {
 		t.Errorf("a newer schema: %v", err)
+	}
+}
+
+// Only a server of its own can have these settings.
+func TestUnsafeServersAreRefused(t *testing.T) {
+	t.Parallel()
+	server := pgtest.New(t)
+	url := server.NewDatabase(t)
+	mustImport(t, url)
+	for _, setting := range []string{"fsync", "full_page_writes"} {
+		server.Exec(t, "alter system set "+setting+" = off")
+		server.Exec(t, "select pg_reload_conf(), pg_sleep(0.2)")
+		_, err := postgres.Open(t.Context(), postgres.Options{URL: url})
+		if err == nil || !strings.Contains(err.Error(), setting+" = off") || errors.Is(err, state.ErrAway) {
+			t.Errorf("%s: %v", setting, err)
+		}
+		server.Exec(t, "alter system reset "+setting)
+		server.Exec(t, "select pg_reload_conf(), pg_sleep(0.2)")
 	}
 }

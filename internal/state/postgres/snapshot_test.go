@@ -2,16 +2,20 @@ package postgres_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/state/change"
 	"github.com/strongroom/strongroom/internal/state/postgres"
+	"github.com/strongroom/strongroom/internal/test/pgtest"
 )
 
 // fill returns all rows in the database.
@@ -35,7 +39,7 @@ func wantRows(t *testing.T, db *postgres.DB, want state.Snapshot, wantRows []cha
 		t.Error(diff)
 	}
 	if !slices.EqualFunc(rows, wantRows, sameRow) {
-		t.Errorf("%d rows, want %d: %.200q, want %.200q", len(rows), len(wantRows), rows, wantRows)
+		t.Errorf("%d rows, want %d, or with other content", len(rows), len(wantRows))
 	}
 }
 
@@ -96,4 +100,77 @@ func TestManyRowsAreImportedInOrder(t *testing.T) {
 		return bytes.Compare(a.Key, b.Key)
 	})
 	wantRows(t, open(t, url), first, rows)
+}
+
+func TestImportThatIsInterruptedLeavesNothing(t *testing.T) {
+	url := newDatabase(t)
+	server := pgtest.Start(t)
+	err := postgres.Import(t.Context(), postgres.Options{URL: url}, func(put func(change.Row) error) (state.Snapshot, error) {
+		for i := range 5000 {
+			if i == 3000 {
+				server.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = '"+nameOf(t, url)+"'")
+			}
+			if err := put(row("a", strconv.Itoa(i), "v")); err != nil {
+				return first, err
+			}
+		}
+		return first, nil
+	})
+	wantError(t, "an interrupted import", err, state.ErrAway)
+	_, err = postgres.Open(t.Context(), postgres.Options{URL: url})
+	wantError(t, "a state after that", err, postgres.ErrNoState)
+	mustImport(t, url)
+}
+
+func TestOneOfTwoImportsSucceeds(t *testing.T) {
+	url := newDatabase(t)
+	results := make(chan error)
+	for range 2 {
+		go func() {
+			results <- postgres.Import(context.WithoutCancel(t.Context()), postgres.Options{URL: url}, dump(first, firstRows...))
+		}()
+	}
+	a, b := <-results, <-results
+	if a == nil {
+		a, b = b, a
+	}
+	if !errors.Is(a, postgres.ErrExists) || b != nil {
+		t.Errorf("%v and %v, want one ErrExists", a, b)
+	}
+	wantRows(t, open(t, url), first, firstRows)
+}
+
+// An administrator may create the schema for a role that must not.
+func TestImportUsesAnEmptySchema(t *testing.T) {
+	url := newDatabase(t)
+	role := nameOf(t, url)
+	execute(t, url, "create schema strongroom authorization "+role)
+	execute(t, url, "revoke create on database "+role+" from "+role)
+	mustImport(t, url)
+	wantRows(t, open(t, url), first, firstRows)
+}
+
+// The role of configs/postgres/serving-role.sql must suffice for a node.
+func TestServingRoleSuffices(t *testing.T) {
+	url := newState(t)
+	db := open(t, pgtest.Start(t).ServingRole(t, url))
+	r := newReplica(first, firstRows)
+	for range 3 {
+		r.change(t, db)
+	}
+	if err := db.Lock(t.Context(), r.at.Seq, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.change(t, db)
+	if err := db.Fold(t.Context(), r.snapshot()); err != nil {
+		t.Fatal(err)
+	}
+	wantRows(t, db, r.snapshot(), r.sorted())
+	has, err := db.Claim(t.Context(), "fold", time.Minute)
+	if err != nil || !has {
+		t.Errorf("claim: %t, %v", has, err)
+	}
+	if err := errors.Join(db.Release(t.Context(), "fold"), db.Beat(t.Context(), 1, 0), db.Trim(t.Context(), 0, 0)); err != nil {
+		t.Error(err)
+	}
 }

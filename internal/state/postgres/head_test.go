@@ -1,0 +1,155 @@
+package postgres_test
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/postgres"
+	"github.com/strongroom/strongroom/internal/test/pgtest"
+)
+
+// The answers must be shared, and yet none may be older than its call.
+func TestHeadIsSharedAndNeverOld(t *testing.T) {
+	url := newState(t)
+	one, two := open(t, url), open(t, url)
+	before := transactions(t, url)
+	var appended atomic.Uint64
+	appended.Store(first.At.Seq)
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	defer stop()
+	var group sync.WaitGroup
+	appends, calls, old := 0, atomic.Int64{}, atomic.Int64{}
+	group.Go(func() {
+		for at := first.At; ctx.Err() == nil; appends++ {
+			r := after(at)
+			if err := one.Append(t.Context(), r); err != nil {
+				t.Error(err)
+				return
+			}
+			at = positionOf(r)
+			appended.Store(at.Seq)
+		}
+	})
+	for range 64 {
+		group.Go(func() {
+			for ; ctx.Err() == nil; calls.Add(1) {
+				known := appended.Load()
+				at, err := two.Head(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if at.Seq < known {
+					old.Add(1)
+				}
+			}
+		})
+	}
+	group.Wait()
+	queries := transactions(t, url) - before - appends
+	t.Logf("%d calls, %d queries beside %d appends", calls.Load(), queries, appends)
+	if old.Load() > 0 {
+		t.Errorf("%d answers were older than their calls", old.Load())
+	}
+	if int64(queries)*8 > calls.Load() {
+		t.Errorf("%d queries for %d calls", queries, calls.Load())
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := two.Head(canceled); err != nil {
+		wantError(t, "a canceled call", err, context.Canceled)
+	}
+}
+
+// transactions returns how many transactions there have been in a database.
+func transactions(t *testing.T, url string) int {
+	t.Helper()
+	time.Sleep(1200 * time.Millisecond) // until idle connections have reported theirs
+	out := pgtest.Start(t).Exec(t, "select xact_commit + xact_rollback from pg_stat_database where datname = '"+nameOf(t, url)+"'")
+	n, err := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestNodesThatLockHaveEqualShares(t *testing.T) {
+	url := newState(t)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
+	defer stop()
+	var writers []*writer
+	var group sync.WaitGroup
+	for _, name := range []string{"one", "two", "three"} {
+		w := &writer{db: open(t, url), name: name, locks: true, at: first.At}
+		writers = append(writers, w)
+		group.Go(func() { w.write(t, ctx, 1e6) })
+	}
+	group.Wait()
+	wantEach(t, open(t, url), writers)
+	total := 0
+	for _, w := range writers {
+		total += len(w.acknowledged)
+	}
+	for _, w := range writers {
+		if share := len(w.acknowledged); share*6 < total {
+			t.Errorf("%s has appended %d of %d", w.name, share, total)
+		}
+		if w.conflicts > 0 {
+			t.Errorf("%s: %d conflicts in spite of the lock", w.name, w.conflicts)
+		}
+	}
+}
+
+// A node that stops with the lock held must not stop the others for long.
+func TestLockEndsByItself(t *testing.T) {
+	t.Parallel()
+	url := newState(t)
+	stopped, other := open(t, url), open(t, url)
+	nothing := func(state.SharedRecord) error { return nil }
+	if err := stopped.Lock(t.Context(), first.At.Seq, nothing); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	r := after(first.At)
+	wantError(t, "the other node's append", other.Append(t.Context(), r), nil)
+	if took := time.Since(began); took < time.Second || took > 6*time.Second {
+		t.Errorf("the other node has waited for %v", took)
+	}
+	wantError(t, "an append after the lock has ended", stopped.Append(t.Context(), after(first.At)), state.ErrConflict)
+	wantError(t, "an append after that", stopped.Append(t.Context(), after(positionOf(r))), nil)
+}
+
+func TestEverythingWorksThroughPgBouncer(t *testing.T) {
+	url := newDatabase(t)
+	url = pgtest.Via(url, pgtest.Start(t).Bouncer(t))
+	mustImport(t, url)
+	one, two := open(t, url), open(t, url)
+	writers := write(t, []*postgres.DB{one, two}, 200, func(<-chan struct{}) {})
+	wantEach(t, open(t, url), writers)
+	wantRows(t, two, first, firstRows)
+	select {
+	case <-two.Changed():
+	default:
+	}
+	at, err := one.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at = mustAppend(t, one, at, 1)
+	for timeout := time.After(5 * time.Second); ; {
+		select {
+		case seq := <-two.Changed():
+			if seq >= at.Seq {
+				return
+			}
+		case <-timeout:
+			t.Fatal("no signal")
+		}
+	}
+}
