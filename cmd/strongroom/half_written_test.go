@@ -33,11 +33,20 @@ func limitedKey() (key, file string) {
 // wantLimits checks that the key has no more rights than in the complete file.
 func (p *process) wantLimits(t *testing.T, key, after string) {
 	t.Helper()
+	if path := p.revealed(t, key); path != "" {
+		t.Fatalf("the key reveals %s %s", path, after)
+	}
+}
+
+// revealed returns the path of a value that the key reveals, empty for none.
+func (p *process) revealed(t *testing.T, key string) string {
+	t.Helper()
 	for _, path := range []string{app + "/open/reveal", app + "/closed/reveal"} {
-		if a := p.mustDo(t, "GET", path, "Authorization-PSK: "+key, ""); a.status == 200 {
-			t.Fatalf("the key reveals %s %s", path, after)
+		if p.mustDo(t, "GET", path, "Authorization-PSK: "+key, "").status == 200 {
+			return path
 		}
 	}
+	return ""
 }
 
 func mustServeTwoSecrets(t *testing.T) (install, *process) {
@@ -94,20 +103,46 @@ func TestKeysFileIsNotLoadedWhileItIsWritten(t *testing.T) {
 	t.Parallel() // it waits for reloads most of the time
 	i, p := mustServeTwoSecrets(t)
 	key, whole := limitedKey()
-	lines := strings.SplitAfter(whole, "\n")
-	for range 2 {
-		f, err := os.OpenFile(i.path("keys/psks.yaml"), os.O_WRONLY|os.O_TRUNC, 0)
-		mustWork(t, err)
-		for _, line := range lines {
-			_, err := f.WriteString(line)
-			mustWork(t, err)
-			for range 4 {
-				time.Sleep(100 * time.Millisecond)
-				p.wantLimits(t, key, "while the file is being written, after "+line)
+	for done, attempts := 0, 0; done < 2; attempts++ {
+		path, after, pause := p.mustWriteSlowly(t, i.path("keys/psks.yaml"), whole, key)
+		switch {
+		case pause < quietFor:
+			done++
+			if path != "" {
+				t.Fatalf("the key reveals %s while the file is being written, after %s", path, after)
 			}
+		case attempts > 10:
+			t.Skip("NOT TESTED: this machine is too busy to write a line in time")
 		}
-		mustWork(t, f.Close())
 	}
 	p.mustBecome(t, 200, "GET", app, "Authorization-PSK: "+key)
 	p.wantLimits(t, key, "in the end")
+}
+
+// quietFor is a little less than the time for which a file has to stay the same before the server
+// loads it.
+const quietFor = 700 * time.Millisecond
+
+// mustWriteSlowly writes the file line by line, and uses the key after each line. If the key
+// reveals a value, it returns its path and the last line. It also returns the longest pause
+// between two lines.
+func (p *process) mustWriteSlowly(t *testing.T, path, whole, key string) (revealed, after string, pause time.Duration) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	mustWork(t, err)
+	defer func() { mustWork(t, f.Close()) }()
+	written := time.Now()
+	for line := range strings.Lines(whole) {
+		began := time.Now()
+		_, err := f.WriteString(line)
+		mustWork(t, err)
+		pause, written = max(pause, time.Since(written)), began
+		for range 3 {
+			time.Sleep(100 * time.Millisecond)
+			if revealed = p.revealed(t, key); revealed != "" {
+				return revealed, line, max(pause, time.Since(written))
+			}
+		}
+	}
+	return "", "", max(pause, time.Since(written))
 }
