@@ -58,7 +58,7 @@ func TestFloodOfUnfinishedRequestsDoesNotBlockClients(t *testing.T) {
 	taken := p.mustMemory(t, "VmHWM") - idle
 	t.Logf("%d connections that do not finish, %d of them left; %d MiB over %d\ncalm    %s\nrising  %s\nrisen   %s",
 		size*3/2, p.connections(t), taken>>10, idle>>10, calm, rising, risen)
-	if calm.failed+rising.failed+risen.failed > 0 {
+	if calm.failed+rising.failed+risen.failed > mayFail(floodEnv, calm.requests+rising.requests+risen.requests) {
 		t.Errorf("requests failed, the first with %v", good.err.Load())
 	}
 	if taken > floodMemory {

