@@ -77,7 +77,6 @@ programs:
 	@echo '== building the programs that the tests run'
 	@go build -race -buildvcs=false -ldflags '-X main.version=v0-test' -o $(PROGRAMS)/race/strongroom ./cmd/strongroom
 	@go build -buildvcs=false -ldflags '-X main.version=v0-test' -o $(PROGRAMS)/fast/strongroom ./cmd/strongroom
-	@cd internal/test/oidctest && go build -race -o $(PROGRAMS)/race/provider ./provider
 
 # The tests of cmd/strongroom wait for their servers most of the time, so they run beside the rest, whose output comes last. The
 # race detector checks their servers and commands, but not the test binary itself, which would take twice the time.
@@ -88,6 +87,7 @@ test: kubetest programs ## Run all tests, and count them
 	export STRONGROOM_PROGRAMS=$(PROGRAMS) GORACE=atexit_sleep_ms=10; \
 	$(TOOL) gotestsum --format pkgname --raw-command -- sh -c '\
 		{ go test -json -vet=off -race -timeout 30m $$(go list ./... | grep -v /cmd/strongroom$$) || failed=1; \
+		go build -C internal/test/oidctest -race -o $$STRONGROOM_PROGRAMS/race/provider ./provider || failed=1; \
 		for module in internal/tools $(addprefix internal/test/,contracttest oidctest browsertest); do \
 			(cd $$module && go test -json -vet=off -count=1 ./...) || failed=1; \
 		done; exit $${failed:-0}; } >'"$$beside"' & \
