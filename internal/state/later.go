@@ -73,6 +73,9 @@ func (f *File) publishFlushed(last uint64) {
 	for _, u := range f.unflushed[:n] {
 		f.tell(u.set)
 	}
+	if f.node != nil {
+		f.node.told.Store(f.gen.Load().at.seq)
+	}
 	f.unflushed, f.behind = slices.Clone(f.unflushed[n:]), nil
 	for _, u := range f.unflushed {
 		f.follow(u.set)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/safefile"
@@ -29,6 +30,8 @@ type node struct {
 	log       *nodeLog
 	contended time.Time // time of the last conflict; guarded by the turn
 	locked    bool      // until the next append; guarded by the turn
+
+	told atomic.Uint64 // number of the last change set that the watchers know
 
 	mu        sync.Mutex
 	confirmed time.Time // when the last query of the head began that the file has followed
@@ -127,6 +130,7 @@ func (f *File) joinLog(h header, unlock Unlock) error {
 		err = f.authenticate(h, records, unlock)
 	}
 	f.node.confirmed = began
+	f.node.told.Store(f.gen.Load().at.seq) // there are no watchers yet
 	return err
 }
 
@@ -287,9 +291,9 @@ func (n *node) confirm(at time.Time) {
 	}
 }
 
-// reach returns when the file has the change set with this number.
+// reach returns when the file has the change set with this number, and the watchers too.
 func (f *File) reach(ctx context.Context, seq uint64) error {
-	if f.gen.Load().at.seq >= seq {
+	if f.node.told.Load() >= seq {
 		return nil
 	}
 	select {

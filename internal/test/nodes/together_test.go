@@ -16,6 +16,7 @@ import (
 	"github.com/strongroom/strongroom/internal/issued"
 	"github.com/strongroom/strongroom/internal/keyring"
 	"github.com/strongroom/strongroom/internal/secret"
+	"github.com/strongroom/strongroom/internal/state"
 )
 
 // rounds returns how often a test is repeated: make nodes sets it.
@@ -191,5 +192,33 @@ func TestNodesRotateTheKeyringWhileOthersWrite(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The file has a change a moment before memory that follows it.
+func TestRequestWaitsForMemoryThatFollowsTheFile(t *testing.T) {
+	i := install(t, newDatabase(t), 2)
+	writer, reader := i.nodes[0], i.nodes[1]
+	telling, tell := make(chan struct{}), make(chan struct{})
+	reader.file.Watch("test", func([]state.Row) {
+		close(telling)
+		<-tell
+	})
+	err := writer.file.Update(t.Context(), func(tx *state.Tx) error {
+		rows := tx.Bucket("test")
+		return rows.Put([]byte("key"), []byte("value"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-telling
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := reader.request(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a request before memory has the change: %v", err)
+	}
+	close(tell)
+	if err := reader.request(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
