@@ -83,7 +83,8 @@ func (f *File) watch() {
 }
 
 // inPlace returns ErrUnlinked if a name of the file, or of its journal, leads to nothing
-// or to another file. Every commit checks it before it is acknowledged.
+// or to another file. Every flush checks it, and so every commit before it is acknowledged,
+// except those that are flushed later.
 func (f *File) inPlace() error {
 	f.placing.Lock()
 	defer f.placing.Unlock()
