@@ -123,6 +123,9 @@ var commands = []struct {
 		p.want(t, 404, "GET", app+"/db", i.pskHeader(), "")
 		wantRefusal(t, i.administer(t, "secret", "undelete", theApp, "db"), "secret not found")
 	}},
+	{args: "secret destroy --no-compact " + theApp + " db", after: wantRemovedContentIsReported},
+	{args: "owner erase --no-compact " + theApp, after: wantRemovedContentIsReported},
+	{args: "keyring prune --no-compact", prints: "key 1 seals; …", after: wantRemovedContentIsReported},
 	{args: "secret destroy " + theApp + " never", says: "secret not found"},
 	{args: "owner list", prints: "OWNER  SECRETS\n" + theApp + "  1\n" + theUser + "  1\n"},
 	{args: "owner list -o json", prints: `[{"owner":"` + theApp + `","secrets":1},{"owner":"` + theUser + `","secrets":1}]` + "\n"},
@@ -280,6 +283,47 @@ func TestCommandsBehaveTheSameWithAndWithoutAServer(t *testing.T) {
 				tc.after(t, mustServe(t, alone), alone)
 			}
 		})
+	}
+}
+
+// wantRemovedContentIsReported also removes it.
+func wantRemovedContentIsReported(t *testing.T, _ *process, i install) {
+	t.Helper()
+	const warning = "compaction: what was removed for good, last on "
+	if out := i.mustAdminister(t, "status"); !strings.Contains(out, "warning: "+warning) || strings.Contains(out, "last compaction") {
+		t.Errorf("before the compaction, status prints %s", out)
+	}
+	if out := i.mustAdminister(t, "doctor"); !strings.Contains(out, warning) {
+		t.Errorf("before the compaction, doctor prints %s", out)
+	}
+	i.mustAdminister(t, "compact")
+	if out := i.mustAdminister(t, "status"); !strings.Contains(out, "last compaction ended ") || strings.Contains(out, "removed") {
+		t.Errorf("after the compaction, status prints %s", out)
+	}
+	if out := i.mustAdminister(t, "doctor"); !strings.Contains(out, "compaction: nothing that was removed for good is left in the files\n") {
+		t.Errorf("after the compaction, doctor prints %s", out)
+	}
+}
+
+func TestNoCompactSaysWhatStays(t *testing.T) {
+	i := mustInit(t)
+	p := mustServe(t, i)
+	for _, name := range []string{"db", "other"} {
+		p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"`+name+`","data":[{"key":"k","value":"first"}]}`)
+	}
+	for _, tc := range []struct{ args, stays string }{
+		{"keyring prune --yes", "what retired keys sealed"},
+		{"secret destroy --yes " + theApp + " db", "the secret"},
+		{"owner erase --yes " + theApp, "what the owner had"},
+		{"keyring rewrap --new-key " + i.path("keys/new.key"), "the keyring that the old key opens"},
+	} {
+		r := i.administer(t, append(strings.Fields(tc.args), "--no-compact")...)
+		if want := tc.stays + " stays, encrypted, in free pages of the state file "; r.code != 0 || !strings.HasPrefix(r.stderr, want) {
+			t.Errorf("%s: exit code %d, stderr %q", tc.args, r.code, r.stderr)
+		}
+	}
+	if out := i.mustAdminister(t, "status"); strings.Contains(out, "last compaction") {
+		t.Errorf("status prints %s", out)
 	}
 }
 

@@ -30,9 +30,9 @@ It is in the state file, encrypted with the key that the config names under stat
 		prints(described(adminCommand("rotate", "Add a sealing key, and reseal all records with it in the background", noArgs, rotateKeyring),
 			"Add a sealing key for new data, and reseal all other records with it in the background. No request waits for that.",
 			`  strongroom keyring rotate`)),
-		asksFirst(prints(described(adminCommand("prune", "Remove retired sealing keys that no record needs", noArgs, pruneKeyring),
+		asksFirst(removes(prints(described(adminCommand("prune", "Remove retired sealing keys that no record needs", noArgs, pruneKeyring),
 			"Remove retired sealing keys. It first makes sure that no record in the state file needs them.",
-			`  strongroom keyring prune`)), says("This removes retired sealing keys for good. No record in the state file needs them; backups have their own keyring.")),
+			`  strongroom keyring prune`))), says("This removes retired sealing keys for good. No record in the state file needs them; backups have their own keyring.")),
 		rewrapCommand(),
 	)
 	return c
@@ -59,11 +59,14 @@ func rotateKeyring(ctx context.Context, a *adminClient, _ []string) error {
 }
 
 func pruneKeyring(ctx context.Context, a *adminClient, _ []string) error {
-	resp, err := a.PruneKeyringWithResponse(ctx)
+	resp, err := a.PruneKeyringWithResponse(ctx, gen.PruneKeyringJSONRequestBody{NoCompact: a.noCompact()})
 	if err := refusal(resp, err); err != nil {
 		return err
 	}
-	return a.print(resp.Body, func() error { return a.printKeyring(*resp.JSON200) })
+	if err := a.print(resp.Body, func() error { return a.printKeyring(*resp.JSON200) }); err != nil {
+		return err
+	}
+	return a.sayWhatStays("what retired keys sealed")
 }
 
 func (a *adminClient) printKeyring(k gen.Keyring) error {
@@ -88,12 +91,16 @@ func rewrapCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("--new-key: %w", err)
 		}
-		resp, err := a.RewrapKeyringWithResponse(ctx, gen.RewrapKeyringJSONRequestBody{Key: key.Encode()})
+		resp, err := a.RewrapKeyringWithResponse(ctx, gen.RewrapKeyringJSONRequestBody{Key: key.Encode(), NoCompact: a.noCompact()})
 		if err := refusal(resp, err); err != nil {
 			return err
 		}
-		return a.printf("from now on only the key in %s opens the state file: name it in the config under state.key, and let the server read it\n"+
+		err = a.printf("from now on only the key in %s opens the state file: name it in the config under state.key, and let the server read it\n"+
 			"keep the old key: only it opens the backups taken before\n", newKey)
+		if err != nil {
+			return err
+		}
+		return a.sayWhatStays("the keyring that the old key opens")
 	})
 	c.Long = `Change the key that opens the state file (the key-encryption key). Records stay as they are; only the keyring is
 encrypted again. Afterwards name the new key in the config under state.key, or the server will not start again.
@@ -102,7 +109,7 @@ Keep the old key as long as earlier backups: only it opens them.`
 	c.Example = `  strongroom keyring rewrap --new-key keys/state-2.key`
 	c.Flags().StringVar(&newKey, "new-key", "", "the `file` with the new key; if it does not exist, it is created with a random key")
 	_ = c.MarkFlagRequired("new-key") // fails only for a flag that does not exist
-	return c
+	return removes(c)
 }
 
 func keyIn(ctx context.Context, path string) (*seal.Key, error) {

@@ -37,8 +37,8 @@ OpenHands or app/<uuid> for those of an Nx1 app. No value is shown.`,
 		prints(described(secretAction("undelete "+secretArgs+" [REVISION]", "Restore a deleted secret with its history", cobra.RangeArgs(2, 3), undeleteSecret),
 			"Restore a deleted secret with its history: the last one deleted under this name, or the one with this REVISION.",
 			`  strongroom secret undelete user/default GITHUB_TOKEN`)),
-		asksFirst(described(secretAction("destroy "+secretArgs, "Remove a secret and its whole history for good", cobra.ExactArgs(2), destroySecret),
-			"", `  strongroom secret destroy user/default GITHUB_TOKEN`), func(args []string) string {
+		asksFirst(removes(described(secretAction("destroy "+secretArgs, "Remove a secret and its whole history for good", cobra.ExactArgs(2), destroySecret),
+			"", `  strongroom secret destroy user/default GITHUB_TOKEN`)), func(args []string) string {
 			return fmt.Sprintf("This removes the secret %q of %s and all its versions. Only a backup can bring them back.", args[1], args[0])
 		}),
 		secretImportCommand(),
@@ -59,8 +59,8 @@ func ownerCommand() *cobra.Command {
   strongroom owner list -o json`)),
 		prints(described(secretAction("deleted OWNER", "List deleted secrets that can be restored, newest first", cobra.ExactArgs(1), deletedSecrets),
 			"", `  strongroom owner deleted user/default`)),
-		asksFirst(described(secretAction("erase OWNER", "Remove all secrets of an owner and their history for good", cobra.ExactArgs(1), eraseOwner),
-			"", `  strongroom owner erase app/0f8fad5b-d9cb-469f-a165-70867728950e`), func(args []string) string {
+		asksFirst(removes(described(secretAction("erase OWNER", "Remove all secrets of an owner and their history for good", cobra.ExactArgs(1), eraseOwner),
+			"", `  strongroom owner erase app/0f8fad5b-d9cb-469f-a165-70867728950e`)), func(args []string) string {
 			return "This removes all secrets of " + args[0] + ", including deleted ones and all versions. Only a backup can bring them back."
 		}),
 	)
@@ -143,8 +143,13 @@ func undeleteSecret(ctx context.Context, a *adminClient, t target) error {
 }
 
 func destroySecret(ctx context.Context, a *adminClient, t target) error {
-	resp, err := a.DestroySecretWithResponse(ctx, t.SecretRef)
-	return refusal(resp, err)
+	resp, err := a.DestroySecretWithResponse(ctx, gen.DestroySecretJSONRequestBody{
+		Store: t.Store, Owner: t.Owner, Name: t.Name, NoCompact: a.noCompact(),
+	})
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	return a.sayWhatStays("the secret")
 }
 
 func listOwners(ctx context.Context, a *adminClient, t target) error {
@@ -168,8 +173,11 @@ func deletedSecrets(ctx context.Context, a *adminClient, t target) error {
 }
 
 func eraseOwner(ctx context.Context, a *adminClient, t target) error {
-	resp, err := a.EraseOwnerWithResponse(ctx, gen.OwnerRef{Store: t.Store, Owner: t.Owner})
-	return refusal(resp, err)
+	resp, err := a.EraseOwnerWithResponse(ctx, gen.EraseOwnerJSONRequestBody{Store: t.Store, Owner: t.Owner, NoCompact: a.noCompact()})
+	if err := refusal(resp, err); err != nil {
+		return err
+	}
+	return a.sayWhatStays("what the owner had")
 }
 
 // printVersions writes a line for each version, with the REVISION for restore and

@@ -160,6 +160,12 @@ func TestAdministrationAnswersMatchTheDocument(t *testing.T) {
 	undelete := func(ref gen.SecretRef, revision *string) gen.UndeleteSecretJSONRequestBody {
 		return gen.UndeleteSecretJSONRequestBody{Store: ref.Store, Owner: ref.Owner, Name: ref.Name, Revision: revision}
 	}
+	destroy := func(ref gen.SecretRef) gen.DestroySecretJSONRequestBody {
+		return gen.DestroySecretJSONRequestBody{Store: ref.Store, Owner: ref.Owner, Name: ref.Name}
+	}
+	erase := func(ref gen.SecretRef) gen.EraseOwnerJSONRequestBody {
+		return gen.EraseOwnerJSONRequestBody{Store: ref.Store, Owner: ref.Owner}
+	}
 	owner := func(ref gen.SecretRef) gen.OwnerRef { return gen.OwnerRef{Store: ref.Store, Owner: ref.Owner} }
 	minus := -1
 	for _, tc := range []struct {
@@ -179,15 +185,15 @@ func TestAdministrationAnswersMatchTheDocument(t *testing.T) {
 		{"undelete none", 404, func() (*http.Response, error) { return c.UndeleteSecret(ctx, undelete(none, nil)) }},
 		{"undelete at no revision", 400, func() (*http.Response, error) { return c.UndeleteSecret(ctx, undelete(none, str(""))) }},
 		{"undelete for an invalid owner", 400, func() (*http.Response, error) { return c.UndeleteSecret(ctx, undelete(nobody, nil)) }},
-		{"destroy none", 404, func() (*http.Response, error) { return c.DestroySecret(ctx, none) }},
-		{"destroy", 204, func() (*http.Response, error) { return c.DestroySecret(ctx, db) }},
+		{"destroy none", 404, func() (*http.Response, error) { return c.DestroySecret(ctx, destroy(none)) }},
+		{"destroy", 204, func() (*http.Response, error) { return c.DestroySecret(ctx, destroy(db)) }},
 		{"owners", 200, func() (*http.Response, error) { return c.ListOwners(ctx, gen.StoreRef{Store: db.Store}) }},
 		{"owners nowhere", 404, func() (*http.Response, error) { return c.ListOwners(ctx, gen.StoreRef{Store: nowhere.Store}) }},
 		{"deleted", 200, func() (*http.Response, error) { return c.DeletedSecrets(ctx, owner(db)) }},
 		{"deleted nowhere", 404, func() (*http.Response, error) { return c.DeletedSecrets(ctx, owner(nowhere)) }},
 		{"deleted secrets of an invalid owner", 400, func() (*http.Response, error) { return c.DeletedSecrets(ctx, owner(nobody)) }},
-		{"erase", 204, func() (*http.Response, error) { return c.EraseOwner(ctx, owner(db)) }},
-		{"erase again", 404, func() (*http.Response, error) { return c.EraseOwner(ctx, owner(db)) }},
+		{"erase", 204, func() (*http.Response, error) { return c.EraseOwner(ctx, erase(db)) }},
+		{"erase again", 404, func() (*http.Response, error) { return c.EraseOwner(ctx, erase(db)) }},
 		{"rotate", 200, func() (*http.Response, error) { return c.RotateKeyring(ctx) }},
 		{"rewrap with no key", 400, func() (*http.Response, error) {
 			return c.RewrapKeyring(ctx, gen.RewrapKeyringJSONRequestBody{Key: "x"})
@@ -227,7 +233,7 @@ func TestAdministrationAnswersMatchTheDocument(t *testing.T) {
 		}
 	}
 	mustFinishResealing(t, i)
-	if resp, err := c.PruneKeyringWithResponse(ctx); err != nil || resp.JSON200 == nil || !slices.Equal(resp.JSON200.Keys, []int{2}) {
+	if resp, err := c.PruneKeyringWithResponse(ctx, gen.PruneKeyringJSONRequestBody{}); err != nil || resp.JSON200 == nil || !slices.Equal(resp.JSON200.Keys, []int{2}) {
 		t.Errorf("prune: %v, %s", err, resp.Body)
 	}
 }

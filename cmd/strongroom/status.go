@@ -14,7 +14,7 @@ import (
 func statusCommand() *cobra.Command {
 	return prints(described(adminCommand("status", "Show the running server, and whether the current config is in force", noArgs, showStatus),
 		`Show the running server, and whether the current config is in force. Warnings name a certificate that expires, a clock
-that jumped, and a state.key with which the next start would fail.
+that jumped, a state.key with which the next start would fail, and removed content that is still in the files.
 
 Exit codes: 0 a server is running, 1 its config is invalid or another error, 3 no server is running.`,
 		`  strongroom status
@@ -44,18 +44,28 @@ func showStatus(ctx context.Context, a *adminClient, _ []string) error {
 func (a *adminClient) printStatus(s *gen.Status) error {
 	config := s.Config
 	if !s.Serving {
-		return errors.Join(a.printf("state file %s, stores %s\n", s.State, strings.Join(s.Stores, " ")), a.showWarnings(s.Warnings))
+		return errors.Join(a.printf("state file %s, stores %s\n", s.State, strings.Join(s.Stores, " ")), a.printCompaction(s.Compaction), a.showWarnings(s.Warnings))
 	}
 	err := a.printf("version %s is serving; config in force since %s\nstate file %s, stores %s\n",
 		s.Version, config.Since.UTC().Format(time.RFC3339), s.State, strings.Join(s.Stores, " "))
 	if st := s.AuditStream; st != nil {
 		err = errors.Join(err, a.printf("audit entries to %s: %d delivered, %d waiting\n", st.Destination, st.Delivered, st.Waiting))
 	}
-	if err := errors.Join(err, a.showWarnings(s.Warnings)); err != nil {
+	if err := errors.Join(err, a.printCompaction(s.Compaction), a.showWarnings(s.Warnings)); err != nil {
 		return err
 	}
 	if len(config.NeedsRestart) > 0 {
 		return a.printf("restart required for: %s\n", strings.Join(config.NeedsRestart, " "))
+	}
+	return nil
+}
+
+func (a *adminClient) printCompaction(c gen.Compaction) error {
+	switch {
+	case c.Since != nil:
+		return a.printf("compaction in progress since %s\n", when(c.Since))
+	case c.Ended != nil:
+		return a.printf("last compaction ended %s\n", when(c.Ended))
 	}
 	return nil
 }

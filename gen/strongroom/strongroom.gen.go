@@ -48,6 +48,18 @@ type AuditStream struct {
 	Waiting int `json:"waiting"`
 }
 
+// Compaction The compactions of the state file.
+type Compaction struct {
+	// Ended When the last one ended.
+	Ended *time.Time `json:"ended,omitempty"`
+
+	// Removed When content was last removed for good, if no compaction has followed. It is still in the files, encrypted.
+	Removed *time.Time `json:"removed,omitempty"`
+
+	// Since When the one in progress began.
+	Since *time.Time `json:"since,omitempty"`
+}
+
 // Config defines model for Config.
 type Config struct {
 	// NeedsRestart Changed fields that only a restart applies.
@@ -187,6 +199,9 @@ type NewKey struct {
 	Missing *[]string `json:"missing,omitempty"`
 }
 
+// NoCompact Do not compact the state file afterwards, so that what was removed stays in it and in its journal, encrypted, until a later compaction.
+type NoCompact = bool
+
 // OwnerInfo defines model for OwnerInfo.
 type OwnerInfo struct {
 	// Owner As in user/alice or app/0f8fad5b-d9cb-469f-a165-70867728950e.
@@ -225,8 +240,11 @@ type SecretRef struct {
 type Status struct {
 	// AuditStream The stream of audit entries to a collector (audit.stream in the config).
 	AuditStream *AuditStream `json:"audit_stream,omitempty"`
-	Config      Config       `json:"config"`
-	Keyring     Keyring      `json:"keyring"`
+
+	// Compaction The compactions of the state file.
+	Compaction Compaction `json:"compaction"`
+	Config     Config     `json:"config"`
+	Keyring    Keyring    `json:"keyring"`
 
 	// Serving True if a server responds, false if a command runs on the state file directly.
 	Serving bool `json:"serving"`
@@ -388,10 +406,19 @@ type ExplainJSONBody struct {
 	Target string `json:"target"`
 }
 
+// PruneKeyringJSONBody defines parameters for PruneKeyring.
+type PruneKeyringJSONBody struct {
+	// NoCompact Do not compact the state file afterwards, so that what was removed stays in it and in its journal, encrypted, until a later compaction.
+	NoCompact *NoCompact `json:"no_compact,omitempty"`
+}
+
 // RewrapKeyringJSONBody defines parameters for RewrapKeyring.
 type RewrapKeyringJSONBody struct {
 	// Key 32 bytes in base64.
 	Key string `json:"key"`
+
+	// NoCompact Do not compact the state file afterwards, so that what was removed stays in it and in its journal, encrypted, until a later compaction.
+	NoCompact *NoCompact `json:"no_compact,omitempty"`
 }
 
 // MigrateJSONBody defines parameters for Migrate.
@@ -404,6 +431,28 @@ type MigrateJSONBody struct {
 
 	// To Another name under stores in the config.
 	To string `json:"to"`
+}
+
+// EraseOwnerJSONBody defines parameters for EraseOwner.
+type EraseOwnerJSONBody struct {
+	// NoCompact Do not compact the state file afterwards, so that what was removed stays in it and in its journal, encrypted, until a later compaction.
+	NoCompact *NoCompact `json:"no_compact,omitempty"`
+
+	// Owner As in user/alice.
+	Owner string `json:"owner"`
+	Store string `json:"store"`
+}
+
+// DestroySecretJSONBody defines parameters for DestroySecret.
+type DestroySecretJSONBody struct {
+	Name string `json:"name"`
+
+	// NoCompact Do not compact the state file afterwards, so that what was removed stays in it and in its journal, encrypted, until a later compaction.
+	NoCompact *NoCompact `json:"no_compact,omitempty"`
+
+	// Owner As in user/alice.
+	Owner string `json:"owner"`
+	Store string `json:"store"`
 }
 
 // ImportSecretJSONBody defines parameters for ImportSecret.
@@ -471,6 +520,9 @@ type BackupJSONRequestBody BackupJSONBody
 // ExplainJSONRequestBody defines body for Explain for application/json ContentType.
 type ExplainJSONRequestBody ExplainJSONBody
 
+// PruneKeyringJSONRequestBody defines body for PruneKeyring for application/json ContentType.
+type PruneKeyringJSONRequestBody PruneKeyringJSONBody
+
 // RewrapKeyringJSONRequestBody defines body for RewrapKeyring for application/json ContentType.
 type RewrapKeyringJSONRequestBody RewrapKeyringJSONBody
 
@@ -481,13 +533,13 @@ type MigrateJSONRequestBody MigrateJSONBody
 type DeletedSecretsJSONRequestBody = OwnerRef
 
 // EraseOwnerJSONRequestBody defines body for EraseOwner for application/json ContentType.
-type EraseOwnerJSONRequestBody = OwnerRef
+type EraseOwnerJSONRequestBody EraseOwnerJSONBody
 
 // ListOwnersJSONRequestBody defines body for ListOwners for application/json ContentType.
 type ListOwnersJSONRequestBody = StoreRef
 
 // DestroySecretJSONRequestBody defines body for DestroySecret for application/json ContentType.
-type DestroySecretJSONRequestBody = SecretRef
+type DestroySecretJSONRequestBody DestroySecretJSONBody
 
 // SecretHistoryJSONRequestBody defines body for SecretHistory for application/json ContentType.
 type SecretHistoryJSONRequestBody = SecretRef
@@ -774,7 +826,7 @@ type ClientInterface interface {
 
 	// Compact Return unused space to the file system
 	//
-	// Rewrites the state file without unused pages. Writes wait until it is done.
+	// Rewrites the state file without unused pages, and overwrites old records of its journal. Requests continue meanwhile, until the journal is full.
 	//
 	// Corresponds with POST /strongroom/v1/compact (the `Compact` operationId).
 	Compact(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -806,13 +858,25 @@ type ClientInterface interface {
 	// Corresponds with POST /strongroom/v1/explain (the `Explain` operationId).
 	Explain(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PruneKeyringWithBody Drop retired sealing keys
+	//
+	// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
+	// opens with the key-encryption key that was in use when it was made.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
+	PruneKeyringWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PruneKeyring Drop retired sealing keys
 	//
 	// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
 	// opens with the key-encryption key that was in use when it was made.
 	//
+	// Takes a body of the `application/json` content type.
+	//
 	// Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
-	PruneKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PruneKeyring(ctx context.Context, body PruneKeyringJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RewrapKeyringWithBody Change the key-encryption key
 	//
@@ -1424,7 +1488,7 @@ func (c *Client) ConfirmClock(ctx context.Context, reqEditors ...RequestEditorFn
 
 // Compact Return unused space to the file system
 //
-// Rewrites the state file without unused pages. Writes wait until it is done.
+// Rewrites the state file without unused pages, and overwrites old records of its journal. Requests continue meanwhile, until the journal is full.
 //
 // Corresponds with POST /strongroom/v1/compact (the `Compact` operationId).
 func (c *Client) Compact(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1496,14 +1560,36 @@ func (c *Client) Explain(ctx context.Context, body ExplainJSONRequestBody, reqEd
 	return c.Client.Do(req)
 }
 
+// PruneKeyringWithBody Drop retired sealing keys
+//
+// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
+// opens with the key-encryption key that was in use when it was made.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
+func (c *Client) PruneKeyringWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPruneKeyringRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PruneKeyring Drop retired sealing keys
 //
 // Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
 // opens with the key-encryption key that was in use when it was made.
 //
+// Takes a body of the `application/json` content type.
+//
 // Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
-func (c *Client) PruneKeyring(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPruneKeyringRequest(c.Server)
+func (c *Client) PruneKeyring(ctx context.Context, body PruneKeyringJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPruneKeyringRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2509,8 +2595,19 @@ func NewExplainRequestWithBody(server string, contentType string, body io.Reader
 	return req, nil
 }
 
-// NewPruneKeyringRequest constructs an http.Request for the PruneKeyring method
-func NewPruneKeyringRequest(server string) (*http.Request, error) {
+// NewPruneKeyringRequest calls the generic PruneKeyring builder with application/json body
+func NewPruneKeyringRequest(server string, body PruneKeyringJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPruneKeyringRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPruneKeyringRequestWithBody constructs an http.Request for the PruneKeyring method, with any body, and a specified content type
+func NewPruneKeyringRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -2528,10 +2625,12 @@ func NewPruneKeyringRequest(server string) (*http.Request, error) {
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -3278,7 +3377,7 @@ type ClientWithResponsesInterface interface {
 
 	// CompactWithResponse Return unused space to the file system
 	//
-	// Rewrites the state file without unused pages. Writes wait until it is done.
+	// Rewrites the state file without unused pages, and overwrites old records of its journal. Requests continue meanwhile, until the journal is full.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3314,15 +3413,25 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /strongroom/v1/explain (the `Explain` operationId).
 	ExplainWithResponse(ctx context.Context, body ExplainJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainResponse, error)
 
+	// PruneKeyringWithBodyWithResponse Drop retired sealing keys
+	//
+	// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
+	// opens with the key-encryption key that was in use when it was made.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
+	PruneKeyringWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PruneKeyringResponse, error)
+
 	// PruneKeyringWithResponse Drop retired sealing keys
 	//
 	// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
 	// opens with the key-encryption key that was in use when it was made.
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
-	PruneKeyringWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PruneKeyringResponse, error)
+	PruneKeyringWithResponse(ctx context.Context, body PruneKeyringJSONRequestBody, reqEditors ...RequestEditorFn) (*PruneKeyringResponse, error)
 
 	// RewrapKeyringWithBodyWithResponse Change the key-encryption key
 	//
@@ -5286,7 +5395,7 @@ func (c *ClientWithResponses) ConfirmClockWithResponse(ctx context.Context, reqE
 
 // CompactWithResponse Return unused space to the file system
 //
-// Rewrites the state file without unused pages. Writes wait until it is done.
+// Rewrites the state file without unused pages, and overwrites old records of its journal. Requests continue meanwhile, until the journal is full.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5346,16 +5455,32 @@ func (c *ClientWithResponses) ExplainWithResponse(ctx context.Context, body Expl
 	return ParseExplainResponse(rsp)
 }
 
+// PruneKeyringWithBodyWithResponse Drop retired sealing keys
+//
+// Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
+// opens with the key-encryption key that was in use when it was made.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
+func (c *ClientWithResponses) PruneKeyringWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PruneKeyringResponse, error) {
+	rsp, err := c.PruneKeyringWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePruneKeyringResponse(rsp)
+}
+
 // PruneKeyringWithResponse Drop retired sealing keys
 //
 // Reseals records that still need a retired key, then drops these keys. A backup contains its own keyring, so it still
 // opens with the key-encryption key that was in use when it was made.
 //
-// Returns a wrapper object for the known response body format(s).
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /strongroom/v1/keyring/prune (the `PruneKeyring` operationId).
-func (c *ClientWithResponses) PruneKeyringWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PruneKeyringResponse, error) {
-	rsp, err := c.PruneKeyring(ctx, reqEditors...)
+func (c *ClientWithResponses) PruneKeyringWithResponse(ctx context.Context, body PruneKeyringJSONRequestBody, reqEditors ...RequestEditorFn) (*PruneKeyringResponse, error) {
+	rsp, err := c.PruneKeyring(ctx, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -7760,6 +7885,7 @@ func (response ExplaindefaultJSONResponse) VisitExplainResponse(w http.ResponseW
 }
 
 type PruneKeyringRequestObject struct {
+	Body *PruneKeyringJSONRequestBody
 }
 
 type PruneKeyringResponseObject interface {
@@ -8997,6 +9123,29 @@ func (sh *strictHandler) Explain(ctx echo.Context) error {
 // PruneKeyring operation middleware
 func (sh *strictHandler) PruneKeyring(ctx echo.Context) error {
 	var request PruneKeyringRequestObject
+
+	var body PruneKeyringJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.PruneKeyring(ctx.Request().Context(), request.(PruneKeyringRequestObject))

@@ -43,7 +43,7 @@ var networkFileSystems = []int64{0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735
 
 // Examine runs all checks of the state file and its environment.
 func (s *Service) Examine(ctx context.Context) ([]Finding, error) {
-	findings := slices.Concat(s.examineFiles(), s.examineDisk(), s.examineClock(), s.ClockFindings(), s.examineKeyring(), s.KeyFindings(ctx))
+	findings := slices.Concat(s.examineFiles(), s.examineDisk(), s.examineClock(), s.ClockFindings(), s.examineKeyring(), s.KeyFindings(ctx), s.CompactionFindings())
 	report, err := s.Audit.Verify(ctx)
 	switch {
 	case ctx.Err() != nil:

@@ -66,7 +66,7 @@ func (s *Service) Rotate(ctx context.Context, caller secret.Caller) (Keyring, er
 
 // Prune drops retired keys after resealing any record that needs them. Error:
 // ErrResealing.
-func (s *Service) Prune(ctx context.Context, caller secret.Caller) (Keyring, error) {
+func (s *Service) Prune(ctx context.Context, caller secret.Caller, how Removal) (Keyring, error) {
 	err := s.record(ctx, caller, pruneKeyring, func() error {
 		if err := s.beginReseal(ctx); err != nil {
 			return err
@@ -81,16 +81,16 @@ func (s *Service) Prune(ctx context.Context, caller secret.Caller) (Keyring, err
 		return err
 	})
 	if err == nil {
-		s.purge()
+		s.removed(ctx, how)
 	}
 	return s.KeyringNow(), err
 }
 
 // Rewrap wraps the keyring with another key-encryption key.
-func (s *Service) Rewrap(ctx context.Context, caller secret.Caller, kek *seal.Key) (Keyring, error) {
+func (s *Service) Rewrap(ctx context.Context, caller secret.Caller, kek *seal.Key, how Removal) (Keyring, error) {
 	err := s.record(ctx, caller, rewrapKeyring, func() error { return s.Parts.Keyring.Rewrap(ctx, kek) })
 	if err == nil {
-		s.purge()
+		s.removed(ctx, how)
 	}
 	return s.KeyringNow(), err
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/secret"
 )
@@ -10,8 +11,23 @@ import (
 // journal, until they are used again. Operations that remove something for good therefore
 // end with a compaction. It runs in the background, for several of them once.
 
-// purge starts a compaction, or another one after the one in progress.
-func (s *Service) purge() {
+// A Removal says what happens after content was removed for good.
+type Removal int
+
+const (
+	FromFiles Removal = iota // it leaves the files, by a compaction in the background
+	FromIndex                // it stays in free pages and old records until a later compaction
+)
+
+// removed notes that content was removed for good, and starts a compaction, or another one
+// after the one in progress.
+func (s *Service) removed(ctx context.Context, how Removal) {
+	if err := s.File.Removed(ctx); err != nil {
+		s.log.Error("noting that a compaction is needed: run strongroom compact", "error", err)
+	}
+	if how == FromIndex {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.purging.wanted = true
@@ -70,27 +86,38 @@ func (s *Service) WaitForPurge(ctx context.Context) error {
 	return s.purging.err
 }
 
-// Purging reports whether a compaction runs in the background.
-func (s *Service) Purging() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.purging.done != nil
+// CompactionFindings reports content that was removed for good and is still in the files.
+func (s *Service) CompactionFindings() []Finding {
+	const about = "compaction"
+	c, err := s.File.Compaction()
+	switch {
+	case err != nil:
+		return []Finding{wrong(about, "%v", err)}
+	case !c.Since.IsZero():
+		return []Finding{fine(about, "in progress since %s", c.Since.UTC().Format(time.RFC3339))}
+	case !c.Removed.IsZero():
+		f := fine(about, "what was removed for good, last on %s, is still in the files, encrypted: run strongroom compact", c.Removed.Format(time.RFC3339))
+		f.Warning = true
+		return []Finding{f}
+	default:
+		return []Finding{fine(about, "nothing that was removed for good is left in the files")}
+	}
 }
 
 // Destroy removes a secret for good, and its content from the files.
-func (s *Service) Destroy(ctx context.Context, caller secret.Caller, secrets *secret.Service, ref secret.Ref) error {
+func (s *Service) Destroy(ctx context.Context, caller secret.Caller, secrets *secret.Service, ref secret.Ref, how Removal) error {
 	err := secrets.Destroy(ctx, caller, ref)
 	if err == nil {
-		s.purge()
+		s.removed(ctx, how)
 	}
 	return err
 }
 
 // Erase removes all secrets of an owner for good, and their content from the files.
-func (s *Service) Erase(ctx context.Context, caller secret.Caller, secrets *secret.Service, owner secret.Owner) error {
+func (s *Service) Erase(ctx context.Context, caller secret.Caller, secrets *secret.Service, owner secret.Owner, how Removal) error {
 	err := secrets.Erase(ctx, caller, owner)
 	if err == nil {
-		s.purge()
+		s.removed(ctx, how)
 	}
 	return err
 }

@@ -56,10 +56,10 @@ func inFiles(t *testing.T, s *admin.Service, contents [][]byte) (n int) {
 func TestContentRemovedForGoodLeavesTheFiles(t *testing.T) {
 	for name, remove := range map[string]func(*testing.T, *admin.Service, *place) error{
 		"secret destroy": func(t *testing.T, s *admin.Service, _ *place) error {
-			return s.Destroy(t.Context(), root, mustSecrets(t, s), db)
+			return s.Destroy(t.Context(), root, mustSecrets(t, s), db, admin.FromFiles)
 		},
 		"owner erase": func(t *testing.T, s *admin.Service, _ *place) error {
-			return s.Erase(t.Context(), root, mustSecrets(t, s), db.Owner)
+			return s.Erase(t.Context(), root, mustSecrets(t, s), db.Owner, admin.FromFiles)
 		},
 		"keyring prune": func(t *testing.T, s *admin.Service, _ *place) error {
 			if _, err := s.Rotate(t.Context(), root); err != nil {
@@ -68,7 +68,7 @@ func TestContentRemovedForGoodLeavesTheFiles(t *testing.T) {
 			if err := s.WaitForReseal(t.Context()); err != nil {
 				return err
 			}
-			_, err := s.Prune(t.Context(), root)
+			_, err := s.Prune(t.Context(), root, admin.FromFiles)
 			return err
 		},
 	} {
@@ -103,7 +103,7 @@ func TestContentRemovedForGoodLeavesTheFiles(t *testing.T) {
 		if inFiles(t, s, [][]byte{old}) != 1 {
 			t.Fatal("the keyring is not found before")
 		}
-		if _, err := s.Rewrap(t.Context(), root, seal.NewKey()); err != nil {
+		if _, err := s.Rewrap(t.Context(), root, seal.NewKey(), admin.FromFiles); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.WaitForPurge(t.Context()); err != nil {
@@ -113,6 +113,38 @@ func TestContentRemovedForGoodLeavesTheFiles(t *testing.T) {
 			t.Error("the keyring under the old key is still in the files")
 		}
 	})
+}
+
+// With FromIndex the content stays, also for the next process to report.
+func TestContentThatStaysInTheFilesIsReportedUntilACompaction(t *testing.T) {
+	p := newPlace(t)
+	s, closeAll := p.open(t)
+	mustCreate(t, s, db)
+	old := sealedRows(t, s)
+	if err := s.Destroy(t.Context(), root, mustSecrets(t, s), db, admin.FromIndex); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.WaitForPurge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if inFiles(t, s, old) == 0 {
+		t.Error("nothing is left in the files")
+	}
+	closeAll()
+	s, closeAll = p.open(t)
+	defer closeAll()
+	if got := s.CompactionFindings(); len(got) != 1 || !got[0].Warns() || !strings.HasPrefix(got[0].Text, "what was removed for good") {
+		t.Errorf("the findings are %+v", got)
+	}
+	if _, _, err := s.Compact(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.CompactionFindings(); len(got) != 1 || got[0].Warns() {
+		t.Errorf("after a compaction the findings are %+v", got)
+	}
+	if n := inFiles(t, s, old); n > 0 {
+		t.Errorf("%d old rows are in the files after a compaction", n)
+	}
 }
 
 func TestPurgeThatAStopPreventsIsLogged(t *testing.T) {
@@ -125,7 +157,7 @@ func TestPurgeThatAStopPreventsIsLogged(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Destroy(t.Context(), root, mustSecrets(t, s), db); err != nil {
+	if err := s.Destroy(t.Context(), root, mustSecrets(t, s), db, admin.FromFiles); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.WaitForPurge(t.Context()); !errors.Is(err, context.Canceled) {

@@ -226,7 +226,7 @@ func TestKeyringDoesNotChangeDuringAReseal(t *testing.T) {
 	for n := range 1000 {
 		mustCreate(t, s, secret.Ref{Owner: db.Owner, Name: fmt.Sprint(n)})
 	}
-	for what, change := range map[string]func(context.Context, secret.Caller) (admin.Keyring, error){"Rotate": s.Rotate, "Prune": s.Prune} {
+	for what, change := range map[string]func(context.Context, secret.Caller) (admin.Keyring, error){"Rotate": s.Rotate, "Prune": pruneOf(s)} {
 		// On a busy machine the reseal may end before the first attempt.
 		refused := false
 		for try := 0; !refused && try < 20; try++ {
@@ -245,7 +245,7 @@ func TestKeyringDoesNotChangeDuringAReseal(t *testing.T) {
 			t.Errorf("%s was never refused", what)
 		}
 	}
-	k, err := s.Prune(t.Context(), root)
+	k, err := s.Prune(t.Context(), root, admin.FromFiles)
 	if err != nil || len(k.IDs) != 1 || k.Resealing {
 		t.Errorf("Prune: %+v, %v", k, err)
 	}
@@ -255,6 +255,12 @@ func TestKeyringDoesNotChangeDuringAReseal(t *testing.T) {
 }
 
 // The two attempts may share a commit and then run at the same time.
+func pruneOf(s *admin.Service) func(context.Context, secret.Caller) (admin.Keyring, error) {
+	return func(ctx context.Context, caller secret.Caller) (admin.Keyring, error) {
+		return s.Prune(ctx, caller, admin.FromFiles)
+	}
+}
+
 func TestConcurrentRotateAndPruneLoseNothing(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
@@ -264,7 +270,7 @@ func TestConcurrentRotateAndPruneLoseNothing(t *testing.T) {
 	}
 	for round := range 50 {
 		var both sync.WaitGroup
-		for _, change := range []func(context.Context, secret.Caller) (admin.Keyring, error){s.Rotate, s.Prune, s.Rotate} {
+		for _, change := range []func(context.Context, secret.Caller) (admin.Keyring, error){s.Rotate, pruneOf(s), s.Rotate} {
 			both.Go(func() {
 				if _, err := change(t.Context(), root); err != nil && !errors.Is(err, admin.ErrResealing) {
 					t.Error(err)
@@ -306,7 +312,7 @@ func TestNextProcessResumesTheReseal(t *testing.T) {
 	if err := s.WaitForReseal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if k, err := s.Prune(t.Context(), root); err != nil || k.Primary != 2 {
+	if k, err := s.Prune(t.Context(), root, admin.FromFiles); err != nil || k.Primary != 2 {
 		t.Errorf("Prune: %+v, %v", k, err)
 	}
 }
@@ -320,7 +326,7 @@ func TestPruneResealsRecordsOfARetiredKey(t *testing.T) {
 	if _, err := s.Parts.Keyring.Rotate(t.Context()); err != nil { // the keyring alone reseals nothing
 		t.Fatal(err)
 	}
-	if _, err := s.Prune(t.Context(), root); err != nil {
+	if _, err := s.Prune(t.Context(), root, admin.FromFiles); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := s.Stores["embedded"].Reveal(t.Context(), secret.Op{Ref: db}); err != nil {
@@ -365,8 +371,8 @@ func TestBackupOpensAfterTheKeyringChangedDuringIt(t *testing.T) {
 	}
 	for name, change := range map[string]func() error{
 		"rotated":   func() error { _, err := s.Rotate(t.Context(), root); return err },
-		"pruned":    func() error { _, err := s.Prune(t.Context(), root); return err },
-		"rewrapped": func() error { _, err := s.Rewrap(t.Context(), root, p.kek.key); return err },
+		"pruned":    func() error { _, err := s.Prune(t.Context(), root, admin.FromFiles); return err },
+		"rewrapped": func() error { _, err := s.Rewrap(t.Context(), root, p.kek.key, admin.FromFiles); return err },
 	} {
 		var sealed bytes.Buffer
 		done := make(chan error, 1)
@@ -452,8 +458,8 @@ func TestAdministrationIsAuditedWithItsOutcome(t *testing.T) {
 	caller.From, caller.Request = "@", "id"
 	_, _ = s.Rotate(t.Context(), caller)
 	_ = s.WaitForReseal(t.Context())
-	_, _ = s.Prune(t.Context(), caller)
-	_, _ = s.Rewrap(t.Context(), caller, seal.NewKey())
+	_, _ = s.Prune(t.Context(), caller, admin.FromFiles)
+	_, _ = s.Rewrap(t.Context(), caller, seal.NewKey(), admin.FromFiles)
 	_ = s.Backup(t.Context(), caller, "", io.Discard)
 	_ = s.Backup(t.Context(), caller, "x", io.Discard)
 	entries, err := s.Entries(0, 0, 0)

@@ -17,9 +17,11 @@ import (
 // it takes.
 const compactStep = 1 << 20
 
-// compactedKey is the header's row with the time of the last compaction. Each of its two
-// checkpoints needs a change.
-var compactedKey = []byte("compacted")
+// The header's rows about compactions, with times.
+var (
+	compactedKey = []byte("compacted") // when the last one ended
+	removedKey   = []byte("removed")   // see File.Removed; absent after a compaction
+)
 
 // Compact returns unused space to the file system, and removes from the files what was
 // deleted or replaced: it writes a new state file with the same content, which replaces
@@ -29,14 +31,14 @@ var compactedKey = []byte("compacted")
 func (f *File) Compact(ctx context.Context) error {
 	f.compacting.Lock()
 	defer f.compacting.Unlock()
-	f.wiping.Store(true)
-	defer f.wiping.Store(false)
-	err := f.wipe(ctx) // one file of the journal
+	f.compactingSince.Store(time.Now().UnixNano())
+	defer f.compactingSince.Store(0)
+	before, err := f.Compaction()
 	if err == nil {
-		err = f.rewrite()
+		err = f.clean(ctx)
 	}
 	if err == nil {
-		err = f.wipe(ctx) // the other one
+		err = f.noteCompaction(ctx, before)
 	}
 	if isNoRoom(err) {
 		err = fmt.Errorf("%w: %w", ErrFull, err)
@@ -47,12 +49,25 @@ func (f *File) Compact(ctx context.Context) error {
 	return err
 }
 
+func (f *File) clean(ctx context.Context) error {
+	f.wiping.Store(true)
+	defer f.wiping.Store(false)
+	err := f.wipe(ctx) // one file of the journal
+	if err == nil {
+		err = f.rewrite()
+	}
+	if err == nil {
+		err = f.wipe(ctx) // the other one
+	}
+	return err
+}
+
 // wipe moves all changes to bbolt and overwrites their records. It makes a change first,
-// so that the journal turns.
+// which changes nothing, so that the journal turns.
 func (f *File) wipe(ctx context.Context) error {
 	err := f.Update(ctx, func(tx *Tx) error {
 		header := tx.Bucket(headerBucket)
-		return header.Put(compactedKey, time.Now().UTC().AppendFormat(nil, time.RFC3339))
+		return header.Put(compactedKey, header.Get(compactedKey))
 	})
 	if err == nil {
 		err = f.checkpoint()

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/state"
 )
@@ -107,8 +109,8 @@ func TestLargeChangeDuringACompactionKeepsNoDeletedContent(t *testing.T) {
 		}
 	}
 	updates = 0
-	if err := f.Compact(t.Context()); err != nil || updates != 3 {
-		t.Fatalf("%d updates, %v, want 3", updates, err)
+	if err := f.Compact(t.Context()); err != nil || updates != 4 { // with the note of its end
+		t.Fatalf("%d updates, %v, want 4", updates, err)
 	}
 	wantInNoFile(t, path, "deleted content")
 }
@@ -140,4 +142,59 @@ func TestChangesDuringACompactionAreInTheFilesOfACrash(t *testing.T) {
 	if err := errors.Join(crashed.Verify(), f.Verify()); err != nil {
 		t.Error(err)
 	}
+}
+
+// A removal during a compaction needs another one.
+func TestCompactionIsReported(t *testing.T) {
+	f := mustOpen(t, mustCreate(t))
+	want := func(when string, since, ended, removed bool) {
+		t.Helper()
+		c, err := f.Compaction()
+		if err != nil || c.Since.IsZero() == since || c.Ended.IsZero() == ended || c.Removed.IsZero() == removed {
+			t.Errorf("%s: %+v, %v", when, c, err)
+		}
+	}
+	remove := func() {
+		t.Helper()
+		if err := f.Removed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("at first", false, false, false)
+	remove()
+	want("after a removal", false, false, true)
+	// A reader of the old file holds the compaction up after it has replaced the file.
+	reading, read := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		_ = f.View(func(*state.Tx) error { close(reading); <-read; return nil })
+	})
+	<-reading
+	before := mustStat(t, f.Path())
+	all.Go(func() {
+		if err := f.Compact(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	for os.SameFile(before, mustStat(t, f.Path())) {
+		time.Sleep(time.Millisecond)
+	}
+	want("during a compaction", true, false, true)
+	remove()
+	close(read)
+	all.Wait()
+	want("after a compaction with a removal in between", false, true, true)
+	if err := f.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want("at last", false, true, false)
+}
+
+func mustStat(t *testing.T, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }

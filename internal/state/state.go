@@ -106,6 +106,8 @@ type File struct {
 	compacting sync.Mutex  // held by Compact
 	wiping     atomic.Bool // checkpoints overwrite the records that they have moved
 
+	compactingSince atomic.Int64 // Unix time in nanoseconds; 0: no compaction is in progress
+
 	due       chan struct{} // asks for a checkpoint
 	behindDue chan struct{} // asks for a flush
 	hurry     atomic.Int32  // commits that wait for the checkpoint

@@ -82,8 +82,8 @@ var _ gen.StrictServerInterface = (*handlers)(nil)
 func (a *handlers) Status(ctx context.Context, _ gen.StatusRequestObject) (gen.StatusResponseObject, error) {
 	return gen.Status200JSONResponse{
 		Version: a.program.Version, Serving: a.program.Serving, State: a.admin.File.ID(), Stores: a.admin.StoreNames(),
-		Keyring: keyring(a.admin.KeyringNow()), Config: a.config(),
-		Warnings:    warnings(slices.Concat(a.admin.ClockFindings(), a.admin.KeyFindings(ctx), a.program.Findings())),
+		Keyring: keyring(a.admin.KeyringNow()), Config: a.config(), Compaction: a.compaction(),
+		Warnings:    warnings(slices.Concat(a.admin.ClockFindings(), a.admin.KeyFindings(ctx), a.admin.CompactionFindings(), a.program.Findings())),
 		AuditStream: a.stream(),
 	}, nil
 }
@@ -132,8 +132,8 @@ func (a *handlers) RotateKeyring(ctx context.Context, _ gen.RotateKeyringRequest
 }
 
 // PruneKeyring drops retired sealing keys.
-func (a *handlers) PruneKeyring(ctx context.Context, _ gen.PruneKeyringRequestObject) (gen.PruneKeyringResponseObject, error) {
-	k, err := a.admin.Prune(ctx, auth.Caller(ctx))
+func (a *handlers) PruneKeyring(ctx context.Context, req gen.PruneKeyringRequestObject) (gen.PruneKeyringResponseObject, error) {
+	k, err := a.admin.Prune(ctx, auth.Caller(ctx), removal(req.Body.NoCompact))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (a *handlers) RewrapKeyring(ctx context.Context, req gen.RewrapKeyringReque
 	if err != nil {
 		return nil, &secret.InvalidError{Field: "key", Reason: "must be 32 bytes in base64"}
 	}
-	k, err := a.admin.Rewrap(ctx, auth.Caller(ctx), kek)
+	k, err := a.admin.Rewrap(ctx, auth.Caller(ctx), kek, removal(req.Body.NoCompact))
 	if err != nil {
 		return nil, err
 	}

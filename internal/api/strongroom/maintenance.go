@@ -20,6 +20,23 @@ func (a *handlers) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen
 	return gen.Compact200JSONResponse{Before: int(before), After: int(after)}, nil
 }
 
+// removal says what a request wants to happen after it has removed something for good.
+func removal(noCompact *bool) admin.Removal {
+	if optional(noCompact) {
+		return admin.FromIndex
+	}
+	return admin.FromFiles
+}
+
+// compaction is empty if the file cannot be read, which a finding says.
+func (a *handlers) compaction() gen.Compaction {
+	c, err := a.admin.File.Compaction()
+	if err != nil {
+		return gen.Compaction{}
+	}
+	return gen.Compaction{Since: set(c.Since.UTC()), Ended: set(c.Ended), Removed: set(c.Removed)}
+}
+
 // ConfirmClock makes the clock trusted after a jump.
 func (a *handlers) ConfirmClock(ctx context.Context, _ gen.ConfirmClockRequestObject) (gen.ConfirmClockResponseObject, error) {
 	if err := a.admin.ConfirmClock(ctx, auth.Caller(ctx)); err != nil {

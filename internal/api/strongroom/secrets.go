@@ -149,11 +149,11 @@ func (a *handlers) UndeleteSecret(ctx context.Context, req gen.UndeleteSecretReq
 
 // DestroySecret removes a secret for good.
 func (a *handlers) DestroySecret(ctx context.Context, req gen.DestroySecretRequestObject) (gen.DestroySecretResponseObject, error) {
-	s, ref, err := a.find(*req.Body)
+	s, ref, err := a.find(gen.SecretRef{Store: req.Body.Store, Owner: req.Body.Owner, Name: req.Body.Name})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.admin.Destroy(ctx, auth.Caller(ctx), s, ref); err != nil {
+	if err := a.admin.Destroy(ctx, auth.Caller(ctx), s, ref, removal(req.Body.NoCompact)); err != nil {
 		return nil, err
 	}
 	return gen.DestroySecret204Response{}, nil
@@ -180,11 +180,11 @@ func (a *handlers) DeletedSecrets(ctx context.Context, req gen.DeletedSecretsReq
 
 // EraseOwner removes all secrets of an owner and their history.
 func (a *handlers) EraseOwner(ctx context.Context, req gen.EraseOwnerRequestObject) (gen.EraseOwnerResponseObject, error) {
-	s, owner, err := a.findOwner(*req.Body)
+	s, owner, err := a.findOwner(gen.OwnerRef{Store: req.Body.Store, Owner: req.Body.Owner})
 	if err != nil {
 		return nil, err
 	}
-	if err := a.admin.Erase(ctx, auth.Caller(ctx), s, owner); err != nil {
+	if err := a.admin.Erase(ctx, auth.Caller(ctx), s, owner, removal(req.Body.NoCompact)); err != nil {
 		return nil, err
 	}
 	return gen.EraseOwner204Response{}, nil
