@@ -133,7 +133,7 @@ func TestOnlyOneNodeReseals(t *testing.T) {
 		if _, err := s.Rotate(t.Context(), root); !errors.Is(err, admin.ErrResealing) {
 			t.Errorf("while another node reseals: %v, want ErrResealing", err)
 		}
-		if _, err := s.Prune(t.Context(), root); !errors.Is(err, admin.ErrResealing) {
+		if _, err := s.Prune(t.Context(), root, admin.FromFiles); !errors.Is(err, admin.ErrResealing) {
 			t.Errorf("while another node reseals: %v, want ErrResealing", err)
 		}
 	}
