@@ -230,9 +230,12 @@ func TestPrometheusShowsDataAndFiresAlerts(t *testing.T) {
 	i.mustAdminister(t, "backup", "--out", i.path("copy"))
 	prom := mustScrapeWith(t, p.mustSay(t, servingMetrics)[1], mustFindAddress(t))
 
+	secretOf := func(n, size int) string {
+		return fmt.Sprintf(`{"secret_name":"s%d","data":[{"key":"k","value":"%s"}]}`, n, strings.Repeat("v", size))
+	}
 	use := func(n int) {
 		for _, req := range []struct{ method, path, header, body string }{
-			{"POST", app, i.pskHeader(), fmt.Sprintf(`{"secret_name":"s%d","data":[{"key":"k","value":"%s"}]}`, n, strings.Repeat("v", 40_000))},
+			{"POST", app, i.pskHeader(), secretOf(n, 40_000)},
 			{"GET", app + "/s1/reveal", i.pskHeader(), ""},
 			{"GET", app, i.pskHeader(), ""},
 			{"GET", app + "/s1/reveal", "Authorization-PSK: " + key, ""},
@@ -252,6 +255,11 @@ func TestPrometheusShowsDataAndFiresAlerts(t *testing.T) {
 	}, func() string { return strings.Join(without, "\n") })
 
 	mustFillUp(t, i.path("data/ballast"))
+	for n := 1000; p.mustDo(t, "POST", app, i.pskHeader(), secretOf(n, 500_000)).status != 507; n++ {
+		if n > 2000 {
+			t.Fatal("the disk does not become full")
+		}
+	}
 	i.mustEdit(t, "strongroom.yaml", "\napis:\n", "\nunknown: 1\napis:\n")
 	wanted := []string{
 		"StrongroomDown", "StrongroomDiskNearlyFull", "StrongroomReloadFailed", "StrongroomCertificateExpires", "StrongroomKeysExpire",
