@@ -187,8 +187,8 @@ profile: ## Record a new profile for go build (cmd/strongroom/default.pgo)
 # CI runs these long tests with their defaults; a larger N makes them longer.
 PROOF := go test -count=1 -v -timeout 4h
 
-crash: ## Kill the server N=100 times while 16 clients write
-	STRONGROOM_CRASHES=$(or $(N),100) $(PROOF) -run TestAcknowledgedWritesSurviveKill9 ./cmd/strongroom
+crash: programs ## Kill the server N=100 times while 16 clients write
+	STRONGROOM_PROGRAMS=$(PROGRAMS) STRONGROOM_CRASHES=$(or $(N),100) $(PROOF) -run TestAcknowledgedWritesSurviveKill9 ./cmd/strongroom
 
 faults: ## Test damaged files, and failing and full disks; N=full for every case
 	STRONGROOM_FAULTS=$(N) $(PROOF) ./internal/state ./internal/test/faults
