@@ -127,14 +127,14 @@ func isPlain(config *pgx.ConnConfig) bool {
 // state.ErrAway.
 func identityOf(ctx context.Context, conn *pgx.Conn) (is identity, err error) {
 	var exists bool
-	if err := conn.QueryRow(ctx, "select to_regclass('strongroom.head') is not null").Scan(&exists); err != nil {
+	if err := conn.QueryRow(ctx, "select to_regclass('strongroom.state') is not null").Scan(&exists); err != nil {
 		return is, away(err)
 	}
 	if !exists {
 		return is, ErrNoState
 	}
 	version, lineage := 0, []byte(nil)
-	err = conn.QueryRow(ctx, "select version, id, lineage from strongroom.head").Scan(&version, &is.id, &lineage)
+	err = conn.QueryRow(ctx, "select version, id, lineage from strongroom.state").Scan(&version, &is.id, &lineage)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return is, ErrNoState

@@ -112,7 +112,7 @@ func coalesce(rows pgx.Rows, last uint64) (map[string]change.Row, uint64, error)
 func trim(ctx context.Context, conn *pgx.Conn, age time.Duration, keep uint64) error {
 	const trimSQL = `delete from strongroom.changes where seq < least(
 		(select seq + 1 from strongroom.folded),
-		(select seq + 1 - $1 from strongroom.head),
+		(select max(seq) + 1 - greatest($1, 1) from strongroom.changes),
 		(select seq from strongroom.changes where at > clock_timestamp() - make_interval(secs => $2) order by seq limit 1),
 		(select min(seq) + $3 from strongroom.changes))`
 	_, err := conn.Exec(ctx, trimSQL, number(keep), age.Seconds(), trimSlice)

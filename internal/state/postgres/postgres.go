@@ -47,7 +47,7 @@ type DB struct {
 	side  link // for nodes, duties, Fold: nothing that a request waits for
 	ears  link // for LISTEN
 
-	locking *pgx.Conn // that of log, while it is in a transaction that has locked the head
+	locking *pgx.Conn // that of log, while it is in a transaction that keeps others from appending
 	heads   heads
 
 	known   atomic.Uint64 // number of the last record that this node has had or is appending

@@ -286,7 +286,7 @@ func TestUnsafeDatabasesAreRefused(t *testing.T) {
 		}
 		execute(t, url, "alter role "+nameOf(t, url)+" reset "+strings.Fields(setting)[0])
 	}
-	execute(t, url, "update strongroom.head set version = 2")
+	execute(t, url, "update strongroom.state set version = 2")
 	if _, err := postgres.Open(t.Context(), postgres.Options{URL: url}); err == nil || !strings.Contains(err.Error(), "newer Strongroom") {
 		t.Errorf("a newer schema: %v", err)
 	}

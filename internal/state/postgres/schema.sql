@@ -1,20 +1,19 @@
 -- Version 1 of the tables. The program creates them in one transaction with their content.
 
--- The position of the last change, in the only row. Each append replaces the row, so its
--- page needs room for old versions of it, and vacuum must not wait for a fraction of the table.
-create table strongroom.head (
+-- Says which state this is, in the only row.
+create table strongroom.state (
   one     bool primary key default true check (one),
-  version int not null, -- of this schema
-  id      text not null, -- of the state
-  lineage bytea not null check (octet_length(lineage) = 16),
-  seq     bigint not null,
-  chain   bytea not null check (octet_length(chain) = 16)
-) with (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+  version int not null, -- of these tables
+  id      text not null,
+  lineage bytea not null check (octet_length(lineage) = 16)
+);
 
+-- The log. Its last change is the position of the state, so there is always one: the first
+-- row stands for all changes before the import, and is empty.
 create table strongroom.changes (
   seq   bigint primary key,
   batch uuid not null unique,
-  chain bytea not null,
+  chain bytea not null check (octet_length(chain) = 16),
   body  bytea not null,
   at    timestamptz not null default clock_timestamp()
 );
@@ -54,20 +53,22 @@ alter table strongroom.changes alter body set storage external;
 alter table strongroom.rows alter value set storage external;
 
 -- Appends a change if the last one is the expected one. Called outside of a transaction it
--- is one round trip, which ends when the change is durable.
+-- is one round trip, which ends when the change is durable. The lock gives nodes that wait
+-- for it their turns in order, until the transaction ends.
 create function strongroom.append(expected bigint, expected_chain bytea, new_batch uuid, new_chain bytea, new_body bytea)
 returns text language plpgsql set lock_timeout = '8s' as $$
 declare
-  last strongroom.head;
+  last_seq bigint;
+  last_chain bytea;
 begin
-  select * into last from strongroom.head for update;
-  if last.seq = expected and last.chain = expected_chain then
+  perform pg_advisory_xact_lock(7638, 1);
+  select seq, chain into last_seq, last_chain from strongroom.changes order by seq desc limit 1;
+  if last_seq = expected and last_chain = expected_chain then
     insert into strongroom.changes (seq, batch, chain, body) values (expected + 1, new_batch, new_chain, new_body);
-    update strongroom.head set seq = expected + 1, chain = new_chain;
     perform pg_notify('strongroom', (expected + 1)::text);
     return 'appended';
   end if;
-  if last.seq <= expected then
+  if last_seq <= expected then
     return 'diverged';
   end if;
   perform from strongroom.changes where seq = expected + 1 and batch = new_batch;
@@ -76,6 +77,6 @@ begin
   end if;
   -- An earlier call with this batch has committed, but its connection may have been cut
   -- while it waited for the standby. This write makes the commit wait for it again.
-  update strongroom.head set seq = last.seq;
+  update strongroom.state set version = version;
   return 'appended';
 end $$;

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	headSQL  = "select seq, chain from strongroom.head"
-	lockSQL  = headSQL + " for update"
+	headSQL  = "select seq, chain from strongroom.changes order by seq desc limit 1"
+	lockSQL  = "select pg_advisory_xact_lock(7638, 1)" // as the function append
 	sinceSQL = "select seq, batch, chain, body from strongroom.changes where seq > $1 order by seq"
 	someSQL  = sinceSQL + " limit 64"
 	some     = 64
@@ -73,9 +73,10 @@ func (d *DB) lockLocked(ctx context.Context, last *uint64, fn func(state.SharedR
 		batch.Queue("begin isolation level read committed")
 		batch.Queue(limitsSQL)
 		batch.Queue(lockSQL)
+		batch.Queue(headSQL)
 		batch.Queue(someSQL, number(*last))
 		results := conn.SendBatch(ctx, batch)
-		for range 2 {
+		for range 3 {
 			if _, err := results.Exec(); err != nil {
 				return errors.Join(away(err), closing(results, err))
 			}

@@ -14,10 +14,6 @@ import (
 //go:embed schema.sql
 var tables string
 
-// importLock is the number of the advisory lock that a transaction holds which creates
-// the tables.
-const importLock = 0x5374726f6e67
-
 // Import creates the tables and fills them with all rows of a state, in one transaction.
 // dump calls put for each row, which is valid only until put returns, and describes them.
 // Errors: ErrExists, those of dump, and those of [Open].
@@ -50,12 +46,12 @@ func Import(ctx context.Context, o Options, dump func(put func(change.Row) error
 // create creates empty tables. A schema without tables may exist, for a user who must not
 // create schemas.
 func create(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", int64(importLock)); err != nil {
+	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(7638, 2)"); err != nil {
 		return err
 	}
-	var schema, head bool
-	err := tx.QueryRow(ctx, "select to_regnamespace('strongroom') is not null, to_regclass('strongroom.head') is not null").Scan(&schema, &head)
-	if err == nil && head {
+	var schema, table bool
+	err := tx.QueryRow(ctx, "select to_regnamespace('strongroom') is not null, to_regclass('strongroom.state') is not null").Scan(&schema, &table)
+	if err == nil && table {
 		err = answer{ErrExists}
 	}
 	if err == nil && !schema {
@@ -69,8 +65,10 @@ func create(ctx context.Context, tx pgx.Tx) error {
 
 // begin makes imported rows the state.
 func begin(ctx context.Context, tx pgx.Tx, s state.Snapshot) error {
-	_, err := tx.Exec(ctx, "insert into strongroom.head (version, id, lineage, seq, chain) values ($1, $2, $3, $4, $5)",
-		schemaVersion, s.ID, s.Lineage[:], number(s.At.Seq), s.At.Chain[:])
+	_, err := tx.Exec(ctx, "insert into strongroom.state (version, id, lineage) values ($1, $2, $3)", schemaVersion, s.ID, s.Lineage[:])
+	if err == nil {
+		_, err = tx.Exec(ctx, "insert into strongroom.changes (seq, batch, chain, body) values ($1, gen_random_uuid(), $2, '')", number(s.At.Seq), s.At.Chain[:])
+	}
 	if err == nil {
 		_, err = tx.Exec(ctx, "insert into strongroom.folded (seq, chain, mac) values ($1, $2, $3)", number(s.At.Seq), s.At.Chain[:], s.MAC)
 	}
