@@ -64,6 +64,13 @@ func TestStandbyHasEveryCommit(t *testing.T) {
 	if got := mustQuery(t, url, "INSERT INTO s.t VALUES (10); SELECT count(*) FROM s.t"); got != "11" {
 		t.Errorf("got %q rows, want 11", got)
 	}
+	primary.Follow(t, standby) // and back
+	mustQuery(t, url, "INSERT INTO s.t VALUES (11)")
+	standby.Kill()
+	primary.Promote(t)
+	if got := mustQuery(t, pgtest.Via(url, primary.Address()), "INSERT INTO s.t VALUES (12); SELECT count(*) FROM s.t"); got != "13" {
+		t.Errorf("got %q rows, want 13", got)
+	}
 }
 
 func TestCommitWaitsForTheStandby(t *testing.T) {
@@ -76,12 +83,11 @@ func TestCommitWaitsForTheStandby(t *testing.T) {
 		done <- err
 	}()
 	for primary.Exec(t, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") != "1" {
-		time.Sleep(10 * time.Millisecond)
-	}
-	select {
-	case err := <-done:
-		t.Errorf("the commit did not wait: %v", err)
-	default:
+		select {
+		case err := <-done:
+			t.Fatalf("the commit did not wait: %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 	standby.Restart(t)
 	if err := <-done; err != nil {

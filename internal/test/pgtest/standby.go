@@ -1,6 +1,8 @@
 package pgtest
 
 import (
+	"errors"
+	"os"
 	"testing"
 	"time"
 )
@@ -17,23 +19,37 @@ func (s *Server) Standby(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(standby.remove)
-	from := s.URL(superuser) + "&application_name=" + standbyName
-	cmd := command("pg_basebackup", "-d", from, "-D", standby.data(), "-R", "-X", "stream", "-c", "fast")
+	standby.Follow(t, s)
+	return standby
+}
+
+// Follow replaces everything in a server that does not run by a copy of another one, and
+// starts it as the other's only standby, at the same address as before.
+func (s *Server) Follow(t testing.TB, primary *Server) {
+	t.Helper()
+	if err := os.RemoveAll(s.data()); err != nil {
+		t.Fatal(err)
+	}
+	from := primary.URL(superuser) + "&application_name=" + standbyName
+	cmd := command("pg_basebackup", "-d", from, "-D", s.data(), "-R", "-X", "stream", "-c", "fast")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("pg_basebackup: %v: %s", err, out)
 	}
-	if err := standby.configure(); err != nil {
+	if err := errors.Join(s.configure(), s.start()); err != nil {
 		t.Fatal(err)
 	}
-	if err := standby.start(); err != nil {
-		t.Fatal(err)
-	}
-	s.Exec(t, "ALTER SYSTEM SET synchronous_standby_names = '"+standbyName+"'")
-	s.Exec(t, "SELECT pg_reload_conf()")
+	primary.Exec(t, "ALTER SYSTEM SET synchronous_standby_names = '"+standbyName+"'")
+	primary.Exec(t, "SELECT pg_reload_conf()")
+	primary.AwaitStandby(t)
+}
+
+// AwaitStandby waits until the standby is connected and has everything.
+func (s *Server) AwaitStandby(t testing.TB) {
+	t.Helper()
 	await(t, "the standby to be synchronous", func() bool {
-		return s.Exec(t, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1"
+		n, err := Query(s.URL(superuser), "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync' AND state = 'streaming'")
+		return err == nil && n == "1"
 	})
-	return standby
 }
 
 // Promote makes a primary of a standby, without a standby of its own. Kill the old primary
