@@ -191,8 +191,9 @@ func (f *File) release() {
 	}
 }
 
-// noteConflict makes the node lock the log for some time.
-func (f *File) noteConflict() { f.node.contended = time.Now() }
+// noteConflict makes the node lock the log for some time. A lock that it had is over: it may
+// have been lost with its connection.
+func (f *File) noteConflict() { f.node.contended, f.node.locked = time.Now(), false }
 
 // receive applies the change sets of other nodes, which read returns. The caller has the
 // turn.
