@@ -116,7 +116,6 @@ func (v target) stall(t *testing.T, clients []*http.Client, each int, key string
 }
 
 func TestHostileStalledBodies(t *testing.T) {
-	besideOthers(t, hostileEnv)
 	for name, tc := range map[string]struct {
 		actions     string
 		connections int // HTTP/2 connections; 0 for one HTTP/1.1 connection per body
@@ -129,7 +128,6 @@ func TestHostileStalledBodies(t *testing.T) {
 		"of a writing key, three connections":   {"[list, write]", 3, 300, http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			besideOthers(t, hostileEnv)
 			v := mustServeTarget(t)
 			key := v.mustIssue(t, "apikey", "create", "--subject", "attacker", "--grant", "{actions: "+tc.actions+", owner: "+theApp+"}")
 			clients := []*http.Client{overHTTP1(v.id.client(t, 0))}
@@ -156,12 +154,10 @@ func TestHostileStalledBodies(t *testing.T) {
 // Many clients list the largest possible owner at the same time and do not read
 // the answers. Writes in between prevent the lists from being shared.
 func TestHostileLists(t *testing.T) {
-	besideOthers(t, hostileEnv)
 	for name, description := range map[string]string{
 		"of letters": strings.Repeat("d", 16<<10), "of control characters": strings.Repeat(`\u0001`, 16<<10),
 	} {
 		t.Run(name, func(t *testing.T) {
-			besideOthers(t, hostileEnv)
 			v := mustServeTarget(t)
 			client := v.id.client(t, 0)
 			put := func(n int) int {
@@ -249,7 +245,6 @@ func (v target) mustAsk(t *testing.T, client *http.Client, method, path, body st
 // Too many data keys are rejected before they are validated, so such a body
 // costs no more than one large value of the same size.
 func TestHostileKeysCostNoMoreThanParsing(t *testing.T) {
-	besideOthers(t, hostileEnv)
 	v := mustServeTarget(t)
 	client := v.id.client(t, 0)
 	var keys strings.Builder

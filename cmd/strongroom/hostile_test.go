@@ -17,7 +17,7 @@ const (
 func hostileSize(t *testing.T) int { return mustCount(t, hostileEnv, defaultHostile) }
 
 // besideOthers lets the test run in parallel with others, unless the variable gives it its full
-// size, at which it measures times.
+// size, at which it measures times. Attacks that keep the CPU busy run alone.
 func besideOthers(t *testing.T, variable string) {
 	t.Helper()
 	if os.Getenv(variable) == "" {
@@ -31,7 +31,7 @@ func hostileWait() time.Duration {
 	if os.Getenv(hostileEnv) != "" {
 		return time.Second
 	}
-	return 10 * time.Second
+	return 20 * time.Second
 }
 
 // mayFail returns the number of requests that may fail. If other tests leave it no CPU time, a new
