@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -250,13 +251,17 @@ func TestInvalidMetadataMakesTheIssuerUnavailable(t *testing.T) {
 	i := newES256(t, "a")
 	good := jwk(t, "a", i.keys["a"].Public())
 	another, third := jwk(t, "a", mustECDSA(t, elliptic.P256()).Public()), jwk(t, "a", mustECDSA(t, elliptic.P256()).Public())
-	var discovery, keys any
-	var status int
+	type answers struct {
+		discovery, keys any
+		status          int
+	}
+	var current atomic.Pointer[answers] // the strategy of an earlier case may still fetch
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(status)
-		answer := keys
+		answers := current.Load()
+		w.WriteHeader(answers.status)
+		answer := answers.keys
 		if strings.HasSuffix(r.URL.Path, "openid-configuration") {
-			answer = discovery
+			answer = answers.discovery
 		}
 		if text, ok := answer.(string); ok {
 			_, _ = w.Write([]byte(text))
@@ -305,7 +310,7 @@ func TestInvalidMetadataMakesTheIssuerUnavailable(t *testing.T) {
 		"an RSA key with exponent 1": {fine, object{"keys": []any{with(jwk(t, "a", rsaKey().Public()), "e", "AQ")}}, 200, secret.ErrUnavailable},
 		"an RSA key with a long one": {fine, object{"keys": []any{with(jwk(t, "a", rsaKey().Public()), "e", "AQAAAAAB")}}, 200, secret.ErrUnavailable},
 	} {
-		discovery, keys, status = tc.discovery, tc.keys, tc.status
+		current.Store(&answers{tc.discovery, tc.keys, tc.status})
 		wantError(t, i.newStrategy(t, i.rules()), name, token, tc.want)
 	}
 }
