@@ -79,19 +79,20 @@ programs:
 	@go build -buildvcs=false -ldflags '-X main.version=v0-test' -o $(PROGRAMS)/fast/strongroom ./cmd/strongroom
 
 # The tests of cmd/strongroom wait for their servers most of the time, so they run beside the rest, whose output comes last. The
-# race detector checks their servers and commands, but not the test binary itself, which would take twice the time.
+# race detector checks their servers and commands, but not the test binary itself, which would take twice the time. envfile
+# starts no goroutine.
 # vet is a part of make lint. With GORACE, each test binary does not wait for a second at its end.
 test: kubetest programs ## Run all tests, and count them
 	@echo '== tests of all modules (compiling the validators for the first time takes minutes)'
 	@beside=$$(mktemp); trap 'rm -f "$$beside"' EXIT; \
 	export STRONGROOM_PROGRAMS=$(PROGRAMS) GORACE=atexit_sleep_ms=10; \
 	$(TOOL) gotestsum --format pkgname --raw-command -- sh -c '\
-		{ go test -json -vet=off -race -timeout 30m $$(go list ./... | grep -v /cmd/strongroom$$) || failed=1; \
+		{ go test -json -vet=off -race -timeout 30m $$(go list ./... | grep -v -e /cmd/strongroom$$ -e /envfile$$) || failed=1; \
 		go build -C internal/test/oidctest -race -o $$STRONGROOM_PROGRAMS/race/provider ./provider || failed=1; \
 		for module in internal/tools $(addprefix internal/test/,contracttest oidctest browsertest); do \
 			(cd $$module && go test -json -vet=off -count=1 ./...) || failed=1; \
 		done; exit $${failed:-0}; } >'"$$beside"' & \
-		go test -json -vet=off -parallel 4 -timeout 30m ./cmd/strongroom || failed=1; \
+		go test -json -vet=off -parallel 4 -timeout 30m ./cmd/strongroom ./internal/client/envfile || failed=1; \
 		wait $$! || failed=1; \
 		cat '"$$beside"'; \
 		exit $${failed:-0}' # -count=1: the cache does not see the server change
