@@ -213,7 +213,7 @@ func (k *Keys) retire(tx *state.Tx, id string, overlap time.Duration) error {
 }
 
 // Revoke stops a key for good and at once. After it returns, the key authenticates no
-// caller, and requests in progress change nothing and return no values. A key that no
+// caller on any node, and requests in progress change nothing and return no values. A key that no
 // longer works is not changed. Error: ErrNoKey.
 func (k *Keys) Revoke(ctx context.Context, by secret.Caller, id string, agents bool) (Key, error) {
 	key, ok := k.get(id)
@@ -259,6 +259,9 @@ func (k *Keys) revoke(ctx context.Context, by secret.Caller, keys []Key) (revoke
 		}
 		return nil
 	})
+	if err == nil {
+		err = k.file.Everywhere(ctx)
+	}
 	return revoked, err
 }
 

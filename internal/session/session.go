@@ -306,6 +306,9 @@ func (s *Sessions) End(ctx context.Context, by secret.Caller, over func(*Session
 		}
 		return nil
 	})
+	if err == nil && len(ended) > 0 {
+		err = s.file.Everywhere(ctx)
+	}
 	return ended, err
 }
 

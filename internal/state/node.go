@@ -278,6 +278,16 @@ func (f *File) Confirmed() time.Time {
 	return f.node.confirmedAt()
 }
 
+// Everywhere returns when no node begins a request without the changes that this file has
+// now. It returns at once for a file that only one process has, and if every node asks the
+// database before each request. Error: that of the context.
+func (f *File) Everywhere(ctx context.Context) error {
+	if f.node == nil {
+		return nil
+	}
+	return f.node.shared.Everywhere(ctx, f.gen.Load().at.seq)
+}
+
 func (n *node) confirmedAt() time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()

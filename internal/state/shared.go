@@ -50,8 +50,8 @@ type SharedRecord struct {
 }
 
 // A SharedLog is the sequence of change sets that several nodes share, and a snapshot of
-// the state: internal/state/postgres. Only Head, Changed and Close may be called at any
-// time; the other methods are called one at a time.
+// the state: internal/state/postgres. Only Head, Changed, Everywhere and Close may be
+// called at any time; the other methods are called one at a time.
 type SharedLog interface {
 	// Append appends a record, whose number is that of the last one plus one, and returns
 	// when it is durable. It ends a [SharedLog.Lock]. After ErrUnknown, the same record can
@@ -77,6 +77,9 @@ type SharedLog interface {
 	// Fill calls put for all rows of a snapshot of the state, in any order, and returns what
 	// describes it.
 	Fill(ctx context.Context, put func(change.Row) error) (Snapshot, error)
+	// Everywhere returns when no node begins a request without the changes up to this number
+	// any more. Error: that of the context.
+	Everywhere(ctx context.Context, seq uint64) error
 	// Close ends the connections.
 	Close() error
 }
