@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -51,6 +52,9 @@ func (a *adminClient) printStatus(s *gen.Status) error {
 	if st := s.AuditStream; st != nil {
 		err = errors.Join(err, a.printf("audit entries to %s: %d delivered, %d waiting\n", st.Destination, st.Delivered, st.Waiting))
 	}
+	if s.Nodes != nil {
+		err = errors.Join(err, a.showNodes(*s.Nodes))
+	}
 	if err := errors.Join(err, a.printCompaction(s.Compaction), a.showWarnings(s.Warnings)); err != nil {
 		return err
 	}
@@ -69,6 +73,33 @@ func (a *adminClient) printCompaction(c gen.Compaction) error {
 	}
 	return nil
 }
+
+// showNodes prints a line for each node that shares the state.
+func (a *adminClient) showNodes(nodes []gen.Node) (err error) {
+	for _, n := range nodes {
+		line := "node " + n.Name
+		if n.Self {
+			line += " (this one)"
+		}
+		line += ", version " + n.Version + ", "
+		switch heard := time.Duration(float64(n.HeardSeconds) * float64(time.Second)); {
+		case heard >= silent:
+			line += "silent for " + heard.Round(time.Second).String()
+		case n.Behind > 0:
+			line += fmt.Sprintf("%d behind when it last reported", n.Behind)
+		default:
+			line += "up to date"
+		}
+		if len(n.Duties) > 0 {
+			line += "; duties: " + strings.Join(n.Duties, ", ")
+		}
+		err = errors.Join(err, a.printf("%s\n", line))
+	}
+	return err
+}
+
+// silent is the time from which a node that has said nothing is shown so.
+const silent = 10 * time.Second
 
 func (a *adminClient) showWarnings(warnings []gen.Finding) error {
 	for _, w := range warnings {

@@ -202,6 +202,26 @@ type NewKey struct {
 // NoCompact Do not compact the state file afterwards, so that what was removed stays in it and in its journal, encrypted, until a later compaction.
 type NoCompact = bool
 
+// Node defines model for Node.
+type Node struct {
+	// Behind Number of changes that it has not had when it last said how far it is.
+	Behind int `json:"behind"`
+
+	// Duties The work that it does for all nodes: tidy, reseal, fold, audit stream.
+	Duties []string `json:"duties"`
+
+	// HeardSeconds Time since then.
+	HeardSeconds float32 `json:"heard_seconds"`
+	Name         string  `json:"name"`
+
+	// Self Whether this node answers.
+	Self bool `json:"self"`
+
+	// StalenessSeconds Time for which it may answer requests without asking the database.
+	StalenessSeconds float32 `json:"staleness_seconds"`
+	Version          string  `json:"version"`
+}
+
 // OwnerInfo defines model for OwnerInfo.
 type OwnerInfo struct {
 	// Owner As in user/alice or app/0f8fad5b-d9cb-469f-a165-70867728950e.
@@ -245,6 +265,9 @@ type Status struct {
 	Compaction Compaction `json:"compaction"`
 	Config     Config     `json:"config"`
 	Keyring    Keyring    `json:"keyring"`
+
+	// Nodes The servers that share the state in a database; absent with a state file.
+	Nodes *[]Node `json:"nodes,omitempty"`
 
 	// Serving True if a server responds, false if a command runs on the state file directly.
 	Serving bool `json:"serving"`

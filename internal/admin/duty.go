@@ -15,6 +15,24 @@ type Duties interface {
 	Release(ctx context.Context, duty string) error
 }
 
+// A Node is one of the processes that share a state.
+type Node struct {
+	Name, Version string
+	Self          bool          // it answers this request
+	Behind        uint64        // changes that it has not had
+	Heard         time.Duration // since it last said that it is alive
+	Staleness     time.Duration // for which it may answer without asking the database
+	Duties        []string
+}
+
+// HeardText returns how long ago the node said that it is alive, for people.
+func (n Node) HeardText() string {
+	if n.Heard < 3*time.Second {
+		return "now"
+	}
+	return n.Heard.Round(time.Second).String() + " ago"
+}
+
 // Alone are the duties of the only process that has the state open.
 type Alone struct{}
 

@@ -129,8 +129,9 @@ func WithoutServer(ctx context.Context, cfg *config.Config, version string, stde
 			}
 			return s.known(ctx, credential), s.Close()
 		},
-		Findings: func() []admin.Finding { return findingsOf(cfg) },
+		Findings: func(ctx context.Context) []admin.Finding { return append(findingsOf(cfg), r.node.findings(ctx)...) },
 		Stream:   r.streamed,
+		Nodes:    r.node.nodes,
 	}
 	endpoint, err := r.adminEndpoint(cfg, program, log)
 	if err != nil {

@@ -126,16 +126,17 @@ func (r *resources) describe(ctx context.Context, check bool) (console.Server, e
 	c := r.program.Config()
 	s := console.Server{
 		Version: r.version, State: r.file.ID(), Stores: r.admin.StoreNames(), Keyring: r.admin.KeyringNow(), LastBackup: r.admin.LastBackup(), Since: c.Since, NeedsRestart: c.NeedsRestart,
+		Nodes: r.node.nodes(ctx),
 	}
 	if c.Problem != nil {
 		s.Problem = c.Problem.Error()
 	}
 	if check {
 		findings, err := r.admin.Examine(ctx)
-		s.Findings = append(findings, r.program.Findings()...)
+		s.Findings = append(findings, r.program.Findings(ctx)...)
 		return s, err
 	}
-	for _, f := range slices.Concat(r.admin.ClockFindings(), r.admin.KeyFindings(ctx), r.program.Findings()) {
+	for _, f := range slices.Concat(r.admin.ClockFindings(), r.admin.KeyFindings(ctx), r.program.Findings(ctx)) {
 		if f.Warns() {
 			s.Findings = append(s.Findings, f)
 		}

@@ -105,8 +105,8 @@ func (m *meter) snapshot() metrics.Snapshot {
 		last := a.Last()
 		s.Anchored, s.AnchorWorks, s.AnchorTime, s.AnchorHead = true, a.Err() == nil, last.Time, last.Seq
 	}
-	if st := r.streamed(); st != nil {
-		counts := r.stream.Status()
+	if st, sending := r.streamed(), r.sending(); st != nil && sending != nil {
+		counts := sending.Status()
 		s.Stream = metrics.Stream{
 			On: true, Up: st.Problem == "", Delivered: st.Delivered, Waiting: st.Waiting, Oldest: st.Oldest, Sent: counts.Sent, Failures: counts.Failures,
 		}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -114,8 +115,8 @@ func (r *reloader) run(ctx context.Context, hangup <-chan os.Signal) {
 }
 
 // findings returns the findings of the current config.
-func (r *reloader) findings() []admin.Finding {
-	found := append(r.transport(), r.resources.streamFindings()...)
+func (r *reloader) findings(ctx context.Context) []admin.Finding {
+	found := slices.Concat(r.transport(), r.resources.streamFindings(), r.resources.node.findings(ctx))
 	r.current.Use(func(p server.Policy) {
 		if p, ok := p.(*policy); ok {
 			found = append(found, p.anonymous...)

@@ -17,7 +17,6 @@ import (
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/api/strongroom"
 	"github.com/strongroom/strongroom/internal/audit"
-	"github.com/strongroom/strongroom/internal/audit/stream"
 	"github.com/strongroom/strongroom/internal/auth"
 	"github.com/strongroom/strongroom/internal/auth/apikey"
 	"github.com/strongroom/strongroom/internal/auth/oidc"
@@ -46,7 +45,7 @@ type resources struct {
 	keys     *issued.Keys      // that were issued
 	sessions *session.Sessions // of the console
 	anchorer *audit.Anchorer   // nil if the log is not anchored
-	stream   *stream.Stream    // nil if the log is not sent elsewhere
+	stream   *streaming        // nil if the log is not sent elsewhere
 	admin    *admin.Service
 	program  strongroom.Program // for administrators; set before the first request
 	stores   map[string]secret.Store

@@ -125,7 +125,7 @@ func (r *resources) reportDamage(log *slog.Logger) {
 
 // listen opens the listeners of the APIs and of administration.
 func (r *resources) listen(cfg *config.Config, reloads *reloader, log *slog.Logger) ([]server.Endpoint, error) {
-	r.program = strongroom.Program{Version: r.version, Serving: true, Config: reloads.config, Callers: reloads.callers, Findings: reloads.findings, Stream: r.streamed}
+	r.program = strongroom.Program{Version: r.version, Serving: true, Config: reloads.config, Callers: reloads.callers, Findings: reloads.findings, Stream: r.streamed, Nodes: r.node.nodes}
 	administration, err := r.adminEndpoint(cfg, r.program, log)
 	if err != nil {
 		return nil, err

@@ -2,9 +2,12 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/admin"
@@ -53,17 +56,97 @@ func openSink(s *config.Stream) (stream.Sink, error) {
 	return stream.File(s.File), nil
 }
 
-// startStream begins to send audit entries. Only a server does.
-func (r *resources) startStream(s *config.Stream, log *slog.Logger) error {
-	if s == nil {
+// streamDuty is the duty of the node that sends audit entries.
+const streamDuty = "audit stream"
+
+// claimAgain is the interval at which a node claims a duty that another one has.
+const claimAgain = 10 * time.Second
+
+// A streaming sends audit entries while this process has the duty.
+type streaming struct {
+	resources *resources
+	config    *config.Stream
+	log       *slog.Logger
+	now       atomic.Pointer[stream.Stream] // nil while another node sends
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// startStream begins to send audit entries, or to wait for the duty. Only a server does.
+func (r *resources) startStream(c *config.Stream, log *slog.Logger) error {
+	if c == nil {
 		return nil
 	}
-	sink, err := openSink(s)
+	s := &streaming{resources: r, config: c, log: log}
+	err := checkStream(c)
+	var lease *admin.Lease
+	ctx, stop := context.WithCancel(context.Background())
+	if err == nil {
+		lease, err = s.begin(ctx)
+	}
 	if err != nil {
+		stop()
 		return err
 	}
-	r.stream, err = stream.Start(r.audit, destination(s), sink, log)
-	return err
+	r.stream, s.stop = s, stop
+	s.done.Go(func() { s.run(ctx, lease) })
+	return nil
+}
+
+// begin starts the stream if this process gets the duty; otherwise the lease is nil.
+func (s *streaming) begin(ctx context.Context) (*admin.Lease, error) {
+	lease, err := admin.Take(ctx, s.resources.duties(), streamDuty)
+	if lease == nil {
+		return nil, err
+	}
+	sink, err := openSink(s.config)
+	if err == nil {
+		var now *stream.Stream
+		if now, err = stream.Start(s.resources.audit, destination(s.config), sink, s.log); err == nil {
+			s.now.Store(now)
+			return lease, nil
+		}
+	}
+	lease.Release()
+	return nil, err
+}
+
+func (s *streaming) run(ctx context.Context, lease *admin.Lease) {
+	for {
+		if lease != nil {
+			select {
+			case <-lease.Lost():
+			case <-ctx.Done():
+			}
+			_ = s.now.Swap(nil).Close()
+			lease.Release()
+		}
+		select {
+		case <-time.After(claimAgain):
+		case <-ctx.Done():
+			return
+		}
+		var err error
+		if lease, err = s.begin(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("claiming the stream of audit entries", "error", err)
+		}
+	}
+}
+
+// Close sends the remaining entries, if this process has the duty.
+func (s *streaming) Close() error {
+	s.stop()
+	s.done.Wait()
+	return nil
+}
+
+// sending returns the stream, nil if none is configured or another node sends.
+func (r *resources) sending() *stream.Stream {
+	if r.stream == nil {
+		return nil
+	}
+	return r.stream.now.Load()
 }
 
 // checkStream checks the files that the config names.
@@ -78,13 +161,14 @@ func checkStream(s *config.Stream) error {
 	return sink.Close()
 }
 
-// streamed describes the stream for administrators, nil without one.
+// streamed describes the stream for administrators, nil if this process sends none.
 func (r *resources) streamed() *strongroom.Stream {
-	if r.stream == nil {
+	sending := r.sending()
+	if sending == nil {
 		return nil
 	}
-	now := r.stream.Status()
-	out := &strongroom.Stream{Destination: now.Destination, Delivered: now.Delivered, Oldest: r.stream.Oldest()}
+	now := sending.Status()
+	out := &strongroom.Stream{Destination: now.Destination, Delivered: now.Delivered, Oldest: sending.Oldest()}
 	if head, err := r.audit.Tail(1); err == nil && len(head) > 0 {
 		out.Waiting = head[0].Seq - min(now.Delivered, head[0].Seq)
 	}

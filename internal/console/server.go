@@ -28,6 +28,7 @@ type Server struct {
 	Problem      string
 	NeedsRestart []string
 	Findings     []admin.Finding
+	Nodes        []admin.Node // that share the state in a database; none with a state file
 }
 
 // A serverBody is the page about the server.

@@ -146,8 +146,13 @@ func (f *File) Path() string { return f.path }
 func (f *File) Owner() safefile.User { return f.owner }
 
 // Journal returns the paths of the two files that have the changes since the last
-// checkpoint.
-func (f *File) Journal() []string { return journal.Paths(f.path) }
+// checkpoint. A node has none.
+func (f *File) Journal() []string {
+	if f.node != nil {
+		return nil
+	}
+	return journal.Paths(f.path)
+}
 
 // Upgraded returns the path of the backup that Open made before it changed an older
 // format, empty for none.

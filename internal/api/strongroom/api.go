@@ -32,12 +32,15 @@ type Program struct {
 	// reasons for a rejection. Without a credential it returns all callers of API keys.
 	// Requests call it concurrently.
 	Callers func(ctx context.Context, credential string) ([]Known, error)
-	// Findings returns findings about the listener and its certificate. Requests call it
-	// concurrently.
-	Findings func() []admin.Finding
+	// Findings returns findings about the listener and its certificate, and about the database
+	// of a node. Requests call it concurrently.
+	Findings func(context.Context) []admin.Finding
 	// Stream returns the state of the stream of audit entries, nil if none is configured.
 	// Requests call it concurrently.
 	Stream func() *Stream
+	// Nodes returns the nodes that share the state, none with a state file. Requests call it
+	// concurrently.
+	Nodes func(context.Context) []admin.Node
 }
 
 // Stream describes a stream of audit entries to a collector.
@@ -83,9 +86,26 @@ func (a *handlers) Status(ctx context.Context, _ gen.StatusRequestObject) (gen.S
 	return gen.Status200JSONResponse{
 		Version: a.program.Version, Serving: a.program.Serving, State: a.admin.File.ID(), Stores: a.admin.StoreNames(),
 		Keyring: keyring(a.admin.KeyringNow()), Config: a.config(), Compaction: a.compaction(),
-		Warnings:    warnings(slices.Concat(a.admin.ClockFindings(), a.admin.KeyFindings(ctx), a.admin.CompactionFindings(), a.program.Findings())),
-		AuditStream: a.stream(),
+		Warnings:    warnings(slices.Concat(a.admin.ClockFindings(), a.admin.KeyFindings(ctx), a.admin.CompactionFindings(), a.program.Findings(ctx))),
+		AuditStream: a.stream(), Nodes: a.nodes(ctx),
 	}, nil
+}
+
+func (a *handlers) nodes(ctx context.Context) *[]gen.Node {
+	if a.program.Nodes == nil {
+		return nil
+	}
+	var all []gen.Node
+	for _, n := range a.program.Nodes(ctx) {
+		all = append(all, gen.Node{
+			Name: n.Name, Version: n.Version, Self: n.Self, Behind: int(n.Behind), // #nosec G115 -- numbers of changes, far under 2^63
+			HeardSeconds: float32(n.Heard.Seconds()), StalenessSeconds: float32(n.Staleness.Seconds()), Duties: append([]string{}, n.Duties...),
+		})
+	}
+	if all == nil {
+		return nil
+	}
+	return &all
 }
 
 func (a *handlers) stream() *gen.AuditStream {

@@ -52,7 +52,7 @@ func (a *handlers) Doctor(ctx context.Context, _ gen.DoctorRequestObject) (gen.D
 		return nil, err
 	}
 	out := gen.Doctor200JSONResponse{}
-	for _, f := range append(findings, a.program.Findings()...) {
+	for _, f := range append(findings, a.program.Findings(ctx)...) {
 		out = append(out, finding(f))
 	}
 	return out, nil
