@@ -75,27 +75,44 @@ func wait(ctx context.Context, pause time.Duration) (more bool) {
 
 const appendSQL = "select strongroom.append($1, $2, $3, $4, $5)"
 
-func (d *DB) attemptLocked(ctx context.Context, conn *pgx.Conn, r state.SharedRecord) error {
+func (d *DB) attemptLocked(ctx context.Context, conn *pgx.Conn, r state.SharedRecord) (err error) {
 	said, arguments := "", []any{number(r.Seq - 1), r.Before[:], [16]byte(r.ID), r.Chain[:], r.Content}
-	if d.locking != conn {
-		if err := conn.QueryRow(ctx, appendSQL, arguments...).Scan(&said); err != nil {
-			return err
-		}
-		return outcome(said)
+	d.warned = nil
+	if d.locking == conn {
+		d.locking = nil
+		said, err = appendAndCommit(ctx, conn, arguments)
+	} else {
+		err = conn.QueryRow(ctx, appendSQL, arguments...).Scan(&said)
 	}
-	d.locking = nil
+	switch {
+	case err != nil:
+		return err
+	case d.warned != nil:
+		return d.warned
+	}
+	return outcome(said)
+}
+
+// appendAndCommit appends in the transaction of a Lock.
+func appendAndCommit(ctx context.Context, conn *pgx.Conn, arguments []any) (said string, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(appendSQL, arguments...)
 	batch.Queue("commit")
 	results := conn.SendBatch(ctx, batch)
-	err := results.QueryRow().Scan(&said)
+	err = results.QueryRow().Scan(&said)
 	if closed := results.Close(); err == nil {
 		err = closed
 	}
-	if err != nil {
-		return err
+	return said, err
+}
+
+// noticed is called for notices on the connection of log. A warning at a commit says that
+// an administrator has canceled the wait for the standby, and that the change may be lost
+// with this server. The append is then repeated, which waits again.
+func (d *DB) noticed(_ *pgconn.PgConn, n *pgconn.Notice) {
+	if n.SeverityUnlocalized == "WARNING" {
+		d.warned = (*pgconn.PgError)(n)
 	}
-	return outcome(said)
 }
 
 // outcome translates the results of the function append.

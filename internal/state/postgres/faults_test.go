@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -195,6 +196,39 @@ func TestNothingIsLostWhenTheStandbyIsPromoted(t *testing.T) {
 		standby.Promote(t)
 	})
 	wantEach(t, open(t, both), writers)
+}
+
+// An administrator can cancel the wait for a standby. PostgreSQL then reports success,
+// although the loss of this server would lose the change.
+func TestCanceledWaitForTheStandbyIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	primary := pgtest.New(t)
+	url := primary.NewDatabase(t)
+	mustImport(t, url)
+	standby := primary.Standby(t)
+	t.Cleanup(primary.Kill)
+	one, two := open(t, url), open(t, url)
+	at := mustAppend(t, one, first.At, 1)
+	standby.Stop(t)
+	if err := two.Lock(t.Context(), at.Seq, nil); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- two.Append(context.WithoutCancel(t.Context()), after(at)) }()
+	for range 3 {
+		time.Sleep(500 * time.Millisecond)
+		canceled := primary.Exec(t, "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event = 'SyncRep'")
+		if strings.TrimSpace(canceled) != "1" {
+			t.Errorf("%s waits for the standby, want 1", canceled)
+		}
+	}
+	select {
+	case err := <-done:
+		t.Fatalf("the append has returned %v without the standby", err)
+	case <-time.After(500 * time.Millisecond):
+	}
+	standby.Restart(t)
+	wantError(t, "the append, with the standby", <-done, nil)
 }
 
 // A cut network leaves connections open on which nothing comes.

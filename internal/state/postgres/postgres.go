@@ -48,6 +48,7 @@ type DB struct {
 	ears  link // for LISTEN
 
 	locking *pgx.Conn // that of log, while it is in a transaction that keeps others from appending
+	warned  error     // the last warning on the connection of log
 	heads   heads
 
 	known   atomic.Uint64 // number of the last record that this node has had or is appending
@@ -73,7 +74,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	for _, l := range []*link{&d.log, &d.reads, &d.side, &d.ears} {
 		l.dial = d.dial
 	}
-	d.ears.dial = d.dialListener
+	d.log.dial, d.ears.dial = d.dialLog, d.dialListener
 	if d.is, err = identify(ctx, config); err != nil {
 		return nil, err
 	}
@@ -119,8 +120,16 @@ func identify(ctx context.Context, config *pgx.ConnConfig) (identity, error) {
 }
 
 // dial opens a connection to the same state as before.
-func (d *DB) dial(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := connect(ctx, d.config)
+func (d *DB) dial(ctx context.Context) (*pgx.Conn, error) { return d.dialAs(ctx, d.config) }
+
+func (d *DB) dialLog(ctx context.Context) (*pgx.Conn, error) {
+	config := d.config.Copy()
+	config.OnNotice = d.noticed
+	return d.dialAs(ctx, config)
+}
+
+func (d *DB) dialAs(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	conn, err := connect(ctx, config)
 	if err != nil {
 		return nil, err
 	}
