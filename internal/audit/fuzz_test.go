@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/audit"
+	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 )
 
@@ -60,6 +61,34 @@ func FuzzParseAnchor(f *testing.F) {
 		again, err := audit.ParseAnchor(a.String())
 		if err != nil || again.String() != a.String() {
 			t.Errorf("%q is written as %q and read as %q, %v", text, a, again, err)
+		}
+	})
+}
+
+// What is read back is what encoding/json would have written, in every field.
+func FuzzEntryIsReadAsWritten(f *testing.F) {
+	f.Add("alice", "k7q2", "127.0.0.1", "Zx", "DB <&>\u2028", "b\x00\"\\\xff", "", int64(5))
+	f.Add("", "", "", "", "", "", "GITHUB_TOKEN\nNPM_TOKEN", int64(0))
+	file := mustFile(f)
+	l := audit.Open(file, openKey{}, openKey{})
+	f.Cleanup(func() { _ = l.Close() })
+	f.Fuzz(func(t *testing.T, subject, key, from, request, name, newName, covers string, at int64) {
+		e := secret.Event{
+			Time: time.Unix(at%1e9, at%1e9).UTC(), Subject: subject, CredentialID: key, From: from, Request: request, Action: secret.Reveal,
+			Ref: secret.Ref{Owner: secret.User(subject), Name: name}, NewName: newName, Outcome: secret.Done, Covers: covers,
+		}
+		if err := l.Record(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		got, err := l.Tail(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []*string{&e.Subject, &e.CredentialID, &e.From, &e.Request, &e.Ref.Owner.ID, &e.Ref.Name, &e.NewName, &e.Covers} {
+			*text = string([]rune(*text)) // invalid UTF-8 becomes U+FFFD
+		}
+		if got[0].Event != e {
+			t.Errorf("read  %+v\nwrote %+v", got[0].Event, e)
 		}
 	})
 }

@@ -13,7 +13,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -147,7 +146,7 @@ func (l *Log) append(tx *state.Tx, e Entry) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(lineOf(e))
+	text, err := lineOf(e).encode()
 	if err != nil {
 		return fmt.Errorf("encoding an audit entry: %w", err)
 	}
