@@ -206,8 +206,8 @@ nodes: ## Share an agent key's reads, revocations and rotations among three node
 	STRONGROOM_ROUNDS=$(or $(N),1000) go test -count=1 -v -timeout 60m -run 'TestAgentKey|TestRevoked|TestNodesRotate' ./internal/test/nodes
 
 # Before this commit there were no packages.
-upgrades: ## Upgrade from the program of an earlier commit (FROM=), go back, and upgrade again
-	STRONGROOM_UPGRADE_FROM=$(or $(FROM),1cc0ee4) $(PROOF) -run TestUpgradeKeepsEverythingAndCanBeRolledBack ./cmd/strongroom
+upgrades: ## Upgrade from the program of an earlier commit (FROM=), go back, and upgrade again; take over a file of format 2
+	STRONGROOM_UPGRADE_FROM=$(or $(FROM),1cc0ee4) $(PROOF) -run 'TestUpgradeKeepsEverythingAndCanBeRolledBack|TestFileOfFormat2' ./cmd/strongroom
 
 reloads: ## Reload N=1000 times under load, every second time with a broken file
 	STRONGROOM_RELOADS=$(or $(N),1000) $(PROOF) -run TestReloadsUnderLoadFailNoRequest ./cmd/strongroom

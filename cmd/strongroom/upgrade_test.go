@@ -18,14 +18,7 @@ func TestUpgradeKeepsEverythingAndCanBeRolledBack(t *testing.T) {
 		t.Skip("no upgrade is tested: make upgrades names an earlier commit")
 	}
 	earlier := mustBuildCommit(t, commit)
-	dir := filepath.Join(mustTempDir(t), "strongroom")
-	out := runProgram(t, earlier, "init", "--dir", dir)
-	lines := strings.Split(out.stdout, "\n")
-	if out.code != 0 || len(lines) != 3 {
-		t.Fatalf("init: %s", out.stderr)
-	}
-	i := install{dir, strings.TrimPrefix(lines[0], "X-Session-API-Key: "), strings.TrimPrefix(lines[1], "Authorization-PSK: ")}
-
+	i := mustInitBy(t, earlier)
 	var written, atUpgrade []string
 	for turn, program := range []string{earlier, program, earlier, program} {
 		switch copied := i.path("data/strongroom.db") + ".v1"; {
@@ -51,6 +44,66 @@ func TestUpgradeKeepsEverythingAndCanBeRolledBack(t *testing.T) {
 		}
 		p.mustStop(t)
 	}
+}
+
+// lastOfFormat2 is the last commit that wrote format 2 of the state file.
+const lastOfFormat2 = "be65014"
+
+// The program of that commit is killed, so that its last changes are only in the journal.
+func TestFileOfFormat2IsTakenOverWithItsJournal(t *testing.T) {
+	if os.Getenv("STRONGROOM_UPGRADE_FROM") == "" {
+		t.Skip("no upgrade is tested: make upgrades does that")
+	}
+	earlier := mustBuildCommit(t, lastOfFormat2)
+	i := mustInitBy(t, earlier)
+	serve := func(program string) *process {
+		return mustStart(t, program, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	}
+	p := serve(earlier)
+	for _, name := range []string{"a", "b", "gone"} {
+		p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"`+name+`","data":[{"key":"k","value":"first of `+name+`"}]}`)
+	}
+	p.mustStop(t) // these are in the state file
+	p = serve(earlier)
+	p.want(t, 200, "PUT", app+"/a", i.pskHeader(), `{"data":[{"key":"k","value":"second of a"}]}`)
+	p.want(t, 200, "DELETE", app+"/gone", i.pskHeader(), "")
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"c","data":[{"key":"k","value":"first of c"}]}`)
+	p.mustKill(t)
+
+	alone := i.mustCopy(t)
+	for _, suffix := range []string{".journal0", ".journal1"} {
+		mustWork(t, os.Remove(alone.path("data/strongroom.db"+suffix)))
+	}
+	wantRefusalWith(t, run(t, "serve", "--config", alone.config(), "--listen", "127.0.0.1:0"), 74, "journal")
+
+	for start := range 2 {
+		p := serve(program)
+		for name, want := range map[string]string{"a": "second of a", "b": "first of b", "c": "first of c"} {
+			if got := p.want(t, 200, "GET", app+"/"+name+"/reveal", i.pskHeader(), "").body; !strings.Contains(got, want) {
+				t.Errorf("start %d: %s is %s", start, name, got)
+			}
+		}
+		p.want(t, 404, "GET", app+"/gone", i.pskHeader(), "")
+		for _, args := range [][]string{{"doctor"}, {"audit", "verify"}, {"secret", "history", theApp, "a"}} {
+			i.mustAdminister(t, args...)
+		}
+		p.mustStop(t)
+	}
+	if r := runProgram(t, earlier, "doctor", "--config", i.config()); r.code == 0 {
+		t.Errorf("the earlier program opens the file of format 3: %s", r.stdout)
+	}
+}
+
+// mustInitBy returns an install that another program has created.
+func mustInitBy(t *testing.T, program string) install {
+	t.Helper()
+	dir := filepath.Join(mustTempDir(t), "strongroom")
+	out := runProgram(t, program, "init", "--dir", dir)
+	lines := strings.Split(out.stdout, "\n")
+	if out.code != 0 || len(lines) != 3 {
+		t.Fatalf("init: %s", out.stderr)
+	}
+	return install{dir, strings.TrimPrefix(lines[0], "X-Session-API-Key: "), strings.TrimPrefix(lines[1], "Authorization-PSK: ")}
 }
 
 func exists(path string) bool {
