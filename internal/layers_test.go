@@ -52,7 +52,7 @@ var imports = []struct{ pkg, may string }{
 	{"internal/client/*", "internal/secret"},
 	{"internal/console", "internal/admin internal/api internal/grant internal/secret internal/auth internal/auth/apikey internal/auth/oidc internal/server internal/audit internal/issued internal/lastaccess internal/session"},
 	{"internal/test/kubetest/prebuild", "internal/test/kubetest"},
-	{"internal/test/bench", "internal/test/kubetest"},
+	{"internal/test/bench", "internal/test/kubetest internal/test/pgtest"},
 	{"internal/metrics", ""},
 	{"internal/tracing", ""},
 	{"internal/app", "internal/* internal/*/* internal/*/*/* specs"},

@@ -196,7 +196,7 @@ func (f *kubeField) fill(ctx context.Context, in *installation, d dialect) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	op := &operation{name: "POST", requests: d.creates()[:d.apps*secretsPer]}
+	op := &operation{name: "POST", requests: d.creates(d.apps)}
 	c := newClient(p.address)
 	defer c.close()
 	if err := c.each(op, 16); err != nil {

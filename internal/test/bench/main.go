@@ -38,7 +38,7 @@ type options struct {
 }
 
 // parts are the values of --only.
-var parts = []string{"get", "token", "list", "put", "create", "reveal", "idle", "kubernetes"}
+var parts = []string{"get", "token", "list", "put", "create", "reveal", "idle", "kubernetes", "nodes"}
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == floorCommand {

@@ -16,8 +16,9 @@ import (
 type results struct {
 	records  records // that requests append to the journal
 	contests []*contest
-	starts   []start // of the server, with all secrets in it
-	loaded   memory  // of the server after the last round
+	starts   []start   // of the server, with all secrets in it
+	loaded   memory    // of the server after the last round
+	shares   []float64 // the largest part of the PUTs of three nodes that one of them had, over the smallest, by round
 }
 
 // measure fills a server with secrets, times its start, and runs the contests.
@@ -28,8 +29,11 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 		return nil, err
 	}
 	res := &results{}
-	if slices.Equal(opts.only, []string{"kubernetes"}) {
+	switch {
+	case slices.Equal(opts.only, []string{"kubernetes"}):
 		return res, res.kubernetes(ctx, opts, in.binary, dir)
+	case slices.Equal(opts.only, []string{"nodes"}):
+		return res, res.nodes(ctx, opts, in.binary, dir)
 	}
 	say("filling it with %d secrets", apps*secretsPer)
 	tokens, err := newIssuer()
@@ -52,12 +56,15 @@ func measure(ctx context.Context, opts options, dir string) (*results, error) {
 			return nil, err
 		}
 	}
-	if slices.ContainsFunc(opts.only, func(part string) bool { return part != "idle" && part != "kubernetes" }) {
+	if slices.ContainsFunc(opts.only, func(part string) bool { return !slices.Contains([]string{"idle", "kubernetes", "nodes"}, part) }) {
 		in.profile, in.delay = opts.profile, opts.delay
 		err = res.contest(ctx, opts, in, d, tokens.token, dir)
 	}
 	if err == nil && slices.Contains(opts.only, "kubernetes") {
 		err = res.kubernetes(ctx, opts, in.binary, dir)
+	}
+	if err == nil && slices.Contains(opts.only, "nodes") {
+		err = res.nodes(ctx, opts, in.binary, dir)
 	}
 	return res, err
 }
@@ -101,13 +108,19 @@ func (f *field) addEtcd(ctx context.Context, opts options) error {
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "… "+format+"\n", args...) }
 
 // fill creates all secrets.
-func (in *installation) fill(ctx context.Context, d dialect) (err error) {
+func (in *installation) fill(ctx context.Context, d dialect) error {
+	return in.fillWith(ctx, d, d.creates(apps))
+}
+
+// fillWith sends requests that create secrets, and then changes those that are requested
+// until they have all versions.
+func (in *installation) fillWith(ctx context.Context, d dialect, creates [][]byte) (err error) {
 	p, err := in.start(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	op := &operation{name: "POST", requests: d.creates()}
+	op := &operation{name: "POST", requests: creates}
 	if op.answer, err = ask(p.address, op.requests[0]); err != nil {
 		return err
 	}

@@ -116,6 +116,7 @@ func (p *printer) bars() {
 	}
 	p.changeBars()
 	p.kubernetesBars()
+	p.nodesBars()
 	if starts := p.res.starts; len(starts) > 0 {
 		p.below("idle memory (RSS)", medianOf(starts, func(s start) float64 { return mebibytes(s.idle.resident) }), 30, "MiB")
 		p.below("ready, from exec to the first 200 of /readyz", medianOf(starts, func(s start) float64 { return millis(s.ready) }), 50, "ms")

@@ -45,7 +45,8 @@ func data() string {
 	return fmt.Sprintf(`"data":[{"key":"username","value":"service-user"},{"key":"password","value":"%s"}]`, password)
 }
 
-func (d dialect) creates() (requests [][]byte) {
+// creates returns the requests to create the secrets of this many apps.
+func (d dialect) creates(apps int) (requests [][]byte) {
 	for app := range apps {
 		for n := range secretsPer {
 			body := fmt.Sprintf(`{"secret_name":%q,%s}`, secretName(n), data())

@@ -25,8 +25,8 @@ type installation struct {
 	delay   time.Duration // of each flush
 }
 
-// install builds the server as make build does, and runs init.
-func install(ctx context.Context, binary, dir string) (*installation, error) {
+// install builds the server as make build does, and runs init with these arguments.
+func install(ctx context.Context, binary, dir string, args ...string) (*installation, error) {
 	if binary == "" {
 		binary = filepath.Join(dir, "strongroom")
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/strongroom")
@@ -37,7 +37,7 @@ func install(ctx context.Context, binary, dir string) (*installation, error) {
 		}
 	}
 	in := &installation{binary: binary, dir: filepath.Join(dir, "server")}
-	keys, err := exec.CommandContext(ctx, binary, "init", "--dir", in.dir).Output()
+	keys, err := exec.CommandContext(ctx, binary, append([]string{"init", "--dir", in.dir}, args...)...).Output()
 	if err != nil {
 		return nil, fmt.Errorf("running init: %w", err)
 	}
@@ -54,20 +54,11 @@ func (in *installation) stateFile() string { return filepath.Join(in.dir, "data"
 // writing returns a copy of the installation that returns values before the flush of their
 // audit entries.
 func (in *installation) writing(dir string) (*installation, error) {
-	if err := os.CopyFS(dir, os.DirFS(in.dir)); err != nil {
+	if err := copyPrivate(in.dir, dir); err != nil {
 		return nil, err
 	}
 	other := *in
 	other.dir, other.profile = dir, ""
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return errors.Join(err, os.Chmod(path, 0o700))
-		}
-		return os.Chmod(path, 0o600)
-	})
-	if err != nil {
-		return nil, err
-	}
 	config := filepath.Join(dir, "strongroom.yaml")
 	text, err := os.ReadFile(config)
 	if err != nil {
@@ -75,6 +66,19 @@ func (in *installation) writing(dir string) (*installation, error) {
 	}
 	text = bytes.Replace(text, []byte("\nstores:"), []byte("\naudit: {value_reads: written}\nstores:"), 1)
 	return &other, os.WriteFile(config, text, 0o600)
+}
+
+// copyPrivate copies a directory. Only this user can read the copy.
+func copyPrivate(from, to string) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return err
+	}
+	return filepath.WalkDir(to, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return errors.Join(err, os.Chmod(path, 0o700))
+		}
+		return os.Chmod(path, 0o600)
+	})
 }
 
 func (in *installation) command(ctx context.Context, address string) *exec.Cmd {

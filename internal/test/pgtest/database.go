@@ -17,8 +17,8 @@ var databases atomic.Int64
 // and returns its URL for this role. Both are removed with the test.
 func (s *Server) NewDatabase(t testing.TB) string {
 	t.Helper()
-	name := fmt.Sprintf("test_%d", databases.Add(1))
-	if err := s.runFile("role.sql", superuser, "role="+name, "database="+name, "password="+password); err != nil {
+	name, err := s.createDatabase()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { // with errors where the server does not run any more
@@ -26,6 +26,17 @@ func (s *Server) NewDatabase(t testing.TB) string {
 		_, _ = Query(s.URL(superuser), "DROP ROLE IF EXISTS "+name)
 	})
 	return s.url(name, name)
+}
+
+// CreateDatabase is NewDatabase for a program that is not a test.
+func (s *Server) CreateDatabase() (url string, err error) {
+	name, err := s.createDatabase()
+	return s.url(name, name), err
+}
+
+func (s *Server) createDatabase() (name string, err error) {
+	name = fmt.Sprintf("test_%d", databases.Add(1))
+	return name, s.runFile("role.sql", superuser, "role="+name, "database="+name, "password="+password)
 }
 
 // runFile runs a script of configs/postgres as the superuser with these variables of psql.

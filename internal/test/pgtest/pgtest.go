@@ -62,6 +62,12 @@ func New(t testing.TB) *Server {
 	return s
 }
 
+// Run returns a server for a program that is not a test. Close it.
+func Run() (*Server, error) { return create() }
+
+// Close stops the server and removes its files.
+func (s *Server) Close() { s.remove() }
+
 func create() (*Server, error) {
 	s, err := newServer()
 	if err != nil {
