@@ -81,17 +81,28 @@ func rewrite(t *testing.T, path string, edit func(string) string) {
 }
 
 // serve starts a server on a free port, with keys for all people. It ends with the test, which
-// fails if the server logged a warning.
+// fails if the server logged a warning. With STRONGROOM_NODES=3 it is three servers that share a
+// state, behind one address.
 func serve(t *testing.T, changes ...change) *server {
 	t.Helper()
 	dir := t.TempDir()
-	s := &server{printed: initialize(t, dir), config: filepath.Join(dir, "strongroom.yaml")}
+	s := &server{printed: initialize(t, dir, database(t)...), config: filepath.Join(dir, "strongroom.yaml")}
 	openVault(t, dir)
 	s.printed[vaultToken] = s.printed[sessionKey]
 	for _, change := range append(changes, addKeys) {
 		change(t, dir)
 	}
-	cmd := run(t, "serve", "--config", s.config, "--listen", "127.0.0.1:0")
+	s.address = start(t, dir)
+	if nodes() > 1 {
+		s.address = inTurn(t, append(join(t, dir, nodes()-1), s.address))
+	}
+	return s
+}
+
+// start starts a server with the files in a directory, and returns its address.
+func start(t *testing.T, dir string) (address string) {
+	t.Helper()
+	cmd := run(t, "serve", "--config", filepath.Join(dir, "strongroom.yaml"), "--listen", "127.0.0.1:0")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -102,13 +113,13 @@ func serve(t *testing.T, changes ...change) *server {
 	lines := bufio.NewReader(stderr)
 	first, err := lines.ReadString('\n')
 	_, rest, listening := strings.Cut(first, "msg=listening address=")
-	s.address, _, _ = strings.Cut(rest, " ")
+	address, _, _ = strings.Cut(rest, " ")
 	log := follow(lines)
 	t.Cleanup(func() { stop(t, cmd, log) })
 	if !listening {
 		t.Fatalf("serve said %q, %v", first, err)
 	}
-	return s
+	return address
 }
 
 // openVault adds Vault's API to the config. It takes the keys of OpenHands' APIs.
@@ -135,9 +146,9 @@ func (s *server) administer(t *testing.T, args ...string) string {
 }
 
 // initialize returns the keys by their headers.
-func initialize(t *testing.T, dir string) map[string]string {
+func initialize(t *testing.T, dir string, args ...string) map[string]string {
 	t.Helper()
-	out, err := run(t, "init", "--dir", dir).Output()
+	out, err := run(t, append([]string{"init", "--dir", dir}, args...)...).Output()
 	if err != nil {
 		t.Fatalf("init: %v", err)
 	}
