@@ -97,6 +97,8 @@ type Session struct {
 	Created time.Time `json:"created"`
 	Used    time.Time `json:"used"`
 	Ends    time.Time `json:"ends"`
+
+	renewing time.Time // when a node began to renew the tokens; zero if they are renewed
 }
 
 // Tokens are an issuer's tokens for a session. They are credentials.
@@ -111,10 +113,11 @@ type Tokens struct {
 // stored is the form of a session in its row, with its tokens.
 type stored struct {
 	Session
-	Issuer  string    `json:"issuer,omitempty"`
-	Access  string    `json:"access,omitempty"`
-	Refresh string    `json:"refresh,omitempty"`
-	Renewed time.Time `json:"renewed,omitzero"`
+	Issuer   string    `json:"issuer,omitempty"`
+	Access   string    `json:"access,omitempty"`
+	Refresh  string    `json:"refresh,omitempty"`
+	Renewed  time.Time `json:"renewed,omitzero"`
+	Renewing time.Time `json:"renewing,omitzero"`
 }
 
 // Over reports whether the session has ended at this time.
@@ -242,28 +245,61 @@ func (s *Sessions) Find(ctx context.Context, token string) (Session, error) {
 
 // Renew replaces the tokens of a session by those that renew returns, and returns the
 // session. Concurrent calls for one session share one call of renew, because issuers take
-// a refresh token only once. The error is ErrNone, that of renew, or one of the state file.
+// a refresh token only once; so do calls on several nodes, which wait for the tokens of the
+// node that is first. The error is ErrNone, that of renew, or one of the state file.
 func (s *Sessions) Renew(ctx context.Context, old Session, renew func(context.Context, Tokens) (Tokens, error)) (Session, error) {
 	ctx = context.WithoutCancel(ctx) // other requests wait for the same tokens
 	result, err, _ := s.renewals.Do(old.ID, func() (any, error) {
-		now, err := s.get(old.ID)
-		if err != nil || now.Tokens != old.Tokens { // another request has renewed them
+		now, ours, err := s.claim(ctx, old)
+		if err != nil || !ours {
 			return now, err
 		}
-		tokens, err := renew(ctx, now.Tokens)
-		if err != nil {
-			return now, err
-		}
+		tokens, refused := renew(ctx, now.Tokens)
 		err = s.file.UpdateReserved(ctx, func(tx *state.Tx) error {
 			if now, err = s.load(tx, old.ID); err != nil {
 				return err
 			}
-			now.Tokens = tokens
+			if now.renewing = (time.Time{}); refused == nil {
+				now.Tokens = tokens
+			}
 			return s.write(tx, now)
 		})
+		if refused != nil {
+			err = refused
+		}
 		return now, err
 	})
 	return result.(Session), err
+}
+
+const (
+	// renewalTakes is how long other nodes wait for the one that renews tokens. It may have
+	// ended since.
+	renewalTakes = 15 * time.Second
+	renewalPoll  = 20 * time.Millisecond
+)
+
+// claim returns the session, and whether its tokens are still the old ones and this
+// process is to renew them. It waits while another node does.
+func (s *Sessions) claim(ctx context.Context, old Session) (now Session, ours bool, err error) {
+	for {
+		err = s.file.UpdateReserved(ctx, func(tx *state.Tx) error {
+			if now, err = s.load(tx, old.ID); err != nil {
+				return err
+			}
+			at := time.Now().UTC()
+			ours = now.Tokens == old.Tokens && at.Sub(now.renewing).Abs() >= renewalTakes
+			if !ours {
+				return nil
+			}
+			now.renewing = at
+			return s.write(tx, now)
+		})
+		if err != nil || ours || now.Tokens != old.Tokens {
+			return now, ours, err
+		}
+		time.Sleep(renewalPoll)
+	}
 }
 
 func (s *Sessions) get(id string) (found Session, err error) {
@@ -344,13 +380,13 @@ func (s *Sessions) open(at, sealed []byte) (found Session, err error) {
 	if json.Unmarshal(text, &row) != nil {
 		return Session{}, errDamaged
 	}
-	row.Tokens = Tokens{row.Issuer, secret.Value(row.Access), secret.Value(row.Refresh), row.Renewed}
+	row.Tokens, row.renewing = Tokens{row.Issuer, secret.Value(row.Access), secret.Value(row.Refresh), row.Renewed}, row.Renewing
 	return row.Session, nil
 }
 
 func (s *Sessions) write(tx *state.Tx, session Session) error {
 	t := session.Tokens
-	text, err := json.Marshal(stored{session, t.Issuer, string(t.Access), string(t.Refresh), t.Renewed}) // #nosec G117 -- the row is sealed
+	text, err := json.Marshal(stored{session, t.Issuer, string(t.Access), string(t.Refresh), t.Renewed, session.renewing}) // #nosec G117 -- the row is sealed
 	if err != nil {
 		return fmt.Errorf("encoding a session: %w", err)
 	}
