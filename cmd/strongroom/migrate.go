@@ -30,6 +30,7 @@ with the same content counts as copied, and one with different content is not ch
 	for _, flag := range []string{"from", "to"} {
 		completeFromConfig(c, flag, storeNames)
 	}
+	c.AddCommand(migrateStateCommand())
 	return asksFirst(c, func([]string) string {
 		if !deleteSource {
 			return ""

@@ -1,10 +1,15 @@
 package main_test
 
 import (
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/test/pgtest"
 )
@@ -42,4 +47,118 @@ func TestEveryNodeSeesEachChangeAtOnce(t *testing.T) {
 		two.want(t, 200, "DELETE", app+"/db", i.pskHeader(), "")
 		one.want(t, 404, "GET", app+"/db", i.pskHeader(), "")
 	}
+}
+
+// A node with staleness may answer without asking the database, also one that was paused.
+func TestRevokedKeyIsRejectedByEveryNode(t *testing.T) {
+	i := mustInitDatabase(t, pgtest.Start(t).NewDatabase(t))
+	stale := i.another(t, "two")
+	stale.mustEdit(t, "strongroom.yaml", "stores:\n", "reads: {staleness: 3s}\nstores:\n")
+	one, two := mustServe(t, i), mustServe(t, stale)
+	key := "X-Session-API-Key: " + i.mustIssue(t, "agent-key", "create", "--for", "1h", "--sandbox", "s", theUser, "TOKEN")
+	one.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"TOKEN","value":"x"}`)
+	deadline := time.Now().Add(patience)
+	for two.mustDo(t, "GET", "/api/settings/secrets/TOKEN", key, "").status != 200 {
+		if time.Now().After(deadline) {
+			t.Fatal("the node does not accept the new key")
+		}
+	}
+	two.signal(syscall.SIGSTOP)
+	i.mustAdminister(t, "agent-key", "revoke", "--sandbox", "s", "--yes")
+	two.signal(syscall.SIGCONT)
+	for _, p := range []*process{one, two} {
+		p.want(t, 401, "GET", "/api/settings/secrets/TOKEN", key, "")
+	}
+}
+
+func TestStateMovesToADatabaseAndBack(t *testing.T) {
+	i := mustInit(t)
+	mustWrite(t, i.path("url"), pgtest.Start(t).NewDatabase(t))
+	i.mustAdminister(t, "keyring", "rotate")
+	before := i.mustAdminister(t, "audit", "export")
+	for range 2 { // it can be repeated
+		if out := i.mustAdminister(t, "migrate", "state", "--to", "postgres", "--database", i.path("url")); !strings.Contains(out, "rows are in the database, and were compared") {
+			t.Errorf("got %s", out)
+		}
+	}
+	i.mustEdit(t, "strongroom.yaml", "  path: data/strongroom.db\n  journal_bytes: 262144\n", "  postgres: {url_file: url, cache: data/cache}\n")
+	p := mustServe(t, i)
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"v"}]}`)
+	wantRefusal(t, i.administer(t, "migrate", "state", "--to", "file", "--path", i.path("back.db")), "stop it first")
+	p.mustStop(t)
+	i.mustAdminister(t, "backup", "--out", i.path("backup"))
+	i.mustAdminister(t, "migrate", "state", "--to", "file", "--path", i.path("data/back.db"))
+	i.mustEdit(t, "strongroom.yaml", "  postgres: {url_file: url, cache: data/cache}\n", "  path: data/back.db\n")
+	after := i.mustAdminister(t, "audit", "export")
+	if !strings.HasPrefix(after, before) || strings.Count(after, `"state migrate"`) != 2 {
+		t.Errorf("the audit log is now\n%s\nwant more entries after\n%s", after, before)
+	}
+	i.mustAdminister(t, "audit", "verify")
+	mustServe(t, i).want(t, 200, "GET", app+"/db", i.pskHeader(), "")
+	i.mustEdit(t, "strongroom.yaml", "data/back.db", "data/restored.db")
+	i.mustAdminister(t, "restore", "--from", i.path("backup"), "--yes")
+}
+
+func TestRequestsGet503WithoutTheDatabase(t *testing.T) {
+	server := pgtest.New(t)
+	i := mustInitDatabase(t, server.NewDatabase(t))
+	p := mustServe(t, i)
+	p.want(t, 200, "GET", app, i.pskHeader(), "")
+	server.Stop(t)
+	for _, path := range []string{app, "/api/secrets"} {
+		if a := p.want(t, 503, "GET", path, i.pskHeader(), ""); a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", path)
+		}
+	}
+	p.want(t, 503, "GET", "/readyz", "", "")
+	if out := i.mustAdminister(t, "status"); !strings.Contains(out, "warning: database: the database does not answer") {
+		t.Errorf("status says\n%s", out)
+	}
+	server.Restart(t)
+	for deadline := time.Now().Add(patience); p.mustDo(t, "GET", app, i.pskHeader(), "").status != 200; {
+		if time.Now().After(deadline) {
+			t.Fatal("the node does not continue")
+		}
+	}
+}
+
+// The README of configs/postgres has the session.
+func TestThreeNodesRunAsWritten(t *testing.T) {
+	url := pgtest.Start(t).NewDatabase(t)
+	_, script, found := strings.Cut(mustRead(t, filepath.Join(repository, "configs/postgres/README.md")), "<!-- not run: TestThreeNodesRunAsWritten runs it with a database -->\n```sh\n")
+	script, _, ended := strings.Cut(script, "```")
+	if !found || !ended {
+		t.Fatal("the README has no session")
+	}
+	want := regexp.MustCompile(`(?m)^# → (.*)$`).FindAllStringSubmatch(script, -1)
+	script = strings.ReplaceAll(script, "127.0.0.1:310", "127.0.0.1:"+freePrefix(t))
+	cmd := exec.Command("bash", "-euc", "trap 'kill $(jobs -p); wait' EXIT\n"+script)
+	cmd.Dir = mustTempDir(t)
+	cmd.Env = append(os.Environ(), "DATABASE_URL="+url, "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("it printed\n%s\nwant %d lines", out, len(want))
+	}
+	for n, line := range lines {
+		pattern := "^" + strings.ReplaceAll(regexp.QuoteMeta(want[n][1]), "…", ".*") + "$"
+		if !regexp.MustCompile(pattern).MatchString(line) {
+			t.Errorf("line %d is %s, want %s", n+1, line, want[n][1])
+		}
+	}
+}
+
+// freePrefix returns the beginning of a free port, without its last digit.
+func freePrefix(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port[:len(port)-1]
 }
