@@ -7,7 +7,7 @@ CLIENTS := internal/test/clients/programs
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build programs man screenshots run install packages packages-test reproducible kubetest test lint peers generate verify vault-clients clients bench profile crash faults twice linear nodes upgrades reloads flood hostile timing fuzz series scale dotenv runs clean
+.PHONY: help build programs man screenshots run install packages packages-test reproducible kubetest test lint peers generate verify vault-clients clients bench profile crash faults twice linear nodes linear-nodes upgrades reloads flood hostile timing fuzz series scale dotenv runs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -204,6 +204,9 @@ linear: ## Check that N=20000 concurrent operations with crashes are linearizabl
 
 nodes: ## Share an agent key's reads, revocations and rotations among three nodes, N=1000 times
 	STRONGROOM_ROUNDS=$(or $(N),1000) go test -count=1 -v -timeout 60m -run 'TestAgentKey|TestRevoked|TestNodesRotate' ./internal/test/nodes
+
+linear-nodes: ## The same on three nodes, while they, their connections and the database fail
+	STRONGROOM_LINEAR_NODES=$(or $(N),20000) $(PROOF) -run TestOperationsOnThreeNodesAreLinearizable ./cmd/strongroom
 
 # Before this commit there were no packages.
 upgrades: ## Upgrade from the program of an earlier commit (FROM=), go back, and upgrade again; take over a file of format 2

@@ -2,11 +2,14 @@ package main_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +37,7 @@ type player struct {
 	revisions map[string]string // last seen revision by name, soon outdated
 	writes    int               // makes every content unique
 	history   []porcupine.Operation
+	requests  []string // ids of acknowledged changes
 }
 
 // A match is the time from one start of the server to its kill.
@@ -66,14 +70,27 @@ func (c *player) play(t *testing.T, m *match) {
 	}
 }
 
-// do sends one operation. An unanswered read is not recorded.
+// errUnavailable is the answer 503: a change may have happened, or may yet.
+var errUnavailable = errors.New("503 Service Unavailable")
+
+// do sends one operation. An unanswered read is not recorded, and neither is a request to a
+// server that does not run.
 func (c *player) do(t *testing.T, p *process, op operation) error {
 	r := c.tenant.request(op)
 	called := c.clock()
 	a, err := p.send(t, r)
+	if err == nil && a.status == http.StatusServiceUnavailable {
+		err = errUnavailable
+	}
 	got := reply{outcome: lost}
-	if err == nil {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return err
+	case err == nil:
 		got = c.tenant.understand(t, op, a)
+	}
+	if got.outcome == done && r.method != "GET" {
+		c.requests = append(c.requests, a.header.Get("X-Request-Id"))
 	}
 	if got.outcome != lost || r.method != "GET" {
 		c.history = append(c.history, porcupine.Operation{ClientId: c.number, Input: op, Output: got, Call: called, Return: c.clock()})
@@ -93,6 +110,10 @@ func (c *player) handOver() {
 			c.history[i].Return = now
 		}
 	}
+	c.keep()
+}
+
+func (c *player) keep() {
 	c.tenant.history = append(c.tenant.history, c.history...)
 	c.history = nil
 }

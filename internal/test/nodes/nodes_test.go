@@ -1,6 +1,6 @@
 // Package nodes_test proves what several nodes on one PostgreSQL promise together. Each
-// node here has all that a process has in memory; the programs themselves are run by
-// internal/test/faults.
+// node here has all that a process has in memory; make linear-nodes runs the
+// programs themselves.
 package nodes_test
 
 import (
