@@ -154,7 +154,11 @@ func TestRestoreInPlaceOfALostFileRemovesItsJournal(t *testing.T) {
 // Changes that do not fit into the journal go to the state file at once.
 func TestLargeChangesSurviveACrash(t *testing.T) {
 	path := mustCreate(t)
-	f := mustOpen(t, path)
+	f, err := state.OpenIdle(path, anyKey) // a checkpoint in the background could run while the files are copied
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Abandon() }()
 	random := rand.New(rand.NewPCG(1, 2))
 	want := map[string]string{}
 	for n := range sized(30, 300) {
