@@ -191,8 +191,9 @@ PROOF := go test -count=1 -v -timeout 4h
 crash: programs ## Kill the server N=100 times while 16 clients write
 	STRONGROOM_PROGRAMS=$(PROGRAMS) STRONGROOM_CRASHES=$(or $(N),100) $(PROOF) -run TestAcknowledgedWritesSurviveKill9 ./cmd/strongroom
 
-faults: ## Test damaged files, and failing and full disks; N=full for every case
-	STRONGROOM_FAULTS=$(N) $(PROOF) ./internal/state ./internal/test/faults
+# With -p 1 the progress is shown at once.
+faults: ## Test damaged files, and failing and full disks; N=full for many more cases, half an hour
+	STRONGROOM_FAULTS=$(N) $(PROOF) -p 1 ./internal/state ./internal/test/faults
 
 # The packages whose closures run in transactions of the state file.
 twice: ## Run the tests with every transaction run twice, the first time for nothing

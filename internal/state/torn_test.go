@@ -50,7 +50,7 @@ func TestTornStepLeavesTheStateBeforeOrAfterIt(t *testing.T) {
 		skipLoudly(t, "pages have %d bytes here", os.Getpagesize())
 	}
 	began := time.Now()
-	first, steps := recordSteps(t, sized(7, 200))
+	first, steps := recordSteps(t, sized(7, 40))
 	const workers = 2
 	var wg sync.WaitGroup
 	var sums [workers]tally
@@ -58,7 +58,12 @@ func TestTornStepLeavesTheStateBeforeOrAfterIt(t *testing.T) {
 		wg.Go(func() {
 			c := &crash{t: t, path: filepath.Join(t.TempDir(), "state.db"), rand: rand.New(rand.NewPCG(1, uint64(w))), tally: &sums[w]}
 			c.start(first)
+			said := began
 			for i, step := range steps {
+				if time.Since(said) > 20*time.Second {
+					said = time.Now()
+					t.Logf("%d of %d steps, %d states", i, len(steps), c.cases)
+				}
 				if i%workers == w {
 					c.tear(step)
 				}
