@@ -181,14 +181,19 @@ func (p *player) playOn(t *testing.T, f *fleet) bool {
 
 // settle makes a change on a node, with as many attempts as it takes. When it is
 // acknowledged, no earlier change without an answer can happen any more: each can only come
-// behind the last one that its node had seen.
+// behind the last one that its node had seen. Reads are answered again once the entries of
+// reads that waited for the database are in the audit log.
 func (f *fleet) settle(t *testing.T, choose func() *member) {
 	t.Helper()
 	for deadline := time.Now().Add(2 * patience); ; time.Sleep(20 * time.Millisecond) {
 		n := choose()
 		body := fmt.Sprintf(`{"secret_name":"settled-%d","data":[]}`, f.settled.Add(1))
-		a, err := n.process.Load().send(t, request{method: "POST", path: app, headers: []string{n.pskHeader()}, body: body})
+		p, headers := n.process.Load(), []string{n.pskHeader()}
+		a, err := p.send(t, request{method: "POST", path: app, headers: headers, body: body})
 		if err == nil && a.status == 200 {
+			a, err = p.send(t, request{method: "GET", path: app + "/settled-0", headers: headers})
+		}
+		if err == nil && a.status == 404 {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -204,5 +209,9 @@ func (f *fleet) settle(t *testing.T, choose func() *member) {
 func (f *fleet) lookAround(t *testing.T, auditor *player) {
 	for _, n := range f.nodes {
 		auditor.lookAround(t, n.process.Load())
+		if t.Failed() {
+			log, _ := n.process.Load().said()
+			t.Fatalf("%s", log[max(0, len(log)-2000):])
+		}
 	}
 }
