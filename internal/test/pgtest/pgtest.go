@@ -134,7 +134,17 @@ fsync = on
 log_line_prefix = '%%m [%%p] %%u@%%d '
 `
 
+// start tries again while processes of a killed server are still ending.
 func (s *Server) start() error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := s.startOnce()
+		if err == nil || !strings.Contains(err.Error(), "pre-existing shared memory block") || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+func (s *Server) startOnce() error {
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
