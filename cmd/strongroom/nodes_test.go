@@ -64,7 +64,11 @@ func TestRevokedKeyIsRejectedByEveryNode(t *testing.T) {
 		}
 	}
 	two.signal(syscall.SIGSTOP)
+	began := time.Now()
 	i.mustAdminister(t, "agent-key", "revoke", "--sandbox", "s", "--yes")
+	if took := time.Since(began); took < 3*time.Second { // the paused node could not apply it
+		t.Errorf("the revocation was confirmed after %s, before the staleness had passed", took)
+	}
 	two.signal(syscall.SIGCONT)
 	for _, p := range []*process{one, two} {
 		p.want(t, 401, "GET", "/api/settings/secrets/TOKEN", key, "")
