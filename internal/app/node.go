@@ -103,7 +103,7 @@ func (n *node) beat(ctx context.Context) error {
 	began := time.Now()
 	err := n.file.Fresh(ctx, 0)
 	if err == nil {
-		err = n.Beat(ctx, n.file.Position().Seq, n.staleness)
+		err = n.Beat(ctx, n.file.Applied(), n.staleness)
 	}
 	if err == nil {
 		n.mu.Lock()

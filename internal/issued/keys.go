@@ -194,7 +194,11 @@ func (k *Keys) Rotate(ctx context.Context, by secret.Caller, id string, overlap 
 	next := Key{
 		Subject: old.Subject, User: old.User, Strategies: old.Strategies, Grants: old.Grants, Lifetime: old.Lifetime, Replaces: old.ID,
 	}
-	return k.issue(ctx, by, "rotate", next, func(tx *state.Tx) error { return k.retire(tx, id, overlap) })
+	key, created, err = k.issue(ctx, by, "rotate", next, func(tx *state.Tx) error { return k.retire(tx, id, overlap) })
+	if err == nil && overlap == 0 {
+		_ = k.file.Everywhere(ctx) // the new key must be returned in any case
+	}
+	return key, created, err
 }
 
 func (k *Keys) retire(tx *state.Tx, id string, overlap time.Duration) error {

@@ -302,6 +302,10 @@ func (n *node) confirm(at time.Time) {
 	}
 }
 
+// Applied returns the number of the last change that a node's file has, and everything
+// that watches it.
+func (f *File) Applied() uint64 { return f.node.told.Load() }
+
 // reach returns when the file has the change set with this number, and the watchers too.
 func (f *File) reach(ctx context.Context, seq uint64) error {
 	if f.node.told.Load() >= seq {
