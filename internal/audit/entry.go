@@ -94,8 +94,16 @@ func (l line) encode() ([]byte, error) {
 	b := l.Time.AppendFormat(append(make([]byte, 0, 320), `{"time":"`...), time.RFC3339Nano)
 	b = append(b, '"')
 	for _, field := range [...]struct{ name, value string }{
-		{"subject", l.Subject}, {"key", l.CredentialID}, {"from", l.From}, {"request", l.Request}, {"action", string(l.Action)},
-		{"kind", l.Kind}, {"owner", l.Owner}, {"name", l.Name}, {"new_name", l.NewName}, {"outcome", string(l.Outcome)},
+		{"subject", l.Subject},
+		{"key", l.CredentialID},
+		{"from", l.From},
+		{"request", l.Request},
+		{"action", string(l.Action)},
+		{"kind", l.Kind},
+		{"owner", l.Owner},
+		{"name", l.Name},
+		{"new_name", l.NewName},
+		{"outcome", string(l.Outcome)},
 	} {
 		if field.value == "" {
 			continue

@@ -45,8 +45,12 @@ func dialEtcd(address string) (wire, error) {
 func (c *grpcConn) exchange(message []byte) error {
 	c.head.Reset()
 	for _, field := range [][2]string{
-		{":method", "POST"}, {":scheme", "http"}, {":path", "/etcdserverpb.KV/Put"}, {":authority", "localhost"},
-		{"content-type", "application/grpc"}, {"te", "trailers"},
+		{":method", "POST"},
+		{":scheme", "http"},
+		{":path", "/etcdserverpb.KV/Put"},
+		{":authority", "localhost"},
+		{"content-type", "application/grpc"},
+		{"te", "trailers"},
 	} {
 		if err := c.fields.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {
 			return err
