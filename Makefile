@@ -7,7 +7,7 @@ CLIENTS := internal/test/clients/programs
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build programs man screenshots run install packages packages-test reproducible kubetest test lint peers generate verify vault-clients clients bench profile crash faults twice linear nodes linear-nodes upgrades reloads flood hostile timing fuzz series scale dotenv runs clean
+.PHONY: help build programs man screenshots run install packages packages-test reproducible kubetest test lint peers generate verify vault-clients clients bench profile crash faults twice linear nodes contract-nodes linear-nodes upgrades reloads flood hostile timing fuzz series scale dotenv runs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -202,6 +202,9 @@ twice: ## Run the tests with every transaction run twice, the first time for not
 
 linear: ## Check that N=20000 concurrent operations with crashes are linearizable
 	STRONGROOM_LINEAR=$(or $(N),20000) $(PROOF) -run 'TestModel|TestOperationsAreLinearizable|TestNoUpdateIsLost' ./cmd/strongroom
+
+contract-nodes: ## Run the contract tests on three nodes behind one address
+	cd internal/test/contracttest && STRONGROOM_NODES=3 go test -count=1 -timeout 60m .
 
 nodes: ## Share an agent key's reads, revocations and rotations among three nodes, N=1000 times
 	STRONGROOM_ROUNDS=$(or $(N),1000) go test -count=1 -v -timeout 60m -run 'TestAgentKey|TestRevoked|TestNodesRotate' ./internal/test/nodes
