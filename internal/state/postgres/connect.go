@@ -59,7 +59,7 @@ func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 		return conn, nil
 	case errors.As(err, &r):
 		return nil, r
-	case errors.As(err, &pg) && (pg.Code[:2] == "28" || pg.Code == noDatabase):
+	case errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "28") || pg.Code == noDatabase):
 		return nil, refusal("the database server refuses the connection: " + pg.Message)
 	}
 	return nil, away(err)
@@ -97,7 +97,7 @@ func validate(ctx context.Context, conn *pgconn.PgConn) error {
 // Warnings returns what an administrator should change about the database, in sentences.
 func (d *DB) Warnings(ctx context.Context) (warnings []string, err error) {
 	var standbys string
-	err = d.beside(ctx, func(conn *pgx.Conn) error {
+	err = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, "select current_setting('synchronous_standby_names')").Scan(&standbys)
 	})
 	if err == nil && standbys == "" {

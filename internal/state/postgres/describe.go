@@ -22,7 +22,7 @@ type Description struct {
 
 // Describe asks the database. Error: state.ErrAway.
 func (d *DB) Describe(ctx context.Context) (about Description, err error) {
-	err = d.beside(ctx, func(conn *pgx.Conn) error {
+	err = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var now time.Time
 		began := time.Now()
 		err := conn.QueryRow(ctx, "select current_setting('server_version'), current_setting('synchronous_standby_names'), clock_timestamp()").

@@ -275,3 +275,36 @@ func TestAnotherStateInTheSamePlaceIsRefused(t *testing.T) {
 	_, err := db.Head(t.Context())
 	wantError(t, "the head", err, state.ErrDiverged)
 }
+
+// The caller of Since and Lock keeps all changes of its node waiting.
+func TestReadsEndAfterTheNetworkWasCut(t *testing.T) {
+	t.Parallel()
+	url := newState(t)
+	proxy := pgtest.NewProxy(t, pgtest.Start(t).Address())
+	db := open(t, pgtest.Via(url, proxy.Address()))
+	mustAppend(t, db, first.At, 1)
+	_, err := db.Folded(t.Context())
+	wantError(t, "the folded position", err, nil)
+	ignore := func(state.SharedRecord) error { return nil }
+	for what, read := range map[string]func() error{
+		"Since":  func() error { return db.Since(t.Context(), first.At.Seq, ignore) },
+		"Lock":   func() error { return db.Lock(t.Context(), first.At.Seq, ignore) },
+		"Folded": func() error { _, err := db.Folded(t.Context()); return err },
+	} {
+		proxy.Stall(true)
+		began, ended := time.Now(), make(chan error, 1)
+		go func() { ended <- read() }()
+		select {
+		case err := <-ended:
+			wantError(t, what, err, state.ErrAway)
+			t.Logf("%s took %v", what, time.Since(began))
+		case <-time.After(20 * time.Second):
+			t.Errorf("%s still waits after %v", what, time.Since(began))
+		}
+		proxy.Stall(false)
+		for err = state.ErrAway; errors.Is(err, state.ErrAway); {
+			err = db.Since(t.Context(), first.At.Seq, ignore)
+		}
+		wantError(t, "Since, with the network", err, nil)
+	}
+}

@@ -22,7 +22,7 @@ const forgetAfter = time.Hour
 
 // Beat says that this node is alive, and how far it has come.
 func (d *DB) Beat(ctx context.Context, applied uint64, staleness time.Duration) error {
-	return d.beside(ctx, func(conn *pgx.Conn) error {
+	return d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		batch.Queue(`insert into strongroom.nodes (id, name, version, applied, staleness_ms, seen) values ($1, $2, $3, $4, $5, clock_timestamp())
 			on conflict (id) do update set applied = excluded.applied, staleness_ms = excluded.staleness_ms, seen = clock_timestamp()`,
@@ -37,7 +37,7 @@ func (d *DB) Nodes(ctx context.Context) (nodes []Node, err error) {
 	const nodesSQL = `select id, name, version, applied, staleness_ms, extract(epoch from clock_timestamp() - seen)::float8,
 		array(select duty from strongroom.duties where node = n.id and expires > clock_timestamp() order by duty)
 		from strongroom.nodes n order by name, id`
-	err = d.beside(ctx, func(conn *pgx.Conn) error {
+	err = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, nodesSQL)
 		if err != nil {
 			return err
@@ -62,7 +62,7 @@ func (d *DB) Claim(ctx context.Context, duty string, length time.Duration) (has 
 	const claimSQL = `insert into strongroom.duties as d (duty, node, expires) values ($1, $2, clock_timestamp() + make_interval(secs => $3))
 		on conflict (duty) do update set node = excluded.node, expires = clock_timestamp() + make_interval(secs => $3)
 		where d.node = excluded.node or d.expires < clock_timestamp()`
-	err = d.beside(ctx, func(conn *pgx.Conn) error {
+	err = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		tag, err := conn.Exec(ctx, claimSQL, duty, d.node, length.Seconds())
 		has = err == nil && tag.RowsAffected() == 1
 		return err
@@ -72,7 +72,7 @@ func (d *DB) Claim(ctx context.Context, duty string, length time.Duration) (has 
 
 // Release gives up a duty, if this node has it.
 func (d *DB) Release(ctx context.Context, duty string) error {
-	return d.beside(ctx, func(conn *pgx.Conn) error {
+	return d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "delete from strongroom.duties where duty = $1 and node = $2", duty, d.node)
 		return err
 	})
@@ -80,7 +80,7 @@ func (d *DB) Release(ctx context.Context, duty string) error {
 
 // Clock returns the time of the database's clock.
 func (d *DB) Clock(ctx context.Context) (now time.Time, err error) {
-	err = d.beside(ctx, func(conn *pgx.Conn) error {
+	err = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, "select clock_timestamp()").Scan(&now)
 	})
 	return now, err
@@ -90,7 +90,7 @@ func (d *DB) Clock(ctx context.Context) (now time.Time, err error) {
 func (d *DB) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = d.beside(ctx, func(conn *pgx.Conn) error { // they expire in any case
+	_ = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error { // they expire in any case
 		batch := &pgx.Batch{}
 		batch.Queue("delete from strongroom.duties where node = $1", d.node)
 		batch.Queue("delete from strongroom.nodes where id = $1", d.node)
@@ -98,9 +98,10 @@ func (d *DB) leave() {
 	})
 }
 
-// beside runs a short statement on a connection that no request waits for.
-func (d *DB) beside(ctx context.Context, fn func(*pgx.Conn) error) error {
+// beside runs a short statement on a connection that no request waits for, with a context
+// that limits its time.
+func (d *DB) beside(ctx context.Context, fn func(context.Context, *pgx.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
-	return databases(d.side.use(ctx, fn))
+	return databases(d.side.use(ctx, func(conn *pgx.Conn) error { return fn(ctx, conn) }))
 }

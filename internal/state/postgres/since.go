@@ -26,7 +26,21 @@ const (
 		set_config('idle_in_transaction_session_timeout', '2s', true)`
 )
 
+// whileAnswering returns a context that ends when no record has come for as long as an append
+// is repeated: a connection can stay open on which nothing comes, and the caller has the turn.
+func whileAnswering(ctx context.Context, fn func(state.SharedRecord) error) (context.Context, func(state.SharedRecord) error, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	silent := time.AfterFunc(settleFor, cancel)
+	return ctx, func(r state.SharedRecord) error {
+		silent.Stop() // fn may wait for the disk
+		defer silent.Reset(settleFor)
+		return fn(r)
+	}, func() { silent.Stop(); cancel() }
+}
+
 func (d *DB) Since(ctx context.Context, seq uint64, fn func(state.SharedRecord) error) error {
+	ctx, fn, stop := whileAnswering(ctx, fn)
+	defer stop()
 	d.log.mu.Lock()
 	defer d.log.mu.Unlock()
 	_, err := d.sinceLocked(ctx, seq, fn)
@@ -49,6 +63,8 @@ func (d *DB) sinceLocked(ctx context.Context, seq uint64, fn func(state.SharedRe
 
 // Lock reads many records before it locks, so that other nodes do not wait meanwhile.
 func (d *DB) Lock(ctx context.Context, seq uint64, fn func(state.SharedRecord) error) error {
+	ctx, fn, stop := whileAnswering(ctx, fn)
+	defer stop()
 	d.log.mu.Lock()
 	defer d.log.mu.Unlock()
 	for {

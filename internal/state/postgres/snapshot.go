@@ -101,11 +101,11 @@ func (d *DB) Fill(ctx context.Context, put func(change.Row) error) (s state.Snap
 
 // Folded returns the position of the rows in the database, and the MAC over them.
 func (d *DB) Folded(ctx context.Context) (s state.Snapshot, err error) {
-	err = d.side.use(ctx, func(conn *pgx.Conn) error {
+	err = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		s, err = d.folded(ctx, conn, "")
 		return err
 	})
-	return s, databases(err)
+	return s, err
 }
 
 type querier interface {
