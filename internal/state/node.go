@@ -43,7 +43,7 @@ type node struct {
 // the database has not.
 func OpenShared(ctx context.Context, path string, shared SharedLog, unlock Unlock) (*File, error) {
 	for filled := false; ; filled = true {
-		f, err := openCache(path, shared, unlock)
+		f, err := openCache(path, unlock, Options{shared: shared, filled: filled})
 		switch {
 		case err == nil:
 			return f, nil
@@ -69,7 +69,7 @@ func isStale(err error) bool {
 	return false
 }
 
-func openCache(path string, shared SharedLog, unlock Unlock) (f *File, err error) {
+func openCache(path string, unlock Unlock, options Options) (f *File, err error) {
 	owner, err := safefile.OwnerOf(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrMissing
@@ -79,7 +79,7 @@ func openCache(path string, shared SharedLog, unlock Unlock) (f *File, err error
 	}
 	err = owner.Do(func() (err error) {
 		if err = check(path); err == nil {
-			f, err = open(path, owner, unlock, Options{shared: shared})
+			f, err = open(path, owner, unlock, options)
 		}
 		return err
 	})
@@ -134,7 +134,9 @@ func (f *File) joinLog(h header, unlock Unlock) error {
 	return err
 }
 
-// tooFar is the size of the change sets, in bytes, behind which a cache is filled again.
+// tooFar is the size of the change sets, in bytes, behind which a cache is filled again. One
+// that was filled just now takes them all: only a node that runs brings the rows in the
+// database up to date.
 const tooFar = 128 << 20
 
 func (f *File) catchUpOnOpen(h header) (records []change.Record, err error) {
@@ -147,7 +149,7 @@ func (f *File) catchUpOnOpen(h header) (records []change.Record, err error) {
 		g.live.apply(set)
 		g.at = position{r.Seq, r.Chain}
 		records = append(records, record)
-		if f.node.log.received(record); f.node.log.Used() > tooFar {
+		if f.node.log.received(record); f.node.log.Used() > tooFar && !f.options.filled {
 			return ErrTrimmed
 		}
 		return nil
@@ -254,6 +256,9 @@ func (f *File) Fresh(ctx context.Context, staleness time.Duration) error {
 	}
 	before := f.gen.Load().at
 	head, err := f.node.shared.Head(ctx)
+	if errors.Is(err, ErrDiverged) {
+		f.breakWith(err)
+	}
 	if err != nil {
 		return err
 	}

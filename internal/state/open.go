@@ -37,6 +37,7 @@ type Options struct {
 	Altered bool
 
 	shared SharedLog // the file is the cache of a node
+	filled bool      // the cache was filled from the database just now
 }
 
 // An Unlock opens the wrapped keyring of the state file with this id.
