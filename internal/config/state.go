@@ -98,12 +98,17 @@ func (p *Postgres) validate(m *problems) {
 		return
 	}
 	m.bad(!exactlyOne(p.URLFile != "", p.URLEnv != ""), "state.postgres: must set exactly one of url_file, url_env")
+	m.bad(strings.Contains(p.URLFile, "://"), "state.postgres.url_file: must be the path of a file with the URL, because a URL has a password")
+	m.bad(p.URLEnv != "" && !variableName.MatchString(p.URLEnv), "state.postgres.url_env: must be the name of an environment variable, not the URL")
 	m.bad(p.Cache == "", "state.postgres.cache: must be set")
 	m.bad(p.Node != "" && !nodeName.MatchString(p.Node), "state.postgres.node: must be up to 64 letters, digits, dots, hyphens and underscores")
 }
 
-// nodeName matches every name of a host.
-var nodeName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+// nodeName matches every name of a host, and variableName those of environment variables.
+var (
+	nodeName     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
 
 func (r Reads) validate(m *problems, s State) {
 	m.bad(r.Staleness < 0 || time.Duration(r.Staleness) > maxStaleness, "reads.staleness: must be 0s to 60s")
