@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Duties are tasks of which each is done by one of several nodes at a time.
+// Duties assign tasks to nodes: one of several nodes does a task at a time.
 type Duties interface {
 	// Claim gives a duty to this process for some time, or for longer if it has it already.
 	// It reports whether this process has the duty now.
@@ -19,13 +19,13 @@ type Duties interface {
 type Node struct {
 	Name, Version string
 	Self          bool          // it answers this request
-	Behind        uint64        // changes that it has not had
-	Heard         time.Duration // since it last said that it is alive
+	Behind        uint64        // number of changes that it lacks
+	Heard         time.Duration // since its last beat
 	Staleness     time.Duration // for which it may answer without asking the database
 	Duties        []string
 }
 
-// HeardText returns how long ago the node said that it is alive, for people.
+// HeardText returns the time since the node's last beat, for people.
 func (n Node) HeardText() string {
 	if n.Heard < 3*time.Second {
 		return "now"

@@ -44,8 +44,8 @@ func (n *node) fresh(ctx context.Context) error {
 	return n.file.Fresh(ctx, n.allowed())
 }
 
-// allowed returns how stale the state may be. It is nothing if this node has not been able
-// to tell the others for that time: a revocation does not wait for a node that says nothing.
+// allowed returns how stale the state may be. It is zero if this node could not report
+// to the others for that long, because a revocation does not wait for a silent node.
 func (n *node) allowed() time.Duration {
 	if n.staleness == 0 {
 		return 0
@@ -59,7 +59,7 @@ func (n *node) allowed() time.Duration {
 }
 
 const (
-	// beatEvery is how often a node tells the others how far it has come.
+	// beatEvery is how often a node reports to the others which changes it has.
 	beatEvery = time.Second
 	// foldEvery is how often one node brings the rows in the database up to date.
 	foldEvery = 30 * time.Second
@@ -75,7 +75,7 @@ func (n *node) run(ctx context.Context) {
 	all.Wait()
 }
 
-// beatEvery is less than the staleness, which ends without a beat.
+// beatEvery is less than the staleness, which needs a beat within that time.
 func (n *node) beatEvery() time.Duration {
 	if n.staleness > 0 {
 		return min(beatEvery, n.staleness/4)
@@ -130,8 +130,8 @@ func (n *node) foldOnDuty(ctx context.Context) error {
 	return n.Fold(ctx, now)
 }
 
-// freshForAdministration is fresh for the requests of administrators. Those that tell what
-// is wrong are answered also without the database.
+// freshForAdministration is fresh for the requests of administrators. Status and doctor are
+// answered without the database, too.
 func (n *node) freshForAdministration(r *http.Request) error {
 	err := n.fresh(r.Context())
 	if strings.HasSuffix(r.URL.Path, "/status") || strings.HasSuffix(r.URL.Path, "/doctor") {

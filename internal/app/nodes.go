@@ -18,7 +18,7 @@ func (n *node) nodes(ctx context.Context) (all []admin.Node) {
 	}
 	known, err := n.Nodes(ctx)
 	if err != nil {
-		return nil // databaseFindings says so
+		return nil // findings reports it
 	}
 	at := n.file.Position().Seq
 	for _, k := range known {
@@ -33,9 +33,9 @@ func (n *node) nodes(ctx context.Context) (all []admin.Node) {
 }
 
 const (
-	// apart is the difference between two clocks from which there is a problem.
+	// apart is the difference between two clocks that is reported as a problem.
 	apart = 5 * time.Second
-	// slow is the time of a query from which there is a warning: each request takes one.
+	// slow is the time of a query that is reported, because each request takes one.
 	slow = 50 * time.Millisecond
 )
 
@@ -57,7 +57,7 @@ func (n *node) findings(ctx context.Context) []admin.Finding {
 		}
 	}
 	warn(about.Took > slow, "database", "a query takes %s, and each request waits for one: use a database in the same network", about.Took.Round(time.Millisecond))
-	warn(!about.Encrypted, "database", "the connection to %s is not encrypted: set sslmode=verify-full in the URL", about.Host)
+	warn(about.Plain, "database", "the URL does not enforce encryption and a check of the server's certificate: set sslmode=verify-full in it")
 	warn(about.Standbys == "", "database", "no synchronous standby has to confirm a change, so a failover loses acknowledged changes: "+
 		"set synchronous_standby_names, unless the database is restored in another way")
 	if ahead := about.Ahead; ahead.Abs() > apart {
@@ -67,7 +67,7 @@ func (n *node) findings(ctx context.Context) []admin.Finding {
 	return append(found, n.nodeFindings(ctx)...)
 }
 
-// meanwhile says what this node does without the database.
+// meanwhile describes how this node serves without the database.
 func (n *node) meanwhile() string {
 	if n.staleness == 0 {
 		return "requests get 503 until it does"
@@ -75,10 +75,10 @@ func (n *node) meanwhile() string {
 	return fmt.Sprintf("changes get 503 until it does, and reads after %s", n.staleness)
 }
 
-// silentFor is the age of a node's last beat from which there is a warning.
+// silentFor is the age of a node's last beat from which it does not count as running.
 const silentFor = 10 * time.Second
 
-// nodeFindings warns of nodes that do not say that they are alive.
+// nodeFindings warns of silent nodes.
 func (n *node) nodeFindings(ctx context.Context) []admin.Finding {
 	all, err := n.Nodes(ctx)
 	if err != nil {

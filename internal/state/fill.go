@@ -18,8 +18,8 @@ import (
 )
 
 // A new cache, and a state file that takes the place of a shared state, are filled from
-// the snapshot of a [SharedLog]; [File.Dump] makes such a snapshot. The MAC over all rows
-// goes along, so neither the database nor the way can alter a row.
+// the snapshot of a [SharedLog]; [File.Dump] makes such a snapshot. It includes
+// the MAC over all rows, so an altered row is noticed.
 
 // fillCache replaces the cache at the path.
 func fillCache(ctx context.Context, path string, shared SharedLog, unlock Unlock) error {

@@ -19,8 +19,8 @@ import (
 // is appended behind the last change set that the node knows, or is refused and runs again
 // on those of other nodes. So all that a transaction reads is current when it commits.
 
-// lockAfterConflict is how long a node locks the log before its transactions after another
-// node was first. Without it, one of two busy nodes can be refused again and again; with
+// lockAfterConflict is how long after a conflict a node locks the log before its
+// transactions. Without it, one of two busy nodes can be refused again and again; with
 // it, a lone node needs one more round trip.
 const lockAfterConflict = 3 * time.Second
 
@@ -219,8 +219,7 @@ func (f *File) receive(read func(context.Context, uint64, func(SharedRecord) err
 	return err
 }
 
-// apply applies a change set of another node, which watchers are told of by
-// publishFlushed.
+// apply applies a change set of another node. publishFlushed then calls the watchers.
 func (f *File) apply(r SharedRecord) error {
 	record, set, err := cloned(r)
 	if err != nil {
@@ -243,8 +242,8 @@ func (f *File) apply(r SharedRecord) error {
 }
 
 // Fresh returns when the file has all changes that were acknowledged anywhere before the
-// call. It does not ask the database if the file had all changes that were acknowledged
-// before this much time. It returns nil at once for a file that only one process has.
+// call. It does not ask the database again within the staleness after a query that
+// confirmed this. It returns nil at once for a file that only one process has.
 // Errors: ErrAway, those of ctx and of [File.Err].
 func (f *File) Fresh(ctx context.Context, staleness time.Duration) error {
 	if f.node == nil {

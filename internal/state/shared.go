@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state/change"
@@ -14,16 +13,22 @@ var (
 	// are newer, and run the changes again on them.
 	ErrConflict = errors.New("another node has changed the state first")
 	// ErrAway means that the shared log does not answer, and the change did not happen.
-	ErrAway = fmt.Errorf("the database does not answer: %w", secret.ErrUnavailable)
+	ErrAway error = unavailable("the database does not answer")
 	// ErrUnknown means that the shared log has not answered, and may have the change.
-	ErrUnknown = fmt.Errorf("the database has not answered, and the change may have happened: %w", secret.ErrUnavailable)
-	// ErrTrimmed means that the shared log has change sets no longer that the node lacks, so
-	// that it must begin again from a snapshot.
-	ErrTrimmed = errors.New("the database has the next changes no longer")
-	// ErrDiverged means that the shared log does not have what this node has had from it. An
-	// acknowledged change is lost, as after a failover to a server that was behind.
-	ErrDiverged = fmt.Errorf("the database has lost changes that it had acknowledged: %w", secret.ErrUnavailable)
+	ErrUnknown error = unavailable("the database has not answered, and the change may have happened")
+	// ErrTrimmed means that the shared log no longer has the next change sets for the node,
+	// which must begin again from a snapshot.
+	ErrTrimmed = errors.New("the database no longer has the next changes")
+	// ErrDiverged means that the shared log has lost a change that this node has applied, as
+	// after a failover to a server that was behind.
+	ErrDiverged error = unavailable("the database has lost changes that it had acknowledged")
 )
+
+// unavailable is the text of a secret.ErrUnavailable.
+type unavailable string
+
+func (u unavailable) Error() string { return string(u) }
+func (unavailable) Unwrap() error   { return secret.ErrUnavailable }
 
 // isAnswer reports whether an error is an answer of a shared log, after which other changes
 // may succeed.
@@ -36,8 +41,8 @@ func isAnswer(err error) bool {
 	return false
 }
 
-// A BatchID identifies a change set in the shared log, at random. It tells a node whose
-// append has not been answered whether it happened.
+// A BatchID identifies a change set in the shared log. It is random. An append that is
+// repeated with the same one happens once.
 type BatchID [16]byte
 
 // A SharedRecord is a change set in a shared log.
@@ -69,13 +74,13 @@ type SharedLog interface {
 	// Head returns the position of the last record. It is never older than the call. Calls
 	// at the same time share a query. Error: ErrAway.
 	Head(ctx context.Context) (Position, error)
-	// Changed returns a channel of the number of a record that there is, at least. It gets
-	// one soon after another node has appended.
+	// Changed returns a channel that receives the number of a record soon after another node
+	// has appended it. Several records may be announced by the last number.
 	Changed() <-chan uint64
 	// Identity returns the id of the state and the lineage of this copy of it.
 	Identity(ctx context.Context) (id string, lineage [16]byte, err error)
-	// Fill calls put for all rows of a snapshot of the state, in any order, and returns what
-	// describes it.
+	// Fill calls put for all rows of a snapshot of the state, in any order, and returns its
+	// description.
 	Fill(ctx context.Context, put func(change.Row) error) (Snapshot, error)
 	// Everywhere returns when no node begins a request without the changes up to this number
 	// any more. Error: that of the context.

@@ -39,6 +39,9 @@ func answer(err error) server.Answer {
 	if _, ok := errors.AsType[*echo.HTTPError](p.Err); ok { // its text may quote the request
 		return failure(p.Status, http.StatusText(p.Status))
 	}
+	if p.Kind == api.Unavailable { // the whole error says what is unavailable
+		return failure(p.Status, err.Error())
+	}
 	return failure(p.Status, p.Err.Error())
 }
 

@@ -12,12 +12,12 @@ import (
 	"github.com/strongroom/strongroom/internal/state"
 )
 
-// settleFor is how long an append is repeated whose outcome is unknown.
+// settleFor limits the time for which an append with an unknown outcome is repeated.
 const settleFor = 10 * time.Second
 
-// Append repeats an append whose outcome is unknown. That is safe, since an append
-// happens only at one position, and the database tells an append of another node from an
-// earlier attempt by the batch's id.
+// Append repeats an append with an unknown outcome. That is safe: an append happens only at
+// one position, and by the batch's id the database distinguishes an earlier attempt from an
+// append of another node.
 func (d *DB) Append(ctx context.Context, r state.SharedRecord) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleFor)
 	defer cancel()

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"slices"
 	"strconv"
@@ -26,10 +27,16 @@ const (
 // parse returns the settings of a URL. Its errors have no part of the URL, which has a
 // password.
 func parse(url string) (*pgx.ConnConfig, error) {
+	if url == "" {
+		return nil, errors.New("the database's URL is empty")
+	}
 	config, err := pgx.ParseConfig(url)
-	if err != nil || url == "" {
+	if file, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("the database's URL names a file that cannot be read: %w", file)
+	}
+	if err != nil {
 		return nil, errors.New("the database's URL cannot be parsed: it must look like postgres://USER:PASSWORD@HOST:PORT/DATABASE, " +
-			"with special characters of the password percent-encoded, its parameters must be known, and files that they name must exist")
+			"with special characters of the password percent-encoded, and its parameters must be known")
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = dialTimeout
@@ -44,7 +51,13 @@ func parse(url string) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// A refusal is a reason not to use a database which a person must remove.
+// CheckURL returns what is wrong with a URL. It does not connect.
+func CheckURL(url string) error {
+	_, err := parse(url)
+	return err
+}
+
+// A refusal says why a database must not be used, until an administrator changes it.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
@@ -94,21 +107,6 @@ func validate(ctx context.Context, conn *pgconn.PgConn) error {
 	return nil
 }
 
-// Warnings returns what an administrator should change about the database, in sentences.
-func (d *DB) Warnings(ctx context.Context) (warnings []string, err error) {
-	var standbys string
-	err = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "select current_setting('synchronous_standby_names')").Scan(&standbys)
-	})
-	if err == nil && standbys == "" {
-		warnings = append(warnings, "the database has no synchronous standby, so the loss of its disk or a failover loses acknowledged changes: set synchronous_standby_names")
-	}
-	if isPlain(d.config) {
-		warnings = append(warnings, "the connection to the database is not encrypted or not authenticated: add sslmode=verify-full to its URL")
-	}
-	return warnings, err
-}
-
 // isPlain reports whether one of the hosts may be asked over a network without TLS, or
 // without a check of its certificate.
 func isPlain(config *pgx.ConnConfig) bool {
@@ -156,8 +154,8 @@ func away(err error) error {
 	return fmt.Errorf("%w: %s", state.ErrAway, reason(err))
 }
 
-// An answer is an error of a transaction that is not one of the database: of a callback,
-// or that of a comparison.
+// An answer is an error within a transaction that does not come from the database, but from
+// a callback or a comparison.
 type answer struct{ error }
 
 // databases makes errors of the database and of its connection state.ErrAway, and returns
@@ -173,7 +171,13 @@ func databases(err error) error {
 	return away(err)
 }
 
-// reason returns an error as one line. Errors of pgconn never have the password.
+// reason returns an error as one line. Errors of pgconn never have the password. They have
+// a line for each attempt, and the same one twice if TLS is optional.
 func reason(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	about, attempts, _ := strings.Cut(err.Error(), "\n")
+	var lines []string
+	for line := range strings.Lines(attempts) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return strings.TrimSpace(about + " " + strings.Join(slices.Compact(lines), "; "))
 }

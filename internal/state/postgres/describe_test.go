@@ -3,25 +3,26 @@ package postgres_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/state/postgres"
 	"github.com/strongroom/strongroom/internal/test/pgtest"
 )
 
-func TestWarningsNameTheStandby(t *testing.T) {
+func TestDatabaseIsDescribed(t *testing.T) {
 	t.Parallel()
 	server := pgtest.New(t)
 	url := server.NewDatabase(t)
 	mustImport(t, url)
 	db := open(t, url)
-	warnings, err := db.Warnings(t.Context())
-	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "synchronous standby") {
-		t.Errorf("without a standby: %q, %v", warnings, err)
+	about, err := db.Describe(t.Context())
+	if err != nil || about.Standbys != "" || about.Plain || about.Took <= 0 || about.Ahead.Abs() > time.Minute || !strings.HasPrefix(about.Host, "127.0.0.1:") {
+		t.Errorf("got %+v, %v", about, err)
 	}
 	server.Standby(t)
 	t.Cleanup(server.Kill) // otherwise the end of the database would wait for the standby
-	if warnings, err := db.Warnings(t.Context()); err != nil || len(warnings) != 0 {
-		t.Errorf("with a standby: %q, %v", warnings, err)
+	if about, err := db.Describe(t.Context()); err != nil || about.Standbys == "" {
+		t.Errorf("with a standby: %+v, %v", about, err)
 	}
 }
 

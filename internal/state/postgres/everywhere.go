@@ -8,12 +8,12 @@ import (
 
 const (
 	askNodesEvery = 100 * time.Millisecond
-	// maxStaleness is the greatest that a config allows. After it, nothing has to be asked.
+	// maxStaleness is the limit in the config. After it, no node can be stale.
 	maxStaleness = time.Minute
 )
 
-// Everywhere implements [state.SharedLog]. A node that has not said anything for as long as
-// its staleness does not use it, so a dead one is waited for at most that long.
+// Everywhere implements [state.SharedLog]. A node whose last beat is older than its staleness
+// asks before each request, so a dead node is waited for at most that long.
 func (d *DB) Everywhere(ctx context.Context, seq uint64) error {
 	began := time.Now()
 	for {

@@ -74,7 +74,7 @@ func (l *link) close() {
 }
 
 // use runs fn with the connection, and once more if the connection is lost meanwhile,
-// since it may have been dead for long. fn must not mind to begin again. Errors:
+// since it may have been dead for long. fn must be safe to run twice. Errors:
 // state.ErrAway, and those of fn that are not the connection's.
 func (l *link) use(ctx context.Context, fn func(*pgx.Conn) error) error {
 	l.mu.Lock()

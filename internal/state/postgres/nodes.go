@@ -12,15 +12,15 @@ type Node struct {
 	ID, Name, Version string
 	Applied           uint64        // number of the last change that it has applied
 	Staleness         time.Duration // for which it may begin reads without asking for the head
-	Age               time.Duration // of what it has said
+	Age               time.Duration // of its last beat
 	Self              bool
 	Duties            []string // see [DB.Claim]
 }
 
-// forgetAfter is the age at which a node that has not said that it ends is forgotten.
+// forgetAfter is the age of the last beat at which a node is forgotten.
 const forgetAfter = time.Hour
 
-// Beat says that this node is alive, and how far it has come.
+// Beat records that this node is alive, and the last change that it has applied.
 func (d *DB) Beat(ctx context.Context, applied uint64, staleness time.Duration) error {
 	return d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
@@ -76,14 +76,6 @@ func (d *DB) Release(ctx context.Context, duty string) error {
 		_, err := conn.Exec(ctx, "delete from strongroom.duties where duty = $1 and node = $2", duty, d.node)
 		return err
 	})
-}
-
-// Clock returns the time of the database's clock.
-func (d *DB) Clock(ctx context.Context) (now time.Time, err error) {
-	err = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "select clock_timestamp()").Scan(&now)
-	})
-	return now, err
 }
 
 // leave removes this node and its duties, if the database answers soon.

@@ -88,11 +88,3 @@ func TestDutyHasOneNode(t *testing.T) {
 	}
 	claim("a duty of a closed node", two, time.Minute, true)
 }
-
-func TestClockIsTheDatabases(t *testing.T) {
-	db := open(t, newState(t))
-	now, err := db.Clock(t.Context())
-	if off := time.Since(now); err != nil || off.Abs() > time.Minute {
-		t.Errorf("%v, %v", now, err)
-	}
-}

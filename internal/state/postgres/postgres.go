@@ -1,5 +1,5 @@
 // Package postgres is the log of change sets that several nodes share, in a PostgreSQL
-// database. The database has the state twice: as the changes of the last days, and as all
+// database. The database has the state twice: as the changes of the last day, and as all
 // rows after one of them, from which a new node begins.
 //
 // Start reading at schema.sql and [DB.Append].

@@ -25,7 +25,7 @@ type grpcConn struct {
 	taken  uint32 // bytes of answers since the last update of the window
 }
 
-// window is the limit of unacknowledged bytes of answers, if nobody sets another one.
+// window is the limit of unacknowledged bytes of answers, unless another one is set.
 const window = 65535
 
 func dialEtcd(address string) (wire, error) {

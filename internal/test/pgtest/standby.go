@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// standbyName is what a standby calls itself at its primary.
+// standbyName is the name of a standby at its primary.
 const standbyName = "standby"
 
 // Standby starts a server that follows this one. From then on, this server acknowledges a
