@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
@@ -51,7 +52,7 @@ func initCommand() *cobra.Command {
 	var o initOptions
 	c := &cobra.Command{
 		Use:   "init --dir DIR",
-		Short: "Create a config, keys and an empty state file",
+		Short: "Create a config, keys and an empty state",
 		Long: `Create a config, keys and an empty state file in DIR, for serve --config DIR/strongroom.yaml.
 Existing files are never overwritten.
 
@@ -78,11 +79,11 @@ that it names. With --if-missing it does nothing if the state exists.`,
 		},
 	}
 	c.Flags().StringVar(&o.dir, "dir", "", "the `directory`, created if it does not exist")
-	c.Flags().StringVar(&file, "config", "", "the config `file` for which to create only the state file")
+	c.Flags().StringVar(&file, "config", "", "the config `file` for which to create only the state")
 	c.Flags().StringVar(&o.keysOut, "keys-out", "", "a new `file` for the API keys, instead of standard output")
 	c.Flags().StringVar(&o.database, "postgres", "", "a `file` with the URL of an empty PostgreSQL database, for several nodes")
 	c.Flags().BoolVar(&o.console, "console", false, "serve the web console at /console: sign in with one of the API keys")
-	c.Flags().BoolVar(&ifMissing, "if-missing", false, "with --config, succeed without a change if the state file exists")
+	c.Flags().BoolVar(&ifMissing, "if-missing", false, "with --config, succeed without a change if the state exists")
 	_ = c.MarkFlagDirname("dir")
 	_ = c.MarkFlagFilename("config", "yaml", "yml")
 	_ = c.MarkFlagFilename("postgres")
@@ -148,7 +149,7 @@ func (o initOptions) files(ctx context.Context, sessionKeys, psks []byte) (files
 	s := config.State{Path: filepath.Join(o.dir, stateFile), Key: config.KeySource{File: filepath.Join(o.dir, stateKeyFile)}}
 	where := stateFile
 	if o.database != "" {
-		url, err := safefile.ReadPrivate(o.database)
+		url, err := readDatabaseURL(o.database)
 		if err != nil {
 			return nil, fmt.Errorf("--postgres: %w", err)
 		}
@@ -157,6 +158,14 @@ func (o initOptions) files(ctx context.Context, sessionKeys, psks []byte) (files
 		s.Postgres = &config.Postgres{URLFile: filepath.Join(o.dir, databaseURLFile), Cache: filepath.Join(o.dir, cacheDir), Node: "init"}
 	}
 	return append(files, initFile{where, func(string) error { return app.NewState(ctx, s, version) }}, text(configFile, o.config())), nil
+}
+
+// readDatabaseURL reads the file that a flag names.
+func readDatabaseURL(file string) ([]byte, error) {
+	if strings.Contains(file, "://") {
+		return nil, errors.New("must be a file with the URL, because a URL has a password")
+	}
+	return safefile.ReadPrivate(file)
 }
 
 // An initFile is a file or a directory that init creates.
@@ -179,7 +188,11 @@ func initialize(c *cobra.Command, o initOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, sub := range []string{"", "keys", "data"} {
+	dirs := []string{"", "keys", "data"}
+	if o.database != "" {
+		dirs = append(dirs, cacheDir)
+	}
+	for _, sub := range dirs {
 		path := filepath.Join(o.dir, sub)
 		_, statErr := os.Lstat(path)
 		if err := owner.Do(func() error { return os.MkdirAll(path, 0o700) }); err != nil {

@@ -22,7 +22,7 @@ func migrateStateCommand() *cobra.Command {
 		Short: "Move the state from its file to a database, or back",
 		Long: `Move the whole state: from the state file of the config to an empty PostgreSQL database, or from the database of the
 config to a new state file. Stop all servers first. All rows are compared afterwards, the audit log continues, and the
-old state stays as it is. An interrupted move leaves nothing, and can be repeated. Then change the config as the command says.`,
+old state stays as it is. An interrupted move can be repeated. Then change the config as the command says.`,
 		Example: `  strongroom migrate state --to postgres --database database-url
   strongroom migrate state --to file --path data/strongroom.db`,
 		Args: noArgs,
@@ -61,6 +61,9 @@ func migrateState(c *cobra.Command, o migrateStateOptions) error {
 }
 
 func migrateToDatabase(c *cobra.Command, cfg *config.Config, urlFile string) error {
+	if _, err := readDatabaseURL(urlFile); err != nil {
+		return fmt.Errorf("--database: %w", err)
+	}
 	urlFile, err := filepath.Abs(urlFile)
 	path, pathErr := filepath.Abs(cfg.State.Path)
 	if err := errors.Join(err, pathErr); err != nil {

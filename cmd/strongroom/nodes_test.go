@@ -27,6 +27,25 @@ func mustInitDatabase(t *testing.T, url string) install {
 	return install{filepath.Join(dir, "node"), strings.TrimPrefix(lines[0], "X-Session-API-Key: "), strings.TrimPrefix(lines[1], "Authorization-PSK: ")}
 }
 
+func TestInitWithoutItsDatabaseLeavesNothing(t *testing.T) {
+	dir := mustTempDir(t)
+	file, made := filepath.Join(dir, "url"), filepath.Join(dir, "node")
+	const url = "postgres://strongroom:hunter2@127.0.0.1:1/strongroom"
+	mustWrite(t, file, url)
+	for postgres, want := range map[string]string{
+		file: "nothing was created: state.postgres: the database does not answer: ",
+		url:  "--postgres: must be a file with the URL",
+	} {
+		r := run(t, "init", "--dir", made, "--postgres", postgres)
+		if wantRefusal(t, r, want); strings.Contains(r.stderr, "hunter2") || strings.Contains(r.stderr, "store is unavailable") {
+			t.Errorf("init says\n%s", r.stderr)
+		}
+		if _, err := os.Lstat(made); err == nil {
+			t.Errorf("init left %s after: %s", made, r.stderr)
+		}
+	}
+}
+
 // another returns the install of another node.
 func (i install) another(t *testing.T, name string) install {
 	t.Helper()
@@ -77,9 +96,15 @@ func TestRevokedKeyIsRejectedByEveryNode(t *testing.T) {
 
 func TestStateMovesToADatabaseAndBack(t *testing.T) {
 	i := mustInit(t)
-	mustWrite(t, i.path("url"), pgtest.Start(t).NewDatabase(t))
+	url := pgtest.Start(t).NewDatabase(t)
+	mustWrite(t, i.path("url"), url)
 	i.mustAdminister(t, "keyring", "rotate")
 	before := i.mustAdminister(t, "audit", "export")
+	mustWrite(t, i.path("away"), pgtest.Via(url, "127.0.0.1:1"))
+	wantRefusal(t, i.administer(t, "migrate", "state", "--to", "postgres", "--database", i.path("away")), "the database does not answer")
+	if after := i.mustAdminister(t, "audit", "export"); after != before {
+		t.Errorf("a move that was refused is in the audit log:\n%s", after)
+	}
 	for range 2 { // it can be repeated
 		if out := i.mustAdminister(t, "migrate", "state", "--to", "postgres", "--database", i.path("url")); !strings.Contains(out, "rows are in the database, and were compared") {
 			t.Errorf("got %s", out)
@@ -118,6 +143,7 @@ func TestRequestsGet503WithoutTheDatabase(t *testing.T) {
 	if out := i.mustAdminister(t, "status"); !strings.Contains(out, "warning: database: the database does not answer") {
 		t.Errorf("status says\n%s", out)
 	}
+	wantRefusal(t, i.administer(t, "apikey", "list"), "the database does not answer")
 	server.Restart(t)
 	for deadline := time.Now().Add(patience); p.mustDo(t, "GET", app, i.pskHeader(), "").status != 200; {
 		if time.Now().After(deadline) {

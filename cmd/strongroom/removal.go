@@ -10,7 +10,7 @@ const noCompactFlag = "no-compact"
 
 // removes adds --no-compact to a command that removes something for good.
 func removes(c *cobra.Command) *cobra.Command {
-	c.Flags().Bool(noCompactFlag, false, "do not compact the state file afterwards: what was removed stays in it until strongroom compact")
+	c.Flags().Bool(noCompactFlag, false, "do not compact the state file afterwards: the removed content stays in it until strongroom compact")
 	return c
 }
 
@@ -20,7 +20,7 @@ func (a *adminClient) noCompact() *bool {
 	return &no
 }
 
-// sayWhatStays says which content of what was removed is still in the files, if any.
+// sayWhatStays names the removed content that is still in the files, if any.
 func (a *adminClient) sayWhatStays(what string) error {
 	if !*a.noCompact() {
 		return nil

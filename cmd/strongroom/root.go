@@ -13,7 +13,7 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "strongroom",
 		Short: "Store secrets and serve them through the APIs of OpenHands and Nx1",
-		Long: `Store secrets in one encrypted file or in a Kubernetes cluster, and serve them
+		Long: `Store secrets in one encrypted file, a PostgreSQL database or a Kubernetes cluster, and serve them
 through the APIs of OpenHands (custom secrets) and Nx1 (app secrets).
 
 The commands under "Your secrets on a server" are a client: they connect to any server over HTTPS with your

@@ -98,7 +98,7 @@ func (a *adminClient) showNodes(nodes []gen.Node) (err error) {
 	return err
 }
 
-// silent is the time from which a node that has said nothing is shown so.
+// silent is the age of the last beat from which a node is shown as silent.
 const silent = 10 * time.Second
 
 func (a *adminClient) showWarnings(warnings []gen.Finding) error {

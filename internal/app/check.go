@@ -11,6 +11,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/oidc"
 	"github.com/strongroom/strongroom/internal/config"
 	"github.com/strongroom/strongroom/internal/keyring"
+	"github.com/strongroom/strongroom/internal/state/postgres"
 )
 
 // Check returns all errors in the keys, certificates and kubeconfigs that the config
@@ -21,10 +22,11 @@ func Check(ctx context.Context, cfg *config.Config) (warnings []string, err erro
 	if errors.Is(keyErr, keyring.ErrNoCredential) {
 		warnings, keyErr = append(warnings, "not checked: "+keyErr.Error()), nil
 	}
+	databaseErr := checkDatabase(cfg.State.Postgres)
 	_, tlsErr := openTLS(cfg.Listen.TLS)
 	s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, nil, slog.New(slog.DiscardHandler))
 	_, clientErr := openClients(cfg.Console, s.oidc)
-	if err := errors.Join(keyErr, tlsErr, checkKubeconfigs(cfg), checkStream(cfg.Audit.Stream), authErr, clientErr, s.Close()); err != nil {
+	if err := errors.Join(keyErr, databaseErr, tlsErr, checkKubeconfigs(cfg), checkStream(cfg.Audit.Stream), authErr, clientErr, s.Close()); err != nil {
 		return nil, err
 	}
 	for _, f := range findingsOf(cfg) {
@@ -33,6 +35,22 @@ func Check(ctx context.Context, cfg *config.Config) (warnings []string, err erro
 		}
 	}
 	return warnings, nil
+}
+
+// checkDatabase checks the URL, unless it is in a variable, which may be set for the server
+// only.
+func checkDatabase(p *config.Postgres) error {
+	if p == nil || p.URLEnv != "" {
+		return nil
+	}
+	url, err := databaseURL(p)
+	if err != nil {
+		return err
+	}
+	if err := postgres.CheckURL(string(url)); err != nil {
+		return fmt.Errorf("state.postgres.url_file: %w", err)
+	}
+	return nil
 }
 
 // checkKubeconfigs does not connect to a cluster, and does not check for in-cluster

@@ -43,7 +43,7 @@ func ImportState(ctx context.Context, path string, to config.State, version stri
 	at := file.Position()
 	if existed := errors.Is(err, postgres.ErrExists); err == nil || existed {
 		if same := isThere(ctx, options, id, at); existed && same != nil {
-			err = errors.Join(err, same)
+			err = fmt.Errorf("%w: %w", err, same)
 		} else if existed {
 			_, err = dump(func(change.Row) error { return nil }) // to count the rows
 		}
@@ -70,7 +70,7 @@ func isThere(ctx context.Context, options postgres.Options, id string, at state.
 	case err != nil:
 		return err
 	case has != id:
-		return errors.New("it is another state: use an empty database")
+		return errOther
 	case head != at:
 		return errors.New("it is this state at another time: use an empty database")
 	}
@@ -100,12 +100,38 @@ func MoveToDatabase(ctx context.Context, cfg *config.Config, to config.State, ve
 	if err != nil {
 		return 0, fmt.Errorf("state.path: %w", err)
 	}
+	// Before the audit log says that the state has moved.
+	if err := wantEmpty(ctx, to, version, file.ID()); err != nil {
+		return 0, errors.Join(err, file.Close())
+	}
 	err = noteMigration(ctx, openLog(file, keys.Ring()))
 	if err = errors.Join(err, file.Close()); err != nil {
 		return 0, err
 	}
 	return ImportState(ctx, cfg.State.Path, to, version)
 }
+
+// wantEmpty returns an error if the database cannot be used, or has another state.
+func wantEmpty(ctx context.Context, s config.State, version, id string) error {
+	options, err := databaseOptions(s.Postgres, version)
+	if err != nil {
+		return err
+	}
+	db, err := postgres.Open(ctx, options)
+	if errors.Is(err, postgres.ErrNoState) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("state.postgres: %w", err)
+	}
+	has, _, err := db.Identity(ctx)
+	if err == nil && has != id {
+		err = fmt.Errorf("state.postgres: %w: %w", postgres.ErrExists, errOther)
+	}
+	return errors.Join(err, db.Close())
+}
+
+var errOther = errors.New("it is another state: use an empty database")
 
 // noteMigration writes the audit entry, unless it is the last one, and closes the log.
 func noteMigration(ctx context.Context, log *audit.Log) error {
@@ -115,9 +141,6 @@ func noteMigration(ctx context.Context, log *audit.Log) error {
 	}
 	return errors.Join(err, log.Close())
 }
-
-// aliveWithin is the age of a node's last beat from which it counts as gone.
-const aliveWithin = 10 * time.Second
 
 // MoveToFile moves the state in the database of the config, which no node may use, to a new
 // state file.
@@ -151,7 +174,7 @@ func (n *node) wantNone(ctx context.Context) error {
 		return err
 	}
 	for _, other := range nodes {
-		if other.Age < aliveWithin {
+		if other.Age < silentFor {
 			return fmt.Errorf("the node %s is running: stop all nodes first", other.Name)
 		}
 	}
