@@ -105,6 +105,9 @@ func (n *node) beat(ctx context.Context) error {
 	if err == nil {
 		err = n.Beat(ctx, n.file.Applied(), n.staleness)
 	}
+	if err == nil && n.staleness > 0 && n.allowed() == 0 {
+		err = n.file.Fresh(ctx, 0) // revocations did not wait for this node until now
+	}
 	if err == nil {
 		n.mu.Lock()
 		n.beaten = began

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/duration"
+	"github.com/strongroom/strongroom/internal/seal"
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/test/pgtest"
+)
+
+// mustJoin starts a node on a database, which gets a state if it has none.
+func mustJoin(t *testing.T, dir, url string, staleness time.Duration) *node {
+	t.Helper()
+	urlFile, key := filepath.Join(dir, "url"), filepath.Join(dir, "key")
+	s := config.State{Key: config.KeySource{File: key}, Postgres: &config.Postgres{URLFile: urlFile, Cache: t.TempDir()}}
+	if _, err := os.Stat(key); err != nil {
+		for path, text := range map[string]string{urlFile: url, key: seal.NewKey().Encode()} {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := NewState(t.Context(), s, "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, _, n, err := openState(t.Context(), &config.Config{State: s, Reads: config.Reads{Staleness: duration.Duration(staleness)}}, "1", false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	return n
+}
+
+// A revocation does not wait for a node that has said nothing yet, or not for long, so what
+// that node says first must not let it use an older state.
+func TestFirstBeatAllowsNoStateFromBefore(t *testing.T) {
+	dir, url := t.TempDir(), pgtest.Start(t).NewDatabase(t)
+	one, two := mustJoin(t, dir, url, 0), mustJoin(t, dir, url, 20*time.Second)
+	lock, ended := make(chan struct{}), make(chan error, 1)
+	go func() { // the beat waits for this transaction
+		close(lock)
+		_, err := pgtest.Query(url, "begin; lock strongroom.nodes in exclusive mode; select pg_sleep(2); commit")
+		ended <- err
+	}()
+	<-lock
+	time.Sleep(500 * time.Millisecond)
+	beaten := make(chan error, 1)
+	go func() { beaten <- two.beat(t.Context()) }()
+	time.Sleep(500 * time.Millisecond)
+	release, held := make(chan struct{}), make(chan error, 1)
+	go func() { // no notification comes in time
+		held <- two.file.Hold(func() error { <-release; return nil })
+	}()
+	err := one.file.Update(t.Context(), func(tx *state.Tx) error {
+		b := tx.Bucket("test")
+		return b.Put([]byte("key"), []byte("revoked"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.file.Everywhere(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := one.file.Position().Seq
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond) // for the beat
+	soon, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := two.fresh(soon); err == nil && two.file.Position().Seq < want {
+		t.Errorf("a request begins at change %d, and change %d counts everywhere", two.file.Position().Seq, want)
+	}
+	close(release)
+	for _, done := range []<-chan error{held, beaten} {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if two.allowed() == 0 {
+		t.Error("the node must ask the database although it has told the others")
+	}
+}
