@@ -168,6 +168,17 @@ func readDatabaseURL(file string) ([]byte, error) {
 	return safefile.ReadPrivate(file)
 }
 
+// mayCreate returns an error if one of the files exists that are created after the state:
+// a state in a database cannot be removed again, and its key would be.
+func (o initOptions) mayCreate(paths ...string) error {
+	for _, path := range paths {
+		if _, err := os.Lstat(path); path != "" && err == nil && o.database != "" {
+			return fmt.Errorf("nothing was created: %w", &os.PathError{Op: "create", Path: path, Err: os.ErrExist})
+		}
+	}
+	return nil
+}
+
 // An initFile is a file or a directory that init creates.
 type initFile struct {
 	name string
@@ -177,6 +188,9 @@ type initFile struct {
 // initialize creates all files, or none if one exists already. The config comes last, so
 // that an existing config means a complete installation.
 func initialize(c *cobra.Command, o initOptions) (err error) {
+	if err := o.mayCreate(filepath.Join(o.dir, configFile), o.keysOut); err != nil {
+		return err
+	}
 	var made []string
 	defer func() {
 		if err != nil {

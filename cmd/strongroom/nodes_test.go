@@ -68,6 +68,20 @@ func TestEveryNodeSeesEachChangeAtOnce(t *testing.T) {
 	}
 }
 
+// A state in a database whose key was removed again could only be dropped.
+func TestInitLeavesNoStateInADatabaseIfAFileExists(t *testing.T) {
+	t.Parallel()
+	url, dir := pgtest.Start(t).NewDatabase(t), mustTempDir(t)
+	file, keys := filepath.Join(dir, "url"), filepath.Join(dir, "api-keys")
+	mustWrite(t, file, url+"\n")
+	mustWrite(t, keys, "left from another time\n")
+	wantRefusal(t, run(t, "init", "--dir", filepath.Join(dir, "node"), "--postgres", file, "--keys-out", keys), "nothing was created", keys, "exists")
+	if err := os.Remove(keys); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "init", "--dir", filepath.Join(dir, "node"), "--postgres", file, "--keys-out", keys)
+}
+
 // A node with staleness may answer without asking the database, also one that was paused.
 func TestRevokedKeyIsRejectedByEveryNode(t *testing.T) {
 	i := mustInitDatabase(t, pgtest.Start(t).NewDatabase(t))
