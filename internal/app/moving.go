@@ -10,7 +10,6 @@ import (
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/audit"
 	"github.com/strongroom/strongroom/internal/config"
-	"github.com/strongroom/strongroom/internal/safefile"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/state/change"
@@ -77,11 +76,9 @@ func isThere(ctx context.Context, options postgres.Options, id string, at state.
 	return nil
 }
 
-// verifyCache fills a new cache from the database, which compares all rows with their MAC.
+// verifyCache fills a cache from the database, which compares all rows with their MAC. One
+// of this import, which is there already, was compared too.
 func verifyCache(ctx context.Context, s config.State, version string) error {
-	if err := safefile.Remove(state.Files(s.File())...); err != nil {
-		return err
-	}
 	file, _, _, err := openState(ctx, &config.Config{State: s}, version, false, nil)
 	if err != nil {
 		return fmt.Errorf("reading the database back: %w", err)

@@ -21,8 +21,14 @@ import (
 // the snapshot of a [SharedLog]; [File.Dump] makes such a snapshot. It includes
 // the MAC over all rows, so an altered row is noticed.
 
-// fillCache replaces the cache at the path.
+// fillCache replaces the cache at the path. It never replaces a state file, which can be
+// too damaged to be told from a cache but for its journal.
 func fillCache(ctx context.Context, path string, shared SharedLog, unlock Unlock) error {
+	for _, beside := range journal.Paths(safefile.Follow(path)) {
+		if _, err := os.Lstat(beside); err == nil {
+			return fmt.Errorf("there is the journal %s of a state file: use another directory for the cache", beside)
+		}
+	}
 	if err := safefile.Remove(Files(path)...); err != nil {
 		return err
 	}
