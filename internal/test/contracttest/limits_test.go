@@ -9,6 +9,9 @@ import (
 
 // limited returns a server that admits two requests of a kind, and then none for a long time.
 func limited(t *testing.T, kind string) *server {
+	if nodes() > 1 {
+		t.Skip("each node limits for itself")
+	}
 	return serve(t, set("\nauth:", "\nlimits: {"+kind+": {per_second: 0.01, burst: 2}}\n\nauth:"))
 }
 

@@ -2,7 +2,6 @@ package contracttest
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -36,8 +35,8 @@ func database(t *testing.T) []string {
 // addresses.
 func join(t *testing.T, dir string, more int) (addresses []string) {
 	t.Helper()
-	for n := range more {
-		other := filepath.Join(t.TempDir(), fmt.Sprint("node", n))
+	for range more {
+		other := shortDir(t)
 		for _, sub := range []string{".", "keys", "data"} {
 			if err := os.MkdirAll(filepath.Join(other, sub), 0o700); err != nil {
 				t.Fatal(err)
@@ -57,6 +56,17 @@ func join(t *testing.T, dir string, more int) (addresses []string) {
 		addresses = append(addresses, start(t, other))
 	}
 	return addresses
+}
+
+// shortDir returns a directory whose path leaves room for that of a socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "node")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // inTurn returns an address whose connections go to the servers in turn. Without connections
@@ -97,6 +107,7 @@ func connect(near net.Conn, server string) {
 		defer close(done)
 		_, _ = io.Copy(far, near)
 		_ = far.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, near) // what the server does not want, as it does itself
 	}()
 	_, _ = io.Copy(near, far)
 	_ = near.(*net.TCPConn).CloseWrite()
