@@ -249,7 +249,7 @@ func TestAdministrationRejectsBodiesThatDoNotMatchTheDocument(t *testing.T) {
 		if at(item.(node), "post", "requestBody") == nil {
 			continue
 		}
-		for _, body := range []string{"", "null", "[]", "{", `{"last":"x","key":7,"before":[],"anchor":{},"recipient":1,"store":2,"id":3}`} {
+		for _, body := range []string{"", "null", "[]", "{", `{"last":"x","key":7,"before":[],"anchor":{},"recipient":1,"store":2,"id":3,"no_compact":1}`} {
 			req, err := http.NewRequestWithContext(t.Context(), "POST", "http://admin"+path, strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
