@@ -85,7 +85,7 @@ func (d *DB) attemptLocked(ctx context.Context, conn *pgx.Conn, r state.SharedRe
 		d.locking = nil
 		said, err = appendAndCommit(ctx, conn, arguments)
 	} else {
-		err = conn.QueryRow(ctx, appendSQL, arguments...).Scan(&said)
+		err = d.naming.scan(ctx, conn, appendSQL, arguments, func(row pgx.Row) error { return row.Scan(&said) })
 	}
 	switch {
 	case err != nil:

@@ -46,7 +46,7 @@ func parse(url string) (*pgx.ConnConfig, error) {
 	}
 	config.DialFunc = dialer.DialContext
 	config.ValidateConnect = validate
-	// Without named statements, so that it works through PgBouncer in transaction mode.
+	// Without named statements, except those of naming.
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	return config, nil
 }

@@ -21,7 +21,10 @@ func (d *DB) askHead(ctx context.Context) (at state.Position, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), headTimeout)
 	defer cancel()
 	err = d.reads.use(ctx, func(conn *pgx.Conn) error {
-		at, err = scanPosition(conn.QueryRow(ctx, headSQL))
+		err := d.naming.scan(ctx, conn, headSQL, nil, func(row pgx.Row) (err error) {
+			at, err = scanPosition(row)
+			return err
+		})
 		if err != nil {
 			return away(err)
 		}

@@ -153,3 +153,21 @@ func TestEverythingWorksThroughPgBouncer(t *testing.T) {
 		}
 	}
 }
+
+// PgBouncer gives connections to others, which do as they like with named statements.
+func TestNamedStatementsThatAreGoneAreNotMissed(t *testing.T) {
+	url := newDatabase(t)
+	url = pgtest.Via(url, pgtest.Start(t).Bouncer(t))
+	mustImport(t, url)
+	db := open(t, url)
+	at := first.At
+	for range 5 {
+		at = mustAppend(t, db, at, 1)
+		if head, err := db.Head(t.Context()); err != nil || head != at {
+			t.Fatalf("head %v, %v, want %v", head, err, at)
+		}
+		if _, err := pgtest.Query(url, "deallocate all"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

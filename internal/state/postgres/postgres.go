@@ -47,6 +47,8 @@ type DB struct {
 	side  link // for nodes, duties, Fold: nothing that a request waits for
 	ears  link // for LISTEN
 
+	naming naming // of statements that requests wait for
+
 	locking *pgx.Conn // that of log, while it is in a transaction that keeps others from appending
 	warned  error     // the last warning on the connection of log
 	heads   heads
