@@ -133,6 +133,13 @@ func TestChangesDuringACompactionAreInTheFilesOfACrash(t *testing.T) {
 		mustUpdate(t, f, put(fmt.Sprint("k", n), strings.Repeat("v", 1000)))
 	}
 	compacting.Wait()
+	// A checkpoint while the files are copied one after another would give files of different moments.
+	if err := f.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	for ; n < 310; n++ { // too few for another checkpoint
+		mustUpdate(t, f, put(fmt.Sprint("k", n), strings.Repeat("v", 1000)))
+	}
 	crashed := mustOpen(t, mustCopy(t, path, true))
 	for i := range n {
 		if get(t, crashed, fmt.Sprint("k", i)) == "" {
