@@ -15,8 +15,8 @@ import (
 type Removal int
 
 const (
-	FromFiles Removal = iota // it leaves the files, by a compaction in the background
-	FromIndex                // it stays in free pages and old records until a later compaction
+	FromFiles   Removal = iota // it leaves the files, by a compaction in the background
+	KeepInFiles                // it stays in free pages and old records until a later compaction
 )
 
 // removed notes that content was removed for good, and starts a compaction, or another one
@@ -25,7 +25,7 @@ func (s *Service) removed(ctx context.Context, how Removal) {
 	if err := s.File.Removed(ctx); err != nil {
 		s.log.Error("noting that a compaction is needed: run strongroom compact", "error", err)
 	}
-	if how == FromIndex {
+	if how == KeepInFiles {
 		return
 	}
 	s.mu.Lock()

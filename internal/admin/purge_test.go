@@ -115,13 +115,13 @@ func TestContentRemovedForGoodLeavesTheFiles(t *testing.T) {
 	})
 }
 
-// With FromIndex the content stays, also for the next process to report.
+// With KeepInFiles the content stays, also for the next process to report.
 func TestContentThatStaysInTheFilesIsReportedUntilACompaction(t *testing.T) {
 	p := newPlace(t)
 	s, closeAll := p.open(t)
 	mustCreate(t, s, db)
 	old := sealedRows(t, s)
-	if err := s.Destroy(t.Context(), root, mustSecrets(t, s), db, admin.FromIndex); err != nil {
+	if err := s.Destroy(t.Context(), root, mustSecrets(t, s), db, admin.KeepInFiles); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.WaitForPurge(t.Context()); err != nil {

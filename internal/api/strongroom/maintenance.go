@@ -23,7 +23,7 @@ func (a *handlers) Compact(ctx context.Context, _ gen.CompactRequestObject) (gen
 // removal says what a request wants to happen after it has removed something for good.
 func removal(noCompact *bool) admin.Removal {
 	if optional(noCompact) {
-		return admin.FromIndex
+		return admin.KeepInFiles
 	}
 	return admin.FromFiles
 }
