@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -49,7 +48,7 @@ func migrateState(c *cobra.Command, o migrateStateOptions) error {
 	case o.to == "postgres" && cfg.State.Postgres == nil && o.database != "":
 		return migrateToDatabase(c, cfg, o.database)
 	case o.to == "file" && cfg.State.Postgres != nil && o.path != "":
-		return migrateToFile(c.Context(), c, cfg, o.path)
+		return migrateToFile(c, cfg, o.path)
 	case o.to == "postgres" && cfg.State.Postgres == nil:
 		return errors.New("--database: must name a file with the URL of an empty database")
 	case o.to == "file" && cfg.State.Postgres != nil:
@@ -84,12 +83,12 @@ and keep %s until the first backup of the new state
 	return err
 }
 
-func migrateToFile(ctx context.Context, c *cobra.Command, cfg *config.Config, path string) error {
+func migrateToFile(c *cobra.Command, cfg *config.Config, path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	if err := app.MoveToFile(ctx, cfg, path, version); err != nil {
+	if err := app.MoveToFile(c.Context(), cfg, path, version); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), `the state is in %s, and all rows were compared

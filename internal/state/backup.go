@@ -102,16 +102,21 @@ func complete(file *os.File, unlock Unlock) error {
 	return errors.Join(err, db.Close())
 }
 
-func (h *header) completeOn(db *bbolt.DB, file *os.File, unlock Unlock) error {
+// unlock opens the keyring in the file.
+func (h *header) unlock(db *bbolt.DB, unlock Unlock) (Keys, error) {
 	var wrapped []byte
 	err := db.View(func(tx *bbolt.Tx) error {
 		wrapped = bytes.Clone((&boltTx{tx: tx}).header(keyringKey))
 		return nil
 	})
 	if err != nil {
-		return err
+		return Keys{}, err
 	}
-	keys, err := unlock.call(h.id, wrapped)
+	return unlock.call(h.id, wrapped)
+}
+
+func (h *header) completeOn(db *bbolt.DB, file *os.File, unlock Unlock) error {
+	keys, err := h.unlock(db, unlock)
 	if err != nil {
 		return err
 	}

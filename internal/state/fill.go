@@ -119,15 +119,7 @@ func (s *Snapshot) finish(db *bbolt.DB, file *os.File, unlock Unlock) error {
 	if err != nil {
 		return err
 	}
-	var wrapped []byte
-	err = db.View(func(tx *bbolt.Tx) error {
-		wrapped = bytes.Clone((&boltTx{tx: tx}).header(keyringKey))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	keys, err := unlock.call(s.ID, wrapped)
+	keys, err := h.unlock(db, unlock)
 	if err != nil {
 		return err
 	}

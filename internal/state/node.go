@@ -16,8 +16,9 @@ import (
 
 // A node is one of several processes that share a state. Its file is only a cache: the
 // log is a [SharedLog], in which the change sets of all nodes have one order. A change
-// is appended behind the last change set that the node knows, or is refused and runs again
-// on those of other nodes. So all that a transaction reads is current when it commits.
+// is appended behind the last change set that the node knows. If another node was first, it
+// is refused, and runs again on the newer state. So all that a transaction reads is current
+// when it commits.
 
 // lockAfterConflict is how long after a conflict a node locks the log before its
 // transactions. Without it, one of two busy nodes can be refused again and again; with
@@ -122,7 +123,7 @@ func (f *File) joinLog(h header, unlock Unlock) error {
 	if err != nil {
 		return err
 	}
-	if head.Seq < h.applied.seq || head.Seq == h.applied.seq && head.Chain != h.applied.chain {
+	if h.applied.isLostIn(head) {
 		return diverged(h.applied, head)
 	}
 	records, err := f.catchUpOnOpen(h)
@@ -167,6 +168,11 @@ func cloned(r SharedRecord) (change.Record, []change.Row, error) {
 		err = damaged("change %d in the database: %w", r.Seq, err)
 	}
 	return record, set, err
+}
+
+// isLostIn reports whether a log with this head cannot have the change set at the position.
+func (p position) isLostIn(head Position) bool {
+	return head.Seq < p.seq || head.Seq == p.seq && head.Chain != p.chain
 }
 
 func diverged(at position, head Position) error {
@@ -261,7 +267,7 @@ func (f *File) Fresh(ctx context.Context, staleness time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if head.Seq < before.seq || head.Seq == before.seq && head.Chain != before.chain {
+	if before.isLostIn(head) {
 		err := diverged(before, head)
 		f.breakWith(err)
 		return err
@@ -271,15 +277,6 @@ func (f *File) Fresh(ctx context.Context, staleness time.Duration) error {
 	}
 	f.node.confirm(began)
 	return f.Err()
-}
-
-// Confirmed returns when the last query began that confirmed that the file has all changes
-// of other nodes, zero for a file that only one process has.
-func (f *File) Confirmed() time.Time {
-	if f.node == nil {
-		return time.Time{}
-	}
-	return f.node.confirmedAt()
 }
 
 // Everywhere returns when no node begins a request without the changes that this file has

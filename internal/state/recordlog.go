@@ -31,9 +31,9 @@ var _ recordLog = (*journal.Journal)(nil)
 // file does.
 const nodeLogBytes = 16 << 20
 
-// A nodeLog is the log of a node: a [SharedLog] whose records are durable as soon as they
-// are appended, and are kept by the database. Its size is only that of the change sets
-// since the last checkpoint.
+// A nodeLog is the log of a node. Its records go to a [SharedLog], are durable as soon as
+// they are appended, and stay in the database. Its size counts only the change sets since
+// the last checkpoint.
 type nodeLog struct {
 	shared SharedLog
 	last   position

@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/state/change"
@@ -19,7 +18,7 @@ var (
 	ErrUnknown error = unavailable("the database has not answered, and the change may have happened")
 	// ErrTrimmed means that the shared log no longer has the next change sets for the node,
 	// which must begin again from a snapshot.
-	ErrTrimmed = fmt.Errorf("the database no longer has the next changes: %w", secret.ErrUnavailable)
+	ErrTrimmed error = unavailable("the database no longer has the next changes")
 	// ErrDiverged means that the shared log has lost a change that this node has applied, as
 	// after a failover to a server that was behind.
 	ErrDiverged error = unavailable("the database has lost changes that it had acknowledged")

@@ -107,7 +107,7 @@ func connect(near net.Conn, server string) {
 		defer close(done)
 		_, _ = io.Copy(far, near)
 		_ = far.(*net.TCPConn).CloseWrite()
-		_, _ = io.Copy(io.Discard, near) // what the server does not want, as it does itself
+		_, _ = io.Copy(io.Discard, near) // the rest of a refused request, as the server does
 	}()
 	_, _ = io.Copy(near, far)
 	_ = near.(*net.TCPConn).CloseWrite()
