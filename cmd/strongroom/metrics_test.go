@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/strongroom/strongroom/internal/test/pgtest"
 )
 
 var servingMetrics = regexp.MustCompile(`msg="serving metrics" address=(\S+)`)
@@ -100,6 +102,9 @@ func TestMetricsCountRequests(t *testing.T) {
 	}
 	if at := sampleOf(t, lines, "strongroom_backup_last_success_timestamp_seconds"); time.Since(time.UnixMilli(int64(at*1000))) > patience {
 		t.Errorf("the last backup was at %v, want now", at)
+	}
+	if text := strings.Join(lines, "\n"); strings.Contains(text, "strongroom_database") {
+		t.Errorf("a server with a state file has series of a database:\n%s", text)
 	}
 	for _, series := range []string{"strongroom_audit_head", "strongroom_state_bytes", "strongroom_disk_free_bytes", "strongroom_journal_used_bytes", "strongroom_commit_duration_seconds_count"} {
 		if sampleOf(t, lines, series) <= 0 {
@@ -213,4 +218,71 @@ func TestOwnersAndSecretsAddNoSeries(t *testing.T) {
 	if got, want := sampleOf(t, lines, `strongroom_attempts_total{action="create",outcome="done"}`), float64(owners*secretsEach); got != want {
 		t.Errorf("%v secrets were created, want %v", got, want)
 	}
+}
+
+// mustScrapeUntil scrapes until the condition holds, and returns the lines.
+func mustScrapeUntil(t *testing.T, address, event string, holds func(lines []string) bool) (lines []string) {
+	t.Helper()
+	mustHappen(t, event, func(int) bool {
+		lines = mustScrape(t, address)
+		return holds(lines)
+	}, func() string { return strings.Join(lines, "\n") })
+	return lines
+}
+
+func TestMetricsOfANodeShowItsDatabase(t *testing.T) {
+	t.Parallel()
+	const answered, behind, conflicts, repeated = "strongroom_database_last_answer_timestamp_seconds", "strongroom_database_changes_behind",
+		"strongroom_database_conflicts_total", "strongroom_database_repeated_appends_total"
+	server := pgtest.New(t)
+	proxy := pgtest.NewProxy(t, server.Address())
+	i := mustInitDatabase(t, pgtest.Via(server.NewDatabase(t), proxy.Address()))
+	two := mustServe(t, i.another(t, "two"))
+	one, metrics := mustServeMetrics(t, i)
+	silence := func(lines []string) time.Duration {
+		return time.Since(time.UnixMilli(int64(sampleOf(t, lines, answered) * 1000)))
+	}
+	write := func(p *process) { // with an answer of any status
+		p.mustDo(t, "PUT", app+"/a", i.pskHeader(), `{"data":[{"key":"k","value":"v"}]}`)
+	}
+	one.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"a","data":[{"key":"k","value":"v"}]}`)
+	lines := mustScrape(t, metrics)
+	if age := silence(lines); age < -time.Second || age > patience {
+		t.Errorf("the database answered %s ago, want now", age)
+	}
+	if sampleOf(t, lines, "strongroom_database_query_duration_seconds_count") == 0 || sampleOf(t, lines, "strongroom_database_query_duration_seconds_sum") == 0 {
+		t.Error("the queries have no durations")
+	}
+	if got := sampleOf(t, lines, repeated); got != 0 {
+		t.Errorf("%v appends were repeated before the first fault", got)
+	}
+
+	mustScrapeUntil(t, metrics, "nodes conflict", func(lines []string) bool {
+		var both sync.WaitGroup
+		for _, p := range []*process{one, two} {
+			both.Go(func() { write(p) })
+		}
+		both.Wait()
+		return sampleOf(t, lines, conflicts) > 0
+	})
+	proxy.CutAtRandom(0.02) // more would let no connection begin
+	mustScrapeUntil(t, metrics, "an append is repeated", func(lines []string) bool {
+		for range 10 {
+			write(one)
+		}
+		return sampleOf(t, lines, repeated) > 0
+	})
+	proxy.CutAtRandom(0)
+
+	server.Stop(t)
+	lines = mustScrapeUntil(t, metrics, "the last answer is old", func(lines []string) bool { return silence(lines) > 3*time.Second })
+	last := sampleOf(t, lines, answered)
+	one.want(t, 503, "GET", app, i.pskHeader(), "")
+	if got := sampleOf(t, mustScrape(t, metrics), answered); got != last {
+		t.Errorf("the last answer was at %v, and at %v without the database", last, got)
+	}
+	server.Restart(t)
+	mustScrapeUntil(t, metrics, "the database answers again", func(lines []string) bool {
+		return sampleOf(t, lines, answered) > last && sampleOf(t, lines, behind) == 0
+	})
 }

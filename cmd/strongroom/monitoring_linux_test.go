@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/strongroom/strongroom/internal/test/pgtest"
 )
 
 const monitoring = "../../configs/monitoring"
@@ -214,6 +216,42 @@ func queries(t *testing.T) (all []string) {
 	return all
 }
 
+// withoutData returns the queries that have no value yet, among those that match or do not
+// match.
+func (p prometheus) withoutData(t *testing.T, pattern string, match bool) []string {
+	t.Helper()
+	return slices.DeleteFunc(queries(t), func(expr string) bool { return strings.Contains(expr, pattern) != match || p.hasData(expr) == nil })
+}
+
+// ofNodes is in the names of the series that only nodes have.
+const ofNodes = "strongroom_database_"
+
+func TestPrometheusShowsANodeWithoutItsDatabase(t *testing.T) {
+	t.Parallel()
+	mustHave(t, "prometheus")
+	server := pgtest.New(t)
+	i := mustInitDatabase(t, server.NewDatabase(t))
+	p, metrics := mustServeMetrics(t, i)
+	prom := mustScrapeWith(t, metrics)
+	var without []string
+	mustHappen(t, "every query about the database has data", func(int) bool {
+		p.want(t, 200, "GET", app, i.pskHeader(), "")
+		without = prom.withoutData(t, ofNodes, true)
+		return len(without) == 0
+	}, func() string { return strings.Join(without, "\n") })
+	server.Stop(t)
+	var firing []string
+	mustHappen(t, "the alert fires", func(int) bool {
+		firing = prom.firing()
+		return slices.Contains(firing, "StrongroomDatabaseDown")
+	}, func() string { return "firing: " + strings.Join(firing, ", ") })
+	server.Restart(t)
+	mustHappen(t, "the alert ends", func(int) bool {
+		firing = prom.firing()
+		return !slices.Contains(firing, "StrongroomDatabaseDown")
+	}, func() string { return "firing: " + strings.Join(firing, ", ") })
+}
+
 // Prometheus scrapes two servers. One is under load, has a certificate that expires soon,
 // a full disk and an invalid config. The other is down.
 func TestPrometheusShowsDataAndFiresAlerts(t *testing.T) {
@@ -250,7 +288,7 @@ func TestPrometheusShowsDataAndFiresAlerts(t *testing.T) {
 	var without []string
 	mustHappen(t, "every query of the dashboard has data", func(n int) bool {
 		use(n)
-		without = slices.DeleteFunc(queries(t), func(expr string) bool { return prom.hasData(expr) == nil })
+		without = prom.withoutData(t, ofNodes, false)
 		return len(without) == 0
 	}, func() string { return strings.Join(without, "\n") })
 

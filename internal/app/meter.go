@@ -28,11 +28,14 @@ type meter struct {
 	stores []metrics.Store
 }
 
-// newMeter also observes the state file, so it is called before the first change.
+// newMeter also observes commits, so it is called before the first change.
 func (r *resources) newMeter() *meter {
 	m := &meter{resources: r}
 	build := metrics.Build{Version: r.version, GoVersion: runtime.Version(), FIPS: fips140.Enabled()}
 	m.Metrics = metrics.New(build, texts(measuredActions), texts(measuredOutcomes), m.snapshot)
+	if r.node != nil {
+		r.node.ObserveHead(m.Queries())
+	}
 	r.file.Observe(func(c state.Commit) { m.Committed(c.Changes, c.Took, outcomeOf(c.Err)) })
 	return m
 }
@@ -96,6 +99,7 @@ func (m *meter) snapshot() metrics.Snapshot {
 		LinesDropped: r.lines.Dropped(), LastCheckpoint: r.file.LastCheckpoint(),
 	}
 	s.JournalUsed, s.JournalBytes = r.file.JournalFill()
+	s.Database = r.node.measure()
 	s.FileKeys, s.FileKeysEnding = r.inForce.Count(endsSoon)
 	s.DiskFreeBytes, s.DiskBytes = space(r.file.Path())
 	if last, err := r.audit.Tail(1); err == nil && len(last) > 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/strongroom/strongroom/internal/admin"
 	"github.com/strongroom/strongroom/internal/config"
+	"github.com/strongroom/strongroom/internal/metrics"
 	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/state/postgres"
 )
@@ -131,6 +132,17 @@ func (n *node) foldOnDuty(ctx context.Context) error {
 		return err
 	}
 	return n.Fold(ctx, now)
+}
+
+// measure returns the values of the metrics. It sends no network requests.
+func (n *node) measure() metrics.Database {
+	if n == nil {
+		return metrics.Database{}
+	}
+	c, applied := n.Counts(), n.file.Applied()
+	return metrics.Database{
+		On: true, Answered: c.Answered, Behind: c.Head - min(applied, c.Head), Conflicts: n.file.Conflicts(), Repeated: c.Repeated,
+	}
 }
 
 // freshForAdministration is fresh for the requests of administrators. Status and doctor are

@@ -88,3 +88,47 @@ func TestFirstBeatAllowsNoStateFromBefore(t *testing.T) {
 		t.Error("the node must ask the database although it has told the others")
 	}
 }
+
+func TestNodeKnowsHowFarItIsBehind(t *testing.T) {
+	dir, url := t.TempDir(), pgtest.Start(t).NewDatabase(t)
+	one, two := mustJoin(t, dir, url, 0), mustJoin(t, dir, url, 0)
+	if err := two.fresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := two.measure(); got.Behind != 0 {
+		t.Errorf("%d changes behind at the start", got.Behind)
+	}
+	began, release, held := time.Now(), make(chan struct{}), make(chan error, 1)
+	holding := make(chan struct{})
+	go func() { // applies nothing meanwhile
+		held <- two.file.Hold(func() error { close(holding); <-release; return nil })
+	}()
+	<-holding
+	for range 3 {
+		err := one.file.Update(t.Context(), func(tx *state.Tx) error {
+			b := tx.Bucket("test")
+			return b.Put([]byte("key"), []byte("value"))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	await := func(want uint64) {
+		t.Helper()
+		for two.measure().Behind != want {
+			if time.Since(began) > time.Minute {
+				t.Fatalf("%d changes behind, want %d", two.measure().Behind, want)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	await(3)
+	close(release)
+	if err := <-held; err != nil {
+		t.Fatal(err)
+	}
+	await(0)
+	if answered := two.measure().Answered; answered.Before(began.Add(-time.Second)) {
+		t.Errorf("the database answered last at %v, before %v", answered, began)
+	}
+}

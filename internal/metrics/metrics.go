@@ -25,6 +25,7 @@ type Metrics struct {
 	commits         *prometheus.CounterVec
 	commitTime      prometheus.Histogram
 	commitChanges   prometheus.Histogram
+	queryTime       prometheus.Histogram // registered by Queries
 
 	accepted sequence[string, prometheus.Counter]
 	known    map[attempt]prometheus.Counter
@@ -109,9 +110,16 @@ func (m *Metrics) Attempted(action, outcome string) {
 	m.attempts.WithLabelValues(action, outcome).Inc()
 }
 
-// Committed counts a commit of the state file. The outcome is one of the Commit constants.
+// Committed counts a commit. The outcome is one of the Commit constants.
 func (m *Metrics) Committed(changes int, took time.Duration, outcome string) {
 	m.commits.WithLabelValues(outcome).Inc()
 	m.commitTime.Observe(took.Seconds())
 	m.commitChanges.Observe(float64(changes))
+}
+
+// Queries returns the function that observes queries of the database that nodes share. Only
+// then they have series. Call it once.
+func (m *Metrics) Queries() func(took time.Duration) {
+	m.registry.MustRegister(m.queryTime) // as in New
+	return func(took time.Duration) { m.queryTime.Observe(took.Seconds()) }
 }

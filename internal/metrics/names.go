@@ -58,13 +58,17 @@ func newSeries() *Metrics {
 			"Attempts on secrets by action and outcome. Value reads have the action reveal.", "action", "outcome"),
 		limited: counter("strongroom_limited_requests_total",
 			"Requests that a rate limit has refused, by its field under limits in the config.", "limit"),
-		commits: counter("strongroom_commits_total", "Commits of the state file by outcome.", "outcome"),
+		commits: counter("strongroom_commits_total", "Commits by outcome. Those of a node are appended to the database.", "outcome"),
 		commitTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "strongroom_commit_duration_seconds", Buckets: durations,
-			Help: "Time of a commit with its flush. Audit entries are written by commits, too.",
+			Help: "Time of a commit with its flush, or on a node with its append to the database. Audit entries are written by commits, too.",
 		}),
 		commitChanges: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "strongroom_commit_changes", Buckets: batches, Help: "Changes that shared a commit.",
+		}),
+		queryTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "strongroom_database_query_duration_seconds", Buckets: durations,
+			Help: "Time of an answered query for the last change in the database. Each request waits for one, which it may share with others.",
 		}),
 	}
 }
@@ -92,17 +96,21 @@ func moment(name, help string, of func(*Snapshot) time.Time) value {
 	}}
 }
 
-// anchored is a gauge that exists only with an anchor.
-func anchored(name, help string, of func(*Snapshot) float64) value {
-	return value{desc(name, help), prometheus.GaugeValue, func(s *Snapshot) (float64, bool) { return of(s), s.Anchored }}
-}
+// anchored is a value that exists only with an anchor.
+func anchored(v value) value { return v.where(func(s *Snapshot) bool { return s.Anchored }) }
 
 // streamed is a value that exists only with a stream.
-func streamed(v value) value {
+func streamed(v value) value { return v.where(func(s *Snapshot) bool { return s.Stream.On }) }
+
+// shared is a value that exists only on a node.
+func shared(v value) value { return v.where(func(s *Snapshot) bool { return s.Database.On }) }
+
+// where returns a value that exists only under a condition.
+func (v value) where(holds func(*Snapshot) bool) value {
 	of := v.of
 	v.of = func(s *Snapshot) (float64, bool) {
 		f, known := of(s)
-		return f, known && s.Stream.On
+		return f, known && holds(s)
 	}
 	return v
 }
@@ -130,20 +138,25 @@ var (
 
 // values are the series without labels that a scrape reads from a Snapshot.
 var values = []value{
-	gauge("strongroom_state_bytes", "Size of the state file.", func(s *Snapshot) float64 { return float64(s.StateBytes) }),
-	gauge("strongroom_disk_free_bytes", "Free space of the state file's disk for this process.", func(s *Snapshot) float64 { return float64(s.DiskFreeBytes) }),
-	gauge("strongroom_disk_bytes", "Size of the state file's disk.", func(s *Snapshot) float64 { return float64(s.DiskBytes) }),
+	gauge("strongroom_state_bytes", "Size of the state file, or of a node's cache.", func(s *Snapshot) float64 { return float64(s.StateBytes) }),
+	gauge("strongroom_disk_free_bytes", "Free space for this process on the disk of the state file or cache.", func(s *Snapshot) float64 { return float64(s.DiskFreeBytes) }),
+	gauge("strongroom_disk_bytes", "Size of the disk of the state file or cache.", func(s *Snapshot) float64 { return float64(s.DiskBytes) }),
 	gauge("strongroom_disk_reserve", "1 while the space reserved for audit entries is allocated, 0 while a full disk uses it and changes are refused.", func(s *Snapshot) float64 { return truth(s.Reserve) }),
-	gauge("strongroom_journal_used_bytes", "Used part of the journal's current file at the last commit. A checkpoint begins at half.", func(s *Snapshot) float64 { return float64(s.JournalUsed) }),
-	gauge("strongroom_journal_bytes", "Size of each of the journal's two files.", func(s *Snapshot) float64 { return float64(s.JournalBytes) }),
-	moment("strongroom_checkpoint_timestamp_seconds", "When the last checkpoint ended, which moves the journal into the state file, or when the process began. There is one every 30 seconds.", func(s *Snapshot) time.Time { return s.LastCheckpoint }),
+	gauge("strongroom_journal_used_bytes", "Used part of the journal's current file at the last commit, or on a node the size of the changes since the last checkpoint. A checkpoint begins at half.", func(s *Snapshot) float64 { return float64(s.JournalUsed) }),
+	gauge("strongroom_journal_bytes", "Size of each of the journal's two files, or on a node the limit of the changes between two checkpoints.", func(s *Snapshot) float64 { return float64(s.JournalBytes) }),
+	moment("strongroom_checkpoint_timestamp_seconds", "When the last checkpoint ended, which moves changes into the state file or cache, or when the process began. There is one every 30 seconds.", func(s *Snapshot) time.Time { return s.LastCheckpoint }),
+
+	shared(moment("strongroom_database_last_answer_timestamp_seconds", "When the database last answered this node. It is asked at least once a second.", func(s *Snapshot) time.Time { return s.Database.Answered })),
+	shared(gauge("strongroom_database_changes_behind", "Change sets that the database had in its last answer and this node has not applied.", func(s *Snapshot) float64 { return float64(s.Database.Behind) })),
+	shared(total("strongroom_database_conflicts_total", "Commits of this node that ran again because another node was first.", func(s *Snapshot) uint64 { return s.Database.Conflicts })),
+	shared(total("strongroom_database_repeated_appends_total", "Appends that were repeated because the database had not reported their outcome. Each happens at most once.", func(s *Snapshot) uint64 { return s.Database.Repeated })),
 
 	gauge("strongroom_audit_head", "Number of the last audit entry.", func(s *Snapshot) float64 { return float64(s.AuditHead) }),
 	moment("strongroom_audit_last_entry_timestamp_seconds", "Time of the last audit entry.", func(s *Snapshot) time.Time { return s.AuditLast }),
 	gauge("strongroom_audit_sound", "1 if the end of the audit log is authentic. While it is 0, no request is answered.", func(s *Snapshot) float64 { return truth(s.AuditSound) }),
 	total("strongroom_audit_failures_total", "Failed attempts to write audit entries.", func(s *Snapshot) uint64 { return s.AuditUnwritten }),
-	anchored("strongroom_audit_anchor_up", "1 if the last attempt to write the anchor succeeded.", func(s *Snapshot) float64 { return truth(s.AnchorWorks) }),
-	anchored("strongroom_audit_anchor_head", "Number of the last anchored audit entry.", func(s *Snapshot) float64 { return float64(s.AnchorHead) }),
+	anchored(gauge("strongroom_audit_anchor_up", "1 if the last attempt to write the anchor succeeded.", func(s *Snapshot) float64 { return truth(s.AnchorWorks) })),
+	anchored(gauge("strongroom_audit_anchor_head", "Number of the last anchored audit entry.", func(s *Snapshot) float64 { return float64(s.AnchorHead) })),
 	moment("strongroom_audit_anchor_timestamp_seconds", "Time of the last anchor. It is written when there are new entries.", func(s *Snapshot) time.Time { return s.AnchorTime }),
 	streamed(gauge("strongroom_audit_stream_up", "1 if the last attempt to send audit entries to the collector succeeded.", func(s *Snapshot) float64 { return truth(s.Stream.Up) })),
 	streamed(gauge("strongroom_audit_stream_head", "Number of the last audit entry that the collector has.", func(s *Snapshot) float64 { return float64(s.Stream.Delivered) })),

@@ -14,6 +14,7 @@ type Snapshot struct {
 	Reserve                              bool // is allocated
 	JournalUsed, JournalBytes            int64
 	LastCheckpoint                       time.Time
+	Database                             Database
 
 	AuditHead      uint64 // number of the last entry
 	AuditLast      time.Time
@@ -45,6 +46,16 @@ type Snapshot struct {
 	BytesRefused uint64
 	ConnsEvicted uint64
 	LinesDropped uint64
+}
+
+// A Database is the database that nodes share, as this node knows it.
+type Database struct {
+	On       bool // this is a node; otherwise it has no series
+	Answered time.Time
+	Behind   uint64 // change sets that this node has not applied
+	// Conflicts counts commits that ran again, and Repeated appends with an outcome that was
+	// unknown at first.
+	Conflicts, Repeated uint64
 }
 
 // A Stream is the state of the stream of audit entries.

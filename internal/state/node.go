@@ -32,7 +32,8 @@ type node struct {
 	contended time.Time // time of the last conflict; guarded by the turn
 	locked    bool      // until the next append; guarded by the turn
 
-	told atomic.Uint64 // number of the last change set that the watchers know
+	told      atomic.Uint64 // number of the last change set that the watchers know
+	conflicts atomic.Uint64
 
 	mu        sync.Mutex
 	confirmed time.Time // when the last query of the head began that the file has followed
@@ -201,7 +202,13 @@ func (f *File) release() {
 
 // noteConflict makes the node lock the log for some time. A lock that it had is over: it may
 // have been lost with its connection.
-func (f *File) noteConflict() { f.node.contended, f.node.locked = time.Now(), false }
+func (f *File) noteConflict() {
+	f.node.contended, f.node.locked = time.Now(), false
+	f.node.conflicts.Add(1)
+}
+
+// Conflicts returns how often a node's changes ran again because another node was first.
+func (f *File) Conflicts() uint64 { return f.node.conflicts.Load() }
 
 // receive applies the change sets of other nodes, which read returns. The caller has the
 // turn.

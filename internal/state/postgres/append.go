@@ -51,6 +51,9 @@ func (d *DB) appendLocked(ctx context.Context, r state.SharedRecord) error {
 			return err
 		case pgconn.SafeToRetry(err): // nothing was sent
 		case definite == nil:
+			if unknown == nil {
+				d.counts.repeated.Add(1)
+			}
 			unknown = err
 		case unknown == nil:
 			d.log.dropLocked()

@@ -20,6 +20,7 @@ func (d *DB) Head(ctx context.Context) (state.Position, error) { return d.heads.
 func (d *DB) askHead(ctx context.Context) (at state.Position, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), headTimeout)
 	defer cancel()
+	defer d.counts.queried(time.Now(), &at, &err)
 	err = d.reads.use(ctx, func(conn *pgx.Conn) error {
 		err := d.naming.scan(ctx, conn, headSQL, nil, func(row pgx.Row) (err error) {
 			at, err = scanPosition(row)

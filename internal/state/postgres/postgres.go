@@ -52,6 +52,7 @@ type DB struct {
 	locking *pgx.Conn // that of log, while it is in a transaction that keeps others from appending
 	warned  error     // the last warning on the connection of log
 	heads   heads
+	counts  counts
 
 	known   atomic.Uint64 // number of the last record that this node has had or is appending
 	heard   atomic.Uint64 // number of the last record of a notification
