@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,6 +106,45 @@ func TestRevokedKeyIsRejectedByEveryNode(t *testing.T) {
 	two.signal(syscall.SIGCONT)
 	for _, p := range []*process{one, two} {
 		p.want(t, 401, "GET", "/api/settings/secrets/TOKEN", key, "")
+	}
+}
+
+// A second host, which is not needed, is in another network.
+func TestNodeWarnsOfADatabaseWithoutTLS(t *testing.T) {
+	t.Parallel()
+	const warning = "a connection to the database crosses a network without encryption"
+	server := pgtest.Start(t)
+	url := server.NewDatabase(t)
+	i := mustInitDatabase(t, url)
+	if log := mustServe(t, i).mustStop(t); strings.Contains(log, warning) {
+		t.Errorf("a node warns of a connection within this machine:\n%s", log)
+	}
+	mustWrite(t, i.path("keys/database-url"), strings.Replace(url, server.Address(), server.Address()+",db.invalid", 1))
+	p := mustServe(t, i)
+	for _, args := range [][]string{{"doctor"}, {"status"}, {"config", "check"}} {
+		if r := i.administer(t, args...); !strings.Contains(r.stdout+r.stderr, warning) {
+			t.Errorf("%s says\n%s%s\nwant the warning %q", args, r.stdout, r.stderr, warning)
+		}
+	}
+	if log := p.mustStop(t); strings.Count(log, warning) != 1 {
+		t.Errorf("want one warning at the start:\n%s", log)
+	}
+}
+
+func TestNodeRefusesADatabaseWithAnotherCertificate(t *testing.T) {
+	t.Parallel()
+	server, authority, other := pgtest.New(t), pgtest.NewAuthority(t), pgtest.NewAuthority(t)
+	server.RequireTLS(t, authority)
+	database := server.NewDatabase(t)
+	verifying := func(a *pgtest.Authority) string {
+		return pgtest.WithTLS(database, "localhost", url.Values{"sslmode": {"verify-full"}, "sslrootcert": {a.File}})
+	}
+	i := mustInitDatabase(t, verifying(authority))
+	mustServe(t, i).mustStop(t)
+	mustWrite(t, i.path("keys/database-url"), verifying(other))
+	r := run(t, "serve", "--config", i.config(), "--listen", "127.0.0.1:0")
+	if wantRefusal(t, r, "state.postgres: the database server's certificate is not accepted", "unknown authority"); strings.Contains(r.stderr, "of-a-test") {
+		t.Errorf("the error has the password:\n%s", r.stderr)
 	}
 }
 

@@ -22,12 +22,15 @@ func Check(ctx context.Context, cfg *config.Config) (warnings []string, err erro
 	if errors.Is(keyErr, keyring.ErrNoCredential) {
 		warnings, keyErr = append(warnings, "not checked: "+keyErr.Error()), nil
 	}
-	databaseErr := checkDatabase(cfg.State.Postgres)
+	plain, databaseErr := checkDatabase(cfg.State.Postgres)
 	_, tlsErr := openTLS(cfg.Listen.TLS)
 	s, authErr := openStrategies(cfg, &oidc.KeySets{}, nil, nil, slog.New(slog.DiscardHandler))
 	_, clientErr := openClients(cfg.Console, s.oidc)
 	if err := errors.Join(keyErr, databaseErr, tlsErr, checkKubeconfigs(cfg), checkStream(cfg.Audit.Stream), authErr, clientErr, s.Close()); err != nil {
 		return nil, err
+	}
+	if plain {
+		warnings = append(warnings, "state.postgres.url_file: "+plainURL)
 	}
 	for _, f := range findingsOf(cfg) {
 		if f.Warns() {
@@ -38,19 +41,19 @@ func Check(ctx context.Context, cfg *config.Config) (warnings []string, err erro
 }
 
 // checkDatabase checks the URL, unless it is in a variable, which may be set for the server
-// only.
-func checkDatabase(p *config.Postgres) error {
+// only. It reports whether the URL is plain.
+func checkDatabase(p *config.Postgres) (plain bool, err error) {
 	if p == nil || p.URLEnv != "" {
-		return nil
+		return false, nil
 	}
 	url, err := databaseURL(p)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := postgres.CheckURL(string(url)); err != nil {
-		return fmt.Errorf("state.postgres.url_file: %w", err)
+	if plain, err = postgres.CheckURL(string(url)); err != nil {
+		return false, fmt.Errorf("state.postgres.url_file: %w", err)
 	}
-	return nil
+	return plain, nil
 }
 
 // checkKubeconfigs does not connect to a cluster, and does not check for in-cluster

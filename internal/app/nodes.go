@@ -45,19 +45,19 @@ func (n *node) findings(ctx context.Context) []admin.Finding {
 	if n == nil {
 		return nil
 	}
+	found := n.transport()
 	about, err := n.Describe(ctx)
 	if err != nil {
-		return []admin.Finding{{About: "database", Text: fmt.Sprintf("%v: %s", err, n.meanwhile())}}
+		return append(found, admin.Finding{About: "database", Text: fmt.Sprintf("%v: %s", err, n.meanwhile())})
 	}
-	found := []admin.Finding{{About: "database", OK: true, Text: fmt.Sprintf(
-		"PostgreSQL %s at %s answers in %s", about.Version, about.Host, about.Took.Round(10*time.Microsecond))}}
+	found = append(found, admin.Finding{About: "database", OK: true, Text: fmt.Sprintf(
+		"PostgreSQL %s at %s answers in %s", about.Version, about.Host, about.Took.Round(10*time.Microsecond))})
 	warn := func(is bool, about, text string, args ...any) {
 		if is {
 			found = append(found, admin.Finding{About: about, OK: true, Warning: true, Text: fmt.Sprintf(text, args...)})
 		}
 	}
 	warn(about.Took > slow, "database", "a query takes %s, and each request waits for one: use a database in the same network", about.Took.Round(time.Millisecond))
-	warn(about.Plain, "database", "the URL does not enforce encryption and a check of the server's certificate: set sslmode=verify-full in it")
 	warn(about.Standbys == "", "database", "no synchronous standby has to confirm a change, so a failover loses acknowledged changes: "+
 		"set synchronous_standby_names, unless the database is restored in another way")
 	if ahead := about.Ahead; ahead.Abs() > apart {
@@ -65,6 +65,18 @@ func (n *node) findings(ctx context.Context) []admin.Finding {
 			"it differs from the database's by %s: set both right, because expiry of keys depends on each node's clock", ahead.Abs().Round(time.Second))})
 	}
 	return append(found, n.nodeFindings(ctx)...)
+}
+
+// plainURL is the warning about a connection to the database that others could read or change.
+const plainURL = "a connection to the database crosses a network without encryption, or without a check of the server's certificate and name: " +
+	"set sslmode=verify-full and sslrootcert in its URL"
+
+// transport warns of a URL that allows such a connection.
+func (n *node) transport() []admin.Finding {
+	if n == nil || !n.Plain() {
+		return nil
+	}
+	return []admin.Finding{{About: "database", OK: true, Warning: true, Text: plainURL}}
 }
 
 // meanwhile describes how this node serves without the database.

@@ -132,7 +132,7 @@ func (r *reloader) transport() []admin.Finding {
 
 // warn logs warnings about the transport. Anonymous callers were configured on purpose, so
 // only doctor, status and config check mention them.
-func (r *reloader) warn() { warn(r.log, r.transport()) }
+func (r *reloader) warn() { warn(r.log, append(r.transport(), r.resources.node.transport()...)) }
 
 // poll reloads when files have changed since they were last read, but only after two
 // polls found the same content: a file that is being written in place is incomplete, and

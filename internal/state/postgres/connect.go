@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,6 +35,9 @@ func parse(url string) (*pgx.ConnConfig, error) {
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, fmt.Errorf("the database's URL names a file that cannot be read: %w", file)
 	}
+	if wrong := wrongTLS(err); wrong != nil {
+		return nil, fmt.Errorf("the TLS parameters of the database's URL cannot be used (sslmode, sslrootcert, sslcert, sslkey): %w", wrong)
+	}
 	if err != nil {
 		return nil, errors.New("the database's URL cannot be parsed: it must look like postgres://USER:PASSWORD@HOST:PORT/DATABASE, " +
 			"with special characters of the password percent-encoded, and its parameters must be known")
@@ -51,10 +55,24 @@ func parse(url string) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// CheckURL returns what is wrong with a URL. It does not connect.
-func CheckURL(url string) error {
-	_, err := parse(url)
-	return err
+// wrongTLS returns why the TLS parameters of a URL cannot be used, or nil for any other error.
+// The reason quotes nothing from the URL, unlike the error.
+func wrongTLS(err error) error {
+	reason := errors.Unwrap(err)
+	if reason == nil || !strings.HasSuffix(err.Error(), ": failed to configure TLS ("+reason.Error()+")") {
+		return nil
+	}
+	return reason
+}
+
+// CheckURL returns what is wrong with a URL, and otherwise whether it is plain: see
+// [DB.Plain]. It does not connect.
+func CheckURL(url string) (plain bool, err error) {
+	config, err := parse(url)
+	if err != nil {
+		return false, err
+	}
+	return isPlain(config), nil
 }
 
 // A refusal says why a database must not be used, until an administrator changes it.
@@ -72,6 +90,8 @@ func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 		return conn, nil
 	case errors.As(err, &r):
 		return nil, r
+	case isUnverified(err):
+		return nil, refusal("the database server's certificate is not accepted: check sslrootcert, and the host in the URL, which the certificate must have: " + reason(err))
 	case errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "28") || pg.Code == noDatabase):
 		return nil, refusal("the database server refuses the connection: " + pg.Message)
 	}
@@ -107,15 +127,25 @@ func validate(ctx context.Context, conn *pgconn.PgConn) error {
 	return nil
 }
 
-// isPlain reports whether one of the hosts may be asked over a network without TLS, or
-// without a check of its certificate.
+// isUnverified reports whether the certificate of a server was refused.
+func isUnverified(err error) bool {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &authority) || errors.As(err, &name) || errors.As(err, &invalid)
+}
+
+// Plain reports whether one of the hosts may be asked over a network without TLS, or
+// without a check of its certificate and name.
+func (d *DB) Plain() bool { return isPlain(d.config) }
+
 func isPlain(config *pgx.ConnConfig) bool {
 	isLocal := func(host string) bool {
 		ip := net.ParseIP(host)
 		return strings.HasPrefix(host, "/") || host == "localhost" || ip != nil && ip.IsLoopback()
 	}
 	isPlain := func(host string, t *tls.Config) bool {
-		return !isLocal(host) && (t == nil || t.InsecureSkipVerify && t.VerifyPeerCertificate == nil)
+		return !isLocal(host) && (t == nil || t.InsecureSkipVerify) // also verify-ca skips the name
 	}
 	return isPlain(config.Host, config.TLSConfig) ||
 		slices.ContainsFunc(config.Fallbacks, func(f *pgconn.FallbackConfig) bool { return isPlain(f.Host, f.TLSConfig) })

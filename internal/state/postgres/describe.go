@@ -11,7 +11,6 @@ import (
 type Description struct {
 	Host     string
 	Version  string // of the server
-	Plain    bool   // a connection over a network may be without TLS, or with any server
 	Standbys string // synchronous_standby_names: empty if none has to confirm a change
 	Took     time.Duration
 	Ahead    time.Duration // of the database's clock, compared with that of this machine
@@ -26,7 +25,7 @@ func (d *DB) Describe(ctx context.Context) (about Description, err error) {
 			Scan(&about.Version, &about.Standbys, &now)
 		about.Took = time.Since(began)
 		about.Ahead = now.Sub(began.Add(about.Took / 2))
-		about.Host, about.Plain = conn.PgConn().Conn().RemoteAddr().String(), isPlain(d.config)
+		about.Host = conn.PgConn().Conn().RemoteAddr().String()
 		return err
 	})
 	return about, err

@@ -16,7 +16,7 @@ func TestDatabaseIsDescribed(t *testing.T) {
 	mustImport(t, url)
 	db := open(t, url)
 	about, err := db.Describe(t.Context())
-	if err != nil || about.Standbys != "" || about.Plain || about.Took <= 0 || about.Ahead.Abs() > time.Minute || !strings.HasPrefix(about.Host, "127.0.0.1:") {
+	if err != nil || about.Standbys != "" || db.Plain() || about.Took <= 0 || about.Ahead.Abs() > time.Minute || !strings.HasPrefix(about.Host, "127.0.0.1:") {
 		t.Errorf("got %+v, %v", about, err)
 	}
 	server.Standby(t)
@@ -35,12 +35,13 @@ func TestPlainConnectionsAreFound(t *testing.T) {
 		"postgres://u@db.example/d?sslmode=disable":                true,
 		"postgres://u@db.example/d?sslmode=prefer":                 true,
 		"postgres://u@db.example/d?sslmode=require":                true,
+		"postgres://u@db.example/d?sslmode=verify-ca":              true,
 		"postgres://u@db.example/d?sslmode=verify-full":            false,
 		"postgres://u@127.0.0.1,db.example/d?sslmode=disable":      true,
 		"postgres://u@127.0.0.1,db.example/d?sslmode=verify-full":  false,
 		"host=db.example user=u dbname=d sslmode=allow password=p": true,
 	} {
-		if got, err := postgres.IsPlain(url); err != nil || got != want {
+		if got, err := postgres.CheckURL(url); err != nil || got != want {
 			t.Errorf("%s: %t, %v, want %t", url, got, err, want)
 		}
 	}

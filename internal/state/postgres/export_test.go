@@ -11,11 +11,3 @@ import (
 func (d *DB) Trim(ctx context.Context, age time.Duration, keep uint64) error {
 	return d.side.use(ctx, func(conn *pgx.Conn) error { return trim(ctx, conn, age, keep) })
 }
-
-func IsPlain(url string) (bool, error) {
-	config, err := parse(url)
-	if err != nil {
-		return false, err
-	}
-	return isPlain(config), nil
-}

@@ -2,7 +2,7 @@
 // [New]. They flush to disk as in production, and end with the test binary at the latest.
 //
 // A [Proxy] in front of a server, a [Server.Standby] behind it and [Server.Kill] inject
-// faults.
+// faults. [Server.RequireTLS] adds certificates.
 package pgtest
 
 import (
