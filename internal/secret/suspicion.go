@@ -2,6 +2,7 @@ package secret
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -50,14 +51,18 @@ var suspicions = []struct {
 		return strings.ContainsFunc(strings.TrimPrefix(text, byteOrderMark), invisible)
 	}},
 	{isQuoted, func(text string) bool { return quoted(strings.TrimSpace(text)) }},
-	{beginsWithName, func(text string) bool { return lines(text) == 1 && assignment.MatchString(strings.TrimSpace(text)) }},
+	{beginsWithName, func(text string) bool {
+		return lines(text) == 1 && strings.Contains(text, "=") && assignment.MatchString(strings.TrimSpace(text))
+	}},
 	{pemEscaped, func(text string) bool { return isPEM(text) && strings.Contains(text, `\n`) }},
 	{pemOneLine, func(text string) bool { return isPEM(text) && lines(text) == 1 && !strings.Contains(text, `\n`) }},
 	{pemCut, func(text string) bool {
 		return isPEM(text) && strings.Count(text, pemBegin) != strings.Count(text, "-----END ")
 	}},
 	{isPlaceholder, func(text string) bool { return matches(placeholder, text) }},
-	{isMaskedInPart, func(text string) bool { return matches(partlyMasked, text) && !matches(placeholder, text) }},
+	{isMaskedInPart, func(text string) bool {
+		return hasMask(text) && matches(partlyMasked, text) && !matches(placeholder, text)
+	}},
 	{isShort, func(text string) bool { return len(strings.TrimSpace(text)) < shortBytes }},
 }
 
@@ -89,6 +94,12 @@ var placeholder = regexp.MustCompile(`^(?i:change[-_ ]?me|placeholder|todo|tbd|f
 
 // partlyMasked matches values that a tool has masked: sk-****abcd, ghp_••••, sk-...abcd.
 var partlyMasked = regexp.MustCompile(`^\S*(?:\*{3,}|•{3,})\S*$|^[A-Za-z0-9]+[-_][A-Za-z0-9_-]*(?:\.{3}|…)[A-Za-z0-9_-]{2,}$`)
+
+// hasMask is true for all texts that partlyMasked matches. Few values have a mask, and the
+// expression takes much longer.
+func hasMask(text string) bool {
+	return slices.ContainsFunc([]string{"***", "•••", "...", "…"}, func(mask string) bool { return strings.Contains(text, mask) })
+}
 
 // longest limits the texts that are matched against a whole expression, in bytes.
 const longest = 64
