@@ -332,20 +332,3 @@ func (f *File) reach(ctx context.Context, seq uint64) error {
 	}
 	return f.receive(f.node.shared.Since)
 }
-
-// followOthers applies the change sets of other nodes in the background until the file is
-// closed.
-func (f *File) followOthers() {
-	defer close(f.followed)
-	if f.node == nil {
-		return
-	}
-	for {
-		select {
-		case seq := <-f.node.shared.Changed():
-			_ = f.reach(context.Background(), seq) // the next transaction has the same error
-		case <-f.done:
-			return
-		}
-	}
-}

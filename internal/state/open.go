@@ -118,7 +118,6 @@ func openAs(name string, owner safefile.User, unlock Unlock, options Options) (*
 	go f.watch()
 	go f.flushes()
 	go f.checkpoints()
-	go f.followOthers()
 	return f, nil
 }
 
@@ -130,7 +129,7 @@ func openIdle(name string, owner safefile.User, unlock Unlock, options Options) 
 	f := &File{
 		name: name, path: safefile.Follow(name), owner: owner, options: options, jobs: make(chan *job, maxQueued), reserved: make(chan *job, maxQueued), turn: make(chan struct{}, 1),
 		due: make(chan struct{}, 1), behindDue: make(chan struct{}, 1), compared: make(chan struct{}),
-		done: make(chan struct{}), watched: make(chan struct{}), checkpointed: make(chan struct{}), flushed: make(chan struct{}), followed: make(chan struct{}), broken: make(chan struct{}),
+		done: make(chan struct{}), watched: make(chan struct{}), checkpointed: make(chan struct{}), flushed: make(chan struct{}), broken: make(chan struct{}),
 	}
 	file, err := safefile.Open(f.path, os.O_RDWR)
 	if err != nil {

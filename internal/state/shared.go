@@ -55,8 +55,8 @@ type SharedRecord struct {
 }
 
 // A SharedLog is the sequence of change sets that several nodes share, and a snapshot of
-// the state: internal/state/postgres. Only Head, Changed, Everywhere and Close may be
-// called at any time; the other methods are called one at a time.
+// the state: internal/state/postgres. Only Head, Everywhere and Close may be called at any
+// time; the other methods are called one at a time.
 type SharedLog interface {
 	// Append appends a record, whose number is that of the last one plus one, and returns
 	// when it is durable. It ends a [SharedLog.Lock]. After ErrUnknown, the same record can
@@ -74,9 +74,6 @@ type SharedLog interface {
 	// Head returns the position of the last record. It is never older than the call. Calls
 	// at the same time share a query. Error: ErrAway.
 	Head(ctx context.Context) (Position, error)
-	// Changed returns a channel that receives the number of a record soon after another node
-	// has appended it. Several records may be announced by the last number.
-	Changed() <-chan uint64
 	// Identity returns the id of the state and the lineage of this copy of it.
 	Identity(ctx context.Context) (id string, lineage [16]byte, err error)
 	// Fill calls put for all rows of a snapshot of the state, in any order, and returns its

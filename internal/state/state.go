@@ -118,7 +118,6 @@ type File struct {
 	watched      chan struct{} // closed when the watch has ended
 	checkpointed chan struct{} // closed when checkpoints have ended
 	flushed      chan struct{} // closed when flushes has ended
-	followed     chan struct{} // closed when followOthers has ended
 	broken       chan struct{} // closed when no commit is possible any more
 	breaking     sync.Once     // closes broken
 	cause        error         // reason for closing broken
@@ -288,7 +287,6 @@ func (f *File) Close() error {
 	<-f.watched
 	<-f.checkpointed
 	<-f.flushed
-	<-f.followed
 	if f.stuck.Load() {
 		return errors.Join(f.Err(), f.log.Close())
 	}

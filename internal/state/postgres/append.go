@@ -23,15 +23,7 @@ func (d *DB) Append(ctx context.Context, r state.SharedRecord) error {
 	defer cancel()
 	d.log.mu.Lock()
 	defer d.log.mu.Unlock()
-	before := d.known.Swap(r.Seq) // so that its own notification is not one of a new record
-	err := d.appendLocked(ctx, r)
-	if err != nil {
-		d.known.Store(before)
-		if heard := d.heard.Load(); heard > before {
-			d.signal(heard)
-		}
-	}
-	return err
+	return d.appendLocked(ctx, r)
 }
 
 func (d *DB) appendLocked(ctx context.Context, r state.SharedRecord) error {

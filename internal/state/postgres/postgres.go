@@ -10,8 +10,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 
@@ -45,7 +43,6 @@ type DB struct {
 	log   link // for Append, Since, Lock
 	reads link // for Head
 	side  link // for nodes, duties, Fold: nothing that a request waits for
-	ears  link // for LISTEN
 
 	naming naming // of statements that requests wait for
 
@@ -53,13 +50,6 @@ type DB struct {
 	warned  error     // the last warning on the connection of log
 	heads   heads
 	counts  counts
-
-	known   atomic.Uint64 // number of the last record that this node has had or is appending
-	heard   atomic.Uint64 // number of the last record of a notification
-	changed chan uint64   // has at most one number, the highest
-
-	stop    context.CancelFunc
-	follows sync.WaitGroup
 }
 
 var _ state.SharedLog = (*DB)(nil)
@@ -71,20 +61,15 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{options: o, node: rand.Text(), config: config, changed: make(chan uint64, 1)}
-	config.OnNotification = d.notified
+	d := &DB{options: o, node: rand.Text(), config: config}
 	d.heads.ask, d.heads.turn = d.askHead, make(chan struct{}, 1)
-	for _, l := range []*link{&d.log, &d.reads, &d.side, &d.ears} {
+	for _, l := range []*link{&d.log, &d.reads, &d.side} {
 		l.dial = d.dial
 	}
-	d.log.dial, d.ears.dial = d.dialLog, d.dialListener
+	d.log.dial = d.dialLog
 	if d.is, err = identify(ctx, config); err != nil {
 		return nil, err
 	}
-	following, stop := context.WithCancel(context.Background())
-	d.stop = stop
-	d.follows.Go(func() { d.listen(following) })
-	d.follows.Go(func() { d.poll(following) })
 	return d, nil
 }
 
@@ -96,10 +81,8 @@ func (d *DB) Identity(context.Context) (id string, lineage [16]byte, err error) 
 
 // Close ends the connections, and the duties of this node.
 func (d *DB) Close() error {
-	d.stop()
-	d.follows.Wait()
 	d.leave()
-	for _, l := range []*link{&d.log, &d.reads, &d.side, &d.ears} {
+	for _, l := range []*link{&d.log, &d.reads, &d.side} {
 		l.close()
 	}
 	return nil

@@ -222,23 +222,6 @@ func TestLockKeepsOthersFromAppending(t *testing.T) {
 	mustAppend(t, one, positionOf(records(t, one, at.Seq)[0]), 1)
 }
 
-func TestChangedTellsOfOtherNodesOnly(t *testing.T) {
-	url := newState(t)
-	one, two := open(t, url), open(t, url)
-	at := mustAppend(t, one, first.At, 1)
-	select {
-	case <-two.Changed():
-	case <-time.After(5 * time.Second):
-		t.Fatal("no signal")
-	}
-	mustAppend(t, one, at, 100)
-	select {
-	case <-one.Changed():
-		t.Error("a signal for the node's own records")
-	case <-time.After(1500 * time.Millisecond): // polled at least once
-	}
-}
-
 func TestOpenRefuses(t *testing.T) {
 	database := newDatabase(t)
 	_, err := postgres.Open(t.Context(), postgres.Options{URL: database})

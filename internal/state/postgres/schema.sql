@@ -12,7 +12,7 @@ create table strongroom.state (
 -- row stands for all changes before the import, and is empty.
 create table strongroom.changes (
   seq   bigint primary key,
-  batch uuid not null unique,
+  batch uuid not null,
   chain bytea not null check (octet_length(chain) = 16),
   body  bytea not null,
   at    timestamptz not null default clock_timestamp()
@@ -65,7 +65,6 @@ begin
   select seq, chain into last_seq, last_chain from strongroom.changes order by seq desc limit 1;
   if last_seq = expected and last_chain = expected_chain then
     insert into strongroom.changes (seq, batch, chain, body) values (expected + 1, new_batch, new_chain, new_body);
-    perform pg_notify('strongroom', (expected + 1)::text);
     return 'appended';
   end if;
   if last_seq <= expected then

@@ -57,7 +57,6 @@ func (d *DB) sinceLocked(ctx context.Context, seq uint64, fn func(state.SharedRe
 		_, err := readRecords(results, &last, fn)
 		return errors.Join(err, closing(results, err))
 	})
-	d.had(last)
 	return last, err
 }
 
@@ -101,7 +100,6 @@ func (d *DB) lockLocked(ctx context.Context, last *uint64, fn func(state.SharedR
 		head, err = readRecords(results, last, fn)
 		return errors.Join(err, closing(results, err))
 	})
-	d.had(*last)
 	return head, err
 }
 

@@ -211,6 +211,8 @@ func TestRequestWaitsForMemoryThatFollowsTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	following := make(chan error, 1)
+	go func() { following <- reader.request(t.Context()) }()
 	<-telling
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -218,7 +220,7 @@ func TestRequestWaitsForMemoryThatFollowsTheFile(t *testing.T) {
 		t.Errorf("a request before memory has the change: %v", err)
 	}
 	close(tell)
-	if err := reader.request(t.Context()); err != nil {
+	if err := errors.Join(<-following, reader.request(t.Context())); err != nil {
 		t.Error(err)
 	}
 }
