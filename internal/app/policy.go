@@ -53,6 +53,7 @@ func (r *resources) newPolicy(cfg *config.Config, log *slog.Logger) (*policy, er
 	front := server.NewFront(r.ready, log)
 	chain := func(api string, names []string) auth.Chain {
 		chain := s.chain(cfg, common, names)
+		chain.FreshByOperation = true
 		chain.Requests = r.observer(api, cfg.Log, log)
 		return chain
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -72,9 +73,11 @@ type Chain struct {
 	Failures Failures
 	// Limits are the rate limits; nil sets none.
 	Limits *Limits
-	// Fresh brings this process's state up to date before a request is authenticated; nil if
-	// no other process changes it.
+	// Fresh brings this process's state up to date; nil if no other process changes it.
 	Fresh func(*http.Request) error
+	// FreshByOperation leaves Fresh to the operations of secret.Service, most of which do
+	// without it. Otherwise it is called before each request is authenticated.
+	FreshByOperation bool
 	// Budget bounds the memory of requests in flight; nil sets no bound.
 	Budget *Budget
 	// Proxies are the reverse proxies with a trusted X-Forwarded-For.
@@ -138,6 +141,9 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 	account := &account{budget: chain.Budget, who: credentialOf(caller)}
 	defer account.close()
 	caller.Memory = account
+	if chain.Fresh != nil && chain.FreshByOperation {
+		caller.Fresh = sync.OnceValue(func() error { return chain.Fresh(r) })
+	}
 	err = handle(r.WithContext(WithCaller(r.Context(), caller)))
 	if secret.IsRefusal(err) {
 		chain.Limits.denied(caller, now)
@@ -152,13 +158,18 @@ func (chain Chain) admit(r *http.Request, known func() (secret.Caller, int, erro
 		chain.refused(from, none, err)
 		return secret.Caller{}, err
 	}
-	if chain.Fresh != nil { // before the credential is looked up: another node may have revoked it
+	var caller secret.Caller
+	strategy, err := none, ErrNoCredential
+	if chain.Fresh == nil || chain.FreshByOperation {
+		caller, strategy, err = known()
+	}
+	if err != nil && chain.Fresh != nil { // another node may have created the credential
 		if err := chain.Fresh(r); err != nil {
 			chain.refused(from, none, err)
 			return secret.Caller{}, err
 		}
+		caller, strategy, err = known()
 	}
-	caller, strategy, err := known()
 	if err != nil {
 		chain.Failures.Failed(from)
 		if !errors.Is(err, secret.ErrUnavailable) { // an outage is not the client's failure

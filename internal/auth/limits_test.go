@@ -216,3 +216,33 @@ func TestStateIsBroughtUpToDateBeforeTheCredentialIsLookedUp(t *testing.T) {
 		t.Errorf("a request above the limit of failures also asks: %d, want 6", len(order))
 	}
 }
+
+// With FreshByOperation a credential that is unknown here may be one that another node has
+// just created.
+func TestStateIsBroughtUpToDateBeforeACredentialIsRefused(t *testing.T) {
+	chain, asked := limited(none, none, twice)
+	chain.FreshByOperation = true
+	fresh := 0
+	chain.Fresh = func(*http.Request) error { fresh++; return nil }
+	wantError(t, tryWith(chain, from("192.0.2.1:1", "ann"), func(c echo.Context) error {
+		caller := auth.Caller(c.Request().Context())
+		if fresh != 0 {
+			t.Error("asked for a known credential")
+		}
+		return errors.Join(caller.Fresh(), caller.Fresh())
+	}), nil)
+	if fresh != 1 {
+		t.Errorf("asked %d times for one request, want once", fresh)
+	}
+	wantError(t, try(chain, from("192.0.2.1:1", "bad"), nil), auth.ErrBadCredential)
+	if got := len(*asked); fresh != 2 || got != 3 {
+		t.Errorf("asked the database %d times and the strategy %d times, want 2 and 3", fresh, got)
+	}
+	chain.Fresh = func(*http.Request) error { return secret.ErrUnavailable }
+	for range 3 {
+		wantError(t, try(chain, from("192.0.2.1:1", "bad"), nil), secret.ErrUnavailable)
+	}
+	if n := len(*chain.Failures.(*counted)); n != 1 {
+		t.Errorf("%d failed authentications, want only the one before the outage", n)
+	}
+}

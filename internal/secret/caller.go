@@ -93,6 +93,12 @@ type Caller struct {
 
 	// Memory limits the memory of the request; nil sets no limit.
 	Memory Memory
+
+	// Fresh brings this process's state up to date with the changes that other processes have
+	// made before the request; nil if no other process changes it. [Service] calls it for
+	// operations that only read. A change needs no call: it is committed only on the newest
+	// state.
+	Fresh func() error
 }
 
 // Memory is the share of the server's memory that a request may hold until it ends.

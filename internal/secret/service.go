@@ -257,6 +257,11 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 	if name != ref.Name && CheckName(name) == nil {
 		op.Event.NewName = name
 	}
+	if action.ShowsOnly() && caller.Fresh != nil {
+		if err := caller.Fresh(); err != nil {
+			return err
+		}
+	}
 	if !caller.mayAt(now, action, ref) {
 		s.observe(action, Denied)
 		return s.record(ctx, *op.Event, caller.refusal(ref), Denied)
@@ -288,14 +293,17 @@ func (s *Service) watched(do func(context.Context, Op) error) func(context.Conte
 // perform performs and audits an authorized operation.
 func (s *Service) perform(ctx context.Context, op Op, do func(context.Context, Op) error) error {
 	if op.Event.Action.ShowsOnly() {
+		if err := op.Check(); err != nil {
+			return s.record(ctx, *op.Event, err, Denied)
+		}
 		err := do(ctx, op)
 		if errors.Is(err, ErrNotFound) {
 			return s.record(ctx, *op.Event, err, NotFound)
 		}
 		return s.note(op, err)
 	}
-	// From here on Op.Check and Op.Spend check the caller's credential again,
-	// because it may have been revoked since the request began.
+	// Op.Check and Op.Spend check the caller's credential again, because it may have been
+	// revoked since the request began.
 	switch s.store.(type) {
 	case Recording:
 		return s.doRecorded(ctx, op, do)

@@ -81,6 +81,7 @@ func (f *File) commit(batch []*job) {
 			left = slices.Delete(left, spoiler, spoiler+1)
 		case errors.Is(err, ErrConflict):
 			f.noteConflict()
+		case errors.Is(err, errBehind): // and no longer is
 		case errors.Is(err, ErrFull):
 			failed = err
 			left = withReserve(left)
@@ -152,8 +153,11 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 	}
 	f.rehearse(jobs) // in tests only
 	tx, spoiler, err := f.run(jobs)
-	if err != nil || spoiler >= 0 || tx.writes == 0 {
+	switch {
+	case err != nil || spoiler >= 0:
 		return spoiler, err
+	case tx.writes == 0:
+		return -1, f.confirmUnchanged()
 	}
 	return -1, f.write(tx.changes(), slices.ContainsFunc(jobs, (*job).ordinary), tx.flush)
 }

@@ -210,6 +210,40 @@ func (f *File) noteConflict() {
 // Conflicts returns how often a node's changes ran again because another node was first.
 func (f *File) Conflicts() uint64 { return f.node.conflicts.Load() }
 
+// awaitLog returns when the database answers again, after an append that it has not
+// answered. A query fails sooner than an append, whose outcome must be known, and does not
+// keep other changes waiting. Errors: those of [File.Fresh].
+func (f *File) awaitLog(ctx context.Context) error {
+	if f.node == nil || !f.node.log.silent.Load() {
+		return nil
+	}
+	if err := f.Fresh(ctx, 0); err != nil {
+		return err
+	}
+	f.node.log.silent.Store(false)
+	return nil
+}
+
+// errBehind means that jobs have run without change sets of other nodes, which have been
+// applied since.
+var errBehind = errors.New("the jobs have read an older state")
+
+// confirmUnchanged returns nil if no other node has changed the state that jobs without
+// writes have read. An append confirms this by itself. The caller has the turn.
+func (f *File) confirmUnchanged() error {
+	if f.node == nil || f.node.locked {
+		return nil
+	}
+	head, err := f.head(context.Background(), f.last)
+	if err != nil || head.Seq == f.last.seq {
+		return err
+	}
+	if err := f.receive(f.node.shared.Since); err != nil {
+		return err
+	}
+	return errBehind
+}
+
 // receive applies the change sets of other nodes, which read returns. The caller has the
 // turn.
 func (f *File) receive(read func(context.Context, uint64, func(SharedRecord) error) error) (err error) {
@@ -266,17 +300,8 @@ func (f *File) Fresh(ctx context.Context, staleness time.Duration) error {
 	if staleness > 0 && began.Sub(f.node.confirmedAt()) < staleness {
 		return f.Err()
 	}
-	before := f.gen.Load().at
-	head, err := f.node.shared.Head(ctx)
-	if errors.Is(err, ErrDiverged) {
-		f.breakWith(err)
-	}
+	head, err := f.head(ctx, f.gen.Load().at)
 	if err != nil {
-		return err
-	}
-	if before.isLostIn(head) {
-		err := diverged(before, head)
-		f.breakWith(err)
 		return err
 	}
 	if err := f.reach(ctx, head.Seq); err != nil {
@@ -284,6 +309,19 @@ func (f *File) Fresh(ctx context.Context, staleness time.Duration) error {
 	}
 	f.node.confirm(began)
 	return f.Err()
+}
+
+// head returns the position of the last change set in the database, which has that at the
+// known position.
+func (f *File) head(ctx context.Context, known position) (Position, error) {
+	head, err := f.node.shared.Head(ctx)
+	if err == nil && known.isLostIn(head) {
+		err = diverged(known, head)
+	}
+	if errors.Is(err, ErrDiverged) {
+		f.breakWith(err)
+	}
+	return head, err
 }
 
 // Everywhere returns when no node begins a request without the changes that this file has

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync/atomic"
 
 	"github.com/strongroom/strongroom/internal/state/change"
@@ -38,12 +39,14 @@ type nodeLog struct {
 	shared SharedLog
 	last   position
 	used   atomic.Int64
+	silent atomic.Bool // the database has not answered the last append
 }
 
 func (l *nodeLog) Append(chain change.Chain, content []byte) error {
 	r := SharedRecord{Record: change.Record{Seq: l.last.seq + 1, Chain: chain, Content: content}, Before: l.last.chain}
 	_, _ = rand.Read(r.ID[:])
 	if err := l.shared.Append(context.Background(), r); err != nil {
+		l.silent.Store(errors.Is(err, ErrAway) || errors.Is(err, ErrUnknown))
 		return err
 	}
 	l.received(r.Record)

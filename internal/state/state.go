@@ -216,6 +216,9 @@ func (f *File) do(ctx context.Context, j *job) (err error) {
 	if err := f.isAltered(); err != nil {
 		return err
 	}
+	if err := f.awaitLog(ctx); err != nil {
+		return err
+	}
 	if f.traced != nil {
 		if done := f.traced(ctx); done != nil {
 			defer func() { done(err) }()
