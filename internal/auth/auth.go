@@ -145,6 +145,11 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 		caller.Fresh = sync.OnceValue(func() error { return chain.Fresh(r) })
 	}
 	err = handle(r.WithContext(WithCaller(r.Context(), caller)))
+	if secret.IsRefusal(err) && caller.Fresh != nil { // another node may have revoked the credential before the request
+		if _, _, gone := known(); gone != nil {
+			return gone
+		}
+	}
 	if secret.IsRefusal(err) {
 		chain.Limits.denied(caller, now)
 	}

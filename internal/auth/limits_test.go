@@ -234,6 +234,13 @@ func TestStateIsBroughtUpToDateBeforeACredentialIsRefused(t *testing.T) {
 	if fresh != 1 {
 		t.Errorf("asked %d times for one request, want once", fresh)
 	}
+	wantError(t, tryWith(chain, from("192.0.2.1:1", "ann"), func(c echo.Context) error {
+		c.Request().Header.Set("A", "bad") // as if revoked by another node
+		return secret.ErrForbidden
+	}), auth.ErrBadCredential)
+	*asked = (*asked)[:1]
+	wantError(t, try(chain, from("192.0.2.1:1", "ann"), secret.ErrForbidden), secret.ErrForbidden)
+	*asked = (*asked)[:1]
 	wantError(t, try(chain, from("192.0.2.1:1", "bad"), nil), auth.ErrBadCredential)
 	if got := len(*asked); fresh != 2 || got != 3 {
 		t.Errorf("asked the database %d times and the strategy %d times, want 2 and 3", fresh, got)
