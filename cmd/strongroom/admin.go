@@ -23,6 +23,14 @@ type adminClient struct {
 	out *cobra.Command
 }
 
+// file names the file of the state for people.
+func (a *adminClient) file() string {
+	if a.cfg.State.Postgres != nil {
+		return "cache"
+	}
+	return "state file"
+}
+
 // adminCommand returns a command that sends requests to the running server. Without one,
 // this process opens the state file and serves the socket itself until the command is
 // done.

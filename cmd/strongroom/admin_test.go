@@ -209,7 +209,7 @@ var commands = []struct {
 	{args: "keyring prune", prints: "key 1 seals; retired: []\nresealing is done: … rows\n", after: hasValue("db", "third")},
 	{
 		args:   "keyring rewrap --new-key {dir}/keys/new.key",
-		prints: "from now on only the key in {dir}/keys/new.key opens the state file: name it in the config under state.key, and let the server read it\nkeep the old key: only it opens the backups taken before\n",
+		prints: "from now on only the key in {dir}/keys/new.key opens the state: name it in the config under state.key, and let the server read it\nkeep the old key: only it opens the backups taken before\n",
 		after:  hasValue("db", "third"),
 	},
 	{args: "keyring rewrap --new-key {dir}/anchor", says: "--new-key: not a key: want 32 bytes in base64"},

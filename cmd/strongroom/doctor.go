@@ -11,24 +11,24 @@ import (
 )
 
 func doctorCommand() *cobra.Command {
-	return prints(described(adminCommand("doctor", "Check the state file and its environment, and suggest a remedy for each problem", noArgs,
+	return prints(described(adminCommand("doctor", "Check the state and its environment, and suggest a remedy for each problem", noArgs,
 		func(ctx context.Context, a *adminClient, _ []string) error { return examine(ctx, a) }),
-		`Check permissions, disk, clock, keyring, certificate, the chain of the audit log and every record of the state file, and
-say what to do about each problem. The exit code is 1 if something is wrong; a warning alone does not change it.`,
+		`Check permissions, disk, clock, keyring, certificate, the chain of the audit log and every record of the state, on a node
+also the database and the other nodes, and say what to do about each problem. The exit code is 1 if something is wrong; a warning alone does not change it.`,
 		`  strongroom doctor
   strongroom doctor -o json`))
 }
 
 func compactCommand() *cobra.Command {
-	return described(adminCommand("compact", "Return unused space in the state file to the disk", noArgs,
+	return described(adminCommand("compact", "Return unused space in the state file or cache to the disk", noArgs,
 		func(ctx context.Context, a *adminClient, _ []string) error {
 			resp, err := a.CompactWithResponse(ctx)
 			if err := refusal(resp, err); err != nil {
 				return err
 			}
-			return a.printf("the state file had %d KiB and now has %d KiB\n", resp.JSON200.Before>>10, resp.JSON200.After>>10)
+			return a.printf("the %s had %d KiB and now has %d KiB\n", a.file(), resp.JSON200.Before>>10, resp.JSON200.After>>10)
 		}),
-		"Return unused space in the state file to the disk, while the server runs or not.",
+		"Return unused space in the state file, or in the cache of a node, to the disk, while the server runs or not.",
 		`  strongroom compact`)
 }
 

@@ -18,8 +18,8 @@ import (
 
 func keyringCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "keyring", Short: "Show and change the keys that encrypt the state file", Args: noArgs, RunE: showHelp,
-		Long: `Show and change the keys that encrypt the state file. The keyring holds the sealing keys, which encrypt records.
+		Use: "keyring", Short: "Show and change the keys that encrypt the state", Args: noArgs, RunE: showHelp,
+		Long: `Show and change the keys that encrypt the state. The keyring holds the sealing keys, which encrypt records.
 It is in the state file, encrypted with the key that the config names under state.key.`,
 		Example: `  strongroom keyring show`,
 	}
@@ -31,8 +31,8 @@ It is in the state file, encrypted with the key that the config names under stat
 			"Add a sealing key for new data, and reseal all other records with it in the background. No request waits for that.",
 			`  strongroom keyring rotate`)),
 		asksFirst(removes(prints(described(adminCommand("prune", "Remove retired sealing keys that no record needs", noArgs, pruneKeyring),
-			"Remove retired sealing keys. It first makes sure that no record in the state file needs them.",
-			`  strongroom keyring prune`))), says("This removes retired sealing keys for good. No record in the state file needs them; backups have their own keyring.")),
+			"Remove retired sealing keys. It first makes sure that no record of the state needs them.",
+			`  strongroom keyring prune`))), says("This removes retired sealing keys for good. No record of the state needs them; backups have their own keyring.")),
 		rewrapCommand(),
 	)
 	return c
@@ -86,7 +86,7 @@ func (a *adminClient) printKeyring(k gen.Keyring) error {
 // rewrapCommand makes the new key durable before anything depends on it.
 func rewrapCommand() *cobra.Command {
 	var newKey string
-	c := adminCommand("rewrap --new-key FILE", "Change the key that opens the state file", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
+	c := adminCommand("rewrap --new-key FILE", "Change the key that opens the state", noArgs, func(ctx context.Context, a *adminClient, _ []string) error {
 		key, err := keyIn(ctx, newKey)
 		if err != nil {
 			return fmt.Errorf("--new-key: %w", err)
@@ -95,14 +95,14 @@ func rewrapCommand() *cobra.Command {
 		if err := refusal(resp, err); err != nil {
 			return err
 		}
-		err = a.printf("from now on only the key in %s opens the state file: name it in the config under state.key, and let the server read it\n"+
+		err = a.printf("from now on only the key in %s opens the state: name it in the config under state.key, and let the server read it\n"+
 			"keep the old key: only it opens the backups taken before\n", newKey)
 		if err != nil {
 			return err
 		}
 		return a.sayWhatStays("the keyring that the old key opens")
 	})
-	c.Long = `Change the key that opens the state file (the key-encryption key). Records stay as they are; only the keyring is
+	c.Long = `Change the key that opens the state (the key-encryption key). Records stay as they are; only the keyring is
 encrypted again. Afterwards name the new key in the config under state.key, or the server will not start again.
 
 Keep the old key as long as earlier backups: only it opens them.`

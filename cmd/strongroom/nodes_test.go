@@ -109,6 +109,34 @@ func TestRevokedKeyIsRejectedByEveryNode(t *testing.T) {
 	}
 }
 
+func TestNodeNamesItsCacheAndDatabase(t *testing.T) {
+	t.Parallel()
+	i := mustInitDatabase(t, pgtest.Start(t).NewDatabase(t))
+	check := func(serving string) {
+		for _, tc := range []struct{ args, want string }{
+			{"status", " in a database, stores embedded\n"},
+			{"doctor", "ok     cache: all rows are those that were written\n"},
+			{"compact", "the cache had "},
+			{"keyring rotate", "key "},
+			{"keyring prune --yes", "in the database until it is trimmed"},
+			{"backup --out " + i.path(serving), " is written\n"},
+			{"audit verify", "the chain is intact\n"},
+			{"audit mend --yes", "nothing was changed\n"},
+		} {
+			r := i.administer(t, strings.Fields(tc.args)...)
+			if said := r.stdout + r.stderr; !strings.Contains(said, tc.want) || strings.Contains(said, "state file") || strings.Contains(said, "journal") {
+				t.Errorf("%s, %s: got\n%s\nwant %q and nothing of a state file", serving, tc.args, said, tc.want)
+			}
+		}
+	}
+	check("stopped")
+	p := mustServe(t, i)
+	check("serving")
+	if log := p.mustStop(t); strings.Contains(log, "state file") {
+		t.Errorf("the log names a state file:\n%s", log)
+	}
+}
+
 // A second host, which is not needed, is in another network.
 func TestNodeWarnsOfADatabaseWithoutTLS(t *testing.T) {
 	t.Parallel()
@@ -194,7 +222,7 @@ func TestRequestsGet503WithoutTheDatabase(t *testing.T) {
 		}
 	}
 	p.want(t, 503, "GET", "/readyz", "", "")
-	if out := i.mustAdminister(t, "status"); !strings.Contains(out, "warning: database: the database does not answer") {
+	if out := i.mustAdminister(t, "status"); !strings.Contains(out, "warning: database: the database does not answer") || strings.Contains(out, "state file") {
 		t.Errorf("status says\n%s", out)
 	}
 	wantRefusal(t, i.administer(t, "apikey", "list"), "the database does not answer")

@@ -22,7 +22,7 @@ Exit codes: 0 a server is running, 1 its config is invalid or another error, 3 n
   strongroom status -o json`))
 }
 
-var errNotRunning = errors.New("no server is running on this state file")
+var errNotRunning = errors.New("no server is running")
 
 // showStatus fails if the config is invalid, and with errNotRunning.
 func showStatus(ctx context.Context, a *adminClient, _ []string) error {
@@ -35,7 +35,7 @@ func showStatus(ctx context.Context, a *adminClient, _ []string) error {
 	}
 	switch s := resp.JSON200; {
 	case !s.Serving:
-		return errNotRunning
+		return fmt.Errorf("%w on this %s", errNotRunning, a.file())
 	case s.Config.Problem != "":
 		return errors.New("the config is invalid; the previous one stays in force: " + s.Config.Problem)
 	}
@@ -43,12 +43,15 @@ func showStatus(ctx context.Context, a *adminClient, _ []string) error {
 }
 
 func (a *adminClient) printStatus(s *gen.Status) error {
-	config := s.Config
-	if !s.Serving {
-		return errors.Join(a.printf("state file %s, stores %s\n", s.State, strings.Join(s.Stores, " ")), a.printCompaction(s.Compaction), a.showWarnings(s.Warnings))
+	config, where := s.Config, "state file "+s.State
+	if a.cfg.State.Postgres != nil {
+		where = "state " + s.State + " in a database"
 	}
-	err := a.printf("version %s is serving; config in force since %s\nstate file %s, stores %s\n",
-		s.Version, config.Since.UTC().Format(time.RFC3339), s.State, strings.Join(s.Stores, " "))
+	if !s.Serving {
+		return errors.Join(a.printf("%s, stores %s\n", where, strings.Join(s.Stores, " ")), a.printCompaction(s.Compaction), a.showWarnings(s.Warnings))
+	}
+	err := a.printf("version %s is serving; config in force since %s\n%s, stores %s\n",
+		s.Version, config.Since.UTC().Format(time.RFC3339), where, strings.Join(s.Stores, " "))
 	if st := s.AuditStream; st != nil {
 		err = errors.Join(err, a.printf("audit entries to %s: %d delivered, %d waiting\n", st.Destination, st.Delivered, st.Waiting))
 	}

@@ -78,15 +78,27 @@ func (s *Service) examineFiles() []Finding {
 	for _, path := range s.File.Journal() {
 		findings = append(findings, examineMode(path, 0o077))
 	}
+	remedy := "Keep the file unchanged for an investigation."
+	if s.File.IsCache() {
+		remedy = "Stop the node and delete its cache: the next start fills it from the database."
+	}
 	if err := s.File.Verify(); err != nil {
-		findings = append(findings, wrong("state file", "%v. Keep the file unchanged for an investigation.", err))
+		findings = append(findings, wrong(s.fileKind(), "%v. %s", err, remedy))
 	} else {
-		findings = append(findings, fine("state file", "all rows are those that were written"))
+		findings = append(findings, fine(s.fileKind(), "all rows are those that were written"))
 	}
 	if damage := s.File.Damage(); damage != "" {
-		findings = append(findings, wrong("state file", "%s. The rest is intact; take a backup.", damage))
+		findings = append(findings, wrong(s.fileKind(), "%s. The rest is intact; take a backup.", damage))
 	}
 	return findings
+}
+
+// fileKind names the file of this process for people.
+func (s *Service) fileKind() string {
+	if s.File.IsCache() {
+		return "cache"
+	}
+	return "state file"
 }
 
 func examineMode(path string, forbidden os.FileMode) Finding {
@@ -113,7 +125,7 @@ func (s *Service) examineDisk() []Finding {
 	}
 	kind := fine("file system", "it is local")
 	if slices.Contains(networkFileSystems, int64(fs.Type)) {
-		kind = wrong("file system", "locks and fsync may be unreliable on a network or user-space file system: move the state file to a local disk")
+		kind = wrong("file system", "locks and fsync may be unreliable on a network or user-space file system: move the %s to a local disk", s.fileKind())
 	}
 	return []Finding{space, kind}
 }
@@ -154,7 +166,7 @@ func (s *Service) KeyFindings(ctx context.Context) []Finding {
 	if err := keyring.Check(ctx, s.File, s.KeySource); err != nil {
 		return []Finding{wrong("key", "the server will not start again with the configured key: %v", err)}
 	}
-	return []Finding{fine("key", "the configured key opens the state file")}
+	return []Finding{fine("key", "the configured key opens the keyring")}
 }
 
 func (s *Service) examineKeys() (findings []Finding, err error) {

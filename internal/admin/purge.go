@@ -46,13 +46,13 @@ type purging struct {
 
 func (s *Service) purgeWanted() {
 	for s.purgeIsWanted() {
-		s.log.Info("removing what was deleted from the state file")
+		s.log.Info("removing what was deleted from the " + s.fileKind())
 		before := s.File.Bytes()
 		err := s.File.Compact(s.lifetime) // fails at once after a stop
 		if err == nil {
-			s.log.Info("what was deleted has left the state file and its journal", "bytes before", before, "bytes", s.File.Bytes())
+			s.log.Info("what was deleted has left the "+s.fileKind(), "bytes before", before, "bytes", s.File.Bytes())
 		} else {
-			s.log.Error("what was deleted may still be in the state file or its journal: run strongroom compact", "error", err)
+			s.log.Error("what was deleted may still be in the "+s.fileKind()+": run strongroom compact", "error", err)
 		}
 		s.mu.Lock()
 		s.purging.err = err
@@ -99,6 +99,8 @@ func (s *Service) CompactionFindings() []Finding {
 		f := fine(about, "what was removed for good, last on %s, is still in the files, encrypted: run strongroom compact", c.Removed.Format(time.RFC3339))
 		f.Warning = true
 		return []Finding{f}
+	case s.File.IsCache():
+		return []Finding{fine(about, "nothing that was removed for good is left in this cache; the database and other caches keep it for a time")}
 	default:
 		return []Finding{fine(about, "nothing that was removed for good is left in the files")}
 	}

@@ -58,7 +58,7 @@ func (r *resources) adminEndpoint(cfg *config.Config, program strongroom.Program
 	}
 	path := AdminSocket(cfg)
 	if len(path) > maxSocketPath {
-		return server.Endpoint{}, fmt.Errorf("administration: %s has %d bytes, but the path of a socket may have at most %d: move the state file to a shorter path",
+		return server.Endpoint{}, fmt.Errorf("administration: %s has %d bytes, but the path of a socket may have at most %d: choose a shorter state.path or state.postgres.cache",
 			path, len(path), maxSocketPath)
 	}
 	listener, err := r.listenOn(path)

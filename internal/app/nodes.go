@@ -104,5 +104,5 @@ func (n *node) nodeFindings(ctx context.Context) []admin.Finding {
 		}
 	}
 	alive := len(slices.DeleteFunc(all, func(other postgres.Node) bool { return other.Age >= silentFor }))
-	return append(found, admin.Finding{About: "nodes", OK: true, Text: fmt.Sprintf("%d are running", alive)})
+	return append(found, admin.Finding{About: "nodes", OK: true, Text: fmt.Sprintf("%d running", alive)})
 }

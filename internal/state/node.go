@@ -207,6 +207,9 @@ func (f *File) noteConflict() {
 	f.node.conflicts.Add(1)
 }
 
+// IsCache reports whether the file is the cache of a node.
+func (f *File) IsCache() bool { return f.node != nil }
+
 // Conflicts returns how often a node's changes ran again because another node was first.
 func (f *File) Conflicts() uint64 { return f.node.conflicts.Load() }
 
