@@ -68,7 +68,7 @@ func newSeries() *Metrics {
 		}),
 		queryTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "strongroom_database_query_duration_seconds", Buckets: durations,
-			Help: "Time of an answered query for the last change in the database. Each request waits for one, which it may share with others.",
+			Help: "Time of an answered query for the last change in the database. Reads wait for one, which they may share with others.",
 		}),
 	}
 }
