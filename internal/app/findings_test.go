@@ -100,7 +100,7 @@ func TestWarningsAreRepeatedDaily(t *testing.T) {
 		var text bytes.Buffer
 		log := slog.New(slog.NewTextHandler(&text, nil))
 		r := &reloader{
-			running: &config.Config{Listen: config.Listen{Address: "0.0.0.0:3000"}}, current: server.NewCurrent(idle{}, log), log: log,
+			running: &config.Config{Listen: config.Listen{Address: "0.0.0.0:3000"}}, current: server.NewCurrent(idle{}, log), log: log, resources: &resources{},
 		}
 		go r.run(t.Context(), nil)
 		time.Sleep(2*day + time.Minute)
