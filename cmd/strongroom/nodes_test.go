@@ -60,12 +60,21 @@ func (i install) another(t *testing.T, name string) install {
 
 func TestEveryNodeSeesEachChangeAtOnce(t *testing.T) {
 	i := mustInitDatabase(t, pgtest.Start(t).NewDatabase(t))
-	one, two := mustServe(t, i), mustServe(t, i.another(t, "two"))
+	second := i.another(t, "two")
+	i.mustEdit(t, "strongroom.yaml", "cache: data/cache", "cache: data/cache, node: one")
+	one, two := mustServe(t, i), mustServe(t, second)
 	for range 20 {
 		one.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"v"}]}`)
 		two.want(t, 200, "GET", app+"/db", i.pskHeader(), "")
 		two.want(t, 200, "DELETE", app+"/db", i.pskHeader(), "")
 		one.want(t, 404, "GET", app+"/db", i.pskHeader(), "")
+	}
+	log := i.mustAdminister(t, "audit", "export")
+	for action, node := range map[string]string{"create": "one", "delete": "two"} {
+		pattern := regexp.MustCompile(`"node":"` + node + `","request":"\w+","action":"` + action + `"`)
+		if got := len(pattern.FindAllString(log, -1)); got != 20 {
+			t.Errorf("%d entries for %s by node %s, want 20", got, action, node)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ func open(ctx context.Context, cfg *config.Config, version string, stdout io.Wri
 	}
 	accesses := lastaccess.Open(file, ring)
 	r.audit = openLog(file, ring, accesses.Follow)
-	r.setAudit(cfg.Audit)
+	r.setAudit(cfg)
 	r.traceState()
 	if cfg.Metrics != nil {
 		r.metrics = r.newMeter()
@@ -118,11 +118,14 @@ func (r *resources) duties() admin.Duties {
 	return r.node
 }
 
-func (r *resources) setAudit(cfg config.Audit) {
-	if cfg.Stream != nil {
-		r.audit.KeepUnsent(destination(cfg.Stream).ID)
+func (r *resources) setAudit(cfg *config.Config) {
+	if p := cfg.State.Postgres; p != nil {
+		r.audit.SetNode(p.Node)
 	}
-	if cfg.ValueReads == "written" {
+	if cfg.Audit.Stream != nil {
+		r.audit.KeepUnsent(destination(cfg.Audit.Stream).ID)
+	}
+	if cfg.Audit.ValueReads == "written" {
 		r.audit.WriteValueReads()
 	}
 }

@@ -24,18 +24,21 @@ const (
 type Entry struct {
 	Seq   uint64
 	Event secret.Event
-	Count int // number of coalesced events; this was the first
+	Node  string // that wrote the entry, among several that share the state
+	Count int    // number of coalesced events; this was the first
 	// Names counts the coalesced events by secret, if they are about several.
 	Names map[string]int
 	MAC   MAC // covers the entry and all entries before it
 }
 
 // A line is the sealed form of an entry. Absent fields, such as the secret, are omitted.
+// Earlier programs ignore fields that they do not know, so a new one needs no new format.
 type line struct {
 	Time         time.Time      `json:"time"`
 	Subject      string         `json:"subject"`
 	CredentialID string         `json:"key,omitempty"`
 	From         string         `json:"from,omitempty"`
+	Node         string         `json:"node,omitempty"`
 	Request      string         `json:"request,omitempty"`
 	Action       secret.Action  `json:"action"`
 	Kind         string         `json:"kind,omitempty"`
@@ -73,7 +76,7 @@ func (e Entry) MarshalJSON() ([]byte, error) {
 func lineOf(e Entry) line {
 	ev := e.Event
 	l := line{
-		Time: ev.Time.UTC(), Subject: ev.Subject, CredentialID: ev.CredentialID, From: ev.From, Request: ev.Request,
+		Time: ev.Time.UTC(), Subject: ev.Subject, CredentialID: ev.CredentialID, From: ev.From, Node: e.Node, Request: ev.Request,
 		Action: ev.Action, Kind: ev.Ref.Owner.Kind, Owner: ev.Ref.Owner.ID, Name: ev.Ref.Name, Names: e.Names, NewName: ev.NewName, Outcome: ev.Outcome,
 	}
 	if ev.Covers != "" {
@@ -97,6 +100,7 @@ func (l line) encode() ([]byte, error) {
 		{"subject", l.Subject},
 		{"key", l.CredentialID},
 		{"from", l.From},
+		{"node", l.Node},
 		{"request", l.Request},
 		{"action", string(l.Action)},
 		{"kind", l.Kind},
@@ -119,7 +123,7 @@ func (l line) encode() ([]byte, error) {
 
 func (l line) entry(at link) Entry {
 	ref := secret.Ref{Owner: secret.Owner{Kind: l.Kind, ID: l.Owner}, Name: l.Name}
-	return Entry{Seq: at.Seq, MAC: at.MAC, Count: max(l.Count, 1), Names: l.Names, Event: secret.Event{
+	return Entry{Seq: at.Seq, MAC: at.MAC, Count: max(l.Count, 1), Names: l.Names, Node: l.Node, Event: secret.Event{
 		Time: l.Time, Subject: l.Subject, CredentialID: l.CredentialID, From: l.From, Request: l.Request,
 		Action: l.Action, Ref: ref, NewName: l.NewName, Outcome: l.Outcome, Covers: strings.Join(l.Covers, "\n"),
 	}}

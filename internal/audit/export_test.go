@@ -61,6 +61,26 @@ func exported(t *testing.T, entries []audit.Entry) (lines []string) {
 	return lines
 }
 
+func TestEntriesNameTheirNode(t *testing.T) {
+	f := mustFile(t)
+	mustRecord(t, mustLog(t, f), "before")
+	one, two := mustLog(t, f), mustLog(t, f)
+	one.SetNode("north-1")
+	two.SetNode("south<2>") // the config refuses it
+	mustRecord(t, one, "a")
+	mustRecord(t, two, "b")
+	all := entries(t, two)
+	for i, want := range []string{"", "north-1", "south<2>"} {
+		if got := all[i].Node; got != want {
+			t.Errorf("entry %d is of node %q, want %q", i+1, got, want)
+		}
+	}
+	lines := exported(t, all)
+	if strings.Contains(lines[0], `"node"`) || !strings.Contains(lines[1], `"node":"north-1"`) {
+		t.Errorf("exported %s and %s", lines[0], lines[1])
+	}
+}
+
 func TestExportCanBeComparedWithAnAnchor(t *testing.T) {
 	l := mustLog(t, mustFile(t))
 	mustRecord(t, l, "a", "b")

@@ -44,6 +44,7 @@ type Log struct {
 	failures  *failures
 	pruning   sync.Mutex // held while pruning
 	unsent    string     // the destination whose unsent entries are kept, empty for none
+	node      string     // see SetNode
 
 	// genuine is a head that this process has authenticated, committed or not.
 	genuine atomic.Pointer[[headBytes]byte]
@@ -75,6 +76,10 @@ func (l *Log) Begin(ctx context.Context) error {
 // A crash of the process loses none of them. Reads that are counted, for agent keys with a
 // number of reads, are on disk first as ever. Call it before the first event.
 func (l *Log) WriteValueReads() { l.valueReadsWritten = true }
+
+// SetNode names the node in each entry that this process writes. Call it before the first
+// event.
+func (l *Log) SetNode(name string) { l.node = name }
 
 // Close writes the pending notes and counts.
 func (l *Log) Close() error { return errors.Join(l.notes.close(), l.failures.close()) }
@@ -146,6 +151,7 @@ func (l *Log) append(tx *state.Tx, e Entry) error {
 	if err != nil {
 		return err
 	}
+	e.Node = l.node
 	text, err := lineOf(e).encode()
 	if err != nil {
 		return fmt.Errorf("encoding an audit entry: %w", err)
