@@ -283,3 +283,35 @@ func freePrefix(t *testing.T) string {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port[:len(port)-1]
 }
+
+// wantEnd checks that a node ends by itself, and says why.
+func (p *process) wantEnd(t *testing.T, said string) {
+	t.Helper()
+	p.mustSay(t, regexp.MustCompile(regexp.QuoteMeta(said)))
+	if code, log := p.mustEnd(t); code != 1 {
+		t.Errorf("exit code %d, want 1:\n%s", code, log)
+	}
+}
+
+// A newer program may convert the tables while nodes run that do not know the new ones.
+func TestNodeEndsWhenTheDatabaseHasANewerSchema(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Start(t).NewDatabase(t)
+	i := mustInitDatabase(t, url)
+	p := mustServe(t, i)
+	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"v"}]}`)
+	if _, err := pgtest.Query(url, "update strongroom.state set version = version + 1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"GET", "DELETE"} {
+		if a, err := p.try(t, method, app+"/db", i.pskHeader(), ""); err == nil && a.status != 503 {
+			t.Errorf("%s after the change: %d %s", method, a.status, a.body)
+		}
+	}
+	const want = "the database's schema has version 2, and this program knows only 1: use a newer Strongroom on this node"
+	p.wantEnd(t, want)
+	wantRefusal(t, run(t, "serve", "--config", i.config(), "--listen", "127.0.0.1:0"), "state.postgres: "+want)
+	for _, command := range []string{"doctor", "status"} {
+		wantRefusal(t, i.administer(t, command), "state.postgres: "+want)
+	}
+}

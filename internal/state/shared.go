@@ -19,8 +19,9 @@ var (
 	// ErrTrimmed means that the shared log no longer has the next change sets for the node,
 	// which must begin again from a snapshot.
 	ErrTrimmed error = unavailable("the database no longer has the next changes")
-	// ErrDiverged means that the shared log has lost a change that this node has applied, as
-	// after a failover to a server that was behind.
+	// ErrDiverged means that this node must not go on with the shared log: the log has lost a
+	// change that the node has applied, as after a failover to a server that was behind, or
+	// has another state, or one that a newer program has converted.
 	ErrDiverged error = unavailable("the database has lost changes that it had acknowledged")
 )
 

@@ -151,9 +151,24 @@ func isPlain(config *pgx.ConnConfig) bool {
 		slices.ContainsFunc(config.Fallbacks, func(f *pgconn.FallbackConfig) bool { return isPlain(f.Host, f.TLSConfig) })
 }
 
-// identityOf returns which state the database has. Errors: ErrNoState, refusals,
+// An unusable state is one that this node must not use any more. It is a state.ErrDiverged,
+// so a running node ends.
+type unusable string
+
+func (u unusable) Error() string { return string(u) }
+func (unusable) Unwrap() error   { return state.ErrDiverged }
+
+// mayUse returns why this program must not use tables of this version.
+func (o Options) mayUse(version int) error {
+	if version > schemaVersion {
+		return unusable(fmt.Sprintf("the database's schema has version %d, and this program knows only %d: use a newer Strongroom on this node", version, schemaVersion))
+	}
+	return nil
+}
+
+// identityOf returns which state the database has. Errors: ErrNoState, state.ErrDiverged,
 // state.ErrAway.
-func identityOf(ctx context.Context, conn *pgx.Conn) (is identity, err error) {
+func (o Options) identityOf(ctx context.Context, conn *pgx.Conn) (is identity, err error) {
 	var exists bool
 	if err := conn.QueryRow(ctx, "select to_regclass('strongroom.state') is not null").Scan(&exists); err != nil {
 		return is, away(err)
@@ -168,11 +183,9 @@ func identityOf(ctx context.Context, conn *pgx.Conn) (is identity, err error) {
 		return is, ErrNoState
 	case err != nil:
 		return is, away(err)
-	case version > schemaVersion:
-		return is, refusal(fmt.Sprintf("the database's schema has version %d, and this program knows only %d: use a newer Strongroom on this node", version, schemaVersion))
 	}
 	copy(is.lineage[:], lineage)
-	return is, nil
+	return is, o.mayUse(version)
 }
 
 // away makes an error of the connection one of this package: state.ErrAway, with the

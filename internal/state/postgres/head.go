@@ -23,7 +23,7 @@ func (d *DB) askHead(ctx context.Context) (at state.Position, err error) {
 	defer d.counts.queried(time.Now(), &at, &err)
 	err = d.reads.use(ctx, func(conn *pgx.Conn) error {
 		err := d.naming.scan(ctx, conn, headSQL, nil, func(row pgx.Row) (err error) {
-			at, err = scanPosition(row)
+			at, err = d.scanHead(row)
 			return err
 		})
 		if err != nil {

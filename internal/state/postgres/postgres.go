@@ -9,7 +9,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -55,7 +54,7 @@ type DB struct {
 var _ state.SharedLog = (*DB)(nil)
 
 // Open connects to a database. Errors: ErrNoState, state.ErrAway, and sentences about a
-// database that must not be used as it is.
+// database that must not be used as it is, or by this program.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	config, err := parse(o.URL)
 	if err != nil {
@@ -67,7 +66,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		l.dial = d.dial
 	}
 	d.log.dial = d.dialLog
-	if d.is, err = identify(ctx, config); err != nil {
+	if d.is, err = o.identify(ctx, config); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -96,13 +95,13 @@ type identity struct {
 
 // identify connects once, so that the reason why a database cannot be used is returned as
 // it is.
-func identify(ctx context.Context, config *pgx.ConnConfig) (identity, error) {
+func (o Options) identify(ctx context.Context, config *pgx.ConnConfig) (identity, error) {
 	conn, err := connect(ctx, config)
 	if err != nil {
 		return identity{}, err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	return identityOf(ctx, conn)
+	return o.identityOf(ctx, conn)
 }
 
 // dial opens a connection to the same state as before.
@@ -119,9 +118,9 @@ func (d *DB) dialAs(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	is, err := identityOf(ctx, conn)
+	is, err := d.options.identityOf(ctx, conn)
 	if err == nil && is != d.is {
-		err = fmt.Errorf("%w: it has another state now", state.ErrDiverged)
+		err = unusable("the database has another state now")
 	}
 	if err != nil {
 		_ = conn.Close(context.WithoutCancel(ctx))

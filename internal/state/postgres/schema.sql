@@ -1,4 +1,9 @@
 -- Version 1 of the tables. The program creates them in one transaction with their content.
+--
+-- A newer version, also of the content of rows and changes, must be made in one transaction
+-- that first takes the lock of the function append, raises the version, and gives the function
+-- another name: running nodes of earlier programs can then append nothing, and end when they
+-- next read the head.
 
 -- Says which state this is, in the only row.
 create table strongroom.state (

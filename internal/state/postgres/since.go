@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	headSQL  = "select seq, chain from strongroom.changes order by seq desc limit 1"
+	headSQL  = "select seq, chain, (select version from strongroom.state) from strongroom.changes order by seq desc limit 1"
 	lockSQL  = "select pg_advisory_xact_lock(7638, 1)" // as the function append
 	sinceSQL = "select seq, batch, chain, body from strongroom.changes where seq > $1 order by seq"
 	someSQL  = sinceSQL + " limit 64"
@@ -54,7 +54,7 @@ func (d *DB) sinceLocked(ctx context.Context, seq uint64, fn func(state.SharedRe
 		batch.Queue(headSQL)
 		batch.Queue(sinceSQL, number(last))
 		results := conn.SendBatch(ctx, batch)
-		_, err := readRecords(results, &last, fn)
+		_, err := d.readRecords(results, &last, fn)
 		return errors.Join(err, closing(results, err))
 	})
 	return last, err
@@ -97,7 +97,7 @@ func (d *DB) lockLocked(ctx context.Context, last *uint64, fn func(state.SharedR
 			}
 		}
 		d.locking = conn
-		head, err = readRecords(results, last, fn)
+		head, err = d.readRecords(results, last, fn)
 		return errors.Join(err, closing(results, err))
 	})
 	return head, err
@@ -124,9 +124,9 @@ func (d *DB) unlockLocked() {
 
 // readRecords reads the head, and then the records behind last, which it moves on. Errors:
 // those of fn, state.ErrTrimmed, state.ErrDiverged, state.ErrAway.
-func readRecords(results pgx.BatchResults, last *uint64, fn func(state.SharedRecord) error) (head uint64, err error) {
+func (d *DB) readRecords(results pgx.BatchResults, last *uint64, fn func(state.SharedRecord) error) (head uint64, err error) {
 	var at state.Position
-	if at, err = scanPosition(results.QueryRow()); err != nil {
+	if at, err = d.scanHead(results.QueryRow()); err != nil {
 		return 0, away(err)
 	}
 	if at.Seq < *last {
@@ -174,10 +174,15 @@ func scanRecord(rows pgx.Rows) (r state.SharedRecord, err error) {
 	return r, nil
 }
 
-func scanPosition(row pgx.Row) (at state.Position, err error) {
+// scanHead returns the position of the last record. Another program may have changed the
+// tables, or moved the state, since this one has connected.
+func (d *DB) scanHead(row pgx.Row) (at state.Position, err error) {
 	var seq int64
 	var chain []byte
-	err = row.Scan(&seq, &chain)
+	var version int
+	if err = row.Scan(&seq, &chain, &version); err == nil {
+		err = d.options.mayUse(version)
+	}
 	at.Seq = uint64(seq) // #nosec G115 -- counts from 1
 	copy(at.Chain[:], chain)
 	return at, err

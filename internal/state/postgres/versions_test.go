@@ -1,0 +1,38 @@
+package postgres_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/postgres"
+)
+
+// wantUnusable checks that a node reads nothing any more.
+func wantUnusable(t *testing.T, db *postgres.DB, seq uint64, said string) {
+	t.Helper()
+	for what, read := range map[string]func() error{
+		"Head":  func() error { _, err := db.Head(t.Context()); return err },
+		"Since": func() error { return db.Since(t.Context(), seq, nil) },
+		"Lock":  func() error { return db.Lock(t.Context(), seq, nil) },
+	} {
+		if err := read(); !errors.Is(err, state.ErrDiverged) || !strings.Contains(err.Error(), said) {
+			t.Errorf("%s: %v, want %s", what, err, said)
+		}
+	}
+}
+
+// A newer program changes the tables as schema.sql says.
+func TestNodeEndsWithItsTables(t *testing.T) {
+	url := newState(t)
+	db := open(t, url)
+	at := mustAppend(t, db, first.At, 1)
+	execute(t, url, "begin; select pg_advisory_xact_lock(7638, 1); update strongroom.state set version = 2; alter function strongroom.append rename to append2; commit")
+	wantError(t, "an append", db.Append(t.Context(), after(at)), state.ErrAway)
+	wantUnusable(t, db, at.Seq, "version 2, and this program knows only 1")
+	execute(t, url, "update strongroom.state set version = 1")
+	if got, err := db.Head(t.Context()); err != nil || got != at {
+		t.Errorf("the head is %v, %v, want %v", got, err, at)
+	}
+}
