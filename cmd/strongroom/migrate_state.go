@@ -21,7 +21,8 @@ func migrateStateCommand() *cobra.Command {
 		Short: "Move the state from its file to a database, or back",
 		Long: `Move the whole state: from the state file of the config to an empty PostgreSQL database, or from the database of the
 config to a new state file. Stop all servers first. All rows are compared afterwards, the audit log continues, and the
-old state stays as it is. An interrupted move can be repeated. Then change the config as the command says.`,
+old state stays as it is, but no server starts on a database that was moved to a file. An interrupted move can be
+repeated. Then change the config as the command says.`,
 		Example: `  strongroom migrate state --to postgres --database database-url
   strongroom migrate state --to file --path data/strongroom.db`,
 		Args: noArgs,

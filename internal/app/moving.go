@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/admin"
@@ -101,8 +102,12 @@ func MoveToDatabase(ctx context.Context, cfg *config.Config, to config.State, ve
 	if err := wantEmpty(ctx, to, version, file.ID()); err != nil {
 		return 0, errors.Join(err, file.Close())
 	}
-	err = noteMigration(ctx, openLog(file, keys.Ring()))
-	if err = errors.Join(err, file.Close()); err != nil {
+	log := openLog(file, keys.Ring())
+	last, err := log.Tail(1)
+	if err == nil && (len(last) == 0 || last[0].Event.Action != Migration) { // else the move is repeated
+		err = noteMigration(ctx, log)
+	}
+	if err = errors.Join(err, log.Close(), file.Close()); err != nil {
 		return 0, err
 	}
 	return ImportState(ctx, cfg.State.Path, to, version)
@@ -130,38 +135,51 @@ func wantEmpty(ctx context.Context, s config.State, version, id string) error {
 
 var errOther = errors.New("it is another state: use an empty database")
 
-// noteMigration writes the audit entry, unless it is the last one, and closes the log.
 func noteMigration(ctx context.Context, log *audit.Log) error {
-	last, err := log.Tail(1)
-	if err == nil && (len(last) == 0 || last[0].Event.Action != Migration) {
-		err = log.Record(ctx, secret.Event{Time: time.Now().UTC(), Subject: "migrate", Action: Migration, Outcome: secret.Done})
-	}
-	return errors.Join(err, log.Close())
+	return log.Record(ctx, secret.Event{Time: time.Now().UTC(), Subject: "migrate", Action: Migration, Outcome: secret.Done})
 }
 
 // MoveToFile moves the state in the database of the config, which no node may use, to a new
-// state file.
+// state file. From then on no node can use the database. It can be repeated.
 func MoveToFile(ctx context.Context, cfg *config.Config, path, version string) error {
-	file, keys, n, err := openState(ctx, cfg, version, false, nil)
-	if err != nil {
-		return err
-	}
-	if err = n.wantNone(ctx); err == nil {
-		err = noteMigration(ctx, openLog(file, keys.Ring()))
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
+	if _, err := os.Lstat(path); err == nil {
+		return &os.PathError{Op: "create", Path: path, Err: os.ErrExist}
 	}
 	options, err := databaseOptions(cfg.State.Postgres, version)
 	if err != nil {
 		return err
 	}
+	options.Moved = true // by an attempt that was interrupted
 	db, err := postgres.Open(ctx, options)
 	if err != nil {
-		return err
+		return explain("state.postgres", err)
 	}
-	err = admin.FetchState(ctx, path, db, KeySource(cfg.State.Key))
+	isNew, err := endLog(ctx, cfg, options)
+	if err == nil {
+		err = admin.FetchState(ctx, path, db, KeySource(cfg.State.Key))
+	}
+	if err != nil && isNew {
+		err = errors.Join(err, db.UnmarkMoved(context.WithoutCancel(ctx)))
+	}
 	return errors.Join(err, db.Close())
+}
+
+// endLog marks the state as moved, and reports whether it was not marked before. Then it
+// appends the last entry to the audit log: a node that has started meanwhile cannot append
+// behind that, because it reads the mark first.
+func endLog(ctx context.Context, cfg *config.Config, options postgres.Options) (isNew bool, err error) {
+	n, keys, err := openNode(ctx, cfg, options, nil)
+	if err != nil {
+		return false, explain("state.postgres", err)
+	}
+	if err = n.wantNone(ctx); err == nil {
+		isNew, err = n.MarkMoved(ctx)
+	}
+	log := openLog(n.file, keys.Ring())
+	if err == nil {
+		err = noteMigration(ctx, log)
+	}
+	return isNew, errors.Join(err, log.Close(), n.file.Close())
 }
 
 // wantNone returns an error if a node uses the database.

@@ -35,18 +35,24 @@ func openState(ctx context.Context, cfg *config.Config, version string, altered 
 	} else {
 		file, keys, err = admin.OpenState(ctx, cfg.State.Path, source, state.Options{JournalBytes: *cfg.State.JournalBytes, Altered: altered})
 	}
+	if err != nil {
+		return nil, nil, nil, explain(field, err)
+	}
+	return file, keys, n, nil
+}
+
+// explain adds the field of the config to an error of opening the state.
+func explain(field string, err error) error {
 	var locked *state.LockedError
 	switch {
-	case err == nil:
-		return file, keys, n, nil
 	case errors.Is(err, seal.ErrWrongKey):
-		return nil, nil, nil, fmt.Errorf("state.key: %w", err)
+		return fmt.Errorf("state.key: %w", err)
 	case errors.As(err, &locked):
-		return nil, nil, nil, err // it names the field
+		return err // it names the field
 	case errors.Is(err, state.ErrMissing), errors.Is(err, postgres.ErrNoState):
-		return nil, nil, nil, fmt.Errorf("%s: %w: create one with strongroom init, or restore a backup", field, err)
+		return fmt.Errorf("%s: %w: create one with strongroom init, or restore a backup", field, err)
 	}
-	return nil, nil, nil, fmt.Errorf("%s: %w", field, err)
+	return fmt.Errorf("%s: %w", field, err)
 }
 
 // openNode connects to the database, and opens the cache or fills a new one.

@@ -158,9 +158,17 @@ type unusable string
 func (u unusable) Error() string { return string(u) }
 func (unusable) Unwrap() error   { return state.ErrDiverged }
 
+// moved is added to the version of the tables when the state moves to a file. Programs that
+// do not know this refuse so high a version, too.
+const moved = 1_000_000
+
 // mayUse returns why this program must not use tables of this version.
 func (o Options) mayUse(version int) error {
-	if version > schemaVersion {
+	if version >= moved && !o.Moved {
+		return unusable("the state has been moved from this database to a file: set state.path to that file; " +
+			"if the move was interrupted, repeat it with strongroom migrate state --to file")
+	}
+	if version %= moved; version > schemaVersion {
 		return unusable(fmt.Sprintf("the database's schema has version %d, and this program knows only %d: use a newer Strongroom on this node", version, schemaVersion))
 	}
 	return nil

@@ -78,6 +78,27 @@ func (d *DB) Release(ctx context.Context, duty string) error {
 	})
 }
 
+// MarkMoved marks the state as one that has been moved to a file, and reports whether it was
+// not marked before. No node can start then, and a running one ends before its next request.
+// A change that such a node makes meanwhile is in the log before the next one of the caller,
+// or not at all.
+func (d *DB) MarkMoved(ctx context.Context) (isNew bool, err error) {
+	err = d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		tag, err := conn.Exec(ctx, "update strongroom.state set version = version + $1 where version < $1", moved)
+		isNew = err == nil && tag.RowsAffected() == 1
+		return err
+	})
+	return isNew, err
+}
+
+// UnmarkMoved takes the mark back, because the move has failed.
+func (d *DB) UnmarkMoved(ctx context.Context) error {
+	return d.beside(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "update strongroom.state set version = version - $1 where version >= $1", moved)
+		return err
+	})
+}
+
 // leave removes this node and its duties, if the database answers soon.
 func (d *DB) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)

@@ -29,6 +29,7 @@ type Options struct {
 	URL     string // as for psql; may have several hosts
 	Node    string // name of this node, for people
 	Version string // of this program, for people
+	Moved   bool   // use also a state that has been moved to a file: see [DB.MarkMoved]
 }
 
 // A DB is an open database with a state. It is safe for concurrent use, except for the

@@ -8,7 +8,7 @@
 -- Says which state this is, in the only row.
 create table strongroom.state (
   one     bool primary key default true check (one),
-  version int not null, -- of these tables
+  version int not null, -- of these tables; with a mark if the state has been moved to a file
   id      text not null,
   lineage bytea not null check (octet_length(lineage) = 16)
 );

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -35,4 +36,38 @@ func TestNodeEndsWithItsTables(t *testing.T) {
 	if got, err := db.Head(t.Context()); err != nil || got != at {
 		t.Errorf("the head is %v, %v, want %v", got, err, at)
 	}
+}
+
+func TestStateThatHasMovedIsUsedOnlyToMoveItAgain(t *testing.T) {
+	url := newState(t)
+	db, options := open(t, url), postgres.Options{URL: url}
+	mark := func(want bool) {
+		t.Helper()
+		if isNew, err := db.MarkMoved(t.Context()); err != nil || isNew != want {
+			t.Errorf("MarkMoved: %v, %v, want %v", isNew, err, want)
+		}
+	}
+	usable := func(ctx context.Context) error {
+		db, err := postgres.Open(ctx, options)
+		if err == nil {
+			_, err = db.Head(ctx)
+			_ = db.Close()
+		}
+		return err
+	}
+	mark(true)
+	mark(false)
+	wantUnusable(t, db, first.At.Seq, "moved from this database to a file")
+	wantError(t, "a new node", usable(t.Context()), state.ErrDiverged)
+	options.Moved = true
+	wantError(t, "another move", usable(t.Context()), nil)
+	execute(t, url, "update strongroom.state set version = version + 1")
+	wantError(t, "another move by an old program", usable(t.Context()), state.ErrDiverged)
+	execute(t, url, "update strongroom.state set version = version - 1")
+	for range 2 {
+		wantError(t, "the end of the mark", db.UnmarkMoved(t.Context()), nil)
+	}
+	options.Moved = false
+	wantError(t, "a node afterwards", usable(t.Context()), nil)
+	mark(true)
 }
