@@ -138,7 +138,9 @@ const (
 	databaseConfig = "  postgres: {url_file: " + databaseURLFile + ", cache: " + cacheDir + "} # or url_env: NAME; node: NAME, by default the host's\n"
 )
 
-// files returns the files to create, in this order.
+// files returns the files to create, in this order. The config comes last, so that an existing
+// config means a complete installation. A state in a database comes even later, because it
+// cannot be removed again.
 func (o initOptions) files(ctx context.Context, sessionKeys, psks []byte) (files []initFile, err error) {
 	text := func(name string, content []byte) initFile {
 		return initFile{name, func(path string) error { return safefile.CreateText(path, content) }}
@@ -147,17 +149,16 @@ func (o initOptions) files(ctx context.Context, sessionKeys, psks []byte) (files
 		text(stateKeyFile, []byte(seal.NewKey().Encode()+"\n")), text(sessionKeysFile, sessionKeys), text(pskFile, psks),
 	}
 	s := config.State{Path: filepath.Join(o.dir, stateFile), Key: config.KeySource{File: filepath.Join(o.dir, stateKeyFile)}}
-	where := stateFile
-	if o.database != "" {
-		url, err := readDatabaseURL(o.database)
-		if err != nil {
-			return nil, fmt.Errorf("--postgres: %w", err)
-		}
-		files = append(files, text(databaseURLFile, url))
-		s.Path, where = "", cacheDir
-		s.Postgres = &config.Postgres{URLFile: filepath.Join(o.dir, databaseURLFile), Cache: filepath.Join(o.dir, cacheDir), Node: "init"}
+	newState := func(string) error { return app.NewState(ctx, s, version) }
+	if o.database == "" {
+		return append(files, initFile{stateFile, newState}, text(configFile, o.config())), nil
 	}
-	return append(files, initFile{where, func(string) error { return app.NewState(ctx, s, version) }}, text(configFile, o.config())), nil
+	url, err := readDatabaseURL(o.database)
+	if err != nil {
+		return nil, fmt.Errorf("--postgres: %w", err)
+	}
+	s.Path, s.Postgres = "", &config.Postgres{URLFile: filepath.Join(o.dir, databaseURLFile), Cache: filepath.Join(o.dir, cacheDir), Node: "init"}
+	return append(files, text(databaseURLFile, url), text(configFile, o.config()), initFile{cacheDir, newState}), nil
 }
 
 // readDatabaseURL reads the file that a flag names.
@@ -168,28 +169,16 @@ func readDatabaseURL(file string) ([]byte, error) {
 	return safefile.ReadPrivate(file)
 }
 
-// mayCreate returns an error if one of the files exists that are created after the state:
-// a state in a database cannot be removed again, and its key would be.
-func (o initOptions) mayCreate(paths ...string) error {
-	for _, path := range paths {
-		if _, err := os.Lstat(path); path != "" && err == nil && o.database != "" {
-			return fmt.Errorf("nothing was created: %w", &os.PathError{Op: "create", Path: path, Err: os.ErrExist})
-		}
-	}
-	return nil
-}
-
 // An initFile is a file or a directory that init creates.
 type initFile struct {
 	name string
 	make func(path string) error
 }
 
-// initialize creates all files, or none if one exists already. The config comes last, so
-// that an existing config means a complete installation.
+// initialize creates all files, or none if one exists already.
 func initialize(c *cobra.Command, o initOptions) (err error) {
-	if err := o.mayCreate(filepath.Join(o.dir, configFile), o.keysOut); err != nil {
-		return err
+	if _, err := os.Lstat(o.keysOut); o.keysOut != "" && err == nil {
+		return fmt.Errorf("nothing was created: --keys-out: %w", &os.PathError{Op: "create", Path: o.keysOut, Err: os.ErrExist})
 	}
 	var made []string
 	defer func() {
@@ -235,20 +224,17 @@ func initialize(c *cobra.Command, o initOptions) (err error) {
 			return fmt.Errorf("nothing was created: %w", err)
 		}
 		made = append(made, path)
-		made = append(made, beside(o.dir, f.name)...)
+		if f.name == stateFile {
+			made = append(made, state.Files(path)[1:]...)
+		}
 	}
-	return handOut(c, filepath.Join(o.dir, configFile), o.keysOut, fmt.Sprintf("X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk))
-}
-
-// beside returns what else is made with a file.
-func beside(dir, name string) []string {
-	switch name {
-	case stateFile:
-		return state.Files(filepath.Join(dir, stateFile))[1:]
-	case cacheDir:
-		return state.Files(config.State{Postgres: &config.Postgres{Cache: filepath.Join(dir, cacheDir)}}.File())
+	err = handOut(c, filepath.Join(o.dir, configFile), o.keysOut, fmt.Sprintf("X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk))
+	if err != nil && o.database != "" {
+		made = nil
+		return fmt.Errorf("%w: all else was created, so replace the API keys with strongroom apikey rotate: their ids are in %s and %s",
+			err, filepath.Join(o.dir, sessionKeysFile), filepath.Join(o.dir, pskFile))
 	}
-	return nil
+	return err
 }
 
 // handOut writes new API keys to standard output, or to a new file with mode 0600.
@@ -257,8 +243,8 @@ func handOut(c *cobra.Command, made, keysOut, keys string) error {
 		if err := safefile.CreateText(keysOut, []byte(keys)); err != nil {
 			return fmt.Errorf("--keys-out: %w", err)
 		}
-		_, err := fmt.Fprintf(c.ErrOrStderr(), "created %s; the API keys are in %s\n", made, keysOut)
-		return err
+		_, _ = fmt.Fprintf(c.ErrOrStderr(), "created %s; the API keys are in %s\n", made, keysOut)
+		return nil
 	}
 	_, _ = fmt.Fprintf(c.ErrOrStderr(), "created %s; these keys are shown only once:\n", made)
 	_, err := fmt.Fprint(c.OutOrStdout(), keys)

@@ -114,6 +114,16 @@ func TestInitAcceptsAnEmptyDirectory(t *testing.T) {
 // If the API keys were lost, no client could ever use the new instance.
 func TestInitCreatesNothingIfItsKeysCannotBePrinted(t *testing.T) {
 	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "strongroom")
+	mustInitWithoutOutput(t, "init", "--dir", dir)
+	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("init created files: %v", mustSnapshot(t, dir))
+	}
+}
+
+// mustInitWithoutOutput runs init, which cannot write its output, and returns its error.
+func mustInitWithoutOutput(t *testing.T, args ...string) (stderr string) {
+	t.Helper()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skip("there is no /dev/full here")
@@ -122,16 +132,13 @@ func TestInitCreatesNothingIfItsKeysCannotBePrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = full.Close() }()
-	dir := filepath.Join(t.TempDir(), "strongroom")
-	var stderr bytes.Buffer
-	cmd := command(t, "init", "--dir", dir)
-	cmd.Stdout, cmd.Stderr = full, &stderr
+	var text bytes.Buffer
+	cmd := command(t, args...)
+	cmd.Stdout, cmd.Stderr = full, &text
 	if err := cmd.Run(); err == nil {
 		t.Error("init succeeded")
 	}
-	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("init created files: %v", mustSnapshot(t, dir))
-	}
+	return text.String()
 }
 
 // Where config and keys come from another source, only the state file is

@@ -82,14 +82,34 @@ func TestEveryNodeSeesEachChangeAtOnce(t *testing.T) {
 func TestInitLeavesNoStateInADatabaseIfAFileExists(t *testing.T) {
 	t.Parallel()
 	url, dir := pgtest.Start(t).NewDatabase(t), mustTempDir(t)
-	file, keys := filepath.Join(dir, "url"), filepath.Join(dir, "api-keys")
+	file, keys, config := filepath.Join(dir, "url"), filepath.Join(dir, "api-keys"), filepath.Join(dir, "node", "strongroom.yaml")
 	mustWrite(t, file, url+"\n")
-	mustWrite(t, keys, "left from another time\n")
-	wantRefusal(t, run(t, "init", "--dir", filepath.Join(dir, "node"), "--postgres", file, "--keys-out", keys), "nothing was created", keys, "exists")
-	if err := os.Remove(keys); err != nil {
-		t.Fatal(err)
+	mustWork(t, os.Mkdir(filepath.Dir(config), 0o700))
+	for _, exists := range []string{keys, config} {
+		mustWrite(t, exists, "left from another time\n")
+		wantRefusal(t, run(t, "init", "--dir", filepath.Dir(config), "--postgres", file, "--keys-out", keys), "nothing was created", exists, "exists")
+		mustWork(t, os.Remove(exists))
 	}
-	mustRun(t, "init", "--dir", filepath.Join(dir, "node"), "--postgres", file, "--keys-out", keys)
+	mustRun(t, "init", "--dir", filepath.Dir(config), "--postgres", file, "--keys-out", keys)
+}
+
+func TestKeysOfInitThatWereNotPrintedCanBeReplaced(t *testing.T) {
+	t.Parallel()
+	dir := mustTempDir(t)
+	file, i := filepath.Join(dir, "url"), install{dir: filepath.Join(dir, "node")}
+	mustWrite(t, file, pgtest.Start(t).NewDatabase(t)+"\n")
+	stderr := mustInitWithoutOutput(t, "init", "--dir", i.dir, "--postgres", file)
+	if !strings.Contains(stderr, "apikey rotate: their ids are in "+i.path("keys/session-keys.yaml")+" and "+i.path("keys/psks.yaml")) {
+		t.Errorf("init says\n%s", stderr)
+	}
+	p := mustServe(t, i)
+	id := regexp.MustCompile(`id: (\S+)`).FindStringSubmatch(mustRead(t, i.path("keys/psks.yaml")))[1]
+	i.psk = i.mustIssue(t, "apikey", "rotate", id)
+	for deadline := time.Now().Add(patience); p.mustDo(t, "GET", app, i.pskHeader(), "").status != 200; {
+		if time.Now().After(deadline) {
+			t.Fatal("the node does not accept the new key")
+		}
+	}
 }
 
 // A node with staleness may answer without asking the database, also one that was paused.

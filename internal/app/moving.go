@@ -22,6 +22,14 @@ import (
 // rows with their MAC, and returns their number. It can be repeated: a database that has
 // this state already, without later changes, is only compared.
 func ImportState(ctx context.Context, path string, to config.State, version string) (rows int, err error) {
+	if rows, err = importFile(ctx, path, to, version); err != nil {
+		return 0, err
+	}
+	return rows, verifyCache(ctx, to, version)
+}
+
+// importFile is ImportState without the comparison.
+func importFile(ctx context.Context, path string, to config.State, version string) (rows int, err error) {
 	options, err := databaseOptions(to.Postgres, version)
 	if err != nil {
 		return 0, err
@@ -39,19 +47,19 @@ func ImportState(ctx context.Context, path string, to config.State, version stri
 			return put(r)
 		})
 	}
-	err = postgres.Import(ctx, options, dump)
-	at := file.Position()
-	if existed := errors.Is(err, postgres.ErrExists); err == nil || existed {
-		if same := isThere(ctx, options, id, at); existed && same != nil {
-			err = fmt.Errorf("%w: %w", err, same)
-		} else if existed {
+	if err = postgres.Import(ctx, options, dump); err != nil {
+		// It may have been imported before, or just now without an answer.
+		switch missing := isThere(ctx, options, id, file.Position()); {
+		case missing == nil:
 			_, err = dump(func(change.Row) error { return nil }) // to count the rows
+		case errors.Is(err, postgres.ErrExists):
+			err = fmt.Errorf("%w: %w", err, missing)
 		}
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		return 0, fmt.Errorf("state.postgres: %w", err)
 	}
-	return rows, verifyCache(ctx, to, version)
+	return rows, nil
 }
 
 // isThere returns nil if the database has this state, and no later change.

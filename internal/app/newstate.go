@@ -24,7 +24,7 @@ func NewState(ctx context.Context, s config.State, version string) error {
 		if err := NewFile(ctx, path, source); err != nil {
 			return err
 		}
-		_, err := ImportState(ctx, path, s, version)
+		_, err := importFile(ctx, path, s, version)
 		return err
 	})
 }
