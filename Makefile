@@ -212,9 +212,10 @@ nodes: ## Share an agent key's reads, revocations and rotations among three node
 linear-nodes: ## The same on three nodes, while they, their connections and the database fail
 	STRONGROOM_LINEAR_NODES=$(or $(N),20000) $(PROOF) -run TestOperationsOnThreeNodesAreLinearizable ./cmd/strongroom
 
-# Before this commit there were no packages.
-upgrades: ## Upgrade from the program of an earlier commit (FROM=), go back, and upgrade again; take over a file of format 2
-	STRONGROOM_UPGRADE_FROM=$(or $(FROM),1cc0ee4) $(PROOF) -run 'TestUpgradeKeepsEverythingAndCanBeRolledBack|TestFileOfFormat2' ./cmd/strongroom
+# Before the first commit there were no packages, and before the second one no nodes.
+upgrades: ## Upgrade from the program of an earlier commit (FROM=; of nodes: NODES_FROM=), go back, and upgrade again; take over a file of format 2
+	STRONGROOM_UPGRADE_FROM=$(or $(FROM),1cc0ee4) STRONGROOM_UPGRADE_NODES_FROM=$(or $(NODES_FROM),67fa6a5) \
+		$(PROOF) -run 'TestUpgradeKeepsEverythingAndCanBeRolledBack|TestFileOfFormat2|TestNodesAreUpgraded' ./cmd/strongroom
 
 reloads: ## Reload N=1000 times under load, every second time with a broken file
 	STRONGROOM_RELOADS=$(or $(N),1000) $(PROOF) -run TestReloadsUnderLoadFailNoRequest ./cmd/strongroom

@@ -18,14 +18,9 @@ import (
 // mustInitDatabase is mustInit for a state in a new database.
 func mustInitDatabase(t *testing.T, url string) install {
 	t.Helper()
-	dir := mustTempDir(t)
-	file := filepath.Join(dir, "url")
+	file := filepath.Join(mustTempDir(t), "url")
 	mustWrite(t, file, url+"\n")
-	lines := strings.Split(mustRun(t, "init", "--dir", filepath.Join(dir, "node"), "--postgres", file).stdout, "\n")
-	if len(lines) != 3 {
-		t.Fatalf("init printed %d lines, want 2", len(lines)-1)
-	}
-	return install{filepath.Join(dir, "node"), strings.TrimPrefix(lines[0], "X-Session-API-Key: "), strings.TrimPrefix(lines[1], "Authorization-PSK: ")}
+	return mustInitBy(t, program, "--postgres", file)
 }
 
 func TestInitWithoutItsDatabaseLeavesNothing(t *testing.T) {
@@ -320,9 +315,7 @@ func TestNodeEndsWhenTheDatabaseHasANewerSchema(t *testing.T) {
 	i := mustInitDatabase(t, url)
 	p := mustServe(t, i)
 	p.want(t, 200, "POST", app, i.pskHeader(), `{"secret_name":"db","data":[{"key":"k","value":"v"}]}`)
-	if _, err := pgtest.Query(url, "update strongroom.state set version = version + 1"); err != nil {
-		t.Fatal(err)
-	}
+	mustQuery(t, url, "update strongroom.state set version = version + 1")
 	for _, method := range []string{"GET", "DELETE"} {
 		if a, err := p.try(t, method, app+"/db", i.pskHeader(), ""); err == nil && a.status != 503 {
 			t.Errorf("%s after the change: %d %s", method, a.status, a.body)

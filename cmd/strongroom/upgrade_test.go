@@ -95,10 +95,10 @@ func TestFileOfFormat2IsTakenOverWithItsJournal(t *testing.T) {
 }
 
 // mustInitBy returns an install that another program has created.
-func mustInitBy(t *testing.T, program string) install {
+func mustInitBy(t *testing.T, program string, flags ...string) install {
 	t.Helper()
 	dir := filepath.Join(mustTempDir(t), "strongroom")
-	out := runProgram(t, program, "init", "--dir", dir)
+	out := runProgram(t, program, append([]string{"init", "--dir", dir}, flags...)...)
 	lines := strings.Split(out.stdout, "\n")
 	if out.code != 0 || len(lines) != 3 {
 		t.Fatalf("init: %s", out.stderr)
@@ -124,12 +124,12 @@ func mustRollBack(t *testing.T, state, copied string) {
 	}
 }
 
-// mustBuildCommit builds the program of a commit of this repository.
+// mustBuildCommit builds the program of a commit of this repository, which is its version.
 func mustBuildCommit(t *testing.T, commit string) string {
 	t.Helper()
 	dir := t.TempDir()
 	built := filepath.Join(dir, "strongroom")
-	script := `git archive "$1" | tar -x -C "$2" && cd "$2" && CGO_ENABLED=0 go build -buildvcs=false -o "$3" ./cmd/strongroom`
+	script := `git archive "$1" | tar -x -C "$2" && cd "$2" && CGO_ENABLED=0 go build -buildvcs=false -ldflags "-X main.version=$1" -o "$3" ./cmd/strongroom`
 	cmd := exec.Command("sh", "-c", script, "sh", commit, mustTempDir(t), built)
 	cmd.Dir = repository
 	if out, err := cmd.CombinedOutput(); err != nil {
