@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -98,10 +99,12 @@ func TestNodeKnowsHowFarItIsBehind(t *testing.T) {
 	if got := two.measure(); got.Behind != 0 {
 		t.Errorf("%d changes behind at the start", got.Behind)
 	}
-	began, release, held := time.Now(), make(chan struct{}), make(chan error, 1)
-	holding := make(chan struct{})
+	began, held := time.Now(), make(chan error, 1)
+	holding, released := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	defer release() // also after a failure
 	go func() { // applies nothing meanwhile
-		held <- two.file.Hold(func() error { close(holding); <-release; return nil })
+		held <- two.file.Hold(func() error { close(holding); <-released; return nil })
 	}()
 	<-holding
 	for range 3 {
@@ -125,7 +128,7 @@ func TestNodeKnowsHowFarItIsBehind(t *testing.T) {
 		}
 	}
 	await(3)
-	close(release)
+	release()
 	if err := <-held; err != nil {
 		t.Fatal(err)
 	}
