@@ -103,7 +103,8 @@ func TestNodeKnowsHowFarItIsBehind(t *testing.T) {
 	holding, released := make(chan struct{}), make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
 	defer release() // also after a failure
-	go func() { // applies nothing meanwhile
+	// The node applies nothing meanwhile.
+	go func() {
 		held <- two.file.Hold(func() error { close(holding); <-released; return nil })
 	}()
 	<-holding
