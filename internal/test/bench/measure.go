@@ -16,9 +16,10 @@ import (
 type results struct {
 	records  records // that requests append to the journal
 	contests []*contest
-	starts   []start   // of the server, with all secrets in it
-	loaded   memory    // of the server after the last round
-	shares   []float64 // the largest part of the PUTs of three nodes that one of them had, over the smallest, by round
+	starts   []start         // of the server, with all secrets in it
+	loaded   memory          // of the server after the last round
+	shares   []float64       // the largest part of the PUTs of three nodes that one of them had, over the smallest, by round
+	joins    []time.Duration // of new nodes, until they are ready
 }
 
 // measure fills a server with secrets, times its start, and runs the contests.

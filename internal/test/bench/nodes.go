@@ -64,7 +64,40 @@ func (res *results) nodes(ctx context.Context, opts options, binary, dir string)
 		}
 		res.shares = append(res.shares, float64(slices.Max(f.shares))/float64(max(1, slices.Min(f.shares))))
 	}
-	return nil
+	res.joins, err = f.join(ctx, opts, binary, filepath.Join(dir, "nodes-join"))
+	return err
+}
+
+// joining is the number of apps in the database that a node joins: 100,000 secrets.
+const joining = 5000
+
+// join measures the time from the exec of a node without a cache to its first 200 of
+// /readyz.
+func (f *nodeField) join(ctx context.Context, opts options, binary, dir string) (took []time.Duration, err error) {
+	say("filling a database with %d secrets, which new nodes join", joining*secretsPer)
+	in, err := f.install(ctx, options{apps: 1}, binary, dir)
+	if err != nil {
+		return nil, err
+	}
+	d := dialect{"Authorization-PSK: " + in.psk, 1}
+	if err := in.fillWith(ctx, d, d.creates(joining)[secretsPer:]); err != nil {
+		return nil, err
+	}
+	for n := range opts.rounds {
+		node, err := in.another(filepath.Join(dir, fmt.Sprint("node", n)))
+		if err != nil {
+			return nil, err
+		}
+		p, ready, err := node.timeToReady(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.stop(); err != nil {
+			return nil, err
+		}
+		took = append(took, ready)
+	}
+	return took, nil
 }
 
 func (f *nodeField) close() error {
@@ -317,5 +350,9 @@ func (p *printer) nodesBars() {
 	if len(p.res.shares) > 0 {
 		shares := slices.Clone(p.res.shares)
 		p.atMost("three nodes, PUT: the most of a node over the least", ratio{median(shares), slices.Min(shares), slices.Max(shares)}, 2)
+	}
+	if len(p.res.joins) > 0 {
+		p.printf("  a new node joins a database with %s secrets in %s to %s\n", thousands(joining*secretsPer),
+			slices.Min(p.res.joins).Round(time.Millisecond), slices.Max(p.res.joins).Round(time.Millisecond))
 	}
 }
