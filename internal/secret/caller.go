@@ -96,9 +96,26 @@ type Caller struct {
 
 	// Fresh brings this process's state up to date with the changes that other processes have
 	// made before the request; nil if no other process changes it. [Service] calls it for
-	// operations that only read. A change needs no call: it is committed only on the newest
+	// operations that read outside of a transaction. A change needs no call: it is committed only on the newest
 	// state.
 	Fresh func() error
+}
+
+// Confirm returns nil if the credential is valid, also by the changes that other processes
+// have made before the request. A handler that answers without [Service] calls it first.
+// Errors: ErrForbidden, and those of Fresh.
+func (c Caller) Confirm() error {
+	if err := c.refresh(); err != nil {
+		return err
+	}
+	return Op{Credential: c.Credential}.Check()
+}
+
+func (c Caller) refresh() error {
+	if c.Fresh == nil {
+		return nil
+	}
+	return c.Fresh()
 }
 
 // Memory is the share of the server's memory that a request may hold until it ends.

@@ -9,7 +9,7 @@ import (
 )
 
 // A change proves itself that the state was up to date; an operation that only reads has to
-// ask first.
+// ask first, and so has RevealNumber, which compares the number outside of the transaction.
 func TestOnlyReadsBringTheStateUpToDate(t *testing.T) {
 	forEveryMethod(t, func(t *testing.T, method string) {
 		var log ledger
@@ -17,7 +17,7 @@ func TestOnlyReadsBringTheStateUpToDate(t *testing.T) {
 		who := caller(grant(app, all...))
 		who.Fresh = func() error { asked++; return nil }
 		_ = call(t, secret.NewService(filled(t), &log), who, method)
-		reads := slices.ContainsFunc(log.events, func(e secret.Event) bool { return e.Action.ShowsOnly() })
+		reads := method == "RevealNumber" || slices.ContainsFunc(log.events, func(e secret.Event) bool { return e.Action.ShowsOnly() })
 		if reads != (asked > 0) {
 			t.Errorf("the state was brought up to date %d times, and there was a read: %v", asked, reads)
 		}

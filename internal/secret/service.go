@@ -257,8 +257,8 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 	if name != ref.Name && CheckName(name) == nil {
 		op.Event.NewName = name
 	}
-	if action.ShowsOnly() && caller.Fresh != nil {
-		if err := caller.Fresh(); err != nil {
+	if action.ShowsOnly() {
+		if err := caller.refresh(); err != nil {
 			return err
 		}
 	}

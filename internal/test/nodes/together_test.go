@@ -224,3 +224,29 @@ func TestRequestWaitsForMemoryThatFollowsTheFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The number of a version is compared with that of the current one, which another node may
+// have written.
+func TestVersionIsReadByItsNumberAtOnce(t *testing.T) {
+	i := install(t, newDatabase(t), 2)
+	writer, reader := i.nodes[0].service(), i.nodes[1].service()
+	ref := secret.Ref{Owner: alice, Name: "token"}
+	who := secret.Caller{
+		Subject: "s", Fresh: func() error { return i.nodes[1].request(t.Context()) },
+		Grants: []secret.Grant{{Actions: []secret.Action{secret.Create, secret.Write, secret.Reveal}, Owner: alice}},
+	}
+	for k, value := range []secret.Value{"first", "second"} {
+		if _, err := writer.Put(t.Context(), who, ref, "", nil, map[string]secret.Value{"value": value}); err != nil {
+			t.Fatal(err)
+		}
+		if _, data, err := reader.RevealNumber(t.Context(), who, ref, uint64(k+1)); err != nil || data["value"] != value {
+			t.Errorf("version %d is the %s one: %v", k+1, value, err)
+		}
+	}
+	if _, err := writer.Put(t.Context(), who, ref, "", nil, map[string]secret.Value{"value": "third"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := reader.RevealNumber(t.Context(), who, ref, 2); !errors.Is(err, secret.ErrForbidden) {
+		t.Errorf("an earlier version, without the right to administer: %v", err)
+	}
+}
