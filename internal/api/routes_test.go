@@ -24,6 +24,7 @@ import (
 	"github.com/strongroom/strongroom/internal/auth/peer"
 	"github.com/strongroom/strongroom/internal/secret"
 	"github.com/strongroom/strongroom/internal/server"
+	"github.com/strongroom/strongroom/internal/store/memory"
 )
 
 // header carries the tests' API key, in every API.
@@ -50,10 +51,11 @@ type routed interface {
 
 // apis returns all APIs by their packages, without a service of secrets: a handler that
 // calls it panics.
-func apis(t *testing.T) map[string]routed {
+func apis(t *testing.T) map[string]routed { return apisOf(t, nil, chain(t)) }
+
+func apisOf(t *testing.T, secrets *secret.Service, c auth.Chain) map[string]routed {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	secrets, c := (*secret.Service)(nil), chain(t)
 	all := map[string]routed{}
 	add := func(name string, h http.Handler, err error) {
 		if err != nil {
@@ -144,6 +146,85 @@ func TestEveryRouteWorksWithACredential(t *testing.T) {
 		}
 		if reached == 0 && name != "strongroom" && name != "sandbox" { // this key has no rights there
 			t.Errorf("%s: no request reached the secrets", name)
+		}
+	}
+}
+
+// A revocable is a credential that another node has revoked. This process learns it when it
+// asks the database, or when it appends an audit entry.
+type revocable struct{ revoked, known bool }
+
+func (r *revocable) learn() { r.known = r.revoked }
+
+func (r *revocable) Authenticate(req *http.Request) (secret.Caller, error) {
+	if r.known || req.Header.Get(header) == "" {
+		return secret.Caller{}, auth.ErrBadCredential
+	}
+	all := append(secret.Actions(), secret.Admin)
+	return secret.Caller{Subject: "s", User: "n", Sandbox: "n", Credential: r, Grants: []secret.Grant{
+		{Actions: all, Owner: secret.Owner{Kind: secret.KindUser, ID: secret.AnyID}}, {Actions: all, Owner: secret.Owner{Kind: secret.KindApp, ID: secret.AnyID}},
+	}}, nil
+}
+
+func (r *revocable) Check() error {
+	if r.known {
+		return secret.ErrForbidden
+	}
+	return nil
+}
+
+func (r *revocable) Spend(secret.Tx) error { return r.Check() }
+
+func (r *revocable) Note(secret.Event) error { return nil }
+
+func (r *revocable) Record(_ context.Context, _ secret.Event, steps ...func(secret.Tx) error) error {
+	r.learn()
+	for _, step := range steps {
+		if err := step(nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Also an answer without a secret tells whether a credential works, such as the refusal of a
+// body that is not valid.
+func TestNoRouteAnswersACredentialThatAnotherNodeHasRevoked(t *testing.T) {
+	const valid = `{"name":"N","value":"v","secret_name":"n","expected_version":"1","data":[{"key":"K","value":"v"}]}`
+	store := memory.New()
+	for _, name := range []string{"n", "N"} {
+		ref := secret.Ref{Owner: secret.User("n"), Name: name}
+		if _, err := store.Create(t.Context(), secret.Op{Ref: ref}, secret.Draft{Data: map[string]secret.Value{"value": "v"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var r revocable
+	c := auth.Chain{
+		Strategies: []auth.Strategy{&r}, Places: []auth.Place{{Header: header}}, Failures: uncounted{},
+		Fresh: func(*http.Request) error { r.learn(); return nil }, FreshByOperation: true,
+	}
+	for name, api := range apisOf(t, secret.NewService(store, &r), c) {
+		if name == "strongroom" { // asks the database before each request
+			continue
+		}
+		rejected := map[string]int{"vault": http.StatusForbidden}[name]
+		if rejected == 0 {
+			rejected = http.StatusUnauthorized
+		}
+		for _, route := range api.Routes() {
+			for _, method := range append(methods, route.Method) {
+				for _, query := range []string{"", "?list=true", "?limit=x"} {
+					for _, body := range []string{"", "{}", valid} {
+						for _, r.revoked = range []bool{true, false} {
+							r.known = false
+							got := call(api, method, path(route.Path)+query, body, key)
+							if (got == rejected) != r.revoked {
+								t.Errorf("%s: %s %s%s %s, revoked: %v: %d", name, method, route.Path, query, body, r.revoked, got)
+							}
+						}
+					}
+				}
+			}
 		}
 	}
 }

@@ -76,7 +76,8 @@ type Chain struct {
 	// Fresh brings this process's state up to date; nil if no other process changes it.
 	Fresh func(*http.Request) error
 	// FreshByOperation leaves Fresh to the operations of secret.Service, most of which do
-	// without it. Otherwise it is called before each request is authenticated.
+	// without it, and to handlers that answer without the service (secret.Caller.Confirm).
+	// Otherwise it is called before each request is authenticated.
 	FreshByOperation bool
 	// Budget bounds the memory of requests in flight; nil sets no bound.
 	Budget *Budget
@@ -145,13 +146,23 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 		caller.Fresh = sync.OnceValue(func() error { return chain.Fresh(r) })
 	}
 	err = handle(r.WithContext(WithCaller(r.Context(), caller)))
-	if secret.IsRefusal(err) && caller.Fresh != nil { // another node may have revoked the credential before the request
-		if _, _, gone := known(); gone != nil {
-			return gone
+	if err != nil && caller.Fresh != nil && !errors.Is(err, secret.ErrUnavailable) {
+		if err := stillKnown(caller, known, err); err != nil {
+			return err
 		}
 	}
 	if secret.IsRefusal(err) {
 		chain.Limits.denied(caller, now)
+	}
+	return err
+}
+
+// stillKnown returns an error if another node had revoked the credential before the request,
+// which then must not learn the reason why it has failed.
+func stillKnown(caller secret.Caller, known func() (secret.Caller, int, error), failed error) error {
+	err := caller.Confirm()
+	if err == nil && secret.IsRefusal(failed) || errors.Is(err, secret.ErrForbidden) {
+		_, _, err = known()
 	}
 	return err
 }
@@ -165,7 +176,7 @@ func (chain Chain) admit(r *http.Request, known func() (secret.Caller, int, erro
 	}
 	var caller secret.Caller
 	strategy, err := none, ErrNoCredential
-	if chain.Fresh == nil || chain.FreshByOperation {
+	if chain.Fresh == nil || chain.FreshByOperation && r.Method != http.MethodOptions { // which is no operation
 		caller, strategy, err = known()
 	}
 	if err != nil && chain.Fresh != nil { // another node may have created the credential

@@ -139,27 +139,28 @@ func (a *handlers) ListOwners(ctx context.Context, req gen.ListOwnersRequestObje
 }
 
 // ListKinds lists the kinds of owners.
-func (a *handlers) ListKinds(_ context.Context, req gen.ListKindsRequestObject) (gen.ListKindsResponseObject, error) {
+func (a *handlers) ListKinds(ctx context.Context, req gen.ListKindsRequestObject) (gen.ListKindsResponseObject, error) {
 	if err := a.mounted(req.Mount); err != nil {
 		return nil, err
 	}
 	if !isList(req.Params.List) {
 		return nil, secret.ErrNotFound
 	}
-	return a.kinds(), nil
+	return a.kinds(), auth.Caller(ctx).Confirm()
 }
 
 // ReadMount describes the mount.
-func (a *handlers) ReadMount(_ context.Context, req gen.ReadMountRequestObject) (gen.ReadMountResponseObject, error) {
+func (a *handlers) ReadMount(ctx context.Context, req gen.ReadMountRequestObject) (gen.ReadMountResponseObject, error) {
 	if err := a.mounted(req.Mount); err != nil {
 		return nil, err
 	}
-	return mount(a.Mount), nil
+	return mount(a.Mount), auth.Caller(ctx).Confirm()
 }
 
 // LookupSelf describes the caller.
 func (a *handlers) LookupSelf(ctx context.Context, _ gen.LookupSelfRequestObject) (gen.LookupSelfResponseObject, error) {
-	return self(auth.Caller(ctx)), nil
+	caller := auth.Caller(ctx)
+	return self(caller), caller.Confirm()
 }
 
 func isList(list *string) bool { return list != nil && *list == "true" }
