@@ -153,11 +153,14 @@ func (f *File) attempt(jobs []*job) (spoiler int, err error) {
 	}
 	f.rehearse(jobs) // in tests only
 	tx, spoiler, err := f.run(jobs)
-	switch {
-	case err != nil || spoiler >= 0:
-		return spoiler, err
-	case tx.writes == 0:
-		return -1, f.confirmUnchanged()
+	if err != nil {
+		return -1, err
+	}
+	if spoiler >= 0 || tx.writes == 0 { // nothing is appended, which would prove that the state was current
+		if err := f.confirmUnchanged(); err != nil {
+			return -1, err
+		}
+		return spoiler, nil
 	}
 	return -1, f.write(tx.changes(), slices.ContainsFunc(jobs, (*job).ordinary), tx.flush)
 }

@@ -231,8 +231,8 @@ func (f *File) awaitLog(ctx context.Context) error {
 // applied since.
 var errBehind = errors.New("the jobs have read an older state")
 
-// confirmUnchanged returns nil if no other node has changed the state that jobs without
-// writes have read. An append confirms this by itself. The caller has the turn.
+// confirmUnchanged returns nil if no other node has changed the state that jobs have read
+// whose writes are not appended. An append confirms this by itself. The caller has the turn.
 func (f *File) confirmUnchanged() error {
 	if f.node == nil || f.node.locked {
 		return nil
@@ -327,9 +327,9 @@ func (f *File) head(ctx context.Context, known position) (Position, error) {
 	return head, err
 }
 
-// Everywhere returns when no node begins a request without the changes that this file has
-// now. It returns at once for a file that only one process has, and if every node asks the
-// database before each request. Error: that of the context.
+// Everywhere returns when no node answers a later request without the changes that this file
+// has now. It returns at once for a file that only one process has, and if no node may read
+// an older state. Error: that of the context.
 func (f *File) Everywhere(ctx context.Context) error {
 	if f.node == nil {
 		return nil

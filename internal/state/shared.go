@@ -80,8 +80,8 @@ type SharedLog interface {
 	// Fill calls put for all rows of a snapshot of the state, in any order, and returns its
 	// description.
 	Fill(ctx context.Context, put func(change.Row) error) (Snapshot, error)
-	// Everywhere returns when no node begins a request without the changes up to this number
-	// any more. Error: that of the context.
+	// Everywhere returns when no node answers a later request without the changes up to this
+	// number. Error: that of the context.
 	Everywhere(ctx context.Context, seq uint64) error
 	// Close ends the connections.
 	Close() error

@@ -13,7 +13,7 @@ const (
 )
 
 // Everywhere implements [state.SharedLog]. A node whose last beat is older than its staleness
-// asks before each request, so a dead node is waited for at most that long.
+// asks for the head before each read, so a dead node is waited for at most that long.
 func (d *DB) Everywhere(ctx context.Context, seq uint64) error {
 	began := time.Now()
 	for {
@@ -31,8 +31,8 @@ func (d *DB) Everywhere(ctx context.Context, seq uint64) error {
 	}
 }
 
-// isBehind reports whether the node may begin a request without a change that was
-// acknowledged so long ago.
+// isBehind reports whether the node may answer a read without a change that was acknowledged
+// so long ago.
 func (n Node) isBehind(seq uint64, elapsed time.Duration) bool {
 	return !n.Self && n.Applied < seq && elapsed < n.Staleness && n.Age < n.Staleness+elapsed
 }

@@ -250,3 +250,36 @@ func TestVersionIsReadByItsNumberAtOnce(t *testing.T) {
 		t.Errorf("an earlier version, without the right to administer: %v", err)
 	}
 }
+
+// An outcome without a change, or whose change is given up, must not come from an older state.
+func TestTransactionWithoutAChangeReadsTheNewestState(t *testing.T) {
+	i := install(t, newDatabase(t), 2)
+	writer, reader := i.nodes[0].file, i.nodes[1].file
+	errMissing := errors.New("the row is missing")
+	for k, before := range []func(*state.Bucket) error{
+		func(*state.Bucket) error { return nil },
+		func(b *state.Bucket) error { return b.Put([]byte("other"), []byte("given up")) },
+	} {
+		key := fmt.Append(nil, k)
+		err := writer.Update(t.Context(), func(tx *state.Tx) error {
+			b := tx.Bucket("test")
+			return b.Put(key, []byte("value"))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = reader.Update(t.Context(), func(tx *state.Tx) error {
+			b := tx.Bucket("test")
+			if err := before(&b); err != nil {
+				return err
+			}
+			if b.Get(key) == nil {
+				return errMissing
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("outcome %d: %v", k, err)
+		}
+	}
+}
