@@ -56,7 +56,7 @@ func TestFirstBeatAllowsNoStateFromBefore(t *testing.T) {
 	go func() { beaten <- two.beat(t.Context()) }()
 	time.Sleep(500 * time.Millisecond)
 	release, held := make(chan struct{}), make(chan error, 1)
-	go func() { // no notification comes in time
+	go func() { // the node applies nothing meanwhile
 		held <- two.file.Hold(func() error { <-release; return nil })
 	}()
 	err := one.file.Update(t.Context(), func(tx *state.Tx) error {

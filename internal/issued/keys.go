@@ -216,8 +216,8 @@ func (k *Keys) retire(tx *state.Tx, id string, overlap time.Duration) error {
 	return k.write(tx, old)
 }
 
-// Revoke stops a key for good and at once. After it returns, the key authenticates no
-// caller on any node, and requests in progress change nothing and return no values. A key that no
+// Revoke stops a key for good and at once. After it returns, no node accepts a request with
+// the key, and requests in progress change nothing and return no values. A key that no
 // longer works is not changed. Error: ErrNoKey.
 func (k *Keys) Revoke(ctx context.Context, by secret.Caller, id string, agents bool) (Key, error) {
 	key, ok := k.get(id)

@@ -132,7 +132,7 @@ func (n *node) Close() (err error) {
 	return err
 }
 
-// request brings the node up to date, as before each request of a client.
+// request brings the node up to date, as before each read of a client.
 func (n *node) request(ctx context.Context) error { return n.file.Fresh(ctx, 0) }
 
 // mustVerify fails unless all nodes have the same position and one whole audit log.
