@@ -241,7 +241,7 @@ func (f *File) putMAC(tx *boltTx, until position) error {
 // [File.Altered].
 func (f *File) awaitComparison() error {
 	<-f.compared
-	return errors.Join(f.Err(), f.isAltered())
+	return errors.Join(f.fileErr(), f.isAltered())
 }
 
 func (f *File) isAltered() error {

@@ -31,6 +31,14 @@ func (f *File) Err() error {
 	}
 }
 
+// fileErr is Err for what concerns the file alone: it is nil if the database has lost changes.
+func (f *File) fileErr() error {
+	if err := f.Err(); !errors.Is(err, ErrDiverged) {
+		return err
+	}
+	return nil
+}
+
 func (f *File) breakWith(cause error) {
 	f.breaking.Do(func() {
 		f.cause = cause

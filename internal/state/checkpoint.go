@@ -127,7 +127,7 @@ func (f *File) move(patient bool) error {
 
 func (f *File) moveLocked() error {
 	g := f.gen.Load()
-	if err := f.Err(); err != nil || g.frozen == nil {
+	if err := f.fileErr(); err != nil || g.frozen == nil {
 		return err
 	}
 	for set := g.frozen.sorted(); ; {

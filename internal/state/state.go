@@ -298,9 +298,10 @@ func (f *File) Close() error {
 }
 
 // finish moves everything into bbolt and marks the state file as complete. On a full or
-// broken disk it leaves the changes in the journal.
+// broken disk it leaves the changes in the journal. The cache of a node keeps changes that
+// the database has lost, so that the node does not start again as if there had been none.
 func (f *File) finish() error {
-	if f.complete || f.Err() != nil || f.isAltered() != nil {
+	if f.complete || f.fileErr() != nil || f.isAltered() != nil {
 		return nil
 	}
 	if err := f.settle(); err != nil {

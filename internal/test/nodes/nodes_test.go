@@ -104,14 +104,7 @@ func (i *installation) join(t testing.TB, name string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.file, err = state.OpenShared(t.Context(), n.cache, db, func(id string, wrapped []byte) (state.Keys, error) {
-		n.rings, err = keyring.Unwrap(t.Context(), kek, id, wrapped)
-		if err != nil {
-			return state.Keys{}, err
-		}
-		return state.Keys{MAC: n.rings.StateKey(), Signed: n.rings.Ring().Signed()}, nil
-	})
-	if err != nil {
+	if n.file, n.rings, err = openCache(t.Context(), n.cache, db); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.rings.Follow(n.file); err != nil {
@@ -124,6 +117,16 @@ func (i *installation) join(t testing.TB, name string) *node {
 	n.Store = bolt.Open(n.file, "embedded", n.rings.Ring(), n.log, bolt.Options{Versions: 10, DeletedFor: time.Hour, PastBytes: 1 << 20})
 	t.Cleanup(func() { _ = n.Close() })
 	return n
+}
+
+func openCache(ctx context.Context, path string, db *postgres.DB) (file *state.File, rings *keyring.Keyring, err error) {
+	file, err = state.OpenShared(ctx, path, db, func(id string, wrapped []byte) (state.Keys, error) {
+		if rings, err = keyring.Unwrap(ctx, kek, id, wrapped); err != nil {
+			return state.Keys{}, err
+		}
+		return state.Keys{MAC: rings.StateKey(), Signed: rings.Ring().Signed()}, nil
+	})
+	return file, rings, err
 }
 
 // Close ends the node. Later calls do nothing.
