@@ -184,7 +184,16 @@ func diverged(at position, head Position) error {
 
 // prepare is called before the jobs of a batch run. The caller has the turn.
 func (f *File) prepare() error {
-	if f.node == nil || f.node.locked || time.Since(f.node.contended) > lockAfterConflict {
+	if f.node == nil || f.node.locked {
+		return nil
+	}
+	if f.node.log.isSilent() { // since these jobs were queued
+		if _, err := f.head(context.Background(), f.last); err != nil {
+			return err
+		}
+		f.node.log.answers()
+	}
+	if time.Since(f.node.contended) > lockAfterConflict {
 		return nil
 	}
 	err := f.receive(f.node.shared.Lock)
@@ -213,17 +222,17 @@ func (f *File) IsCache() bool { return f.node != nil }
 // Conflicts returns how often a node's changes ran again because another node was first.
 func (f *File) Conflicts() uint64 { return f.node.conflicts.Load() }
 
-// awaitLog returns when the database answers again, after an append that it has not
-// answered. A query fails sooner than an append, whose outcome must be known, and does not
-// keep other changes waiting. Errors: those of [File.Fresh].
+// awaitLog returns when the database answers, if it has not answered an append. A query
+// fails sooner than an append, whose outcome must be known, and does not keep other changes
+// waiting. Errors: those of [File.Fresh].
 func (f *File) awaitLog(ctx context.Context) error {
-	if f.node == nil || !f.node.log.silent.Load() {
+	if f.node == nil || !f.node.log.isSilent() {
 		return nil
 	}
 	if err := f.Fresh(ctx, 0); err != nil {
 		return err
 	}
-	f.node.log.silent.Store(false)
+	f.node.log.answers()
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/strongroom/strongroom/internal/state/change"
 	"github.com/strongroom/strongroom/internal/state/journal"
@@ -39,14 +40,27 @@ type nodeLog struct {
 	shared SharedLog
 	last   position
 	used   atomic.Int64
-	silent atomic.Bool // the database has not answered the last append
+	asked  atomic.Int64 // time of the first append without an answer, in milliseconds since 1970; 0 for none
 }
+
+// isSilent reports whether the database has not answered an append for a second.
+func (l *nodeLog) isSilent() bool {
+	asked := l.asked.Load()
+	return asked != 0 && time.Since(time.UnixMilli(asked)) > time.Second
+}
+
+// answers notes that the database answers.
+func (l *nodeLog) answers() { l.asked.Store(0) }
 
 func (l *nodeLog) Append(chain change.Chain, content []byte) error {
 	r := SharedRecord{Record: change.Record{Seq: l.last.seq + 1, Chain: chain, Content: content}, Before: l.last.chain}
 	_, _ = rand.Read(r.ID[:])
-	if err := l.shared.Append(context.Background(), r); err != nil {
-		l.silent.Store(errors.Is(err, ErrAway) || errors.Is(err, ErrUnknown))
+	l.asked.CompareAndSwap(0, time.Now().UnixMilli())
+	err := l.shared.Append(context.Background(), r)
+	if !errors.Is(err, ErrAway) && !errors.Is(err, ErrUnknown) {
+		l.answers()
+	}
+	if err != nil {
 		return err
 	}
 	l.received(r.Record)
