@@ -20,7 +20,7 @@ func keyringCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "keyring", Short: "Show and change the keys that encrypt the state", Args: noArgs, RunE: showHelp,
 		Long: `Show and change the keys that encrypt the state. The keyring holds the sealing keys, which encrypt records.
-It is in the state file, encrypted with the key that the config names under state.key.`,
+It is a part of the state, encrypted with the key that the config names under state.key.`,
 		Example: `  strongroom keyring show`,
 	}
 	c.AddCommand(
