@@ -96,8 +96,8 @@ func mustStartUpgrade(t *testing.T, earlier, current string) *upgrade {
 	return u
 }
 
-// Without notifications, as through PgBouncer, a node sees a change at once only because it asks
-// the database before each request.
+// Without the notifications of earlier programs, a node sees a change at once only because it
+// asks the database.
 const withoutNotifications = `do $$ begin
 	execute replace(pg_get_functiondef('strongroom.append'::regproc), 'perform pg_notify', '-- perform pg_notify');
 end $$`

@@ -57,7 +57,7 @@ func (n *node) findings(ctx context.Context) []admin.Finding {
 			found = append(found, admin.Finding{About: about, OK: true, Warning: true, Text: fmt.Sprintf(text, args...)})
 		}
 	}
-	warn(about.Took > slow, "database", "a query takes %s, and each request waits for one: use a database in the same network", about.Took.Round(time.Millisecond))
+	warn(about.Took > slow, "database", "a query takes %s, and requests wait for one: use a database in the same network", about.Took.Round(time.Millisecond))
 	warn(about.Standbys == "", "database", "no synchronous standby has to confirm a change, so a failover loses acknowledged changes: "+
 		"set synchronous_standby_names, unless the database is restored in another way")
 	if ahead := about.Ahead; ahead.Abs() > apart {
