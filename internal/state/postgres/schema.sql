@@ -3,7 +3,8 @@
 -- A newer version, also of the content of rows and changes, must be made in one transaction
 -- that first takes the lock of the function append, raises the version, and gives the function
 -- another name: running nodes of earlier programs can then append nothing, and end when they
--- next read the head.
+-- next read the head. So it keeps the columns that this query needs: seq and chain of changes,
+-- and all of state.
 
 -- Says which state this is, in the only row.
 create table strongroom.state (
