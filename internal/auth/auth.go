@@ -143,12 +143,12 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 	defer account.close()
 	caller.Memory = account
 	if chain.Fresh != nil && chain.FreshByOperation {
-		caller.Fresh = sync.OnceValue(func() error { return chain.Fresh(r) })
+		caller.Fresh = sync.OnceValue(func() error { return chain.stillKnown(r, known) })
 	}
 	err = handle(r.WithContext(WithCaller(r.Context(), caller)))
-	if err != nil && caller.Fresh != nil && !errors.Is(err, secret.ErrUnavailable) {
-		if err := stillKnown(caller, known, err); err != nil {
-			return err
+	if err != nil && !errors.Is(err, secret.ErrUnavailable) { // the reason is not for a credential that is gone
+		if gone := caller.Confirm(); gone != nil {
+			return gone
 		}
 	}
 	if secret.IsRefusal(err) {
@@ -157,13 +157,13 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 	return err
 }
 
-// stillKnown returns an error if another node had revoked the credential before the request,
-// which then must not learn the reason why it has failed.
-func stillKnown(caller secret.Caller, known func() (secret.Caller, int, error), failed error) error {
-	err := caller.Confirm()
-	if err == nil && secret.IsRefusal(failed) || errors.Is(err, secret.ErrForbidden) {
-		_, _, err = known()
+// stillKnown brings the state up to date, and returns the error for a credential that another
+// node had revoked, or that had no reads left there, before the request.
+func (chain Chain) stillKnown(r *http.Request, known func() (secret.Caller, int, error)) error {
+	if err := chain.Fresh(r); err != nil {
+		return err
 	}
+	_, _, err := known()
 	return err
 }
 

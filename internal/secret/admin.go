@@ -71,7 +71,7 @@ func (s *Service) RevealNumber(ctx context.Context, caller Caller, ref Ref, numb
 	var info Info
 	var data map[string]Value
 	err := s.admit(ctx, caller, Reveal, ref, func(ctx context.Context, op Op) (err error) {
-		if err := caller.refresh(); err != nil { // the current version decides what is needed
+		if err := caller.Confirm(); err != nil { // the current version decides what is needed
 			return err
 		}
 		if info, err = s.store.Head(ctx, ref); err != nil {

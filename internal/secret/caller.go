@@ -95,23 +95,14 @@ type Caller struct {
 	Memory Memory
 
 	// Fresh brings this process's state up to date with the changes that other processes have
-	// made before the request; nil if no other process changes it. [Service] calls it for
-	// operations that read outside of a transaction. A change needs no call: it is committed only on the newest
-	// state.
+	// made before the request, and returns an error if the credential is unknown then; nil if
+	// no other process changes the state. [Service] calls it for operations that read outside
+	// of a transaction. A change needs no call: it is committed only on the newest state.
 	Fresh func() error
 }
 
-// Confirm returns nil if the credential is valid, also by the changes that other processes
-// have made before the request. A handler that answers without [Service] calls it first.
-// Errors: ErrForbidden, and those of Fresh.
+// Confirm returns the error of Fresh. A handler that answers without [Service] calls it first.
 func (c Caller) Confirm() error {
-	if err := c.refresh(); err != nil {
-		return err
-	}
-	return Op{Credential: c.Credential}.Check()
-}
-
-func (c Caller) refresh() error {
 	if c.Fresh == nil {
 		return nil
 	}

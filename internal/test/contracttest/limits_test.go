@@ -9,10 +9,15 @@ import (
 
 // limited returns a server that admits two requests of a kind, and then none for a long time.
 func limited(t *testing.T, kind string) *server {
+	skipOnNodes(t)
+	return serve(t, set("\nauth:", "\nlimits: {"+kind+": {per_second: 0.01, burst: 2}}\n\nauth:"))
+}
+
+func skipOnNodes(t *testing.T) {
+	t.Helper()
 	if nodes() > 1 {
 		t.Skip("each node limits for itself")
 	}
-	return serve(t, set("\nauth:", "\nlimits: {"+kind+": {per_second: 0.01, burst: 2}}\n\nauth:"))
 }
 
 // tooMany checks for a 429. Its Retry-After is at most the time for one token.
@@ -80,6 +85,7 @@ func TestOneDenialTooMany(t *testing.T) {
 }
 
 func TestLimitsGoByTheAddressThatAProxyNames(t *testing.T) {
+	skipOnNodes(t)
 	s := serve(t, set("\nauth:", "\nlimits: {failures: {per_second: 0.01, burst: 1}}\n\nauth:"),
 		set("  drain: 10s", "  proxies: [127.0.0.0/8, 10.0.0.0/8]"))
 	from := func(hops string) caller { return s.stranger(t).with("X-Forwarded-For", hops) }
