@@ -122,7 +122,13 @@ func TestRevokedKeyIsLetInByNoNode(t *testing.T) {
 				if !isKnown {
 					return
 				}
-				caller.Fresh = func() error { return n.request(t.Context()) }
+				caller.Fresh = func() error { // as in package auth
+					err := n.request(t.Context())
+					if _, isKnown := n.keys.For("keys").Caller(apikey.HashOf(key)); err == nil && !isKnown {
+						return secret.ErrForbidden
+					}
+					return err
+				}
 				_, listErr := n.service().List(t.Context(), caller, alice, secret.Page{})
 				_, _, revealErr := n.service().Reveal(t.Context(), caller, secret.Ref{Owner: alice, Name: "missing"})
 				for what, err := range map[string]error{"a list": listErr, "a value": revealErr, "other answers": caller.Confirm()} {
