@@ -148,6 +148,10 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 	err = handle(r.WithContext(WithCaller(r.Context(), caller)))
 	if err != nil && !errors.Is(err, secret.ErrUnavailable) { // the reason is not for a credential that is gone
 		if gone := caller.Confirm(); gone != nil {
+			if errors.Is(gone, ErrBadCredential) { // neither an outage nor a client that has gone
+				chain.Failures.Failed(from)
+				chain.Limits.failed(from, now)
+			}
 			return gone
 		}
 	}

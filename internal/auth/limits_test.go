@@ -266,6 +266,9 @@ func TestCredentialIsLookedUpAgainBeforeAnErrorIsAnswered(t *testing.T) {
 				want = auth.ErrBadCredential
 			}
 			wantError(t, try(chain, r, failed), want)
+			if got := len(*chain.Failures.(*counted)); (got == 1) != isRevoked {
+				t.Errorf("revoked: %v: %d failed authentications", isRevoked, got)
+			}
 		}
 	}
 	chain, _ := limited(none, none, none)
