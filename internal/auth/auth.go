@@ -162,9 +162,10 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 }
 
 // stillKnown brings the state up to date, and returns the error for a credential that another
-// node had revoked, or that had no reads left there, before the request.
+// node had revoked, or that had no reads left there, before the request. A client that has
+// closed its side of the connection still gets its answer.
 func (chain Chain) stillKnown(r *http.Request, known func() (secret.Caller, int, error)) error {
-	if err := chain.Fresh(r); err != nil {
+	if err := chain.Fresh(r.WithContext(context.WithoutCancel(r.Context()))); err != nil {
 		return err
 	}
 	_, _, err := known()

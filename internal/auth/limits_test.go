@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -281,6 +282,10 @@ func TestCredentialIsLookedUpAgainBeforeAnErrorIsAnswered(t *testing.T) {
 	wantError(t, try(chain, from("192.0.2.1:1", "ann"), secret.ErrExists), secret.ErrUnavailable)
 	chain.Fresh = func(*http.Request) error { t.Error("asked once more after an outage"); return nil }
 	wantError(t, try(chain, from("192.0.2.1:1", "ann"), secret.ErrUnavailable), secret.ErrUnavailable)
+	closed, closing := context.WithCancel(t.Context())
+	closing()
+	chain.Fresh = func(r *http.Request) error { return r.Context().Err() }
+	wantError(t, try(chain, from("192.0.2.1:1", "ann").WithContext(closed), secret.ErrExists), secret.ErrExists)
 }
 
 // revocable is the credential of a request while it is not "bad".
