@@ -75,12 +75,15 @@ const joining = 5000
 // /readyz.
 func (f *nodeField) join(ctx context.Context, opts options, binary, dir string) (took []time.Duration, err error) {
 	say("filling a database with %d secrets, which new nodes join", joining*secretsPer)
-	in, err := f.install(ctx, options{apps: 1}, binary, dir)
+	in, url, err := f.install(ctx, options{apps: 1}, binary, dir)
 	if err != nil {
 		return nil, err
 	}
 	d := dialect{"Authorization-PSK: " + in.psk, 1}
 	if err := in.fillWith(ctx, d, d.creates(joining)[secretsPer:]); err != nil {
+		return nil, err
+	}
+	if err := in.fold(ctx, url); err != nil {
 		return nil, err
 	}
 	for n := range opts.rounds {
@@ -92,7 +95,8 @@ func (f *nodeField) join(ctx context.Context, opts options, binary, dir string) 
 		if err != nil {
 			return nil, err
 		}
-		if err := p.stop(); err != nil {
+		_, err = ask(p.address, d.request("GET", listPath(joining-1)+"/"+secretName(secretsPer-1), ""))
+		if err := errors.Join(err, p.stop()); err != nil {
 			return nil, err
 		}
 		took = append(took, ready)
@@ -139,14 +143,14 @@ func (f *nodeField) open(ctx context.Context, opts options, binary, dir string) 
 	if f.embedded, err = f.start(ctx, file); err != nil {
 		return nil, err
 	}
-	one, err := f.install(ctx, opts, binary, filepath.Join(dir, "nodes-one"))
+	one, _, err := f.install(ctx, opts, binary, filepath.Join(dir, "nodes-one"))
 	if err != nil {
 		return nil, err
 	}
 	if f.one, err = f.start(ctx, one); err != nil {
 		return nil, err
 	}
-	three, err := f.install(ctx, opts, binary, filepath.Join(dir, "nodes-three"))
+	three, _, err := f.install(ctx, opts, binary, filepath.Join(dir, "nodes-three"))
 	if err != nil {
 		return nil, err
 	}
@@ -168,24 +172,40 @@ func (f *nodeField) open(ctx context.Context, opts options, binary, dir string) 
 }
 
 // install makes a state in a new database and fills it.
-func (f *nodeField) install(ctx context.Context, opts options, binary, dir string) (*installation, error) {
-	url, err := f.server.CreateDatabase()
-	if err != nil {
-		return nil, err
+func (f *nodeField) install(ctx context.Context, opts options, binary, dir string) (in *installation, url string, err error) {
+	if url, err = f.server.CreateDatabase(); err != nil {
+		return nil, "", err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	file := filepath.Join(dir, "url")
 	if err := os.WriteFile(file, []byte(url+"\n"), 0o600); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	in, err := install(ctx, binary, dir, "--postgres", file)
-	if err != nil {
-		return nil, err
+	if in, err = install(ctx, binary, dir, "--postgres", file); err != nil {
+		return nil, "", err
 	}
 	d := dialect{"Authorization-PSK: " + in.psk, opts.apps}
-	return in, in.fillWith(ctx, d, d.creates(opts.apps))
+	return in, url, in.fillWith(ctx, d, d.creates(opts.apps))
+}
+
+// fold runs a node until it has brought the rows in the database up to date, which it does
+// every 30 seconds. A new node then begins with rows, not with changes.
+func (in *installation) fold(ctx context.Context, url string) error {
+	p, err := in.start(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return errors.Join(err, p.stop())
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	for isFolded := false; err == nil && !isFolded; time.Sleep(100 * time.Millisecond) {
+		err = conn.QueryRow(ctx, "select (select seq from strongroom.folded) > (select max(seq) from strongroom.changes) - 100").Scan(&isFolded)
+	}
+	return errors.Join(err, p.stop())
 }
 
 // another returns an installation of another node on the same database.
