@@ -82,6 +82,7 @@ func (f *field) addRival(ctx context.Context, opts options, dir string) error {
 	if err := in.fill(ctx, f.rivals); err != nil {
 		return err
 	}
+	in.delay = opts.delay
 	f.rival, err = f.add(in.start(ctx))
 	return err
 }
