@@ -81,7 +81,7 @@ func (f *File) commit(batch []*job) {
 			left = slices.Delete(left, spoiler, spoiler+1)
 		case errors.Is(err, ErrConflict):
 			f.noteConflict()
-		case errors.Is(err, errBehind): // and no longer is
+		case errors.Is(err, errBehind): // the newer changes have been applied
 		case errors.Is(err, ErrFull):
 			failed = err
 			left = withReserve(left)

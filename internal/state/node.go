@@ -187,11 +187,8 @@ func (f *File) prepare() error {
 	if f.node == nil || f.node.locked {
 		return nil
 	}
-	if f.node.log.isSilent() { // since these jobs were queued
-		if _, err := f.head(context.Background(), f.last); err != nil {
-			return err
-		}
-		f.node.log.answers()
+	if err := f.awaitLog(context.Background(), f.last); err != nil { // since these jobs were queued
+		return err
 	}
 	if time.Since(f.node.contended) > lockAfterConflict {
 		return nil
@@ -224,12 +221,12 @@ func (f *File) Conflicts() uint64 { return f.node.conflicts.Load() }
 
 // awaitLog returns when the database answers, if it has not answered an append. A query
 // fails sooner than an append, whose outcome must be known, and does not keep other changes
-// waiting. Errors: those of [File.Fresh].
-func (f *File) awaitLog(ctx context.Context) error {
+// waiting. Errors: ErrAway, ErrDiverged and that of ctx.
+func (f *File) awaitLog(ctx context.Context, known position) error {
 	if f.node == nil || !f.node.log.isSilent() {
 		return nil
 	}
-	if err := f.Fresh(ctx, 0); err != nil {
+	if _, err := f.head(ctx, known); err != nil {
 		return err
 	}
 	f.node.log.answers()

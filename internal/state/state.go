@@ -216,7 +216,7 @@ func (f *File) do(ctx context.Context, j *job) (err error) {
 	if err := f.isAltered(); err != nil {
 		return err
 	}
-	if err := f.awaitLog(ctx); err != nil {
+	if err := f.awaitLog(ctx, f.gen.Load().at); err != nil {
 		return err
 	}
 	if f.traced != nil {
