@@ -257,9 +257,9 @@ func (s *Service) admitRename(ctx context.Context, caller Caller, action Action,
 	if name != ref.Name && CheckName(name) == nil {
 		op.Event.NewName = name
 	}
-	// Op.Check accepts an agent key without reads left, so one that may write is looked up
+	// Op.Check accepts an agent key without reads left, so one that writes back is looked up
 	// again, too.
-	if action.ShowsOnly() || len(caller.WriteBack) > 0 {
+	if action.ShowsOnly() || action == Write && len(caller.WriteBack) > 0 {
 		if err := caller.Confirm(); err != nil {
 			return err
 		}
