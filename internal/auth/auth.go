@@ -146,17 +146,23 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 		caller.Fresh = sync.OnceValue(func() error { return chain.stillKnown(r, known) })
 	}
 	err = handle(r.WithContext(WithCaller(r.Context(), caller)))
-	if err != nil && !errors.Is(err, secret.ErrUnavailable) { // the reason is not for a credential that is gone
-		if gone := caller.Confirm(); gone != nil {
-			if errors.Is(gone, ErrBadCredential) { // neither an outage nor a client that has gone
-				chain.Failures.Failed(from)
-				chain.Limits.failed(from, now)
-			}
+	if err != nil && !errors.Is(err, secret.ErrUnavailable) { // a revoked credential must not learn the reason
+		if gone := chain.confirm(caller, now); gone != nil {
 			return gone
 		}
 	}
 	if secret.IsRefusal(err) {
 		chain.Limits.denied(caller, now)
+	}
+	return err
+}
+
+// confirm returns the error of Caller.Confirm, and counts it unless it is one of the database.
+func (chain Chain) confirm(caller secret.Caller, now time.Time) error {
+	err := caller.Confirm()
+	if errors.Is(err, ErrBadCredential) {
+		chain.Failures.Failed(caller.From)
+		chain.Limits.failed(caller.From, now)
 	}
 	return err
 }
