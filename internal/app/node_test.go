@@ -39,6 +39,25 @@ func mustJoin(t *testing.T, dir, url string, staleness time.Duration) *node {
 	return n
 }
 
+// hold keeps the node from applying changes until release is called, also by the end of the
+// test: a node that is held cannot be closed.
+func (n *node) hold(t *testing.T) (release func()) {
+	t.Helper()
+	holding, released, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- n.file.Hold(func() error { close(holding); <-released; return nil })
+	}()
+	<-holding
+	release = sync.OnceFunc(func() {
+		close(released)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(release)
+	return release
+}
+
 // A revocation does not wait for a node that has said nothing yet, or not for long, so what
 // that node says first must not let it use an older state.
 func TestFirstBeatAllowsNoStateFromBefore(t *testing.T) {
@@ -55,10 +74,7 @@ func TestFirstBeatAllowsNoStateFromBefore(t *testing.T) {
 	beaten := make(chan error, 1)
 	go func() { beaten <- two.beat(t.Context()) }()
 	time.Sleep(500 * time.Millisecond)
-	release, held := make(chan struct{}), make(chan error, 1)
-	go func() { // the node applies nothing meanwhile
-		held <- two.file.Hold(func() error { <-release; return nil })
-	}()
+	release := two.hold(t)
 	err := one.file.Update(t.Context(), func(tx *state.Tx) error {
 		b := tx.Bucket("test")
 		return b.Put([]byte("key"), []byte("revoked"))
@@ -79,11 +95,9 @@ func TestFirstBeatAllowsNoStateFromBefore(t *testing.T) {
 	if err := two.fresh(soon); err == nil && two.file.Position().Seq < want {
 		t.Errorf("a request begins at change %d, and change %d counts everywhere", two.file.Position().Seq, want)
 	}
-	close(release)
-	for _, done := range []<-chan error{held, beaten} {
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
+	release()
+	if err := <-beaten; err != nil {
+		t.Fatal(err)
 	}
 	if two.allowed() == 0 {
 		t.Error("the node must ask the database although it has told the others")
@@ -99,15 +113,7 @@ func TestNodeKnowsHowFarItIsBehind(t *testing.T) {
 	if got := two.measure(); got.Behind != 0 {
 		t.Errorf("%d changes behind at the start", got.Behind)
 	}
-	began, held := time.Now(), make(chan error, 1)
-	holding, released := make(chan struct{}), make(chan struct{})
-	release := sync.OnceFunc(func() { close(released) })
-	defer release() // also after a failure
-	// The node applies nothing meanwhile.
-	go func() {
-		held <- two.file.Hold(func() error { close(holding); <-released; return nil })
-	}()
-	<-holding
+	began, release := time.Now(), two.hold(t)
 	for range 3 {
 		err := one.file.Update(t.Context(), func(tx *state.Tx) error {
 			b := tx.Bucket("test")
@@ -130,9 +136,6 @@ func TestNodeKnowsHowFarItIsBehind(t *testing.T) {
 	}
 	await(3)
 	release()
-	if err := <-held; err != nil {
-		t.Fatal(err)
-	}
 	await(0)
 	if answered := two.measure().Answered; answered.Before(began.Add(-time.Second)) {
 		t.Errorf("the database answered last at %v, before %v", answered, began)
