@@ -23,8 +23,8 @@ type adminClient struct {
 	out *cobra.Command
 }
 
-// file names the file of the state for people.
-func (a *adminClient) file() string {
+// fileKind names the file of the state for people.
+func (a *adminClient) fileKind() string {
 	if a.cfg.State.Postgres != nil {
 		return "cache"
 	}

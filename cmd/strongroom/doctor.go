@@ -26,7 +26,7 @@ func compactCommand() *cobra.Command {
 			if err := refusal(resp, err); err != nil {
 				return err
 			}
-			return a.printf("the %s had %d KiB and now has %d KiB\n", a.file(), resp.JSON200.Before>>10, resp.JSON200.After>>10)
+			return a.printf("the %s had %d KiB and now has %d KiB\n", a.fileKind(), resp.JSON200.Before>>10, resp.JSON200.After>>10)
 		}),
 		"Return unused space in the state file, or in the cache of a node, to the disk, while the server runs or not.",
 		`  strongroom compact`)

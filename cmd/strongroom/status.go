@@ -35,7 +35,7 @@ func showStatus(ctx context.Context, a *adminClient, _ []string) error {
 	}
 	switch s := resp.JSON200; {
 	case !s.Serving:
-		return fmt.Errorf("%w on this %s", errNotRunning, a.file())
+		return fmt.Errorf("%w on this %s", errNotRunning, a.fileKind())
 	case s.Config.Problem != "":
 		return errors.New("the config is invalid; the previous one stays in force: " + s.Config.Problem)
 	}

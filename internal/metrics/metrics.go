@@ -117,8 +117,8 @@ func (m *Metrics) Committed(changes int, took time.Duration, outcome string) {
 	m.commitChanges.Observe(float64(changes))
 }
 
-// Queries returns the function that observes queries of the database that nodes share. Only
-// then they have series. Call it once.
+// Queries adds the series about queries of the database that nodes share, and returns the
+// function that observes a query. Call it at most once.
 func (m *Metrics) Queries() func(took time.Duration) {
 	m.registry.MustRegister(m.queryTime) // as in New
 	return func(took time.Duration) { m.queryTime.Observe(took.Seconds()) }
