@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -74,6 +75,9 @@ func (n *node) run(ctx context.Context) {
 	all.Go(func() { n.every(ctx, n.beatEvery(), "telling the other nodes", n.beat) })
 	all.Go(func() { n.every(ctx, foldEvery, "folding changes in the database", n.foldOnDuty) })
 	all.Wait()
+	soon, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = n.file.LeaveLease(soon) // or the next node waits
 }
 
 // beatEvery is less than the staleness, which needs a beat within that time.
@@ -102,19 +106,33 @@ func (n *node) every(ctx context.Context, interval time.Duration, doing string, 
 
 func (n *node) beat(ctx context.Context) error {
 	began := time.Now()
-	err := n.file.Fresh(ctx, 0)
+	err := n.file.Confirm(ctx)
 	if err == nil {
 		err = n.Beat(ctx, n.file.Applied(), n.staleness)
 	}
 	if err == nil && n.staleness > 0 && n.allowed() == 0 {
-		err = n.file.Fresh(ctx, 0) // revocations did not wait for this node until now
+		err = n.file.Confirm(ctx) // revocations did not wait for this node until now
 	}
 	if err == nil {
 		n.mu.Lock()
 		n.beaten = began
 		n.mu.Unlock()
+		err = n.takeLease(ctx)
 	}
 	return err
+}
+
+// takeLease lets this node read without asking the database if it is alone.
+func (n *node) takeLease(ctx context.Context) error {
+	if !n.file.MayTakeLease() {
+		return nil
+	}
+	nodes, err := n.Nodes(ctx)
+	isOther := func(o postgres.Node) bool { return !o.Self && o.Age < state.AloneFor }
+	if err != nil || slices.ContainsFunc(nodes, isOther) {
+		return err
+	}
+	return n.file.TakeLease(ctx)
 }
 
 // foldOnDuty folds if no other node has done so lately.

@@ -240,7 +240,7 @@ func (f *File) append(set []change.Row, next position, flush bool) error {
 		f.flushLater(set)
 		return nil
 	}
-	if f.hasLater.Load() {
+	if f.node == nil && f.hasLater.Load() {
 		return f.settleMeanwhile(set)
 	}
 	return f.settle()

@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -27,6 +28,7 @@ const lockAfterConflict = 3 * time.Second
 
 // A node is the part of a [File] that a shared log needs.
 type node struct {
+	id        string // random
 	shared    SharedLog
 	log       *nodeLog
 	contended time.Time // time of the last conflict; guarded by the turn
@@ -36,7 +38,9 @@ type node struct {
 	conflicts atomic.Uint64
 
 	mu        sync.Mutex
-	confirmed time.Time // when the last query of the head began that the file has followed
+	confirmed time.Time // see confirm
+	met       time.Time // when a change of another node came, or this node was opened
+	lease     lease
 }
 
 // OpenShared opens a node's cache at the path, and creates or replaces it if it is missing,
@@ -118,8 +122,9 @@ func (f *File) joinLog(h header, unlock Unlock) error {
 		return errForeignCache
 	}
 	log := &nodeLog{shared: shared, last: h.applied}
-	f.log, f.node = log, &node{shared: shared, log: log}
 	began := time.Now()
+	f.log, f.node = log, &node{id: rand.Text(), shared: shared, log: log, met: began}
+	log.appended = f.node.confirm
 	head, err := shared.Head(context.Background())
 	if err != nil {
 		return err
@@ -131,8 +136,11 @@ func (f *File) joinLog(h header, unlock Unlock) error {
 	if err == nil {
 		err = f.authenticate(h, records, unlock)
 	}
+	if err == nil {
+		err = f.followLease()
+	}
 	f.node.confirmed = began
-	f.node.told.Store(f.gen.Load().at.seq) // there are no watchers yet
+	f.node.told.Store(f.gen.Load().at.seq) // there are no other watchers yet
 	return err
 }
 
@@ -190,15 +198,29 @@ func (f *File) prepare() error {
 	if err := f.awaitLog(context.Background(), f.last); err != nil { // since these jobs were queued
 		return err
 	}
-	if time.Since(f.node.contended) > lockAfterConflict {
-		return nil
+	for {
+		if err := f.endLease(); err != nil || time.Since(f.node.contended) > lockAfterConflict {
+			return err
+		}
+		if err := f.lock(); err != nil {
+			return err
+		}
+		if _, exists := f.node.leaseOfOther(); !exists {
+			return nil
+		}
+		f.release()
 	}
+}
+
+// lock keeps other nodes from appending until the next append, or release, and applies their
+// changes.
+func (f *File) lock() error {
 	err := f.receive(f.node.shared.Lock)
 	f.node.locked = err == nil
 	return err
 }
 
-// release ends what prepare began.
+// release ends a lock.
 func (f *File) release() {
 	if f.node != nil && f.node.locked {
 		f.node.shared.Unlock()
@@ -240,7 +262,7 @@ var errBehind = errors.New("the jobs have read an older state")
 // confirmUnchanged returns nil if no other node has changed the state that jobs have read
 // whose writes are not appended. An append confirms this by itself. The caller has the turn.
 func (f *File) confirmUnchanged() error {
-	if f.node == nil || f.node.locked {
+	if f.node == nil || f.node.locked || f.node.isConfirmed(0) {
 		return nil
 	}
 	head, err := f.head(context.Background(), f.last)
@@ -292,23 +314,29 @@ func (f *File) apply(r SharedRecord) error {
 		}
 	}
 	f.node.log.received(record)
+	f.node.meet()
 	f.last = next
 	f.unflushed = append(f.unflushed, unflushed{set, next})
 	return nil
 }
 
 // Fresh returns when the file has all changes that were acknowledged anywhere before the
-// call. It does not ask the database again within the staleness after a query that
-// confirmed this. It returns nil at once for a file that only one process has.
-// Errors: ErrAway, those of ctx and of [File.Err].
+// call. It does not ask the database while this node holds the lease, or within the
+// staleness after this was confirmed. It returns nil at once for a file that only one process
+// has. Errors: ErrAway, those of ctx and of [File.Err].
 func (f *File) Fresh(ctx context.Context, staleness time.Duration) error {
 	if f.node == nil {
 		return nil
 	}
-	began := time.Now()
-	if staleness > 0 && began.Sub(f.node.confirmedAt()) < staleness {
+	if f.node.isConfirmed(staleness) {
 		return f.Err()
 	}
+	return f.Confirm(ctx)
+}
+
+// Confirm is Fresh, but always asks the database. The file must be a node's.
+func (f *File) Confirm(ctx context.Context) error {
+	began := time.Now()
 	head, err := f.head(ctx, f.gen.Load().at)
 	if err != nil {
 		return err
@@ -341,20 +369,6 @@ func (f *File) Everywhere(ctx context.Context) error {
 		return nil
 	}
 	return f.node.shared.Everywhere(ctx, f.gen.Load().at.seq)
-}
-
-func (n *node) confirmedAt() time.Time {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.confirmed
-}
-
-func (n *node) confirm(at time.Time) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if at.After(n.confirmed) {
-		n.confirmed = at
-	}
 }
 
 // Applied returns the number of the last change that a node's file has, and everything

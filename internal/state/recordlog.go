@@ -37,10 +37,12 @@ const nodeLogBytes = 16 << 20
 // they are appended, and stay in the database. Its size counts only the change sets since
 // the last checkpoint.
 type nodeLog struct {
-	shared SharedLog
-	last   position
-	used   atomic.Int64
-	asked  atomic.Int64 // time of the first append without an answer, in milliseconds since 1970; 0 for none
+	shared   SharedLog
+	appended func(began time.Time) // called after an append
+	last     position
+	tried    atomic.Uint64 // number of the last record that the database may have
+	used     atomic.Int64
+	asked    atomic.Int64 // time of the first append without an answer, in milliseconds since 1970; 0 for none
 }
 
 // isSilent reports whether the database has not answered an append for a second.
@@ -55,7 +57,9 @@ func (l *nodeLog) answers() { l.asked.Store(0) }
 func (l *nodeLog) Append(chain change.Chain, content []byte) error {
 	r := SharedRecord{Record: change.Record{Seq: l.last.seq + 1, Chain: chain, Content: content}, Before: l.last.chain}
 	_, _ = rand.Read(r.ID[:])
-	l.asked.CompareAndSwap(0, time.Now().UnixMilli())
+	l.tried.Store(r.Seq)
+	began := time.Now()
+	l.asked.CompareAndSwap(0, began.UnixMilli())
 	err := l.shared.Append(context.Background(), r)
 	if !errors.Is(err, ErrAway) && !errors.Is(err, ErrUnknown) {
 		l.answers()
@@ -64,6 +68,7 @@ func (l *nodeLog) Append(chain change.Chain, content []byte) error {
 		return err
 	}
 	l.received(r.Record)
+	l.appended(began)
 	return nil
 }
 

@@ -43,6 +43,7 @@ type installation struct {
 // A node is a store with its file, keys and audit log.
 type node struct {
 	*bolt.Store
+	db    *postgres.DB
 	cache string
 	file  *state.File
 	rings *keyring.Keyring
@@ -100,11 +101,11 @@ func openLog(file *state.File, rings *keyring.Keyring) *audit.Log {
 func (i *installation) join(t testing.TB, name string) *node {
 	t.Helper()
 	n := &node{cache: filepath.Join(i.caches, name)}
-	db, err := postgres.Open(t.Context(), postgres.Options{URL: i.url, Node: name})
-	if err != nil {
+	var err error
+	if n.db, err = postgres.Open(t.Context(), postgres.Options{URL: i.url, Node: name}); err != nil {
 		t.Fatal(err)
 	}
-	if n.file, n.rings, err = openCache(t.Context(), n.cache, db); err != nil {
+	if n.file, n.rings, err = openCache(t.Context(), n.cache, n.db); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.rings.Follow(n.file); err != nil {

@@ -1,0 +1,202 @@
+package nodes_test
+
+import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/strongroom/strongroom/internal/state"
+)
+
+// A register is a number in the state that only grows.
+type register []byte
+
+func (r register) of(t *testing.T, n *node) (value uint64) {
+	err := n.file.View(func(tx *state.Tx) error {
+		b := tx.Bucket("test")
+		if v := b.Get(r); v != nil {
+			value = binary.BigEndian.Uint64(v)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return value
+}
+
+func (r register) read(t *testing.T, n *node) uint64 {
+	if err := n.request(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return r.of(t, n)
+}
+
+func (r register) raise(t *testing.T, n *node) (value uint64) {
+	err := n.file.Update(t.Context(), func(tx *state.Tx) error {
+		b := tx.Bucket("test")
+		value = 1
+		if v := b.Get(r); v != nil {
+			value = binary.BigEndian.Uint64(v) + 1
+		}
+		return b.Put(r, binary.BigEndian.AppendUint64(nil, value))
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return value
+}
+
+func (n *node) mustTakeLease(t *testing.T) {
+	t.Helper()
+	if err := n.file.TakeLease(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// asked returns a counter of the node's queries of the head.
+func (n *node) asked() *atomic.Int64 {
+	count := new(atomic.Int64)
+	n.db.ObserveHead(func(time.Duration) { count.Add(1) })
+	return count
+}
+
+func TestHolderOfTheLeaseReadsWithoutAsking(t *testing.T) {
+	t.Parallel()
+	i, counter := install(t, newDatabase(t), 2), register("counter")
+	n, other := i.nodes[0], i.nodes[1]
+	if n.file.MayTakeLease() {
+		t.Error("a node that has just started may take the lease, but others can start too")
+	}
+	for began := time.Now(); !n.file.MayTakeLease(); time.Sleep(100 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatal("a node that meets no other one may not take the lease")
+		}
+	}
+	asked := n.asked()
+	n.mustTakeLease(t)
+	if n.file.MayTakeLease() {
+		t.Error("the holder may take the lease")
+	}
+	for range 100 {
+		if got, want := counter.read(t, n), counter.raise(t, n)-1; got != want {
+			t.Fatalf("read %d, want %d", got, want)
+		}
+	}
+	if got := asked.Load(); got > 5 { // if it was held up for a second
+		t.Errorf("the holder has asked the database %d times in 100 reads and changes", got)
+	}
+	time.Sleep(1200 * time.Millisecond)
+	before := asked.Load()
+	if counter.read(t, n); asked.Load() == before {
+		t.Error("the holder reads without asking for more than a second")
+	}
+	counter.raise(t, other)
+	counter.read(t, n)
+	if before = asked.Load(); counter.read(t, n) != 101 || asked.Load() == before {
+		t.Error("a node whose lease another one has ended does not ask the database")
+	}
+	if n.file.MayTakeLease() {
+		t.Error("a node that has just met another one may take the lease")
+	}
+}
+
+// Each round, one node takes the lease, and another one ends it.
+func TestChangesCountOnTheHolderOfTheLease(t *testing.T) {
+	t.Parallel()
+	i, counter := install(t, newDatabase(t), 3), register("counter")
+	var acknowledged atomic.Uint64
+	var all sync.WaitGroup
+	over := make(chan struct{})
+	for _, n := range i.nodes {
+		all.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				want := acknowledged.Load()
+				if got := counter.read(t, n); got < want {
+					t.Errorf("a node reads %d after %d was acknowledged", got, want)
+					return
+				}
+			}
+		})
+	}
+	for round := range 6 {
+		holder, other := i.nodes[round%3], i.nodes[(round+1)%3]
+		holder.mustTakeLease(t)
+		if round%2 == 1 { // the holder has confirmed it just now
+			counter.read(t, holder)
+		}
+		began := time.Now()
+		for range 20 {
+			acknowledged.Store(counter.raise(t, other))
+		}
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("the first change behind a lease took %v", took)
+		}
+	}
+	close(over)
+	all.Wait()
+}
+
+// Other nodes show a change as soon as the database has it, so the holder must not read
+// without it, although the change is its own and not acknowledged yet.
+func TestHolderOfTheLeaseShowsWhatOthersShow(t *testing.T) {
+	t.Parallel()
+	i, counter := install(t, newDatabase(t), 2), register("counter")
+	holder, other := i.nodes[0], i.nodes[1]
+	holder.mustTakeLease(t)
+	over := time.Now().Add(3 * time.Second)
+	var all sync.WaitGroup
+	all.Go(func() {
+		for time.Now().Before(over) {
+			counter.raise(t, holder)
+		}
+	})
+	for time.Now().Before(over) {
+		want := counter.read(t, other)
+		if got := counter.read(t, holder); got < want {
+			t.Errorf("the holder reads %d, and another node has read %d before", got, want)
+			break
+		}
+	}
+	all.Wait()
+}
+
+// A holder that has died has not given up the lease.
+func TestLeaseOfADeadNodeIsOver(t *testing.T) {
+	t.Parallel()
+	i, counter := install(t, newDatabase(t), 2), register("counter")
+	i.nodes[0].mustTakeLease(t)
+	if err := i.nodes[0].file.LeaveLease(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	counter.raise(t, i.nodes[1])
+	if took := time.Since(began); took > 900*time.Millisecond {
+		t.Errorf("a change waits %v for a lease that was given up", took)
+	}
+	i.nodes[0].mustTakeLease(t)
+	if err := i.nodes[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+	began = time.Now()
+	counter.raise(t, i.nodes[1])
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("a change waits only %v for a node that could still read", took)
+	}
+	i.nodes[1].mustTakeLease(t)
+	asked := i.nodes[1].asked()
+	if counter.read(t, i.nodes[1]); asked.Load() > 0 {
+		t.Error("the next holder asks the database")
+	}
+	third := i.join(t, "third")
+	if counter.raise(t, third); counter.read(t, i.nodes[1]) != 3 {
+		t.Error("the second holder does not see the change of a node that joined")
+	}
+}
