@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/strongroom/strongroom/internal/state"
 	"github.com/strongroom/strongroom/internal/test/pgtest"
 )
 
@@ -38,6 +39,29 @@ var outages = []outage{
 		p.signal(syscall.SIGSTOP)
 		pause(random, 5000)
 		p.signal(syscall.SIGCONT)
+	}},
+	{"a node is alone", func(_ *testing.T, f *fleet, random *rand.Rand) {
+		_, comeBack := f.leaveAlone(random)
+		pause(random, 2000)
+		comeBack()
+	}},
+	{"a node was alone, and is paused", func(_ *testing.T, f *fleet, random *rand.Rand) {
+		alone, comeBack := f.leaveAlone(random)
+		alone.process.Load().signal(syscall.SIGSTOP)
+		comeBack()
+		pause(random, 5000)
+		alone.process.Load().signal(syscall.SIGCONT)
+	}},
+	{"a node was alone, and loses the database", func(_ *testing.T, f *fleet, random *rand.Rand) {
+		alone, comeBack := f.leaveAlone(random)
+		for _, p := range alone.proxies {
+			p.Stall(true)
+		}
+		comeBack()
+		pause(random, 5000)
+		for _, p := range alone.proxies {
+			p.Stall(false)
+		}
 	}},
 	{"connections are cut at random", func(_ *testing.T, f *fleet, random *rand.Rand) {
 		f.eachProxy(func(p *pgtest.Proxy) { p.CutAtRandom(0.02) })
@@ -105,6 +129,21 @@ var outages = []outage{
 }
 
 func (f *fleet) anyNode(random *rand.Rand) *member { return f.nodes[random.IntN(len(f.nodes))] }
+
+// leaveAlone pauses all nodes but one, until that one reads without asking the database.
+func (f *fleet) leaveAlone(random *rand.Rand) (alone *member, comeBack func()) {
+	alone = f.anyNode(random)
+	others := func(s syscall.Signal) {
+		for _, n := range f.nodes {
+			if n != alone {
+				n.process.Load().signal(s)
+			}
+		}
+	}
+	others(syscall.SIGSTOP)
+	time.Sleep(state.AloneFor + 2*time.Second) // two beats
+	return alone, func() { others(syscall.SIGCONT) }
+}
 
 func (f *fleet) eachProxy(do func(*pgtest.Proxy)) {
 	for _, n := range f.nodes {
