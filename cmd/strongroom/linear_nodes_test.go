@@ -51,7 +51,9 @@ func TestOperationsOnThreeNodesAreLinearizable(t *testing.T) {
 			t.Fatalf("that was in phase %d of seed %d", phase, seed)
 		}
 	}
-	checkNodes(t, f, players, seed)
+	if checkNodes(t, f, players, seed); t.Failed() {
+		return
+	}
 	count := countOf(f.tenants)
 	t.Logf("%d operations of %d clients on %d owners and %d nodes: %d answered, %d not; no violation, no acknowledged change lost or made twice; faults: %v",
 		count.answered+count.lost, len(players), len(f.tenants), len(f.nodes), count.answered, count.lost, happened)
