@@ -41,7 +41,7 @@ func (d *DB) appendLocked(ctx context.Context, r state.SharedRecord) error {
 		switch {
 		case err == nil || errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrDiverged):
 			return err
-		case pgconn.SafeToRetry(err): // nothing was sent
+		case pgconn.SafeToRetry(err) || isOfName(err): // nothing was sent, or it did not run; a Lock is over
 		case definite == nil:
 			if unknown == nil {
 				d.counts.repeated.Add(1)
@@ -80,7 +80,7 @@ func (d *DB) attemptLocked(ctx context.Context, conn *pgx.Conn, r state.SharedRe
 		d.locking = nil
 		said, err = appendAndCommit(ctx, conn, arguments)
 	} else {
-		err = d.naming.scan(ctx, conn, appendSQL, arguments, func(row pgx.Row) error { return row.Scan(&said) })
+		err = conn.QueryRow(ctx, appendSQL, arguments...).Scan(&said)
 	}
 	switch {
 	case err != nil:

@@ -50,7 +50,7 @@ func parse(url string) (*pgx.ConnConfig, error) {
 	}
 	config.DialFunc = dialer.DialContext
 	config.ValidateConnect = validate
-	// Without named statements, except those of naming.
+	// Only the connections of naming have named statements.
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	return config, nil
 }
@@ -178,14 +178,14 @@ func (o Options) mayUse(version int) error {
 // state.ErrAway.
 func (o Options) identityOf(ctx context.Context, conn *pgx.Conn) (is identity, err error) {
 	var exists bool
-	if err := conn.QueryRow(ctx, "select to_regclass('strongroom.state') is not null").Scan(&exists); err != nil {
+	if err := conn.QueryRow(ctx, "select to_regclass('strongroom.state') is not null", unnamed).Scan(&exists); err != nil {
 		return is, away(err)
 	}
 	if !exists {
 		return is, ErrNoState
 	}
 	version, lineage := 0, []byte(nil)
-	err = conn.QueryRow(ctx, "select version, id, lineage from strongroom.state").Scan(&version, &is.id, &lineage)
+	err = conn.QueryRow(ctx, "select version, id, lineage from strongroom.state", unnamed).Scan(&version, &is.id, &lineage)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return is, ErrNoState

@@ -21,12 +21,8 @@ func (d *DB) askHead(ctx context.Context) (at state.Position, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), headTimeout)
 	defer cancel()
 	defer d.counts.queried(time.Now(), &at, &err)
-	err = d.reads.use(ctx, func(conn *pgx.Conn) error {
-		err := d.naming.scan(ctx, conn, headSQL, nil, func(row pgx.Row) (err error) {
-			at, err = d.scanHead(row)
-			return err
-		})
-		if err != nil {
+	err = d.reads.use(ctx, func(conn *pgx.Conn) (err error) {
+		if at, err = d.scanHead(conn.QueryRow(ctx, headSQL)); err != nil {
 			return away(err)
 		}
 		return nil

@@ -144,19 +144,74 @@ func TestEverythingWorksThroughPgBouncer(t *testing.T) {
 }
 
 // PgBouncer gives connections to others, which do as they like with named statements.
-func TestNamedStatementsThatAreGoneAreNotMissed(t *testing.T) {
+func TestNamedStatementsAreNotMissedWhereTheyAreLost(t *testing.T) {
 	url := newDatabase(t)
 	url = pgtest.Via(url, pgtest.Start(t).Bouncer(t))
 	mustImport(t, url)
-	db := open(t, url)
 	at := first.At
-	for range 5 {
-		at = mustAppend(t, db, at, 1)
-		if head, err := db.Head(t.Context()); err != nil || head != at {
-			t.Fatalf("head %v, %v, want %v", head, err, at)
+	appends := func(t *testing.T, db *postgres.DB) { at = mustAppend(t, db, at, 1) }
+	head := func(t *testing.T, db *postgres.DB) {
+		if got, err := db.Head(t.Context()); err != nil || got != at {
+			t.Errorf("head %v, %v, want %v", got, err, at)
 		}
-		if _, err := pgtest.Query(url, "deallocate all"); err != nil {
-			t.Fatal(err)
+	}
+	since := func(t *testing.T, db *postgres.DB) {
+		wantError(t, "Since", db.Since(t.Context(), at.Seq, nil), nil)
+	}
+	locksAndAppends := func(t *testing.T, db *postgres.DB) {
+		wantError(t, "Lock", db.Lock(t.Context(), at.Seq, nil), nil)
+		wantLocks(t, url, 1)
+		appends(t, db)
+		wantLocks(t, url, 0)
+	}
+	usesTwice := func(t *testing.T, db *postgres.DB, uses func(*testing.T, *postgres.DB)) {
+		uses(t, db)
+		uses(t, db)
+		if n := db.Counts().Repeated; n > 0 {
+			t.Errorf("the outcome of %d appends was taken for unknown", n)
 		}
+	}
+	for _, tc := range []struct {
+		name        string
+		names, uses func(*testing.T, *postgres.DB)
+	}{
+		{"Append", appends, appends},
+		{"Head", head, head},
+		{"Since", since, since},
+		{"Lock", locksAndAppends, locksAndAppends},
+		{"Append after Lock", appends, locksAndAppends},
+	} {
+		t.Run(tc.name+", missing", func(t *testing.T) {
+			deallocate(t, url)
+			db := open(t, url)
+			tc.names(t, db)
+			deallocate(t, url)
+			usesTwice(t, db, tc.uses)
+		})
+		t.Run(tc.name+", of another node", func(t *testing.T) {
+			deallocate(t, url)
+			tc.names(t, open(t, url))
+			db := open(t, url)
+			usesTwice(t, db, tc.uses)
+		})
+	}
+	if got := len(records(t, open(t, url), first.At.Seq)); uint64(got) != at.Seq-first.At.Seq {
+		t.Errorf("%d records, want %d", got, at.Seq-first.At.Seq)
+	}
+}
+
+func deallocate(t *testing.T, url string) {
+	t.Helper()
+	if _, err := pgtest.Query(url, "deallocate all"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantLocks checks how many nodes hold the lock of the log.
+func wantLocks(t *testing.T, url string, want int) {
+	t.Helper()
+	out := pgtest.Start(t).Exec(t, "select count(*) from pg_locks l join pg_database d on d.oid = l.database where locktype = 'advisory' and datname = '"+nameOf(t, url)+"'")
+	if got := strings.TrimSpace(out); got != strconv.Itoa(want) {
+		t.Errorf("%s nodes hold the lock, want %d", got, want)
 	}
 }

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"errors"
 	"sync/atomic"
 
@@ -11,30 +10,42 @@ import (
 
 // Named prepared statements save the database the parsing and planning, which is most of
 // the time of a short one. PgBouncer before 1.21 gives another server connection to each
-// transaction, and the statement is then missing there, or exists already. The first such
-// error, after which nothing has happened, makes this process do without.
+// transaction, and a statement is then missing there, or exists already. The first such
+// error makes this process do without.
 
 const (
 	statementMissing = "26000"
 	statementExists  = "42P05"
 )
 
-// A naming is whether statements are named.
+// unnamed is an argument for a query that must not be named. It takes one round trip.
+const unnamed = pgx.QueryExecModeExec
+
+// A naming is whether new connections have named statements.
 type naming struct{ off atomic.Bool }
 
-// scan runs a query of one row outside of a transaction.
-func (n *naming) scan(ctx context.Context, conn *pgx.Conn, sql string, arguments []any, read func(pgx.Row) error) error {
-	if !n.off.Load() {
-		err := read(conn.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeCacheStatement}, arguments...)...))
-		if !isOfAnotherConnection(err) {
-			return err
-		}
-		n.off.Store(true)
+// config returns the settings of a connection whose statements are named, in batches too. The
+// error of a missing or existing name closes the connection. The caller, link.use or Append,
+// then repeats the statements on a new one, which has no names.
+func (n *naming) config(of *pgx.ConnConfig) *pgx.ConnConfig {
+	config := of.Copy()
+	if n.off.Load() {
+		return config
 	}
-	return read(conn.QueryRow(ctx, sql, arguments...))
+	config.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
+	config.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+		if isOfName(err) {
+			n.off.Store(true)
+			return false
+		}
+		return of.OnPgError(conn, err)
+	}
+	return config
 }
 
-func isOfAnotherConnection(err error) bool {
+// isOfName reports whether the name of a statement was missing or existed already. The
+// statement did not run, and its transaction is undone.
+func isOfName(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == statementMissing || pg.Code == statementExists)
 }

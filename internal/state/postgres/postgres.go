@@ -44,7 +44,7 @@ type DB struct {
 	reads link // for Head
 	side  link // for nodes, duties, Fold: nothing that a request waits for
 
-	naming naming // of statements that requests wait for
+	naming naming // of statements that requests wait for: those of log and reads
 
 	locking *pgx.Conn // that of log, while it is in a transaction that keeps others from appending
 	warned  error     // the last warning on the connection of log
@@ -66,7 +66,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	for _, l := range []*link{&d.log, &d.reads, &d.side} {
 		l.dial = d.dial
 	}
-	d.log.dial = d.dialLog
+	d.log.dial, d.reads.dial = d.dialLog, d.dialReads
 	if d.is, err = o.identify(ctx, config); err != nil {
 		return nil, err
 	}
@@ -109,9 +109,13 @@ func (o Options) identify(ctx context.Context, config *pgx.ConnConfig) (identity
 func (d *DB) dial(ctx context.Context) (*pgx.Conn, error) { return d.dialAs(ctx, d.config) }
 
 func (d *DB) dialLog(ctx context.Context) (*pgx.Conn, error) {
-	config := d.config.Copy()
+	config := d.naming.config(d.config)
 	config.OnNotice = d.noticed
 	return d.dialAs(ctx, config)
+}
+
+func (d *DB) dialReads(ctx context.Context) (*pgx.Conn, error) {
+	return d.dialAs(ctx, d.naming.config(d.config))
 }
 
 func (d *DB) dialAs(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
