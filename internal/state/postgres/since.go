@@ -15,14 +15,18 @@ import (
 
 const (
 	headSQL  = "select seq, chain, (select version from strongroom.state) from strongroom.changes order by seq desc limit 1"
+	beginSQL = "begin isolation level read committed"
 	lockSQL  = "select pg_advisory_xact_lock(7638, 1)" // as the function append
 	sinceSQL = "select seq, batch, chain, body from strongroom.changes where seq > $1 order by seq"
 	someSQL  = sinceSQL + " limit 64"
-	some     = 64
 
+	// In this transaction, the database keeps the plan of a named statement. Without sorts
+	// the plan uses the index; otherwise a plan that reads a small table as a whole would be
+	// kept while the table grows.
+	plansSQL = "select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_sort', 'off', true)"
 	// A node that stops while it holds the lock, such as one whose machine is suspended,
 	// loses it after two seconds.
-	limitsSQL = `select set_config('lock_timeout', '8s', true), set_config('statement_timeout', '10s', true),
+	limitsSQL = plansSQL + `, set_config('lock_timeout', '8s', true), set_config('statement_timeout', '10s', true),
 		set_config('idle_in_transaction_session_timeout', '2s', true)`
 )
 
@@ -50,12 +54,8 @@ func (d *DB) Since(ctx context.Context, seq uint64, fn func(state.SharedRecord) 
 func (d *DB) sinceLocked(ctx context.Context, seq uint64, fn func(state.SharedRecord) error) (last uint64, err error) {
 	last = seq
 	err = d.log.useLocked(ctx, func(conn *pgx.Conn) error {
-		batch := &pgx.Batch{}
-		batch.Queue(headSQL)
-		batch.Queue(sinceSQL, number(last))
-		results := conn.SendBatch(ctx, batch)
-		_, err := d.readRecords(results, &last, fn)
-		return errors.Join(err, closing(results, err))
+		_, err := d.read(ctx, conn, []string{plansSQL}, sinceSQL, &last, fn)
+		return err
 	})
 	return last, err
 }
@@ -69,7 +69,6 @@ func (d *DB) Lock(ctx context.Context, seq uint64, fn func(state.SharedRecord) e
 	for {
 		head, err := d.lockLocked(ctx, &seq, fn)
 		if err != nil {
-			d.unlockLocked()
 			return err
 		}
 		if head == seq {
@@ -83,22 +82,12 @@ func (d *DB) Lock(ctx context.Context, seq uint64, fn func(state.SharedRecord) e
 }
 
 func (d *DB) lockLocked(ctx context.Context, last *uint64, fn func(state.SharedRecord) error) (head uint64, err error) {
-	err = d.log.useLocked(ctx, func(conn *pgx.Conn) error {
-		batch := &pgx.Batch{}
-		batch.Queue("begin isolation level read committed")
-		batch.Queue(limitsSQL)
-		batch.Queue(lockSQL)
-		batch.Queue(headSQL)
-		batch.Queue(someSQL, number(*last))
-		results := conn.SendBatch(ctx, batch)
-		for range 3 {
-			if _, err := results.Exec(); err != nil {
-				return errors.Join(away(err), closing(results, err))
-			}
+	err = d.log.useLocked(ctx, func(conn *pgx.Conn) (err error) {
+		head, err = d.read(ctx, conn, []string{beginSQL, limitsSQL, lockSQL}, someSQL, last, fn)
+		if err == nil {
+			d.locking = conn
 		}
-		d.locking = conn
-		head, err = d.readRecords(results, last, fn)
-		return errors.Join(err, closing(results, err))
+		return err
 	})
 	return head, err
 }
@@ -120,6 +109,23 @@ func (d *DB) unlockLocked() {
 	if _, err := conn.Exec(ctx, "rollback"); err != nil {
 		d.log.dropLocked()
 	}
+}
+
+// read runs some statements, and then reads the head and the records behind last, in one
+// transaction and one round trip. Errors: as for readRecords.
+func (d *DB) read(ctx context.Context, conn *pgx.Conn, before []string, recordsSQL string, last *uint64, fn func(state.SharedRecord) error) (head uint64, err error) {
+	batch := &pgx.Batch{}
+	for _, sql := range before {
+		batch.Queue(sql)
+	}
+	batch.Queue(headSQL)
+	batch.Queue(recordsSQL, number(*last))
+	results := conn.SendBatch(ctx, batch)
+	for range before {
+		_, _ = results.Exec() // reading the head has the same error
+	}
+	head, err = d.readRecords(results, last, fn)
+	return head, errors.Join(err, closing(results, err))
 }
 
 // readRecords reads the head, and then the records behind last, which it moves on. Errors:
