@@ -12,7 +12,8 @@ import (
 )
 
 // An append must cost little more than the same content inserted into a table of its own
-// in one transaction. The slices alternate, so that both meet the same load.
+// in one transaction. Three busy nodes append after a Lock. The slices alternate, so that all
+// meet the same load.
 func BenchmarkAppendBesideInsert(b *testing.B) {
 	url := newState(b)
 	db := open(b, url)
@@ -26,11 +27,17 @@ func BenchmarkAppendBesideInsert(b *testing.B) {
 	}
 	at, n := first.At, int64(0)
 	rows := []change.Row{{Bucket: "a", Key: []byte("k"), Value: make([]byte, 1500)}}
-	var appends, inserts, heads []time.Duration
+	var appends, inserts, heads, locks, locked []time.Duration
 	for b.Loop() {
 		for range 20 {
 			r := after(at, rows...)
 			appends = append(appends, timed(b, func() error { return db.Append(b.Context(), r) }))
+			at = positionOf(r)
+		}
+		for range 20 {
+			r := after(at, rows...)
+			locks = append(locks, timed(b, func() error { return db.Lock(b.Context(), at.Seq, nil) }))
+			locked = append(locked, timed(b, func() error { return db.Append(b.Context(), r) }))
 			at = positionOf(r)
 		}
 		for range 20 {
@@ -47,6 +54,8 @@ func BenchmarkAppendBesideInsert(b *testing.B) {
 	b.ReportMetric(median(appends)/1e3, "append-us")
 	b.ReportMetric(median(inserts)/1e3, "insert-us")
 	b.ReportMetric(median(heads)/1e3, "head-us")
+	b.ReportMetric(median(locks)/1e3, "lock-us")
+	b.ReportMetric(median(locked)/1e3, "locked-append-us")
 	b.ReportMetric(median(appends)/median(inserts), "append/insert")
 }
 
