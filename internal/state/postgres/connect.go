@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +93,8 @@ func connect(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 		return nil, r
 	case isUnverified(err):
 		return nil, refusal("the database server's certificate is not accepted: check sslrootcert, and the host in the URL, which the certificate must have: " + reason(err))
+	case isUncertified(err):
+		return nil, refusal("the database server refuses this node's client certificate, or requires one: check sslcert and sslkey in the URL: " + reason(err))
 	case errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "28") || pg.Code == noDatabase):
 		return nil, refusal("the database server refuses the connection: " + pg.Message)
 	}
@@ -133,6 +136,17 @@ func isUnverified(err error) bool {
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	return errors.As(err, &authority) || errors.As(err, &name) || errors.As(err, &invalid)
+}
+
+// certificateAlert matches a server's alert about the client's certificate. crypto/tls has no
+// exported type for alerts.
+var certificateAlert = regexp.MustCompile(`remote error: tls: [a-z ]*certificate`)
+
+// isUncertified reports whether a server refused the certificate of this node, or requires
+// one. Rarely the server's alert is lost with the connection.
+func isUncertified(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && strings.HasPrefix(pg.Code, "28") && strings.Contains(pg.Message, "certificate") || certificateAlert.MatchString(err.Error())
 }
 
 // Plain reports whether one of the hosts may be asked over a network without TLS, or
