@@ -28,9 +28,11 @@ type writer struct {
 	unknown      int
 }
 
-// write appends records with a job each until the context ends or there are so many.
-func (w *writer) write(t *testing.T, ctx context.Context, jobs int) {
-	for i := 0; i < jobs && ctx.Err() == nil; i++ {
+// write appends records with a job each until calm is closed, and then some more, or until
+// the context ends.
+func (w *writer) write(t *testing.T, ctx context.Context, calm <-chan struct{}) {
+	more := 200
+	for i := 0; more > 0 && ctx.Err() == nil; i++ {
 		job := fmt.Sprintf("%s-%d", w.name, i)
 		for !w.append(t, job) {
 			if ctx.Err() != nil || t.Failed() {
@@ -38,6 +40,11 @@ func (w *writer) write(t *testing.T, ctx context.Context, jobs int) {
 			}
 		}
 		w.acknowledged = append(w.acknowledged, job)
+		select {
+		case <-calm:
+			more--
+		default:
+		}
 	}
 }
 
@@ -115,25 +122,22 @@ func wantEach(t *testing.T, db *postgres.DB, writers []*writer) {
 	}
 }
 
-// write runs writers, of which every second locks, beside fn.
-func write(t *testing.T, dbs []*postgres.DB, jobs int, fn func(done <-chan struct{})) []*writer {
+// write runs writers, of which every second locks, during faults and a little longer.
+func write(t *testing.T, dbs []*postgres.DB, faults func(context.Context)) []*writer {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	var writers []*writer
 	var group sync.WaitGroup
+	calm := make(chan struct{})
 	for i, db := range dbs {
 		w := &writer{db: db, name: fmt.Sprint("writer", i), locks: i%2 == 1, at: first.At}
 		writers = append(writers, w)
-		group.Go(func() { w.write(t, ctx, jobs) })
+		group.Go(func() { w.write(t, ctx, calm) })
 	}
-	done := make(chan struct{})
-	go func() {
-		group.Wait()
-		close(done)
-	}()
-	fn(done)
-	<-done
+	defer group.Wait()
+	defer close(calm)
+	faults(ctx)
 	return writers
 }
 
@@ -147,14 +151,10 @@ func TestNothingIsLostOrDoneTwiceWhenConnectionsAreCut(t *testing.T) {
 		dbs = append(dbs, open(t, pgtest.Via(url, proxy.Address())))
 	}
 	proxy.CutAtRandom(0.02)
-	writers := write(t, dbs, 700, func(done <-chan struct{}) {
-		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(50 * time.Millisecond):
-				server.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = '"+nameOf(t, url)+"' and random() < 0.2")
-			}
+	writers := write(t, dbs, func(ctx context.Context) {
+		for proxy.Cuts() < 200 && ctx.Err() == nil {
+			time.Sleep(50 * time.Millisecond)
+			server.Exec(t, "select pg_terminate_backend(pid) from pg_stat_activity where datname = '"+nameOf(t, url)+"' and random() < 0.2")
 		}
 	})
 	proxy.CutAtRandom(0)
@@ -170,13 +170,9 @@ func TestNothingIsLostWhenTheServerCrashes(t *testing.T) {
 	server := pgtest.New(t)
 	url := server.NewDatabase(t)
 	mustImport(t, url)
-	writers := write(t, []*postgres.DB{open(t, url), open(t, url)}, 1500, func(done <-chan struct{}) {
+	writers := write(t, []*postgres.DB{open(t, url), open(t, url)}, func(context.Context) {
 		for i := range 4 {
-			select {
-			case <-done:
-				t.Errorf("the server was killed only %d times", i)
-			case <-time.After(500 * time.Millisecond):
-			}
+			time.Sleep(500 * time.Millisecond)
 			if i%2 == 0 {
 				server.Kill()
 			}
@@ -193,7 +189,7 @@ func TestNothingIsLostWhenTheStandbyIsPromoted(t *testing.T) {
 	mustImport(t, url)
 	standby := primary.Standby(t)
 	both := pgtest.Via(url, standby.Address()+","+primary.Address()) // the standby is asked first, and refused
-	writers := write(t, []*postgres.DB{open(t, both), open(t, both)}, 600, func(<-chan struct{}) {
+	writers := write(t, []*postgres.DB{open(t, both), open(t, both)}, func(context.Context) {
 		time.Sleep(time.Second)
 		primary.Kill()
 		standby.Promote(t)

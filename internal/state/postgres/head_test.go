@@ -88,7 +88,7 @@ func TestNodesThatLockHaveEqualShares(t *testing.T) {
 	for _, name := range []string{"one", "two", "three"} {
 		w := &writer{db: open(t, url), name: name, locks: true, at: first.At}
 		writers = append(writers, w)
-		group.Go(func() { w.write(t, ctx, 1e6) })
+		group.Go(func() { w.write(t, ctx, nil) })
 	}
 	group.Wait()
 	wantEach(t, open(t, url), writers)
@@ -130,7 +130,7 @@ func TestEverythingWorksThroughPgBouncer(t *testing.T) {
 	url = pgtest.Via(url, pgtest.Start(t).Bouncer(t))
 	mustImport(t, url)
 	one, two := open(t, url), open(t, url)
-	writers := write(t, []*postgres.DB{one, two}, 200, func(<-chan struct{}) {})
+	writers := write(t, []*postgres.DB{one, two}, func(context.Context) {})
 	wantEach(t, open(t, url), writers)
 	wantRows(t, two, first, firstRows)
 	at, err := one.Head(t.Context())
