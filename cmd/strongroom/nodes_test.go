@@ -229,7 +229,19 @@ func TestStateMovesToADatabaseAndBack(t *testing.T) {
 		t.Errorf("the audit log is now\n%s\nwant more entries after\n%s", after, before)
 	}
 	i.mustAdminister(t, "audit", "verify")
-	mustServe(t, i).want(t, 200, "GET", app+"/db", i.pskHeader(), "")
+	p = mustServe(t, i)
+	p.want(t, 200, "GET", app+"/db", i.pskHeader(), "")
+	p.mustStop(t)
+	again := func() result {
+		return i.administer(t, "migrate", "state", "--to", "postgres", "--database", i.path("url"))
+	}
+	const advice = "moved from this database to a file: use an empty database; or back that file up, and drop the schema strongroom"
+	wantRefusal(t, again(), advice)
+	wantRefusal(t, run(t, "init", "--dir", i.path("other"), "--postgres", i.path("url")), advice)
+	mustQuery(t, url, "drop schema strongroom cascade")
+	if r := again(); r.code != 0 {
+		t.Errorf("a move to the emptied database: %s", r.stderr)
+	}
 	i.mustEdit(t, "strongroom.yaml", "data/back.db", "data/restored.db")
 	i.mustAdminister(t, "restore", "--from", i.path("backup"), "--yes")
 }

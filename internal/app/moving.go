@@ -64,7 +64,7 @@ func importFile(ctx context.Context, path string, to config.State, version strin
 
 // isThere returns nil if the database has this state, and no later change.
 func isThere(ctx context.Context, options postgres.Options, id string, at state.Position) error {
-	db, err := postgres.Open(ctx, options)
+	db, err := openTarget(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func wantEmpty(ctx context.Context, s config.State, version, id string) error {
 	if err != nil {
 		return err
 	}
-	db, err := postgres.Open(ctx, options)
+	db, err := openTarget(ctx, options)
 	if errors.Is(err, postgres.ErrNoState) {
 		return nil
 	}
@@ -139,6 +139,15 @@ func wantEmpty(ctx context.Context, s config.State, version, id string) error {
 		err = fmt.Errorf("state.postgres: %w: %w", postgres.ErrExists, errOther)
 	}
 	return errors.Join(err, db.Close())
+}
+
+// openTarget opens a database into which a state is to be imported, if it has a state already.
+func openTarget(ctx context.Context, options postgres.Options) (*postgres.DB, error) {
+	db, err := postgres.Open(ctx, options)
+	if errors.Is(err, postgres.ErrMoved) {
+		err = fmt.Errorf("%w: use an empty database; or back that file up, and drop the schema strongroom of this one", postgres.ErrMoved)
+	}
+	return db, err
 }
 
 var errOther = errors.New("it is another state: use an empty database")

@@ -179,8 +179,7 @@ const moved = 1_000_000
 // mayUse returns why this program must not use tables of this version.
 func (o Options) mayUse(version int) error {
 	if version >= moved && !o.Moved {
-		return unusable("the state has been moved from this database to a file: set state.path to that file; " +
-			"if the move was interrupted, repeat it with strongroom migrate state --to file")
+		return fmt.Errorf("%w: set state.path to that file; if the move was interrupted, repeat it with strongroom migrate state --to file", ErrMoved)
 	}
 	if version %= moved; version > schemaVersion {
 		return unusable(fmt.Sprintf("the database's schema has version %d, and this program knows only %d: use a newer Strongroom on this node", version, schemaVersion))

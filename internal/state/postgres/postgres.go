@@ -22,6 +22,9 @@ var (
 	ErrNoState = errors.New("the database has no state of Strongroom")
 	// ErrExists means that the database already has a state.
 	ErrExists = errors.New("the database already has a state of Strongroom")
+	// ErrMoved means that the state has been moved to a file: see [DB.MarkMoved]. It is a
+	// state.ErrDiverged.
+	ErrMoved error = unusable("the state has been moved from this database to a file")
 )
 
 // Options say where the database is, and which node this is.
