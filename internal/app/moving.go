@@ -157,7 +157,8 @@ func noteMigration(ctx context.Context, log *audit.Log) error {
 }
 
 // MoveToFile moves the state in the database of the config, which no node may use, to a new
-// state file. From then on no node can use the database. It can be repeated.
+// state file. From then on no node can use the database. It can be repeated. If it fails, the
+// mark of an earlier move stays, because the file of that move may be in use.
 func MoveToFile(ctx context.Context, cfg *config.Config, path, version string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &os.PathError{Op: "create", Path: path, Err: os.ErrExist}
