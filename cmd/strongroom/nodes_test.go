@@ -133,6 +133,21 @@ func TestRevokedKeyIsRejectedByEveryNode(t *testing.T) {
 	}
 }
 
+// The empty value is not found, but only after the read was counted.
+func TestNodeAnswersTheLastReadLikeASingleServer(t *testing.T) {
+	t.Parallel()
+	for where, i := range map[string]install{"a file": mustInit(t), "a database": mustInitDatabase(t, pgtest.Start(t).NewDatabase(t))} {
+		p := mustServe(t, i)
+		p.want(t, 201, "POST", "/api/secrets", i.sessionHeader(), `{"name":"EMPTY","value":""}`)
+		key := "X-Session-API-Key: " + i.mustIssue(t, "agent-key", "create", "--for", "1h", "--reads", "1", "--sandbox", "s", theUser, "EMPTY")
+		for _, want := range []int{404, 401} {
+			if a := p.mustDo(t, "GET", "/api/v1/sandboxes/s/settings/secrets/EMPTY", key, ""); a.status != want {
+				t.Errorf("with the state in %s: %d %s, want %d", where, a.status, a.body, want)
+			}
+		}
+	}
+}
+
 func TestNodeNamesItsCacheAndDatabase(t *testing.T) {
 	t.Parallel()
 	i := mustInitDatabase(t, pgtest.Start(t).NewDatabase(t))

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -143,7 +144,12 @@ func (chain Chain) serve(r *http.Request, id string, known func() (secret.Caller
 	defer account.close()
 	caller.Memory = account
 	if chain.Fresh != nil && chain.FreshByOperation {
-		caller.Fresh = sync.OnceValue(func() error { return chain.stillKnown(r, known) })
+		var counted *counting
+		if caller.Credential != nil {
+			counted = &counting{Credential: caller.Credential}
+			caller.Credential = counted
+		}
+		caller.Fresh = sync.OnceValue(func() error { return chain.stillKnown(r, known, counted) })
 	}
 	err = handle(r.WithContext(WithCaller(r.Context(), caller)))
 	if err != nil && !errors.Is(err, secret.ErrUnavailable) { // a revoked credential must not learn the reason
@@ -170,13 +176,33 @@ func (chain Chain) confirm(caller secret.Caller, now time.Time) error {
 // stillKnown brings the state up to date, and returns the error for a credential that another
 // node had revoked, or that had no reads left there, before the request. A client that has
 // closed its side of the connection still gets its answer.
-func (chain Chain) stillKnown(r *http.Request, known func() (secret.Caller, int, error)) error {
+func (chain Chain) stillKnown(r *http.Request, known func() (secret.Caller, int, error), counted *counting) error {
 	if err := chain.Fresh(r.WithContext(context.WithoutCancel(r.Context()))); err != nil {
 		return err
 	}
 	_, _, err := known()
+	if errors.Is(err, ErrBadCredential) && counted.hasLastRead() {
+		return nil
+	}
 	return err
 }
+
+// counting is the credential of a request. It notes whether the request has counted a read.
+type counting struct {
+	secret.Credential
+	read atomic.Bool // by the latest call of Spend: a transaction can run twice
+}
+
+// Spend implements [secret.Credential].
+func (c *counting) Spend(tx secret.Tx) error {
+	err := c.Credential.Spend(tx)
+	c.read.Store(err == nil)
+	return err
+}
+
+// hasLastRead reports whether a valid credential is unknown because this request has counted
+// its last read.
+func (c *counting) hasLastRead() bool { return c != nil && c.read.Load() && c.Check() == nil }
 
 // admit returns the caller of a request that is within the limits.
 func (chain Chain) admit(r *http.Request, known func() (secret.Caller, int, error), from string, now time.Time) (secret.Caller, error) {

@@ -288,6 +288,64 @@ func TestCredentialIsLookedUpAgainBeforeAnErrorIsAnswered(t *testing.T) {
 	wantError(t, try(chain, from("192.0.2.1:1", "ann").WithContext(closed), secret.ErrExists), secret.ErrExists)
 }
 
+// A read can be counted before the answer turns out to be an error.
+func TestRequestThatHasCountedTheLastReadIsAnsweredAsItFails(t *testing.T) {
+	for what, tc := range map[string]struct {
+		request   func(*agentKey, secret.Credential)
+		elsewhere func(*agentKey) // on another node, before the request
+		want      error
+	}{
+		"the last read":          {func(_ *agentKey, c secret.Credential) { _ = c.Spend(nil) }, func(*agentKey) {}, secret.ErrNotFound},
+		"the last read, revoked": {func(_ *agentKey, c secret.Credential) { _ = c.Spend(nil) }, func(k *agentKey) { k.revoked = true }, auth.ErrBadCredential},
+		"no read":                {func(*agentKey, secret.Credential) {}, func(k *agentKey) { k.reads = 0 }, auth.ErrBadCredential},
+		"a read counted on an old state": {func(k *agentKey, c secret.Credential) {
+			_ = c.Spend(nil)
+			k.reads = 0
+			_ = c.Spend(nil) // in the same transaction, run again
+		}, func(*agentKey) {}, auth.ErrBadCredential},
+	} {
+		chain, _ := limited(none, none, none)
+		key := &agentKey{reads: 1}
+		chain.FreshByOperation, chain.Strategies = true, []auth.Strategy{key}
+		chain.Fresh = func(*http.Request) error { tc.elsewhere(key); return nil }
+		err := tryWith(chain, from("192.0.2.1:1", "ann"), func(c echo.Context) error {
+			tc.request(key, auth.Caller(c.Request().Context()).Credential)
+			return secret.ErrNotFound
+		})
+		if !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", what, err, tc.want)
+		}
+	}
+}
+
+// agentKey is a credential that is unknown without reads left.
+type agentKey struct {
+	reads   int
+	revoked bool
+}
+
+func (k *agentKey) Authenticate(*http.Request) (secret.Caller, error) {
+	if k.revoked || k.reads == 0 {
+		return secret.Caller{}, auth.ErrBadCredential
+	}
+	return secret.Caller{Credential: k}, nil
+}
+
+func (k *agentKey) Check() error {
+	if k.revoked {
+		return secret.ErrForbidden
+	}
+	return nil
+}
+
+func (k *agentKey) Spend(secret.Tx) error {
+	if k.revoked || k.reads == 0 {
+		return secret.ErrForbidden
+	}
+	k.reads--
+	return nil
+}
+
 // revocable is the credential of a request while it is not "bad".
 type revocable struct{ r *http.Request }
 
