@@ -108,10 +108,18 @@ func initializeState(ctx context.Context, file string, ifMissing bool) error {
 	if errors.Is(err, postgres.ErrExists) && ifMissing {
 		return nil
 	}
+	if errors.Is(err, state.ErrUnknown) {
+		return fmt.Errorf("%w; %s", err, repeat(file))
+	}
 	if err != nil {
 		return fmt.Errorf("nothing was created: %w", err)
 	}
 	return nil
+}
+
+// repeat says how to create a state in a database that may have it already.
+func repeat(config string) string {
+	return "once the database answers, run strongroom init --config " + config + " --if-missing"
 }
 
 // initOptions are the flags of init --dir.
@@ -187,23 +195,8 @@ func initialize(c *cobra.Command, o initOptions) (err error) {
 			_ = safefile.Remove(made...)
 		}
 	}()
-	owner, err := safefile.OwnerOf(o.dir)
-	if err != nil {
+	if made, err = o.makeDirs(); err != nil {
 		return err
-	}
-	dirs := []string{"", "keys", "data"}
-	if o.database != "" {
-		dirs = append(dirs, cacheDir)
-	}
-	for _, sub := range dirs {
-		path := filepath.Join(o.dir, sub)
-		_, statErr := os.Lstat(path)
-		if err := owner.Do(func() error { return os.MkdirAll(path, 0o700) }); err != nil {
-			return fmt.Errorf("creating the directory: %w", err)
-		}
-		if errors.Is(statErr, os.ErrNotExist) {
-			made = append(made, path)
-		}
 	}
 	var administration []grant.Line
 	if o.console {
@@ -218,9 +211,12 @@ func initialize(c *cobra.Command, o initOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	unconfirmed := error(nil) // of the database, which may have the state: its key must stay
 	for _, f := range files {
 		path := filepath.Join(o.dir, f.name)
-		if err := f.make(path); err != nil {
+		if err := f.make(path); errors.Is(err, state.ErrUnknown) {
+			unconfirmed = fmt.Errorf("%w; all else was created: %s", err, repeat(filepath.Join(o.dir, configFile)))
+		} else if err != nil {
 			return fmt.Errorf("nothing was created: %w", err)
 		}
 		made = append(made, path)
@@ -230,11 +226,36 @@ func initialize(c *cobra.Command, o initOptions) (err error) {
 	}
 	err = handOut(c, filepath.Join(o.dir, configFile), o.keysOut, fmt.Sprintf("X-Session-API-Key: %s\nAuthorization-PSK: %s\n", sessionKey, psk))
 	if err != nil && o.database != "" {
-		made = nil
-		return fmt.Errorf("%w: all else was created, so replace the API keys with strongroom apikey rotate: their ids are in %s and %s",
+		err = fmt.Errorf("%w: all else was created, so replace the API keys with strongroom apikey rotate: their ids are in %s and %s",
 			err, filepath.Join(o.dir, sessionKeysFile), filepath.Join(o.dir, pskFile))
 	}
-	return err
+	if o.database != "" {
+		made = nil
+	}
+	return errors.Join(unconfirmed, err)
+}
+
+// makeDirs creates the directories, and returns those that did not exist.
+func (o initOptions) makeDirs() (made []string, err error) {
+	owner, err := safefile.OwnerOf(o.dir)
+	if err != nil {
+		return nil, err
+	}
+	dirs := []string{"", "keys", "data"}
+	if o.database != "" {
+		dirs = append(dirs, cacheDir)
+	}
+	for _, sub := range dirs {
+		path := filepath.Join(o.dir, sub)
+		_, statErr := os.Lstat(path)
+		if err := owner.Do(func() error { return os.MkdirAll(path, 0o700) }); err != nil {
+			return made, fmt.Errorf("creating the directory: %w", err)
+		}
+		if errors.Is(statErr, os.ErrNotExist) {
+			made = append(made, path)
+		}
+	}
+	return made, nil
 }
 
 // handOut writes new API keys to standard output, or to a new file with mode 0600.

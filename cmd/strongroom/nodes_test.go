@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"net"
 	"net/url"
 	"os"
@@ -86,6 +87,51 @@ func TestInitLeavesNoStateInADatabaseIfAFileExists(t *testing.T) {
 		mustWork(t, os.Remove(exists))
 	}
 	mustRun(t, "init", "--dir", filepath.Dir(config), "--postgres", file, "--keys-out", keys)
+}
+
+// The server commits while the client has no connection.
+func TestInitWhoseCommitIsNotAnsweredCanBeRepeated(t *testing.T) {
+	t.Parallel()
+	server, dir := pgtest.New(t), mustTempDir(t)
+	proxy := pgtest.NewProxy(t, server.Address())
+	url := server.NewDatabase(t)
+	i := install{dir: filepath.Join(dir, "node")}
+	mustWrite(t, filepath.Join(dir, "url"), pgtest.Via(url, proxy.Address())+"\n")
+	server.Exec(t, "alter system set synchronous_standby_names = 'missing'")
+	server.Exec(t, "select pg_reload_conf()")
+	commit := func() {
+		server.Exec(t, "alter system reset synchronous_standby_names")
+		server.Exec(t, "select pg_reload_conf()")
+	}
+	t.Cleanup(commit) // else its end would wait, too
+	var stdout, stderr bytes.Buffer
+	cmd := command(t, "init", "--dir", i.dir, "--postgres", filepath.Join(dir, "url"))
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	mustWork(t, cmd.Start())
+	for deadline := time.Now().Add(patience); server.Exec(t, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'") != "1"; {
+		if time.Now().After(deadline) {
+			t.Fatalf("init does not commit: %s", stderr.String())
+		}
+	}
+	proxy.Refuse(true)
+	err := cmd.Wait()
+	if said := stderr.String(); err == nil || !strings.Contains(said, "the change may have happened") || !strings.Contains(said, "init --config "+i.config()+" --if-missing") {
+		t.Fatalf("init: %v\n%s", err, said)
+	}
+	commit()
+	for deadline := time.Now().Add(patience); mustQuery(t, url, "select to_regclass('strongroom.state') is not null") != "t"; {
+		if time.Now().After(deadline) {
+			t.Fatal("the server does not commit")
+		}
+	}
+	proxy.Refuse(false)
+	mustRun(t, "init", "--config", i.config(), "--if-missing")
+	i.psk = strings.TrimPrefix(strings.Split(stdout.String(), "\n")[1], "Authorization-PSK: ")
+	p := mustServe(t, i)
+	p.want(t, 200, "GET", app, i.pskHeader(), "")
+	p.mustStop(t)
+	mustQuery(t, url, "drop schema strongroom cascade") // as if the commit had not happened
+	mustRun(t, "init", "--config", i.config(), "--if-missing")
 }
 
 func TestKeysOfInitThatWereNotPrintedCanBeReplaced(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 )
 
 // NewState creates an empty state where the config says, with the first entry of its audit
-// log. On an error it leaves nothing.
+// log. On an error it leaves nothing, except that after state.ErrUnknown the database may have
+// the state.
 func NewState(ctx context.Context, s config.State, version string) error {
 	source := KeySource(s.Key)
 	if s.Postgres == nil {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	_ "embed"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -16,7 +17,8 @@ var tables string
 
 // Import creates the tables and fills them with all rows of a state, in one transaction.
 // dump calls put for each row, which is valid only until put returns, and describes them.
-// Errors: ErrExists, those of dump, and those of [Open].
+// Errors: ErrExists, those of dump, those of [Open], and state.ErrUnknown if the commit was
+// not answered.
 func Import(ctx context.Context, o Options, dump func(put func(change.Row) error) (state.Snapshot, error)) error {
 	config, err := parse(o.URL)
 	if err != nil {
@@ -27,7 +29,8 @@ func Import(ctx context.Context, o Options, dump func(put func(change.Row) error
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	return inTransaction(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
+	filled := false
+	err = inTransaction(ctx, conn, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		if err := create(ctx, tx); err != nil {
 			return err
 		}
@@ -39,8 +42,14 @@ func Import(ctx context.Context, o Options, dump func(put func(change.Row) error
 		if err != nil {
 			return answer{err}
 		}
-		return begin(ctx, tx, s)
+		err = begin(ctx, tx, s)
+		filled = err == nil
+		return err
 	})
+	if err != nil && filled {
+		return fmt.Errorf("%w: %w", state.ErrUnknown, err)
+	}
+	return err
 }
 
 // create creates empty tables. A schema without tables may exist, for a user who must not
