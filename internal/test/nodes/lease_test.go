@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/test/pgtest"
 )
 
 // A register is a number in the state that only grows.
@@ -198,5 +199,31 @@ func TestLeaseOfADeadNodeIsOver(t *testing.T) {
 	third := i.join(t, "third")
 	if counter.raise(t, third); counter.read(t, i.nodes[1]) != 3 {
 		t.Error("the second holder does not see the change of a node that joined")
+	}
+}
+
+// A database that has just gone away must not hold up a node that ends.
+func TestLeavingTheLeaseNeedsNoDatabase(t *testing.T) {
+	t.Parallel()
+	for name, goAway := range map[string]func(*pgtest.Proxy){
+		"is silent":           func(p *pgtest.Proxy) { p.Stall(true) },
+		"refuses connections": func(p *pgtest.Proxy) { p.Refuse(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := pgtest.NewProxy(t, pgtest.Start(t).Address())
+			i := install(t, newDatabase(t), 0)
+			i.url = pgtest.Via(i.url, proxy.Address())
+			n := i.join(t, "node")
+			n.mustTakeLease(t)
+			goAway(proxy)
+			began := time.Now()
+			if err := n.file.LeaveLease(t.Context()); err == nil {
+				t.Error("the lease was left without the database")
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("leaving the lease took %v", took)
+			}
+		})
 	}
 }
