@@ -45,6 +45,9 @@ type lease struct {
 func (n *node) confirm(began time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if elapsed(n.confirmed) > AloneFor/2 { // after an outage no other node has reported lately
+		n.met = time.Now()
+	}
 	if began.After(n.confirmed) {
 		n.confirmed = began
 	}

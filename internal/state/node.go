@@ -39,7 +39,7 @@ type node struct {
 
 	mu        sync.Mutex
 	confirmed time.Time // see confirm
-	met       time.Time // when a change of another node came, or this node was opened
+	met       time.Time // when another node changed the state, or could do so again: this node was opened, or an outage ended
 	lease     lease
 }
 
