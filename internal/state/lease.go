@@ -23,8 +23,8 @@ const (
 	// leaseFor is how long a confirmation lets the holder read without asking.
 	leaseFor = time.Second
 	// endingFor is how long another node waits. It is longer, because the clocks of two
-	// machines may run at different speeds.
-	endingFor = leaseFor + leaseFor/10
+	// machines may run at different speeds: chrony slews one by up to a twelfth.
+	endingFor = leaseFor + leaseFor/5
 	// AloneFor is how long a node meets no other one until it takes the lease. Nodes that
 	// start together, or change the state in turns, need not wait for each other.
 	AloneFor = 5 * time.Second
