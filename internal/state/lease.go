@@ -19,7 +19,7 @@ import (
 // append. Only the speed of the machines' clocks matters, not what they show.
 
 const (
-	leaseBucket = "lease"
+	leaseBucket = "state/lease"
 	// leaseFor is how long a confirmation lets the holder read without asking.
 	leaseFor = time.Second
 	// endingFor is how long another node waits. It is longer, because the clocks of two
