@@ -1,13 +1,16 @@
 package nodes_test
 
 import (
+	"context"
 	"encoding/binary"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/strongroom/strongroom/internal/state"
+	"github.com/strongroom/strongroom/internal/state/postgres"
 	"github.com/strongroom/strongroom/internal/test/pgtest"
 )
 
@@ -75,6 +78,7 @@ func TestHolderOfTheLeaseReadsWithoutAsking(t *testing.T) {
 		if time.Since(began) > time.Minute {
 			t.Fatal("a node that meets no other one may not take the lease")
 		}
+		counter.read(t, n)
 	}
 	asked := n.asked()
 	n.mustTakeLease(t)
@@ -225,5 +229,89 @@ func TestLeavingTheLeaseNeedsNoDatabase(t *testing.T) {
 				t.Errorf("leaving the lease took %v", took)
 			}
 		})
+	}
+}
+
+// The holder can take the lease again while another node waits for the end of it.
+func TestLeaseThatIsTakenAgainHasToEndAgain(t *testing.T) {
+	t.Parallel()
+	i, counter := install(t, newDatabase(t), 2), register("counter")
+	holder, other := i.nodes[0], i.nodes[1]
+	holder.mustTakeLease(t)
+	var all sync.WaitGroup
+	all.Go(func() { counter.raise(t, other) })
+	time.Sleep(500 * time.Millisecond)
+	counter.read(t, holder)
+	began := time.Now()
+	holder.mustTakeLease(t)
+	all.Wait()
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("a change waits only %v for a node that has taken the lease again", took)
+	}
+}
+
+// Changes that are flushed later are usually acknowledged while another change is flushed.
+func TestNoChangeOvertakesTheEndOfALease(t *testing.T) {
+	t.Parallel()
+	i := install(t, newDatabase(t), 2)
+	change := func() {
+		err := i.nodes[1].file.UpdateReserved(t.Context(), func(tx *state.Tx) error {
+			defer tx.FlushLater()
+			b := tx.Bucket("test")
+			return b.Put([]byte("key"), []byte("value"))
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	change()
+	i.nodes[0].mustTakeLease(t)
+	began := time.Now()
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			change()
+			if took := time.Since(began); took < time.Second {
+				t.Errorf("a change waits only %v for a node that could still read", took)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// A late database calls meanwhile before it passes on an answer about the head.
+type late struct {
+	*postgres.DB
+	meanwhile func()
+}
+
+func (l *late) Head(ctx context.Context) (state.Position, error) {
+	at, err := l.DB.Head(ctx)
+	l.meanwhile()
+	return at, err
+}
+
+// A confirmation counts from its beginning, not from its end.
+func TestLateAnswerConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	i, counter := install(t, newDatabase(t), 1), register("counter")
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: i.url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &late{db, func() {}}
+	file, _, err := openCache(t.Context(), filepath.Join(i.caches, "late"), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	holder, want := &node{file: file}, uint64(0)
+	holder.mustTakeLease(t)
+	log.meanwhile = sync.OnceFunc(func() { want = counter.raise(t, i.nodes[0]) })
+	if err := file.Confirm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := counter.read(t, holder); got != want {
+		t.Errorf("the holder reads %d after %d was acknowledged", got, want)
 	}
 }

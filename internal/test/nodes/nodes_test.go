@@ -120,7 +120,7 @@ func (i *installation) join(t testing.TB, name string) *node {
 	return n
 }
 
-func openCache(ctx context.Context, path string, db *postgres.DB) (file *state.File, rings *keyring.Keyring, err error) {
+func openCache(ctx context.Context, path string, db state.SharedLog) (file *state.File, rings *keyring.Keyring, err error) {
 	file, err = state.OpenShared(ctx, path, db, func(id string, wrapped []byte) (state.Keys, error) {
 		if rings, err = keyring.Unwrap(ctx, kek, id, wrapped); err != nil {
 			return state.Keys{}, err
