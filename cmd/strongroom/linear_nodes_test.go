@@ -97,6 +97,7 @@ func checkNodes(t *testing.T, f *fleet, players []*player, seed uint64) {
 // A fleet is three nodes, a database and its standby.
 type fleet struct {
 	primary, standby *pgtest.Server
+	url              string // of the database, with the address of the first primary
 	nodes            []*member
 	tenants          []*tenant
 	settled          atomic.Int64 // changes that settle has tried
@@ -113,8 +114,8 @@ func mustStartFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := &fleet{primary: pgtest.New(t)}
 	f.standby = f.primary.Standby(t)
-	url := f.primary.NewDatabase(t)
-	first := mustInitDatabase(t, url)
+	f.url = f.primary.NewDatabase(t)
+	first := mustInitDatabase(t, f.url)
 	f.tenants = append(apps(first), mustAddUsers(t, first)...)
 	for number := range 3 {
 		name := fmt.Sprintf("node%d", number)
@@ -125,7 +126,7 @@ func mustStartFleet(t *testing.T) *fleet {
 			n.proxies = append(n.proxies, proxy)
 			hosts = append(hosts, proxy.Address())
 		}
-		mustWrite(t, n.path("keys/database-url"), pgtest.Via(url, strings.Join(hosts, ","))+"&target_session_attrs=read-write\n")
+		mustWrite(t, n.path("keys/database-url"), pgtest.Via(f.url, strings.Join(hosts, ","))+"&target_session_attrs=read-write\n")
 		n.start(t)
 		f.nodes = append(f.nodes, n)
 	}

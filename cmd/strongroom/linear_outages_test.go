@@ -40,20 +40,20 @@ var outages = []outage{
 		pause(random, 5000)
 		p.signal(syscall.SIGCONT)
 	}},
-	{"a node is alone", func(_ *testing.T, f *fleet, random *rand.Rand) {
-		_, comeBack := f.leaveAlone(random)
+	{"a node is alone", func(t *testing.T, f *fleet, random *rand.Rand) {
+		_, comeBack := f.leaveAlone(t, random)
 		pause(random, 2000)
 		comeBack()
 	}},
-	{"a node was alone, and is paused", func(_ *testing.T, f *fleet, random *rand.Rand) {
-		alone, comeBack := f.leaveAlone(random)
+	{"a node was alone, and is paused", func(t *testing.T, f *fleet, random *rand.Rand) {
+		alone, comeBack := f.leaveAlone(t, random)
 		alone.process.Load().signal(syscall.SIGSTOP)
 		comeBack()
 		pause(random, 5000)
 		alone.process.Load().signal(syscall.SIGCONT)
 	}},
-	{"a node was alone, and loses the database", func(_ *testing.T, f *fleet, random *rand.Rand) {
-		alone, comeBack := f.leaveAlone(random)
+	{"a node was alone, and loses the database", func(t *testing.T, f *fleet, random *rand.Rand) {
+		alone, comeBack := f.leaveAlone(t, random)
 		for _, p := range alone.proxies {
 			p.Stall(true)
 		}
@@ -130,8 +130,8 @@ var outages = []outage{
 
 func (f *fleet) anyNode(random *rand.Rand) *member { return f.nodes[random.IntN(len(f.nodes))] }
 
-// leaveAlone pauses all nodes but one, until that one reads without asking the database.
-func (f *fleet) leaveAlone(random *rand.Rand) (alone *member, comeBack func()) {
+// leaveAlone pauses all nodes but one, until that one has taken the lease.
+func (f *fleet) leaveAlone(t *testing.T, random *rand.Rand) (alone *member, comeBack func()) {
 	alone = f.anyNode(random)
 	others := func(s syscall.Signal) {
 		for _, n := range f.nodes {
@@ -141,8 +141,24 @@ func (f *fleet) leaveAlone(random *rand.Rand) (alone *member, comeBack func()) {
 		}
 	}
 	others(syscall.SIGSTOP)
-	time.Sleep(state.AloneFor + 2*time.Second) // two beats
+	before := f.leaseChanges(t)
+	for began := time.Now(); f.leaseChanges(t) == before; time.Sleep(100 * time.Millisecond) {
+		if time.Since(began) > state.AloneFor+time.Minute {
+			t.Error("a node that is alone has not taken the lease")
+			break
+		}
+	}
 	return alone, func() { others(syscall.SIGCONT) }
+}
+
+// leaseChanges returns the number of changes in the database that have a row of the lease.
+func (f *fleet) leaseChanges(t *testing.T) string {
+	const sql = "select count(*) from strongroom.changes where position('state/lease'::bytea in body) > 0"
+	count, err := pgtest.Query(pgtest.Via(f.url, f.primary.Address()), sql)
+	if err != nil {
+		t.Error(err)
+	}
+	return count
 }
 
 func (f *fleet) eachProxy(do func(*pgtest.Proxy)) {
