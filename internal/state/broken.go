@@ -53,6 +53,9 @@ func (f *File) breakWith(cause error) {
 // fsync the kernel may have dropped the pages and report success the next time (Rebello
 // et al., ATC'20), so that error is final. So is every unknown error.
 func (f *File) outcome(err error) error {
+	if err == nil && f.node != nil { // which loses nothing with its cache
+		return nil
+	}
 	if err == nil {
 		return f.inPlace()
 	}
@@ -91,8 +94,8 @@ func (f *File) watch() {
 }
 
 // inPlace returns ErrUnlinked if a name of the file, or of its journal, leads to nothing
-// or to another file. Every flush checks it, and so every commit before it is acknowledged,
-// except those that are flushed later.
+// or to another file. Every flush of a state file checks it, and so every commit before it is
+// acknowledged, except those that are flushed later.
 func (f *File) inPlace() error {
 	f.placing.Lock()
 	defer f.placing.Unlock()
