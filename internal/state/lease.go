@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -129,6 +130,9 @@ func (f *File) endLease() error {
 			err = f.write([]change.Row{row}, false, true)
 		}
 		f.release()
+		if errors.Is(err, ErrUnknown) { // the changes that wait have not happened
+			return ErrAway
+		}
 		if err != nil {
 			return err
 		}
