@@ -231,7 +231,11 @@ func (f *File) append(set []change.Row, next position, flush bool) error {
 	if err := f.leaveComplete(); err != nil {
 		return err
 	}
+	if flush && len(f.unflushed) == 0 {
+		f.build(unflushed{set, next})
+	}
 	if err := f.log.Append(next.chain, f.encoded); err != nil {
+		f.takeBuilt()
 		return f.outcome(err)
 	}
 	f.last = next

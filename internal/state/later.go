@@ -59,6 +59,25 @@ func (f *File) settle() error {
 	return nil
 }
 
+// build begins to build the overlay with the first unflushed change set, while the caller waits
+// for the disk or the database. Until publishFlushed takes it, only the caller, who has the
+// turn, changes the generation's overlay.
+func (f *File) build(first unflushed) {
+	live, built := f.gen.Load().live, make(chan overlay, 1)
+	f.built = built
+	go func() { built <- live.with([]unflushed{first}) }()
+}
+
+// takeBuilt returns what build has built, nil for nothing.
+func (f *File) takeBuilt() overlay {
+	if f.built == nil {
+		return nil
+	}
+	live := <-f.built
+	f.built = nil
+	return live
+}
+
 // publishFlushed publishes the change sets up to this number, which are on disk, and tells
 // the watchers.
 func (f *File) publishFlushed(last uint64) {
@@ -69,7 +88,13 @@ func (f *File) publishFlushed(last uint64) {
 	if n == 0 {
 		return
 	}
-	f.publish(func(g *generation) { g.live, g.at = g.live.with(f.unflushed[:n]), f.unflushed[n-1].at })
+	live := f.takeBuilt()
+	if live == nil {
+		live = f.gen.Load().live.with(f.unflushed[:n])
+	} else if n > 1 {
+		live = live.with(f.unflushed[1:n])
+	}
+	f.publish(func(g *generation) { g.live, g.at = live, f.unflushed[n-1].at })
 	for _, u := range f.unflushed[:n] {
 		f.tell(u.set)
 	}

@@ -86,14 +86,15 @@ type File struct {
 
 	// Only the goroutine with the turn uses these.
 	log       recordLog
-	node      *node       // nil for a file that only one process has
-	complete  bool        // the journal has nothing that bbolt has not, and bbolt says so
-	encoded   []byte      // buffer for a change set
-	last      position    // of the last change set in the journal
-	unflushed []unflushed // the last change sets, in order: see later.go
-	deferred  []*job      // to be committed first
-	during    overlay     // rows of the change set that is being flushed; nil for none
-	behind    overlay     // their rows, for transactions; nil for none
+	node      *node        // nil for a file that only one process has
+	complete  bool         // the journal has nothing that bbolt has not, and bbolt says so
+	encoded   []byte       // buffer for a change set
+	last      position     // of the last change set in the journal
+	unflushed []unflushed  // the last change sets, in order: see later.go
+	built     chan overlay // see build; nil for none
+	deferred  []*job       // to be committed first
+	during    overlay      // rows of the change set that is being flushed; nil for none
+	behind    overlay      // their rows, for transactions; nil for none
 	chainKey  change.MACKey
 
 	publishing sync.Mutex                   // held by publish
