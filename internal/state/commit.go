@@ -65,7 +65,7 @@ func (f *File) queued() (batch []*job) {
 // transaction starts over without it, because its writes cannot be told from others'.
 func (f *File) commit(batch []*job) {
 	var failed error
-	defer f.observe(len(batch), time.Now(), &failed)
+	defer func(began time.Time) { f.observe(len(batch), began, &failed) }(time.Now())
 	defer func() {
 		f.release()
 		for _, j := range batch {
@@ -79,6 +79,9 @@ func (f *File) commit(batch []*job) {
 		switch {
 		case spoiler >= 0:
 			left = slices.Delete(left, spoiler, spoiler+1)
+		case errors.Is(err, errLocked):
+			more := f.queued()
+			batch, left = append(batch, more...), append(left, more...)
 		case errors.Is(err, ErrConflict):
 			f.noteConflict()
 		case errors.Is(err, errBehind): // the newer changes have been applied

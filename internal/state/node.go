@@ -190,7 +190,8 @@ func diverged(at position, head Position) error {
 		"stop all nodes and delete their caches", ErrDiverged, at.seq, head.Seq)
 }
 
-// prepare is called before the jobs of a batch run. The caller has the turn.
+// prepare is called before the jobs of a batch run. The caller has the turn. Errors: errLocked,
+// after which it returns nil, ErrAway, ErrDiverged, ErrConflict.
 func (f *File) prepare() error {
 	if f.node == nil || f.node.locked {
 		return nil
@@ -206,11 +207,15 @@ func (f *File) prepare() error {
 			return err
 		}
 		if _, exists := f.node.leaseOfOther(); !exists {
-			return nil
+			return errLocked
 		}
 		f.release()
 	}
 }
+
+// errLocked means that the log is locked now. That may have taken a while, so jobs that have
+// come meanwhile run in the same commit.
+var errLocked = errors.New("the log is locked")
 
 // lock keeps other nodes from appending until the next append, or release, and applies their
 // changes.
