@@ -41,14 +41,15 @@ const maxBatch = 256
 // commitQueued commits the queued jobs. There is no timer: a lone change commits at
 // once, and a batch forms while a commit runs. The caller has the turn.
 func (f *File) commitQueued() {
-	if batch := f.queued(); len(batch) > 0 {
+	if batch := f.queued(maxBatch); len(batch) > 0 {
 		f.commit(batch)
 	}
 }
 
-func (f *File) queued() (batch []*job) {
+// queued takes jobs from the queue, at most as many as given.
+func (f *File) queued(most int) (batch []*job) {
 	batch, f.deferred = f.deferred, nil
-	for len(batch) < maxBatch {
+	for len(batch) < most {
 		select {
 		case j := <-f.jobs:
 			batch = append(batch, j)
@@ -80,7 +81,7 @@ func (f *File) commit(batch []*job) {
 		case spoiler >= 0:
 			left = slices.Delete(left, spoiler, spoiler+1)
 		case errors.Is(err, errLocked):
-			more := f.queued()
+			more := f.queued(maxBatch - len(batch))
 			batch, left = append(batch, more...), append(left, more...)
 		case errors.Is(err, ErrConflict):
 			f.noteConflict()

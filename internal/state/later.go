@@ -25,7 +25,7 @@ type unflushed struct {
 }
 
 // flushLater asks for a flush of a change set that was appended. The flush then checks that
-// the file is in place. The caller has the turn.
+// a state file is in place. The caller has the turn.
 func (f *File) flushLater(set []change.Row) {
 	f.hasLater.Store(true)
 	f.follow(set)
@@ -60,8 +60,8 @@ func (f *File) settle() error {
 }
 
 // build begins to build the overlay with the first unflushed change set, while the caller waits
-// for the disk or the database. Until publishFlushed takes it, only the caller, who has the
-// turn, changes the generation's overlay.
+// for the disk or the database. Nothing changes the generation's overlay until publishFlushed
+// takes it, or a failed append drops it: both have the turn.
 func (f *File) build(first unflushed) {
 	live, built := f.gen.Load().live, make(chan overlay, 1)
 	f.built = built

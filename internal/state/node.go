@@ -191,7 +191,7 @@ func diverged(at position, head Position) error {
 }
 
 // prepare is called before the jobs of a batch run. The caller has the turn. Errors: errLocked,
-// after which it returns nil, ErrAway, ErrDiverged, ErrConflict.
+// after which it returns nil, and those of reading the log and of appending to it.
 func (f *File) prepare() error {
 	if f.node == nil || f.node.locked {
 		return nil
