@@ -54,14 +54,10 @@ var outages = []outage{
 	}},
 	{"a node was alone, and loses the database", func(t *testing.T, f *fleet, random *rand.Rand) {
 		alone, comeBack := f.leaveAlone(t, random)
-		for _, p := range alone.proxies {
-			p.Stall(true)
-		}
+		alone.stall(true)
 		comeBack()
 		pause(random, 5000)
-		for _, p := range alone.proxies {
-			p.Stall(false)
-		}
+		alone.stall(false)
 	}},
 	{"connections are cut at random", func(_ *testing.T, f *fleet, random *rand.Rand) {
 		f.eachProxy(func(p *pgtest.Proxy) { p.CutAtRandom(0.02) })
@@ -88,13 +84,9 @@ var outages = []outage{
 	{"a node's connections stall", func(_ *testing.T, f *fleet, random *rand.Rand) {
 		n := f.anyNode(random)
 		pause(random, 300)
-		for _, p := range n.proxies {
-			p.Stall(true)
-		}
+		n.stall(true)
 		pause(random, 3000)
-		for _, p := range n.proxies {
-			p.Stall(false)
-		}
+		n.stall(false)
 	}},
 	{"pg_terminate_backend", func(t *testing.T, f *fleet, random *rand.Rand) {
 		for range 5 {
@@ -129,6 +121,13 @@ var outages = []outage{
 }
 
 func (f *fleet) anyNode(random *rand.Rand) *member { return f.nodes[random.IntN(len(f.nodes))] }
+
+// stall lets nothing pass between the node and the database, or lets it pass again.
+func (n *member) stall(stalled bool) {
+	for _, p := range n.proxies {
+		p.Stall(stalled)
+	}
+}
 
 // leaveAlone pauses all nodes but one, until that one has taken the lease.
 func (f *fleet) leaveAlone(t *testing.T, random *rand.Rand) (alone *member, comeBack func()) {

@@ -53,14 +53,12 @@ func (f *File) breakWith(cause error) {
 // fsync the kernel may have dropped the pages and report success the next time (Rebello
 // et al., ATC'20), so that error is final. So is every unknown error.
 func (f *File) outcome(err error) error {
-	if err == nil && f.node != nil { // which loses nothing with its cache
-		return nil
-	}
-	if err == nil {
-		return f.inPlace()
-	}
 	var onPath *fs.PathError // of a write, not of an fsync
 	switch {
+	case err == nil && f.node != nil: // a node loses nothing with its cache
+		return nil
+	case err == nil:
+		return f.inPlace()
 	case isAnswer(err):
 		return err
 	case errors.Is(err, ErrDiverged):

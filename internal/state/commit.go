@@ -46,7 +46,7 @@ func (f *File) commitQueued() {
 	}
 }
 
-// queued takes jobs from the queue, at most as many as given.
+// queued takes the deferred jobs, and then others from the queues until it has the most.
 func (f *File) queued(most int) (batch []*job) {
 	batch, f.deferred = f.deferred, nil
 	for len(batch) < most {

@@ -10,8 +10,8 @@ import (
 )
 
 // A node that is alone holds a lease, and reads without asking the database. The lease is a
-// row of the state with the id of the holder. Since a change is appended behind the last one,
-// no node overlooks it. Before a node appends anything else, it ends the lease of another one:
+// row of the state with the id of the holder. No node can miss it, since each appends behind
+// the last change. Before a node appends anything else, it ends the lease of another one:
 // it appends that the lease ends, and waits until the holder's last confirmation is over.
 // So a holder that reads without asking has all changes of others. It asks while one of its own
 // may be in the database and is not yet in its file, because other nodes can already show it.

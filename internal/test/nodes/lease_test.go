@@ -17,12 +17,20 @@ import (
 // A register is a number in the state that only grows.
 type register []byte
 
-func (r register) of(t *testing.T, n *node) (value uint64) {
+func (r register) in(tx *state.Tx) uint64 {
+	b := tx.Bucket("test")
+	if value := b.Get(r); value != nil {
+		return binary.BigEndian.Uint64(value)
+	}
+	return 0
+}
+
+func (r register) read(t *testing.T, n *node) (value uint64) {
+	if err := n.request(t.Context()); err != nil {
+		t.Error(err)
+	}
 	err := n.file.View(func(tx *state.Tx) error {
-		b := tx.Bucket("test")
-		if v := b.Get(r); v != nil {
-			value = binary.BigEndian.Uint64(v)
-		}
+		value = r.in(tx)
 		return nil
 	})
 	if err != nil {
@@ -31,20 +39,10 @@ func (r register) of(t *testing.T, n *node) (value uint64) {
 	return value
 }
 
-func (r register) read(t *testing.T, n *node) uint64 {
-	if err := n.request(t.Context()); err != nil {
-		t.Error(err)
-	}
-	return r.of(t, n)
-}
-
 func (r register) raise(t *testing.T, n *node) (value uint64) {
 	err := n.file.Update(t.Context(), func(tx *state.Tx) error {
+		value = r.in(tx) + 1
 		b := tx.Bucket("test")
-		value = 1
-		if v := b.Get(r); v != nil {
-			value = binary.BigEndian.Uint64(v) + 1
-		}
 		return b.Put(r, binary.BigEndian.AppendUint64(nil, value))
 	})
 	if err != nil {
