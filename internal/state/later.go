@@ -89,10 +89,8 @@ func (f *File) publishFlushed(last uint64) {
 		return
 	}
 	live := f.takeBuilt()
-	if live == nil {
+	if live == nil || n > 1 { // what was built has only the first
 		live = f.gen.Load().live.with(f.unflushed[:n])
-	} else if n > 1 {
-		live = live.with(f.unflushed[1:n])
 	}
 	f.publish(func(g *generation) { g.live, g.at = live, f.unflushed[n-1].at })
 	for _, u := range f.unflushed[:n] {
